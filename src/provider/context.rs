@@ -1,0 +1,150 @@
+//! What a provider's method is given besides its arguments (CONTRACT.md, "The trait").
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use landlord_state_machines::id::{CallId, OperationId};
+use landlord_state_machines::ledger::Ledger;
+use landlord_state_machines::planner::Subject;
+use landlord_state_machines::spec::Spec;
+use landlord_state_machines::trace::TraceContext;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+
+/// Why a ledger was not stored. The provider must make no further call and return.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CheckpointError {
+    /// The engine no longer owns the store: stop, and undo nothing.
+    #[error("this engine no longer owns the store; make no further call")]
+    Fenced,
+    /// Another call has taken this one's place.
+    #[error("this call is no longer the current one; make no further call")]
+    Replaced,
+}
+
+/// Where a call's ledger is kept.
+#[async_trait]
+pub trait Journal: Send + Sync {
+    /// Returns once `ledger` is durable. A store that is down is waited for.
+    ///
+    /// # Errors
+    /// [`CheckpointError`] when the call must stop instead.
+    async fn write(&self, ledger: Arc<Ledger>, step: &str) -> Result<(), CheckpointError>;
+}
+
+/// Which piece of an operation a method call is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Work {
+    /// The operation.
+    pub operation: OperationId,
+    /// This use of the provider for it.
+    pub call: CallId,
+    /// Which try this is, counted from 1.
+    pub attempt: u32,
+}
+
+/// Who undoes what a failed or stopped call leaves behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UndoBy {
+    /// The engine, with further calls: the method returns and leaves the ledger as it is.
+    Engine,
+    /// The method itself, before it returns, as the specification says.
+    Provider,
+}
+
+/// What a provider's method is given: who it is for, how long it may take, and where its ledger is kept.
+#[derive(Clone)]
+pub struct Context {
+    /// Whose resources this is about.
+    pub subject: Subject,
+    /// The operation it is part of; none for `get_status`, `validate` and the like.
+    pub work: Option<Work>,
+    /// When the whole operation has to be done.
+    pub deadline: Option<Timestamp>,
+    /// Cancelled when the call should stop between two calls of the platform's API. It never stops a destroy or
+    /// an undo.
+    pub cancel: CancellationToken,
+    /// The trace that the caller of the operation was part of.
+    pub trace: Option<TraceContext>,
+    /// The spec that runs now, where the engine knows it; for the list of changes.
+    pub applied: Option<Spec>,
+    /// Who undoes.
+    pub undo: UndoBy,
+    clock: Arc<dyn Clock>,
+    ledger: Arc<Mutex<Option<Arc<Ledger>>>>,
+    journal: Option<Arc<dyn Journal>>,
+}
+
+impl Context {
+    /// A context for use without the engine: the ledger is kept in memory and the provider undoes by itself.
+    pub fn alone(subject: Subject, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            subject,
+            work: None,
+            deadline: None,
+            cancel: CancellationToken::new(),
+            trace: None,
+            applied: None,
+            undo: UndoBy::Provider,
+            clock,
+            ledger: Arc::default(),
+            journal: None,
+        }
+    }
+
+    /// A context whose ledger starts as `ledger` and is made durable by `journal`; undo is the engine's.
+    pub fn journaled(
+        subject: Subject,
+        clock: Arc<dyn Clock>,
+        ledger: Option<Arc<Ledger>>,
+        journal: Arc<dyn Journal>,
+    ) -> Self {
+        Self {
+            undo: UndoBy::Engine,
+            ledger: Arc::new(Mutex::new(ledger)),
+            journal: Some(journal),
+            ..Self::alone(subject, clock)
+        }
+    }
+
+    /// Now.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The clock, for what outlives this call.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// The ledger as it was last stored.
+    pub fn ledger(&self) -> Option<Arc<Ledger>> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Stores `ledger` and names the step it belongs to. When it returns `Ok`, the ledger survives a crash.
+    ///
+    /// # Errors
+    /// [`CheckpointError`]: make no further call, return.
+    pub async fn checkpoint(&self, ledger: Ledger, step: &str) -> Result<(), CheckpointError> {
+        let ledger = Arc::new(ledger);
+        if let Some(journal) = &self.journal {
+            journal.write(Arc::clone(&ledger), step).await?;
+        }
+        *self.ledger.lock().unwrap_or_else(PoisonError::into_inner) = Some(ledger);
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context")
+            .field("subject", &self.subject)
+            .field("work", &self.work)
+            .field("deadline", &self.deadline)
+            .field("undo", &self.undo)
+            .finish_non_exhaustive()
+    }
+}

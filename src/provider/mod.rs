@@ -1,0 +1,144 @@
+//! The contract that every compute provider implements (specification, "Interface Definition").
+
+mod context;
+
+pub use context::{CheckpointError, Context, Journal, UndoBy, Work};
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use futures_util::stream::BoxStream;
+use landlord_state_machines::error::ProviderError;
+use landlord_state_machines::id::{Incarnation, ProviderName, TenantId};
+use landlord_state_machines::observation::Observation;
+use landlord_state_machines::result::{ComputeStatus, ProvisionResult, UpdateResult};
+use landlord_state_machines::spec::Spec;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// A compute platform that tenants run on.
+///
+/// Safe for concurrent use; calls for different tenants run in parallel, and the engine makes at most one
+/// `provision`, `update` or `destroy` at a time for one tenant. A method does its work within its future: it
+/// spawns nothing that goes on when the future is dropped.
+#[async_trait]
+pub trait Provider: Send + Sync + 'static {
+    /// The unique, lowercase, alphanumeric identifier that specs name in `provider_type`.
+    fn name(&self) -> ProviderName;
+
+    /// Creates the tenant's resources and returns when they run this spec and are healthy. Idempotent.
+    ///
+    /// # Errors
+    /// `ProvisionFailed`, `InvalidSpec`; code `CONFLICT` when another spec runs, or a resource of the name is not
+    /// ours. Under the engine what was made stays and is in the ledger; alone, it is undone first.
+    async fn provision(&self, cx: &Context, spec: &Spec) -> Result<ProvisionResult, ProviderError>;
+
+    /// Changes the tenant's resources to this spec and returns when they run it and are healthy. Idempotent: the
+    /// same spec answers `no_changes`, after correcting drift.
+    ///
+    /// # Errors
+    /// `UpdateFailed`, `InvalidSpec`; `TenantNotFound` when nothing runs.
+    async fn update(
+        &self,
+        cx: &Context,
+        tenant_id: &TenantId,
+        spec: &Spec,
+    ) -> Result<UpdateResult, ProviderError>;
+
+    /// Removes everything of the tenant and returns when it is gone. Idempotent; an absent tenant is a success.
+    /// Cancellation does not stop it.
+    ///
+    /// # Errors
+    /// `DestroyFailed`, for unexpected failures only.
+    async fn destroy(&self, cx: &Context, tenant_id: &TenantId) -> Result<(), ProviderError>;
+
+    /// Asks the platform for the tenant's state now; answers within 5 s.
+    ///
+    /// # Errors
+    /// `TenantNotFound` when there is nothing; code `PROVIDER_TIMEOUT` when the platform did not answer in time.
+    async fn get_status(&self, cx: &Context, tenant_id: &TenantId) -> Result<ComputeStatus, ProviderError>;
+
+    /// Checks the spec against this provider, without side effects.
+    ///
+    /// # Errors
+    /// `InvalidSpec` with every problem and its path.
+    async fn validate(&self, cx: &Context, spec: &Spec) -> Result<(), ProviderError>;
+
+    /// The JSON Schema (2020-12) of this provider's `provider_config`. Default: no configuration.
+    fn config_schema(&self) -> Value {
+        json!({ "$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object", "additionalProperties": false })
+    }
+
+    /// What a spec's `provider_config` is merged onto. Default: empty.
+    fn config_defaults(&self) -> Value {
+        json!({})
+    }
+
+    /// What this provider can do, as data.
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::default()
+    }
+
+    /// What an update to `spec` would change, without changing anything. Default: nothing is known.
+    ///
+    /// # Errors
+    /// As `get_status`.
+    async fn plan(
+        &self,
+        _cx: &Context,
+        _tenant_id: &TenantId,
+        _spec: &Spec,
+    ) -> Result<Vec<String>, ProviderError> {
+        Ok(Vec::new())
+    }
+
+    /// Every tenant that this engine owns something of on the platform, found by ownership tags alone. Default:
+    /// none; a provider that cannot list cannot be swept for leaks.
+    ///
+    /// # Errors
+    /// When the platform cannot be asked.
+    async fn list_tenants(&self, _cx: &Context) -> Result<Vec<OwnedTenant>, ProviderError> {
+        Ok(Vec::new())
+    }
+
+    /// A stream of what the platform reports by itself, where it can; else the engine polls `get_status`.
+    fn observe(&self, _cx: &Context) -> Option<BoxStream<'static, Observation>> {
+        None
+    }
+}
+
+/// What a provider can do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Capabilities {
+    /// How many calls the engine may have in flight at this provider.
+    pub max_concurrent_calls: usize,
+    /// How long one call may take before the engine drops it and tries again, in seconds.
+    pub call_timeout_seconds: u64,
+    /// Whether images must be OCI references.
+    pub oci_images: bool,
+    /// Limits of a spec that are not enforced there, each with the reason; shown to the caller, never ignored
+    /// silently.
+    pub not_enforced: Vec<&'static str>,
+}
+
+impl Default for Capabilities {
+    fn default() -> Self {
+        Self {
+            max_concurrent_calls: 64,
+            call_timeout_seconds: 900,
+            oci_images: false,
+            not_enforced: Vec::new(),
+        }
+    }
+}
+
+/// A tenant that has something on a platform.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OwnedTenant {
+    /// The tenant, as its tags say.
+    pub tenant: TenantId,
+    /// Which of its lives.
+    pub incarnation: Incarnation,
+    /// What it has there.
+    pub resources: BTreeMap<String, String>,
+}

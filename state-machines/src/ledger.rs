@@ -1,0 +1,40 @@
+//! What a provider knows and intends about a tenant's resources, persisted between its calls.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::result::Endpoint;
+
+/// Persisted for the provider, and opaque to the engine but for the part that people want to see.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Ledger {
+    /// Which shape `facts` has; the provider reads what its older versions wrote.
+    pub version: u32,
+    /// What exists or may exist on the platform, a name for each and the platform's id or state.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub resources: BTreeMap<String, String>,
+    /// Where the tenant answers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub endpoints: Vec<Endpoint>,
+    /// The provider's own facts, as JSON.
+    pub facts: Box<RawValue>,
+}
+
+impl Ledger {
+    /// The resources as lines for a person: `web process: pid 4711`.
+    pub fn left(&self) -> Vec<String> {
+        self.resources.iter().map(|(name, id)| format!("{name}: {id}")).collect()
+    }
+}
+
+impl PartialEq for Ledger {
+    fn eq(&self, other: &Self) -> bool {
+        self.version == other.version
+            && self.resources == other.resources
+            && self.endpoints == other.endpoints
+            && self.facts.get() == other.facts.get()
+    }
+}
+impl Eq for Ledger {}

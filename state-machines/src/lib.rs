@@ -1,0 +1,12 @@
+//! The pure decisions of landlord-compute: no async, clock, randomness, IO or logging.
+//!
+//! Time and ids come in with the input; what should be done goes out as data.
+
+pub mod error;
+pub mod id;
+pub mod ledger;
+pub mod observation;
+pub mod planner;
+pub mod result;
+pub mod spec;
+pub mod trace;

@@ -1,0 +1,152 @@
+//! A provider's decisions: what to ask the platform next, from the goal and the facts known.
+//!
+//! Provision, update, destroy, undo and resuming after a crash are all the same question, asked again after
+//! every answer. There is no program counter and no undo list: the facts are all there is to remember.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::error::ProviderError;
+use crate::id::{Incarnation, TenantId};
+use crate::result::{ComputeState, ContainerStatus, Endpoint, Health};
+use crate::spec::Spec;
+
+/// Whose resources a plan is about; what ownership tags and names are made of.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Subject {
+    /// Names the store that remembers these resources, so that two engines never take each other's.
+    pub engine: Arc<str>,
+    /// The tenant.
+    pub tenant: TenantId,
+    /// Which of its lives.
+    pub incarnation: Incarnation,
+}
+
+/// What should become true on the platform.
+#[derive(Clone, Copy, Debug)]
+pub enum Goal<'a> {
+    /// Exactly this spec runs, is healthy, and nothing of another does.
+    Present {
+        /// What should run.
+        spec: &'a Spec,
+        /// Which method asks; they differ in what they refuse.
+        by: Means,
+    },
+    /// Nothing of the tenant is left.
+    Absent,
+    /// What runs is known; nothing is changed.
+    Known,
+}
+
+/// Which method wants a spec to be present.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Means {
+    /// `provision`: refuses, as a conflict, when another spec runs.
+    Provision,
+    /// `update`: refuses, as tenant not found, when nothing runs.
+    Update,
+}
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Next<C> {
+    /// These calls; they do not depend on each other and may run in parallel.
+    Do(Vec<Act<C>>),
+    /// Nothing until then; the platform works on it. Afterwards the facts count as stale.
+    Wait {
+        /// When to look again.
+        until: Timestamp,
+        /// What is waited for, for the progress line.
+        why: &'static str,
+    },
+    /// The goal is reached.
+    Done,
+    /// It cannot be reached.
+    Fail(ProviderError),
+}
+
+/// One call to make.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Act<C> {
+    /// What it does, for the progress line and the trace.
+    pub step: &'static str,
+    /// The call as data.
+    pub call: C,
+    /// Whether it changes anything.
+    pub kind: Kind,
+}
+
+/// Whether a call changes anything on the platform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It only looks.
+    Read,
+    /// It changes something: what it intends is made durable before it goes out.
+    Write,
+}
+
+/// Why a call brought no reply.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CallError {
+    /// The platform refused: nothing happened.
+    Refused(ProviderError),
+    /// No answer: it may have happened.
+    Unknown(ProviderError),
+}
+
+/// What a tenant has on the platform, for people and for cleanup.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Holdings {
+    /// A name for each resource, and the platform's id or state.
+    pub resources: BTreeMap<String, String>,
+    /// Where the tenant answers.
+    pub endpoints: Vec<Endpoint>,
+}
+
+/// What the facts say about a tenant that exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// What the tenant does as a whole.
+    pub state: ComputeState,
+    /// What each container does.
+    pub containers: Vec<ContainerStatus>,
+    /// What the health checks say.
+    pub health: Health,
+    /// More for programs.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// One provider's decisions. Pure: no IO, no clock, no randomness; `now` comes in.
+pub trait Planner {
+    /// Which shape [`Planner::Facts`] has; stored with them.
+    const LEDGER_VERSION: u32;
+    /// All that is known and intended. Persisted between calls.
+    type Facts: Default + Clone + PartialEq + Debug + Serialize + DeserializeOwned + Send + Sync;
+    /// One API call as data.
+    type Call: Clone + PartialEq + Debug + Serialize + Send + Sync;
+    /// What the platform answers.
+    type Reply: Clone + Debug + Send;
+
+    /// What to do next for `goal`, from what is known.
+    fn next(subject: &Subject, goal: Goal<'_>, facts: &Self::Facts, now: Timestamp) -> Next<Self::Call>;
+    /// Notes what a write is about to do: its names and tokens. Made durable before the write goes out.
+    fn intend(facts: &mut Self::Facts, call: &Self::Call, now: Timestamp);
+    /// Takes in what came back.
+    fn learn(
+        facts: &mut Self::Facts,
+        call: &Self::Call,
+        reply: Result<Self::Reply, CallError>,
+        now: Timestamp,
+    );
+    /// Names and ids stay, states become unknown: after a resume and after a wait.
+    fn stale(facts: &mut Self::Facts);
+    /// What the tenant holds, as the facts have it.
+    fn holdings(facts: &Self::Facts) -> Holdings;
+    /// What the facts say about the tenant; `None` when it has nothing on the platform.
+    fn report(facts: &Self::Facts) -> Option<Report>;
+}
