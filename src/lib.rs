@@ -2,5 +2,6 @@
 
 pub mod clock;
 pub mod provider;
+pub mod store;
 
 pub use landlord_state_machines as machines;

@@ -9,4 +9,5 @@ pub mod observation;
 pub mod planner;
 pub mod result;
 pub mod spec;
+pub mod tenant;
 pub mod trace;

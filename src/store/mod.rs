@@ -1,0 +1,266 @@
+//! Where tenants, their specs, operations and events are kept (DESIGN: one trait, several stores).
+
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use landlord_state_machines::id::{Incarnation, OperationId, ProviderName, Revision, SpecVersion, TenantId};
+use landlord_state_machines::spec::Spec;
+use landlord_state_machines::tenant::{LifecycleEvent, OperationKind, Record, Settled, StateName, Tenant};
+use landlord_state_machines::trace::TraceContext;
+use serde::{Deserialize, Serialize};
+
+/// Counts the engines that opened a store. A write under any epoch but the newest is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Epoch(pub u64);
+
+/// Where an event stands among all events of a store, counted from 1. Opaque to subscribers, ordered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Position(pub u64);
+
+/// What an engine gets when it opens a store.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// Names the store for ever; part of the ownership tags of every resource.
+    pub engine: Arc<str>,
+    /// This engine's epoch.
+    pub epoch: Epoch,
+    /// The last event.
+    pub head: Position,
+}
+
+/// One tenant's transition: its record, its event and what goes with it are kept together or not at all.
+#[derive(Clone, Debug)]
+pub struct Write {
+    /// The revision that the tenant must be at.
+    pub expected: Revision,
+    /// What is known afterwards: a live tenant or a tombstone.
+    pub record: Record,
+    /// The event, at `expected + 1`. It names the operations that settled.
+    pub event: Arc<LifecycleEvent>,
+    /// An operation that began, or was queued.
+    pub opened: Option<OperationRecord>,
+    /// A spec body that was not known before. Bodies of a life are dropped with its end.
+    pub spec: Option<(SpecVersion, Spec)>,
+}
+
+/// What is kept of an operation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OperationRecord {
+    /// Its id.
+    pub id: OperationId,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// In which of its lives.
+    pub incarnation: Incarnation,
+    /// What it does.
+    pub kind: OperationKind,
+    /// The spec it works towards.
+    pub target: Option<SpecVersion>,
+    /// When it was accepted.
+    pub accepted_at: Timestamp,
+    /// The caller's name for the request: the same request twice is the same operation.
+    pub request_id: Option<String>,
+    /// Why the caller asked, for the audit.
+    pub reason: Option<String>,
+    /// The caller's trace.
+    pub trace: Option<TraceContext>,
+    /// How it ended, once it has.
+    pub settled: Option<Settled>,
+}
+
+/// A tenant as a list shows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page<T> {
+    /// The items, in order.
+    pub items: Vec<T>,
+    /// Where the next page begins; none when this is the last one.
+    pub next: Option<TenantId>,
+}
+
+/// Which tenants to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TenantFilter {
+    /// Only those in this state.
+    pub state: Option<StateName>,
+    /// Only those of this provider.
+    pub provider: Option<ProviderName>,
+}
+
+/// Whose events to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Everybody's.
+    All,
+    /// One tenant's.
+    Tenant(TenantId),
+}
+
+/// What a store has after a position.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Events {
+    /// These, in order, and possibly more after them.
+    Page(Vec<(Position, Arc<LifecycleEvent>)>),
+    /// Events after the position are no longer kept: read on from here.
+    Gap {
+        /// The position before the first event that is kept.
+        resume: Position,
+    },
+}
+
+/// Why one tenant's write was not made. The rest of its batch is not affected.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WriteError {
+    /// The tenant is at another revision: somebody else wrote it.
+    #[error("tenant is at revision {actual}, not {expected}")]
+    RevisionMismatch {
+        /// What the write expected.
+        expected: Revision,
+        /// What the store has.
+        actual: Revision,
+    },
+    /// This one cannot be stored.
+    #[error("cannot be stored: {0}")]
+    Invalid(String),
+}
+
+/// Why a store could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another engine owns it.
+    #[error("the store {store} is in use by {owner}; stop that engine first, or use another store")]
+    InUse {
+        /// Which store.
+        store: String,
+        /// Who owns it: process, host, since when.
+        owner: String,
+    },
+    /// Another engine has taken it over: every write of this one is refused from now on.
+    #[error("another engine (epoch {current}) has taken over the store; this one (epoch {ours}) must stop")]
+    Fenced {
+        /// Our epoch.
+        ours: u64,
+        /// The newest.
+        current: u64,
+    },
+    /// It cannot be read or written now; the same may work later.
+    #[error("the store cannot be used now: {message}")]
+    Unavailable {
+        /// What happened and what to do.
+        message: String,
+        /// The cause.
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// What it holds cannot be understood: a corrupt file, a newer version.
+    #[error("the store cannot be read: {message}")]
+    Corrupt {
+        /// What is wrong and what to do.
+        message: String,
+        /// The cause.
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+}
+
+/// Keeps tenants, specs, operations and events.
+///
+/// **Guarantees** wanted of every store: a batch that was answered is durable; a write is made whole or not at
+/// all; positions grow in the order of commits, without holes; what was read is what was last committed.
+/// All methods may be called from many tasks; `commit` is called by one at a time. Cancelling a read is safe;
+/// a dropped `commit` may or may not have happened.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Takes the store for one engine, under a new epoch. Until [`Store::close`], or the end of the process,
+    /// nobody else can.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] names the owner; otherwise as the store's state has it.
+    async fn open(&self) -> Result<Opened, StoreError>;
+
+    /// What is kept under a tenant id, with the specs it refers to.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    async fn load(&self, tenant: &TenantId) -> Result<Record, StoreError>;
+
+    /// Makes a batch of writes durable, at most one for each tenant, and answers each: its event's position, or
+    /// why it was not made.
+    ///
+    /// # Errors
+    /// [`StoreError`] for the whole batch: nothing of it is known to be durable. [`StoreError::Fenced`] when the
+    /// epoch is not the newest.
+    async fn commit(
+        &self,
+        epoch: Epoch,
+        batch: &[Write],
+    ) -> Result<Vec<Result<Position, WriteError>>, StoreError>;
+
+    /// The tenants whose wake-up is due, ordered by (time, tenant), from `after` (exclusive).
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    async fn due(
+        &self,
+        before: Timestamp,
+        after: Option<(Timestamp, TenantId)>,
+        limit: usize,
+    ) -> Result<Vec<(Timestamp, TenantId)>, StoreError>;
+
+    /// When the earliest wake-up is.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    async fn next_wake(&self) -> Result<Option<Timestamp>, StoreError>;
+
+    /// The tenants with a call in flight, ordered, from `after` (exclusive): after a start, these are recovered.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    async fn in_flight(&self, after: Option<TenantId>, limit: usize) -> Result<Vec<TenantId>, StoreError>;
+
+    /// The living tenants, ordered by id, from `after` (exclusive).
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    async fn list(
+        &self,
+        filter: &TenantFilter,
+        after: Option<TenantId>,
+        limit: usize,
+    ) -> Result<Page<Tenant>, StoreError>;
+
+    /// An operation, also one that has settled.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    async fn operation(&self, id: OperationId) -> Result<Option<OperationRecord>, StoreError>;
+
+    /// The operation that a tenant's request began.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    async fn request(
+        &self,
+        tenant: &TenantId,
+        request_id: &str,
+    ) -> Result<Option<OperationRecord>, StoreError>;
+
+    /// The events after a position.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    async fn events(&self, after: Position, scope: &Scope, limit: usize) -> Result<Events, StoreError>;
+
+    /// How many writes one [`Store::commit`] should get at most.
+    fn batch_limit(&self) -> NonZeroU64;
+
+    /// Gives the store up, so that another engine can open it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when what was written could not be put in order; it is durable all the same.
+    async fn close(&self) -> Result<(), StoreError>;
+}

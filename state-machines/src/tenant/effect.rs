@@ -1,0 +1,140 @@
+//! What the machine decides, as data for the engine.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{LifecycleEvent, Method, Record, Versioned};
+use crate::id::{CallId, OperationId, ProviderName, Revision, SpecVersion};
+use crate::spec::Spec;
+
+/// What [`super::step`] decides.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Decision {
+    /// The tenant changes: commit this, then run its effects.
+    Apply(Box<Transition>),
+    /// What was asked for is on its way already, as this operation.
+    Join(OperationId),
+    /// Nothing changes. For a command this means that what it wants is already so.
+    Ignore,
+    /// The command cannot be done.
+    Reject(Rejection),
+}
+
+/// A change of one tenant. Its record and its event are committed together, at the next revision.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transition {
+    /// What is known afterwards.
+    pub record: Record,
+    /// What is published. It names the operations that settled.
+    pub event: LifecycleEvent,
+    /// An operation that began, or was queued.
+    pub opened: Option<Opened>,
+    /// A spec that was not known before: its body is stored under its version.
+    pub spec: Option<Versioned>,
+    /// What to do once it is committed, in this order.
+    pub effects: Vec<Effect>,
+}
+
+/// An operation that began, or was queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opened {
+    /// Its id.
+    pub operation: OperationId,
+    /// What it does.
+    pub kind: OperationKind,
+    /// The spec it works towards.
+    pub target: Option<SpecVersion>,
+}
+
+/// What an operation does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OperationKind {
+    /// Makes the tenant's resources.
+    Provision,
+    /// Changes them.
+    Update,
+    /// Makes again what broke by itself.
+    Repair,
+    /// Removes them.
+    Destroy,
+}
+
+/// What the engine does after the commit.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Call the provider, once the tenant's previous call is gone.
+    StartCall(StartCall),
+    /// Ask the call to stop between two calls of the platform's API.
+    StopCall(CallId),
+    /// Drop the call where it stands.
+    DropCall(CallId),
+}
+
+/// One use of the provider.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StartCall {
+    /// Its name.
+    pub call: CallId,
+    /// What it is for.
+    pub operation: OperationId,
+    /// Which provider.
+    pub provider: ProviderName,
+    /// Which method.
+    pub method: Method,
+    /// What should run; none for `destroy`.
+    pub spec: Option<Spec>,
+    /// What runs now, as far as the engine knows.
+    pub applied: Option<Spec>,
+    /// Which try this is.
+    pub attempt: u32,
+    /// When the operation has to be done.
+    pub deadline: Option<Timestamp>,
+}
+
+/// Why a command cannot be done, and what to do instead.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rejection {
+    /// There is nothing to change.
+    #[error("the tenant is not provisioned; provision it first")]
+    NotProvisioned,
+    /// It runs, or will run, another spec.
+    #[error("the tenant already has another spec; use update to change it")]
+    Conflict,
+    /// It belongs to another provider.
+    #[error("the tenant is run by provider {provider}; destroy it before it moves to another")]
+    ProviderMismatch {
+        /// The provider that runs it.
+        provider: ProviderName,
+    },
+    /// It is paused.
+    #[error("the tenant is paused; resume it first")]
+    Paused,
+    /// It is being destroyed.
+    #[error("the tenant is being destroyed by operation {by}; wait until that has settled")]
+    BeingDestroyed {
+        /// The destroy operation.
+        by: OperationId,
+    },
+    /// Nothing is on its way.
+    #[error("nothing is on its way that could be cancelled")]
+    NothingToCancel,
+    /// A destroy is on its way.
+    #[error("a destroy cannot be cancelled; abandon it if its platform will never answer")]
+    NotCancellable,
+    /// Nothing waits.
+    #[error("nothing waits to be tried again")]
+    NothingToRetry,
+    /// Only a destroy can be abandoned.
+    #[error("only a destroy can be abandoned; destroy the tenant first")]
+    DestroyFirst,
+    /// It changed since the caller looked.
+    #[error("the tenant is at revision {actual}, not {expected}; look at it again before you change it")]
+    RevisionMismatch {
+        /// What the caller expected.
+        expected: Revision,
+        /// What it is.
+        actual: Revision,
+    },
+}

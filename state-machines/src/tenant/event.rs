@@ -1,0 +1,201 @@
+//! The published fact of a committed transition.
+
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::effect::OperationKind;
+use super::{Settled, State};
+use crate::error::ProviderError;
+use crate::id::{Incarnation, OperationId, Revision, SpecVersion, TenantId};
+use crate::result::Health;
+
+/// What happened to a tenant. Gapless and ordered by revision for each tenant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LifecycleEvent {
+    /// The tenant.
+    pub tenant_id: TenantId,
+    /// Which of its lives.
+    pub incarnation: Incarnation,
+    /// The transition, counted over all lives.
+    pub revision: Revision,
+    /// When.
+    pub at: Timestamp,
+    /// Where it was.
+    pub from: StateName,
+    /// Where it is now; absent when it is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<StateName>,
+    /// The operation it is part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<OperationId>,
+    /// Which try of that operation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+    /// What happened.
+    pub what: What,
+    /// The operations that ended with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub settled: Vec<Settlement>,
+}
+
+/// An operation and how it ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settlement {
+    /// The operation.
+    pub operation: OperationId,
+    /// How it ended.
+    pub settled: Settled,
+}
+
+/// The name of a [`State`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StateName {
+    /// Nothing runs.
+    Pending,
+    /// It is being made.
+    Provisioning,
+    /// It runs.
+    Running,
+    /// It is being changed.
+    Updating,
+    /// It is being removed.
+    Destroying,
+}
+
+impl StateName {
+    /// As it is written in stores and events.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Provisioning => "provisioning",
+            Self::Running => "running",
+            Self::Updating => "updating",
+            Self::Destroying => "destroying",
+        }
+    }
+}
+
+impl fmt::Display for StateName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl State {
+    /// Its name.
+    pub fn name(&self) -> StateName {
+        match self {
+            Self::Pending => StateName::Pending,
+            Self::Provisioning(_) => StateName::Provisioning,
+            Self::Running { .. } => StateName::Running,
+            Self::Updating { .. } => StateName::Updating,
+            Self::Destroying(_) => StateName::Destroying,
+        }
+    }
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum What {
+    /// An operation began.
+    Began {
+        /// What it does.
+        operation_kind: OperationKind,
+        /// The spec it works towards.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        spec: Option<SpecVersion>,
+    },
+    /// A provision was asked for, of what runs already.
+    AlreadyRunning,
+    /// An update waits for the current operation to end.
+    Queued {
+        /// The update.
+        queued: OperationId,
+        /// The spec it works towards.
+        spec: SpecVersion,
+    },
+    /// The provider got somewhere.
+    Progressed {
+        /// What it is at.
+        step: String,
+    },
+    /// The provider did what it was asked.
+    Succeeded {
+        /// The changes it made, a line each.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        changes: Vec<String>,
+    },
+    /// The provider found nothing to update, and is asked to provision instead.
+    FoundNothing,
+    /// A call failed, and is made again later.
+    WillRetry {
+        /// Why.
+        error: Arc<ProviderError>,
+        /// When.
+        at: Timestamp,
+    },
+    /// The call is made again.
+    Retried,
+    /// The call in flight was asked to stop.
+    Stopping {
+        /// What for.
+        why: StopReason,
+    },
+    /// The operation failed for good, or was cancelled, and is being undone.
+    Undoing {
+        /// Why; absent when it was cancelled.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<Arc<ProviderError>>,
+    },
+    /// The undo is over: everything is as it was before.
+    Undone,
+    /// A repair failed for good; the next one comes later.
+    RepairFailed {
+        /// Why; absent when it was cancelled.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<Arc<ProviderError>>,
+        /// When the next one is due.
+        next_at: Timestamp,
+    },
+    /// The tenant was looked at, and its health is another.
+    HealthChanged {
+        /// What it is now.
+        health: Health,
+        /// What was seen.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// The engine was started again, and takes up the operation where it was.
+    Recovered,
+    /// Somebody paused the tenant.
+    Paused,
+    /// Somebody resumed it.
+    Resumed,
+    /// Somebody cancelled the update that waited.
+    QueueCancelled,
+    /// Somebody gave up the destroy.
+    Abandoned {
+        /// Why.
+        reason: String,
+        /// What is left on the platform.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        left: Vec<String>,
+    },
+}
+
+/// What a call was asked to stop for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopReason {
+    /// Somebody cancelled the operation.
+    Cancelled,
+    /// The tenant is to be destroyed.
+    Destroy,
+    /// The operation ran out of time.
+    DeadlineExceeded,
+}

@@ -1,0 +1,117 @@
+//! What reaches the machine.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::error::ProviderError;
+use crate::id::{CallId, OperationId, ProviderName, Revision};
+use crate::ledger::Ledger;
+use crate::observation::Observation;
+use crate::spec::Spec;
+
+/// What the machine cannot make by itself: the time, a random number, and an id for an operation that may begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// Now.
+    pub now: Timestamp,
+    /// Spreads retries: 0 to 999.
+    pub jitter: u16,
+    /// The id of the operation that this input may begin. Never used before.
+    pub operation: OperationId,
+}
+
+/// Everything that can happen to a tenant.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// A caller asks for something.
+    Command(Command),
+    /// A call came back, or never will.
+    Outcome {
+        /// Which.
+        call: CallId,
+        /// With what.
+        outcome: Outcome,
+    },
+    /// A call got somewhere, and wants its ledger kept.
+    Progressed {
+        /// Which.
+        call: CallId,
+        /// What the provider now knows and intends.
+        ledger: Arc<Ledger>,
+        /// What it is at, for people.
+        step: String,
+    },
+    /// The time that [`super::Tenant::wake_at`] named may have come.
+    TimerFired,
+    /// The tenant was looked at on its platform.
+    Observed(Observation),
+    /// No call of this tenant is alive in this engine: it was just started, or the tenant's actor was lost
+    /// between a commit and its call.
+    Recovered,
+}
+
+/// A caller's wish.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Command {
+    /// Refused unless the tenant is at this revision.
+    pub expected: Option<Revision>,
+    /// What is asked.
+    pub request: Request,
+}
+
+/// What callers can ask for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Request {
+    /// Run this; nothing runs yet.
+    Provision {
+        /// What.
+        spec: Spec,
+        /// Where; the spec's `provider_type`.
+        provider: ProviderName,
+        /// When it has to be done.
+        deadline: Option<Timestamp>,
+    },
+    /// Run this instead.
+    Update {
+        /// What.
+        spec: Spec,
+        /// Where; the spec's `provider_type`.
+        provider: ProviderName,
+        /// When it has to be done.
+        deadline: Option<Timestamp>,
+    },
+    /// Remove everything.
+    Destroy,
+    /// Stop what is on its way and undo it.
+    Cancel,
+    /// Do not wait any longer, try again now.
+    Retry,
+    /// Begin nothing by yourself.
+    Pause,
+    /// Go on.
+    Resume,
+    /// Give up a destroy, and leave what is left.
+    Abandon {
+        /// Why, for the audit.
+        reason: String,
+    },
+}
+
+/// What a call came back with.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// The provider did it, and made these changes.
+    Succeeded {
+        /// A line each; none when nothing had to be changed.
+        changes: Vec<String>,
+    },
+    /// The provider could not, or panicked.
+    Failed(Arc<ProviderError>),
+    /// The call took longer than the provider's calls may, and was dropped. It may have worked.
+    TimedOut(Arc<ProviderError>),
+    /// The call ended without an answer. It may have worked.
+    Lost(Arc<ProviderError>),
+    /// The call was never made, because its provider is not registered in this engine.
+    Held(Arc<ProviderError>),
+}

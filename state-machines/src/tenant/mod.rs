@@ -1,0 +1,388 @@
+//! One tenant's life: what is known of it, what can happen, and what is decided then.
+//!
+//! [`step`] is the sole place where a tenant's state changes. The table of all that it decides is in
+//! `tenant.md` beside this crate's manifest, generated from it.
+
+mod effect;
+mod event;
+mod input;
+mod policy;
+mod settled;
+mod step;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+pub use effect::{Decision, Effect, Opened, OperationKind, Rejection, StartCall, Transition};
+pub use event::{LifecycleEvent, Settlement, StateName, StopReason, What};
+pub use input::{Command, Input, Outcome, Request, Stamp};
+pub use policy::{Backoff, Policy, RepairPolicy};
+pub use settled::Settled;
+pub use step::step;
+
+use crate::error::ProviderError;
+use crate::id::{CallId, Incarnation, OperationId, ProviderName, Revision, SpecVersion, TenantId};
+use crate::ledger::Ledger;
+use crate::result::Health;
+use crate::spec::Spec;
+
+/// What is kept under a tenant id.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Record {
+    /// Nothing: it was never provisioned.
+    Absent(TenantId),
+    /// It lived and was destroyed or abandoned.
+    Gone(Tombstone),
+    /// It lives.
+    Live(Arc<Tenant>),
+}
+
+impl Record {
+    /// The tenant.
+    pub fn id(&self) -> &TenantId {
+        match self {
+            Self::Absent(id) => id,
+            Self::Gone(tombstone) => &tombstone.id,
+            Self::Live(tenant) => &tenant.id,
+        }
+    }
+
+    /// How many transitions were committed; 0 when there is nothing.
+    pub fn revision(&self) -> Revision {
+        match self {
+            Self::Absent(_) => Revision(0),
+            Self::Gone(tombstone) => tombstone.revision,
+            Self::Live(tenant) => tenant.revision,
+        }
+    }
+
+    /// When a [`Input::TimerFired`] is due.
+    pub fn wake_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Absent(_) | Self::Gone(_) => None,
+            Self::Live(tenant) => tenant.wake_at(),
+        }
+    }
+
+    /// The call that is in flight, if one is.
+    pub fn call(&self) -> Option<CallId> {
+        match self {
+            Self::Absent(_) | Self::Gone(_) => None,
+            Self::Live(tenant) => tenant.call(),
+        }
+    }
+}
+
+/// What stays of a tenant that is gone, so that its next life continues the count.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tombstone {
+    /// The tenant.
+    pub id: TenantId,
+    /// Its last life.
+    pub incarnation: Incarnation,
+    /// Its last transition.
+    pub revision: Revision,
+}
+
+/// A living tenant.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Tenant {
+    /// Its name.
+    pub id: TenantId,
+    /// Which of its lives this is.
+    pub incarnation: Incarnation,
+    /// How many transitions were committed, over all lives.
+    pub revision: Revision,
+    /// Who runs it.
+    pub provider: ProviderName,
+    /// Where it is in its life.
+    pub state: State,
+    /// The update that follows when the current operation is over. The latest wins.
+    pub next: Option<Queued>,
+    /// Since when it is paused. Retries, repair and `next` wait then, and deadlines stop.
+    pub paused: Option<Timestamp>,
+    /// What its health checks say.
+    pub health: Health,
+    /// The repairs of what broke by itself.
+    pub repair: Repair,
+    /// The last thing that went wrong and was not followed by a success.
+    pub last_failure: Option<Arc<Failure>>,
+    /// What its provider knows and intends.
+    pub ledger: Option<Arc<Ledger>>,
+    /// The version of the latest spec it was given.
+    pub latest_spec: SpecVersion,
+    /// When an operation settled last. What was seen before then says nothing about now.
+    pub settled_at: Option<Timestamp>,
+}
+
+/// Where a tenant is in its life. Failure is no state, but a fact kept beside it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Nothing runs.
+    Pending,
+    /// It is being made, or what was made is being undone.
+    Provisioning(Change),
+    /// It runs.
+    Running {
+        /// What runs.
+        applied: Versioned,
+    },
+    /// It runs and is being changed, or changed back, or repaired.
+    Updating {
+        /// What runs, and what an undo goes back to.
+        applied: Versioned,
+        /// What is being done.
+        change: Change,
+    },
+    /// It is being removed.
+    Destroying(Removal),
+}
+
+/// A spec and its number.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Versioned {
+    /// The number, counted within one life.
+    pub version: SpecVersion,
+    /// The body.
+    pub spec: Spec,
+}
+
+/// A provision, an update or a repair on its way.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Change {
+    /// The operation.
+    pub operation: OperationId,
+    /// What should run in the end.
+    pub target: Versioned,
+    /// Towards the target, or back.
+    pub direction: Direction,
+    /// Which try in this direction this is, counted from 1.
+    pub attempt: u32,
+    /// What is happening now.
+    pub run: Run,
+}
+
+/// Which way a [`Change`] goes.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// To the target, because somebody asked.
+    Forward {
+        /// When it has to be done; afterwards it is undone.
+        deadline: Option<Timestamp>,
+    },
+    /// To the target, which was there and broke. There is nothing to go back to.
+    Repair,
+    /// Back to what was before.
+    Undo(Because),
+}
+
+/// Why an operation is undone; what it settles as in the end.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Because {
+    /// It failed for good, or ran out of time.
+    Failed(Arc<ProviderError>),
+    /// Somebody cancelled it.
+    Cancelled,
+}
+
+/// What a [`Change`] is doing now.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Run {
+    /// The provider works.
+    Calling(Call),
+    /// The provider was asked to stop, and gets until then.
+    Stopping {
+        /// The call that should stop.
+        call: Call,
+        /// What for, and so what follows.
+        why: Why,
+        /// When the engine drops the call.
+        until: Timestamp,
+    },
+    /// Nothing, until it is tried again.
+    Waiting {
+        /// When.
+        until: Timestamp,
+    },
+}
+
+/// One use of the provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Call {
+    /// Its name. An outcome of any other call is ignored.
+    pub id: CallId,
+    /// What the provider was asked.
+    pub method: Method,
+}
+
+/// Which of a provider's methods is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// `provision`.
+    Provision,
+    /// `update`.
+    Update,
+    /// `destroy`.
+    Destroy,
+}
+
+/// Why a call is being stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// Somebody cancelled the operation: undo follows.
+    Cancel,
+    /// This destroy operation follows.
+    Destroy(OperationId),
+    /// The operation ran out of time: undo follows.
+    Deadline,
+}
+
+/// A destroy on its way. It goes on until the platform says that nothing is left, or somebody abandons it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Removal {
+    /// The operation.
+    pub operation: OperationId,
+    /// Which try this is, counted from 1.
+    pub attempt: u32,
+    /// What is happening now.
+    pub run: RemovalRun,
+}
+
+/// What a [`Removal`] is doing now. Nothing stops it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RemovalRun {
+    /// The provider works.
+    Calling(CallId),
+    /// Nothing, until it is tried again.
+    Waiting {
+        /// When.
+        until: Timestamp,
+    },
+}
+
+/// An update that waits for the current operation to end.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Queued {
+    /// The operation.
+    pub operation: OperationId,
+    /// What should run.
+    pub target: Versioned,
+    /// When it has to be done.
+    pub deadline: Option<Timestamp>,
+}
+
+/// The repairs of what broke by itself, so that a crash loop slows down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repair {
+    /// How many there were without a quiet time between them.
+    pub count: u32,
+    /// When the last one was over.
+    pub last: Option<Timestamp>,
+    /// Something is broken, and is repaired then.
+    pub due: Option<Timestamp>,
+}
+
+/// Something that went wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// When.
+    pub at: Timestamp,
+    /// During which operation.
+    pub operation: OperationId,
+    /// What.
+    pub error: Arc<ProviderError>,
+}
+
+impl Tenant {
+    /// When a [`Input::TimerFired`] is due. Kept with the record, so that no timer is lost and none is in memory.
+    pub fn wake_at(&self) -> Option<Timestamp> {
+        match &self.state {
+            State::Pending => None,
+            State::Provisioning(change) | State::Updating { change, .. } => self.change_wakes_at(change),
+            State::Running { .. } => match self.paused {
+                Some(_) => None,
+                None => self.repair.due,
+            },
+            State::Destroying(removal) => match removal.run {
+                RemovalRun::Calling(_) => None,
+                RemovalRun::Waiting { until } => Some(until),
+            },
+        }
+    }
+
+    fn change_wakes_at(&self, change: &Change) -> Option<Timestamp> {
+        let deadline = match (&change.direction, self.paused) {
+            (Direction::Forward { deadline }, None) => *deadline,
+            (Direction::Forward { .. }, Some(_)) | (Direction::Repair | Direction::Undo(_), _) => None,
+        };
+        match &change.run {
+            Run::Calling(_) => deadline,
+            Run::Stopping { until, .. } => Some(*until),
+            Run::Waiting { until } => match (&change.direction, self.paused) {
+                (Direction::Forward { .. } | Direction::Repair, Some(_)) => None,
+                (Direction::Forward { .. } | Direction::Repair | Direction::Undo(_), _) => {
+                    Some(deadline.map_or(*until, |deadline| deadline.min(*until)))
+                }
+            },
+        }
+    }
+
+    /// The call that is in flight, if one is. After a restart it is nobody's: the tenant gets
+    /// [`Input::Recovered`].
+    pub fn call(&self) -> Option<CallId> {
+        match &self.state {
+            State::Pending | State::Running { .. } => None,
+            State::Provisioning(change) | State::Updating { change, .. } => match &change.run {
+                Run::Calling(call) | Run::Stopping { call, .. } => Some(call.id),
+                Run::Waiting { .. } => None,
+            },
+            State::Destroying(removal) => match removal.run {
+                RemovalRun::Calling(call) => Some(call),
+                RemovalRun::Waiting { .. } => None,
+            },
+        }
+    }
+
+    /// The operation that is on its way, if one is.
+    pub fn operation(&self) -> Option<OperationId> {
+        match &self.state {
+            State::Pending | State::Running { .. } => None,
+            State::Provisioning(change) | State::Updating { change, .. } => Some(change.operation),
+            State::Destroying(removal) => Some(removal.operation),
+        }
+    }
+
+    /// Which try of its operation is on its way.
+    pub fn attempt(&self) -> Option<u32> {
+        match &self.state {
+            State::Pending | State::Running { .. } => None,
+            State::Provisioning(change) | State::Updating { change, .. } => Some(change.attempt),
+            State::Destroying(removal) => Some(removal.attempt),
+        }
+    }
+
+    /// The spec that runs, as far as the engine knows.
+    pub fn applied(&self) -> Option<&Versioned> {
+        match &self.state {
+            State::Pending | State::Provisioning(_) | State::Destroying(_) => None,
+            State::Running { applied } | State::Updating { applied, .. } => Some(applied),
+        }
+    }
+
+    /// The spec that is being worked towards.
+    pub fn target(&self) -> Option<&Versioned> {
+        match &self.state {
+            State::Pending | State::Running { .. } | State::Destroying(_) => None,
+            State::Provisioning(change) | State::Updating { change, .. } => Some(&change.target),
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! A transition being written down, and the moves that several configurations share.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::super::effect::OperationKind;
+use super::super::event::StopReason;
+use super::super::policy::{Policy, after};
+use super::super::{
+    Because, Call, Change, Decision, Direction, Effect, Failure, LifecycleEvent, Method, Opened, Queued,
+    Record, Removal, RemovalRun, Run, Settled, Settlement, Stamp, StartCall, State, StateName, Tenant,
+    Tombstone, Transition, Versioned, What, Why,
+};
+use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
+use crate::id::{CallId, OperationId};
+use crate::spec::Spec;
+
+/// A transition being written down: the tenant as it will be, and what goes with it.
+pub(super) struct Draft {
+    pub(super) tenant: Tenant,
+    pub(super) stamp: Stamp,
+    from: StateName,
+    before: Option<(OperationId, u32)>,
+    opened: Option<Opened>,
+    spec: Option<Versioned>,
+    settled: Vec<Settlement>,
+    effects: Vec<Effect>,
+}
+
+impl Draft {
+    /// A transition of `tenant`, to its next revision.
+    pub(super) fn of(tenant: &Tenant, stamp: Stamp) -> Self {
+        let mut next = tenant.clone();
+        next.revision = tenant.revision.next();
+        Self::from(next, tenant.state.name(), stamp)
+    }
+
+    /// A transition to `tenant`, which has its new revision already.
+    pub(super) fn from(tenant: Tenant, from: StateName, stamp: Stamp) -> Self {
+        let before = tenant.operation().zip(tenant.attempt());
+        Self {
+            tenant,
+            stamp,
+            from,
+            before,
+            opened: None,
+            spec: None,
+            settled: Vec::new(),
+            effects: Vec::new(),
+        }
+    }
+
+    /// The tenant lives on.
+    pub(super) fn apply(self, about: Option<OperationId>, what: What) -> Decision {
+        let to = Some(self.tenant.state.name());
+        self.finish(to, about, what, |tenant| Record::Live(Arc::new(tenant)))
+    }
+
+    /// The tenant is gone.
+    pub(super) fn bury(self, about: OperationId, what: What) -> Decision {
+        self.finish(None, Some(about), what, |tenant| {
+            Record::Gone(Tombstone {
+                id: tenant.id,
+                incarnation: tenant.incarnation,
+                revision: tenant.revision,
+            })
+        })
+    }
+
+    fn finish(
+        self,
+        to: Option<StateName>,
+        about: Option<OperationId>,
+        what: What,
+        record: impl FnOnce(Tenant) -> Record,
+    ) -> Decision {
+        let now = self.tenant.operation().zip(self.tenant.attempt());
+        let attempt = [now, self.before]
+            .into_iter()
+            .flatten()
+            .find(|(operation, _)| Some(*operation) == about)
+            .map(|(_, attempt)| attempt);
+        let event = LifecycleEvent {
+            tenant_id: self.tenant.id.clone(),
+            incarnation: self.tenant.incarnation,
+            revision: self.tenant.revision,
+            at: self.stamp.now,
+            from: self.from,
+            to,
+            operation: about,
+            attempt,
+            what,
+            settled: self.settled,
+        };
+        Decision::Apply(Box::new(Transition {
+            record: record(self.tenant),
+            event,
+            opened: self.opened,
+            spec: self.spec,
+            effects: self.effects,
+        }))
+    }
+
+    /// An operation ends.
+    pub(super) fn settle(&mut self, operation: OperationId, settled: Settled) {
+        self.tenant.settled_at = Some(self.stamp.now);
+        self.settled.push(Settlement { operation, settled });
+    }
+
+    /// The update that waits, if one does, ends.
+    pub(super) fn settle_queue(&mut self, settled: Settled) {
+        if let Some(queued) = self.tenant.next.take() {
+            self.settle(queued.operation, settled);
+        }
+    }
+
+    /// The operation that this input asked for, or that follows from it, begins. Its event.
+    pub(super) fn open(&mut self, kind: OperationKind, target: Option<&Versioned>) -> What {
+        let spec = target.map(|target| target.version);
+        self.opened = Some(Opened { operation: self.stamp.operation, kind, target: spec });
+        What::Began { operation_kind: kind, spec }
+    }
+
+    /// Numbers a spec that was not known before.
+    pub(super) fn number(&mut self, spec: Spec) -> Versioned {
+        self.tenant.latest_spec.0 += 1;
+        let versioned = Versioned { version: self.tenant.latest_spec, spec };
+        self.spec = Some(versioned.clone());
+        versioned
+    }
+
+    /// Notes what went wrong.
+    pub(super) fn note(&mut self, operation: OperationId, error: &Arc<ProviderError>) {
+        self.tenant.last_failure =
+            Some(Arc::new(Failure { at: self.stamp.now, operation, error: Arc::clone(error) }));
+    }
+
+    /// The ledger becomes what a call wants kept.
+    pub(super) fn keep(&mut self, ledger: Arc<crate::ledger::Ledger>) {
+        self.tenant.ledger = Some(ledger);
+    }
+
+    /// Asks a call to stop.
+    pub(super) fn stop_call(&mut self, call: CallId) {
+        self.effects.push(Effect::StopCall(call));
+    }
+
+    /// Drops a call where it stands.
+    pub(super) fn drop_call(&mut self, call: CallId) {
+        self.effects.push(Effect::DropCall(call));
+    }
+
+    /// The id of a call that this transition starts.
+    fn fresh_call(&self) -> CallId {
+        CallId(self.tenant.revision.0)
+    }
+
+    /// Calls the provider for `change`, by the method that its direction needs, or by `method`.
+    pub(super) fn call(&mut self, applied: Option<&Versioned>, change: Change, method: Method) {
+        let (spec, deadline) = match &change.direction {
+            Direction::Forward { deadline } => (Some(&change.target), *deadline),
+            Direction::Repair => (Some(&change.target), None),
+            Direction::Undo(_) => (applied, None),
+        };
+        let call = Call { id: self.fresh_call(), method };
+        self.effects.push(Effect::StartCall(StartCall {
+            call: call.id,
+            operation: change.operation,
+            provider: self.tenant.provider.clone(),
+            method,
+            spec: spec.map(|versioned| versioned.spec.clone()),
+            applied: applied.map(|versioned| versioned.spec.clone()),
+            attempt: change.attempt,
+            deadline,
+        }));
+        self.put(applied, Change { run: Run::Calling(call), ..change });
+    }
+
+    /// The change goes on as given.
+    pub(super) fn put(&mut self, applied: Option<&Versioned>, change: Change) {
+        self.tenant.state = match applied {
+            None => State::Provisioning(change),
+            Some(applied) => State::Updating { applied: applied.clone(), change },
+        };
+    }
+
+    /// A provision begins. Its event.
+    pub(super) fn provision(&mut self, spec: Spec, deadline: Option<Timestamp>) -> What {
+        let target = self.number(spec);
+        let began = self.open(OperationKind::Provision, Some(&target));
+        let change = Change {
+            operation: self.stamp.operation,
+            target,
+            direction: Direction::Forward { deadline },
+            attempt: 1,
+            run: Run::Waiting { until: self.stamp.now },
+        };
+        self.call(None, change, Method::Provision);
+        began
+    }
+
+    /// An update begins, of a tenant on which nothing else is on its way.
+    pub(super) fn update(&mut self, applied: &Versioned, queued: Queued) {
+        let change = Change {
+            operation: queued.operation,
+            target: queued.target,
+            direction: Direction::Forward { deadline: queued.deadline },
+            attempt: 1,
+            run: Run::Waiting { until: self.stamp.now },
+        };
+        self.call(Some(applied), change, Method::Update);
+    }
+
+    /// The tenant runs `applied`; an update that waited begins, unless the tenant is paused.
+    pub(super) fn rest(&mut self, applied: Versioned) {
+        match (self.tenant.paused, self.tenant.next.take()) {
+            (None, Some(queued)) => self.update(&applied, queued),
+            (None, None) => self.tenant.state = State::Running { applied },
+            (Some(_), next) => {
+                self.tenant.next = next;
+                self.tenant.state = State::Running { applied };
+            }
+        }
+    }
+
+    /// The removal begins or is tried again.
+    pub(super) fn remove(&mut self, operation: OperationId, attempt: u32) {
+        let call = self.fresh_call();
+        self.effects.push(Effect::StartCall(StartCall {
+            call,
+            operation,
+            provider: self.tenant.provider.clone(),
+            method: Method::Destroy,
+            spec: None,
+            applied: None,
+            attempt,
+            deadline: None,
+        }));
+        self.tenant.state = State::Destroying(Removal { operation, attempt, run: RemovalRun::Calling(call) });
+    }
+
+    /// When to try again after `failures` failures in a row.
+    pub(super) fn retry_at(&self, policy: &Policy, failures: u32, error: &ProviderError) -> Timestamp {
+        let pause = policy.retry.pause(failures, self.stamp.jitter);
+        after(self.stamp.now, pause.max(error.retry_after.unwrap_or_default()))
+    }
+
+    /// Pauses the tenant, or says that it is paused.
+    pub(super) fn pause(tenant: &Tenant, stamp: Stamp) -> Decision {
+        match tenant.paused {
+            Some(_) => Decision::Ignore,
+            None => {
+                let mut draft = Self::of(tenant, stamp);
+                draft.tenant.paused = Some(stamp.now);
+                draft.apply(tenant.operation(), What::Paused)
+            }
+        }
+    }
+}
+
+/// The method that a change's direction needs.
+pub(super) fn method(applied: Option<&Versioned>, direction: &Direction) -> Method {
+    match (direction, applied) {
+        (Direction::Forward { .. }, None) | (Direction::Repair, _) => Method::Provision,
+        (Direction::Forward { .. } | Direction::Undo(_), Some(_)) => Method::Update,
+        (Direction::Undo(_), None) => Method::Destroy,
+    }
+}
+
+/// What an operation settles as when its undo is over.
+pub(super) fn settlement(because: &Because, undone: bool, left: Vec<String>) -> Settled {
+    match because {
+        Because::Failed(error) => Settled::Failed { error: Arc::clone(error), undone },
+        Because::Cancelled => Settled::Cancelled { left },
+    }
+}
+
+/// Why a call is asked to stop, for the event.
+pub(super) fn stop_reason(why: Why) -> StopReason {
+    match why {
+        Why::Cancel => StopReason::Cancelled,
+        Why::Destroy(_) => StopReason::Destroy,
+        Why::Deadline => StopReason::DeadlineExceeded,
+    }
+}
+
+/// An operation ran out of time.
+pub(super) fn deadline_exceeded(applied: Option<&Versioned>) -> Arc<ProviderError> {
+    let kind = if applied.is_some() { ErrorKind::UpdateFailed } else { ErrorKind::ProvisionFailed };
+    Arc::new(ProviderError::new(
+        kind,
+        Remedy::Permanent,
+        ErrorCode::ProviderTimeout,
+        "not done by its deadline; give it more time",
+    ))
+}
+
+/// A call that nobody knows the end of.
+pub(super) fn lost(method: Method) -> Arc<ProviderError> {
+    let kind = match method {
+        Method::Provision => ErrorKind::ProvisionFailed,
+        Method::Update => ErrorKind::UpdateFailed,
+        Method::Destroy => ErrorKind::DestroyFailed,
+    };
+    Arc::new(ProviderError::new(
+        kind,
+        Remedy::Retry,
+        ErrorCode::UnknownError,
+        "the engine stopped during the call; what it did is looked up before anything else",
+    ))
+}
