@@ -202,13 +202,23 @@ async fn run(
 }
 
 /// Waits for the provider's turn, makes the call, and says what came of it.
-async fn turn(core: &Arc<Core>, start: StartCall, particulars: Particulars, cancel: CancellationToken) -> Outcome {
+async fn turn(
+    core: &Arc<Core>,
+    start: StartCall,
+    particulars: Particulars,
+    cancel: CancellationToken,
+) -> Outcome {
     let registered = match core.registry.get(start.provider.as_str()) {
         Ok(registered) => registered,
         Err(error) => {
             return Outcome::Held(Arc::new(
-                failure(start.method, Remedy::NeedsPerson, ErrorCode::ProviderUnavailable, "its provider is not registered")
-                    .with_source(error),
+                failure(
+                    start.method,
+                    Remedy::NeedsPerson,
+                    ErrorCode::ProviderUnavailable,
+                    "its provider is not registered",
+                )
+                .with_source(error),
             ));
         }
     };
@@ -252,12 +262,14 @@ async fn turn(core: &Arc<Core>, start: StartCall, particulars: Particulars, canc
     }
 }
 
-fn context(core: &Arc<Core>, start: &StartCall, particulars: Particulars, cancel: CancellationToken) -> Context {
-    let journal = CallJournal {
-        core: Arc::clone(core),
-        tenant: particulars.subject.tenant.clone(),
-        call: start.call,
-    };
+fn context(
+    core: &Arc<Core>,
+    start: &StartCall,
+    particulars: Particulars,
+    cancel: CancellationToken,
+) -> Context {
+    let journal =
+        CallJournal { core: Arc::clone(core), tenant: particulars.subject.tenant.clone(), call: start.call };
     let mut cx = Context::journaled(
         particulars.subject,
         Arc::clone(&core.clock),
@@ -282,8 +294,12 @@ async fn make(registered: &Registered, cx: &Context, start: StartCall) -> Result
             let result = provider.provision(cx, &spec).await?;
             match result.status {
                 ProvisionStatus::Success => Ok(Vec::new()),
-                ProvisionStatus::InProgress => Err(unfinished(Method::Provision, Remedy::Retry, result.message)),
-                ProvisionStatus::Failed => Err(unfinished(Method::Provision, Remedy::Permanent, result.message)),
+                ProvisionStatus::InProgress => {
+                    Err(unfinished(Method::Provision, Remedy::Retry, result.message))
+                }
+                ProvisionStatus::Failed => {
+                    Err(unfinished(Method::Provision, Remedy::Permanent, result.message))
+                }
             }
         }
         (Method::Update, Some(spec)) => {

@@ -1,6 +1,5 @@
 //! The engine: what an embedder starts, asks and shuts down.
 
-use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -10,6 +9,7 @@ use jiff::Timestamp;
 use landlord_state_machines::id::{Incarnation, OperationId, TenantId};
 use landlord_state_machines::planner::Subject;
 use landlord_state_machines::tenant::{Policy, Tenant};
+use tokio::sync::Semaphore;
 
 use crate::actor::{Directory, Message, restart};
 use crate::calls::Calls;
@@ -129,10 +129,12 @@ impl EngineBuilder {
         for provider in self.providers {
             registry.register(provider)?;
         }
+        let everybody = TenantId::new("all").map_err(|error| StartError::Supervisors(error.to_string()))?;
         let opened = self.store.open().await?;
         let (directory, exits) =
             Directory::start().await.map_err(|error| StartError::Supervisors(error.to_string()))?;
         let closing = Arc::new(Closing::default());
+        let commands = self.limits.commands.min(Semaphore::MAX_PERMITS);
         let log = Arc::new(EventLog::new(opened.head));
         let waiters = Arc::new(Waiters::new());
         let timers = Arc::new(Timers::new());
@@ -157,11 +159,11 @@ impl EngineBuilder {
             directory,
             calls: Calls::new(),
             closing,
-            unanswered: Arc::new(tokio::sync::Semaphore::new(0)),
+            unanswered: Semaphore::new(commands),
+            everybody,
             draining: AtomicBool::new(false),
             minted: AtomicU64::new(0),
         });
-        core.unanswered.add_permits(core.limits.commands.min(tokio::sync::Semaphore::MAX_PERMITS));
         core.start(timers, exits, self.observe);
         Ok(Engine { core })
     }
@@ -182,13 +184,20 @@ pub(crate) struct Core {
     pub(crate) calls: Calls,
     pub(crate) closing: Arc<Closing>,
     /// A permit for each command that may be unanswered.
-    pub(crate) unanswered: Arc<tokio::sync::Semaphore>,
+    pub(crate) unanswered: Semaphore,
+    /// Stands for all tenants, where a provider is asked about no single one.
+    everybody: TenantId,
     draining: AtomicBool,
     minted: AtomicU64,
 }
 
 impl Core {
-    fn start(self: &Arc<Self>, timers: Arc<Timers>, exits: crate::actor::ExitReports, observe: ObservePolicy) {
+    fn start(
+        self: &Arc<Self>,
+        timers: Arc<Timers>,
+        exits: crate::actor::ExitReports,
+        observe: ObservePolicy,
+    ) {
         let core = || Arc::downgrade(self);
         tokio::spawn(restart(core(), exits));
         tokio::spawn(timers::run(core(), timers));
@@ -212,10 +221,7 @@ impl Core {
 
     /// An operation id that was never used.
     pub(crate) fn mint(&self) -> OperationId {
-        OperationId {
-            epoch: self.opened.epoch.0,
-            number: self.minted.fetch_add(1, Ordering::Relaxed) + 1,
-        }
+        OperationId { epoch: self.opened.epoch.0, number: self.minted.fetch_add(1, Ordering::Relaxed) + 1 }
     }
 
     pub(crate) fn draining(&self) -> bool {
@@ -233,6 +239,15 @@ impl Core {
     /// A context that belongs to no operation.
     pub(crate) fn bare_context(&self, subject: &Subject) -> Context {
         Context::alone(subject.clone(), Arc::clone(&self.clock))
+    }
+
+    /// Whose a look at all tenants is.
+    pub(crate) fn nobody(&self) -> Subject {
+        Subject {
+            engine: Arc::clone(&self.opened.engine),
+            tenant: self.everybody.clone(),
+            incarnation: Incarnation(0),
+        }
     }
 
     pub(crate) fn subject_of(&self, tenant: &Tenant) -> Subject {
@@ -386,6 +401,3 @@ impl Drop for Engine {
         self.core.end(Closed::ShutDown);
     }
 }
-
-/// How many transitions go into one commit when a store has no better idea.
-pub const DEFAULT_BATCH: NonZeroU64 = NonZeroU64::new(1024).unwrap();

@@ -49,6 +49,10 @@ impl EventLog {
         {
             let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
             for (position, event) in events {
+                // After a commit that failed and was durable all the same, only the store has everything.
+                if ring.back().is_some_and(|(last, _)| last.0 + 1 != position.0) {
+                    ring.clear();
+                }
                 if ring.len() == RING {
                     ring.pop_front();
                 }

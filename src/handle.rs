@@ -9,10 +9,9 @@ use jiff::Timestamp;
 use landlord_state_machines::error::ProviderError;
 use landlord_state_machines::id::{OperationId, ProviderName, Revision, TenantId};
 use landlord_state_machines::result::ComputeStatus;
-use landlord_state_machines::spec::{Spec, TenantComputeSpec};
+use landlord_state_machines::spec::{Invalid, Problem, Spec, TenantComputeSpec};
 use landlord_state_machines::tenant::{Command, Record, Rejection, Request, Settled, after};
 use landlord_state_machines::trace::TraceContext;
-use landlord_state_machines::validate::{Invalid, Problem};
 use tokio::sync::oneshot;
 
 use crate::actor::{Answer, CommandMessage, Message, Refusal};
@@ -230,11 +229,8 @@ impl TenantHandle {
     fn check(&self, spec: TenantComputeSpec) -> Result<(Spec, ProviderName), CommandError> {
         let spec = spec.check()?;
         if spec.tenant_id != self.id.as_str() {
-            return Err(Invalid::from(vec![Problem {
-                path: "tenant_id".into(),
-                message: format!("names {}, but the command is for {}", spec.tenant_id, self.id),
-            }])
-            .into());
+            let message = format!("names {}, but the command is for {}", spec.tenant_id, self.id);
+            Invalid::unless_empty(vec![Problem::new("tenant_id", message)])?;
         }
         let registered = self.core.registry.get(&spec.provider_type)?;
         if registered.capabilities.oci_images {

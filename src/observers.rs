@@ -8,11 +8,9 @@ use landlord_state_machines::error::ErrorKind;
 use landlord_state_machines::id::TenantId;
 use landlord_state_machines::observation::{Observation, Seen};
 use landlord_state_machines::tenant::{StateName, Tenant};
-use tokio_util::sync::CancellationToken;
 
 use crate::actor::Message;
 use crate::engine::Core;
-use crate::provider::Context;
 use crate::provider::registry::Registered;
 use crate::store::TenantFilter;
 
@@ -109,11 +107,13 @@ pub(crate) async fn patrol(core: Weak<Core>, every: Duration, per_second: u32) {
 async fn look(core: Arc<Core>, tenant: Arc<Tenant>) {
     let Ok(registered) = core.registry.get(tenant.provider.as_str()) else { return };
     let begun = core.now();
-    let cx = Context { cancel: CancellationToken::new(), ..core.bare_context(&core.subject_of(&tenant)) };
+    let cx = core.bare_context(&core.subject_of(&tenant));
     let status = registered.provider.get_status(&cx, &tenant.id);
     let seen = match tokio::time::timeout(STATUS_TIMEOUT, status).await {
         Ok(Ok(status)) => Seen::from_status(&status),
-        Ok(Err(error)) if error.kind == ErrorKind::TenantNotFound => Seen::Broken("nothing of it is there".into()),
+        Ok(Err(error)) if error.kind == ErrorKind::TenantNotFound => {
+            Seen::Broken("nothing of it is there".into())
+        }
         Ok(Err(_)) | Err(_) => Seen::Unclear,
     };
     let news = match &seen {

@@ -9,9 +9,11 @@ use tokio::sync::oneshot;
 
 const SHARDS: usize = 64;
 
+type Waiting = HashMap<OperationId, Vec<oneshot::Sender<Settled>>>;
+
 /// Waiting callers by operation. An operation whose callers have gone costs nothing once it has settled.
 pub(crate) struct Waiters {
-    shards: Box<[Mutex<HashMap<OperationId, Vec<oneshot::Sender<Settled>>>>]>,
+    shards: Box<[Mutex<Waiting>]>,
 }
 
 impl Waiters {
@@ -19,7 +21,7 @@ impl Waiters {
         Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect() }
     }
 
-    fn shard(&self, id: OperationId) -> &Mutex<HashMap<OperationId, Vec<oneshot::Sender<Settled>>>> {
+    fn shard(&self, id: OperationId) -> &Mutex<Waiting> {
         &self.shards[id.number as usize % SHARDS]
     }
 

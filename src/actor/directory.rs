@@ -59,12 +59,8 @@ impl Directory {
             let (supervisor, _) = Actor::spawn(None, supervisor, ()).await?;
             shards.push(Shard { supervisor: supervisor.get_cell(), live: Mutex::default() });
         }
-        let directory = Self {
-            shards,
-            hasher: RandomState::new(),
-            count: AtomicUsize::new(0),
-            began: Instant::now(),
-        };
+        let directory =
+            Self { shards, hasher: RandomState::new(), count: AtomicUsize::new(0), began: Instant::now() };
         Ok((directory, reports))
     }
 
@@ -110,8 +106,7 @@ impl Directory {
         }
         let mailbox = Arc::new(Mailbox { waiting: AtomicU32::new(1), last_used: AtomicU32::new(age) });
         let state = TenantState::new(Arc::clone(core), tenant.clone(), Arc::clone(&mailbox));
-        let spawned =
-            ActorRuntime::spawn_linked_instant(None, TenantActor, state, shard.supervisor.clone());
+        let spawned = ActorRuntime::spawn_linked_instant(None, TenantActor, state, shard.supervisor.clone());
         // Only a name that is taken can fail, and these have none; a message that is lost is sent again.
         let Ok((actor, _)) = spawned else { return Ok(()) };
         let _ = actor.send_message(message);

@@ -5,7 +5,9 @@ mod supervisor;
 mod tenant;
 
 pub(crate) use directory::Directory;
+pub(crate) use directory::restart;
 pub(crate) use supervisor::ExitReports;
+pub(crate) use tenant::command_name;
 
 use std::sync::Arc;
 
@@ -48,6 +50,8 @@ pub(crate) struct CommandMessage {
     pub(crate) command: Command,
     /// The id of the operation that the command may begin.
     pub(crate) operation: OperationId,
+    /// Whether it was sent before, to an actor that was lost.
+    pub(crate) again: bool,
     pub(crate) request_id: Option<String>,
     pub(crate) reason: Option<String>,
     pub(crate) trace: Option<TraceContext>,

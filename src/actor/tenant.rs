@@ -6,7 +6,7 @@ use std::time::Duration;
 use landlord_state_machines::id::{CallId, OperationId, TenantId};
 use landlord_state_machines::planner::Subject;
 use landlord_state_machines::tenant::{
-    Command, Decision, Effect, Input, Record, Rejection, Stamp, StartCall, Transition, step,
+    Command, Decision, Effect, Input, Record, Rejection, Settlement, Stamp, StartCall, Transition, step,
 };
 use landlord_state_machines::trace::TraceContext;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -33,6 +33,8 @@ pub(crate) struct TenantState {
     mailbox: Arc<Mailbox>,
     /// Nothing until it is loaded, and again when a commit left its fate open.
     record: Option<Record>,
+    /// Operations that may have settled in a commit that failed. Whoever waits for them is told after a look.
+    doubtful: Vec<OperationId>,
     /// The traces of operations on their way, as far as this actor has seen them begin.
     traces: Vec<(OperationId, Option<TraceContext>)>,
 }
@@ -95,7 +97,7 @@ impl Actor for TenantActor {
 
 impl TenantState {
     pub(super) fn new(core: Arc<Core>, id: TenantId, mailbox: Arc<Mailbox>) -> Self {
-        Self { core, id, mailbox, record: None, traces: Vec::new() }
+        Self { core, id, mailbox, record: None, doubtful: Vec::new(), traces: Vec::new() }
     }
 
     async fn receive(&mut self, message: Message) {
@@ -132,7 +134,8 @@ impl TenantState {
             None => asked,
             Some(Record::Absent(_) | Record::Gone(_)) => true,
             Some(Record::Live(tenant)) => {
-                tenant.call().is_none() && (asked || self.core.directory.live() > self.core.limits.live_tenants)
+                tenant.call().is_none()
+                    && (asked || self.core.directory.live() > self.core.limits.live_tenants)
             }
         }
     }
@@ -225,8 +228,15 @@ impl TenantState {
         if self.record.is_some() {
             return Ok(());
         }
-        let record =
-            self.core.store.load(&self.id).await.map_err(|error| Setback::Store(Arc::new(error)))?;
+        let unreadable = |error| Setback::Store(Arc::new(error));
+        while let Some(operation) = self.doubtful.last().copied() {
+            let found = self.core.store.operation(operation).await.map_err(unreadable)?;
+            if let Some(settled) = found.and_then(|operation| operation.settled) {
+                self.core.waiters.settle(&Settlement { operation, settled });
+            }
+            self.doubtful.pop();
+        }
+        let record = self.core.store.load(&self.id).await.map_err(unreadable)?;
         let call = record.call();
         let due = record.wake_at().is_some_and(|at| at <= self.core.now());
         self.record = Some(record);
@@ -243,7 +253,7 @@ impl TenantState {
         Ok(())
     }
 
-    /// One step of the machine. When it fails the record is forgotten, because what the store has is unknown.
+    /// One step of the machine. When its commit fails the record is forgotten: what the store has is unknown.
     async fn advance(&mut self, input: Input, by: Option<&CommandMessage>) -> Result<Advanced, Setback> {
         let Some(record) = &self.record else { return Err(Setback::Stale) };
         let stamp = Stamp {
@@ -304,7 +314,10 @@ impl TenantState {
             opened: operation,
             spec: spec.map(|versioned| (versioned.version, versioned.spec)),
         };
-        self.core.committer.commit(write).await?;
+        if let Err(failure) = self.core.committer.commit(write).await {
+            self.doubtful.extend(event.settled.iter().map(|settlement| settlement.operation));
+            return Err(failure.into());
+        }
         self.record = Some(record);
         if let Some(opened) = opened {
             self.traces.push((opened.operation, trace));

@@ -1,8 +1,10 @@
 //! The contract that every compute provider implements (specification, "Interface Definition").
 
 mod context;
+pub(crate) mod registry;
 
 pub use context::{CheckpointError, Context, Journal, UndoBy, Work};
+pub use registry::RegistryError;
 
 use std::collections::BTreeMap;
 

@@ -105,7 +105,10 @@ async fn run(
                     let _ = reply.send(result.map_err(|error| match error {
                         WriteError::RevisionMismatch { actual, .. } => CommitFailure::Stale { actual },
                         WriteError::Invalid(message) => {
-                            CommitFailure::Unavailable(Arc::new(StoreError::Unavailable { message, source: None }))
+                            CommitFailure::Unavailable(Arc::new(StoreError::Unavailable {
+                                message,
+                                source: None,
+                            }))
                         }
                     }));
                 }
@@ -116,7 +119,9 @@ async fn run(
                 return;
             }
             Err(
-                error @ (StoreError::Unavailable { .. } | StoreError::InUse { .. } | StoreError::Corrupt { .. }),
+                error @ (StoreError::Unavailable { .. }
+                | StoreError::InUse { .. }
+                | StoreError::Corrupt { .. }),
             ) => {
                 tracing::warn!(%error, transitions = writes.len(), "commit failed; it is tried again");
                 let error = Arc::new(error);
@@ -131,9 +136,8 @@ async fn run(
 
 impl Publisher {
     fn publish(&self, writes: &[Write], results: &[Result<Position, WriteError>]) {
-        let committed = || {
-            writes.iter().zip(results).filter_map(|(write, result)| Some((*result.as_ref().ok()?, write)))
-        };
+        let committed =
+            || writes.iter().zip(results).filter_map(|(write, result)| Some((*result.as_ref().ok()?, write)));
         self.log.append(committed().map(|(position, write)| (position, Arc::clone(&write.event))));
         for (_, write) in committed() {
             for settlement in &write.event.settled {

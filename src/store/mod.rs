@@ -1,5 +1,7 @@
 //! Where tenants, their specs, operations and events are kept (DESIGN: one trait, several stores).
 
+pub(crate) mod committer;
+
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
@@ -42,7 +44,7 @@ pub struct Write {
     /// The event, at `expected + 1`. It names the operations that settled.
     pub event: Arc<LifecycleEvent>,
     /// An operation that began, or was queued.
-    pub opened: Option<OperationRecord>,
+    pub opened: Option<Box<OperationRecord>>,
     /// A spec body that was not known before. Bodies of a life are dropped with its end.
     pub spec: Option<(SpecVersion, Spec)>,
 }
@@ -231,7 +233,7 @@ pub trait Store: Send + Sync + 'static {
         filter: &TenantFilter,
         after: Option<TenantId>,
         limit: usize,
-    ) -> Result<Page<Tenant>, StoreError>;
+    ) -> Result<Page<Arc<Tenant>>, StoreError>;
 
     /// An operation, also one that has settled.
     ///
