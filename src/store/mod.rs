@@ -1,7 +1,9 @@
 //! Where tenants, their specs, operations and events are kept (DESIGN: one trait, several stores).
 
 pub(crate) mod committer;
+mod memory;
 
+use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
@@ -12,6 +14,8 @@ use landlord_state_machines::spec::Spec;
 use landlord_state_machines::tenant::{LifecycleEvent, OperationKind, Record, Settled, StateName, Tenant};
 use landlord_state_machines::trace::TraceContext;
 use serde::{Deserialize, Serialize};
+
+pub use memory::{MemoryOptions, MemoryStore};
 
 /// Counts the engines that opened a store. A write under any epoch but the newest is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -49,6 +53,26 @@ pub struct Write {
     pub spec: Option<(SpecVersion, Spec)>,
 }
 
+impl Write {
+    /// Whether its parts are about the same transition; every store refuses one whose parts are not.
+    ///
+    /// # Errors
+    /// [`WriteError::Invalid`] says which part is not.
+    pub fn check(&self) -> Result<(), WriteError> {
+        let (tenant, revision) = (self.record.id(), self.expected.next());
+        if self.record.revision() != revision {
+            return Err(WriteError::Invalid(format!("the record is not at revision {revision}")));
+        }
+        if self.event.revision != revision || self.event.tenant_id != *tenant {
+            return Err(WriteError::Invalid(format!("the event is not {tenant}'s at revision {revision}")));
+        }
+        if self.opened.as_ref().is_some_and(|opened| opened.tenant != *tenant) {
+            return Err(WriteError::Invalid(format!("the operation is not {tenant}'s")));
+        }
+        Ok(())
+    }
+}
+
 /// What is kept of an operation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OperationRecord {
@@ -74,12 +98,13 @@ pub struct OperationRecord {
     pub settled: Option<Settled>,
 }
 
-/// A tenant as a list shows it.
+/// A part of a list.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Page<T> {
-    /// The items, in order.
+    /// The items, in order. There may be few or none before the last page, where few pass the filter: a page
+    /// ends when it is full or after a bounded amount of work.
     pub items: Vec<T>,
-    /// Where the next page begins; none when this is the last one.
+    /// After which tenant the next page begins; none when this is the last one.
     pub next: Option<TenantId>,
 }
 
@@ -90,6 +115,14 @@ pub struct TenantFilter {
     pub state: Option<StateName>,
     /// Only those of this provider.
     pub provider: Option<ProviderName>,
+}
+
+impl TenantFilter {
+    /// Whether it lets a tenant through.
+    pub fn wants(&self, tenant: &Tenant) -> bool {
+        self.state.is_none_or(|state| state == tenant.state.name())
+            && self.provider.as_ref().is_none_or(|provider| *provider == tenant.provider)
+    }
 }
 
 /// Whose events to read.
@@ -166,6 +199,19 @@ pub enum StoreError {
         #[source]
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
+}
+
+impl StoreError {
+    /// It was closed, or never opened.
+    fn not_open() -> Self {
+        Self::Unavailable { message: "it is not open; open it first".to_owned(), source: None }
+    }
+}
+
+/// A new name for a store and the engine that owns it, random: 16 hexadecimal digits.
+fn new_engine_name() -> Arc<str> {
+    // The standard library has no other source of randomness; the operating system seeds this one.
+    format!("{:016x}", RandomState::new().hash_one(std::process::id())).into()
 }
 
 /// Keeps tenants, specs, operations and events.

@@ -1,0 +1,381 @@
+//! A store for tests, trials and measurements: everything is in memory, and gone with the process.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::num::NonZeroU64;
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use landlord_state_machines::id::{OperationId, Revision, TenantId};
+use landlord_state_machines::tenant::{LifecycleEvent, Record, Settlement, Tenant};
+
+use super::{
+    Epoch, Events, Opened, OperationRecord, Page, Position, Scope, Store, StoreError, TenantFilter, Write,
+    WriteError, new_engine_name,
+};
+
+/// A batch of this size is applied in a fraction of a millisecond, for which the store is locked.
+const BATCH: NonZeroU64 = NonZeroU64::MIN.saturating_add(999);
+
+/// How many tenants a list looks at before it answers with what it found so far.
+const SCAN: usize = 10_000;
+
+/// How much a [`MemoryStore`] keeps of what is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryOptions {
+    /// How many events; older ones are answered with [`Events::Gap`].
+    pub history: usize,
+    /// How many settled operations. Those that have not settled are always kept.
+    pub settled: usize,
+}
+
+impl Default for MemoryOptions {
+    fn default() -> Self {
+        Self { history: 100_000, settled: 100_000 }
+    }
+}
+
+/// Keeps everything in memory.
+///
+/// It cannot know whether the engine that opened it is still there, so opening it again always succeeds, and
+/// the older engine is fenced. Clones share what is kept: a second engine can take up what a first one left.
+#[derive(Clone, Debug)]
+pub struct MemoryStore {
+    engine: Arc<str>,
+    kept: Arc<Mutex<Kept>>,
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new(MemoryOptions::default())
+    }
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new(options: MemoryOptions) -> Self {
+        Self { engine: new_engine_name(), kept: Arc::new(Mutex::new(Kept { options, ..Kept::default() })) }
+    }
+
+    /// What is kept, also after a panic of another thread: a write is checked before anything is changed.
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Everything that is kept.
+#[derive(Debug, Default)]
+struct Kept {
+    options: MemoryOptions,
+    epoch: u64,
+    open: bool,
+    tenants: HashMap<TenantId, Known>,
+    indexes: Indexes,
+    operations: Operations,
+    history: History,
+}
+
+/// A tenant, and where its last event is.
+#[derive(Debug)]
+struct Known {
+    record: Record,
+    last: Position,
+}
+
+impl Kept {
+    /// Makes one write, or says why not.
+    fn apply(&mut self, write: &Write) -> Result<Position, WriteError> {
+        write.check()?;
+        let id = write.record.id();
+        let known = self.tenants.get_mut(id);
+        let actual = known.as_ref().map_or(Revision(0), |known| known.record.revision());
+        if actual != write.expected {
+            return Err(WriteError::RevisionMismatch { expected: write.expected, actual });
+        }
+        if let Some(opened) = &write.opened {
+            self.operations.open(opened)?;
+        }
+        self.operations.settle(&write.event.settled, self.options.settled);
+        let previous = known.as_ref().map_or(Position::default(), |known| known.last);
+        let last = self.history.push(&write.event, previous, self.options.history);
+        self.indexes.follow(id, known.as_ref().map(|known| &known.record), &write.record);
+        match known {
+            Some(known) => *known = Known { record: write.record.clone(), last },
+            None => {
+                self.tenants.insert(id.clone(), Known { record: write.record.clone(), last });
+            }
+        }
+        Ok(last)
+    }
+}
+
+/// The orders in which tenants are looked for.
+#[derive(Debug, Default)]
+struct Indexes {
+    /// All that ever lived, for lists.
+    ids: BTreeSet<TenantId>,
+    due: BTreeSet<(Timestamp, TenantId)>,
+    in_flight: BTreeSet<TenantId>,
+}
+
+impl Indexes {
+    /// A tenant's record changes.
+    fn follow(&mut self, id: &TenantId, before: Option<&Record>, after: &Record) {
+        if before.is_none() {
+            self.ids.insert(id.clone());
+        }
+        let (woke, wakes) = (before.and_then(Record::wake_at), after.wake_at());
+        if woke != wakes {
+            if let Some(at) = woke {
+                self.due.remove(&(at, id.clone()));
+            }
+            if let Some(at) = wakes {
+                self.due.insert((at, id.clone()));
+            }
+        }
+        match (before.and_then(Record::call), after.call()) {
+            (None, Some(_)) => {
+                self.in_flight.insert(id.clone());
+            }
+            (Some(_), None) => {
+                self.in_flight.remove(id);
+            }
+            (None, None) | (Some(_), Some(_)) => {}
+        }
+    }
+}
+
+/// Operations, and how to find them.
+#[derive(Debug, Default)]
+struct Operations {
+    by_id: HashMap<OperationId, OperationRecord>,
+    by_request: HashMap<(TenantId, String), OperationId>,
+    /// The settled ones, the oldest first.
+    settled: VecDeque<OperationId>,
+}
+
+impl Operations {
+    /// An operation begins.
+    fn open(&mut self, opened: &OperationRecord) -> Result<(), WriteError> {
+        if self.by_id.contains_key(&opened.id) {
+            return Err(WriteError::Invalid(format!("operation {} exists already", opened.id)));
+        }
+        if let Some(request) = &opened.request_id {
+            let key = (opened.tenant.clone(), request.clone());
+            if let Some(other) = self.by_request.get(&key) {
+                return Err(WriteError::Invalid(format!("request {request:?} is operation {other} already")));
+            }
+            self.by_request.insert(key, opened.id);
+        }
+        self.by_id.insert(opened.id, opened.clone());
+        Ok(())
+    }
+
+    /// Operations end. Of those that have, `bound` are kept.
+    fn settle(&mut self, settlements: &[Settlement], bound: usize) {
+        for Settlement { operation, settled } in settlements {
+            if let Some(record) = self.by_id.get_mut(operation)
+                && record.settled.replace(settled.clone()).is_none()
+            {
+                self.settled.push_back(*operation);
+            }
+        }
+        while self.settled.len() > bound
+            && let Some(oldest) = self.settled.pop_front()
+        {
+            if let Some(OperationRecord { tenant, request_id: Some(request), .. }) =
+                self.by_id.remove(&oldest)
+            {
+                self.by_request.remove(&(tenant, request));
+            }
+        }
+    }
+}
+
+/// The last events.
+#[derive(Debug, Default)]
+struct History {
+    events: VecDeque<Happened>,
+    /// How many are no longer kept: the position before the first that is.
+    trimmed: u64,
+}
+
+/// An event, and where the same tenant's event before it is: so one tenant's events are found without an index
+/// that every commit has to keep.
+#[derive(Debug)]
+struct Happened {
+    event: Arc<LifecycleEvent>,
+    previous: Position,
+}
+
+impl History {
+    fn head(&self) -> Position {
+        Position(self.trimmed + self.events.len() as u64)
+    }
+
+    /// Keeps an event, and of all events the last `bound`.
+    fn push(&mut self, event: &Arc<LifecycleEvent>, previous: Position, bound: usize) -> Position {
+        self.events.push_back(Happened { event: Arc::clone(event), previous });
+        let head = self.head();
+        while self.events.len() > bound {
+            self.events.pop_front();
+            self.trimmed += 1;
+        }
+        head
+    }
+
+    /// The event at a position, if it is still kept.
+    fn at(&self, position: Position) -> Option<&Happened> {
+        let index = position.0.checked_sub(self.trimmed + 1)?;
+        self.events.get(usize::try_from(index).ok()?)
+    }
+
+    /// All events after a position that is not before the first kept one.
+    fn all(&self, after: Position, limit: usize) -> Vec<(Position, Arc<LifecycleEvent>)> {
+        (after.0 + 1..=self.head().0)
+            .take(limit)
+            .filter_map(|at| Some((Position(at), Arc::clone(&self.at(Position(at))?.event))))
+            .collect()
+    }
+
+    /// One tenant's events after a position, whose last one is at `last`.
+    fn of_one(&self, last: Position, after: Position, limit: usize) -> Vec<(Position, Arc<LifecycleEvent>)> {
+        let mut found = Vec::new();
+        let mut at = last;
+        while at > after
+            && let Some(happened) = self.at(at)
+        {
+            found.push((at, Arc::clone(&happened.event)));
+            at = happened.previous;
+        }
+        found.reverse();
+        found.truncate(limit);
+        found
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn open(&self) -> Result<Opened, StoreError> {
+        let mut kept = self.kept();
+        kept.epoch += 1;
+        kept.open = true;
+        Ok(Opened { engine: Arc::clone(&self.engine), epoch: Epoch(kept.epoch), head: kept.history.head() })
+    }
+
+    async fn load(&self, tenant: &TenantId) -> Result<Record, StoreError> {
+        let kept = self.kept();
+        Ok(kept
+            .tenants
+            .get(tenant)
+            .map_or_else(|| Record::Absent(tenant.clone()), |known| known.record.clone()))
+    }
+
+    async fn commit(
+        &self,
+        epoch: Epoch,
+        batch: &[Write],
+    ) -> Result<Vec<Result<Position, WriteError>>, StoreError> {
+        let mut kept = self.kept();
+        if epoch.0 != kept.epoch {
+            return Err(StoreError::Fenced { ours: epoch.0, current: kept.epoch });
+        }
+        if !kept.open {
+            return Err(StoreError::not_open());
+        }
+        Ok(batch.iter().map(|write| kept.apply(write)).collect())
+    }
+
+    async fn due(
+        &self,
+        before: Timestamp,
+        after: Option<(Timestamp, TenantId)>,
+        limit: usize,
+    ) -> Result<Vec<(Timestamp, TenantId)>, StoreError> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let kept = self.kept();
+        Ok(kept
+            .indexes
+            .due
+            .range((start, Bound::Unbounded))
+            .take_while(|(at, _)| *at <= before)
+            .take(limit)
+            .cloned()
+            .collect())
+    }
+
+    async fn next_wake(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.kept().indexes.due.first().map(|(at, _)| *at))
+    }
+
+    async fn in_flight(&self, after: Option<TenantId>, limit: usize) -> Result<Vec<TenantId>, StoreError> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let kept = self.kept();
+        Ok(kept.indexes.in_flight.range((start, Bound::Unbounded)).take(limit).cloned().collect())
+    }
+
+    async fn list(
+        &self,
+        filter: &TenantFilter,
+        after: Option<TenantId>,
+        limit: usize,
+    ) -> Result<Page<Arc<Tenant>>, StoreError> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let kept = self.kept();
+        let mut ids = kept.indexes.ids.range((start, Bound::Unbounded)).peekable();
+        let mut items = Vec::new();
+        let mut last = None;
+        for id in ids.by_ref().take(SCAN) {
+            last = Some(id);
+            if let Some(Known { record: Record::Live(tenant), .. }) = kept.tenants.get(id)
+                && filter.wants(tenant)
+            {
+                items.push(Arc::clone(tenant));
+            }
+            if items.len() >= limit {
+                break;
+            }
+        }
+        let next = ids.peek().and(last).cloned();
+        Ok(Page { items, next })
+    }
+
+    async fn operation(&self, id: OperationId) -> Result<Option<OperationRecord>, StoreError> {
+        Ok(self.kept().operations.by_id.get(&id).cloned())
+    }
+
+    async fn request(
+        &self,
+        tenant: &TenantId,
+        request_id: &str,
+    ) -> Result<Option<OperationRecord>, StoreError> {
+        let kept = self.kept();
+        let key = (tenant.clone(), request_id.to_owned());
+        Ok(kept.operations.by_request.get(&key).and_then(|id| kept.operations.by_id.get(id)).cloned())
+    }
+
+    async fn events(&self, after: Position, scope: &Scope, limit: usize) -> Result<Events, StoreError> {
+        let kept = self.kept();
+        let resume = Position(kept.history.trimmed);
+        if after < resume {
+            return Ok(Events::Gap { resume });
+        }
+        Ok(Events::Page(match scope {
+            Scope::All => kept.history.all(after, limit),
+            Scope::Tenant(id) => match kept.tenants.get(id) {
+                Some(known) => kept.history.of_one(known.last, after, limit),
+                None => Vec::new(),
+            },
+        }))
+    }
+
+    fn batch_limit(&self) -> NonZeroU64 {
+        BATCH
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.kept().open = false;
+        Ok(())
+    }
+}

@@ -1,0 +1,5 @@
+//! What every store promises, and what one of them promises beyond that.
+
+mod contract;
+mod memory;
+mod samples;
