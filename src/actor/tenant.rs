@@ -290,19 +290,17 @@ impl TenantState {
         let Transition { record, event, opened, spec, effects } = transition;
         let expected = self.record.take().map(|record| record.revision()).unwrap_or_default();
         let trace = by.and_then(|message| message.trace.clone());
-        let operation = opened.map(|opened| {
-            Box::new(OperationRecord {
-                id: opened.operation,
-                tenant: event.tenant_id.clone(),
-                incarnation: event.incarnation,
-                kind: opened.kind,
-                target: opened.target,
-                accepted_at: event.at,
-                request_id: by.and_then(|message| message.request_id.clone()),
-                reason: by.and_then(|message| message.reason.clone()),
-                trace: trace.clone(),
-                settled: None,
-            })
+        let operation = opened.map(|opened| OperationRecord {
+            id: opened.operation,
+            tenant: event.tenant_id.clone(),
+            incarnation: event.incarnation,
+            kind: opened.kind,
+            target: opened.target,
+            accepted_at: event.at,
+            request_id: by.and_then(|message| message.request_id.clone()),
+            reason: by.and_then(|message| message.reason.clone()),
+            trace: trace.clone(),
+            settled: None,
         });
         let answer = opened.map(|opened| opened.operation).or(event.operation);
         let event = Arc::new(event);

@@ -2,6 +2,7 @@
 
 mod context;
 pub(crate) mod registry;
+pub mod scripted;
 
 pub use context::{CheckpointError, Context, Journal, UndoBy, Work};
 pub use registry::RegistryError;
