@@ -19,6 +19,7 @@ use crate::closing::Closed;
 use crate::engine::Core;
 use crate::provider::registry::RegistryError;
 use crate::store::StoreError;
+use crate::telemetry;
 
 /// How often a command is sent again to a tenant whose actor panicked over it.
 const RESENDS: u32 = 2;
@@ -36,7 +37,8 @@ pub struct Options {
     pub request_id: Option<String>,
     /// Why, for the audit.
     pub reason: Option<String>,
-    /// The caller's trace; the operation's calls are part of it, also after a restart.
+    /// The caller's trace; the operation's calls are part of it, also after a restart. With the feature
+    /// `opentelemetry` it is taken from the current span when it is not given.
     pub trace: Option<TraceContext>,
 }
 
@@ -267,6 +269,7 @@ impl TenantHandle {
         // Before it is sent: it may settle before its answer is here.
         let settled = core.waiters.wait(operation);
         let command = Command { expected: options.expected_revision, request };
+        let trace = options.trace.or_else(telemetry::current_trace);
         let mut forget = Forget { core, operation, armed: true };
         for resend in 0..=RESENDS {
             let (reply, answer) = oneshot::channel();
@@ -276,7 +279,7 @@ impl TenantHandle {
                 again: resend > 0,
                 request_id: options.request_id.clone(),
                 reason: options.reason.clone(),
-                trace: options.trace.clone(),
+                trace: trace.clone(),
                 reply,
             }));
             if core.directory.send(core, &self.id, message, core.limits.per_tenant).is_err() {

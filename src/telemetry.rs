@@ -17,6 +17,7 @@ pub(crate) fn command_span(tenant: &TenantId, message: &CommandMessage) -> Span 
         command = command_name(&message.command),
         tenant_id = %tenant,
         operation = %message.operation,
+        traceparent = tracing::field::Empty,
     );
     continue_trace(&span, message.trace.as_ref());
     span
@@ -38,6 +39,7 @@ pub(crate) fn call_span(tenant: &TenantId, start: &StartCall, trace: Option<&Tra
         operation = %start.operation,
         call = %start.call,
         attempt = start.attempt,
+        traceparent = tracing::field::Empty,
     );
     continue_trace(&span, trace);
     span
@@ -79,7 +81,47 @@ pub(crate) fn transition(event: &LifecycleEvent) {
     }
 }
 
+/// Makes the span part of the caller's trace.
+#[cfg(feature = "opentelemetry")]
+fn continue_trace(span: &Span, trace: Option<&TraceContext>) {
+    use opentelemetry::propagation::TextMapPropagator;
+    use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+    let Some(trace) = trace else { return };
+    let mut headers =
+        std::collections::HashMap::from([("traceparent".to_owned(), trace.traceparent.clone())]);
+    headers.extend(trace.tracestate.clone().map(|state| ("tracestate".to_owned(), state)));
+    let parent = opentelemetry_sdk::propagation::TraceContextPropagator::new().extract(&headers);
+    // It fails when no OpenTelemetry layer listens, and then there is nothing to continue.
+    let _ = span.set_parent(parent);
+}
+
+/// Without OpenTelemetry the caller's trace is a field of the span.
 #[cfg(not(feature = "opentelemetry"))]
 fn continue_trace(span: &Span, trace: Option<&TraceContext>) {
-    let _ = (span, trace);
+    if let Some(trace) = trace {
+        span.record("traceparent", trace.traceparent.as_str());
+    }
+}
+
+/// The trace that the caller is in now, for [`crate::Options::trace`].
+#[cfg(feature = "opentelemetry")]
+pub(crate) fn current_trace() -> Option<TraceContext> {
+    use opentelemetry::propagation::TextMapPropagator;
+    use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+    let mut headers = std::collections::HashMap::new();
+    opentelemetry_sdk::propagation::TraceContextPropagator::new()
+        .inject_context(&Span::current().context(), &mut headers);
+    let traceparent = headers.remove("traceparent")?;
+    Some(TraceContext {
+        traceparent,
+        tracestate: headers.remove("tracestate").filter(|state| !state.is_empty()),
+    })
+}
+
+/// The trace that the caller is in now: not known without OpenTelemetry.
+#[cfg(not(feature = "opentelemetry"))]
+pub(crate) fn current_trace() -> Option<TraceContext> {
+    None
 }

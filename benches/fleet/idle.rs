@@ -1,0 +1,3 @@
+//! What a million running, idle tenants cost.
+
+pub(crate) fn report(_tenants: usize) {}
