@@ -1,6 +1,8 @@
 //! Where tenants, their specs, operations and events are kept (DESIGN: one trait, several stores).
 
 mod memory;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroU64;
@@ -15,6 +17,8 @@ use landlord_state_machines::trace::TraceContext;
 use serde::{Deserialize, Serialize};
 
 pub use memory::{MemoryOptions, MemoryStore};
+#[cfg(feature = "sqlite")]
+pub use sqlite::{SqliteOptions, SqliteStore};
 
 /// Counts the engines that opened a store. A write under any epoch but the newest is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
