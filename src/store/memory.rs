@@ -323,22 +323,19 @@ impl Store for MemoryStore {
     ) -> Result<Page<Arc<Tenant>>, StoreError> {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         let kept = self.kept();
-        let mut ids = kept.indexes.ids.range((start, Bound::Unbounded)).peekable();
-        let mut items = Vec::new();
-        let mut last = None;
-        for id in ids.by_ref().take(SCAN) {
+        let (mut items, mut last): (Vec<_>, Option<&TenantId>) = (Vec::new(), None);
+        for (seen, id) in kept.indexes.ids.range((start, Bound::Unbounded)).enumerate() {
+            if seen == SCAN || items.len() == limit.max(1) {
+                return Ok(Page { items, next: last.cloned() });
+            }
             last = Some(id);
             if let Some(Known { record: Record::Live(tenant), .. }) = kept.tenants.get(id)
                 && filter.wants(tenant)
             {
                 items.push(Arc::clone(tenant));
             }
-            if items.len() >= limit {
-                break;
-            }
         }
-        let next = ids.peek().and(last).cloned();
-        Ok(Page { items, next })
+        Ok(Page { items, next: None })
     }
 
     async fn operation(&self, id: OperationId) -> Result<Option<OperationRecord>, StoreError> {

@@ -2,6 +2,8 @@
 
 pub(crate) mod committer;
 mod memory;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroU64;
@@ -16,6 +18,8 @@ use landlord_state_machines::trace::TraceContext;
 use serde::{Deserialize, Serialize};
 
 pub use memory::{MemoryOptions, MemoryStore};
+#[cfg(feature = "sqlite")]
+pub use sqlite::{SqliteOptions, SqliteStore};
 
 /// Counts the engines that opened a store. A write under any epoch but the newest is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -3,3 +3,5 @@
 mod contract;
 mod memory;
 mod samples;
+#[cfg(feature = "sqlite")]
+mod sqlite;

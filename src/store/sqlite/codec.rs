@@ -1,0 +1,385 @@
+//! A tenant as the narrow row that every transition rewrites, and back. Knows nothing of SQLite.
+//!
+//! What people look for has a column of its own; JSON is only what is rare or opaque. Times are microseconds
+//! since 1970 UTC; what is finer is cut off.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use landlord_state_machines::id::{
+    CallId, Incarnation, OperationId, ProviderName, Revision, SpecVersion, TenantId,
+};
+use landlord_state_machines::result::Health;
+use landlord_state_machines::spec::Spec;
+use landlord_state_machines::tenant::{
+    Because, Call, Change, Direction, Method, OperationKind, Queued, Record, Removal, RemovalRun, Repair,
+    Run, State, StateName, Tenant, Tombstone, Versioned, Why,
+};
+use serde::Serialize;
+use serde::de::value::StrDeserializer;
+use serde::de::{Deserialize, DeserializeOwned};
+
+/// A column that cannot be understood.
+#[derive(Debug, thiserror::Error)]
+#[error("column {column}: {problem}")]
+pub(super) struct BadColumn {
+    column: &'static str,
+    problem: &'static str,
+    #[source]
+    cause: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl BadColumn {
+    fn missing(column: &'static str) -> Self {
+        Self { column, problem: "it is empty where it should not be", cause: None }
+    }
+
+    pub(super) fn bad(column: &'static str, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { column, problem: "it does not hold what it should", cause: Some(cause.into()) }
+    }
+}
+
+/// The columns of the table `tenants`, borrowed from a tenant or from a row.
+#[derive(Debug, Default)]
+pub(super) struct TenantRow<'a> {
+    pub(super) id: &'a str,
+    pub(super) incarnation: u64,
+    pub(super) revision: u64,
+    pub(super) state: Option<&'a str>,
+    pub(super) provider: Option<&'a str>,
+    pub(super) health: Option<&'a str>,
+    pub(super) applied_spec: Option<u64>,
+    pub(super) target_spec: Option<u64>,
+    pub(super) latest_spec: Option<u64>,
+    pub(super) operation: Option<Cow<'a, str>>,
+    pub(super) attempt: Option<u32>,
+    pub(super) direction: Option<&'a str>,
+    pub(super) deadline: Option<i64>,
+    pub(super) undo_error_json: Option<Cow<'a, str>>,
+    pub(super) run: Option<&'a str>,
+    pub(super) call: Option<u64>,
+    pub(super) method: Option<&'a str>,
+    pub(super) stop_reason: Option<&'a str>,
+    pub(super) stop_operation: Option<Cow<'a, str>>,
+    pub(super) until: Option<i64>,
+    pub(super) wake_at: Option<i64>,
+    pub(super) next_operation: Option<Cow<'a, str>>,
+    pub(super) next_spec: Option<u64>,
+    pub(super) next_deadline: Option<i64>,
+    pub(super) paused_at: Option<i64>,
+    pub(super) settled_at: Option<i64>,
+    pub(super) repair_count: Option<u32>,
+    pub(super) repair_last: Option<i64>,
+    pub(super) repair_due: Option<i64>,
+    pub(super) last_failure_json: Option<Cow<'a, str>>,
+    pub(super) ledger_json: Option<Cow<'a, str>>,
+}
+
+/// A record as a row.
+pub(super) fn encode(record: &Record) -> Result<TenantRow<'_>, BadColumn> {
+    match record {
+        Record::Absent(id) => Ok(TenantRow { id: id.as_str(), ..TenantRow::default() }),
+        Record::Gone(tombstone) => Ok(TenantRow {
+            id: tombstone.id.as_str(),
+            incarnation: tombstone.incarnation.0,
+            revision: tombstone.revision.0,
+            ..TenantRow::default()
+        }),
+        Record::Live(tenant) => encode_tenant(tenant),
+    }
+}
+
+fn encode_tenant(tenant: &Tenant) -> Result<TenantRow<'_>, BadColumn> {
+    let mut row = TenantRow {
+        id: tenant.id.as_str(),
+        incarnation: tenant.incarnation.0,
+        revision: tenant.revision.0,
+        state: Some(tenant.state.name().as_str()),
+        provider: Some(tenant.provider.as_str()),
+        health: Some(health_name(tenant.health)),
+        applied_spec: tenant.applied().map(|applied| applied.version.0),
+        target_spec: tenant.target().map(|target| target.version.0),
+        latest_spec: Some(tenant.latest_spec.0),
+        operation: tenant.operation().map(operation_text),
+        attempt: tenant.attempt(),
+        wake_at: tenant.wake_at().map(Timestamp::as_microsecond),
+        paused_at: tenant.paused.map(Timestamp::as_microsecond),
+        settled_at: tenant.settled_at.map(Timestamp::as_microsecond),
+        repair_count: Some(tenant.repair.count),
+        repair_last: tenant.repair.last.map(Timestamp::as_microsecond),
+        repair_due: tenant.repair.due.map(Timestamp::as_microsecond),
+        last_failure_json: to_json("last_failure_json", tenant.last_failure.as_deref())?,
+        ledger_json: to_json("ledger_json", tenant.ledger.as_deref())?,
+        ..TenantRow::default()
+    };
+    if let Some(next) = &tenant.next {
+        row.next_operation = Some(operation_text(next.operation));
+        row.next_spec = Some(next.target.version.0);
+        row.next_deadline = next.deadline.map(Timestamp::as_microsecond);
+    }
+    match &tenant.state {
+        State::Pending | State::Running { .. } => {}
+        State::Provisioning(change) | State::Updating { change, .. } => encode_change(change, &mut row)?,
+        State::Destroying(removal) => encode_removal(removal, &mut row),
+    }
+    Ok(row)
+}
+
+fn encode_change(change: &Change, row: &mut TenantRow<'_>) -> Result<(), BadColumn> {
+    match &change.direction {
+        Direction::Forward { deadline } => {
+            row.direction = Some("forward");
+            row.deadline = deadline.map(Timestamp::as_microsecond);
+        }
+        Direction::Repair => row.direction = Some("repair"),
+        Direction::Undo(because) => {
+            row.direction = Some("undo");
+            match because {
+                Because::Failed(error) => {
+                    row.undo_error_json = to_json("undo_error_json", Some(error.as_ref()))?;
+                }
+                Because::Cancelled => {}
+            }
+        }
+    }
+    match &change.run {
+        Run::Calling(call) => {
+            row.run = Some("calling");
+            encode_call(*call, row);
+        }
+        Run::Stopping { call, why, until } => {
+            row.run = Some("stopping");
+            encode_call(*call, row);
+            row.until = Some(until.as_microsecond());
+            match why {
+                Why::Cancel => row.stop_reason = Some("cancel"),
+                Why::Destroy(operation) => {
+                    row.stop_reason = Some("destroy");
+                    row.stop_operation = Some(operation_text(*operation));
+                }
+                Why::Deadline => row.stop_reason = Some("deadline"),
+            }
+        }
+        Run::Waiting { until } => {
+            row.run = Some("waiting");
+            row.until = Some(until.as_microsecond());
+        }
+    }
+    Ok(())
+}
+
+fn encode_call(call: Call, row: &mut TenantRow<'_>) {
+    row.call = Some(call.id.0);
+    row.method = Some(match call.method {
+        Method::Provision => "provision",
+        Method::Update => "update",
+        Method::Destroy => "destroy",
+    });
+}
+
+fn encode_removal(removal: &Removal, row: &mut TenantRow<'_>) {
+    match removal.run {
+        RemovalRun::Calling(id) => {
+            row.run = Some("calling");
+            encode_call(Call { id, method: Method::Destroy }, row);
+        }
+        RemovalRun::Waiting { until } => {
+            row.run = Some("waiting");
+            row.until = Some(until.as_microsecond());
+        }
+    }
+}
+
+/// A row as a record. `spec` finds the body of a version.
+pub(super) fn decode<E: From<BadColumn>>(
+    row: &TenantRow<'_>,
+    mut spec: impl FnMut(SpecVersion) -> Result<Spec, E>,
+) -> Result<Record, E> {
+    let id = TenantId::new(row.id).map_err(|cause| BadColumn::bad("id", cause))?;
+    let (incarnation, revision) = (Incarnation(row.incarnation), Revision(row.revision));
+    let Some(state) = row.state else {
+        return Ok(Record::Gone(Tombstone { id, incarnation, revision }));
+    };
+    let mut versioned = |column: &'static str, version: Option<u64>| -> Result<Versioned, E> {
+        let version = SpecVersion(version.ok_or(BadColumn::missing(column))?);
+        Ok(Versioned { version, spec: spec(version)? })
+    };
+    let state = match name("state", Some(state))? {
+        StateName::Pending => State::Pending,
+        StateName::Running => State::Running { applied: versioned("applied_spec", row.applied_spec)? },
+        StateName::Provisioning => {
+            State::Provisioning(decode_change(row, versioned("target_spec", row.target_spec)?)?)
+        }
+        StateName::Updating => State::Updating {
+            applied: versioned("applied_spec", row.applied_spec)?,
+            change: decode_change(row, versioned("target_spec", row.target_spec)?)?,
+        },
+        StateName::Destroying => State::Destroying(decode_removal(row)?),
+    };
+    let next = match &row.next_operation {
+        None => None,
+        Some(operation) => Some(Queued {
+            operation: operation_id("next_operation", Some(operation))?,
+            target: versioned("next_spec", row.next_spec)?,
+            deadline: optional_time("next_deadline", row.next_deadline)?,
+        }),
+    };
+    let provider = row.provider.ok_or(BadColumn::missing("provider"))?;
+    Ok(Record::Live(Arc::new(Tenant {
+        id,
+        incarnation,
+        revision,
+        provider: ProviderName::new(provider).map_err(|cause| BadColumn::bad("provider", cause))?,
+        state,
+        next,
+        paused: optional_time("paused_at", row.paused_at)?,
+        health: name("health", row.health)?,
+        repair: Repair {
+            count: row.repair_count.ok_or(BadColumn::missing("repair_count"))?,
+            last: optional_time("repair_last", row.repair_last)?,
+            due: optional_time("repair_due", row.repair_due)?,
+        },
+        last_failure: from_json("last_failure_json", row.last_failure_json.as_deref())?.map(Arc::new),
+        ledger: from_json("ledger_json", row.ledger_json.as_deref())?.map(Arc::new),
+        latest_spec: SpecVersion(row.latest_spec.ok_or(BadColumn::missing("latest_spec"))?),
+        settled_at: optional_time("settled_at", row.settled_at)?,
+    })))
+}
+
+fn decode_change(row: &TenantRow<'_>, target: Versioned) -> Result<Change, BadColumn> {
+    let direction = match row.direction {
+        Some("forward") => Direction::Forward { deadline: optional_time("deadline", row.deadline)? },
+        Some("repair") => Direction::Repair,
+        Some("undo") => {
+            Direction::Undo(match from_json("undo_error_json", row.undo_error_json.as_deref())? {
+                Some(error) => Because::Failed(Arc::new(error)),
+                None => Because::Cancelled,
+            })
+        }
+        other => return Err(unknown("direction", other)),
+    };
+    let run = match row.run {
+        Some("calling") => Run::Calling(decode_call(row)?),
+        Some("stopping") => Run::Stopping {
+            call: decode_call(row)?,
+            why: match row.stop_reason {
+                Some("cancel") => Why::Cancel,
+                Some("destroy") => {
+                    Why::Destroy(operation_id("stop_operation", row.stop_operation.as_deref())?)
+                }
+                Some("deadline") => Why::Deadline,
+                other => return Err(unknown("stop_reason", other)),
+            },
+            until: time("until", row.until)?,
+        },
+        Some("waiting") => Run::Waiting { until: time("until", row.until)? },
+        other => return Err(unknown("run", other)),
+    };
+    Ok(Change {
+        operation: operation_id("operation", row.operation.as_deref())?,
+        target,
+        direction,
+        attempt: row.attempt.ok_or(BadColumn::missing("attempt"))?,
+        run,
+    })
+}
+
+fn decode_call(row: &TenantRow<'_>) -> Result<Call, BadColumn> {
+    let id = CallId(row.call.ok_or(BadColumn::missing("call"))?);
+    Ok(Call { id, method: name("method", row.method)? })
+}
+
+fn decode_removal(row: &TenantRow<'_>) -> Result<Removal, BadColumn> {
+    Ok(Removal {
+        operation: operation_id("operation", row.operation.as_deref())?,
+        attempt: row.attempt.ok_or(BadColumn::missing("attempt"))?,
+        run: match row.run {
+            Some("calling") => RemovalRun::Calling(decode_call(row)?.id),
+            Some("waiting") => RemovalRun::Waiting { until: time("until", row.until)? },
+            other => return Err(unknown("run", other)),
+        },
+    })
+}
+
+/// An operation's id as text.
+pub(super) fn operation_text<'a>(id: OperationId) -> Cow<'a, str> {
+    Cow::Owned(id.to_string())
+}
+
+/// An operation's id from text.
+pub(super) fn operation_id(column: &'static str, text: Option<&str>) -> Result<OperationId, BadColumn> {
+    let text = text.ok_or(BadColumn::missing(column))?;
+    text.parse().map_err(|cause| BadColumn::bad(column, cause))
+}
+
+/// A time from microseconds.
+pub(super) fn time(column: &'static str, microseconds: Option<i64>) -> Result<Timestamp, BadColumn> {
+    optional_time(column, microseconds)?.ok_or(BadColumn::missing(column))
+}
+
+fn optional_time(column: &'static str, microseconds: Option<i64>) -> Result<Option<Timestamp>, BadColumn> {
+    microseconds.map(Timestamp::from_microsecond).transpose().map_err(|cause| BadColumn::bad(column, cause))
+}
+
+/// One of an enum's names.
+pub(super) fn name<T: DeserializeOwned>(column: &'static str, text: Option<&str>) -> Result<T, BadColumn> {
+    let text = text.ok_or(BadColumn::missing(column))?;
+    let parsed: Result<T, serde::de::value::Error> = T::deserialize(StrDeserializer::new(text));
+    parsed.map_err(|cause| BadColumn::bad(column, cause))
+}
+
+fn health_name(health: Health) -> &'static str {
+    match health {
+        Health::Healthy => "healthy",
+        Health::Unhealthy => "unhealthy",
+        Health::Unknown => "unknown",
+    }
+}
+
+/// The name of what an operation does.
+pub(super) fn kind_name(kind: OperationKind) -> &'static str {
+    match kind {
+        OperationKind::Provision => "provision",
+        OperationKind::Update => "update",
+        OperationKind::Repair => "repair",
+        OperationKind::Destroy => "destroy",
+    }
+}
+
+/// A value as JSON, none as none.
+pub(super) fn to_json<T: Serialize>(
+    column: &'static str,
+    value: Option<&T>,
+) -> Result<Option<Cow<'static, str>>, BadColumn> {
+    value
+        .map(|value| serde_json::to_string(value).map(Cow::Owned))
+        .transpose()
+        .map_err(|cause| BadColumn::bad(column, cause))
+}
+
+/// A value from JSON, none from none.
+pub(super) fn from_json<'de, T: Deserialize<'de>>(
+    column: &'static str,
+    json: Option<&'de str>,
+) -> Result<Option<T>, BadColumn> {
+    json.map(serde_json::from_str).transpose().map_err(|cause| BadColumn::bad(column, cause))
+}
+
+/// A spec's body as it is stored.
+pub(super) fn spec_to_json(spec: &Spec) -> Result<String, BadColumn> {
+    serde_json::to_string(spec).map_err(|cause| BadColumn::bad("body_json", cause))
+}
+
+/// A spec's body from what was stored.
+pub(super) fn spec_from_json(json: &str) -> Result<Spec, BadColumn> {
+    Spec::from_stored_json(json).map_err(|cause| BadColumn::bad("body_json", cause))
+}
+
+fn unknown(column: &'static str, found: Option<&str>) -> BadColumn {
+    match found {
+        Some(found) => BadColumn::bad(column, format!("it holds {found:?}")),
+        None => BadColumn::missing(column),
+    }
+}

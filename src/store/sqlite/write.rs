@@ -1,0 +1,407 @@
+//! The one writer: a thread that owns the store and makes each batch one transaction.
+
+use std::path::PathBuf;
+
+use landlord_state_machines::id::{Revision, SpecVersion};
+use landlord_state_machines::spec::Spec;
+use landlord_state_machines::tenant::{LifecycleEvent, Record, Settlement};
+use rusqlite::{Connection, OptionalExtension, params};
+use tokio::sync::{mpsc, oneshot};
+
+use super::super::{Epoch, Opened, OperationRecord, Position, StoreError, Write, WriteError};
+use super::codec::{self, BadColumn, TenantRow};
+use super::ownership::Ownership;
+use super::{error, file};
+
+/// What became of each write of a batch.
+pub(super) type Answers = Vec<Result<Position, WriteError>>;
+
+/// What the writer is asked.
+pub(super) enum Job {
+    /// To make a batch durable.
+    Commit { epoch: Epoch, batch: Vec<Write>, answer: oneshot::Sender<Result<Answers, StoreError>> },
+    /// To put everything in order and give the store up.
+    Close { answer: oneshot::Sender<Result<(), StoreError>> },
+}
+
+/// Takes the store, says so, and works until it is closed or nobody can ask any more.
+pub(super) fn run(
+    path: PathBuf,
+    history: Option<u64>,
+    opened: oneshot::Sender<Result<Opened, StoreError>>,
+    mut jobs: mpsc::Receiver<Job>,
+) {
+    let (mut writer, what) = match Writer::open(path, history) {
+        Ok(taken) => taken,
+        Err(error) => {
+            // Whoever opened it may have given up waiting.
+            let _ = opened.send(Err(error));
+            return;
+        }
+    };
+    let _ = opened.send(Ok(what));
+    while let Some(job) = jobs.blocking_recv() {
+        match job {
+            Job::Commit { epoch, batch, answer } => {
+                // A commit that nobody waits for any more is made all the same.
+                let _ = answer.send(writer.commit(epoch, &batch));
+            }
+            Job::Close { answer } => {
+                let _ = answer.send(writer.close());
+                return;
+            }
+        }
+    }
+}
+
+struct Writer {
+    path: PathBuf,
+    history: Option<u64>,
+    /// None after a failure: what is on disk is the truth, so the next commit begins by opening it again.
+    connection: Option<Connection>,
+    /// Last, so that the store is given up when the connection is closed.
+    _ownership: Ownership,
+}
+
+impl Writer {
+    fn open(path: PathBuf, history: Option<u64>) -> Result<(Self, Opened), StoreError> {
+        let ownership = Ownership::take(&path)?;
+        file::prepare(&path)?;
+        let connection = file::writer(&path)?;
+        let opened = take_epoch(&connection).map_err(|cause| error::sqlite(&path, "open", cause))?;
+        let writer = Self { path, history, connection: Some(connection), _ownership: ownership };
+        Ok((writer, opened))
+    }
+
+    fn commit(&mut self, epoch: Epoch, batch: &[Write]) -> Result<Answers, StoreError> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => file::writer(&self.path)?,
+        };
+        match commit(&connection, self.history, epoch, batch) {
+            Ok(answers) => {
+                self.connection = Some(connection);
+                Ok(answers)
+            }
+            Err(Failed::Fenced { current }) => {
+                self.connection = Some(connection);
+                Err(StoreError::Fenced { ours: epoch.0, current })
+            }
+            // The connection is dropped, and with it all that it believes to know.
+            Err(Failed::Store(cause)) => Err(error::sqlite(&self.path, "write", cause)),
+        }
+    }
+
+    fn close(mut self) -> Result<(), StoreError> {
+        match self.connection.take() {
+            None => Ok(()),
+            Some(connection) => {
+                connection.close().map_err(|(_, cause)| error::sqlite(&self.path, "close", cause))
+            }
+        }
+    }
+}
+
+/// Begins a new epoch.
+fn take_epoch(connection: &Connection) -> Result<Opened, rusqlite::Error> {
+    connection
+        .query_row("UPDATE meta SET epoch = epoch + 1 RETURNING engine, epoch", [], |row| {
+            let engine: String = row.get(0)?;
+            Ok(Opened { engine: engine.into(), epoch: Epoch(row.get(1)?), head: Position(0) })
+        })
+        .and_then(|opened| Ok(Opened { head: Position(head(connection)?), ..opened }))
+}
+
+/// The position of the last event.
+fn head(connection: &Connection) -> Result<u64, rusqlite::Error> {
+    connection
+        .prepare_cached("SELECT coalesce((SELECT max(position) FROM events), (SELECT trimmed FROM meta))")?
+        .query_row([], |row| row.get(0))
+}
+
+/// Why a batch was not committed.
+enum Failed {
+    Fenced { current: u64 },
+    Store(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Failed {
+    fn from(cause: rusqlite::Error) -> Self {
+        Self::Store(cause)
+    }
+}
+
+/// Why one write was not made.
+enum Refused {
+    /// It was seen before anything was changed.
+    Before(WriteError),
+    /// It was seen when a part of it was there already: the transaction has to begin again without it.
+    Midway(WriteError),
+    /// It is not the write's fault.
+    Store(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Refused {
+    fn from(cause: rusqlite::Error) -> Self {
+        if error::is_the_writes_fault(&cause) {
+            Self::Midway(WriteError::Invalid(cause.to_string()))
+        } else {
+            Self::Store(cause)
+        }
+    }
+}
+
+impl From<BadColumn> for Refused {
+    fn from(cause: BadColumn) -> Self {
+        Self::Midway(WriteError::Invalid(cause.to_string()))
+    }
+}
+
+/// Makes a batch in one transaction.
+fn commit(
+    connection: &Connection,
+    history: Option<u64>,
+    epoch: Epoch,
+    batch: &[Write],
+) -> Result<Answers, Failed> {
+    let mut refused: Vec<Option<WriteError>> = vec![None; batch.len()];
+    loop {
+        connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        match attempt(connection, history, epoch, batch, &mut refused) {
+            Ok(Some(answers)) => {
+                connection.prepare_cached("COMMIT")?.execute([])?;
+                return Ok(answers);
+            }
+            Ok(None) => connection.prepare_cached("ROLLBACK")?.execute([])?,
+            Err(failed) => {
+                // Some failures have rolled it back already; the first failure is the one to tell.
+                let _ = connection.execute_batch("ROLLBACK");
+                return Err(failed);
+            }
+        };
+    }
+}
+
+/// Makes all writes that were not refused. None when another one turned out to be refused, midway.
+fn attempt(
+    connection: &Connection,
+    history: Option<u64>,
+    epoch: Epoch,
+    batch: &[Write],
+    refused: &mut [Option<WriteError>],
+) -> Result<Option<Answers>, Failed> {
+    let current: u64 =
+        connection.prepare_cached("SELECT epoch FROM meta")?.query_row([], |row| row.get(0))?;
+    if current != epoch.0 {
+        return Err(Failed::Fenced { current });
+    }
+    let mut head = head(connection)?;
+    let mut answers = Answers::with_capacity(batch.len());
+    for (write, refused) in batch.iter().zip(refused) {
+        if let Some(error) = refused {
+            answers.push(Err(error.clone()));
+            continue;
+        }
+        match make(connection, write, head + 1) {
+            Ok(()) => {
+                head += 1;
+                answers.push(Ok(Position(head)));
+            }
+            Err(Refused::Before(error)) => answers.push(Err(error)),
+            Err(Refused::Midway(error)) => {
+                *refused = Some(error);
+                return Ok(None);
+            }
+            Err(Refused::Store(cause)) => return Err(Failed::Store(cause)),
+        }
+    }
+    if let Some(history) = history {
+        trim(connection, head.saturating_sub(history), batch.len() as u64)?;
+    }
+    Ok(Some(answers))
+}
+
+/// Makes one write, whose event is the next one.
+fn make(connection: &Connection, write: &Write, position: u64) -> Result<(), Refused> {
+    write.check().map_err(Refused::Before)?;
+    let row = codec::encode(&write.record)?;
+    if !put_tenant(connection, &row, write.expected)? {
+        let actual = revision(connection, row.id)?;
+        return Err(Refused::Before(WriteError::RevisionMismatch { expected: write.expected, actual }));
+    }
+    put_event(connection, &write.event, position)?;
+    if let Some((version, spec)) = &write.spec {
+        put_spec(connection, row.id, *version, spec)?;
+    }
+    if let Some(opened) = &write.opened {
+        put_operation(connection, opened)?;
+    }
+    for settlement in &write.event.settled {
+        settle(connection, settlement, &write.event)?;
+    }
+    match &write.record {
+        Record::Live(_) | Record::Absent(_) => {}
+        Record::Gone(_) => {
+            connection.prepare_cached("DELETE FROM specs WHERE tenant = ?1")?.execute([row.id])?;
+        }
+    }
+    Ok(())
+}
+
+/// The columns come in the order of [`TenantRow`]; the last parameter is the expected revision.
+const INSERT_TENANT: &str = "INSERT INTO tenants (
+    id, incarnation, revision, state, provider, health, applied_spec, target_spec, latest_spec, operation,
+    attempt, direction, deadline, undo_error_json, run, call, method, stop_reason, stop_operation, until,
+    wake_at, next_operation, next_spec, next_deadline, paused_at, settled_at, repair_count, repair_last,
+    repair_due, last_failure_json, ledger_json)
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
+        ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31 WHERE ?32 = 0
+    ON CONFLICT (id) DO NOTHING";
+
+const UPDATE_TENANT: &str = "UPDATE tenants SET
+    incarnation = ?2, revision = ?3, state = ?4, provider = ?5, health = ?6, applied_spec = ?7,
+    target_spec = ?8, latest_spec = ?9, operation = ?10, attempt = ?11, direction = ?12, deadline = ?13,
+    undo_error_json = ?14, run = ?15, call = ?16, method = ?17, stop_reason = ?18, stop_operation = ?19,
+    until = ?20, wake_at = ?21, next_operation = ?22, next_spec = ?23, next_deadline = ?24, paused_at = ?25,
+    settled_at = ?26, repair_count = ?27, repair_last = ?28, repair_due = ?29, last_failure_json = ?30,
+    ledger_json = ?31
+    WHERE id = ?1 AND revision = ?32";
+
+/// Whether the tenant was at the expected revision, and is now as given.
+fn put_tenant(
+    connection: &Connection,
+    row: &TenantRow<'_>,
+    expected: Revision,
+) -> Result<bool, rusqlite::Error> {
+    let sql = if expected == Revision(0) { INSERT_TENANT } else { UPDATE_TENANT };
+    let changed = connection.prepare_cached(sql)?.execute(params![
+        row.id,
+        row.incarnation,
+        row.revision,
+        row.state,
+        row.provider,
+        row.health,
+        row.applied_spec,
+        row.target_spec,
+        row.latest_spec,
+        row.operation,
+        row.attempt,
+        row.direction,
+        row.deadline,
+        row.undo_error_json,
+        row.run,
+        row.call,
+        row.method,
+        row.stop_reason,
+        row.stop_operation,
+        row.until,
+        row.wake_at,
+        row.next_operation,
+        row.next_spec,
+        row.next_deadline,
+        row.paused_at,
+        row.settled_at,
+        row.repair_count,
+        row.repair_last,
+        row.repair_due,
+        row.last_failure_json,
+        row.ledger_json,
+        expected.0,
+    ])?;
+    Ok(changed == 1)
+}
+
+/// The revision that a tenant is at.
+fn revision(connection: &Connection, tenant: &str) -> Result<Revision, rusqlite::Error> {
+    let found = connection
+        .prepare_cached("SELECT revision FROM tenants WHERE id = ?1")?
+        .query_row([tenant], |row| row.get(0))
+        .optional()?;
+    Ok(Revision(found.unwrap_or(0)))
+}
+
+fn put_event(connection: &Connection, event: &LifecycleEvent, position: u64) -> Result<(), Refused> {
+    let settled = if event.settled.is_empty() { None } else { Some(&event.settled) };
+    connection
+        .prepare_cached(
+            "INSERT INTO events (position, tenant, incarnation, revision, at, from_state, to_state, operation,
+                attempt, what_json, settled_json)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        )?
+        .execute(params![
+            position,
+            event.tenant_id.as_str(),
+            event.incarnation.0,
+            event.revision.0,
+            event.at.as_microsecond(),
+            event.from.as_str(),
+            event.to.map(|to| to.as_str()),
+            event.operation.map(codec::operation_text),
+            event.attempt,
+            codec::to_json("what_json", Some(&event.what))?,
+            codec::to_json("settled_json", settled)?,
+        ])?;
+    Ok(())
+}
+
+fn put_spec(connection: &Connection, tenant: &str, version: SpecVersion, spec: &Spec) -> Result<(), Refused> {
+    connection
+        .prepare_cached("INSERT INTO specs (tenant, version, body_json) VALUES (?1, ?2, ?3)")?
+        .execute(params![tenant, version.0, codec::spec_to_json(spec)?])?;
+    Ok(())
+}
+
+fn put_operation(connection: &Connection, operation: &OperationRecord) -> Result<(), rusqlite::Error> {
+    connection
+        .prepare_cached(
+            "INSERT INTO operations (id, tenant, incarnation, kind, target_spec, accepted_at, request_id,
+                reason, traceparent, tracestate)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        )?
+        .execute(params![
+            codec::operation_text(operation.id),
+            operation.tenant.as_str(),
+            operation.incarnation.0,
+            codec::kind_name(operation.kind),
+            operation.target.map(|target| target.0),
+            operation.accepted_at.as_microsecond(),
+            operation.request_id,
+            operation.reason,
+            operation.trace.as_ref().map(|trace| &trace.traceparent),
+            operation.trace.as_ref().and_then(|trace| trace.tracestate.as_ref()),
+        ])?;
+    Ok(())
+}
+
+fn settle(connection: &Connection, settlement: &Settlement, event: &LifecycleEvent) -> Result<(), Refused> {
+    connection
+        .prepare_cached("UPDATE operations SET settled_at = ?2, settled_json = ?3 WHERE id = ?1")?
+        .execute(params![
+            codec::operation_text(settlement.operation),
+            event.at.as_microsecond(),
+            codec::to_json("settled_json", Some(&settlement.settled))?,
+        ])?;
+    Ok(())
+}
+
+/// Drops the oldest events up to a position, with the operations that they settled; a few more at a time than
+/// are written, so that no commit has to drop many.
+fn trim(connection: &Connection, up_to: u64, written: u64) -> Result<(), rusqlite::Error> {
+    let trimmed: u64 =
+        connection.prepare_cached("SELECT trimmed FROM meta")?.query_row([], |row| row.get(0))?;
+    let up_to = up_to.min(trimmed + 2 * written + 10);
+    if up_to <= trimmed {
+        return Ok(());
+    }
+    connection
+        .prepare_cached(
+            "DELETE FROM operations WHERE id IN (
+                SELECT settlement.value ->> 'operation'
+                FROM events, json_each(events.settled_json) AS settlement
+                WHERE events.position > ?1 AND events.position <= ?2 AND events.settled_json IS NOT NULL)",
+        )?
+        .execute(params![trimmed, up_to])?;
+    connection.prepare_cached("DELETE FROM events WHERE position <= ?1")?.execute([up_to])?;
+    connection.prepare_cached("UPDATE meta SET trimmed = ?1")?.execute([up_to])?;
+    Ok(())
+}
