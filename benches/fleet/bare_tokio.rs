@@ -99,7 +99,7 @@ pub(crate) fn lifecycle(size: Size) -> Duration {
                     tokio::spawn(tenant(sender.clone(), inbox));
                     for command in [Command::Provision, Command::Update, Command::Destroy] {
                         let (reply, done) = oneshot::channel();
-                        sender.send(Message::Command(command, reply)).await.ok().expect("it lives");
+                        sender.send(Message::Command(command, reply)).await.expect("it lives");
                         done.await.expect("it answers");
                     }
                 }
