@@ -1,7 +1,8 @@
-//! The tenant machine: its page, its snapshots and its properties.
+//! The tenant machine: its samples, its page, its snapshots, and random lives.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
+mod life;
 mod page;
 mod samples;
 mod table;

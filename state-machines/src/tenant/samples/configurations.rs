@@ -138,7 +138,8 @@ fn conditions() -> Vec<(Health, Repair)> {
         match health {
             Health::Healthy => vec![calm, (health, repaired())],
             Health::Unhealthy => vec![calm, (health, repaired()), due],
-            Health::Unknown => vec![calm],
+            // Only what was seen to run is running.
+            Health::Unknown => Vec::new(),
         }
     })
     .collect()
