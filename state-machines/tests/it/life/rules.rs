@@ -56,21 +56,31 @@ fn destroy_is_accepted(world: &World, input: &Input, decision: &Decision) {
     let Input::Command(Command { expected: None, request: Request::Destroy }) = input else { return };
     let lives = matches!(world.record, Record::Live(_));
     let accepted = match decision {
-        Decision::Apply(transition) => lives && leads_to_destroy(&transition.record),
-        Decision::Join(_) => lives && leads_to_destroy(&world.record),
+        Decision::Apply(transition) => {
+            transition.opened.is_some_and(|opened| destroy(&transition.record) == Some(opened.operation))
+        }
+        Decision::Join(operation) => destroy(&world.record) == Some(*operation),
         Decision::Ignore => !lives,
         Decision::Reject(_) => false,
     };
     assert!(accepted, "destroy is not accepted: {decision:?} in {:?}", world.record);
 }
 
-fn leads_to_destroy(record: &Record) -> bool {
-    let Record::Live(tenant) = record else { return false };
+/// The destroy that is on its way, or follows.
+fn destroy(record: &Record) -> Option<OperationId> {
+    let Record::Live(tenant) = record else { return None };
     match &tenant.state {
-        State::Destroying(_) => true,
-        State::Pending | State::Running { .. } => false,
-        State::Provisioning(change) | State::Updating { change, .. } => {
-            matches!(change.run, Run::Stopping { why: Why::Destroy(_), .. })
+        State::Destroying(removal) => Some(removal.operation),
+        State::Pending | State::Running { .. } => None,
+        State::Provisioning(change) | State::Updating { change, .. } => awaited_destroy(change),
+    }
+}
+
+fn awaited_destroy(change: &Change) -> Option<OperationId> {
+    match change.run {
+        Run::Stopping { why: Why::Destroy(destroy), .. } => Some(destroy),
+        Run::Stopping { why: Why::Cancel | Why::Deadline, .. } | Run::Calling(_) | Run::Waiting { .. } => {
+            None
         }
     }
 }
@@ -206,12 +216,7 @@ fn what_is_open_is_on_the_record(world: &World) {
     let on_record: BTreeSet<OperationId> = match &world.record {
         Record::Absent(_) | Record::Gone(_) => BTreeSet::new(),
         Record::Live(tenant) => {
-            let stopping_for = change(tenant).and_then(|change| match change.run {
-                Run::Stopping { why: Why::Destroy(destroy), .. } => Some(destroy),
-                Run::Stopping { why: Why::Cancel | Why::Deadline, .. }
-                | Run::Calling(_)
-                | Run::Waiting { .. } => None,
-            });
+            let stopping_for = change(tenant).and_then(awaited_destroy);
             let queued = tenant.next.as_ref().map(|queued| queued.operation);
             [tenant.operation(), queued, stopping_for].into_iter().flatten().collect()
         }
