@@ -8,13 +8,16 @@ mod words;
 
 pub use tenant::{tenant_diagram, tenant_page};
 
-/// An arrow of a state diagram. Without a name on one side it comes from, or leads, outside.
+/// What an [`Edge`] names in place of a state where it comes from, or leads, outside.
+pub const OUTSIDE: &str = "[*]";
+
+/// An arrow of a state diagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Edge<'a> {
     /// Where it begins.
-    pub from: Option<&'a str>,
+    pub from: &'a str,
     /// Where it ends.
-    pub to: Option<&'a str>,
+    pub to: &'a str,
     /// What causes it.
     pub cause: &'a str,
 }
@@ -31,8 +34,7 @@ pub fn state_diagram(edges: &[Edge<'_>]) -> String {
         }
     }
     let mut diagram = "stateDiagram-v2\n".to_owned();
-    for (edge, causes) in arrows {
-        let [from, to] = [edge.from, edge.to].map(|side| side.unwrap_or("[*]"));
+    for (Edge { from, to, .. }, causes) in arrows {
         diagram += &format!("    {from} --> {to}: {}\n", causes.join(", "));
     }
     diagram
@@ -44,7 +46,8 @@ pub fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
     let mut table = line(head.to_vec());
     table += &line(vec!["---"; N]);
     for row in rows {
-        table += &line(row.iter().map(String::as_str).collect());
+        let cells: Vec<_> = row.iter().map(|cell| cell.replace('|', "\\|")).collect();
+        table += &line(cells.iter().map(String::as_str).collect());
     }
     table
 }

@@ -1,6 +1,6 @@
 //! The page of the tenant machine: what [`step`] decides for every sample.
 
-use super::{Edge, fold, state_diagram, table, words};
+use super::{Edge, OUTSIDE, fold, state_diagram, table, words};
 use crate::error::ErrorKind;
 use crate::id::OperationId;
 use crate::tenant::samples::{Configuration, Name, Sample, configurations, inputs};
@@ -74,7 +74,7 @@ pub fn tenant_diagram() -> String {
             }
         }
     }
-    let edges: Vec<_> = edges.iter().map(|(from, to, cause)| Edge { from: *from, to: *to, cause }).collect();
+    let edges: Vec<_> = edges.iter().map(|(from, to, cause)| Edge { from, to, cause }).collect();
     state_diagram(&edges)
 }
 
@@ -151,10 +151,10 @@ fn then(configuration: &Configuration, after: &Record) -> String {
     base.into_iter().chain(flags.into_iter().flatten()).collect::<Vec<_>>().join(", ")
 }
 
-fn state(record: &Record) -> Option<&'static str> {
+fn state(record: &Record) -> &'static str {
     match record {
-        Record::Absent(_) | Record::Gone(_) => None,
-        Record::Live(tenant) => Some(words::state(tenant.state.name())),
+        Record::Absent(_) | Record::Gone(_) => OUTSIDE,
+        Record::Live(tenant) => words::state(tenant.state.name()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The tenant machine: its samples, its page, its snapshots, and random lives.
+//! The vocabulary; the tenant machine: its samples, its page, its snapshots, and random lives.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
@@ -6,3 +6,4 @@ mod life;
 mod page;
 mod samples;
 mod table;
+mod vocabulary;
