@@ -19,7 +19,8 @@ How to read the tables: each has one configuration, and every input that can rea
 refused. An input is applied (something changes), joined (it is on its way already, as that operation), ignored
 (nothing changes; for a command: what it wants is already so), or rejected. *Then* is the configuration that
 follows, where it is another. Inputs with the same consequences share a row. Below a table comes what is decided
-otherwise where the tenant is also paused, or an update is queued; all else is as in the table. Times, attempts
+otherwise where the tenant is also paused, an update is queued, or repair is switched off; all else is as in the
+table. Times, attempts
 and the whole record and event are in `snapshots/`.
 ";
 
@@ -37,18 +38,14 @@ pub fn tenant_page() -> String {
             state = Some(here);
         }
         let rows = rows(&configuration);
-        let Name { base, paused, queued } = &configuration.name;
-        if !paused && !queued {
-            page += &format!("\n### {base}\n\n{}", folded(&rows));
+        let conditions = configuration.name.conditions();
+        if conditions.is_empty() {
+            page += &format!("\n### {}\n\n{}", configuration.name, folded(&rows));
             plain = rows;
             continue;
         }
         let others: Vec<_> = rows.into_iter().filter(|row| !plain.contains(row)).collect();
-        let besides = match (paused, queued) {
-            (true, true) => "paused and queued",
-            (true, false) => "paused",
-            (false, _) => "queued",
-        };
+        let besides = conditions.join(" and ");
         page += &match others.as_slice() {
             [] => format!("\n*Also {besides}*: nothing is decided otherwise.\n"),
             [..] => format!("\n*Also {besides}*:\n\n{}", folded(&others)),
@@ -140,15 +137,20 @@ fn listed(samples: &[&Sample], strays: usize) -> String {
 /// What is another in the configuration that follows.
 fn then(configuration: &Configuration, after: &Record) -> String {
     let before = Name::of(configuration.policy.attempts, &configuration.record);
-    let after = Name::of(configuration.policy.attempts, after);
-    let base = (after.base != before.base).then_some(after.base);
-    let flag = |before: bool, after: bool, name: &str| match (before, after) {
+    let conditions = match after {
+        Record::Absent(_) | Record::Gone(_) => Vec::new(),
+        Record::Live(tenant) => vec![
+            (before.paused, tenant.paused.is_some(), "paused"),
+            (before.queued, tenant.next.is_some(), "queued"),
+        ],
+    };
+    let base = Some(Name::of(configuration.policy.attempts, after).base).filter(|base| *base != before.base);
+    let conditions = conditions.into_iter().filter_map(|(before, after, name)| match (before, after) {
         (false, true) => Some(format!("+ {name}")),
         (true, false) => Some(format!("− {name}")),
         (false, false) | (true, true) => None,
-    };
-    let flags = [flag(before.paused, after.paused, "paused"), flag(before.queued, after.queued, "queued")];
-    base.into_iter().chain(flags.into_iter().flatten()).collect::<Vec<_>>().join(", ")
+    });
+    base.into_iter().chain(conditions).collect::<Vec<_>>().join(", ")
 }
 
 fn state(record: &Record) -> &'static str {

@@ -40,24 +40,30 @@ impl Configuration {
     /// The same, where nothing is repaired.
     fn without_repair(mut self) -> Self {
         self.policy.repair = RepairPolicy::Off;
-        self.name.base += ", repair off";
+        self.name.repair_off = true;
         self
     }
 }
 
-/// Every configuration that is worth telling apart; those that differ only in being paused or queued are
-/// neighbours.
+/// Every configuration that is worth telling apart; those that differ only in their conditions are neighbours.
 pub fn configurations() -> Vec<Configuration> {
-    let lives = tenants().into_iter().flat_map(variants).map(|tenant| Record::Live(Arc::new(tenant)));
-    let mut all: Vec<_> = records_without_life().into_iter().chain(lives).map(Configuration::of).collect();
-    let without_repair: Vec<_> = all
+    let lives = tenants().into_iter().flat_map(with_variants);
+    records_without_life().into_iter().map(Configuration::of).chain(lives).collect()
+}
+
+/// The same tenant, also paused, with an update that waits, and where nothing is repaired.
+fn with_variants(tenant: Tenant) -> Vec<Configuration> {
+    let with_repair: Vec<_> = variants(tenant)
+        .into_iter()
+        .map(|tenant| Configuration::of(Record::Live(Arc::new(tenant))))
+        .collect();
+    let without_repair: Vec<_> = with_repair
         .iter()
         .filter(|each| heeds_repair_policy(each))
         .cloned()
         .map(Configuration::without_repair)
         .collect();
-    all.extend(without_repair);
-    all
+    with_repair.into_iter().chain(without_repair).collect()
 }
 
 /// The records of a tenant that does not live.

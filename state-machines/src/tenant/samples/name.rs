@@ -16,6 +16,8 @@ pub struct Name {
     pub paused: bool,
     /// Whether an update waits.
     pub queued: bool,
+    /// Whether the machine was told to repair nothing, where that matters. No fact of the record.
+    pub repair_off: bool,
 }
 
 impl Name {
@@ -28,20 +30,30 @@ impl Name {
                 base: base(attempts, tenant),
                 paused: tenant.paused.is_some(),
                 queued: tenant.next.is_some(),
+                repair_off: false,
             },
         }
     }
 
     fn plain(base: &str) -> Self {
-        Self { base: base.to_owned(), paused: false, queued: false }
+        Self { base: base.to_owned(), paused: false, queued: false, repair_off: false }
+    }
+}
+
+impl Name {
+    /// What is added to what the tenant is doing.
+    pub fn conditions(&self) -> Vec<&'static str> {
+        [(self.paused, "paused"), (self.queued, "queued"), (self.repair_off, "repair off")]
+            .into_iter()
+            .filter_map(|(holds, condition)| holds.then_some(condition))
+            .collect()
     }
 }
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.base)?;
-        f.write_str(if self.paused { ", paused" } else { "" })?;
-        f.write_str(if self.queued { ", queued" } else { "" })
+        self.conditions().into_iter().try_for_each(|condition| write!(f, ", {condition}"))
     }
 }
 

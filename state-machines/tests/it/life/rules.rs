@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::LazyLock;
 
 use landlord_state_machines::id::{CallId, Incarnation, OperationId};
+use landlord_state_machines::result::Health;
 use landlord_state_machines::tenant::samples::{Name, configurations};
 use landlord_state_machines::tenant::{
     Change, Command, Decision, Direction, Effect, Input, Method, Record, RemovalRun, Request, Run, Stamp,
@@ -36,6 +37,7 @@ pub(super) fn of_record(world: &World) {
     the_call_on_the_record_is_alive(world);
     if let Record::Live(tenant) = &world.record {
         provisioning_repairs_nothing(tenant);
+        what_is_healthy_is_not_repaired(tenant);
         the_budget_is_kept(world, tenant);
         nothing_waits_for_nothing(tenant);
         the_deadline_wakes(tenant);
@@ -232,6 +234,12 @@ fn the_call_on_the_record_is_alive(world: &World) {
 fn provisioning_repairs_nothing(tenant: &Tenant) {
     if let State::Provisioning(change) = &tenant.state {
         assert_ne!(change.direction, Direction::Repair);
+    }
+}
+
+fn what_is_healthy_is_not_repaired(tenant: &Tenant) {
+    if let (State::Running { .. }, Health::Healthy) = (&tenant.state, tenant.health) {
+        assert_eq!(tenant.repair.due, None, "a repair is due of what is healthy");
     }
 }
 
