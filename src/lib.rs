@@ -1,7 +1,22 @@
 //! landlord-compute: each tenant a supervised actor that owns a state machine and drives a compute provider.
 
+mod actor;
+mod calls;
 pub mod clock;
+mod closing;
+mod engine;
+mod events;
+mod handle;
+mod observers;
 pub mod provider;
 pub mod store;
+mod telemetry;
+mod timers;
+mod waiters;
 
+pub use closing::Closed;
+pub use engine::{Engine, EngineBuilder, Limits, StartError};
+pub use events::Delivery;
+pub use handle::{CommandError, OperationHandle, Options, StatusError, TenantHandle, WaitError};
 pub use landlord_state_machines as machines;
+pub use observers::ObservePolicy;

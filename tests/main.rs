@@ -1,4 +1,5 @@
 //! The integration tests: one binary, a module for each subject.
 #![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says why and stops")]
 
+mod engine;
 mod store;

@@ -1,8 +1,11 @@
 //! The contract that every compute provider implements (specification, "Interface Definition").
 
 mod context;
+pub(crate) mod registry;
+pub mod scripted;
 
 pub use context::{CheckpointError, Context, Journal, UndoBy, Work};
+pub use registry::RegistryError;
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,6 @@
 //! Where tenants, their specs, operations and events are kept (DESIGN: one trait, several stores).
 
+pub(crate) mod committer;
 mod memory;
 #[cfg(feature = "sqlite")]
 mod sqlite;

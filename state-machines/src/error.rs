@@ -21,6 +21,8 @@ pub enum ErrorKind {
     UpdateFailed,
     /// A destroy that could not finish.
     DestroyFailed,
+    /// The platform could not be asked how the tenant is; whether it exists is not known.
+    StatusFailed,
 }
 
 impl fmt::Display for ErrorKind {
@@ -31,6 +33,7 @@ impl fmt::Display for ErrorKind {
             Self::TenantNotFound => "tenant compute resources not found",
             Self::UpdateFailed => "update failed",
             Self::DestroyFailed => "destroy failed",
+            Self::StatusFailed => "status not known",
         })
     }
 }
@@ -119,6 +122,16 @@ impl ProviderError {
             Remedy::Permanent,
             ErrorCode::ResourceNotFound,
             format!("nothing runs for tenant {tenant}; provision it first"),
+        )
+    }
+
+    /// The platform did not say in time how the tenant is.
+    pub fn status_timeout(tenant: impl fmt::Display) -> Self {
+        Self::new(
+            ErrorKind::StatusFailed,
+            Remedy::Retry,
+            ErrorCode::ProviderTimeout,
+            format!("the platform did not say in time how tenant {tenant} is; ask again"),
         )
     }
 

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use effect::{Decision, Effect, Opened, OperationKind, Rejection, StartCall, Transition};
 pub use event::{LifecycleEvent, Settlement, StateName, StopReason, What};
 pub use input::{Command, Input, Outcome, Request, Stamp};
-pub use policy::{Backoff, Policy, RepairPolicy};
+pub use policy::{Backoff, Policy, RepairPolicy, after};
 pub use settled::Settled;
 pub use step::step;
 
@@ -222,7 +222,7 @@ pub struct Call {
 }
 
 /// Which of a provider's methods is called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
     /// `provision`.

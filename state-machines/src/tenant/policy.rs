@@ -64,11 +64,12 @@ impl Default for Policy {
     }
 }
 
-/// `now + pause`, at most the end of time.
-pub(super) fn after(now: Timestamp, pause: Duration) -> Timestamp {
+/// `now + pause` in whole microseconds, which is what stores keep; at most the end of time.
+pub fn after(now: Timestamp, pause: Duration) -> Timestamp {
     SignedDuration::try_from(pause)
         .ok()
         .and_then(|pause| now.checked_add(pause).ok())
+        .and_then(|then| Timestamp::from_microsecond(then.as_microsecond()).ok())
         .unwrap_or(Timestamp::MAX)
 }
 

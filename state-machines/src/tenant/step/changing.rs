@@ -153,7 +153,11 @@ fn destroy(at: At<'_>) -> Decision {
             draft.apply(Some(stamp.operation), began)
         }
         Run::Calling(call) => {
-            draft.stop_call(call.id);
+            match change.direction {
+                Direction::Forward { .. } | Direction::Repair => draft.stop_call(call.id),
+                // An undo is never told to stop; it gets its grace, and its outcome no longer matters.
+                Direction::Undo(_) => {}
+            }
             let until = after(stamp.now, policy.stop_grace);
             at.stopping(draft, *call, Why::Destroy(stamp.operation), until)
         }

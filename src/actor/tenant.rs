@@ -1,0 +1,384 @@
+//! One tenant's actor: takes a message, asks the machine, commits what it decides, and runs the effects.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use landlord_state_machines::id::{CallId, OperationId, TenantId};
+use landlord_state_machines::planner::Subject;
+use landlord_state_machines::tenant::{
+    Command, Decision, Effect, Input, Record, Rejection, Settlement, Stamp, StartCall, Transition, step,
+};
+use landlord_state_machines::trace::TraceContext;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+
+use super::directory::Mailbox;
+use super::{Answer, CommandMessage, Message, Refusal};
+use crate::calls::Particulars;
+use crate::closing::Closed;
+use crate::engine::Core;
+use crate::provider::CheckpointError;
+use crate::store::committer::CommitFailure;
+use crate::store::{OperationRecord, StoreError, Write};
+use crate::telemetry;
+
+/// The first and the longest pause before something that must not be lost is committed again.
+const RECOMMIT: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(5));
+
+pub(super) struct TenantActor;
+
+/// What an actor knows of its tenant. Nothing is in here that the store does not have.
+pub(crate) struct TenantState {
+    core: Arc<Core>,
+    id: TenantId,
+    mailbox: Arc<Mailbox>,
+    /// Nothing until it is loaded, and again when a commit left its fate open.
+    record: Option<Record>,
+    /// Operations that may have settled in a commit that failed. Whoever waits for them is told after a look.
+    doubtful: Vec<OperationId>,
+    /// The traces of operations on their way, as far as this actor has seen them begin.
+    traces: Vec<(OperationId, Option<TraceContext>)>,
+}
+
+/// What came of an input.
+enum Advanced {
+    Applied(Option<OperationId>),
+    Joined(OperationId),
+    Ignored,
+    Rejected(Rejection),
+}
+
+/// Why an input brought nothing.
+enum Setback {
+    /// The tenant changed under us: it is loaded again, and the input tried at once.
+    Stale,
+    /// The store cannot be used now. What it holds is unknown.
+    Store(Arc<StoreError>),
+    Closed(Closed),
+}
+
+impl From<CommitFailure> for Setback {
+    fn from(failure: CommitFailure) -> Self {
+        match failure {
+            CommitFailure::Stale { .. } => Self::Stale,
+            CommitFailure::Unavailable(error) => Self::Store(error),
+            CommitFailure::Closed(why) => Self::Closed(why),
+        }
+    }
+}
+
+impl Actor for TenantActor {
+    type Msg = Message;
+    type State = TenantState;
+    type Arguments = TenantState;
+
+    async fn pre_start(
+        &self,
+        _: ActorRef<Message>,
+        state: TenantState,
+    ) -> Result<TenantState, ActorProcessingErr> {
+        Ok(state)
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Message>,
+        message: Message,
+        state: &mut TenantState,
+    ) -> Result<(), ActorProcessingErr> {
+        let asked_to_end = matches!(message, Message::Passivate);
+        state.receive(message).await;
+        state.core.directory.handled(&state.mailbox);
+        if state.may_end(asked_to_end) && state.core.directory.retire(&state.id, &state.mailbox) {
+            myself.stop(None);
+        }
+        Ok(())
+    }
+}
+
+impl TenantState {
+    pub(super) fn new(core: Arc<Core>, id: TenantId, mailbox: Arc<Mailbox>) -> Self {
+        Self { core, id, mailbox, record: None, doubtful: Vec::new(), traces: Vec::new() }
+    }
+
+    async fn receive(&mut self, message: Message) {
+        match message {
+            Message::Command(message) => self.command(*message).await,
+            Message::CallEnded(call) => self.call_ended(call).await,
+            Message::Progressed { call, ledger, step, reply } => {
+                let result = match self.persist(Input::Progressed { call, ledger, step }).await {
+                    Ok(Advanced::Applied(_) | Advanced::Joined(_)) => Ok(()),
+                    Ok(Advanced::Ignored | Advanced::Rejected(_)) => Err(CheckpointError::Replaced),
+                    Err(_closed) => Err(CheckpointError::Fenced),
+                };
+                // A call that was dropped meanwhile does not listen any more.
+                let _ = reply.send(result);
+            }
+            Message::Wake => self.persist_or_end(Input::TimerFired).await,
+            Message::Observed(observation) => self.persist_or_end(Input::Observed(observation)).await,
+            Message::Activate => {
+                // Loading takes up what is on its way.
+                while let Err(Setback::Stale | Setback::Store(_)) = self.ready().await {
+                    if self.core.closing.why().is_some() {
+                        return;
+                    }
+                    tokio::time::sleep(RECOMMIT.1).await;
+                }
+            }
+            Message::Passivate => {}
+        }
+    }
+
+    /// An idle tenant's actor ends when asked, or when there are too many; one that is gone, at once.
+    fn may_end(&self, asked: bool) -> bool {
+        match &self.record {
+            None => asked,
+            Some(Record::Absent(_) | Record::Gone(_)) => true,
+            Some(Record::Live(tenant)) => {
+                tenant.call().is_none()
+                    && (asked || self.core.directory.live() > self.core.limits.live_tenants)
+            }
+        }
+    }
+
+    async fn command(&mut self, message: CommandMessage) {
+        // Whoever asked has stopped waiting before anything was done.
+        if message.reply.is_closed() {
+            return;
+        }
+        let span = telemetry::command_span(&self.id, &message);
+        let answer = tracing::Instrument::instrument(self.decide_command(&message), span).await;
+        let _ = message.reply.send(answer);
+    }
+
+    async fn decide_command(&mut self, message: &CommandMessage) -> Result<Answer, Refusal> {
+        loop {
+            match self.try_command(message).await {
+                Ok(Advanced::Applied(operation)) => {
+                    return Ok(operation.map_or(Answer::Already, Answer::Operation));
+                }
+                Ok(Advanced::Joined(operation)) => return Ok(Answer::Operation(operation)),
+                Ok(Advanced::Ignored) => return Ok(Answer::Already),
+                Ok(Advanced::Rejected(rejection)) => return Err(Refusal::Rejected(rejection)),
+                Err(Setback::Stale) => {}
+                Err(Setback::Store(error)) => return Err(Refusal::Store(error)),
+                Err(Setback::Closed(why)) => return Err(Refusal::Closed(why)),
+            }
+        }
+    }
+
+    async fn try_command(&mut self, message: &CommandMessage) -> Result<Advanced, Setback> {
+        self.ready().await?;
+        if let Some(known) = self.known(message).await? {
+            return Ok(Advanced::Joined(known));
+        }
+        let input = Input::Command(message.command.clone());
+        self.advance(input, Some(message)).await
+    }
+
+    /// The operation that this very command began already: under its request id, or, when its answer was lost
+    /// with an actor or a commit, under its own.
+    async fn known(&self, message: &CommandMessage) -> Result<Option<OperationId>, Setback> {
+        let store = &self.core.store;
+        let found = match &message.request_id {
+            Some(request) => store.request(&self.id, request).await,
+            None if message.again => store.operation(message.operation).await,
+            None => return Ok(None),
+        };
+        Ok(found.map_err(|error| Setback::Store(Arc::new(error)))?.map(|operation| operation.id))
+    }
+
+    async fn call_ended(&mut self, call: CallId) {
+        if let Some(outcome) = self.core.calls.outcome(&self.id, call) {
+            self.persist_or_end(Input::Outcome { call, outcome }).await;
+        }
+    }
+
+    async fn persist_or_end(&mut self, input: Input) {
+        // When the engine has ended, the next one takes up what the store says.
+        let _ = self.persist(input).await;
+    }
+
+    /// Commits what must not be lost: tries until it is committed, or the engine has ended.
+    async fn persist(&mut self, input: Input) -> Result<Advanced, Closed> {
+        let mut pause = RECOMMIT.0;
+        loop {
+            let result = match self.ready().await {
+                Ok(()) => self.advance(input.clone(), None).await,
+                Err(setback) => Err(setback),
+            };
+            match result {
+                Ok(advanced) => return Ok(advanced),
+                Err(Setback::Stale) => {}
+                Err(Setback::Closed(why)) => return Err(why),
+                Err(Setback::Store(error)) => {
+                    if let Some(why) = self.core.closing.why() {
+                        return Err(why);
+                    }
+                    tracing::warn!(tenant_id = %self.id, %error, ?pause, "the store cannot be used; trying again");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(RECOMMIT.1);
+                }
+            }
+        }
+    }
+
+    /// Loads the tenant if need be, and takes up what is on its way: a call that nobody has any more, an outcome
+    /// that was not committed, a wake-up that is due.
+    async fn ready(&mut self) -> Result<(), Setback> {
+        if self.record.is_some() {
+            return Ok(());
+        }
+        let unreadable = |error| Setback::Store(Arc::new(error));
+        while let Some(operation) = self.doubtful.last().copied() {
+            let found = self.core.store.operation(operation).await.map_err(unreadable)?;
+            if let Some(settled) = found.and_then(|operation| operation.settled) {
+                self.core.waiters.settle(&Settlement { operation, settled });
+            }
+            self.doubtful.pop();
+        }
+        let record = self.core.store.load(&self.id).await.map_err(unreadable)?;
+        let call = record.call();
+        let due = record.wake_at().is_some_and(|at| at <= self.core.now());
+        self.record = Some(record);
+        if let Some(call) = call {
+            if !self.core.calls.knows(&self.id, call) {
+                self.advance(Input::Recovered, None).await?;
+            } else if let Some(outcome) = self.core.calls.outcome(&self.id, call) {
+                self.advance(Input::Outcome { call, outcome }, None).await?;
+            }
+        }
+        if due {
+            self.advance(Input::TimerFired, None).await?;
+        }
+        Ok(())
+    }
+
+    /// One step of the machine. When its commit fails the record is forgotten: what the store has is unknown.
+    async fn advance(&mut self, input: Input, by: Option<&CommandMessage>) -> Result<Advanced, Setback> {
+        let Some(record) = &self.record else { return Err(Setback::Stale) };
+        let stamp = Stamp {
+            now: self.core.now(),
+            jitter: fastrand::u16(0..1000),
+            operation: by.map_or_else(|| self.core.mint(), |message| message.operation),
+        };
+        let ended = match &input {
+            Input::Outcome { call, .. } => Some(*call),
+            Input::Command(_)
+            | Input::Progressed { .. }
+            | Input::TimerFired
+            | Input::Observed(_)
+            | Input::Recovered => None,
+        };
+        let advanced = match step(&self.core.policy, record, stamp, input) {
+            Decision::Apply(transition) => self.commit(*transition, ended, by).await?,
+            Decision::Join(operation) => Advanced::Joined(operation),
+            Decision::Ignore => Advanced::Ignored,
+            Decision::Reject(rejection) => Advanced::Rejected(rejection),
+        };
+        if let (Some(call), Advanced::Ignored) = (ended, &advanced) {
+            self.core.calls.release(&self.id, call);
+        }
+        Ok(advanced)
+    }
+
+    async fn commit(
+        &mut self,
+        transition: Transition,
+        ended: Option<CallId>,
+        by: Option<&CommandMessage>,
+    ) -> Result<Advanced, Setback> {
+        let Transition { record, event, opened, spec, effects } = transition;
+        let expected = self.record.take().map(|record| record.revision()).unwrap_or_default();
+        let trace = by.and_then(|message| message.trace.clone());
+        let operation = opened.map(|opened| OperationRecord {
+            id: opened.operation,
+            tenant: event.tenant_id.clone(),
+            incarnation: event.incarnation,
+            kind: opened.kind,
+            target: opened.target,
+            accepted_at: event.at,
+            request_id: by.and_then(|message| message.request_id.clone()),
+            reason: by.and_then(|message| message.reason.clone()),
+            trace: trace.clone(),
+            settled: None,
+        });
+        let answer = opened.map(|opened| opened.operation).or(event.operation);
+        let event = Arc::new(event);
+        telemetry::transition(&event);
+        let write = Write {
+            expected,
+            record: record.clone(),
+            event: Arc::clone(&event),
+            opened: operation,
+            spec: spec.map(|versioned| (versioned.version, versioned.spec)),
+        };
+        if let Err(failure) = self.core.committer.commit(write).await {
+            self.doubtful.extend(event.settled.iter().map(|settlement| settlement.operation));
+            return Err(failure.into());
+        }
+        self.record = Some(record);
+        if let Some(opened) = opened {
+            self.traces.push((opened.operation, trace));
+        }
+        if let Some(call) = ended {
+            self.core.calls.release(&self.id, call);
+        }
+        self.run(effects).await?;
+        self.traces.retain(|(id, _)| event.settled.iter().all(|settlement| settlement.operation != *id));
+        Ok(Advanced::Applied(answer))
+    }
+
+    async fn run(&mut self, effects: Vec<Effect>) -> Result<(), Setback> {
+        let mut dropped = None;
+        for effect in effects {
+            match effect {
+                Effect::StopCall(call) => self.core.calls.stop(&self.id, call),
+                Effect::DropCall(call) => dropped = self.core.calls.drop_call(&self.id, call),
+                Effect::StartCall(start) => {
+                    let Some(Record::Live(tenant)) = &self.record else { continue };
+                    let (incarnation, ledger) = (tenant.incarnation, tenant.ledger.clone());
+                    let trace = self.trace(&start).await;
+                    // A call that is not started now is taken up at the next start of the engine.
+                    if self.core.draining() {
+                        continue;
+                    }
+                    let subject = Subject {
+                        engine: Arc::clone(&self.core.opened.engine),
+                        tenant: self.id.clone(),
+                        incarnation,
+                    };
+                    let particulars = Particulars { subject, ledger, trace };
+                    self.core.calls.start(&self.core, start, particulars, dropped.take());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The trace that the operation was asked for in, also before a restart.
+    async fn trace(&mut self, start: &StartCall) -> Option<TraceContext> {
+        if let Some((_, trace)) = self.traces.iter().find(|(id, _)| *id == start.operation) {
+            return trace.clone();
+        }
+        // A trace is worth a read, but not a failure.
+        let found = self.core.store.operation(start.operation).await.ok().flatten();
+        let trace = found.and_then(|operation| operation.trace);
+        self.traces.push((start.operation, trace.clone()));
+        trace
+    }
+}
+
+/// A command, for the span that it is handled in.
+pub(crate) fn command_name(command: &Command) -> &'static str {
+    use landlord_state_machines::tenant::Request;
+    match command.request {
+        Request::Provision { .. } => "provision",
+        Request::Update { .. } => "update",
+        Request::Destroy => "destroy",
+        Request::Cancel => "cancel",
+        Request::Retry => "retry",
+        Request::Pause => "pause",
+        Request::Resume => "resume",
+        Request::Abandon { .. } => "abandon",
+    }
+}

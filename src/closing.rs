@@ -1,0 +1,43 @@
+//! Why and when an engine ends.
+
+use std::sync::OnceLock;
+
+use tokio_util::sync::CancellationToken;
+
+/// Why an engine ended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Closed {
+    /// It was shut down, or dropped.
+    #[error("the engine was shut down")]
+    ShutDown,
+    /// Another engine has taken over the store.
+    #[error("{0}")]
+    Fenced(String),
+    /// The store is lost for this engine.
+    #[error("the store is lost: {0}")]
+    StoreLost(String),
+}
+
+/// Tells everything of an engine that it has ended. The first reason stays.
+#[derive(Debug, Default)]
+pub(crate) struct Closing {
+    why: OnceLock<Closed>,
+    token: CancellationToken,
+}
+
+impl Closing {
+    pub(crate) fn close(&self, why: Closed) {
+        let _ = self.why.set(why);
+        self.token.cancel();
+    }
+
+    pub(crate) fn why(&self) -> Option<Closed> {
+        self.why.get().cloned()
+    }
+
+    /// Returns when the engine has ended.
+    pub(crate) async fn closed(&self) -> Closed {
+        self.token.cancelled().await;
+        self.why().unwrap_or(Closed::ShutDown)
+    }
+}

@@ -1,0 +1,436 @@
+//! What callers hold: a tenant to command and look at, and an operation to wait for.
+
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use landlord_state_machines::error::ProviderError;
+use landlord_state_machines::id::{OperationId, ProviderName, Revision, TenantId};
+use landlord_state_machines::result::ComputeStatus;
+use landlord_state_machines::spec::{Invalid, Problem, Spec, TenantComputeSpec};
+use landlord_state_machines::tenant::{Command, Record, Rejection, Request, Settled, after};
+use landlord_state_machines::trace::TraceContext;
+use tokio::sync::oneshot;
+
+use crate::actor::{Answer, CommandMessage, Message, Refusal};
+use crate::closing::Closed;
+use crate::engine::Core;
+use crate::provider::registry::RegistryError;
+use crate::store::StoreError;
+use crate::telemetry;
+
+/// How often a command is sent again to a tenant whose actor panicked over it.
+const RESENDS: u32 = 2;
+/// How long a status may take (specification, "GetStatus()").
+const STATUS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What goes with a command.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// How long the operation may take before it is undone, from now. None: as long as its retries take.
+    pub deadline: Option<Duration>,
+    /// Refuse the command unless the tenant is at this revision.
+    pub expected_revision: Option<Revision>,
+    /// The caller's own name for the request: the same request of a tenant twice is the same operation.
+    pub request_id: Option<String>,
+    /// Why, for the audit.
+    pub reason: Option<String>,
+    /// The caller's trace; the operation's calls are part of it, also after a restart. With the feature
+    /// `opentelemetry` it is taken from the current span when it is not given.
+    pub trace: Option<TraceContext>,
+}
+
+/// Why a command was not taken. Nothing was changed, except where it says otherwise.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// The spec is not valid; every problem is named.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// Its provider is not registered.
+    #[error(transparent)]
+    Provider(#[from] RegistryError),
+    /// The tenant's state does not allow it.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// Too much is on its way already; try again later.
+    #[error("overloaded: {0}; try again later")]
+    Overloaded(&'static str),
+    /// The store cannot be used now. The command may have been recorded: send it again with the same request id.
+    #[error(transparent)]
+    Store(Arc<StoreError>),
+    /// The engine has ended.
+    #[error("{0}")]
+    Closed(Closed),
+    /// The tenant's actor panics over this command again and again; this is a defect.
+    #[error("the command could not be handled; this is a defect of the engine, see its log")]
+    Defect,
+}
+
+/// Why a tenant's status is not known.
+#[derive(Debug, thiserror::Error)]
+pub enum StatusError {
+    /// The provider says so: not found, or no answer.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    /// Its provider is not registered.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why an operation's end is not known.
+#[derive(Debug, thiserror::Error)]
+pub enum WaitError {
+    /// The store has no such operation.
+    #[error("there is no operation {0}")]
+    Unknown(OperationId),
+    /// The engine has ended; the operation goes on at the next start, and can be waited for then.
+    #[error("{why}; operation {id} goes on when the engine is started again")]
+    Closed {
+        /// The operation.
+        id: OperationId,
+        /// Why the engine ended.
+        why: Closed,
+    },
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// One tenant, to command and to look at. Cheap to clone; dropping it cancels nothing.
+#[derive(Clone)]
+pub struct TenantHandle {
+    core: Arc<Core>,
+    id: TenantId,
+}
+
+impl TenantHandle {
+    pub(crate) fn new(core: Arc<Core>, id: TenantId) -> Self {
+        Self { core, id }
+    }
+
+    /// The tenant's id.
+    pub fn id(&self) -> &TenantId {
+        &self.id
+    }
+
+    /// Makes the tenant run `spec`. Returns once that is durable; the handle waits until it is so.
+    ///
+    /// # Errors
+    /// [`CommandError`]; nothing was recorded then, except where it says otherwise.
+    pub async fn provision(
+        &self,
+        spec: TenantComputeSpec,
+        options: Options,
+    ) -> Result<OperationHandle, CommandError> {
+        let (spec, provider) = self.check(spec)?;
+        let deadline = self.deadline(&options);
+        self.operate(Request::Provision { spec, provider, deadline }, options).await
+    }
+
+    /// Makes the tenant, which runs something, run `spec` instead. Queued when something is on its way.
+    ///
+    /// # Errors
+    /// [`CommandError`]; nothing was recorded then, except where it says otherwise.
+    pub async fn update(
+        &self,
+        spec: TenantComputeSpec,
+        options: Options,
+    ) -> Result<OperationHandle, CommandError> {
+        let (spec, provider) = self.check(spec)?;
+        let deadline = self.deadline(&options);
+        self.operate(Request::Update { spec, provider, deadline }, options).await
+    }
+
+    /// Removes everything of the tenant. Accepted in every state; goes on until the platform says that nothing is
+    /// left. A deadline does not apply.
+    ///
+    /// # Errors
+    /// [`CommandError`]; nothing was recorded then, except where it says otherwise.
+    pub async fn destroy(&self, options: Options) -> Result<OperationHandle, CommandError> {
+        self.operate(Request::Destroy, options).await
+    }
+
+    /// Stops the operation on its way and undoes it. The handle waits for its end.
+    ///
+    /// # Errors
+    /// [`CommandError`]: there is nothing to cancel, or it is a destroy.
+    pub async fn cancel(&self, options: Options) -> Result<OperationHandle, CommandError> {
+        self.operate(Request::Cancel, options).await
+    }
+
+    /// Tries an operation that waits again now, with a fresh budget. The handle waits for its end.
+    ///
+    /// # Errors
+    /// [`CommandError`]: nothing waits.
+    pub async fn retry(&self, options: Options) -> Result<OperationHandle, CommandError> {
+        self.operate(Request::Retry, options).await
+    }
+
+    /// Begins nothing by itself from now on: no retry, no repair, no queued update. Calls in flight, undo and
+    /// destroy go on.
+    ///
+    /// # Errors
+    /// [`CommandError`]: there is no such tenant, or it is being destroyed.
+    pub async fn pause(&self, options: Options) -> Result<(), CommandError> {
+        self.send(Request::Pause, options).await.map(|_| ())
+    }
+
+    /// Goes on after a pause.
+    ///
+    /// # Errors
+    /// [`CommandError`]: there is no such tenant, or it is being destroyed.
+    pub async fn resume(&self, options: Options) -> Result<(), CommandError> {
+        self.send(Request::Resume, options).await.map(|_| ())
+    }
+
+    /// Gives up a destroy that its platform never answers, and leaves what is left; the operation's end names it.
+    ///
+    /// # Errors
+    /// [`CommandError`]: the tenant is not being destroyed.
+    pub async fn abandon(
+        &self,
+        reason: impl Into<String>,
+        options: Options,
+    ) -> Result<OperationHandle, CommandError> {
+        self.operate(Request::Abandon { reason: reason.into() }, options).await
+    }
+
+    /// Asks the tenant's provider for its state now.
+    ///
+    /// # Errors
+    /// `TenantNotFound` when there is no such tenant; code `PROVIDER_TIMEOUT` after five seconds.
+    pub async fn status(&self) -> Result<ComputeStatus, StatusError> {
+        let tenant = match self.snapshot().await? {
+            Record::Live(tenant) => tenant,
+            Record::Absent(id) => return Err(ProviderError::tenant_not_found(id).into()),
+            Record::Gone(tombstone) => return Err(ProviderError::tenant_not_found(tombstone.id).into()),
+        };
+        let registered = self.core.registry.get(tenant.provider.as_str())?;
+        let cx = self.core.bare_context(&self.core.subject_of(&tenant));
+        let status = registered.provider.get_status(&cx, &self.id);
+        match tokio::time::timeout(STATUS_TIMEOUT, status).await {
+            Ok(status) => Ok(status?),
+            Err(_elapsed) => Err(ProviderError::status_timeout(&self.id).into()),
+        }
+    }
+
+    /// What is known of the tenant, as it was last committed. Asks neither its actor nor its provider.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    pub async fn snapshot(&self) -> Result<Record, StoreError> {
+        self.core.store.load(&self.id).await
+    }
+
+    /// All that can be said of a spec without asking a platform, before anything is recorded.
+    fn check(&self, spec: TenantComputeSpec) -> Result<(Spec, ProviderName), CommandError> {
+        let spec = spec.check()?;
+        if spec.tenant_id != self.id.as_str() {
+            let message = format!("names {}, but the command is for {}", spec.tenant_id, self.id);
+            Invalid::unless_empty(vec![Problem::new("tenant_id", message)])?;
+        }
+        let registered = self.core.registry.get(&spec.provider_type)?;
+        if registered.capabilities.oci_images {
+            spec.check_images()?;
+        }
+        Ok((spec, registered.name.clone()))
+    }
+
+    fn deadline(&self, options: &Options) -> Option<Timestamp> {
+        options.deadline.map(|within| after(self.core.now(), within))
+    }
+
+    async fn operate(&self, request: Request, options: Options) -> Result<OperationHandle, CommandError> {
+        let (answer, own) = self.send(request, options).await?;
+        Ok(match answer {
+            Answer::Operation(id) => match own {
+                Some((minted, settled)) if minted == id => OperationHandle::begun(&self.core, id, settled),
+                Some(_) | None => OperationHandle::joined(&self.core, id),
+            },
+            Answer::Already => OperationHandle::already(&self.core, self.core.mint()),
+        })
+    }
+
+    /// Sends a command to the tenant's actor, and again when that actor panicked over it.
+    async fn send(
+        &self,
+        request: Request,
+        options: Options,
+    ) -> Result<(Answer, Option<(OperationId, oneshot::Receiver<Settled>)>), CommandError> {
+        let core = &self.core;
+        let removes = matches!(request, Request::Destroy | Request::Abandon { .. });
+        let _permit = self.admit(removes)?;
+        let operation = core.mint();
+        // Before it is sent: it may settle before its answer is here.
+        let settled = core.waiters.wait(operation);
+        let command = Command { expected: options.expected_revision, request };
+        let trace = options.trace.or_else(telemetry::current_trace);
+        let mut forget = Forget { core, operation, armed: true };
+        for resend in 0..=RESENDS {
+            let (reply, answer) = oneshot::channel();
+            let message = Message::Command(Box::new(CommandMessage {
+                command: command.clone(),
+                operation,
+                again: resend > 0,
+                request_id: options.request_id.clone(),
+                reason: options.reason.clone(),
+                trace: trace.clone(),
+                reply,
+            }));
+            if core.directory.send(core, &self.id, message, core.limits.per_tenant).is_err() {
+                return Err(CommandError::Overloaded("too many commands wait for this tenant"));
+            }
+            match answer.await {
+                Ok(Ok(answer)) => {
+                    forget.armed = !matches!(answer, Answer::Operation(id) if id == operation);
+                    return Ok((answer, Some((operation, settled))));
+                }
+                Ok(Err(Refusal::Rejected(rejection))) => return Err(rejection.into()),
+                Ok(Err(Refusal::Store(error))) => return Err(CommandError::Store(error)),
+                Ok(Err(Refusal::Closed(why))) => return Err(CommandError::Closed(why)),
+                Err(_actor_lost) => {
+                    if let Some(why) = core.closing.why() {
+                        return Err(CommandError::Closed(why));
+                    }
+                }
+            }
+        }
+        Err(CommandError::Defect)
+    }
+
+    /// Takes the command on, or says that it is too much.
+    fn admit(&self, removes: bool) -> Result<tokio::sync::SemaphorePermit<'_>, CommandError> {
+        let core = &self.core;
+        if let Some(why) = core.closing.why() {
+            return Err(CommandError::Closed(why));
+        }
+        if core.draining() {
+            return Err(CommandError::Closed(Closed::ShutDown));
+        }
+        let calls = if removes { core.limits.calls.saturating_mul(2) } else { core.limits.calls };
+        if core.calls.in_flight() >= calls {
+            return Err(CommandError::Overloaded("too many operations are on their way"));
+        }
+        core.unanswered
+            .try_acquire()
+            .map_err(|_| CommandError::Overloaded("too many commands wait for an answer"))
+    }
+}
+
+/// An id that did not become an operation is waited for by nobody, however the sending ends.
+struct Forget<'a> {
+    core: &'a Core,
+    operation: OperationId,
+    armed: bool,
+}
+
+impl Drop for Forget<'_> {
+    fn drop(&mut self) {
+        if self.armed {
+            self.core.waiters.forget(self.operation);
+        }
+    }
+}
+
+impl std::fmt::Debug for TenantHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TenantHandle").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// One operation. Await it for its end; dropping it cancels nothing.
+pub struct OperationHandle {
+    core: Arc<Core>,
+    id: OperationId,
+    end: End,
+}
+
+/// What is known of an operation's end.
+enum End {
+    /// Somebody will tell.
+    Announced(oneshot::Receiver<Settled>),
+    /// It has to be looked up.
+    Unknown,
+    Known(Settled),
+}
+
+impl OperationHandle {
+    fn begun(core: &Arc<Core>, id: OperationId, settled: oneshot::Receiver<Settled>) -> Self {
+        Self { core: Arc::clone(core), id, end: End::Announced(settled) }
+    }
+
+    fn joined(core: &Arc<Core>, id: OperationId) -> Self {
+        Self { core: Arc::clone(core), id, end: End::Unknown }
+    }
+
+    fn already(core: &Arc<Core>, id: OperationId) -> Self {
+        Self { core: Arc::clone(core), id, end: End::Known(Settled::Done) }
+    }
+
+    pub(crate) async fn find(core: Arc<Core>, id: OperationId) -> Result<Self, WaitError> {
+        match core.store.operation(id).await? {
+            Some(operation) => {
+                let end = operation.settled.map_or(End::Unknown, End::Known);
+                Ok(Self { core, id, end })
+            }
+            None => Err(WaitError::Unknown(id)),
+        }
+    }
+
+    /// Its id, to find it again with [`crate::Engine::operation`], also after a restart. When what was asked for
+    /// was so already and nothing was recorded, there is nothing to find.
+    pub fn id(&self) -> OperationId {
+        self.id
+    }
+
+    /// Returns when the operation has settled. Cancelling this cancels only the waiting.
+    ///
+    /// # Errors
+    /// [`WaitError::Closed`] when the engine ends first; [`WaitError::Store`].
+    pub async fn settled(&mut self) -> Result<Settled, WaitError> {
+        loop {
+            match &mut self.end {
+                End::Known(settled) => return Ok(settled.clone()),
+                End::Announced(announced) => match announced.await {
+                    Ok(settled) => self.end = End::Known(settled),
+                    Err(_engine_ended) => {
+                        let why = self.core.closing.why().unwrap_or(Closed::ShutDown);
+                        return Err(WaitError::Closed { id: self.id, why });
+                    }
+                },
+                End::Unknown => {
+                    if let Some(why) = self.core.closing.why() {
+                        return Err(WaitError::Closed { id: self.id, why });
+                    }
+                    // Wait first, look then: it cannot settle in between unseen.
+                    let announced = self.core.waiters.wait(self.id);
+                    let found = self.core.store.operation(self.id).await?;
+                    self.end = match found {
+                        None => return Err(WaitError::Unknown(self.id)),
+                        Some(operation) => operation.settled.map_or(End::Announced(announced), End::Known),
+                    };
+                }
+            }
+        }
+    }
+}
+
+impl IntoFuture for OperationHandle {
+    type Output = Result<Settled, WaitError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(mut self) -> Self::IntoFuture {
+        Box::pin(async move { self.settled().await })
+    }
+}
+
+impl std::fmt::Debug for OperationHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OperationHandle").field("id", &self.id).finish_non_exhaustive()
+    }
+}

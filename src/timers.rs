@@ -1,0 +1,98 @@
+//! One task that wakes tenants when their records say so. No timer is kept in memory for any of them.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use landlord_state_machines::id::TenantId;
+use tokio::sync::Notify;
+
+use crate::actor::Message;
+use crate::engine::Core;
+
+/// How many due tenants are read at a time.
+const PAGE: usize = 256;
+/// How often everything due is woken again, in case a wake-up was lost with its actor.
+const AGAIN: Duration = Duration::from_secs(30);
+/// How long a store that cannot be read is left alone.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+
+/// When the next wake-up is due, as far as memory knows.
+pub(crate) struct Timers {
+    /// Microseconds since 1970.
+    earliest: AtomicI64,
+    sooner: Notify,
+}
+
+impl Timers {
+    pub(crate) fn new() -> Self {
+        Self { earliest: AtomicI64::new(i64::MAX), sooner: Notify::new() }
+    }
+
+    /// A record was committed that wants to be woken then.
+    pub(crate) fn expect(&self, at: Timestamp) {
+        let at = at.as_microsecond();
+        if self.earliest.fetch_min(at, Ordering::AcqRel) > at {
+            self.sooner.notify_one();
+        }
+    }
+}
+
+/// Wakes tenants until the engine ends.
+pub(crate) async fn run(core: Weak<Core>, timers: Arc<Timers>) {
+    // The last one that was woken: what stands before it was woken too.
+    let mut woken: Option<(Timestamp, TenantId)> = None;
+    loop {
+        let Some(core) = core.upgrade() else { return };
+        timers.earliest.store(i64::MAX, Ordering::Release);
+        let pause = match wake_due(&core, &mut woken).await {
+            Ok(Some(next)) => {
+                timers.earliest.fetch_min(next.as_microsecond(), Ordering::AcqRel);
+                until(next, core.clock.now()).min(AGAIN)
+            }
+            Ok(None) => AGAIN,
+            Err(error) => {
+                tracing::warn!(%error, "cannot read which tenants are due; trying again");
+                STORE_PAUSE
+            }
+        };
+        let closing = Arc::clone(&core.closing);
+        drop(core);
+        tokio::select! {
+            _ = closing.closed() => return,
+            () = timers.sooner.notified() => {
+                let sooner = timers.earliest.load(Ordering::Acquire);
+                if woken.as_ref().is_some_and(|(at, _)| at.as_microsecond() >= sooner) {
+                    woken = None;
+                }
+            }
+            () = tokio::time::sleep(pause) => if pause == AGAIN { woken = None },
+        }
+    }
+}
+
+/// Wakes everybody who is due, and says when the next one is.
+async fn wake_due(
+    core: &Arc<Core>,
+    woken: &mut Option<(Timestamp, TenantId)>,
+) -> Result<Option<Timestamp>, crate::store::StoreError> {
+    loop {
+        let now = core.clock.now();
+        let due = core.store.due(now, woken.clone(), PAGE).await?;
+        for (_, tenant) in &due {
+            core.tell(tenant, Message::Wake);
+        }
+        match due.into_iter().next_back() {
+            Some(last) => *woken = Some(last),
+            None => {
+                let next = core.store.due(Timestamp::MAX, woken.clone(), 1).await?;
+                return Ok(next.into_iter().next().map(|(at, _)| at));
+            }
+        }
+    }
+}
+
+fn until(at: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(at.duration_since(now)).unwrap_or(Duration::ZERO)
+}

@@ -1,0 +1,73 @@
+//! Subscriptions lose nothing.
+
+use futures_util::StreamExt;
+use landlord_compute::machines::id::Revision;
+use landlord_compute::store::{MemoryOptions, MemoryStore, Position, Scope};
+use landlord_compute::{Delivery, Options};
+
+use super::{engine, memory, run, scripted, tenant};
+
+/// I6: events are gapless and in order, for a subscriber that is far behind too.
+#[tokio::test(start_paused = true)]
+async fn i6_a_subscriber_that_lags_gets_every_event_in_order() {
+    let provider = scripted();
+    let engine = engine(memory(), &provider).start().await.expect("starts");
+    // More events than are kept in memory for subscribers.
+    for life in 0..3_000 {
+        run(&engine, "acme", "v1").await;
+        let destroyed = engine.tenant(tenant("acme")).destroy(Options::default()).await.expect("accepted");
+        destroyed.await.expect("settles");
+        assert!(life < 3_000);
+    }
+    let stream = engine.subscribe(Position(0), Scope::All);
+    let revisions: Vec<u64> = stream
+        .take(12_000)
+        .map(|delivery| match delivery.expect("readable") {
+            Delivery::Event { event, .. } => event.revision.0,
+            Delivery::Gap { resume } => panic!("a gap up to {resume:?}"),
+        })
+        .collect()
+        .await;
+    assert_eq!(revisions, (1..=12_000).collect::<Vec<_>>());
+}
+
+/// I6: where events are no longer kept, the subscriber is told so.
+#[tokio::test(start_paused = true)]
+async fn i6_events_that_are_no_longer_kept_are_a_gap() {
+    let provider = scripted();
+    let store = MemoryStore::new(MemoryOptions { history: 10, ..MemoryOptions::default() });
+    let engine = engine(store, &provider).start().await.expect("starts");
+    for life in 0..5_000 {
+        run(&engine, "acme", "v1").await;
+        engine
+            .tenant(tenant("acme"))
+            .destroy(Options::default())
+            .await
+            .expect("accepted")
+            .await
+            .expect("settles");
+        assert!(life < 5_000);
+    }
+    let mut stream = Box::pin(engine.subscribe(Position(0), Scope::All));
+    let Some(Ok(Delivery::Gap { resume })) = stream.next().await else { panic!("no gap") };
+    assert!(resume > Position(0));
+    let Some(Ok(Delivery::Event { event, cursor })) = stream.next().await else { panic!("no event") };
+    assert_eq!(cursor, Position(resume.0 + 1));
+    assert_eq!(event.revision, Revision(cursor.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscriber_sees_what_comes_and_goes_on_from_its_cursor() {
+    let provider = scripted();
+    let engine = engine(memory(), &provider).start().await.expect("starts");
+    let mut live = Box::pin(engine.subscribe(engine.head(), Scope::Tenant(tenant("b"))));
+    run(&engine, "a", "v1").await;
+    run(&engine, "b", "v1").await;
+    let Some(Ok(Delivery::Event { cursor, event })) = live.next().await else { panic!("no event") };
+    assert_eq!((event.tenant_id.as_str(), event.revision), ("b", Revision(1)));
+    let mut again = Box::pin(engine.subscribe(cursor, Scope::Tenant(tenant("b"))));
+    let Some(Ok(Delivery::Event { event, .. })) = again.next().await else { panic!("no event") };
+    assert_eq!((event.tenant_id.as_str(), event.revision), ("b", Revision(2)));
+    drop(engine);
+    assert!(again.next().await.is_none(), "the stream ends with the engine");
+}

@@ -1,0 +1,278 @@
+//! A tenant's life, driven through the handle.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use landlord_compute::machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
+use landlord_compute::machines::id::Revision;
+use landlord_compute::machines::tenant::{Method, Record, Rejection, Settled, StateName, What};
+use landlord_compute::provider::scripted::Act;
+use landlord_compute::store::TenantFilter;
+use landlord_compute::{CommandError, Options};
+
+use super::{engine, events_until, live, memory, run, scripted, spec, tenant};
+
+fn error(remedy: Remedy) -> ProviderError {
+    ProviderError::new(ErrorKind::ProvisionFailed, remedy, ErrorCode::ResourceExhausted, "no capacity")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenant_lives_from_pending_to_gone() {
+    let provider = scripted();
+    let engine = engine(memory(), &provider).start().await.expect("starts");
+    let acme = engine.tenant(tenant("acme"));
+
+    let provisioned = acme.provision(spec("acme", "v1"), Options::default()).await.expect("accepted");
+    assert_eq!(provisioned.await.expect("settles"), Settled::Done);
+    assert_eq!(live(&engine, "acme").await.state.name(), StateName::Running);
+    assert!(provider.running(&tenant("acme")).is_some());
+    assert_eq!(acme.status().await.expect("known").containers[0].name, "web");
+
+    let updated = acme.update(spec("acme", "v2"), Options::default()).await.expect("accepted");
+    assert_eq!(updated.await.expect("settles"), Settled::Done);
+    assert_eq!(provider.running(&tenant("acme")).expect("runs").containers[0].image, "v2");
+
+    let destroyed = acme.destroy(Options::default()).await.expect("accepted");
+    assert_eq!(destroyed.await.expect("settles"), Settled::Done);
+    assert!(matches!(acme.snapshot().await.expect("readable"), Record::Gone(_)));
+    assert_eq!(provider.tenants(), []);
+
+    let events = events_until(&engine, "acme", |event| event.to.is_none()).await;
+    let revisions: Vec<u64> = events.iter().map(|event| event.revision.0).collect();
+    assert_eq!(revisions, [1, 2, 3, 4, 5, 6]);
+    insta::assert_json_snapshot!("a life", events);
+
+    run(&engine, "acme", "v3").await;
+    assert_eq!(live(&engine, "acme").await.incarnation.0, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_may_pass_is_retried_and_the_tenant_runs() {
+    let provider = scripted();
+    let engine = engine(memory(), &provider).start().await.expect("starts");
+    let id = tenant("acme");
+    for _ in 0..4 {
+        provider.script(&id, Method::Provision, [Act::Fail(error(Remedy::Retry))]);
+    }
+    run(&engine, "acme", "v1").await;
+    let attempts: Vec<_> = provider.calls_for(&id).iter().map(|call| call.attempt).collect();
+    assert_eq!(attempts, [Some(1), Some(2), Some(3), Some(4), Some(5)]);
+    assert_eq!(live(&engine, "acme").await.last_failure, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provision_that_fails_for_good_is_undone() {
+    let provider = scripted();
+    let engine = engine(memory(), &provider).start().await.expect("starts");
+    let id = tenant("acme");
+    provider.script(&id, Method::Provision, [Act::Work, Act::Fail(error(Remedy::Permanent))]);
+    let operation =
+        engine.tenant(id.clone()).provision(spec("acme", "v1"), Options::default()).await.expect("accepted");
+    let settled = operation.await.expect("settles");
+    assert_eq!(settled, Settled::Failed { error: Arc::new(error(Remedy::Permanent)), undone: true });
+    assert_eq!(provider.tenants(), [], "what was made is gone");
+    let tenant = live(&engine, "acme").await;
+    assert_eq!(tenant.state.name(), StateName::Pending);
+    assert!(tenant.last_failure.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_that_fails_for_good_goes_back() {
+    let provider = scripted();
+    let engine = engine(memory(), &provider).start().await.expect("starts");
+    run(&engine, "acme", "v1").await;
+    let id = tenant("acme");
+    provider.script(&id, Method::Update, [Act::Work, Act::Fail(error(Remedy::Permanent))]);
+    let operation =
+        engine.tenant(id.clone()).update(spec("acme", "v2"), Options::default()).await.expect("accepted");
+    let settled = operation.await.expect("settles");
+    assert!(matches!(settled, Settled::Failed { undone: true, .. }), "{settled}");
+    assert_eq!(provider.running(&id).expect("runs").containers[0].image, "v1");
+    assert_eq!(live(&engine, "acme").await.state.name(), StateName::Running);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_latest_update_wins_and_the_others_are_superseded() {
+    let provider = scripted();
+    let engine = engine(memory(), &provider).start().await.expect("starts");
+    let id = tenant("acme");
+    let acme = engine.tenant(id.clone());
+    provider.script(&id, Method::Provision, [Act::Gate("go"), Act::Work]);
+    let first = acme.provision(spec("acme", "v1"), Options::default()).await.expect("accepted");
+    let second = acme.update(spec("acme", "v2"), Options::default()).await.expect("queued");
+    let third = acme.update(spec("acme", "v3"), Options::default()).await.expect("queued");
+    let third_id = third.id();
+    assert_eq!(second.await.expect("settles"), Settled::Superseded { by: third_id });
+    provider.open("go");
+    assert_eq!(first.await.expect("settles"), Settled::Done);
+    assert_eq!(third.await.expect("settles"), Settled::Done);
+    assert_eq!(provider.running(&id).expect("runs").containers[0].image, "v3");
+}
+
+#[tokio::test(start_paused = true)]
+async fn cancel_stops_the_call_and_undoes_it() {
+    let provider = scripted();
+    let engine = engine(memory(), &provider).start().await.expect("starts");
+    let id = tenant("acme");
+    provider.script(&id, Method::Provision, [Act::Work, Act::HangUntilStopped]);
+    let acme = engine.tenant(id.clone());
+    let operation = acme.provision(spec("acme", "v1"), Options::default()).await.expect("accepted");
+    let cancelled = acme.cancel(Options::default()).await.expect("accepted");
+    assert_eq!(cancelled.id(), operation.id());
+    assert_eq!(operation.await.expect("settles"), Settled::Cancelled { left: Vec::new() });
+    assert_eq!(provider.tenants(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_undoes_a_call_that_never_ends() {
+    let provider = scripted();
+    let engine = engine(memory(), &provider).start().await.expect("starts");
+    let id = tenant("acme");
+    provider.script(&id, Method::Provision, [Act::Work, Act::Hang]);
+    let options = Options { deadline: Some(Duration::from_secs(60)), ..Options::default() };
+    let operation = engine.tenant(id.clone()).provision(spec("acme", "v1"), options).await.expect("accepted");
+    let settled = operation.await.expect("settles");
+    let Settled::Failed { error, undone: true } = &settled else { panic!("{settled}") };
+    assert_eq!(error.code, ErrorCode::ProviderTimeout);
+    assert_eq!(provider.tenants(), []);
+    assert_eq!(provider.overlaps(), 0);
+}
+
+/// I5: destroy is accepted in every state, and ends.
+#[tokio::test(start_paused = true)]
+async fn i5_destroy_overtakes_a_provision_that_hangs() {
+    let provider = scripted();
+    let engine = engine(memory(), &provider).start().await.expect("starts");
+    let id = tenant("acme");
+    provider.script(&id, Method::Provision, [Act::Work, Act::Hang]);
+    provider.script(&id, Method::Destroy, [Act::Fail(error(Remedy::Permanent))]);
+    let acme = engine.tenant(id.clone());
+    let provisioned = acme.provision(spec("acme", "v1"), Options::default()).await.expect("accepted");
+    let destroyed = acme.destroy(Options::default()).await.expect("accepted");
+    let destroy_id = destroyed.id();
+    assert_eq!(destroyed.await.expect("settles"), Settled::Done);
+    assert_eq!(provisioned.await.expect("settles"), Settled::Superseded { by: destroy_id });
+    assert_eq!(provider.tenants(), []);
+    assert_eq!(provider.overlaps(), 0);
+}
+
+/// I5: a destroy that its platform never answers ends by being abandoned, and names what is left.
+#[tokio::test(start_paused = true)]
+async fn i5_a_destroy_without_an_answer_can_be_abandoned() {
+    let provider = scripted();
+    let engine = engine(memory(), &provider).start().await.expect("starts");
+    let id = tenant("acme");
+    provider.script(&id, Method::Provision, [Act::Checkpoint("row made"), Act::Work]);
+    run(&engine, "acme", "v1").await;
+    provider.script(&id, Method::Destroy, [Act::Hang]);
+    let acme = engine.tenant(id.clone());
+    let destroyed = acme.destroy(Options::default()).await.expect("accepted");
+    let rejected = acme.update(spec("acme", "v2"), Options::default()).await.expect_err("is being destroyed");
+    assert!(matches!(rejected, CommandError::Rejected(Rejection::BeingDestroyed { .. })), "{rejected}");
+    acme.abandon("the account is closed", Options::default()).await.expect("accepted");
+    assert_eq!(
+        destroyed.await.expect("settles"),
+        Settled::Abandoned { left: vec!["row made: acme".to_owned()] }
+    );
+    assert!(matches!(acme.snapshot().await.expect("readable"), Record::Gone(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paused_tenant_begins_nothing_until_it_is_resumed() {
+    let provider = scripted();
+    let engine = engine(memory(), &provider).start().await.expect("starts");
+    let id = tenant("acme");
+    let acme = engine.tenant(id.clone());
+    provider.script(&id, Method::Provision, [Act::Fail(error(Remedy::Retry))]);
+    let operation = acme.provision(spec("acme", "v1"), Options::default()).await.expect("accepted");
+    events_until(&engine, "acme", |event| matches!(event.what, What::WillRetry { .. })).await;
+    acme.pause(Options::default()).await.expect("paused");
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert_eq!(provider.calls_for(&id).len(), 1);
+    let refused = acme.update(spec("acme", "v2"), Options::default()).await.expect_err("is paused");
+    assert!(matches!(refused, CommandError::Rejected(Rejection::Paused)), "{refused}");
+    acme.resume(Options::default()).await.expect("resumed");
+    assert_eq!(operation.await.expect("settles"), Settled::Done);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_request_twice_is_the_same_operation() {
+    let provider = scripted();
+    let engine = engine(memory(), &provider).start().await.expect("starts");
+    let acme = engine.tenant(tenant("acme"));
+    let options = || Options { request_id: Some("order-17".to_owned()), ..Options::default() };
+    let first = acme.provision(spec("acme", "v1"), options()).await.expect("accepted");
+    let again = acme.provision(spec("acme", "v1"), options()).await.expect("the same");
+    assert_eq!(first.id(), again.id());
+    assert_eq!(first.await.expect("settles"), Settled::Done);
+    let later = acme.provision(spec("acme", "v1"), options()).await.expect("the same, settled");
+    assert_eq!(later.id(), again.id());
+    assert_eq!(later.await.expect("settled"), Settled::Done);
+    assert_eq!(provider.calls_for(&tenant("acme")).len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_for_another_revision_is_rejected() {
+    let provider = scripted();
+    let engine = engine(memory(), &provider).start().await.expect("starts");
+    run(&engine, "acme", "v1").await;
+    let acme = engine.tenant(tenant("acme"));
+    let options = Options { expected_revision: Some(Revision(1)), ..Options::default() };
+    let rejected = acme.destroy(options).await.expect_err("it moved on");
+    assert!(
+        matches!(rejected, CommandError::Rejected(Rejection::RevisionMismatch { actual: Revision(2), .. })),
+        "{rejected}"
+    );
+    let options = Options { expected_revision: Some(Revision(2)), ..Options::default() };
+    acme.destroy(options).await.expect("accepted");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_is_said_before_anything_is_recorded() {
+    let provider = scripted();
+    let engine = engine(memory(), &provider).start().await.expect("starts");
+    let acme = engine.tenant(tenant("acme"));
+    let mut bad = spec("acme", "v1");
+    bad.containers[0].name = "Not Valid".to_owned();
+    bad.resources.cpu = 1;
+    let invalid = acme.provision(bad, Options::default()).await.expect_err("invalid").to_string();
+    assert!(invalid.contains("containers[0].name") && invalid.contains("resources.cpu"), "{invalid}");
+
+    let other =
+        acme.provision(spec("umbrella", "v1"), Options::default()).await.expect_err("another tenant's");
+    assert!(other.to_string().contains("tenant_id"), "{other}");
+
+    let mut unknown = spec("acme", "v1");
+    unknown.provider_type = "nomad".to_owned();
+    let unknown = acme.provision(unknown, Options::default()).await.expect_err("not registered");
+    insta::assert_snapshot!(unknown, @r#"no provider is named "nomad"; registered are: scripted"#);
+
+    let absent = acme.update(spec("acme", "v1"), Options::default()).await.expect_err("nothing there");
+    insta::assert_snapshot!(absent, @"the tenant is not provisioned; provision it first");
+    assert_eq!(acme.destroy(Options::default()).await.expect("fine").await.expect("settled"), Settled::Done);
+    assert!(matches!(acme.snapshot().await.expect("readable"), Record::Absent(_)));
+    assert_eq!(provider.calls(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn tenants_are_listed_by_state_and_page_by_page() {
+    let provider = scripted();
+    let engine = engine(memory(), &provider).start().await.expect("starts");
+    for id in ["a", "b", "c", "d", "e"] {
+        run(&engine, id, "v1").await;
+    }
+    provider.script(&tenant("c"), Method::Update, [Act::Hang]);
+    engine.tenant(tenant("c")).update(spec("c", "v2"), Options::default()).await.expect("accepted");
+    let running = TenantFilter { state: Some(StateName::Running), provider: None };
+    let mut found = Vec::new();
+    let mut after = None;
+    loop {
+        let page = engine.tenants(&running, after, 2).await.expect("readable");
+        found.extend(page.items.iter().map(|tenant| tenant.id.to_string()));
+        match page.next {
+            Some(next) => after = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!(found, ["a", "b", "d", "e"]);
+}

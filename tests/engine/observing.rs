@@ -1,0 +1,52 @@
+//! Running tenants are looked after.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use landlord_compute::ObservePolicy;
+use landlord_compute::machines::id::SpecVersion;
+use landlord_compute::machines::result::Health;
+use landlord_compute::machines::tenant::{Method, OperationKind, What};
+
+use super::{engine, events_until, live, memory, run, scripted, tenant};
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_that_the_platform_reports_is_repaired() {
+    let provider = scripted();
+    let observe = ObservePolicy::On { every: Duration::from_secs(3600), per_second: 100 };
+    let engine = engine(memory(), &provider).observe(observe).start().await.expect("starts");
+    run(&engine, "acme", "v1").await;
+    provider.crash(&tenant("acme"), Timestamp::MAX);
+    let events = events_until(&engine, "acme", |event| {
+        matches!(event.what, What::Succeeded { .. }) && event.revision.0 > 2
+    })
+    .await;
+    let repair = What::Began { operation_kind: OperationKind::Repair, spec: Some(SpecVersion(1)) };
+    assert!(events.iter().any(|event| event.what == repair), "{events:#?}");
+    let methods: Vec<Method> = provider.calls_for(&tenant("acme")).iter().map(|call| call.method).collect();
+    assert_eq!(methods, [Method::Provision, Method::Provision]);
+    let tenant = live(&engine, "acme").await;
+    assert_eq!((tenant.health, tenant.repair.count), (Health::Healthy, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_platform_that_reports_nothing_is_asked_in_turn() {
+    let provider = scripted();
+    let observe = ObservePolicy::On { every: Duration::from_secs(30), per_second: 100 };
+    let engine = engine(memory(), &provider).observe(observe).start().await.expect("starts");
+    for id in ["a", "b", "c"] {
+        run(&engine, id, "v1").await;
+    }
+    provider.set_health(&tenant("b"), Health::Unhealthy);
+    let unhealthy = |event: &landlord_compute::machines::tenant::LifecycleEvent| {
+        matches!(event.what, What::HealthChanged { health: Health::Unhealthy, .. })
+    };
+    events_until(&engine, "b", unhealthy).await;
+    assert_eq!(live(&engine, "b").await.health, Health::Unhealthy);
+    assert_eq!(live(&engine, "a").await.health, Health::Healthy);
+    provider.set_health(&tenant("b"), Health::Healthy);
+    events_until(&engine, "b", |event| {
+        matches!(event.what, What::HealthChanged { health: Health::Healthy, .. })
+    })
+    .await;
+}
