@@ -1,6 +1,8 @@
 //! The contract that every compute provider implements (specification, "Interface Definition").
 
 mod context;
+#[cfg(feature = "process")]
+pub mod process;
 
 pub use context::{CheckpointError, Context, Journal, UndoBy, Work};
 

@@ -1,0 +1,1 @@
+//! The `provider_config` of a tenant that runs as processes.

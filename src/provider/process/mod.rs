@@ -1,0 +1,5 @@
+//! Tenants as real processes of this machine.
+
+mod procfs;
+#[cfg(test)]
+mod testing;
