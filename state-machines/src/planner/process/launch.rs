@@ -215,11 +215,9 @@ pub enum Check {
         /// The container port.
         port: u16,
     },
-    /// A command that exits with 0. It runs with the environment and the root directory of the launch.
-    Exec {
-        /// The program and its arguments.
-        command: Vec<String>,
-    },
+    /// The command of the container's health check exits with 0. The command may hold a secret, so it is not here:
+    /// it is in the environment of the launch, whose environment and root directory it also runs with.
+    Exec,
 }
 
 /// How a launch's first process ended, in the platform's words.
