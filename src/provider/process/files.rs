@@ -1,7 +1,7 @@
-//! The files of a launch under the state directory: what it printed, and the record that finds it again.
+//! The files of a launch under the state directory: what it prints, and the record that finds it again.
 //!
-//! `<state>/<tenant>/<container>.<life>-<launch>.out`, `.err` and `.record`. Only the engine's user may read
-//! them. Records go when their process does; logs stay, for the last launches of each container.
+//! `<state>/<tenant>/<container>.<launch>.out`, `.err` and `.record`. Only the engine's user may read them. The
+//! record goes with the launch; the logs of the last launches of each container stay, for whoever asks why.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -9,6 +9,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use landlord_state_machines::id::TenantId;
+use landlord_state_machines::planner::process::LaunchId;
 
 use super::procfs::{Identity, parse_stat_line};
 use super::tags::{Tags, Variables};
@@ -16,10 +17,14 @@ use super::tags::{Tags, Variables};
 /// How many launches of one container keep their logs.
 const LOGS_KEPT: usize = 5;
 
-/// The line of a record that the launching shell adds: its own line of `/proc/<pid>/stat`.
-pub(super) const STAT: &str = "LANDLORD_STAT";
-/// The line of a record that names the boot of the machine.
+/// How much of the end of a log is searched for its last line.
+const LAST_LINE_WINDOW: u64 = 16 * 1024;
+
+/// The line of a record that names the boot of the machine: pids and start times of another boot mean nothing.
 const BOOT: &str = "LANDLORD_BOOT";
+
+/// The line of a record that the launching shell adds: its own line of `/proc/<pid>/stat`.
+const STAT: &str = "LANDLORD_STAT";
 
 /// Where a provider keeps its files.
 #[derive(Clone, Debug)]
@@ -37,8 +42,19 @@ pub(super) struct LaunchFiles {
 pub(super) struct Record {
     /// What was launched.
     pub(super) tags: Tags,
-    /// The process, once the launching shell ran. `None` when it was another boot's, or never came to be.
-    pub(super) identity: Option<Identity>,
+    /// Its first process.
+    pub(super) first: First,
+}
+
+/// What a record says of a launch's first process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum First {
+    /// The launching shell did not get to write itself down.
+    NotWritten,
+    /// It ran before the machine was booted again.
+    EarlierBoot,
+    /// It is, or was, this one.
+    Process(Identity),
 }
 
 impl StateDir {
@@ -48,11 +64,13 @@ impl StateDir {
     }
 
     /// The files of a launch.
-    pub(super) fn launch(&self, tags: &Tags) -> LaunchFiles {
-        LaunchFiles {
-            dir: self.tenant(&tags.tenant),
-            stem: format!("{}.{}-{}", tags.container, tags.incarnation, tags.launch),
-        }
+    pub(super) fn launch(&self, tenant: &TenantId, container: &str, launch: LaunchId) -> LaunchFiles {
+        LaunchFiles { dir: self.tenant(tenant), stem: format!("{container}.{launch}") }
+    }
+
+    /// The files of a launch.
+    pub(super) fn launch_of(&self, tags: &Tags) -> LaunchFiles {
+        self.launch(&tags.key.tenant, &tags.manifest.container, tags.key.launch)
     }
 
     /// Every record of one tenant.
@@ -63,10 +81,8 @@ impl StateDir {
     /// Every record of every tenant.
     pub(super) fn records(&self, boot: &str) -> io::Result<Vec<Record>> {
         let mut records = Vec::new();
-        for tenant in entries(&self.0)? {
-            if tenant.is_dir() {
-                records.extend(records_in(&tenant, boot)?);
-            }
+        for tenant in entries(&self.0)?.into_iter().filter(|path| path.is_dir()) {
+            records.extend(records_in(&tenant, boot)?);
         }
         Ok(records)
     }
@@ -92,32 +108,38 @@ impl LaunchFiles {
         self.path("record")
     }
 
-    /// Makes the files of a new launch: empty logs, and a record that waits for the launching shell's line.
-    pub(super) fn create(&self, tags: &Tags, boot: &str) -> io::Result<(File, File)> {
+    /// Writes the record of a new launch, to which the launching shell will add its line. A record that is there
+    /// already is another engine's, which uses the same directory.
+    pub(super) fn create_record(&self, tags: &Tags, boot: &str) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.dir)?;
-        let lines = tags.variables().into_iter().chain([(BOOT, boot.to_owned())]);
+        let lines = tags.variables()?.into_iter().chain([(BOOT, boot.to_owned())]);
         let record: String = lines.map(|(name, value)| format!("{name}={value}\n")).collect();
-        writing().truncate(true).open(self.record())?.write_all(record.as_bytes())?;
-        Ok((writing().append(true).open(self.out())?, writing().append(true).open(self.err())?))
+        let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(self.record())?;
+        file.write_all(record.as_bytes())
     }
 
-    /// Removes the record: the launch is over. The logs stay.
-    pub(super) fn forget(&self) -> io::Result<()> {
+    /// Opens the logs: standard output, standard error.
+    pub(super) fn open_logs(&self) -> io::Result<(File, File)> {
+        let mut options = OpenOptions::new();
+        options.create(true).append(true).mode(0o600);
+        Ok((options.open(self.out())?, options.open(self.err())?))
+    }
+
+    /// Removes the record: nothing is left of the launch but its logs.
+    pub(super) fn remove_record(&self) -> io::Result<()> {
         match std::fs::remove_file(self.record()) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
+            Ok(()) | Err(_) => Ok(()),
         }
     }
 
-    /// Removes the logs of all but the newest launches of a container.
-    pub(super) fn prune(&self, container: &str) -> io::Result<()> {
-        let prefix = format!("{container}.");
-        for extension in ["out", "err"] {
+    /// Removes the logs of all but the last launches of a container.
+    pub(super) fn prune_logs(&self, container: &str) -> io::Result<()> {
+        for kind in ["out", "err"] {
             let mut logs = Vec::new();
             for path in entries(&self.dir)? {
-                let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-                if name.starts_with(&prefix) && path.extension().is_some_and(|found| found == extension) {
-                    logs.push((path.metadata()?.modified()?, path));
+                if let Some(launch) = log_of(&path, container, kind) {
+                    logs.push((launch, path));
                 }
             }
             logs.sort();
@@ -128,14 +150,21 @@ impl LaunchFiles {
         Ok(())
     }
 
-    /// The last words of the error log, at most `limit` bytes.
-    pub(super) fn last_words(&self, limit: u64) -> io::Result<String> {
-        let mut file = File::open(self.err())?;
-        let size = file.metadata()?.len();
-        file.seek(SeekFrom::Start(size.saturating_sub(limit)))?;
+    /// The last line of the error log that says something. A line that is too long to be seen whole is left out:
+    /// a secret could be cut in two.
+    pub(super) fn last_line(&self) -> io::Result<Option<String>> {
+        let mut file = match File::open(self.err()) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let from = file.metadata()?.len().saturating_sub(LAST_LINE_WINDOW);
+        file.seek(SeekFrom::Start(from))?;
         let mut bytes = Vec::new();
-        file.take(limit).read_to_end(&mut bytes)?;
-        Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
+        file.take(LAST_LINE_WINDOW).read_to_end(&mut bytes)?;
+        let text = String::from_utf8_lossy(&bytes);
+        let whole = if from == 0 { &*text } else { text.split_once('\n').map_or("", |(_, rest)| rest) };
+        Ok(whole.lines().map(str::trim).rfind(|line| !line.is_empty()).map(str::to_owned))
     }
 
     fn path(&self, extension: &str) -> PathBuf {
@@ -143,10 +172,10 @@ impl LaunchFiles {
     }
 }
 
-fn writing() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.create(true).write(true).mode(0o600);
-    options
+/// Which launch of `container` a log belongs to.
+fn log_of(path: &Path, container: &str, kind: &str) -> Option<LaunchId> {
+    let name = path.file_name()?.to_str()?;
+    name.strip_prefix(container)?.strip_prefix('.')?.strip_suffix(kind)?.strip_suffix('.')?.parse().ok()
 }
 
 /// The paths in a directory; none when there is no such directory.
@@ -160,14 +189,12 @@ fn entries(dir: &Path) -> io::Result<Vec<PathBuf>> {
 
 fn records_in(dir: &Path, boot: &str) -> io::Result<Vec<Record>> {
     let mut records = Vec::new();
-    for path in entries(dir)? {
-        if path.extension().is_some_and(|extension| extension == "record") {
-            match std::fs::read(&path) {
-                Ok(bytes) => records.extend(read_record(&bytes, boot)),
-                // Forgotten since the directory was read.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
+    for path in entries(dir)?.into_iter().filter(|path| path.extension().is_some_and(|end| end == "record")) {
+        match std::fs::read(&path) {
+            Ok(bytes) => records.extend(read_record(&bytes, boot)),
+            // Removed since the directory was read.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(records)
@@ -177,7 +204,75 @@ fn records_in(dir: &Path, boot: &str) -> io::Result<Vec<Record>> {
 fn read_record(bytes: &[u8], boot: &str) -> Option<Record> {
     let lines = Variables::of_lines(bytes);
     let tags = Tags::read(&lines)?;
-    let same_boot = lines.get(BOOT)? == boot;
-    let identity = lines.get(STAT).and_then(parse_stat_line).filter(|_| same_boot);
-    Some(Record { tags, identity })
+    let first = if lines.get(BOOT)? != boot {
+        First::EarlierBoot
+    } else {
+        lines.get(STAT).and_then(parse_stat_line).map_or(First::NotWritten, First::Process)
+    };
+    Some(Record { tags, first })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::process::testing::tags;
+
+    #[test]
+    fn a_record_reads_back_for_its_boot_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::new(dir.path().join("state"));
+        let tags = tags("acme", "web", "1-2");
+        let files = state.launch_of(&tags);
+        files.create_record(&tags, "boot-1").unwrap();
+        let read = |boot| state.records_of(&tags.key.tenant, boot).unwrap().pop().unwrap();
+        assert_eq!(read("boot-1"), Record { tags: tags.clone(), first: First::NotWritten });
+
+        let line = "LANDLORD_STAT=77 (sh) S 1 77 77 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 4711 0 0\n";
+        OpenOptions::new().append(true).open(files.record()).unwrap().write_all(line.as_bytes()).unwrap();
+        let first = First::Process(Identity::new(77, 4711).unwrap());
+        assert_eq!(read("boot-1"), Record { tags: tags.clone(), first });
+        assert_eq!(read("boot-2").first, First::EarlierBoot);
+        assert_eq!(state.records("boot-1").unwrap().len(), 1);
+
+        assert_eq!(files.create_record(&tags, "boot-1").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        files.remove_record().unwrap();
+        files.remove_record().unwrap();
+        assert_eq!(state.records("boot-1").unwrap(), []);
+    }
+
+    #[test]
+    fn a_record_that_was_cut_off_is_no_launch() {
+        let tags = tags("acme", "web", "1-2");
+        let whole: String =
+            tags.variables().unwrap().iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+        assert_eq!(read_record(&whole.as_bytes()[..whole.len() - 4], "boot"), None);
+    }
+
+    #[test]
+    fn the_last_line_is_whole_or_left_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = StateDir::new(dir.path().into()).launch_of(&tags("acme", "web", "1-2"));
+        assert_eq!(files.last_line().unwrap(), None);
+        std::fs::create_dir(dir.path().join("acme")).unwrap();
+        std::fs::write(files.err(), "one\ntwo\n\n").unwrap();
+        assert_eq!(files.last_line().unwrap().as_deref(), Some("two"));
+        std::fs::write(files.err(), "x".repeat(17 * 1024)).unwrap();
+        assert_eq!(files.last_line().unwrap(), None);
+    }
+
+    #[test]
+    fn logs_of_the_last_launches_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::new(dir.path().into());
+        std::fs::create_dir(dir.path().join("acme")).unwrap();
+        let launch = |generation| state.launch_of(&tags("acme", "web", &format!("1-{generation}")));
+        let other = state.launch_of(&tags("acme", "web2", "1-1"));
+        for files in (1..=12).map(launch).chain([other.clone()]) {
+            drop(files.open_logs().unwrap());
+        }
+        launch(12).prune_logs("web").unwrap();
+        let left: Vec<u32> = (1..=12).filter(|generation| launch(*generation).out().exists()).collect();
+        assert_eq!(left, [8, 9, 10, 11, 12]);
+        assert!(!launch(7).err().exists() && other.out().exists());
+    }
 }

@@ -5,16 +5,8 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::ops::RangeInclusive;
 use std::sync::{Mutex, PoisonError};
 
+use landlord_state_machines::planner::process::Protocol;
 use rustix::io::Errno;
-
-/// What a port speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Transport {
-    /// A stream.
-    Tcp,
-    /// Datagrams.
-    Udp,
-}
 
 /// No port of the range is free.
 #[derive(Debug, thiserror::Error)]
@@ -40,13 +32,13 @@ impl Ports {
     }
 
     /// The next port that nobody listens on and that is not in `taken`.
-    pub(super) fn allocate(&self, transport: Transport, taken: &[u16]) -> Result<u16, NoFreePort> {
+    pub(super) fn allocate(&self, protocol: Protocol, taken: &[u16]) -> Result<u16, NoFreePort> {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         let (first, last) = (*self.range.start(), *self.range.end());
         let from = *next;
         let turn = (from..=last).chain(first..from);
         for port in turn {
-            if !taken.contains(&port) && is_free(transport, port) {
+            if !taken.contains(&port) && is_free(protocol, port) {
                 *next = if port == last { first } else { port + 1 };
                 return Ok(port);
             }
@@ -57,9 +49,9 @@ impl Ports {
 
 /// Whether a process could listen on the port now, at any address of this machine. Anything that prevents it,
 /// such as a privileged port, counts as not free.
-pub(super) fn is_free(transport: Transport, port: u16) -> bool {
+pub(super) fn is_free(protocol: Protocol, port: u16) -> bool {
     let any = [SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)), SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))];
-    any.into_iter().all(|address| match bind(transport, address) {
+    any.into_iter().all(|address| match bind(protocol, address) {
         Ok(()) => true,
         // A machine without IPv6 has nobody listening there.
         Err(error) => {
@@ -70,10 +62,10 @@ pub(super) fn is_free(transport: Transport, port: u16) -> bool {
     })
 }
 
-fn bind(transport: Transport, address: SocketAddr) -> io::Result<()> {
-    match transport {
-        Transport::Tcp => TcpListener::bind(address).map(drop),
-        Transport::Udp => UdpSocket::bind(address).map(drop),
+fn bind(protocol: Protocol, address: SocketAddr) -> io::Result<()> {
+    match protocol {
+        Protocol::Tcp => TcpListener::bind(address).map(drop),
+        Protocol::Udp => UdpSocket::bind(address).map(drop),
     }
 }
 
@@ -85,21 +77,21 @@ mod tests {
     fn a_port_in_use_is_not_given() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let used = listener.local_addr().unwrap().port();
-        assert!(!is_free(Transport::Tcp, used));
+        assert!(!is_free(Protocol::Tcp, used));
         let ports = Ports::new(used..=used);
         assert_eq!(
-            ports.allocate(Transport::Tcp, &[]).unwrap_err().to_string(),
+            ports.allocate(Protocol::Tcp, &[]).unwrap_err().to_string(),
             format!("no port from {used} to {used} is free; stop a tenant, or give the provider a wider port range"),
         );
         drop(listener);
-        assert_eq!(ports.allocate(Transport::Tcp, &[]).unwrap(), used);
-        assert!(ports.allocate(Transport::Tcp, &[used]).is_err(), "taken by a process that does not listen yet");
+        assert_eq!(ports.allocate(Protocol::Tcp, &[]).unwrap(), used);
+        assert!(ports.allocate(Protocol::Tcp, &[used]).is_err(), "taken by a process that does not listen yet");
     }
 
     #[test]
     fn a_port_is_not_given_twice_in_a_row() {
         let ports = Ports::new(20000..=29999);
-        let first = ports.allocate(Transport::Udp, &[]).unwrap();
-        assert_ne!(ports.allocate(Transport::Udp, &[]).unwrap(), first);
+        let first = ports.allocate(Protocol::Udp, &[]).unwrap();
+        assert_ne!(ports.allocate(Protocol::Udp, &[]).unwrap(), first);
     }
 }

@@ -96,12 +96,13 @@ pub(super) fn resolve(reference: &SecretReference) -> Result<SecretString, Secre
     Ok(value.into())
 }
 
-/// Takes every secret's value out of a text that is going to be shown.
-pub(super) fn redact<'a>(text: &str, secrets: impl IntoIterator<Item = &'a SecretString>) -> String {
-    secrets.into_iter().map(ExposeSecret::expose_secret).filter(|value| !value.is_empty()).fold(
-        text.to_owned(),
-        |text, value| text.replace(value, "[secret]"),
-    )
+/// Takes every secret's value out of a line that is going to be shown; of a value with several lines, each.
+pub(super) fn redact<'a>(line: &str, secrets: impl IntoIterator<Item = &'a SecretString>) -> String {
+    let values = secrets.into_iter().flat_map(|secret| secret.expose_secret().lines());
+    let mut values: Vec<&str> = values.map(str::trim).filter(|value| !value.is_empty()).collect();
+    // The longest first, so that a value that is part of another leaves nothing of it.
+    values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+    values.into_iter().fold(line.to_owned(), |line, value| line.replace(value, "[secret]"))
 }
 
 #[cfg(test)]
@@ -123,6 +124,8 @@ mod tests {
         assert_eq!(value.expose_secret(), "hunter2");
         assert!(!format!("{value:?}").contains("hunter2"));
         assert_eq!(redact("login hunter2 failed", [&value]), "login [secret] failed");
+        let key = SecretString::from("-----BEGIN\nhunter2-long\n-----END\n");
+        assert_eq!(redact("bad key hunter2-long", [&value, &key]), "bad key [secret]");
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use landlord_state_machines::id::{Incarnation, TenantId, is_valid_name};
+use landlord_state_machines::id::TenantId;
+use landlord_state_machines::planner::process::{LaunchId, Manifest};
 
 /// Every tag begins with this; a spec may not set such variables.
 pub(super) const PREFIX: &str = "LANDLORD_";
@@ -11,6 +12,9 @@ pub(super) const PREFIX: &str = "LANDLORD_";
 /// launched from its children, and a program from the shell that is about to become it.
 pub(super) const LEADER: &str = "LANDLORD_PID";
 
+/// The command of an exec check, as a JSON list. Not in the manifest, which is stored: it may hold a secret.
+pub(super) const CHECK: &str = "LANDLORD_CHECK";
+
 const OWNER: &str = "LANDLORD_OWNER";
 const PROVIDER: &str = "LANDLORD_PROVIDER";
 const ENGINE: &str = "LANDLORD_ENGINE_ID";
@@ -18,44 +22,42 @@ const TENANT: &str = "LANDLORD_TENANT_ID";
 const INCARNATION: &str = "LANDLORD_INCARNATION";
 const CONTAINER: &str = "LANDLORD_CONTAINER";
 const LAUNCH: &str = "LANDLORD_LAUNCH";
-const FINGERPRINT: &str = "LANDLORD_FINGERPRINT";
-const PORTS: &str = "LANDLORD_PORTS";
+const MANIFEST: &str = "LANDLORD_MANIFEST";
 
-/// Whose process it is, and what it was launched as.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Tags {
+/// Names one launch on this machine.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Key {
     /// The engine whose store remembers it.
     pub(super) engine: String,
     /// The tenant.
     pub(super) tenant: TenantId,
-    /// Which of the tenant's lives.
-    pub(super) incarnation: Incarnation,
-    /// The container in the tenant's spec.
-    pub(super) container: String,
-    /// Which launch of that container, counted over a life.
-    pub(super) launch: u64,
-    /// What the container looked like in the spec then.
-    pub(super) fingerprint: String,
-    /// Its container ports and the host ports it was given for them.
-    pub(super) ports: BTreeMap<u16, u16>,
+    /// Which launch, of all lives and containers of the tenant.
+    pub(super) launch: LaunchId,
+}
+
+/// Whose process it is, and what it was launched as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Tags {
+    /// Which launch.
+    pub(super) key: Key,
+    /// What was launched.
+    pub(super) manifest: Manifest,
 }
 
 impl Tags {
-    /// The variables that carry the tags.
-    pub(super) fn variables(&self) -> [(&'static str, String); 9] {
-        let ports: Vec<String> =
-            self.ports.iter().map(|(container, host)| format!("{container}:{host}")).collect();
-        [
+    /// The variables that carry the tags. Life and container are also in the others; they are there for people
+    /// who look at a process.
+    pub(super) fn variables(&self) -> Result<[(&'static str, String); 8], serde_json::Error> {
+        Ok([
             (OWNER, "landlord".to_owned()),
             (PROVIDER, "process".to_owned()),
-            (ENGINE, self.engine.clone()),
-            (TENANT, self.tenant.to_string()),
-            (INCARNATION, self.incarnation.to_string()),
-            (CONTAINER, self.container.clone()),
-            (LAUNCH, self.launch.to_string()),
-            (FINGERPRINT, self.fingerprint.clone()),
-            (PORTS, ports.join(",")),
-        ]
+            (ENGINE, self.key.engine.clone()),
+            (TENANT, self.key.tenant.to_string()),
+            (INCARNATION, self.key.launch.incarnation.to_string()),
+            (CONTAINER, self.manifest.container.clone()),
+            (LAUNCH, self.key.launch.to_string()),
+            (MANIFEST, serde_json::to_string(&self.manifest)?),
+        ])
     }
 
     /// Reads the tags among a process's variables; `None` when they are not all there, as in every process that
@@ -64,27 +66,15 @@ impl Tags {
         if variables.get(OWNER)? != "landlord" || variables.get(PROVIDER)? != "process" {
             return None;
         }
-        let container = variables.get(CONTAINER).filter(|name| is_valid_name(name))?.to_owned();
         Some(Self {
-            engine: variables.get(ENGINE)?.to_owned(),
-            tenant: variables.get(TENANT)?.parse().ok()?,
-            incarnation: Incarnation(variables.get(INCARNATION)?.parse().ok()?),
-            container,
-            launch: variables.get(LAUNCH)?.parse().ok()?,
-            fingerprint: variables.get(FINGERPRINT)?.to_owned(),
-            ports: read_ports(variables.get(PORTS)?)?,
+            key: Key {
+                engine: variables.get(ENGINE)?.to_owned(),
+                tenant: variables.get(TENANT)?.parse().ok()?,
+                launch: variables.get(LAUNCH)?.parse().ok()?,
+            },
+            manifest: serde_json::from_str(variables.get(MANIFEST)?).ok()?,
         })
     }
-}
-
-fn read_ports(text: &str) -> Option<BTreeMap<u16, u16>> {
-    text.split(',')
-        .filter(|part| !part.is_empty())
-        .map(|part| {
-            let (container, host) = part.split_once(':')?;
-            Some((container.parse().ok()?, host.parse().ok()?))
-        })
-        .collect()
 }
 
 /// The variables of an environment, or the lines of a record, that have a name and are text.
@@ -120,33 +110,24 @@ impl<'a> Variables<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn tags() -> Tags {
-        Tags {
-            engine: "e1".into(),
-            tenant: TenantId::new("acme").unwrap(),
-            incarnation: Incarnation(2),
-            container: "web".into(),
-            launch: 3,
-            fingerprint: "f00".into(),
-            ports: BTreeMap::from([(80, 20001), (443, 20002)]),
-        }
-    }
+    use crate::provider::process::testing::tags;
 
     #[test]
     fn tags_read_back_from_an_environment_and_from_a_record() {
-        let pairs = tags().variables().map(|(name, value)| format!("{name}={value}"));
+        let tags = tags("acme", "web", "2-3");
+        let pairs = tags.variables().unwrap().map(|(name, value)| format!("{name}={value}"));
         let environ = format!("PATH=/bin\0{}\0=odd\0", pairs.join("\0"));
-        assert_eq!(Tags::read(&Variables::of_environ(environ.as_bytes())), Some(tags()));
-        assert_eq!(Tags::read(&Variables::of_lines(pairs.join("\n").as_bytes())), Some(tags()));
+        assert_eq!(Tags::read(&Variables::of_environ(environ.as_bytes())), Some(tags.clone()));
+        assert_eq!(Tags::read(&Variables::of_lines(pairs.join("\n").as_bytes())), Some(tags));
     }
 
     #[test]
-    fn a_process_with_some_of_the_tags_is_not_ours() {
-        for missing in 0..9 {
-            let some = tags().variables().into_iter().enumerate().filter(|(index, _)| *index != missing);
-            let environ: Vec<String> = some.map(|(_, (name, value))| format!("{name}={value}\0")).collect();
-            assert_eq!(Tags::read(&Variables::of_environ(environ.concat().as_bytes())), None, "{missing}");
+    fn a_process_without_one_of_the_tags_is_not_ours() {
+        let tags = tags("acme", "web", "2-3");
+        for missing in [OWNER, PROVIDER, ENGINE, TENANT, LAUNCH, MANIFEST] {
+            let pairs = tags.variables().unwrap().into_iter().filter(|(name, _)| *name != missing);
+            let environ: String = pairs.map(|(name, value)| format!("{name}={value}\0")).collect();
+            assert_eq!(Tags::read(&Variables::of_environ(environ.as_bytes())), None, "{missing}");
         }
     }
 }

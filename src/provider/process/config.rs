@@ -1,1 +1,0 @@
-//! The `provider_config` of a tenant that runs as processes.

@@ -1,0 +1,137 @@
+//! Finds the processes of launches, by their tags and by the records of their launching.
+//!
+//! A process is ours when its environment carries our tags, or when a record names its pid, its start time and
+//! this boot of the machine; the second also finds programs that overwrite their environment to show a title.
+//! A process without tags belongs to a launch when it is in the group of the launch's first process while that
+//! lives, or in its former group with the launch's log open.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use landlord_state_machines::id::TenantId;
+use rustix::process::Pid;
+
+use super::files::{First, LaunchFiles, StateDir};
+use super::procfs::{self, Identity, Stat};
+use super::tags::{Key, LEADER, Tags, Variables};
+
+/// Which launches are looked for.
+#[derive(Clone, Debug)]
+pub(super) struct Whose {
+    /// Those of this engine.
+    pub(super) engine: String,
+    /// Those of this tenant; `None` for all tenants.
+    pub(super) tenant: Option<TenantId>,
+}
+
+impl Whose {
+    fn includes(&self, key: &Key) -> bool {
+        key.engine == self.engine && self.tenant.as_ref().is_none_or(|tenant| *tenant == key.tenant)
+    }
+}
+
+/// A launch and what is left of it.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    /// What it was launched as.
+    pub(super) tags: Tags,
+    /// Its first process, while it lives.
+    pub(super) leader: Option<Identity>,
+    /// Its other processes that live.
+    pub(super) members: Vec<Identity>,
+    /// What its record says; `None` when it has none.
+    pub(super) record: Option<First>,
+}
+
+impl Seen {
+    fn of(tags: Tags) -> Self {
+        Self { tags, leader: None, members: Vec::new(), record: None }
+    }
+
+    /// Every process of it that lives.
+    pub(super) fn processes(&self) -> impl Iterator<Item = Identity> {
+        self.leader.into_iter().chain(self.members.iter().copied())
+    }
+}
+
+/// Looks at the machine now. Reads a file or two of every process, so it belongs on a blocking thread.
+pub(super) fn look(state: &StateDir, whose: &Whose) -> io::Result<BTreeMap<Key, Seen>> {
+    let boot = procfs::boot_id()?;
+    let records = match &whose.tenant {
+        Some(tenant) => state.records_of(tenant, &boot)?,
+        None => state.records(&boot)?,
+    };
+    let mut launches: BTreeMap<Key, Seen> = BTreeMap::new();
+    for record in records.into_iter().filter(|record| whose.includes(&record.tags.key)) {
+        let key = record.tags.key.clone();
+        launches.insert(key, Seen { record: Some(record.first), ..Seen::of(record.tags) });
+    }
+
+    let mut untagged: Vec<Stat> = Vec::new();
+    for pid in procfs::all()? {
+        let Some(stat) = procfs::stat(pid)?.filter(|stat| stat.alive) else { continue };
+        let Some(environ) = procfs::environ(pid)? else { continue };
+        match role(pid, &stat, &environ) {
+            Some((tags, role)) if whose.includes(&tags.key) => {
+                let seen = launches.entry(tags.key.clone()).or_insert_with(|| Seen::of(tags));
+                match role {
+                    Role::Leader => seen.leader = Some(stat.identity),
+                    Role::Member => seen.members.push(stat.identity),
+                }
+            }
+            Some(_) => {}
+            None => untagged.push(stat),
+        }
+    }
+    for seen in launches.values_mut() {
+        claim(seen, &untagged, &state.launch_of(&seen.tags));
+    }
+    Ok(launches)
+}
+
+/// What a tagged process is within its launch.
+enum Role {
+    /// The one that was launched.
+    Leader,
+    /// A child of it, or of its children.
+    Member,
+}
+
+fn role(pid: Pid, stat: &Stat, environ: &[u8]) -> Option<(Tags, Role)> {
+    let variables = Variables::of_environ(environ);
+    let tags = Tags::read(&variables)?;
+    let leads = match variables.get(LEADER) {
+        Some(leader) => leader.parse() == Ok(pid.as_raw_nonzero().get()),
+        // The launching shell, just before it becomes the program.
+        None => stat.group.cast_signed() == pid.as_raw_nonzero().get(),
+    };
+    Some((tags, if leads { Role::Leader } else { Role::Member }))
+}
+
+/// Adds the processes of a launch that do not show its tags.
+fn claim(seen: &mut Seen, untagged: &[Stat], files: &LaunchFiles) {
+    let recorded = match seen.record {
+        Some(First::Process(identity)) => Some(identity),
+        Some(First::NotWritten | First::EarlierBoot) | None => None,
+    };
+    if seen.leader.is_none() {
+        seen.leader = recorded.filter(|first| untagged.iter().any(|stat| stat.identity == *first));
+    }
+    let Some(first) = seen.leader.or(recorded) else { return };
+    let group = untagged.iter().filter(|stat| stat.group == first.pid() && stat.identity != first);
+    let ours = group.filter(|stat| seen.leader.is_some() || has_log(stat.identity.pid, files));
+    seen.members.extend(ours.map(|stat| stat.identity));
+}
+
+/// Whether a process has one of the launch's logs as its output. When the first process is gone its pid may lead
+/// another group by now, and this tells whose it is.
+fn has_log(pid: Pid, files: &LaunchFiles) -> bool {
+    let leads_to = |descriptor: u8, log: &Path| {
+        std::fs::read_link(format!("/proc/{pid}/fd/{descriptor}")).is_ok_and(|target| {
+            // The state directory may have been given as a relative path or through a link.
+            log.canonicalize().is_ok_and(|log| log == target)
+        })
+    };
+    leads_to(1, &files.out()) || leads_to(2, &files.err())
+}
