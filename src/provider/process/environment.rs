@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use landlord_state_machines::planner::process::Start;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::launches::Environment;
 use super::secrets::{self, SecretError};
 use super::tags::{CHECK, Tags};
 
@@ -33,6 +32,9 @@ impl Base {
         Self { path: DEFAULT_PATH.to_owned(), home: Some("/".to_owned()) }
     }
 }
+
+/// The environment of a launch by name, values kept from being printed.
+pub(super) type Environment = Vec<(String, SecretString)>;
 
 /// A launch's variables, and which values among them nobody may see.
 pub(super) struct Variables {

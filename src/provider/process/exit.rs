@@ -6,7 +6,6 @@ use std::process::ExitStatus;
 
 use landlord_state_machines::planner::process::{Exit, ExitCause};
 
-use super::files::LaunchFiles;
 use super::launches::Launches;
 use super::secrets::redact;
 use super::tags::Key;
@@ -16,11 +15,11 @@ const LINE_LENGTH: usize = 300;
 
 /// How a launch ended whose first process is gone. The last line is told only by the engine that started it: no
 /// other knows which words in it are secret.
-pub(super) fn of(key: &Key, files: &LaunchFiles, launches: &Launches) -> io::Result<Exit> {
+pub(super) fn of(key: &Key, launches: &Launches) -> io::Result<Exit> {
     let Some(ending) = launches.ending(key) else {
         return Ok(Exit { cause: ExitCause::Unseen, last_line: None });
     };
-    let last_line = files.last_line()?.map(|line| cut(&redact(&line, &ending.secrets)));
+    let last_line = ending.files.last_line()?.map(|line| cut(&redact(&line, &ending.secrets)));
     Ok(Exit { cause: cause(ending.status), last_line })
 }
 

@@ -104,7 +104,7 @@ pub(super) async fn launch(
     let started = match spawn(&files, launches, tags, prepared, &limits) {
         Ok(identity) => match becomes_program(launches, &tags.key, identity).await {
             Ok(()) => return Ok(identity),
-            Err(status) => Err(not_executed(container, &tags.key, &files, launches, status)),
+            Err(status) => Err(not_executed(container, &tags.key, launches, status)),
         },
         Err(error) => {
             let what = format!("container {container} was not started");
@@ -166,8 +166,7 @@ fn spawn(
     });
     match identity {
         Ok(identity) => {
-            let Variables { environment, secrets } = prepared.variables;
-            launches.adopt(tags.key.clone(), child, environment, secrets);
+            launches.adopt(tags.key.clone(), child, files.clone(), prepared.variables);
             Ok(identity)
         }
         Err(error) => {
@@ -204,13 +203,7 @@ async fn becomes_program(launches: &Launches, key: &Key, identity: Identity) -> 
     }
 }
 
-fn not_executed(
-    container: &str,
-    key: &Key,
-    files: &LaunchFiles,
-    launches: &Launches,
-    code: i32,
-) -> ProviderError {
+fn not_executed(container: &str, key: &Key, launches: &Launches, code: i32) -> ProviderError {
     let message = format!("container {container}: its program could not be executed; correct the command or the file");
     let error = ProviderError::new(
         ErrorKind::ProvisionFailed,
@@ -219,7 +212,7 @@ fn not_executed(
         message,
     );
     let ended = Exit { cause: ExitCause::Code(code), last_line: None };
-    error.with_platform(exit::of(key, files, launches).unwrap_or(ended).to_string())
+    error.with_platform(exit::of(key, launches).unwrap_or(ended).to_string())
 }
 
 fn refusal(container: &str, error: PrepareError) -> ProviderError {

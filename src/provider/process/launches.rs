@@ -6,6 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use secrecy::SecretString;
 
+use super::environment::{Environment, Variables};
+use super::files::LaunchFiles;
 use super::tags::Key;
 
 /// The processes that this engine is the parent of, read when they end so that none stays as a zombie; after a
@@ -25,6 +27,7 @@ struct Memory {
 #[derive(Debug)]
 struct Launched {
     run: Run,
+    files: LaunchFiles,
     environment: Environment,
     secrets: Vec<SecretString>,
 }
@@ -50,22 +53,22 @@ impl Run {
     }
 }
 
-/// The environment of a launch by name, values kept from being printed.
-pub(super) type Environment = Vec<(String, SecretString)>;
-
 /// How a launch that this engine made ended.
 #[derive(Debug)]
 pub(super) struct Ending {
     /// What its parent is told.
     pub(super) status: ExitStatus,
-    /// Values that may stand in its last words and may not be shown.
+    /// Where its last words are.
+    pub(super) files: LaunchFiles,
+    /// Values that may stand in them and may not be shown.
     pub(super) secrets: Vec<SecretString>,
 }
 
 impl Launches {
     /// Takes care of a started process.
-    pub(super) fn adopt(&self, key: Key, child: Child, environment: Environment, secrets: Vec<SecretString>) {
-        self.memory().launched.insert(key, Launched { run: Run::Lives(child), environment, secrets });
+    pub(super) fn adopt(&self, key: Key, child: Child, files: LaunchFiles, variables: Variables) {
+        let Variables { environment, secrets } = variables;
+        self.memory().launched.insert(key, Launched { run: Run::Lives(child), files, environment, secrets });
     }
 
     /// Takes care of a process that was killed and has not been read.
@@ -86,7 +89,10 @@ impl Launches {
         let launched = memory.launched.get_mut(key)?;
         launched.run.read();
         match &launched.run {
-            Run::Ended(status) => Some(Ending { status: *status, secrets: launched.secrets.clone() }),
+            Run::Ended(status) => {
+                let (files, secrets) = (launched.files.clone(), launched.secrets.clone());
+                Some(Ending { status: *status, files, secrets })
+            }
             Run::Lives(_) | Run::Missed => None,
         }
     }

@@ -1,5 +1,6 @@
 //! Host ports for tenants: which are free, and which comes next.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::ops::RangeInclusive;
@@ -31,19 +32,23 @@ impl Ports {
         Self { range, next }
     }
 
-    /// The next port that nobody listens on and that is not in `taken`.
-    pub(super) fn allocate(&self, protocol: Protocol, taken: &[u16]) -> Result<u16, NoFreePort> {
+    /// A port that nobody listens on and that is not in `taken`: `before` where it is one, else the next.
+    pub(super) fn allocate(
+        &self,
+        protocol: Protocol,
+        before: Option<u16>,
+        taken: &BTreeSet<u16>,
+    ) -> Result<u16, NoFreePort> {
+        let free = |port: &u16| !taken.contains(port) && is_free(protocol, *port);
+        if let Some(before) = before.filter(free) {
+            return Ok(before);
+        }
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         let (first, last) = (*self.range.start(), *self.range.end());
         let from = *next;
-        let turn = (from..=last).chain(first..from);
-        for port in turn {
-            if !taken.contains(&port) && is_free(protocol, port) {
-                *next = if port == last { first } else { port + 1 };
-                return Ok(port);
-            }
-        }
-        Err(NoFreePort { first, last })
+        let port = (from..=last).chain(first..from).find(free).ok_or(NoFreePort { first, last })?;
+        *next = if port == last { first } else { port + 1 };
+        Ok(port)
     }
 }
 
@@ -79,19 +84,24 @@ mod tests {
         let used = listener.local_addr().unwrap().port();
         assert!(!is_free(Protocol::Tcp, used));
         let ports = Ports::new(used..=used);
+        let none = BTreeSet::new();
         assert_eq!(
-            ports.allocate(Protocol::Tcp, &[]).unwrap_err().to_string(),
+            ports.allocate(Protocol::Tcp, Some(used), &none).unwrap_err().to_string(),
             format!("no port from {used} to {used} is free; stop a tenant, or give the provider a wider port range"),
         );
         drop(listener);
-        assert_eq!(ports.allocate(Protocol::Tcp, &[]).unwrap(), used);
-        assert!(ports.allocate(Protocol::Tcp, &[used]).is_err(), "taken by a process that does not listen yet");
+        assert_eq!(ports.allocate(Protocol::Tcp, None, &none).unwrap(), used);
+        let taken = BTreeSet::from([used]);
+        let refused = ports.allocate(Protocol::Tcp, Some(used), &taken);
+        assert!(refused.is_err(), "given to a process that does not listen yet");
     }
 
     #[test]
     fn a_port_is_not_given_twice_in_a_row() {
         let ports = Ports::new(20000..=29999);
-        let first = ports.allocate(Protocol::Udp, &[]).unwrap();
-        assert_ne!(ports.allocate(Protocol::Udp, &[]).unwrap(), first);
+        let none = BTreeSet::new();
+        let first = ports.allocate(Protocol::Udp, None, &none).unwrap();
+        assert_ne!(ports.allocate(Protocol::Udp, None, &none).unwrap(), first);
+        assert_eq!(ports.allocate(Protocol::Udp, Some(first), &none).unwrap(), first, "the one it had before");
     }
 }

@@ -54,6 +54,12 @@ pub(super) fn stat(pid: Pid) -> io::Result<Option<Stat>> {
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("/proc/{pid}/stat is not understood")))
 }
 
+/// Whether this very process runs.
+pub(super) fn is_alive(identity: Identity) -> bool {
+    // A stat line that cannot be read is no sign of life either.
+    matches!(stat(identity.pid), Ok(Some(stat)) if stat.identity == identity && stat.alive)
+}
+
 /// The environment that a process was started with; `None` when there is no such process, or it is another
 /// user's and so none of ours.
 pub(super) fn environ(pid: Pid) -> io::Result<Option<Vec<u8>>> {

@@ -1,0 +1,132 @@
+//! A health check that is a command, run with the environment and the root directory of its launch.
+
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use secrecy::ExposeSecret;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::time::timeout;
+
+use super::environment::Environment;
+use super::launches::Launches;
+use super::probe::Verdict;
+use super::procfs::{self, Identity};
+use super::program::Root;
+use super::tags::{CHECK, Key, LEADER, Variables};
+
+/// Why a check did not run.
+#[derive(Debug, thiserror::Error)]
+enum ExecError {
+    #[error("the launch ended")]
+    Gone,
+    #[error("the launch's environment holds no check; its program may have overwritten it: update the tenant")]
+    NoCheck,
+    #[error("program {program:?}: {source}")]
+    Program { program: String, source: io::Error },
+    #[error("{0}")]
+    System(#[from] io::Error),
+}
+
+/// Runs the launch's check and kills what is left of it afterwards. What it prints is not kept: it may hold a
+/// secret.
+pub(super) async fn exec(launches: &Launches, key: &Key, leader: Identity, within: Duration) -> Verdict {
+    match timeout(within, run(launches, key, leader)).await {
+        Ok(Ok(status)) if status.success() => Verdict::Passed,
+        Ok(Ok(status)) => Verdict::Failed(format!("exec check: {status}")),
+        Ok(Err(error)) => Verdict::Failed(format!("exec check: {error}")),
+        Err(_) => Verdict::Failed(format!("exec check: not done within {within:?}")),
+    }
+}
+
+async fn run(launches: &Launches, key: &Key, leader: Identity) -> Result<ExitStatus, ExecError> {
+    let check = Check { launches, child: Some(command(launches, key, leader)?.spawn()?) };
+    check.ended().await
+}
+
+/// The check as a command of a group of its own. It carries the launch's tags, as a process that is not its first:
+/// so a check that a crash of the engine leaves behind ends with its launch.
+fn command(launches: &Launches, key: &Key, leader: Identity) -> Result<Command, ExecError> {
+    let mut environment = environment(launches, key, leader)?;
+    let directory = std::fs::read_link(format!("/proc/{}/root", leader.pid()))?;
+    // Both were read by pid: only now is it sure whose they are.
+    if procfs::hold(leader)?.is_none() {
+        return Err(ExecError::Gone);
+    }
+    environment.retain(|(name, _)| name != LEADER);
+    environment.push((LEADER.to_owned(), leader.pid().to_string().into()));
+    let get = |wanted: &str| environment.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
+
+    let root = if directory == Path::new("/") { Root::Host } else { Root::Directory(directory) };
+    let check = get(CHECK).and_then(|check| serde_json::from_str::<Vec<String>>(check.expose_secret()).ok());
+    let check = check.ok_or(ExecError::NoCheck)?;
+    let (program, arguments) = check.split_first().ok_or(ExecError::NoCheck)?;
+    let path = get("PATH").map(ExposeSecret::expose_secret).unwrap_or_default();
+    let named = |source| ExecError::Program { program: program.clone(), source };
+    let located = root.locate(program, path, Path::new("/")).map_err(named)?;
+    let mut words = root.enter().map_err(named)?;
+    words.push(located.into());
+    words.extend(arguments.iter().map(Into::into));
+    let (first, rest) = words.split_first().ok_or(ExecError::NoCheck)?;
+
+    let mut command = Command::new(first);
+    command
+        .args(rest)
+        .env_clear()
+        .envs(environment.iter().map(|(name, value)| (name, value.expose_secret())))
+        .current_dir("/")
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    Ok(command)
+}
+
+/// The launch's environment as it was given; of a launch of an earlier engine, as its process shows it.
+fn environment(launches: &Launches, key: &Key, leader: Identity) -> Result<Environment, ExecError> {
+    if let Some(environment) = launches.environment(key) {
+        return Ok(environment);
+    }
+    let environ = procfs::environ(leader.pid)?.ok_or(ExecError::Gone)?;
+    let variables = Variables::of_environ(&environ);
+    Ok(variables.iter().map(|(name, value)| (name.to_owned(), value.into())).collect())
+}
+
+/// A check that runs; its whole group is killed when this is dropped.
+struct Check<'a> {
+    launches: &'a Launches,
+    child: Option<Child>,
+}
+
+impl Check<'_> {
+    async fn ended(mut self) -> Result<ExitStatus, ExecError> {
+        let Some(child) = &mut self.child else { return Err(ExecError::Gone) };
+        let pidfd = pidfd_open(Pid::from_child(child), PidfdFlags::NONBLOCK).map_err(io::Error::from)?;
+        // Readable once the process has ended.
+        let ended = AsyncFd::with_interest(pidfd, Interest::READABLE)?;
+        drop(ended.readable().await?);
+        kill_group(child);
+        let status = child.wait()?;
+        self.child = None;
+        Ok(status)
+    }
+}
+
+impl Drop for Check<'_> {
+    fn drop(&mut self) {
+        if let Some(child) = self.child.take() {
+            kill_group(&child);
+            self.launches.adopt_stray(child);
+        }
+    }
+}
+
+/// Kills the group of a child that has not been read yet, so that its pid cannot be another's. It fails only when
+/// nobody of the group is left.
+fn kill_group(child: &Child) {
+    let _nobody_left = kill_process_group(Pid::from_child(child), Signal::KILL);
+}
