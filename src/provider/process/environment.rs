@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use landlord_state_machines::planner::process::Start;
+use landlord_state_machines::planner::process::{Protocol, Start};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::secrets::{self, SecretError};
@@ -53,8 +53,8 @@ pub(super) enum EnvironmentError {
     Tags(#[from] serde_json::Error),
 }
 
-/// Puts a launch's environment together. Later ones win: where programs are, the ports, the spec's variables, its
-/// secrets, the tags. Reads secrets, so it belongs on a blocking thread.
+/// Puts a launch's environment together. Later ones win: where programs are, the ports (udp, then tcp), the spec's
+/// variables, its secrets, the tags. Reads secrets, so it belongs on a blocking thread.
 pub(super) fn compose(base: Base, start: &Start, tags: &Tags) -> Result<Variables, EnvironmentError> {
     let mut variables: BTreeMap<String, SecretString> = BTreeMap::new();
     let mut set = |name: &str, value: &str| variables.insert(name.to_owned(), value.into());
@@ -65,8 +65,10 @@ pub(super) fn compose(base: Base, start: &Start, tags: &Tags) -> Result<Variable
     if let Some(first) = start.manifest.ports.first() {
         set("PORT", &first.host_port.to_string());
     }
-    for port in &start.manifest.ports {
-        set(&format!("PORT_{}", port.container_port), &port.host_port.to_string());
+    for protocol in [Protocol::Udp, Protocol::Tcp] {
+        for port in start.manifest.ports.iter().filter(|port| port.protocol == protocol) {
+            set(&format!("PORT_{}", port.container_port), &port.host_port.to_string());
+        }
     }
     for (name, value) in &start.container.env {
         set(name, value);
@@ -124,7 +126,7 @@ fn lookup<'a>(name: &str, environment: &'a Environment) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use landlord_state_machines::planner::process::{Port, Protocol};
+    use landlord_state_machines::planner::process::Port;
     use landlord_state_machines::spec::{ContainerSpec, HealthCheckConfig, ResourceRequirements, SecretReference};
 
     use super::*;
@@ -176,6 +178,7 @@ mod tests {
                 env_var: Some("DB".into()),
             }],
             resources: ResourceRequirements::default(),
+            working_dir: "/".into(),
         };
         let variables = compose(Base::of_root(), &start, &tags).unwrap();
         let get = |name| lookup(name, &variables.environment);

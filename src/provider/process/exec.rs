@@ -107,7 +107,7 @@ impl Check<'_> {
         let Some(child) = &mut self.child else { return Err(ExecError::Gone) };
         let pidfd = pidfd_open(Pid::from_child(child), PidfdFlags::NONBLOCK).map_err(io::Error::from)?;
         // Readable once the process has ended.
-        let ended = AsyncFd::with_interest(pidfd, Interest::READABLE)?;
+        let ended = AsyncFd::register_with_interest(pidfd, Interest::READABLE)?;
         drop(ended.readable().await?);
         kill_group(child);
         let status = child.wait()?;

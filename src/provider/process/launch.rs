@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -41,9 +41,6 @@ const BECOMES_PROGRAM_WITHIN: Duration = Duration::from_secs(5);
 /// What a shell exits with when it cannot execute a program, and when there is none (POSIX).
 const NOT_EXECUTED: [i32; 2] = [126, 127];
 
-/// Where the processes of this provider begin; a container's `working_dir` is not part of a spec.
-const WORKING_DIR: &str = "/";
-
 /// The limits of a launch, for each of its processes.
 struct Limits {
     /// Private writable memory, in units of 1024 bytes.
@@ -79,9 +76,10 @@ enum PrepareError {
     Program { program: String, source: io::Error },
 }
 
-/// A command line whose references are not expanded yet, and the environment to expand them from.
+/// A launch that only has to be done.
 struct Prepared {
     command: Vec<OsString>,
+    working_dir: PathBuf,
     variables: Variables,
 }
 
@@ -126,13 +124,14 @@ fn prepare(start: &Start, tags: &Tags) -> Result<Prepared, PrepareError> {
     let expanded = |text: &String| environment::expand(text, &variables.environment);
     let mut words = start.container.command.iter().chain(&start.container.args).map(expanded);
     let program = words.next().ok_or(PrepareError::NoCommand)?;
+    let working_dir = PathBuf::from(&start.working_dir);
     let located = root
-        .locate(&program, path.unwrap_or_default(), Path::new(WORKING_DIR))
+        .locate(&program, path.unwrap_or_default(), &working_dir)
         .map_err(|source| PrepareError::Program { program, source })?;
     let mut command = root.enter().map_err(|source| PrepareError::Program { program: "chroot".into(), source })?;
     command.push(located.into());
     command.extend(words.map(OsString::from));
-    Ok(Prepared { command, variables })
+    Ok(Prepared { command, working_dir, variables })
 }
 
 /// Makes the files and starts the launching shell. No await: a future that is dropped cannot leave it half done.
@@ -154,7 +153,7 @@ fn spawn(
         .args(prepared.command)
         .env_clear()
         .envs(variables)
-        .current_dir(WORKING_DIR)
+        .current_dir(prepared.working_dir)
         .process_group(0)
         .stdin(Stdio::null())
         .stdout(out)

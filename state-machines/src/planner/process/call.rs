@@ -70,6 +70,8 @@ pub struct Start {
     pub secrets: Vec<SecretReference>,
     /// Its limits: the container's own, else the tenant's.
     pub resources: ResourceRequirements,
+    /// The directory that it begins in.
+    pub working_dir: String,
 }
 
 impl fmt::Debug for Start {
@@ -78,6 +80,7 @@ impl fmt::Debug for Start {
             .field("launch", &self.launch)
             .field("manifest", &self.manifest)
             .field("resources", &self.resources)
+            .field("working_dir", &self.working_dir)
             .finish_non_exhaustive()
     }
 }

@@ -1,20 +1,23 @@
 //! The process provider's part of a spec.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::spec::TenantComputeSpec;
 
 /// The `provider_config` of a tenant that runs as local processes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Seconds between SIGTERM and SIGKILL.
     pub stop_grace_seconds: u32,
+    /// The absolute path of the directory that the processes begin in. In a root directory they begin in `/`.
+    pub working_dir: String,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { stop_grace_seconds: 10 }
+        Self { stop_grace_seconds: 10, working_dir: "/".to_owned() }
     }
 }
 

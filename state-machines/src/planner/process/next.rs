@@ -395,6 +395,7 @@ fn start(launch: LaunchId, wanted: &Wanted<'_>, facts: &Facts) -> Act<Call> {
         container: wanted.container.clone(),
         secrets: wanted.secrets.to_vec(),
         resources: wanted.resources.clone(),
+        working_dir: wanted.working_dir.clone(),
     }));
     Act { step: "start a process", call, kind: Kind::Write }
 }

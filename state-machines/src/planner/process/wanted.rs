@@ -15,6 +15,7 @@ pub(super) struct Wanted<'a> {
     pub(super) fingerprint: Fingerprint,
     pub(super) readiness: Readiness,
     pub(super) stop_grace_seconds: u32,
+    pub(super) working_dir: String,
     pub(super) ports: Vec<SpecPort<'a>>,
 }
 
@@ -47,6 +48,7 @@ impl<'a> Wanted<'a> {
                 None => ALIVE,
             },
             stop_grace_seconds: config.stop_grace_seconds,
+            working_dir: config.working_dir.clone(),
             ports: container.ports.iter().map(|port| spec_port(container, port)).collect::<Result<_, _>>()?,
         })
     }
