@@ -6,11 +6,9 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use rustix::process::{Pid, Signal, kill_process_group};
 use secrecy::ExposeSecret;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::environment::Environment;
 use super::launches::Launches;
@@ -18,6 +16,9 @@ use super::probe::Verdict;
 use super::procfs::{self, Identity};
 use super::program::Root;
 use super::tags::{CHECK, Key, LEADER, Variables};
+
+/// How often a check is looked at while it runs.
+const EVERY: Duration = Duration::from_millis(5);
 
 /// Why a check did not run.
 #[derive(Debug, thiserror::Error)]
@@ -105,10 +106,10 @@ struct Check<'a> {
 impl Check<'_> {
     async fn ended(mut self) -> Result<ExitStatus, ExecError> {
         let Some(child) = &mut self.child else { return Err(ExecError::Gone) };
-        let pidfd = pidfd_open(Pid::from_child(child), PidfdFlags::NONBLOCK).map_err(io::Error::from)?;
-        // Readable once the process has ended.
-        let ended = AsyncFd::register_with_interest(pidfd, Interest::READABLE)?;
-        drop(ended.readable().await?);
+        // Looked at and not waited for: until its end is read, its pid is its own, and its group can be killed.
+        while procfs::stat(Pid::from_child(child))?.is_some_and(|stat| stat.alive) {
+            sleep(EVERY).await;
+        }
         kill_group(child);
         let status = child.wait()?;
         self.child = None;
