@@ -108,7 +108,8 @@ impl Machine {
             let is_it = |port: &&Port| port.container_port == number && port.protocol == Protocol::Tcp;
             asked.ports.iter().find(is_it).map(|port| port.host_port)
         };
-        let unmapped = |number| Verdict::Failed(format!("port {number} is not one of the container's tcp ports"));
+        let unmapped =
+            |number| Verdict::Failed(format!("port {number} is not one of the container's tcp ports"));
         match &asked.check {
             Check::Alive => Verdict::Passed,
             Check::Tcp { port } => match host_port(*port) {

@@ -127,7 +127,9 @@ fn lookup<'a>(name: &str, environment: &'a Environment) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use landlord_state_machines::planner::process::Port;
-    use landlord_state_machines::spec::{ContainerSpec, HealthCheckConfig, ResourceRequirements, SecretReference};
+    use landlord_state_machines::spec::{
+        ContainerSpec, HealthCheckConfig, ResourceRequirements, SecretReference,
+    };
 
     use super::*;
     use crate::provider::process::testing::tags;
@@ -184,7 +186,10 @@ mod tests {
         let get = |name| lookup(name, &variables.environment);
         assert_eq!(get("PATH"), Some("/opt"));
         assert_eq!(get("HOME"), Some("/"));
-        assert_eq!((get("PORT"), get("PORT_80"), get("PORT_443")), (Some("20001"), Some("20001"), Some("20002")));
+        assert_eq!(
+            (get("PORT"), get("PORT_80"), get("PORT_443")),
+            (Some("20001"), Some("20001"), Some("20002"))
+        );
         assert_eq!(get("DB"), Some("hunter2"));
         assert_eq!(get("LANDLORD_OWNER"), Some("landlord"));
         assert_eq!(get("LANDLORD_CHECK"), Some(r#"["true"]"#));

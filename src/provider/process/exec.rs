@@ -25,7 +25,9 @@ const EVERY: Duration = Duration::from_millis(5);
 enum ExecError {
     #[error("the launch ended")]
     Gone,
-    #[error("the launch's environment holds no check; its program may have overwritten it: update the tenant")]
+    #[error(
+        "the launch's environment holds no check; its program may have overwritten it: update the tenant"
+    )]
     NoCheck,
     #[error("program {program:?}: {source}")]
     Program { program: String, source: io::Error },
@@ -130,4 +132,63 @@ impl Drop for Check<'_> {
 /// nobody of the group is left.
 fn kill_group(child: &Child) {
     let _nobody_left = kill_process_group(Pid::from_child(child), Signal::KILL);
+}
+
+#[cfg(test)]
+mod tests {
+    use landlord_state_machines::planner::process::{Check, Probed};
+    use landlord_state_machines::spec::HealthCheckConfig;
+
+    use crate::provider::process::testing::{Bench, until};
+
+    /// A launch with this check.
+    async fn probed(bench: &Bench, check: &str) -> landlord_state_machines::planner::process::Process {
+        let mut start = bench.command(&["sleep", "60"]);
+        start.container.env = [("COLOUR".to_owned(), "blue".to_owned())].into();
+        let command = ["/bin/sh", "-c", check].map(str::to_owned).into();
+        start.container.health_check = Some(HealthCheckConfig { command, ..HealthCheckConfig::default() });
+        bench.start(start).await
+    }
+
+    #[tokio::test]
+    async fn a_check_runs_with_the_environment_of_its_launch_also_after_a_restart() {
+        let mut bench = Bench::new();
+        let leader = probed(&bench, "test \"$COLOUR\" = blue").await;
+        assert_eq!(bench.probe(leader, Check::Exec).await, Probed::Passed);
+        bench.restart();
+        assert_eq!(bench.probe(leader, Check::Exec).await, Probed::Passed);
+    }
+
+    #[tokio::test]
+    async fn a_check_that_fails_says_how() {
+        let bench = Bench::new();
+        let leader = probed(&bench, "exit 4").await;
+        assert_eq!(
+            bench.probe(leader, Check::Exec).await,
+            Probed::Failed("exec check: exit status: 4".into())
+        );
+    }
+
+    #[tokio::test]
+    async fn a_check_is_killed_with_its_group_when_its_time_is_over() {
+        let bench = Bench::new();
+        let leader = probed(&bench, "sleep 50 & sleep 51").await;
+        assert_eq!(
+            bench.probe(leader, Check::Exec).await,
+            Probed::Failed("exec check: not done within 1s".into())
+        );
+        until("the end of the check", || bench.alive() == 1);
+    }
+
+    #[tokio::test]
+    async fn a_launch_that_ended_is_gone() {
+        let bench = Bench::new();
+        let leader = bench.start(bench.script("exit 5")).await;
+        until("the end", || bench.alive() == 0);
+        for check in [Check::Alive, Check::Exec] {
+            assert!(
+                matches!(bench.probe(leader, check).await, Probed::Gone(exit) if exit.to_string() == "exited with code 5")
+            );
+        }
+    }
 }

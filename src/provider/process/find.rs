@@ -135,3 +135,73 @@ fn has_log(pid: Pid, files: &LaunchFiles) -> bool {
     };
     leads_to(1, &files.out()) || leads_to(2, &files.err())
 }
+
+#[cfg(test)]
+mod tests {
+    use landlord_state_machines::planner::process::{Exit, ExitCause, Life, Stop};
+
+    use super::*;
+    use crate::provider::process::testing::{Bench, until};
+
+    const UNSEEN: Exit = Exit { cause: ExitCause::Unseen, last_line: None };
+
+    fn kill(process: landlord_state_machines::planner::process::Process) {
+        let identity = Identity::new(process.pid, process.start_time).unwrap();
+        assert!(procfs::hold(identity).unwrap().unwrap().signal(rustix::process::Signal::KILL).unwrap());
+        until("the end", || !procfs::is_alive(identity));
+    }
+
+    #[tokio::test]
+    async fn a_later_engine_finds_what_an_earlier_one_started() {
+        let mut bench = Bench::new();
+        let leader = bench.start(bench.command(&["sleep", "60"])).await;
+        bench.restart();
+        assert_eq!(bench.life().await, Some(Life::Leader(leader)));
+        // Without the records, by the tags alone.
+        std::fs::remove_dir_all(bench.dir.path().join("state")).unwrap();
+        assert_eq!(bench.life().await, Some(Life::Leader(leader)));
+        bench.signal(Stop::Kill).await;
+        until("the end", || bench.alive() == 0);
+        assert_eq!(bench.life().await, None);
+    }
+
+    #[tokio::test]
+    async fn another_engine_does_not_see_them() {
+        let mut bench = Bench::new();
+        bench.start(bench.command(&["sleep", "60"])).await;
+        let engine = std::mem::replace(&mut bench.subject.engine, "another".into());
+        assert_eq!(bench.life().await, None);
+        bench.subject.engine = engine;
+        assert_eq!(bench.alive(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_program_that_overwrites_its_environment_is_found_with_its_children() {
+        let mut bench = Bench::new();
+        let leader = bench.start(bench.script("env -i sleep 60 & exec env -i sleep 61")).await;
+        let lost = || {
+            let environs = bench.seen().into_iter().flat_map(|seen| seen.processes().collect::<Vec<_>>());
+            environs.filter(|it| procfs::environ(it.pid).unwrap().is_some_and(|it| it.is_empty())).count()
+                == 2
+        };
+        until("programs without tags", lost);
+        bench.restart();
+        assert_eq!(bench.life().await, Some(Life::Leader(leader)));
+        kill(leader);
+        // The child is in the former group of the first process, and has its log open.
+        until("the orphan", || bench.seen().unwrap().leader.is_none());
+        assert_eq!(bench.life().await, Some(Life::Orphans(UNSEEN)));
+        bench.signal(Stop::Kill).await;
+        until("the end", || bench.alive() == 0);
+    }
+
+    #[tokio::test]
+    async fn children_whose_first_process_died_are_orphans() {
+        let bench = Bench::new();
+        let leader = bench.start(bench.script("setsid sleep 60 & echo ready; exec sleep 61")).await;
+        until("both", || bench.alive() == 2 && bench.printed() == "ready\n");
+        kill(leader);
+        let exit = Exit { cause: ExitCause::Signal(9), last_line: None };
+        assert_eq!(bench.life().await, Some(Life::Orphans(exit)));
+    }
+}

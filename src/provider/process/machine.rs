@@ -36,7 +36,8 @@ impl Machine {
         // What has ended is no process any more once it is read.
         self.launches.reap();
         let state = self.state.clone();
-        let seen = blocking::read("a look at the machine's processes", move || find::look(&state, &whose)).await?;
+        let seen =
+            blocking::read("a look at the machine's processes", move || find::look(&state, &whose)).await?;
         let what = "looking at the machine's processes";
         seen.map_err(|error| problem::system(ErrorKind::ProvisionFailed, what, error))
     }

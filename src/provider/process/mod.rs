@@ -23,7 +23,9 @@
 //! - Health checks go to 127.0.0.1.
 
 #[cfg(not(target_os = "linux"))]
-compile_error!("the process provider reads /proc and holds processes by pidfd: build it for Linux, or without the feature `process`");
+compile_error!(
+    "the process provider reads /proc and holds processes by pidfd: build it for Linux, or without the feature `process`"
+);
 
 mod api;
 mod blocking;

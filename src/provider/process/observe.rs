@@ -63,7 +63,8 @@ impl Watch {
                 return;
             }
         };
-        let crashed: BTreeMap<&Key, &Seen> = seen.iter().filter(|(key, seen)| self.crashed(key, seen)).collect();
+        let crashed: BTreeMap<&Key, &Seen> =
+            seen.iter().filter(|(key, seen)| self.crashed(key, seen)).collect();
         let mut causes: BTreeMap<TenantId, Vec<String>> = BTreeMap::new();
         for (key, seen) in &crashed {
             if !self.told.contains(*key) {
@@ -94,5 +95,54 @@ impl Watch {
             Ok(exit) => format!("{container}: {exit}"),
             Err(error) => format!("{container}: ended; its log cannot be read: {error}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use landlord_state_machines::planner::process::Stop;
+
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::provider::process::testing::{Bench, until};
+
+    fn observed(bench: &Bench) -> BoxStream<'static, Observation> {
+        observe(Arc::clone(&bench.machine), Arc::new(SystemClock), bench.subject.engine.to_string())
+    }
+
+    #[tokio::test]
+    async fn a_crash_is_told_once() {
+        let bench = Bench::new();
+        let mut stream = observed(&bench);
+        bench.start(bench.script("echo gone wrong >&2; exit 7")).await;
+        let observation = stream.next().await.unwrap();
+        assert_eq!(observation.tenant, bench.subject.tenant);
+        let why = "web: exited with code 7; last line of stderr: gone wrong";
+        assert_eq!(observation.seen, Shown::Broken(why.into()));
+        let again = tokio::time::timeout(Duration::from_millis(2500), stream.next()).await;
+        assert!(again.is_err(), "{again:?}");
+    }
+
+    #[tokio::test]
+    async fn what_ended_while_no_engine_ran_is_told_and_what_was_told_to_end_is_not() {
+        let mut bench = Bench::new();
+        bench.start(bench.command(&["sleep", "60"])).await;
+        bench.signal(Stop::Kill).await;
+        until("the end", || bench.alive() == 0);
+        let mut watching = observed(&bench);
+        let told = tokio::time::timeout(Duration::from_millis(2500), watching.next()).await;
+        assert!(told.is_err(), "{told:?}");
+
+        bench.restart();
+        let observation = observed(&bench).next().await.unwrap();
+        assert_eq!(observation.seen, Shown::Broken("web: ended while no engine was running".into()));
+    }
+
+    #[tokio::test]
+    async fn nothing_happens_unless_it_is_polled() {
+        let bench = Bench::new();
+        let mut stream = observed(&bench);
+        assert!(stream.next().now_or_never().is_none());
     }
 }

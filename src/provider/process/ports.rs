@@ -55,7 +55,8 @@ impl Ports {
 /// Whether a process could listen on the port now, at any address of this machine. Anything that prevents it,
 /// such as a privileged port, counts as not free.
 pub(super) fn is_free(protocol: Protocol, port: u16) -> bool {
-    let any = [SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)), SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))];
+    let any =
+        [SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)), SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))];
     any.into_iter().all(|address| match bind(protocol, address) {
         Ok(()) => true,
         // A machine without IPv6 has nobody listening there.
@@ -87,7 +88,9 @@ mod tests {
         let none = BTreeSet::new();
         assert_eq!(
             ports.allocate(Protocol::Tcp, Some(used), &none).unwrap_err().to_string(),
-            format!("no port from {used} to {used} is free; stop a tenant, or give the provider a wider port range"),
+            format!(
+                "no port from {used} to {used} is free; stop a tenant, or give the provider a wider port range"
+            ),
         );
         drop(listener);
         assert_eq!(ports.allocate(Protocol::Tcp, None, &none).unwrap(), used);
@@ -102,6 +105,10 @@ mod tests {
         let none = BTreeSet::new();
         let first = ports.allocate(Protocol::Udp, None, &none).unwrap();
         assert_ne!(ports.allocate(Protocol::Udp, None, &none).unwrap(), first);
-        assert_eq!(ports.allocate(Protocol::Udp, Some(first), &none).unwrap(), first, "the one it had before");
+        assert_eq!(
+            ports.allocate(Protocol::Udp, Some(first), &none).unwrap(),
+            first,
+            "the one it had before"
+        );
     }
 }

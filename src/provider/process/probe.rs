@@ -36,7 +36,9 @@ pub(super) async fn http(port: u16, path: &str, within: Duration) -> Verdict {
         Ok(Ok(status)) if status.is_success() || status.is_redirection() => Verdict::Passed,
         Ok(Ok(status)) => Verdict::Failed(format!("http check of {path} on port {port}: answered {status}")),
         Ok(Err(error)) => Verdict::Failed(format!("http check of {path} on port {port}: {error}")),
-        Err(_) => Verdict::Failed(format!("http check of {path} on port {port}: no answer within {within:?}")),
+        Err(_) => {
+            Verdict::Failed(format!("http check of {path} on port {port}: no answer within {within:?}"))
+        }
     }
 }
 

@@ -49,9 +49,9 @@ pub(super) struct Stat {
 /// Reads the stat line of a process; `None` when there is no such process.
 pub(super) fn stat(pid: Pid) -> io::Result<Option<Stat>> {
     let Some(line) = read(pid, "stat")? else { return Ok(None) };
-    parse_stat(&line)
-        .map(Some)
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("/proc/{pid}/stat is not understood")))
+    parse_stat(&line).map(Some).ok_or_else(|| {
+        io::Error::new(io::ErrorKind::InvalidData, format!("/proc/{pid}/stat is not understood"))
+    })
 }
 
 /// Whether this very process runs.
@@ -67,6 +67,11 @@ pub(super) fn environ(pid: Pid) -> io::Result<Option<Vec<u8>>> {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(None),
         read => read,
     }
+}
+
+/// The command line of a process, each word ended by NUL; empty while it starts a program or ends.
+pub(super) fn command_line(pid: Pid) -> io::Result<Option<Vec<u8>>> {
+    read(pid, "cmdline")
 }
 
 /// The id of every process of this machine.

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{Access, access};
+use rustix::io::Errno;
 
 use super::environment::{Base, DEFAULT_PATH};
 
@@ -59,7 +60,7 @@ impl Root {
             self.executable(&candidate)?;
             return Ok(candidate);
         }
-        let mut refused = io::Error::from(io::ErrorKind::NotFound);
+        let mut refused = io::Error::from(Errno::NOENT);
         for dir in path.split(':').filter(|dir| dir.starts_with('/')) {
             let candidate = Path::new(dir).join(program);
             match self.executable(&candidate) {
@@ -86,7 +87,7 @@ impl Root {
         if seen.metadata()?.is_file() {
             Ok(access(&seen, Access::EXEC_OK)?)
         } else {
-            Err(io::ErrorKind::PermissionDenied.into())
+            Err(Errno::ACCESS.into())
         }
     }
 }

@@ -21,7 +21,9 @@ pub(super) enum SecretError {
         source_name: String,
     },
     /// The engine has no such variable.
-    #[error("secret {name}: the engine's environment has no variable {key:?}; set it where the engine starts")]
+    #[error(
+        "secret {name}: the engine's environment has no variable {key:?}; set it where the engine starts"
+    )]
     NotSet {
         /// The reference.
         name: String,
@@ -39,7 +41,9 @@ pub(super) enum SecretError {
         source: io::Error,
     },
     /// An environment carries only text without NUL.
-    #[error("secret {name}: the value is not UTF-8 text without NUL, so no environment variable can carry it")]
+    #[error(
+        "secret {name}: the value is not UTF-8 text without NUL, so no environment variable can carry it"
+    )]
     NotText {
         /// The reference.
         name: String,

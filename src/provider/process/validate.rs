@@ -103,12 +103,18 @@ impl Problems {
             Root::Host => {
                 if !Path::new(&config.working_dir).is_dir() {
                     let shown = &config.working_dir;
-                    self.add("provider_config.working_dir", format!("{shown:?} is not a directory of this machine"));
+                    self.add(
+                        "provider_config.working_dir",
+                        format!("{shown:?} is not a directory of this machine"),
+                    );
                 }
             }
             Root::Directory(directory) => {
                 if !directory.is_dir() {
-                    self.add(format!("{at}.image"), format!("{directory:?} is not a directory of this machine"));
+                    self.add(
+                        format!("{at}.image"),
+                        format!("{directory:?} is not a directory of this machine"),
+                    );
                 }
                 if !geteuid().is_root() {
                     self.add(
@@ -138,7 +144,14 @@ impl Problems {
         }
     }
 
-    fn program(&mut self, at: String, program: &str, container: &ContainerSpec, root: &Root, config: &Config) {
+    fn program(
+        &mut self,
+        at: String,
+        program: &str,
+        container: &ContainerSpec,
+        root: &Root,
+        config: &Config,
+    ) {
         // What it stands for is known when it starts.
         if program.contains("$(") {
             return;
@@ -154,20 +167,29 @@ impl Problems {
         let Some(host_port) = port.host_port else { return };
         let first = first_unprivileged_port();
         if !geteuid().is_root() && host_port < first {
-            self.add(format!("{at}.host_port"), format!("below {first}, which needs an engine that runs as root"));
+            self.add(
+                format!("{at}.host_port"),
+                format!("below {first}, which needs an engine that runs as root"),
+            );
         }
     }
 
     fn secret(&mut self, at: &str, secret: &SecretReference) {
         match &secret.env_var {
-            None => self.add(format!("{at}.env_var"), "missing; a process gets a secret only in its environment"),
+            None => {
+                self.add(format!("{at}.env_var"), "missing; a process gets a secret only in its environment")
+            }
             Some(name) if name.starts_with(tags::PREFIX) => {
-                self.add(format!("{at}.env_var"), format!("names that begin with {} are taken", tags::PREFIX));
+                self.add(
+                    format!("{at}.env_var"),
+                    format!("names that begin with {} are taken", tags::PREFIX),
+                );
             }
             Some(_) => {}
         }
         if let Err(error) = secrets::resolve(secret) {
-            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+            let cause =
+                std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
             self.add(at, format!("{error}{cause}"));
         }
     }
@@ -177,4 +199,75 @@ impl Problems {
 fn first_unprivileged_port() -> i64 {
     let setting = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
     setting.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use landlord_state_machines::spec::TenantComputeSpec;
+    use serde_json::json;
+
+    use super::*;
+
+    fn spec(change: impl FnOnce(&mut Value)) -> Spec {
+        let mut spec = json!({
+            "tenant_id": "acme", "provider_type": "process",
+            "containers": [{ "name": "web", "image": "host", "command": ["sleep"], "args": ["60"] }],
+            "resources": { "cpu": 256, "memory": 256 },
+            "networking": { "public_ip": false },
+        });
+        change(&mut spec);
+        TenantComputeSpec::from_json(&spec.to_string()).unwrap().check().unwrap()
+    }
+
+    #[test]
+    fn a_plain_spec_passes() {
+        assert_eq!(check(&spec(|_| ())), Ok(()));
+        assert_eq!(check(&spec(|spec| spec["provider_config"] = json!({ "stop_grace_seconds": 3 }))), Ok(()));
+    }
+
+    #[test]
+    fn every_problem_is_told_with_its_path() {
+        let bad = spec(|spec| {
+            spec["provider_config"] =
+                json!({ "stop_grace_seconds": -1, "grace": 1, "working_dir": "nowhere" });
+            spec["containers"] = json!([
+                { "name": "a", "image": "nginx:1.27", "command": ["sleep"] },
+                { "name": "b", "image": "/nowhere", "command": ["sleep"] },
+                { "name": "c", "image": "host", "env": { "LANDLORD_OWNER": "me" } },
+                { "name": "d", "image": "host", "command": ["no-such-program"],
+                  "health_check": { "type": "exec", "command": ["/nowhere/check"], "interval_seconds": 5,
+                    "timeout_seconds": 1, "healthy_threshold": 1, "unhealthy_threshold": 1 } },
+            ]);
+            spec["secrets"] = json!([
+                { "name": "x", "source": "aws-secrets-manager", "key": "k", "env_var": "X" },
+                { "name": "y", "source": "environment", "key": "LL_NOT_SET" },
+            ]);
+        });
+        let invalid = check(&bad).unwrap_err();
+        let paths: Vec<&str> = invalid.problems().iter().map(|problem| problem.path.as_str()).collect();
+        for path in [
+            "provider_config.grace",
+            "provider_config.stop_grace_seconds",
+            "containers[0].image",
+            "containers[1].image",
+            "containers[1].command",
+            "containers[2].env.LANDLORD_OWNER",
+            "containers[2].command",
+            "containers[3].command",
+            "containers[3].health_check.command",
+            "secrets[0]",
+            "secrets[1].env_var",
+            "secrets[1]",
+        ] {
+            assert!(paths.contains(&path), "{path} is not in {paths:?}");
+        }
+    }
+
+    #[test]
+    fn wishes_that_are_not_kept_are_named() {
+        let asked = spec(|spec| spec["networking"]["public_ip"] = json!(true));
+        assert!(not_enforced(&asked).contains("networking.public_ip"));
+        assert!(not_enforced(&asked).contains("cpu"));
+        assert!(!not_enforced(&asked).contains("subnets"));
+    }
 }
