@@ -1,3 +1,5 @@
-//! Everything that is tested from outside, as one binary.
+//! The integration tests: one binary, a module for each subject.
+#![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says why and stops")]
 
+#[cfg(feature = "process")]
 mod process_provider;

@@ -1,4 +1,5 @@
 //! The process provider as its users see it: real processes, through the trait.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops")]
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -246,6 +247,41 @@ async fn a_tenant_that_died_with_its_engine_is_broken_for_the_next_one() {
     let status = bench.provider.get_status(&cx, &tenant()).await.unwrap();
     assert!(matches!(Seen::from_status(&status), Seen::Broken(_)), "{status:?}");
     bench.destroy().await;
+}
+
+#[tokio::test]
+async fn a_fixed_port_goes_from_the_old_process_to_the_new_one() {
+    let bench = Bench::new("fixed");
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let fixed = |version: u32| {
+        let mut spec = serde_json::to_value(server(version)).unwrap();
+        spec["containers"][0]["ports"][0]["host_port"] = json!(free);
+        TenantComputeSpec::from_json(&spec.to_string()).unwrap().check().unwrap()
+    };
+    let mut cx = bench.context();
+    let before = bench.provider.provision(&cx, &fixed(1)).await.unwrap();
+    cx.applied = Some(fixed(1));
+    bench.provider.update(&cx, &tenant(), &fixed(2)).await.unwrap();
+    let after = bench.provider.provision(&cx, &fixed(2)).await.unwrap();
+    assert_eq!(before.endpoints, after.endpoints);
+    assert_eq!(after.endpoints[0].port, free);
+    assert_ne!(pid(&before.resource_ids), pid(&after.resource_ids));
+    bench.destroy().await;
+}
+
+#[tokio::test]
+async fn a_destroy_kills_what_does_not_end_within_its_grace() {
+    let bench = Bench::new("grace");
+    let cx = bench.context();
+    let stubborn = spec(json!({
+        "name": "web", "image": "host",
+        "command": ["/bin/sh", "-c", "trap '' TERM; sleep 70 & sleep 71 & wait"],
+    }));
+    let provisioned = bench.provider.provision(&cx, &stubborn).await.unwrap();
+    let begun = Instant::now();
+    bench.destroy().await;
+    assert!(begun.elapsed() >= Duration::from_secs(1), "it had its grace of a second");
+    assert!(!runs(pid(&provisioned.resource_ids)));
 }
 
 #[tokio::test]

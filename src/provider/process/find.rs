@@ -2,6 +2,8 @@
 //!
 //! A process is ours when its environment carries our tags, or when a record names its pid, its start time and
 //! this boot of the machine; the second also finds programs that overwrite their environment to show a title.
+//! Between fork and exec a child still shows the engine's own environment; if the engine is killed in that moment,
+//! the child becomes ours an instant later, which the planner's settle time waits for.
 //! A process without tags belongs to a launch when it is in the group of the launch's first process while that
 //! lives, or in its former group with the launch's log open.
 
