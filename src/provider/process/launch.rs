@@ -108,7 +108,7 @@ pub(super) async fn launch(
             Became::NotExecuted => Err(not_executed(container, &tags.key, launches)),
         },
         Err(error) => {
-            let what = format!("container {container} was not started");
+            let what = format!("container {container} was not started by /bin/sh in {}", start.working_dir);
             Err(problem::system(ErrorKind::ProvisionFailed, what, error))
         }
     };
@@ -351,6 +351,23 @@ mod tests {
         assert!(!record.contains("hunter2"));
         let exit = Exit { cause: ExitCause::Code(3), last_line: Some("bad password [secret]".into()) };
         assert_eq!(bench.life().await, Some(Life::Files(exit)));
+    }
+
+    #[tokio::test]
+    async fn a_start_that_is_given_up_is_found() {
+        let bench = Bench::new();
+        let start = bench.make(Call::Start(Box::new(bench.command(&["sleep", "60"]))));
+        let record = bench.dir.path().join("state/acme/web.1-1.record");
+        let made = async {
+            while !record.exists() {
+                sleep(Duration::from_micros(100)).await;
+            }
+        };
+        tokio::select! {
+            _ = start => {}
+            () = made => {}
+        }
+        assert!(matches!(bench.life().await, Some(Life::Leader(_))));
     }
 
     #[tokio::test]

@@ -14,7 +14,7 @@ use super::{secrets, tags};
 /// Limits and wishes of every spec that processes do not keep, each with the reason.
 pub(super) const NOT_ENFORCED: [&str; 3] = [
     "cpu: a process's limits cannot express a share of a processor",
-    "memory: enforced for each process of a container, not for all together; private writable memory only",
+    "memory: enforced for each process, not for a container; what is private and writable counts, used or not",
     "storage: enforced as the size of each file that a process writes, its logs included",
 ];
 

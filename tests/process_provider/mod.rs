@@ -4,7 +4,7 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -119,6 +119,18 @@ impl Bench {
         context(&self.engine)
     }
 
+    /// The same engine as a program of its own, which provisions the tenant.
+    fn engine_apart(&self) -> Child {
+        Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "process_provider::provisions_when_asked", "--nocapture"])
+            .env(ROLE, "engine")
+            .env("STATE_DIR", self.dir.path())
+            .env("ENGINE", &self.engine)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap()
+    }
+
     fn restart(&mut self) {
         self.provider = ProcessProvider::new(ProcessOptions::new(self.dir.path()));
     }
@@ -207,14 +219,7 @@ async fn a_crash_is_observed_and_another_provision_repairs_it() {
 #[tokio::test]
 async fn processes_outlive_an_engine_that_is_killed() {
     let bench = Bench::new("outlive");
-    let mut engine = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "process_provider::provisions_when_asked", "--nocapture"])
-        .env(ROLE, "engine")
-        .env("STATE_DIR", bench.dir.path())
-        .env("ENGINE", &bench.engine)
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut engine = bench.engine_apart();
     let deadline = Instant::now() + Duration::from_secs(30);
     while !bench.dir.path().join("provisioned").exists() {
         assert!(Instant::now() < deadline && engine.try_wait().unwrap().is_none(), "nothing was provisioned");
@@ -233,6 +238,32 @@ async fn processes_outlive_an_engine_that_is_killed() {
     assert_eq!(pid(&adopted.resource_ids), pid(&owned[0].resources), "it was found, not started again");
     bench.destroy().await;
     assert!(!runs(pid(&owned[0].resources)));
+}
+
+#[tokio::test]
+async fn an_engine_that_is_killed_at_any_moment_of_a_start_leaves_nothing_unknown() {
+    let mut found = 0;
+    for step in 0..20 {
+        let bench = Bench::new(&format!("moment-{step}"));
+        let mut engine = bench.engine_apart();
+        tokio::time::sleep(Duration::from_millis(2 * step)).await;
+        engine.kill().unwrap();
+        engine.wait().unwrap();
+        found += bench.provider.list_tenants(&bench.context()).await.unwrap().len();
+        bench.destroy().await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert_eq!(bench.provider.list_tenants(&bench.context()).await.unwrap(), [], "a latecomer");
+        assert!(!says(&bench.engine), "a process of the tenant is left that the provider does not know");
+    }
+    assert!(found > 0, "each engine was killed too early to show anything");
+}
+
+/// Whether any living process has these words in its environment.
+fn says(words: &str) -> bool {
+    std::fs::read_dir("/proc").unwrap().flatten().any(|entry| {
+        let environ = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+        environ.windows(words.len()).any(|part| part == words.as_bytes())
+    })
 }
 
 #[tokio::test]
