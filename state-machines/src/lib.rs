@@ -7,6 +7,7 @@ pub mod id;
 pub mod ledger;
 pub mod observation;
 pub mod planner;
+pub mod render;
 pub mod result;
 pub mod spec;
 pub mod tenant;

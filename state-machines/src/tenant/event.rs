@@ -154,13 +154,14 @@ pub enum What {
     },
     /// The undo is over: everything is as it was before.
     Undone,
-    /// A repair failed for good; the next one comes later.
+    /// A repair failed for good.
     RepairFailed {
         /// Why; absent when it was cancelled.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<Arc<ProviderError>>,
-        /// When the next one is due.
-        next_at: Timestamp,
+        /// When the next one is due; absent when repair was switched off since.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        next_at: Option<Timestamp>,
     },
     /// The tenant was looked at, and its health is another.
     HealthChanged {

@@ -7,6 +7,7 @@ mod effect;
 mod event;
 mod input;
 mod policy;
+pub mod samples;
 mod settled;
 mod step;
 

@@ -314,12 +314,16 @@ fn answered(at: At<'_>, call: Call, outcome: Outcome) -> Decision {
         (Verdict::Again(error) | Verdict::Never(error), Direction::Undo(because)) => {
             match (applied, &tenant.next, tenant.paused) {
                 // The way out of a rollback that fails: it is given up for the spec that waits.
-                (Some(applied), Some(_), None) => {
+                (Some(applied), Some(queued), None) => {
+                    let began = What::Began {
+                        operation_kind: OperationKind::Update,
+                        spec: Some(queued.target.version),
+                    };
                     let mut draft = at.draft();
                     draft.note(change.operation, &error);
                     draft.settle(change.operation, settlement(because, false, at.left()));
                     draft.rest(applied.clone());
-                    draft.apply(Some(change.operation), What::Undone)
+                    draft.apply(Some(queued.operation), began)
                 }
                 (Some(_) | None, Some(_) | None, Some(_) | None) => at.wait(1, error),
             }
@@ -387,6 +391,7 @@ impl At<'_> {
             Some(applied) => {
                 draft.settle(operation, settlement(because, true, Vec::new()));
                 draft.tenant.health = Health::Healthy;
+                draft.tenant.repair.due = None;
                 draft.rest(applied.clone());
             }
             None => {
@@ -413,12 +418,13 @@ impl At<'_> {
         match (&self.change.direction, self.applied) {
             (Direction::Repair, Some(applied)) => {
                 let mut repair = self.repaired();
-                let pause = match &self.policy.repair {
-                    RepairPolicy::Off => self.policy.retry.cap,
-                    RepairPolicy::On { backoff, .. } => backoff.pause(repair.count, self.stamp.jitter),
+                let next_at = match &self.policy.repair {
+                    RepairPolicy::Off => None,
+                    RepairPolicy::On { backoff, .. } => {
+                        Some(after(self.stamp.now, backoff.pause(repair.count, self.stamp.jitter)))
+                    }
                 };
-                let next_at = after(self.stamp.now, pause);
-                repair.due = Some(next_at);
+                repair.due = next_at;
                 draft.tenant.repair = repair;
                 draft.tenant.health = Health::Unhealthy;
                 draft.settle(operation, settlement(&because, false, Vec::new()));

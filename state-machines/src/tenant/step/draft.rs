@@ -1,6 +1,7 @@
 //! A transition being written down, and the moves that several configurations share.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -255,6 +256,20 @@ impl Draft {
                 draft.tenant.paused = Some(stamp.now);
                 draft.apply(tenant.operation(), What::Paused)
             }
+        }
+    }
+
+    /// The tenant goes on; deadlines move by the time it was paused.
+    pub(super) fn resume(&mut self, since: Timestamp) {
+        let paused_for = Duration::try_from(self.stamp.now.duration_since(since)).unwrap_or_default();
+        self.tenant.paused = None;
+        if let Some(deadline) = self.tenant.next.as_mut().and_then(|queued| queued.deadline.as_mut()) {
+            *deadline = after(*deadline, paused_for);
+        }
+        if let State::Provisioning(change) | State::Updating { change, .. } = &mut self.tenant.state
+            && let Direction::Forward { deadline: Some(deadline) } = &mut change.direction
+        {
+            *deadline = after(*deadline, paused_for);
         }
     }
 }

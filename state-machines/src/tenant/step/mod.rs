@@ -11,7 +11,8 @@ mod unborn;
 
 use super::input::{Command, Input, Request, Stamp};
 use super::policy::Policy;
-use super::{Decision, Record, Rejection, State};
+use super::{Decision, Record, Rejection, State, Tenant, Tombstone};
+use crate::id::Revision;
 
 /// Decides what `input` does to `record`. Pure: the same arguments always give the same decision.
 ///
@@ -26,7 +27,10 @@ pub fn step(policy: &Policy, record: &Record, stamp: Stamp, input: Input) -> Dec
         });
     }
     match record {
-        Record::Absent(_) | Record::Gone(_) => unborn::step(record, stamp, input),
+        Record::Absent(id) => unborn::step(id, Revision(0), 0, stamp, input),
+        Record::Gone(Tombstone { id, incarnation, revision }) => {
+            unborn::step(id, *revision, incarnation.0, stamp, input)
+        }
         Record::Live(tenant) => match &tenant.state {
             State::Pending => pending::step(tenant, stamp, input),
             State::Provisioning(change) => changing::step(policy, tenant, None, change, stamp, input),
@@ -40,7 +44,7 @@ pub fn step(policy: &Policy, record: &Record, stamp: Stamp, input: Input) -> Dec
 }
 
 /// What a paused tenant, or one of another provider, answers to a request for a spec.
-fn spec_refusal(tenant: &super::Tenant, request: &Request) -> Option<Rejection> {
+fn spec_refusal(tenant: &Tenant, request: &Request) -> Option<Rejection> {
     match request {
         Request::Provision { provider, .. } | Request::Update { provider, .. } => {
             if *provider != tenant.provider {

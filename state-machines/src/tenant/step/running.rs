@@ -25,9 +25,13 @@ pub(super) fn step(
     match input {
         Input::Command(Command { request, .. }) => command(tenant, applied, stamp, request),
         Input::Observed(observation) => observed(policy, tenant, applied, stamp, observation),
-        Input::TimerFired => match (tenant.repair.due, tenant.paused) {
-            (Some(due), None) if due <= stamp.now => repair(tenant, applied, stamp),
-            (Some(_) | None, Some(_) | None) => Decision::Ignore,
+        Input::TimerFired => match (tenant.repair.due, tenant.paused, &policy.repair) {
+            (Some(due), None, RepairPolicy::On { .. }) if due <= stamp.now => repair(tenant, applied, stamp),
+            // It was switched off since the repair became due.
+            (Some(due), None, RepairPolicy::Off) if due <= stamp.now => {
+                health(tenant, stamp, tenant.health, None, None)
+            }
+            (Some(_) | None, Some(_) | None, RepairPolicy::On { .. } | RepairPolicy::Off) => Decision::Ignore,
         },
         Input::Outcome { .. } | Input::Progressed { .. } | Input::Recovered => Decision::Ignore,
     }
@@ -156,23 +160,6 @@ impl Repair {
         match self.last {
             Some(last) if after(last, quiet) > now => self.count,
             Some(_) | None => 0,
-        }
-    }
-}
-
-impl Draft {
-    /// The tenant goes on; deadlines move by the time it was paused.
-    pub(super) fn resume(&mut self, since: Timestamp) {
-        let paused_for = Duration::try_from(self.stamp.now.duration_since(since)).unwrap_or_default();
-        self.tenant.paused = None;
-        if let Some(deadline) = self.tenant.next.as_mut().and_then(|queued| queued.deadline.as_mut()) {
-            *deadline = after(*deadline, paused_for);
-        }
-        if let super::super::State::Provisioning(change) | super::super::State::Updating { change, .. } =
-            &mut self.tenant.state
-            && let Direction::Forward { deadline: Some(deadline) } = &mut change.direction
-        {
-            *deadline = after(*deadline, paused_for);
         }
     }
 }

@@ -2,24 +2,20 @@
 
 use super::super::event::StateName;
 use super::super::input::{Command, Input, Request, Stamp};
-use super::super::{Decision, Record, Rejection, Repair, State, Tenant};
+use super::super::{Decision, Rejection, Repair, State, Tenant};
 use super::draft::Draft;
-use crate::id::{Incarnation, SpecVersion};
+use crate::id::{Incarnation, Revision, SpecVersion, TenantId};
 use crate::result::Health;
 
-pub(super) fn step(record: &Record, stamp: Stamp, input: Input) -> Decision {
+/// `revision` is its last one, and `lives` how many it had.
+pub(super) fn step(id: &TenantId, revision: Revision, lives: u64, stamp: Stamp, input: Input) -> Decision {
     match input {
         Input::Command(Command { request, .. }) => match request {
             Request::Provision { spec, provider, deadline } => {
-                let incarnation = match record {
-                    Record::Absent(_) => Incarnation(1),
-                    Record::Gone(tombstone) => Incarnation(tombstone.incarnation.0 + 1),
-                    Record::Live(tenant) => tenant.incarnation,
-                };
                 let tenant = Tenant {
-                    id: record.id().clone(),
-                    incarnation,
-                    revision: record.revision().next(),
+                    id: id.clone(),
+                    incarnation: Incarnation(lives + 1),
+                    revision: revision.next(),
                     provider,
                     state: State::Pending,
                     next: None,

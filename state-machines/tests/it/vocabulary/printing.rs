@@ -3,7 +3,7 @@
 use landlord_state_machines::spec::HealthCheckConfig;
 use serde_json::json;
 
-use crate::{checked, http_check};
+use super::{checked, http_check};
 
 #[test]
 fn debug_output_never_shows_a_value_that_may_be_secret() {

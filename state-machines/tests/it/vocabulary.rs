@@ -1,7 +1,5 @@
 //! The vocabulary of specs: reading, checking, comparing, printing.
 
-#![allow(clippy::unwrap_used, reason = "a test helper may panic")]
-
 mod changing;
 mod images;
 mod printing;

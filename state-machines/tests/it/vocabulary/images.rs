@@ -2,7 +2,7 @@
 
 use landlord_state_machines::spec::oci_image_problem;
 
-use crate::checked;
+use super::checked;
 
 #[test]
 fn valid_references_are_accepted() {

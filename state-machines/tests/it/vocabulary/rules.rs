@@ -7,7 +7,7 @@ use landlord_state_machines::spec::{
 };
 use serde_json::{Value, json};
 
-use crate::{checked, http_check, secret, valid, web};
+use super::{checked, http_check, secret, valid, web};
 
 /// What the rules say of the valid spec after a change.
 fn broken(change: impl FnOnce(&mut TenantComputeSpec)) -> String {

@@ -5,7 +5,7 @@ use landlord_state_machines::spec::{
 };
 use serde_json::json;
 
-use crate::{checked, http_check, secret, web};
+use super::{checked, http_check, secret, web};
 
 /// The changes from one variation of the valid spec to another.
 fn between(

@@ -1,0 +1,65 @@
+//! Pages about machines: a Mermaid diagram and tables, in Markdown.
+//!
+//! [`state_diagram`], [`table`] and [`fold`] know no machine. What is made with them is derived by running a
+//! machine, never typed by hand, so that a page shows what the code does.
+
+mod tenant;
+mod words;
+
+pub use tenant::{tenant_diagram, tenant_page};
+
+/// What an [`Edge`] names in place of a state where it comes from, or leads, outside.
+pub const OUTSIDE: &str = "[*]";
+
+/// An arrow of a state diagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Edge<'a> {
+    /// Where it begins.
+    pub from: &'a str,
+    /// Where it ends.
+    pub to: &'a str,
+    /// What causes it.
+    pub cause: &'a str,
+}
+
+/// The edges as a Mermaid state diagram. Those between the same two states become one arrow, which names each
+/// cause once.
+pub fn state_diagram(edges: &[Edge<'_>]) -> String {
+    let mut arrows: Vec<(&Edge<'_>, Vec<&str>)> = Vec::new();
+    for edge in edges {
+        match arrows.iter_mut().find(|(first, _)| first.from == edge.from && first.to == edge.to) {
+            Some((_, causes)) if causes.contains(&edge.cause) => {}
+            Some((_, causes)) => causes.push(edge.cause),
+            None => arrows.push((edge, vec![edge.cause])),
+        }
+    }
+    let mut diagram = "stateDiagram-v2\n".to_owned();
+    for (Edge { from, to, .. }, causes) in arrows {
+        diagram += &format!("    {from} --> {to}: {}\n", causes.join(", "));
+    }
+    diagram
+}
+
+/// A Markdown table.
+pub fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
+    let line = |cells: Vec<&str>| format!("| {} |\n", cells.join(" | "));
+    let mut table = line(head.to_vec());
+    table += &line(vec!["---"; N]);
+    for row in rows {
+        let cells: Vec<_> = row.iter().map(|cell| cell.replace('|', "\\|")).collect();
+        table += &line(cells.iter().map(String::as_str).collect());
+    }
+    table
+}
+
+/// Keys with equal values become one entry that lists them all, at the place of the first.
+pub fn fold<K, V: PartialEq>(entries: impl IntoIterator<Item = (K, V)>) -> Vec<(Vec<K>, V)> {
+    let mut folded: Vec<(Vec<K>, V)> = Vec::new();
+    for (key, value) in entries {
+        match folded.iter_mut().find(|(_, earlier)| *earlier == value) {
+            Some((keys, _)) => keys.push(key),
+            None => folded.push((vec![key], value)),
+        }
+    }
+    folded
+}

@@ -1,0 +1,209 @@
+//! The page of the tenant machine: what [`step`] decides for every sample.
+
+use super::{Edge, OUTSIDE, fold, state_diagram, table, words};
+use crate::error::ErrorKind;
+use crate::id::OperationId;
+use crate::tenant::samples::{Configuration, Name, Sample, configurations, inputs};
+use crate::tenant::{Change, Decision, Direction, Input, Outcome, Record, Run, State, step};
+
+const INTRODUCTION: &str = "\
+# The tenant machine
+
+Generated from `landlord_state_machines::tenant::step`; `UPDATE_PAGES=1 cargo test -p landlord-state-machines`
+writes it again, and a test compares. The difference that a change makes to this page is the change of behaviour.
+
+The diagram has the five states and what leads from one to another, or from one operation to the next. Failure,
+undo, retry and pause are not states but facts that are kept beside them; the tables below tell these apart.
+
+How to read the tables: each has one configuration, and every input that can reach it, those included that are
+refused. An input is applied (something changes), joined (it is on its way already, as that operation), ignored
+(nothing changes; for a command: what it wants is already so), or rejected. *Then* is the configuration that
+follows, where it is another. Inputs with the same consequences share a row. Below a table comes what is decided
+otherwise where the tenant is also paused, an update is queued, or repair is switched off; all else is as in the
+table. Times, attempts
+and the whole record and event are in `snapshots/`.
+";
+
+const HEAD: [&str; 5] = ["input", "decision", "then", "effects", "settled"];
+
+/// The page `tenant.md`: the diagram and the table of every configuration and input.
+pub fn tenant_page() -> String {
+    let mut page = format!("{INTRODUCTION}\n```mermaid\n{}```\n", tenant_diagram());
+    let mut state = None;
+    let mut plain = Vec::new();
+    for configuration in configurations() {
+        let here = configuration.state().map_or("No tenant", words::state);
+        if state != Some(here) {
+            page += &format!("\n## {here}\n");
+            state = Some(here);
+        }
+        let rows = rows(&configuration);
+        let conditions = configuration.name.conditions();
+        if conditions.is_empty() {
+            page += &format!("\n### {}\n\n{}", configuration.name, folded(&rows));
+            plain = rows;
+            continue;
+        }
+        let others: Vec<_> = rows.into_iter().filter(|row| !plain.contains(row)).collect();
+        let besides = conditions.join(" and ");
+        page += &match others.as_slice() {
+            [] => format!("\n*Also {besides}*: nothing is decided otherwise.\n"),
+            [..] => format!("\n*Also {besides}*:\n\n{}", folded(&others)),
+        };
+    }
+    page
+}
+
+/// The five states and what leads from one to another, as a Mermaid state diagram.
+pub fn tenant_diagram() -> String {
+    let mut edges = Vec::new();
+    for configuration in configurations() {
+        for sample in inputs(&configuration.record) {
+            let Decision::Apply(transition) = decide(&configuration, &sample) else { continue };
+            let (before, after) = (&configuration.record, &transition.record);
+            let (from, to) = (state(before), state(after));
+            let another_operation = match (operation(before), operation(after)) {
+                (Some(before), Some(after)) => before != after,
+                (Some(_) | None, Some(_) | None) => false,
+            };
+            if from != to || another_operation {
+                edges.push((from, to, cause(before, &sample)));
+            }
+        }
+    }
+    let edges: Vec<_> = edges.iter().map(|(from, to, cause)| Edge { from, to, cause }).collect();
+    state_diagram(&edges)
+}
+
+fn decide(configuration: &Configuration, sample: &Sample) -> Decision {
+    step(&configuration.policy, &configuration.record, sample.stamp, sample.input.clone())
+}
+
+/// An input, and the cells that say what is decided.
+type Row = (Sample, [String; 4]);
+
+fn rows(configuration: &Configuration) -> Vec<Row> {
+    inputs(&configuration.record)
+        .into_iter()
+        .map(|sample| {
+            let decision = decide(configuration, &sample);
+            let [then, effects, settled] = match &decision {
+                Decision::Apply(transition) => [
+                    then(configuration, &transition.record),
+                    transition.effects.iter().map(words::effect).collect::<Vec<_>>().join("; "),
+                    transition.event.settled.iter().map(words::settlement).collect::<Vec<_>>().join("; "),
+                ],
+                Decision::Join(_) | Decision::Ignore | Decision::Reject(_) => Default::default(),
+            };
+            (sample, [words::decision(&decision), then, effects, settled])
+        })
+        .collect()
+}
+
+/// The table of these rows, those with the same consequences in one.
+fn folded(rows: &[Row]) -> String {
+    let strays = rows.iter().filter(|(sample, _)| is_stray_outcome(sample)).count();
+    let rows: Vec<_> = fold(rows.iter().map(|(sample, cells)| (sample, cells.clone())))
+        .into_iter()
+        .map(|(samples, [decision, then, effects, settled])| {
+            [listed(&samples, strays), decision, then, effects, settled]
+        })
+        .collect();
+    table(HEAD, &rows)
+}
+
+fn is_stray_outcome(sample: &Sample) -> bool {
+    matches!(sample.input, Input::Outcome { .. }) && !sample.detail.is_empty()
+}
+
+/// The inputs by name; all the outcomes of another call together, when all `strays` of them are here.
+fn listed(samples: &[&Sample], strays: usize) -> String {
+    let together = strays > 1 && samples.iter().filter(|sample| is_stray_outcome(sample)).count() == strays;
+    let (stray, named): (Vec<&Sample>, Vec<&Sample>) =
+        samples.iter().copied().partition(|sample| together && is_stray_outcome(sample));
+    let named =
+        fold(named.into_iter().map(|sample| (sample.detail, (sample.name, sample.detail.is_empty()))));
+    named
+        .into_iter()
+        .map(|(details, (name, plain))| match plain {
+            true => name.to_owned(),
+            false => format!("{name} ({})", details.join(", ")),
+        })
+        .chain(stray.first().map(|sample| format!("every outcome {}", sample.detail)))
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+/// What is another in the configuration that follows.
+fn then(configuration: &Configuration, after: &Record) -> String {
+    let before = Name::of(configuration.policy.attempts, &configuration.record);
+    let conditions = match after {
+        Record::Absent(_) | Record::Gone(_) => Vec::new(),
+        Record::Live(tenant) => vec![
+            (before.paused, tenant.paused.is_some(), "paused"),
+            (before.queued, tenant.next.is_some(), "queued"),
+        ],
+    };
+    let base = Some(Name::of(configuration.policy.attempts, after).base).filter(|base| *base != before.base);
+    let conditions = conditions.into_iter().filter_map(|(before, after, name)| match (before, after) {
+        (false, true) => Some(format!("+ {name}")),
+        (true, false) => Some(format!("− {name}")),
+        (false, false) | (true, true) => None,
+    });
+    base.into_iter().chain(conditions).collect::<Vec<_>>().join(", ")
+}
+
+fn state(record: &Record) -> &'static str {
+    match record {
+        Record::Absent(_) | Record::Gone(_) => OUTSIDE,
+        Record::Live(tenant) => words::state(tenant.state.name()),
+    }
+}
+
+fn operation(record: &Record) -> Option<OperationId> {
+    match record {
+        Record::Absent(_) | Record::Gone(_) => None,
+        Record::Live(tenant) => tenant.operation(),
+    }
+}
+
+/// What causes a transition, for its arrow: while a call is being stopped it is the stop, whatever ends it. What
+/// comes of a call towards a target, of one that repairs and of one that undoes are told apart.
+fn cause(before: &Record, sample: &Sample) -> String {
+    let came = match &sample.input {
+        Input::Command(_) | Input::Progressed { .. } | Input::Observed(_) => return sample.name.to_owned(),
+        Input::Outcome { outcome, .. } => match outcome {
+            Outcome::Failed(error) => match error.kind {
+                ErrorKind::TenantNotFound => sample.name,
+                ErrorKind::InvalidSpec
+                | ErrorKind::ProvisionFailed
+                | ErrorKind::UpdateFailed
+                | ErrorKind::DestroyFailed
+                | ErrorKind::StatusFailed => "failed",
+            },
+            Outcome::TimedOut(_) | Outcome::Lost(_) => "failed",
+            Outcome::Succeeded { .. } | Outcome::Held(_) => sample.name,
+        },
+        Input::TimerFired | Input::Recovered => sample.name,
+    };
+    let Some(change) = change(before) else { return came.to_owned() };
+    let came = match &change.run {
+        Run::Stopping { .. } => "stopped",
+        Run::Calling(_) | Run::Waiting { .. } => came,
+    };
+    match &change.direction {
+        Direction::Forward { .. } => came.to_owned(),
+        Direction::Repair => format!("repair {came}"),
+        Direction::Undo(_) => format!("undo {came}"),
+    }
+}
+
+fn change(record: &Record) -> Option<&Change> {
+    match record {
+        Record::Absent(_) | Record::Gone(_) => None,
+        Record::Live(tenant) => match &tenant.state {
+            State::Pending | State::Running { .. } | State::Destroying(_) => None,
+            State::Provisioning(change) | State::Updating { change, .. } => Some(change),
+        },
+    }
+}

@@ -1,0 +1,321 @@
+//! The configurations.
+
+use std::sync::Arc;
+
+use super::super::{
+    Because, Call, Change, Direction, Failure, Method, Policy, Queued, Record, Removal, RemovalRun, Repair,
+    RepairPolicy, Run, State, StateName, Tenant, Tombstone, Why,
+};
+use super::{CALL, CURRENT, DESTROY, Name, QUEUED, REVISION, SpecRole, at, error, every, ledger, moment};
+use super::{provider, tenant};
+use crate::error::{ErrorCode, ErrorKind, Remedy};
+use crate::id::Incarnation;
+use crate::result::Health;
+
+/// A record that is worth telling apart from others, with the policy under which it is looked at.
+#[derive(Clone, Debug)]
+pub struct Configuration {
+    /// What it is called.
+    pub name: Name,
+    /// What is known of the tenant.
+    pub record: Record,
+    /// How patient the machine is.
+    pub policy: Policy,
+}
+
+impl Configuration {
+    /// The name of its state; none when the tenant does not live.
+    pub fn state(&self) -> Option<StateName> {
+        match &self.record {
+            Record::Absent(_) | Record::Gone(_) => None,
+            Record::Live(tenant) => Some(tenant.state.name()),
+        }
+    }
+
+    fn of(record: Record) -> Self {
+        let policy = Policy::default();
+        Self { name: Name::of(policy.attempts, &record), record, policy }
+    }
+
+    /// The same, where nothing is repaired.
+    fn without_repair(mut self) -> Self {
+        self.policy.repair = RepairPolicy::Off;
+        self.name.repair_off = true;
+        self
+    }
+}
+
+/// Every configuration that is worth telling apart; those that differ only in their conditions are neighbours.
+pub fn configurations() -> Vec<Configuration> {
+    let lives = tenants().into_iter().flat_map(with_variants);
+    records_without_life().into_iter().map(Configuration::of).chain(lives).collect()
+}
+
+/// The same tenant, also paused, with an update that waits, and where nothing is repaired.
+fn with_variants(tenant: Tenant) -> Vec<Configuration> {
+    let with_repair: Vec<_> = variants(tenant)
+        .into_iter()
+        .map(|tenant| Configuration::of(Record::Live(Arc::new(tenant))))
+        .collect();
+    let without_repair: Vec<_> = with_repair
+        .iter()
+        .filter(|each| heeds_repair_policy(each))
+        .cloned()
+        .map(Configuration::without_repair)
+        .collect();
+    with_repair.into_iter().chain(without_repair).collect()
+}
+
+/// The records of a tenant that does not live.
+fn records_without_life() -> Vec<Record> {
+    let gone = Tombstone { id: tenant(), incarnation: Incarnation(1), revision: REVISION };
+    every(Record::Absent(tenant()), |last| match last {
+        Record::Absent(_) => Some(Record::Gone(gone.clone())),
+        Record::Gone(_) | Record::Live(_) => None,
+    })
+}
+
+/// Whether it is decided otherwise where repair is switched off.
+fn heeds_repair_policy(configuration: &Configuration) -> bool {
+    match &configuration.record {
+        Record::Absent(_) | Record::Gone(_) => false,
+        Record::Live(tenant) => match &tenant.state {
+            State::Pending | State::Provisioning(_) | State::Destroying(_) => false,
+            State::Running { .. } => tenant.next.is_none(),
+            State::Updating { change, .. } => match change.direction {
+                Direction::Forward { .. } | Direction::Undo(_) => false,
+                Direction::Repair => tenant.next.is_none() && tenant.paused.is_none(),
+            },
+        },
+    }
+}
+
+/// Living tenants, neither paused nor with an update that waits.
+fn tenants() -> Vec<Tenant> {
+    let applied = SpecRole::Applied.versioned();
+    let first = |name: StateName| match name {
+        StateName::Pending => vec![living(State::Pending, Health::Unknown, Repair::default())],
+        StateName::Provisioning => changes(Method::Provision)
+            .into_iter()
+            .map(|change| living(State::Provisioning(change), Health::Unknown, Repair::default()))
+            .collect(),
+        StateName::Running => conditions()
+            .into_iter()
+            .map(|(health, repair)| living(State::Running { applied: applied.clone() }, health, repair))
+            .collect(),
+        StateName::Updating => changes(Method::Update)
+            .into_iter()
+            .map(|change| {
+                let (health, repair) = match change.direction {
+                    Direction::Forward { .. } | Direction::Undo(_) => (Health::Healthy, Repair::default()),
+                    Direction::Repair => (Health::Unhealthy, repaired()),
+                };
+                living(State::Updating { applied: applied.clone(), change }, health, repair)
+            })
+            .collect(),
+        StateName::Destroying => removals()
+            .into_iter()
+            .map(|removal| living(State::Destroying(removal), Health::Unknown, Repair::default()))
+            .collect::<Vec<_>>(),
+    };
+    every(StateName::Pending, |last| match last {
+        StateName::Pending => Some(StateName::Provisioning),
+        StateName::Provisioning => Some(StateName::Running),
+        StateName::Running => Some(StateName::Updating),
+        StateName::Updating => Some(StateName::Destroying),
+        StateName::Destroying => None,
+    })
+    .into_iter()
+    .flat_map(first)
+    .collect()
+}
+
+/// What can be known of a running tenant's health.
+fn conditions() -> Vec<(Health, Repair)> {
+    every(Health::Healthy, |last| match last {
+        Health::Healthy => Some(Health::Unhealthy),
+        Health::Unhealthy => Some(Health::Unknown),
+        Health::Unknown => None,
+    })
+    .into_iter()
+    .flat_map(|health| {
+        let calm = (health, Repair::default());
+        let due = (health, Repair { due: Some(at(moment::DUE)), ..repaired() });
+        match health {
+            Health::Healthy => vec![calm, (health, repaired())],
+            Health::Unhealthy => vec![calm, (health, repaired()), due],
+            // Only what was seen to run is running.
+            Health::Unknown => Vec::new(),
+        }
+    })
+    .collect()
+}
+
+fn repaired() -> Repair {
+    Repair { count: 2, last: Some(at(moment::REPAIRED)), due: None }
+}
+
+/// Provisions (of nothing) or updates (of the applied spec) on their way.
+fn changes(usual: Method) -> Vec<Change> {
+    directions()
+        .into_iter()
+        .filter(|direction| match (direction, usual) {
+            // There is nothing to repair before something ran.
+            (Direction::Repair, Method::Provision | Method::Destroy) => false,
+            (Direction::Repair, Method::Update) | (Direction::Forward { .. } | Direction::Undo(_), _) => true,
+        })
+        .flat_map(|direction| runs(usual, &direction).into_iter().map(move |run| (direction.clone(), run)))
+        .map(|(direction, (run, attempt))| {
+            let target = match direction {
+                Direction::Forward { .. } | Direction::Undo(_) => SpecRole::Target,
+                Direction::Repair => SpecRole::Applied,
+            };
+            Change { operation: CURRENT, target: target.versioned(), direction, attempt, run }
+        })
+        .collect()
+}
+
+fn directions() -> Vec<Direction> {
+    every(Direction::Forward { deadline: Some(at(moment::DEADLINE)) }, |last| match last {
+        Direction::Forward { .. } => Some(Direction::Repair),
+        Direction::Repair => Some(Direction::Undo(Because::Failed(error(
+            ErrorKind::ProvisionFailed,
+            Remedy::Permanent,
+            ErrorCode::InvalidConfiguration,
+            "no such image",
+        )))),
+        Direction::Undo(Because::Failed(_)) => Some(Direction::Undo(Because::Cancelled)),
+        Direction::Undo(Because::Cancelled) => None,
+    })
+}
+
+/// The runs that are possible in a direction, each with its attempt.
+fn runs(usual: Method, direction: &Direction) -> Vec<(Run, u32)> {
+    let attempts = Policy::default().attempts;
+    methods(usual, direction)
+        .into_iter()
+        .flat_map(|method| {
+            let call = Call { id: CALL, method };
+            let usually = method == method_of(usual, direction);
+            every(Run::Calling(call), move |last| match last {
+                Run::Calling(_) => Some(stopping(call, Why::Cancel)),
+                Run::Stopping { why, .. } => Some(match why {
+                    Why::Cancel => stopping(call, Why::Destroy(DESTROY)),
+                    Why::Destroy(_) => stopping(call, Why::Deadline),
+                    Why::Deadline => Run::Waiting { until: at(moment::DUE) },
+                }),
+                Run::Waiting { .. } => None,
+            })
+            .into_iter()
+            .filter(move |run| match run {
+                Run::Calling(_) => true,
+                Run::Stopping { why, .. } => can_stop(direction, *why),
+                // What waits has no call, and so no method that it came by.
+                Run::Waiting { .. } => usually,
+            })
+        })
+        .flat_map(|run| match (&run, direction) {
+            (Run::Calling(_), Direction::Forward { .. } | Direction::Repair) => {
+                vec![(run.clone(), 1), (run, attempts)]
+            }
+            (Run::Calling(_), Direction::Undo(_)) | (Run::Stopping { .. } | Run::Waiting { .. }, _) => {
+                vec![(run, 2)]
+            }
+        })
+        .collect()
+}
+
+fn stopping(call: Call, why: Why) -> Run {
+    Run::Stopping { call, why, until: at(moment::GRACE_OVER) }
+}
+
+/// The methods by which a direction is gone: the one it begins with, and provision when an update found nothing.
+fn methods(usual: Method, direction: &Direction) -> Vec<Method> {
+    match method_of(usual, direction) {
+        Method::Update => vec![Method::Update, Method::Provision],
+        method @ (Method::Provision | Method::Destroy) => vec![method],
+    }
+}
+
+fn method_of(usual: Method, direction: &Direction) -> Method {
+    match (direction, usual) {
+        (Direction::Repair, _) => Method::Provision,
+        (Direction::Undo(_), Method::Provision) => Method::Destroy,
+        (Direction::Forward { .. } | Direction::Undo(_), _) => usual,
+    }
+}
+
+/// An undo is not cancelled, and only what somebody asked for has a deadline.
+fn can_stop(direction: &Direction, why: Why) -> bool {
+    match (direction, why) {
+        (Direction::Forward { .. }, Why::Cancel | Why::Destroy(_) | Why::Deadline)
+        | (Direction::Repair, Why::Cancel | Why::Destroy(_))
+        | (Direction::Undo(_), Why::Destroy(_)) => true,
+        (Direction::Repair, Why::Deadline) | (Direction::Undo(_), Why::Cancel | Why::Deadline) => false,
+    }
+}
+
+fn removals() -> Vec<Removal> {
+    every(RemovalRun::Calling(CALL), |last| match last {
+        RemovalRun::Calling(_) => Some(RemovalRun::Waiting { until: at(moment::DUE) }),
+        RemovalRun::Waiting { .. } => None,
+    })
+    .into_iter()
+    .map(|run| Removal { operation: DESTROY, attempt: 2, run })
+    .collect()
+}
+
+fn living(state: State, health: Health, repair: Repair) -> Tenant {
+    let failure = Failure {
+        at: at(moment::SETTLED),
+        operation: CURRENT,
+        error: error(ErrorKind::ProvisionFailed, Remedy::Retry, ErrorCode::ProviderUnavailable, "no answer"),
+    };
+    Tenant {
+        id: tenant(),
+        incarnation: Incarnation(1),
+        revision: REVISION,
+        provider: provider(),
+        state,
+        next: None,
+        paused: None,
+        health,
+        repair,
+        last_failure: Some(Arc::new(failure)),
+        ledger: Some(ledger("4711")),
+        latest_spec: SpecRole::Queued.version(),
+        settled_at: Some(at(moment::SETTLED)),
+    }
+}
+
+/// The same tenant, also paused and with an update that waits, where it can be.
+fn variants(tenant: Tenant) -> Vec<Tenant> {
+    [(false, false), (false, true), (true, false), (true, true)]
+        .into_iter()
+        .filter(|(paused, queued)| !queued || can_queue(&tenant.state, *paused))
+        .map(|(paused, queued)| Tenant {
+            paused: paused.then(|| at(moment::PAUSED)),
+            next: queued.then(|| Queued {
+                operation: QUEUED,
+                target: SpecRole::Queued.versioned(),
+                deadline: Some(at(moment::QUEUED_DEADLINE)),
+            }),
+            ..tenant.clone()
+        })
+        .collect()
+}
+
+/// An update waits behind an operation that ends in a running tenant, or behind a pause.
+fn can_queue(state: &State, paused: bool) -> bool {
+    match state {
+        State::Pending | State::Destroying(_) => false,
+        State::Running { .. } => paused,
+        State::Provisioning(change) | State::Updating { change, .. } => match change.run {
+            Run::Calling(_) | Run::Waiting { .. } => true,
+            Run::Stopping { why, .. } => match why {
+                Why::Cancel | Why::Deadline => true,
+                Why::Destroy(_) => false,
+            },
+        },
+    }
+}

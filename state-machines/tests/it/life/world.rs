@@ -1,0 +1,295 @@
+//! A small engine: it mints ids, keeps the call in flight, wakes the tenant, and dies now and then.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
+use landlord_state_machines::id::{CallId, OperationId, ProviderName, Revision, TenantId};
+use landlord_state_machines::ledger::Ledger;
+use landlord_state_machines::observation::{Observation, Seen};
+use landlord_state_machines::spec::{ContainerSpec, ResourceRequirements, Spec, TenantComputeSpec};
+use landlord_state_machines::tenant::{
+    Command, Decision, Effect, Input, Outcome, Policy, Record, Request, Stamp, State, Transition, after, step,
+};
+
+use super::moves::{Ending, Move, Sight};
+use super::rules;
+
+pub(super) struct World {
+    pub(super) policy: Policy,
+    pub(super) record: Record,
+    pub(super) now: Timestamp,
+    /// The call that is alive.
+    pub(super) alive: Option<CallId>,
+    /// Every operation that began or was queued.
+    pub(super) opened: BTreeSet<OperationId>,
+    /// Every operation that settled.
+    pub(super) settled: BTreeSet<OperationId>,
+    /// Every call that ever was.
+    calls: Vec<CallId>,
+    minted: u64,
+}
+
+static SPECS: LazyLock<Vec<Spec>> = LazyLock::new(|| {
+    let spec = |number: usize| TenantComputeSpec {
+        tenant_id: "acme".to_owned(),
+        provider_type: "process".to_owned(),
+        containers: vec![ContainerSpec {
+            name: "web".to_owned(),
+            image: format!("web:{number}"),
+            ..ContainerSpec::default()
+        }],
+        resources: ResourceRequirements { cpu: 256, memory: 256, storage: None },
+        ..TenantComputeSpec::default()
+    };
+    (0..3).map(|number| spec(number).check().unwrap()).collect()
+});
+
+fn acme() -> TenantId {
+    TenantId::new("acme").unwrap()
+}
+
+impl World {
+    pub(super) fn new(policy: Policy) -> Self {
+        Self {
+            policy,
+            record: Record::Absent(acme()),
+            now: after(Timestamp::UNIX_EPOCH, Duration::from_secs(1_000_000)),
+            alive: None,
+            opened: BTreeSet::new(),
+            settled: BTreeSet::new(),
+            calls: Vec::new(),
+            minted: 0,
+        }
+    }
+
+    pub(super) fn live(&mut self, life: Vec<Move>) {
+        for next in life {
+            self.happen(next);
+        }
+    }
+
+    fn happen(&mut self, next: Move) {
+        match next {
+            Move::Provision { spec, elsewhere, deadline } => {
+                let (spec, provider, deadline) = self.asked(spec, elsewhere, deadline);
+                self.command(Request::Provision { spec, provider, deadline });
+            }
+            Move::Update { spec, elsewhere, deadline } => {
+                let (spec, provider, deadline) = self.asked(spec, elsewhere, deadline);
+                self.command(Request::Update { spec, provider, deadline });
+            }
+            Move::Destroy => self.command(Request::Destroy),
+            Move::Cancel => self.command(Request::Cancel),
+            Move::Retry => self.command(Request::Retry),
+            Move::Pause => self.command(Request::Pause),
+            Move::Resume => self.command(Request::Resume),
+            Move::Abandon => self.command(Request::Abandon { reason: "enough".to_owned() }),
+            Move::Outdated => {
+                let expected = Some(Revision(self.record.revision().0 + 1));
+                self.input(Input::Command(Command { expected, request: Request::Destroy }));
+            }
+            Move::CallEnds(ending) => {
+                if let Some(call) = self.alive {
+                    self.call_ends(call, outcome(ending));
+                }
+            }
+            Move::StaleOutcome(index, ending) => {
+                if let Some(call) = self.stale(index) {
+                    self.input(Input::Outcome { call, outcome: outcome(ending) });
+                }
+            }
+            Move::Progress => {
+                if let Some(call) = self.alive {
+                    self.input(progressed(call));
+                }
+            }
+            Move::StaleProgress(index) => {
+                if let Some(call) = self.stale(index) {
+                    self.input(progressed(call));
+                }
+            }
+            Move::Wait(seconds) => {
+                self.now = after(self.now, Duration::from_secs(seconds));
+                self.wake();
+            }
+            Move::WaitUntilWoken => {
+                self.let_time_pass();
+            }
+            Move::Timer => self.input(Input::TimerFired),
+            Move::Crash => self.crash(),
+            Move::Look(sight, ago) => {
+                let ago = Duration::from_secs(ago);
+                let begun = self.now.checked_sub(ago).unwrap();
+                self.input(Input::Observed(Observation { tenant: acme(), begun, seen: seen(sight) }));
+            }
+        }
+    }
+
+    fn asked(
+        &self,
+        spec: usize,
+        elsewhere: bool,
+        deadline: Option<u64>,
+    ) -> (Spec, ProviderName, Option<Timestamp>) {
+        let provider = ProviderName::new(if elsewhere { "ecs" } else { "process" }).unwrap();
+        let deadline = deadline.map(|seconds| after(self.now, Duration::from_secs(seconds)));
+        (SPECS[spec].clone(), provider, deadline)
+    }
+
+    fn stale(&self, index: proptest::sample::Index) -> Option<CallId> {
+        let stale: Vec<_> = self.calls.iter().filter(|call| self.alive != Some(**call)).collect();
+        (!stale.is_empty()).then(|| *stale[index.index(stale.len())])
+    }
+
+    pub(super) fn command(&mut self, request: Request) {
+        self.input(Input::Command(Command { expected: None, request }));
+    }
+
+    /// The call's future is gone before its outcome is looked at.
+    fn call_ends(&mut self, call: CallId, outcome: Outcome) {
+        self.alive = None;
+        self.input(Input::Outcome { call, outcome });
+    }
+
+    /// The engine dies with its call, and the next one takes up what it finds.
+    pub(super) fn crash(&mut self) {
+        self.alive = None;
+        self.input(Input::Recovered);
+    }
+
+    fn wake(&mut self) {
+        if self.record.wake_at().is_some_and(|at| at <= self.now) {
+            self.input(Input::TimerFired);
+        }
+    }
+
+    /// Time passes until the tenant is woken; whether it is.
+    pub(super) fn let_time_pass(&mut self) -> bool {
+        let Some(at) = self.record.wake_at() else { return false };
+        self.now = self.now.max(at);
+        self.wake();
+        true
+    }
+
+    /// Nobody asks for anything any more, the platform does what it is asked, and timers fire.
+    pub(super) fn go_on_without_commands(&mut self) {
+        for _ in 0..100 {
+            if let Some(call) = self.alive {
+                self.call_ends(call, outcome(Ending::Succeeded));
+            } else if !self.let_time_pass() {
+                return;
+            }
+        }
+        panic!("it never comes to rest: {:?}", self.record);
+    }
+
+    pub(super) fn come_to_rest(&mut self) {
+        self.command(Request::Resume);
+        self.go_on_without_commands();
+        if let Record::Live(tenant) = &self.record {
+            let at_rest = match tenant.state {
+                State::Pending | State::Running { .. } => true,
+                State::Provisioning(_) | State::Updating { .. } | State::Destroying(_) => false,
+            };
+            assert!(at_rest, "it does not lead back: {tenant:?}");
+        }
+    }
+
+    /// Every operation that was opened has settled.
+    pub(super) fn nothing_is_left_open(&self) {
+        assert_eq!(self.opened, self.settled, "opened and settled");
+    }
+
+    /// One step of the machine, as the engine would make it; every rule is looked at.
+    fn input(&mut self, input: Input) {
+        self.minted += 1;
+        let stamp = Stamp {
+            now: self.now,
+            jitter: u16::try_from(self.minted * 37 % 1000).unwrap(),
+            operation: OperationId { epoch: 1, number: self.minted },
+        };
+        let decision = step(&self.policy, &self.record, stamp, input.clone());
+        rules::of_decision(self, &input, &decision);
+        if let Decision::Apply(transition) = decision {
+            rules::of_transition(self, stamp, &input, &transition);
+            self.commit(*transition);
+            rules::of_record(self);
+        }
+    }
+
+    fn commit(&mut self, transition: Transition) {
+        if let Some(opened) = transition.opened {
+            assert!(self.opened.insert(opened.operation), "{} began twice", opened.operation);
+        }
+        for settlement in &transition.event.settled {
+            let id = settlement.operation;
+            assert!(self.opened.contains(&id), "{id} settled and never began");
+            assert!(self.settled.insert(id), "{id} settled twice");
+        }
+        self.record = transition.record;
+        for effect in transition.effects {
+            match effect {
+                Effect::StartCall(start) => {
+                    assert_eq!(self.alive, None, "call {} starts beside another", start.call);
+                    assert!(!self.calls.contains(&start.call), "call {} was there before", start.call);
+                    self.alive = Some(start.call);
+                    self.calls.push(start.call);
+                }
+                Effect::StopCall(call) => {
+                    assert_eq!(self.alive, Some(call), "a call that is not there is stopped")
+                }
+                Effect::DropCall(call) => {
+                    assert_eq!(self.alive.take(), Some(call), "a call that is not there is dropped");
+                }
+            }
+        }
+    }
+}
+
+fn outcome(ending: Ending) -> Outcome {
+    let error = |kind, remedy, code| ProviderError::new(kind, remedy, code, "no");
+    let retry = || error(ErrorKind::UpdateFailed, Remedy::Retry, ErrorCode::ProviderUnavailable);
+    match ending {
+        Ending::Succeeded => Outcome::Succeeded { changes: Vec::new() },
+        Ending::Retry { after } => {
+            let pause = after.map(Duration::from_secs);
+            Outcome::Failed(Arc::new(ProviderError { retry_after: pause, ..retry() }))
+        }
+        Ending::Permanent => Outcome::Failed(Arc::new(error(
+            ErrorKind::InvalidSpec,
+            Remedy::Permanent,
+            ErrorCode::InvalidConfiguration,
+        ))),
+        Ending::NeedsPerson => Outcome::Failed(Arc::new(error(
+            ErrorKind::ProvisionFailed,
+            Remedy::NeedsPerson,
+            ErrorCode::PermissionDenied,
+        ))),
+        Ending::NotFound => Outcome::Failed(Arc::new(ProviderError::tenant_not_found("acme"))),
+        Ending::TimedOut => Outcome::TimedOut(Arc::new(retry())),
+        Ending::Lost => Outcome::Lost(Arc::new(retry())),
+        Ending::Held => Outcome::Held(Arc::new(retry())),
+    }
+}
+
+fn progressed(call: CallId) -> Input {
+    let ledger = Ledger {
+        version: 1,
+        resources: [("web".to_owned(), call.to_string())].into(),
+        endpoints: Vec::new(),
+        facts: serde_json::value::RawValue::NULL.to_owned(),
+    };
+    Input::Progressed { call, ledger: Arc::new(ledger), step: "on its way".to_owned() }
+}
+
+fn seen(sight: Sight) -> Seen {
+    match sight {
+        Sight::Healthy => Seen::Healthy,
+        Sight::Unhealthy => Seen::Unhealthy("not ready".to_owned()),
+        Sight::Broken => Seen::Broken("exited".to_owned()),
+        Sight::Unclear => Seen::Unclear,
+    }
+}

@@ -1,0 +1,38 @@
+//! The generated pages say what the code does.
+
+use std::path::Path;
+
+use landlord_state_machines::render::{tenant_diagram, tenant_page};
+
+/// Compares a page with what is generated now; writes it where `UPDATE_PAGES` is set.
+fn check(file: &str, generated: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    if std::env::var_os("UPDATE_PAGES").is_some() {
+        std::fs::write(&path, generated).unwrap();
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    let changed = kept.lines().zip(generated.lines()).position(|(kept, now)| kept != now);
+    assert!(
+        kept == generated,
+        "{file} is not what the code does now (from line {}); UPDATE_PAGES=1 cargo test writes it again",
+        changed.unwrap_or_else(|| kept.lines().count().min(generated.lines().count())) + 1
+    );
+}
+
+#[test]
+fn the_page_of_the_tenant_machine_is_what_it_does() {
+    check("tenant.md", &tenant_page());
+}
+
+#[test]
+fn the_diagram_has_exactly_the_five_states() {
+    let diagram = tenant_diagram();
+    let mut names: Vec<_> = diagram
+        .lines()
+        .skip(1)
+        .flat_map(|line| line.split(':').next().unwrap().split("-->").map(str::trim).collect::<Vec<_>>())
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names, ["Destroying", "Pending", "Provisioning", "Running", "Updating", "[*]"]);
+}
