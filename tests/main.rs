@@ -2,4 +2,6 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says why and stops")]
 
 mod engine;
+#[cfg(feature = "process")]
+mod process_provider;
 mod store;

@@ -1,6 +1,9 @@
 //! The contract that every compute provider implements (specification, "Interface Definition").
 
 mod context;
+pub mod converge;
+#[cfg(feature = "process")]
+pub mod process;
 pub(crate) mod registry;
 pub mod scripted;
 

@@ -3,6 +3,8 @@
 //! Provision, update, destroy, undo and resuming after a crash are all the same question, asked again after
 //! every answer. There is no program counter and no undo list: the facts are all there is to remember.
 
+pub mod process;
+
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -134,7 +136,8 @@ pub trait Planner {
 
     /// What to do next for `goal`, from what is known.
     fn next(subject: &Subject, goal: Goal<'_>, facts: &Self::Facts, now: Timestamp) -> Next<Self::Call>;
-    /// Notes what a write is about to do: its names and tokens. Made durable before the write goes out.
+    /// Notes what a write is about to do: its names and tokens. Made durable before the write goes out. Noting it
+    /// twice is the same as once, and a read leaves nothing to note.
     fn intend(facts: &mut Self::Facts, call: &Self::Call, now: Timestamp);
     /// Takes in what came back.
     fn learn(

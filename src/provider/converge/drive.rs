@@ -1,0 +1,282 @@
+//! One method call: asks the planner, makes its calls, keeps its facts.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
+use landlord_state_machines::id::ProviderName;
+use landlord_state_machines::ledger::Ledger;
+use landlord_state_machines::planner::{Act, CallError, Goal, Kind, Next, Planner};
+use landlord_state_machines::result::ComputeState;
+use tracing::Instrument;
+
+use super::{Api, Until};
+use crate::provider::{CheckpointError, Context, UndoBy};
+
+/// How often a planner may be asked for one method call; one that asks for more goes round in circles.
+const MAX_ROUNDS: u32 = 100_000;
+
+type Facts<A> = <<A as Api>::Planner as Planner>::Facts;
+type Call<A> = <<A as Api>::Planner as Planner>::Call;
+type Reply<A> = <<A as Api>::Planner as Planner>::Reply;
+
+/// Why a drive ended before its goal.
+pub(super) enum Halt {
+    /// The planner or the platform says that it cannot be reached.
+    Failed(ProviderError),
+    /// Somebody wants it to stop.
+    Cancelled,
+    /// The deadline has passed.
+    Late,
+    /// The ledger can no longer be stored: no further call, no undo.
+    NotStored(CheckpointError),
+}
+
+impl Halt {
+    pub(super) fn into_error(self, kind: ErrorKind) -> ProviderError {
+        match self {
+            Self::Failed(error) => error,
+            Self::Cancelled => ProviderError::new(
+                kind,
+                Remedy::Retry,
+                ErrorCode::UnknownError,
+                "cancelled before it was done",
+            ),
+            Self::Late => ProviderError::new(
+                kind,
+                Remedy::Retry,
+                ErrorCode::ProviderTimeout,
+                "its deadline passed before it was done",
+            ),
+            Self::NotStored(error) => {
+                ProviderError::new(kind, Remedy::Retry, ErrorCode::UnknownError, error.to_string())
+                    .with_source(error)
+            }
+        }
+    }
+}
+
+/// The facts of one method call, and what it has done so far.
+pub(super) struct Drive<'a, A: Api> {
+    api: &'a A,
+    provider: &'a ProviderName,
+    cx: &'a Context,
+    pub(super) facts: Facts<A>,
+    stored: Facts<A>,
+    /// The steps that wrote, each once.
+    pub(super) written: Vec<&'static str>,
+    /// Whether something ran before the first write.
+    pub(super) found_running: bool,
+}
+
+impl<'a, A: Api> Drive<'a, A> {
+    /// Starts from the ledger.
+    pub(super) fn load(
+        api: &'a A,
+        provider: &'a ProviderName,
+        cx: &'a Context,
+    ) -> Result<Self, ProviderError> {
+        let stored = match cx.ledger() {
+            None => Facts::<A>::default(),
+            Some(ledger) => read::<A::Planner>(&ledger)?,
+        };
+        let facts = stored.clone();
+        Ok(Self { api, provider, cx, facts, stored, written: Vec::new(), found_running: false })
+    }
+
+    /// Asks and acts until the goal is reached.
+    pub(super) async fn run(&mut self, goal: Goal<'_>, until: Until) -> Result<(), Halt> {
+        A::Planner::stale(&mut self.facts);
+        let result = self.rounds(goal, until).await;
+        match (&result, goal) {
+            // Reads may have told something worth keeping; a status changes nothing, and what cannot be stored is lost.
+            (
+                Ok(()) | Err(Halt::Failed(_) | Halt::Cancelled | Halt::Late),
+                Goal::Present { .. } | Goal::Absent,
+            ) => {
+                self.store("settle").await?;
+            }
+            (Err(Halt::NotStored(_)), Goal::Present { .. } | Goal::Absent)
+            | (Ok(()) | Err(_), Goal::Known) => {}
+        }
+        result
+    }
+
+    async fn rounds(&mut self, goal: Goal<'_>, until: Until) -> Result<(), Halt> {
+        for _ in 0..MAX_ROUNDS {
+            self.may_go_on(until)?;
+            match A::Planner::next(&self.cx.subject, goal, &self.facts, self.cx.now()) {
+                Next::Done => return Ok(()),
+                Next::Fail(error) => return Err(Halt::Failed(error)),
+                Next::Wait { until: due, why } => {
+                    tracing::debug!(tenant_id = %self.cx.subject.tenant, %due, "waits: {why}");
+                    self.sleep(due, until).await;
+                    A::Planner::stale(&mut self.facts);
+                }
+                Next::Do(acts) => self.act(&acts).await?,
+            }
+        }
+        Err(Halt::Failed(defect(format!("the plan did not end within {MAX_ROUNDS} rounds"))))
+    }
+
+    /// Makes calls that do not depend on each other.
+    async fn act(&mut self, acts: &[Act<Call<A>>]) -> Result<(), Halt> {
+        let before = self.facts.clone();
+        let writes: Vec<&Act<Call<A>>> = acts.iter().filter(|act| act.kind == Kind::Write).collect();
+        let step = writes.first().map(|act| act.step);
+        if let Some(step) = step {
+            if self.written.is_empty() {
+                self.found_running = runs::<A::Planner>(&self.facts);
+            }
+            for act in &writes {
+                A::Planner::intend(&mut self.facts, &act.call, self.cx.now());
+                if !self.written.contains(&act.step) {
+                    self.written.push(act.step);
+                }
+            }
+            self.store(step).await?;
+        }
+        let replies = join_all(acts.iter().map(|act| self.call(act))).await;
+        let now = self.cx.now();
+        for (act, reply) in acts.iter().zip(replies) {
+            A::Planner::learn(&mut self.facts, &act.call, reply, now);
+        }
+        if let Some(step) = step {
+            self.store(step).await?;
+        }
+        if self.facts == before {
+            let steps: Vec<&str> = acts.iter().map(|act| act.step).collect();
+            return Err(Halt::Failed(defect(format!(
+                "the plan acts without getting further: {}",
+                steps.join(", ")
+            ))));
+        }
+        Ok(())
+    }
+
+    async fn call(&self, act: &Act<Call<A>>) -> Result<Reply<A>, CallError> {
+        let span = tracing::info_span!("call", step = act.step);
+        let tenant_id = &self.cx.subject.tenant;
+        let provider = self.provider;
+        async {
+            let reply = self.api.call(self.cx, &act.call).await;
+            match (&reply, act.kind) {
+                (Ok(_), Kind::Write) => tracing::info!(%tenant_id, %provider, step = act.step, "done"),
+                (Ok(_), Kind::Read) => tracing::debug!(%tenant_id, %provider, step = act.step, "done"),
+                (Err(CallError::Refused(error)), Kind::Read | Kind::Write) => match error.remedy {
+                    Remedy::Retry => {
+                        tracing::warn!(%tenant_id, %provider, step = act.step, %error, "refused");
+                    }
+                    Remedy::Permanent | Remedy::NeedsPerson => {
+                        tracing::error!(%tenant_id, %provider, step = act.step, %error, "refused");
+                    }
+                },
+                (Err(CallError::Unknown(error)), Kind::Read | Kind::Write) => {
+                    tracing::warn!(%tenant_id, %provider, step = act.step, %error, "no answer; it may have happened");
+                }
+            }
+            reply
+        }
+        .instrument(span)
+        .await
+    }
+
+    /// Makes the facts durable, if they are not.
+    async fn store(&mut self, step: &str) -> Result<(), Halt> {
+        if self.facts == self.stored {
+            return Ok(());
+        }
+        let ledger = write::<A::Planner>(&self.facts).map_err(Halt::Failed)?;
+        self.cx.checkpoint(ledger, step).await.map_err(Halt::NotStored)?;
+        self.stored = self.facts.clone();
+        Ok(())
+    }
+
+    fn may_go_on(&self, until: Until) -> Result<(), Halt> {
+        match until {
+            Until::Reached => Ok(()),
+            Until::Stopped if self.cx.cancel.is_cancelled() => Err(Halt::Cancelled),
+            Until::Stopped if self.own_deadline().is_some_and(|deadline| self.cx.now() >= deadline) => {
+                Err(Halt::Late)
+            }
+            Until::Stopped => Ok(()),
+        }
+    }
+
+    /// The deadline, unless the engine sees to it.
+    fn own_deadline(&self) -> Option<Timestamp> {
+        match self.cx.undo {
+            UndoBy::Provider => self.cx.deadline,
+            UndoBy::Engine => None,
+        }
+    }
+
+    async fn sleep(&self, due: Timestamp, until: Until) {
+        match until {
+            Until::Reached => tokio::time::sleep(self.pause(due)).await,
+            Until::Stopped => {
+                let due = self.own_deadline().map_or(due, |deadline| due.min(deadline));
+                tokio::select! {
+                    () = self.cx.cancel.cancelled() => {}
+                    () = tokio::time::sleep(self.pause(due)) => {}
+                }
+            }
+        }
+    }
+
+    /// How long until then; a moment when that has passed, so that a planner that waits for the past cannot spin.
+    fn pause(&self, due: Timestamp) -> Duration {
+        let pause = Duration::try_from(due.duration_since(self.cx.now())).unwrap_or(Duration::ZERO);
+        pause.max(Duration::from_millis(1))
+    }
+}
+
+/// Whether anything of the tenant runs, as far as the facts say.
+fn runs<P: Planner>(facts: &P::Facts) -> bool {
+    P::report(facts).is_some_and(|report| {
+        report.containers.iter().any(|container| match container.state {
+            ComputeState::Running | ComputeState::Starting | ComputeState::Unknown => true,
+            ComputeState::Stopped | ComputeState::Stopping | ComputeState::Failed => false,
+        })
+    })
+}
+
+fn read<P: Planner>(ledger: &Ledger) -> Result<P::Facts, ProviderError> {
+    if ledger.version > P::LEDGER_VERSION {
+        return Err(unreadable(format!(
+            "the tenant's ledger has version {}, this provider reads up to {}; use the newer landlord that wrote it",
+            ledger.version,
+            P::LEDGER_VERSION
+        )));
+    }
+    serde_json::from_str(ledger.facts.get()).map_err(|error| {
+        unreadable(format!("the tenant's ledger cannot be read: {error}")).with_source(error)
+    })
+}
+
+fn write<P: Planner>(facts: &P::Facts) -> Result<Ledger, ProviderError> {
+    let held = P::holdings(facts);
+    let facts = serde_json::value::to_raw_value(facts)
+        .map_err(|error| defect(format!("the ledger cannot be written: {error}")).with_source(error))?;
+    Ok(Ledger { version: P::LEDGER_VERSION, resources: held.resources, endpoints: held.endpoints, facts })
+}
+
+fn unreadable(message: String) -> ProviderError {
+    ProviderError::new(
+        ErrorKind::ProvisionFailed,
+        Remedy::NeedsPerson,
+        ErrorCode::InvalidConfiguration,
+        message,
+    )
+}
+
+/// A planner that is wrong.
+fn defect(message: String) -> ProviderError {
+    ProviderError::new(
+        ErrorKind::ProvisionFailed,
+        Remedy::NeedsPerson,
+        ErrorCode::UnknownError,
+        format!("{message}; this is a defect of the provider"),
+    )
+}

@@ -1,0 +1,273 @@
+//! What a spec must be to run as processes of this machine. Reads the machine, changes nothing.
+
+use std::path::Path;
+
+use landlord_state_machines::planner::process::Config;
+use landlord_state_machines::spec::{ContainerSpec, Invalid, PortMapping, Problem, SecretReference, Spec};
+use rustix::process::geteuid;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::program::Root;
+use super::{secrets, tags};
+
+/// Limits and wishes of every spec that processes do not keep, each with the reason.
+pub(super) const NOT_ENFORCED: [&str; 3] = [
+    "cpu: a process's limits cannot express a share of a processor",
+    "memory: enforced for each process, not for a container; what is private and writable counts, used or not",
+    "storage: enforced as the size of each file that a process writes, its logs included",
+];
+
+/// Every problem of the spec, each with its path.
+pub(super) fn check(spec: &Spec) -> Result<(), Invalid> {
+    let mut problems = Problems(Vec::new());
+    let config = problems.config(spec.provider_config.as_ref());
+    for (n, container) in spec.containers.iter().enumerate() {
+        problems.container(&format!("containers[{n}]"), container, &config);
+    }
+    for (n, secret) in spec.secrets.iter().enumerate() {
+        problems.secret(&format!("secrets[{n}]"), secret);
+    }
+    Invalid::unless_empty(problems.0)
+}
+
+/// What this spec asks for and does not get, as a line for a person; limits of [`NOT_ENFORCED`] and its wishes for
+/// a network.
+pub(super) fn not_enforced(spec: &Spec) -> String {
+    let network = &spec.networking;
+    let wishes = [
+        (network.public_ip, "networking.public_ip: processes listen where they bind"),
+        (!network.security_groups.is_empty(), "networking.security_groups: there are none on a machine"),
+        (!network.subnets.is_empty(), "networking.subnets: there are none on a machine"),
+        (network.dns.is_some(), "networking.dns: no name is registered"),
+    ];
+    let asked = wishes.into_iter().filter(|(asked, _)| *asked).map(|(_, wish)| wish);
+    let all: Vec<&str> = NOT_ENFORCED.into_iter().chain(asked).collect();
+    format!("not enforced here: {}", all.join("; "))
+}
+
+struct Problems(Vec<Problem>);
+
+impl Problems {
+    fn add(&mut self, path: impl Into<String>, message: impl Into<String>) {
+        self.0.push(Problem::new(path, message));
+    }
+
+    /// The configuration, or the defaults where it is not right.
+    fn config(&mut self, given: Option<&Value>) -> Config {
+        let config = match given {
+            None => Config::default(),
+            Some(Value::Object(fields)) => {
+                self.fields::<Config>(fields);
+                serde_json::from_value(Value::Object(fields.clone())).unwrap_or_default()
+            }
+            Some(_) => {
+                self.add("provider_config", "give an object, like {\"stop_grace_seconds\": 10}");
+                Config::default()
+            }
+        };
+        if !config.working_dir.starts_with('/') {
+            self.add("provider_config.working_dir", "give an absolute path");
+        }
+        config
+    }
+
+    /// Every field that `T` does not know or cannot read. Each is read alone, so that all are told at once.
+    fn fields<T: DeserializeOwned>(&mut self, fields: &Map<String, Value>) {
+        for (name, value) in fields {
+            let alone = Map::from_iter([(name.clone(), value.clone())]);
+            if let Err(error) = serde_json::from_value::<T>(Value::Object(alone)) {
+                self.add(format!("provider_config.{name}"), error.to_string());
+            }
+        }
+    }
+
+    fn container(&mut self, at: &str, container: &ContainerSpec, config: &Config) {
+        for name in container.env.keys().filter(|name| name.starts_with(tags::PREFIX)) {
+            self.add(format!("{at}.env.{name}"), format!("names that begin with {} are taken", tags::PREFIX));
+        }
+        for (n, port) in container.ports.iter().enumerate() {
+            self.port(&format!("{at}.ports[{n}]"), port);
+        }
+        match Root::of_image(&container.image) {
+            Err(error) => self.add(format!("{at}.image"), error.to_string()),
+            Ok(root) => {
+                self.root(at, &root, config);
+                self.programs(at, container, &root, config);
+            }
+        }
+    }
+
+    fn root(&mut self, at: &str, root: &Root, config: &Config) {
+        match root {
+            Root::Host => {
+                if !Path::new(&config.working_dir).is_dir() {
+                    let shown = &config.working_dir;
+                    self.add(
+                        "provider_config.working_dir",
+                        format!("{shown:?} is not a directory of this machine"),
+                    );
+                }
+            }
+            Root::Directory(directory) => {
+                if !directory.is_dir() {
+                    self.add(
+                        format!("{at}.image"),
+                        format!("{directory:?} is not a directory of this machine"),
+                    );
+                }
+                if !geteuid().is_root() {
+                    self.add(
+                        format!("{at}.image"),
+                        "a root directory needs an engine that runs as root; use \"host\", or run it as root",
+                    );
+                }
+                if config.working_dir != Config::default().working_dir {
+                    self.add(
+                        "provider_config.working_dir",
+                        format!("{at} has a root directory, where processes begin in /; leave it out"),
+                    );
+                }
+            }
+        }
+    }
+
+    fn programs(&mut self, at: &str, container: &ContainerSpec, root: &Root, config: &Config) {
+        match container.command.iter().chain(&container.args).next() {
+            None => self.add(format!("{at}.command"), "missing; give the program to run and its arguments"),
+            Some(program) => self.program(format!("{at}.command"), program, container, root, config),
+        }
+        let check = container.health_check.as_ref().and_then(|check| check.command.first());
+        if let Some(program) = check {
+            let begins_in_root = Config::default();
+            self.program(format!("{at}.health_check.command"), program, container, root, &begins_in_root);
+        }
+    }
+
+    fn program(
+        &mut self,
+        at: String,
+        program: &str,
+        container: &ContainerSpec,
+        root: &Root,
+        config: &Config,
+    ) {
+        // What it stands for is known when it starts.
+        if program.contains("$(") {
+            return;
+        }
+        let base = root.base();
+        let path = container.env.get("PATH").unwrap_or(&base.path);
+        if let Err(error) = root.locate(program, path, Path::new(&config.working_dir)) {
+            self.add(at, format!("program {program:?} cannot be run: {error}"));
+        }
+    }
+
+    fn port(&mut self, at: &str, port: &PortMapping) {
+        let Some(host_port) = port.host_port else { return };
+        let first = first_unprivileged_port();
+        if !geteuid().is_root() && host_port < first {
+            self.add(
+                format!("{at}.host_port"),
+                format!("below {first}, which needs an engine that runs as root"),
+            );
+        }
+    }
+
+    fn secret(&mut self, at: &str, secret: &SecretReference) {
+        match &secret.env_var {
+            None => {
+                self.add(format!("{at}.env_var"), "missing; a process gets a secret only in its environment")
+            }
+            Some(name) if name.starts_with(tags::PREFIX) => {
+                self.add(
+                    format!("{at}.env_var"),
+                    format!("names that begin with {} are taken", tags::PREFIX),
+                );
+            }
+            Some(_) => {}
+        }
+        if let Err(error) = secrets::resolve(secret) {
+            let cause =
+                std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+            self.add(at, format!("{error}{cause}"));
+        }
+    }
+}
+
+/// The lowest port that every user may listen on.
+fn first_unprivileged_port() -> i64 {
+    let setting = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+    setting.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use landlord_state_machines::spec::TenantComputeSpec;
+    use serde_json::json;
+
+    use super::*;
+
+    fn spec(change: impl FnOnce(&mut Value)) -> Spec {
+        let mut spec = json!({
+            "tenant_id": "acme", "provider_type": "process",
+            "containers": [{ "name": "web", "image": "host", "command": ["sleep"], "args": ["60"] }],
+            "resources": { "cpu": 256, "memory": 256 },
+            "networking": { "public_ip": false },
+        });
+        change(&mut spec);
+        TenantComputeSpec::from_json(&spec.to_string()).unwrap().check().unwrap()
+    }
+
+    #[test]
+    fn a_plain_spec_passes() {
+        assert_eq!(check(&spec(|_| ())), Ok(()));
+        assert_eq!(check(&spec(|spec| spec["provider_config"] = json!({ "stop_grace_seconds": 3 }))), Ok(()));
+    }
+
+    #[test]
+    fn every_problem_is_told_with_its_path() {
+        let bad = spec(|spec| {
+            spec["provider_config"] =
+                json!({ "stop_grace_seconds": -1, "grace": 1, "working_dir": "nowhere" });
+            spec["containers"] = json!([
+                { "name": "a", "image": "nginx:1.27", "command": ["sleep"] },
+                { "name": "b", "image": "/nowhere", "command": ["sleep"] },
+                { "name": "c", "image": "host", "env": { "LANDLORD_OWNER": "me" } },
+                { "name": "d", "image": "host", "command": ["no-such-program"],
+                  "health_check": { "type": "exec", "command": ["/nowhere/check"], "interval_seconds": 5,
+                    "timeout_seconds": 1, "healthy_threshold": 1, "unhealthy_threshold": 1 } },
+            ]);
+            spec["secrets"] = json!([
+                { "name": "x", "source": "aws-secrets-manager", "key": "k", "env_var": "X" },
+                { "name": "y", "source": "environment", "key": "LL_NOT_SET" },
+            ]);
+        });
+        let invalid = check(&bad).unwrap_err();
+        let paths: Vec<&str> = invalid.problems().iter().map(|problem| problem.path.as_str()).collect();
+        for path in [
+            "provider_config.grace",
+            "provider_config.stop_grace_seconds",
+            "containers[0].image",
+            "containers[1].image",
+            "containers[1].command",
+            "containers[2].env.LANDLORD_OWNER",
+            "containers[2].command",
+            "containers[3].command",
+            "containers[3].health_check.command",
+            "secrets[0]",
+            "secrets[1].env_var",
+            "secrets[1]",
+        ] {
+            assert!(paths.contains(&path), "{path} is not in {paths:?}");
+        }
+    }
+
+    #[test]
+    fn wishes_that_are_not_kept_are_named() {
+        let asked = spec(|spec| spec["networking"]["public_ip"] = json!(true));
+        assert!(not_enforced(&asked).contains("networking.public_ip"));
+        assert!(not_enforced(&asked).contains("cpu"));
+        assert!(!not_enforced(&asked).contains("subnets"));
+    }
+}

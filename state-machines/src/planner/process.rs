@@ -1,0 +1,72 @@
+//! A tenant's containers as local processes.
+//!
+//! Each start is a *launch* with an id of its own. The launch's id and its [`Manifest`] are in the environment of
+//! every process that it made, so that the processes alone tell all that matters: a ledger that was lost, or that
+//! a crash kept from being written, leaves nothing unknown.
+
+//!
+//! - `next` decides, `learn` takes in, `view` shows; `wanted` reads the spec; `facts` is what is remembered.
+//! - An update starts the new launches, waits until they are ready, then ends the old ones, unless a new one needs a
+//!   fixed host port that an old one has: then the old one ends first. Undo is the same plan with the old spec: an
+//!   old launch that still runs is simply kept.
+//! - A start of unknown outcome is waited for until it can no longer happen; whatever turns up of it later is found
+//!   by its tag and ended.
+
+mod call;
+mod config;
+mod facts;
+mod launch;
+mod learn;
+mod next;
+mod view;
+mod wanted;
+
+use jiff::Timestamp;
+
+use crate::planner::{CallError, Goal, Holdings, Next, Planner, Report, Subject};
+
+pub use facts::Facts;
+
+pub use call::{
+    Call, Found, FoundLaunch, Life, Probe, Probed, Reply, ReservePorts, Signal, Start, Stop, WantedPort,
+};
+pub use config::{Config, ConfigError};
+pub use launch::{
+    Check, Exit, ExitCause, Fingerprint, LaunchId, LaunchIdError, Manifest, Port, Process, Protocol,
+    Readiness,
+};
+
+/// The planner.
+#[derive(Clone, Copy, Debug)]
+pub struct ProcessPlanner;
+
+impl Planner for ProcessPlanner {
+    const LEDGER_VERSION: u32 = 1;
+    type Facts = Facts;
+    type Call = Call;
+    type Reply = Reply;
+
+    fn next(subject: &Subject, goal: Goal<'_>, facts: &Facts, now: Timestamp) -> Next<Call> {
+        next::next(subject, goal, facts, now)
+    }
+
+    fn intend(facts: &mut Facts, call: &Call, _now: Timestamp) {
+        learn::intend(facts, call);
+    }
+
+    fn learn(facts: &mut Facts, call: &Call, reply: Result<Reply, CallError>, now: Timestamp) {
+        learn::learn(facts, call, reply, now);
+    }
+
+    fn stale(facts: &mut Facts) {
+        learn::stale(facts);
+    }
+
+    fn holdings(facts: &Facts) -> Holdings {
+        view::holdings(facts)
+    }
+
+    fn report(facts: &Facts) -> Option<Report> {
+        view::report(facts)
+    }
+}

@@ -1,0 +1,193 @@
+//! What is asked of the machine, and what it answers, as data.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+
+use super::{Check, Exit, LaunchId, Manifest, Port, Process, Protocol};
+use crate::spec::{ContainerSpec, ResourceRequirements, SecretReference};
+
+/// One thing to ask of the machine. The subject comes with the call's context.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Call {
+    /// Read: every launch of the subject's engine and tenant, in any of its lives, that still has a process or
+    /// files. A zombie is not a process.
+    Find,
+    /// Read: free ports of the host.
+    ReservePorts(ReservePorts),
+    /// Write: start a container. Refused means that neither a process nor a file is left of it.
+    Start(Box<Start>),
+    /// Read: does it live, does it pass its check.
+    Probe(Probe),
+    /// Write: a signal to every process of a launch: the group of its leader, and all that carry its tag. One
+    /// whose pid or start time differs is never touched. Nothing there to signal is a success.
+    Signal(Signal),
+    /// Write: remove the files of a launch that has no process any more. No files is a success.
+    Clear {
+        /// The launch.
+        launch: LaunchId,
+        /// Its container's name.
+        container: String,
+    },
+}
+
+/// Ports to find for containers that are about to start; no port is given twice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ReservePorts {
+    /// By container name.
+    pub wanted: BTreeMap<String, Vec<WantedPort>>,
+}
+
+/// A port without a `host_port` in its spec.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WantedPort {
+    /// The port's number in the spec.
+    pub container_port: u16,
+    /// What it speaks.
+    pub protocol: Protocol,
+    /// The port's name in the spec.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The host port that the container had before; taken again where it is free.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub before: Option<u16>,
+}
+
+/// Everything that starting a container needs. Secrets are references; their values are fetched by the IO.
+#[derive(Clone, PartialEq, Serialize)]
+pub struct Start {
+    /// The id that its processes are tagged with.
+    pub launch: LaunchId,
+    /// The rest of the tag.
+    pub manifest: Manifest,
+    /// What to run. Left out of what is written anywhere: its environment is nobody else's business.
+    #[serde(skip)]
+    pub container: ContainerSpec,
+    /// Where the values of secret environment variables come from.
+    #[serde(skip)]
+    pub secrets: Vec<SecretReference>,
+    /// Its limits: the container's own, else the tenant's.
+    pub resources: ResourceRequirements,
+    /// The directory that it begins in.
+    pub working_dir: String,
+}
+
+impl fmt::Debug for Start {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Start")
+            .field("launch", &self.launch)
+            .field("manifest", &self.manifest)
+            .field("resources", &self.resources)
+            .field("working_dir", &self.working_dir)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A look at one launch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Probe {
+    /// The launch.
+    pub launch: LaunchId,
+    /// Its first process.
+    pub leader: Process,
+    /// What to look at.
+    pub check: Check,
+    /// Seconds until no answer is a failure.
+    pub timeout_seconds: u32,
+    /// Where its ports are.
+    pub ports: Vec<Port>,
+}
+
+/// A signal to a launch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Signal {
+    /// The launch.
+    pub launch: LaunchId,
+    /// Its first process, where it still lived when last looked at.
+    pub leader: Option<Process>,
+    /// Which signal.
+    pub stop: Stop,
+}
+
+/// How firmly a launch is told to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stop {
+    /// SIGTERM: it may finish what it does.
+    Term,
+    /// SIGKILL.
+    Kill,
+}
+
+/// What the machine answers. Each reply says itself what it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// To [`Call::Find`].
+    Found(Found),
+    /// To [`Call::ReservePorts`]: all that were wanted, by container name.
+    Ports(BTreeMap<String, Vec<Port>>),
+    /// To [`Call::Start`]: the launch's first process.
+    Started {
+        /// The launch.
+        launch: LaunchId,
+        /// Its first process.
+        leader: Process,
+    },
+    /// To [`Call::Probe`].
+    Probed {
+        /// The launch.
+        launch: LaunchId,
+        /// What was seen.
+        probed: Probed,
+    },
+    /// To [`Call::Signal`]: it was sent to all that lived.
+    Signalled {
+        /// The launch.
+        launch: LaunchId,
+    },
+    /// To [`Call::Clear`].
+    Cleared {
+        /// The launch.
+        launch: LaunchId,
+    },
+}
+
+/// Every launch that has something left.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// By launch id.
+    pub launches: BTreeMap<LaunchId, FoundLaunch>,
+}
+
+/// A launch that has processes or files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundLaunch {
+    /// What it is, as its tag or its files say.
+    pub manifest: Manifest,
+    /// What lives of it.
+    pub life: Life,
+}
+
+/// What lives of a launch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// Its first process lives.
+    Leader(Process),
+    /// The first process ended, others of the launch live.
+    Orphans(Exit),
+    /// No process is left, only files.
+    Files(Exit),
+}
+
+/// What a probe saw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Probed {
+    /// It lives and the check passed.
+    Passed,
+    /// It lives and the check failed, for this reason.
+    Failed(String),
+    /// Its first process is not there any more.
+    Gone(Exit),
+}

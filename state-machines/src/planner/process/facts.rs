@@ -1,0 +1,118 @@
+//! All that the process planner knows and intends. It is the ledger.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Exit, LaunchId, Manifest, Port, Process, Stop};
+use crate::error::ProviderError;
+
+/// What is known of a tenant's processes, and what was intended with them. Holds no environment and no secret.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Facts {
+    /// The highest number that a launch was ever given; the next launch gets the one after it.
+    pub(super) generation: u64,
+    /// Every launch that has, or may have, processes or files.
+    pub(super) launches: BTreeMap<LaunchId, Launch>,
+    /// Whether the machine was asked since this was last stale.
+    pub(super) looked: bool,
+    /// Ports found free for containers that are about to start, by container name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) reserved: BTreeMap<String, Vec<Port>>,
+    /// A call that brought no reply: it ends the method; the next one starts by looking.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) trouble: Option<ProviderError>,
+}
+
+/// One start of a container.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Launch {
+    pub(super) manifest: Manifest,
+    /// How many crashed starts of the same container and configuration it follows.
+    pub(super) restarts: u32,
+    pub(super) run: Run,
+}
+
+/// How far a launch is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Run {
+    /// Its start was intended, and nothing tells whether it happened.
+    Starting {
+        /// When a look first did not show it. Only a second look, later by the settle time, closes it.
+        missed: Option<Timestamp>,
+    },
+    /// Its first process lives.
+    Live(Live),
+    /// It has been, or is about to be, told to end; some process of it may be left.
+    Stopping {
+        leader: Option<Process>,
+        stop: Stop,
+        /// When the signal is known to have been sent.
+        sent: Option<Timestamp>,
+    },
+    /// Its first process has ended.
+    Dead {
+        exit: Exit,
+        death: Death,
+        /// Whether other processes of it are left.
+        orphans: bool,
+    },
+}
+
+/// A launch whose first process lives.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Live {
+    pub(super) leader: Process,
+    /// When it was first known to live.
+    pub(super) since: Timestamp,
+    /// Whether it ever passed its checks often enough.
+    pub(super) ready: bool,
+    pub(super) health: Streak,
+    /// Whether it was checked since the facts were last stale.
+    pub(super) fresh: bool,
+}
+
+/// Why a launch is dead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Death {
+    /// We ended it.
+    Stopped,
+    /// It ended by itself, after it had been ready or before this method looked.
+    Crashed,
+    /// It ended by itself before it was ready, and this method has to say so.
+    NeverReady,
+}
+
+/// The last checks in a row that came out the same way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Streak {
+    /// None ran yet.
+    Unchecked,
+    /// So many passed, the last one then.
+    Passing { times: u32, at: Timestamp },
+    /// So many failed, the last one then, for this reason.
+    Failing { times: u32, at: Timestamp, why: String },
+}
+
+impl Streak {
+    /// How many checks in a row passed.
+    pub(super) fn passes(&self) -> u32 {
+        match self {
+            Self::Passing { times, .. } => *times,
+            Self::Unchecked | Self::Failing { .. } => 0,
+        }
+    }
+
+    /// How many checks in a row failed.
+    pub(super) fn failures(&self) -> u32 {
+        match self {
+            Self::Failing { times, .. } => *times,
+            Self::Unchecked | Self::Passing { .. } => 0,
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! What one start of a container is, and what its processes are tagged with.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::id::Incarnation;
+use crate::spec::{ContainerSpec, ResourceRequirements, SecretReference};
+
+use super::Config;
+
+/// Names one start of a container, for one tenant of one engine: its life, and a number that counts the starts of
+/// that life. Never used twice. Reads as `1-3`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LaunchId {
+    /// The tenant's life that started it.
+    pub incarnation: Incarnation,
+    /// Counts the starts of that life, of all its containers.
+    pub generation: u64,
+}
+
+impl fmt::Display for LaunchId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.incarnation, self.generation)
+    }
+}
+
+impl fmt::Debug for LaunchId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// A text that is not a launch id.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a launch id: it reads like 1-3")]
+pub struct LaunchIdError(String);
+
+impl FromStr for LaunchId {
+    type Err = LaunchIdError;
+    fn from_str(text: &str) -> Result<Self, LaunchIdError> {
+        let bad = || LaunchIdError(text.chars().take(80).collect());
+        let (incarnation, generation) = text.split_once('-').ok_or_else(bad)?;
+        Ok(Self {
+            incarnation: Incarnation(incarnation.parse().map_err(|_| bad())?),
+            generation: generation.parse().map_err(|_| bad())?,
+        })
+    }
+}
+
+impl Serialize for LaunchId {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for LaunchId {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// One process, told from a later one of the same pid by its start time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Process {
+    /// The process id.
+    pub pid: u32,
+    /// When it started, in the kernel's own unit (field 22 of `/proc/<pid>/stat`).
+    pub start_time: u64,
+}
+
+/// What a launch is, apart from its id. It goes into the environment of the launch's processes as JSON and is read
+/// back by [`Call::Find`](super::Call::Find). Holds no environment and no secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The container's name in the spec.
+    pub container: String,
+    /// What it was started with; another fingerprint is another configuration.
+    pub fingerprint: Fingerprint,
+    /// Where it listens.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<Port>,
+    /// How to tell that it works.
+    pub readiness: Readiness,
+    /// How long it may take to end after SIGTERM, from the `provider_config` it was started with.
+    pub stop_grace_seconds: u32,
+}
+
+impl Manifest {
+    /// How long it may take to end after SIGTERM.
+    pub fn stop_grace(&self) -> Duration {
+        Duration::from_secs(self.stop_grace_seconds.into())
+    }
+}
+
+/// Stands for all that a container was started with: its spec, the tenant's secret references, its resources and
+/// the provider's configuration. Stable over runs and versions; says nothing about the values.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Fingerprint(String);
+
+impl Fingerprint {
+    /// The fingerprint of a container with its share of the tenant's secrets and resources.
+    pub fn of(
+        container: &ContainerSpec,
+        secrets: &[SecretReference],
+        resources: &ResourceRequirements,
+        config: &Config,
+    ) -> Self {
+        let all = serde_json::json!({
+            "container": container,
+            "secrets": secrets,
+            "resources": resources,
+            "config": config,
+        });
+        let mut hash = Sha256::new();
+        feed(&mut hash, &all);
+        Self(hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Feeds JSON with sorted keys, so that neither the order of a struct's fields nor a feature of `serde_json`
+/// changes a fingerprint.
+fn feed(hash: &mut Sha256, value: &Value) {
+    match value {
+        Value::Object(map) => {
+            let mut entries: Vec<_> = map.iter().collect();
+            entries.sort_by_key(|(key, _)| key.as_str());
+            hash.update(b"{");
+            for (key, value) in entries {
+                hash.update(Value::from(key.as_str()).to_string());
+                hash.update(b":");
+                feed(hash, value);
+                hash.update(b",");
+            }
+            hash.update(b"}");
+        }
+        Value::Array(items) => {
+            hash.update(b"[");
+            for item in items {
+                feed(hash, item);
+                hash.update(b",");
+            }
+            hash.update(b"]");
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => hash.update(value.to_string()),
+    }
+}
+
+/// What a port speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// A stream.
+    Tcp,
+    /// Datagrams.
+    Udp,
+}
+
+/// One port of a launch.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Port {
+    /// The port's number in the spec.
+    pub container_port: u16,
+    /// Where the process really listens.
+    pub host_port: u16,
+    /// What it speaks.
+    pub protocol: Protocol,
+    /// Its name in the spec.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// How to tell that a launch works, and how often it has to be seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Readiness {
+    /// What is looked at.
+    pub check: Check,
+    /// Seconds from one check to the next.
+    pub interval_seconds: u32,
+    /// Seconds until a check without an answer has failed.
+    pub timeout_seconds: u32,
+    /// Successes in a row until it is ready.
+    pub healthy_threshold: u32,
+    /// Failures in a row until it is unhealthy.
+    pub unhealthy_threshold: u32,
+}
+
+/// What is looked at. Ports are those of the spec; the launch's [`Port`]s say where they are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "type")]
+pub enum Check {
+    /// Whether the process lives; for a container without a health check.
+    Alive,
+    /// A GET that answers 200 to 399.
+    Http {
+        /// The container port.
+        port: u16,
+        /// The path and query.
+        path: String,
+    },
+    /// A connection that is accepted.
+    Tcp {
+        /// The container port.
+        port: u16,
+    },
+    /// The command of the container's health check exits with 0. The command may hold a secret, so it is not here:
+    /// it is in the environment of the launch, whose environment and root directory it also runs with.
+    Exec,
+}
+
+/// How a launch's first process ended, in the platform's words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exit {
+    /// What ended it.
+    pub cause: ExitCause,
+    /// The last line that it wrote to stderr, cut to a line's length, with the values of secrets taken out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_line: Option<String>,
+}
+
+/// What ended a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExitCause {
+    /// It ended by itself with this code.
+    Code(i32),
+    /// This signal ended it.
+    Signal(i32),
+    /// Nobody was there to see it: its parent, the engine, was not running.
+    Unseen,
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.cause {
+            ExitCause::Code(code) => write!(f, "exited with code {code}")?,
+            ExitCause::Signal(signal) => write!(f, "ended by signal {signal}")?,
+            ExitCause::Unseen => f.write_str("ended while no engine was running")?,
+        }
+        match &self.last_line {
+            Some(line) => write!(f, "; last line of stderr: {line}"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,445 @@
+//! What to do next.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::facts::{Death, Facts, Launch, Live, Run, Streak};
+use super::wanted::{SpecPort, Wanted};
+use super::{
+    Call, Check, LaunchId, Manifest, Port, Probe, Process, ReservePorts, Signal, Start, Stop, WantedPort,
+};
+use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
+use crate::planner::{Act, Goal, Kind, Means, Next, Subject};
+
+/// How long a start of unknown outcome may still come true, and how long a process without a health check has to
+/// live until it counts as ready.
+pub(super) const SETTLE: SignedDuration = SignedDuration::from_secs(1);
+/// From a failed check of a launch that was never ready to the next one; the interval of its spec is for later.
+const EAGER: SignedDuration = SignedDuration::from_secs(1);
+/// From one SIGKILL to the next, for what a launch started while it was being killed.
+const KILL_AGAIN: SignedDuration = SignedDuration::from_secs(1);
+/// The shortest and the longest pause between two looks at a launch that is ending.
+const ENDING: (SignedDuration, SignedDuration) =
+    (SignedDuration::from_millis(50), SignedDuration::from_secs(1));
+
+/// The whole behaviour. What is not known is looked at; then the first stage that has something left to do does it.
+pub(super) fn next(subject: &Subject, goal: Goal<'_>, facts: &Facts, now: Timestamp) -> Next<Call> {
+    match (&facts.trouble, facts.looked, goal) {
+        (Some(trouble), true | false, Goal::Present { .. } | Goal::Absent | Goal::Known) => {
+            Next::Fail(trouble.clone())
+        }
+        (None, false, Goal::Present { .. } | Goal::Absent | Goal::Known) => Next::Do(vec![look()]),
+        (None, true, Goal::Known) => look_at_each(facts).unwrap_or(Next::Done),
+        (None, true, Goal::Absent) => {
+            let stage = Stages { facts, now, parts: facts.launches.iter().map(part_of_nothing).collect() };
+            stage.end(Part::Stop).or_else(|| stage.end(Part::Clear)).unwrap_or(Next::Done)
+        }
+        (None, true, Goal::Present { spec, by }) => {
+            let wanted = match Wanted::all(spec) {
+                Ok(wanted) => wanted,
+                Err(error) => return Next::Fail(error),
+            };
+            let stage = Stages { facts, now, parts: parts(subject, &wanted, facts) };
+            refuse(subject, &wanted, by, facts)
+                .or_else(|| fail_of_crash(subject, &wanted, by, facts))
+                .or_else(|| stage.end(Part::Stop))
+                .or_else(|| stage.start(subject, &wanted))
+                .or_else(|| stage.check(by))
+                .or_else(|| stage.end(Part::Retire))
+                .or_else(|| stage.end(Part::Clear))
+                .unwrap_or(Next::Done)
+        }
+    }
+}
+
+/// What a launch is in a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// It is what the spec wants.
+    Keep,
+    /// It must end before anything is started.
+    Stop,
+    /// It works, and ends when its successor does.
+    Retire,
+    /// It has ended; its files are left.
+    Clear,
+}
+
+/// Everything goes.
+fn part_of_nothing((id, launch): (&LaunchId, &Launch)) -> (LaunchId, Part) {
+    let part = match &launch.run {
+        Run::Starting { .. } | Run::Live(_) | Run::Stopping { .. } | Run::Dead { orphans: true, .. } => {
+            Part::Stop
+        }
+        Run::Dead { orphans: false, .. } => Part::Clear,
+    };
+    (*id, part)
+}
+
+/// Each launch's part where a spec is wanted.
+fn parts(subject: &Subject, wanted: &[Wanted<'_>], facts: &Facts) -> BTreeMap<LaunchId, Part> {
+    let kept: Vec<Option<LaunchId>> = wanted.iter().map(|wanted| keep(subject, wanted, facts)).collect();
+    let must_be_free: Vec<&SpecPort<'_>> = wanted
+        .iter()
+        .zip(&kept)
+        .filter(|(_, kept)| kept.is_none())
+        .flat_map(|(wanted, _)| &wanted.ports)
+        .filter(|port| port.fixed.is_some())
+        .collect();
+    let part = |(id, launch): (&LaunchId, &Launch)| {
+        let part = match &launch.run {
+            Run::Starting { .. } | Run::Stopping { .. } | Run::Dead { orphans: true, .. } => Part::Stop,
+            Run::Dead { orphans: false, .. } => Part::Clear,
+            Run::Live(_) if kept.contains(&Some(*id)) => Part::Keep,
+            // It never worked, so nobody misses it.
+            Run::Live(Live { ready: false, .. }) => Part::Stop,
+            Run::Live(Live { ready: true, .. }) if id.incarnation != subject.incarnation => Part::Stop,
+            Run::Live(Live { ready: true, .. }) if wanted.iter().any(|wanted| is(launch, wanted)) => {
+                Part::Stop
+            }
+            Run::Live(Live { ready: true, .. }) if occupies(&launch.manifest, &must_be_free) => Part::Stop,
+            Run::Live(Live { ready: true, .. }) => Part::Retire,
+        };
+        (*id, part)
+    };
+    facts.launches.iter().map(part).collect()
+}
+
+/// The launch that runs what is wanted: one that was ready rather than not, an older rather than a newer one.
+fn keep(subject: &Subject, wanted: &Wanted<'_>, facts: &Facts) -> Option<LaunchId> {
+    let candidates = facts.launches.iter().filter_map(|(id, launch)| match launch.run {
+        Run::Live(Live { ready, .. }) if id.incarnation == subject.incarnation && is(launch, wanted) => {
+            Some((!ready, *id))
+        }
+        Run::Live(_) | Run::Starting { .. } | Run::Stopping { .. } | Run::Dead { .. } => None,
+    });
+    candidates.min().map(|(_, id)| id)
+}
+
+/// Whether a launch was started with what is wanted.
+fn is(launch: &Launch, wanted: &Wanted<'_>) -> bool {
+    launch.manifest.container == wanted.container.name && launch.manifest.fingerprint == wanted.fingerprint
+}
+
+/// Whether a launch listens on one of these fixed host ports.
+fn occupies(manifest: &Manifest, ports: &[&SpecPort<'_>]) -> bool {
+    manifest.ports.iter().any(|taken| {
+        ports.iter().any(|port| port.fixed == Some(taken.host_port) && port.protocol == taken.protocol)
+    })
+}
+
+/// What the two methods refuse.
+fn refuse(subject: &Subject, wanted: &[Wanted<'_>], by: Means, facts: &Facts) -> Option<Next<Call>> {
+    let mut ours = facts.launches.iter().filter(|(id, _)| id.incarnation == subject.incarnation);
+    match by {
+        Means::Provision => {
+            let (_, other) = ours.find(|(_, launch)| match launch.run {
+                Run::Live(_) => !wanted.iter().any(|wanted| is(launch, wanted)),
+                Run::Starting { .. } | Run::Stopping { .. } | Run::Dead { .. } => false,
+            })?;
+            Some(Next::Fail(ProviderError::new(
+                ErrorKind::ProvisionFailed,
+                Remedy::Permanent,
+                ErrorCode::Conflict,
+                format!(
+                    "tenant {} runs container {} with another spec; use update to change it",
+                    subject.tenant, other.manifest.container
+                ),
+            )))
+        }
+        Means::Update => match ours.next() {
+            Some(_) => None,
+            None => Some(Next::Fail(ProviderError::tenant_not_found(&subject.tenant))),
+        },
+    }
+}
+
+/// A wanted launch that ended before it was ready. The next method call starts it again.
+fn fail_of_crash(subject: &Subject, wanted: &[Wanted<'_>], by: Means, facts: &Facts) -> Option<Next<Call>> {
+    facts.launches.iter().find_map(|(id, launch)| match &launch.run {
+        Run::Dead { exit, death: Death::NeverReady, orphans: _ }
+            if id.incarnation == subject.incarnation && wanted.iter().any(|wanted| is(launch, wanted)) =>
+        {
+            let message =
+                format!("container {} ended before it was ready: {exit}", launch.manifest.container);
+            let error = ProviderError::new(failure(by), Remedy::Retry, ErrorCode::UnknownError, message);
+            Some(Next::Fail(error.with_platform(exit.to_string())))
+        }
+        Run::Dead { death: Death::NeverReady | Death::Crashed | Death::Stopped, .. }
+        | Run::Starting { .. }
+        | Run::Live(_)
+        | Run::Stopping { .. } => None,
+    })
+}
+
+/// The error of the method that asks.
+fn failure(by: Means) -> ErrorKind {
+    match by {
+        Means::Provision => ErrorKind::ProvisionFailed,
+        Means::Update => ErrorKind::UpdateFailed,
+    }
+}
+
+/// What one launch needs.
+enum Move {
+    Now(Act<Call>),
+    Later(Timestamp, &'static str),
+    Never(ProviderError),
+}
+
+/// What all of them need: nothing can be done about a failure; what can be done is done at once; else the first
+/// that is due is waited for.
+fn together(moves: impl Iterator<Item = Move>) -> Option<Next<Call>> {
+    let mut acts = Vec::new();
+    let mut earliest: Option<(Timestamp, &'static str)> = None;
+    for one in moves {
+        match one {
+            Move::Never(error) => return Some(Next::Fail(error)),
+            Move::Now(act) => acts.push(act),
+            Move::Later(until, why) => match earliest {
+                Some((before, _)) if before <= until => {}
+                Some(_) | None => earliest = Some((until, why)),
+            },
+        }
+    }
+    match (acts.is_empty(), earliest) {
+        (false, Some(_) | None) => Some(Next::Do(acts)),
+        (true, Some((until, why))) => Some(Next::Wait { until, why }),
+        (true, None) => None,
+    }
+}
+
+/// The stages of a plan; each is `None` when it has nothing left to do.
+struct Stages<'a> {
+    facts: &'a Facts,
+    now: Timestamp,
+    parts: BTreeMap<LaunchId, Part>,
+}
+
+impl Stages<'_> {
+    fn of(&self, part: Part) -> impl Iterator<Item = (LaunchId, &Launch)> {
+        self.facts
+            .launches
+            .iter()
+            .filter(move |(id, _)| self.parts.get(id) == Some(&part))
+            .map(|(id, launch)| (*id, launch))
+    }
+
+    /// Ends the launches of this part, and what is left of them.
+    fn end(&self, part: Part) -> Option<Next<Call>> {
+        together(self.of(part).map(|(id, launch)| end(id, launch, self.now)))
+    }
+
+    /// Checks the launches that are kept, until all are ready.
+    fn check(&self, by: Means) -> Option<Next<Call>> {
+        together(self.of(Part::Keep).filter_map(|(id, launch)| match &launch.run {
+            Run::Live(live) => check(id, &launch.manifest, live, by, self.now),
+            Run::Starting { .. } | Run::Stopping { .. } | Run::Dead { .. } => None,
+        }))
+    }
+
+    /// Starts the containers that no kept launch runs, once their ports are known.
+    fn start(&self, subject: &Subject, wanted: &[Wanted<'_>]) -> Option<Next<Call>> {
+        let runs = |wanted: &&Wanted<'_>| self.of(Part::Keep).any(|(_, launch)| is(launch, wanted));
+        let missing: Vec<&Wanted<'_>> = wanted.iter().filter(|wanted| !runs(wanted)).collect();
+        let unreserved: BTreeMap<String, Vec<WantedPort>> = missing
+            .iter()
+            .filter(|wanted| !self.facts.reserved.contains_key(&wanted.container.name))
+            .map(|wanted| (wanted.container.name.clone(), free_ports(wanted, self.facts)))
+            .filter(|(_, ports)| !ports.is_empty())
+            .collect();
+        match (missing.is_empty(), unreserved.is_empty()) {
+            (true, true | false) => None,
+            (false, false) => Some(Next::Do(vec![Act {
+                step: "find free ports",
+                call: Call::ReservePorts(ReservePorts { wanted: unreserved }),
+                kind: Kind::Read,
+            }])),
+            (false, true) => {
+                let numbers = (self.facts.generation.saturating_add(1)..).zip(&missing);
+                let acts = numbers.map(|(generation, wanted)| {
+                    let launch = LaunchId { incarnation: subject.incarnation, generation };
+                    start(launch, wanted, self.facts)
+                });
+                Some(Next::Do(acts.collect()))
+            }
+        }
+    }
+}
+
+/// Looks at everything.
+fn look() -> Act<Call> {
+    Act { step: "look for processes", call: Call::Find, kind: Kind::Read }
+}
+
+/// One check of everything that lives, whatever the last one said.
+fn look_at_each(facts: &Facts) -> Option<Next<Call>> {
+    together(facts.launches.iter().filter_map(|(id, launch)| match &launch.run {
+        Run::Live(Live { leader, fresh: false, .. }) => {
+            Some(Move::Now(probe(*id, &launch.manifest, *leader)))
+        }
+        Run::Live(Live { fresh: true, .. })
+        | Run::Starting { .. }
+        | Run::Stopping { .. }
+        | Run::Dead { .. } => None,
+    }))
+}
+
+/// How a launch ends: SIGTERM, its grace, SIGKILL until nothing is left, then its files.
+fn end(id: LaunchId, launch: &Launch, now: Timestamp) -> Move {
+    let signal = |leader: Option<Process>, stop: Stop| {
+        let step = match stop {
+            Stop::Term => "ask a process to end",
+            Stop::Kill => "kill a process",
+        };
+        let call = Call::Signal(Signal { launch: id, leader, stop });
+        Move::Now(Act { step, call, kind: Kind::Write })
+    };
+    match &launch.run {
+        Run::Starting { missed: None } => Move::Now(look()),
+        Run::Starting { missed: Some(at) } => {
+            Move::Later(after(*at, SETTLE), "a start of unknown outcome settles")
+        }
+        Run::Live(Live { leader, .. }) => signal(Some(*leader), Stop::Term),
+        Run::Dead { orphans: true, .. } => signal(None, Stop::Term),
+        Run::Stopping { leader, stop, sent: None } => signal(*leader, *stop),
+        Run::Stopping { leader, stop: Stop::Term, sent: Some(at) } => {
+            let patience = after(*at, grace(&launch.manifest));
+            match now >= patience {
+                true => signal(*leader, Stop::Kill),
+                false => Move::Later(patience.min(look_again(*at, now)), "a process ends"),
+            }
+        }
+        Run::Stopping { leader, stop: Stop::Kill, sent: Some(at) } => match now >= after(*at, KILL_AGAIN) {
+            true => signal(*leader, Stop::Kill),
+            false => Move::Later(look_again(*at, now), "a killed process ends"),
+        },
+        Run::Dead { orphans: false, .. } => {
+            let call = Call::Clear { launch: id, container: launch.manifest.container.clone() };
+            Move::Now(Act { step: "remove the files of an ended process", call, kind: Kind::Write })
+        }
+    }
+}
+
+/// What a kept launch needs until it is ready; `None` when it is.
+fn check(id: LaunchId, manifest: &Manifest, live: &Live, by: Means, now: Timestamp) -> Option<Move> {
+    let Live { leader, since, ready, health, fresh } = live;
+    let readiness = &manifest.readiness;
+    let interval = SignedDuration::from_secs(readiness.interval_seconds.into());
+    // As long as the spec gives it: failures until unhealthy and successes until healthy, an interval each.
+    let checks = readiness.unhealthy_threshold.saturating_add(readiness.healthy_threshold);
+    let patience = after(*since, interval.saturating_mul(i32::try_from(checks).unwrap_or(i32::MAX)));
+    let first = match readiness.check {
+        Check::Alive => after(*since, SETTLE),
+        Check::Http { .. } | Check::Tcp { .. } | Check::Exec => *since,
+    };
+    let probe_at = |due: Timestamp, why: &'static str| match now >= due {
+        true => Some(Move::Now(probe(id, manifest, *leader))),
+        false => Some(Move::Later(due, why)),
+    };
+    match (ready, health) {
+        (false, Streak::Unchecked) => probe_at(first, "a process settles"),
+        (false, Streak::Passing { at, .. }) => probe_at(after(*at, interval), "checks pass often enough"),
+        (false, Streak::Failing { why, .. }) if *fresh && now >= patience => {
+            Some(Move::Never(unhealthy(manifest, why, by)))
+        }
+        (false, Streak::Failing { at, .. }) => {
+            probe_at(after(*at, interval.min(EAGER)), "a process becomes ready")
+        }
+        // A ready launch was checked when it became so; a check not older than its interval is good enough.
+        (true, Streak::Passing { at, .. }) if *at <= now && now < after(*at, interval) => None,
+        (true, Streak::Passing { .. }) if *fresh => None,
+        (true, Streak::Passing { .. } | Streak::Unchecked) => probe_at(now, "a process is checked"),
+        (true, Streak::Failing { times, why, .. }) if *fresh && *times >= readiness.unhealthy_threshold => {
+            Some(Move::Never(unhealthy(manifest, why, by)))
+        }
+        (true, Streak::Failing { at, .. }) => probe_at(after(*at, interval), "a process recovers"),
+    }
+}
+
+fn probe(launch: LaunchId, manifest: &Manifest, leader: Process) -> Act<Call> {
+    let call = Call::Probe(Probe {
+        launch,
+        leader,
+        check: manifest.readiness.check.clone(),
+        timeout_seconds: manifest.readiness.timeout_seconds,
+        ports: manifest.ports.clone(),
+    });
+    Act { step: "check a process", call, kind: Kind::Read }
+}
+
+fn start(launch: LaunchId, wanted: &Wanted<'_>, facts: &Facts) -> Act<Call> {
+    let reserved = facts.reserved.get(&wanted.container.name);
+    let host_port = |port: &SpecPort<'_>| match port.fixed {
+        Some(fixed) => Some(fixed),
+        None => reserved?.iter().find(|free| answers(free, port)).map(|free| free.host_port),
+    };
+    let ports = wanted.ports.iter().filter_map(|port| {
+        Some(Port {
+            container_port: port.container_port,
+            host_port: host_port(port)?,
+            protocol: port.protocol,
+            name: port.name.cloned(),
+        })
+    });
+    let call = Call::Start(Box::new(Start {
+        launch,
+        manifest: Manifest {
+            container: wanted.container.name.clone(),
+            fingerprint: wanted.fingerprint.clone(),
+            ports: ports.collect(),
+            readiness: wanted.readiness.clone(),
+            stop_grace_seconds: wanted.stop_grace_seconds,
+        },
+        container: wanted.container.clone(),
+        secrets: wanted.secrets.to_vec(),
+        resources: wanted.resources.clone(),
+        working_dir: wanted.working_dir.clone(),
+    }));
+    Act { step: "start a process", call, kind: Kind::Write }
+}
+
+/// The ports to find for a container, each with the one it had before.
+fn free_ports(wanted: &Wanted<'_>, facts: &Facts) -> Vec<WantedPort> {
+    let before = |port: &SpecPort<'_>| {
+        let launches = facts.launches.values().rev();
+        let same = launches.filter(|launch| launch.manifest.container == wanted.container.name);
+        same.flat_map(|launch| &launch.manifest.ports).find(|old| answers(old, port)).map(|old| old.host_port)
+    };
+    let free = wanted.ports.iter().filter(|port| port.fixed.is_none());
+    free.map(|port| WantedPort {
+        container_port: port.container_port,
+        protocol: port.protocol,
+        name: port.name.cloned(),
+        before: before(port),
+    })
+    .collect()
+}
+
+/// Whether a port stands for this one of the spec.
+fn answers(port: &Port, of: &SpecPort<'_>) -> bool {
+    port.container_port == of.container_port && port.protocol == of.protocol
+}
+
+fn unhealthy(manifest: &Manifest, why: &str, by: Means) -> ProviderError {
+    let message = format!(
+        "container {} runs but does not pass its health check: {why}; look at the check and at the container's log",
+        manifest.container
+    );
+    ProviderError::new(failure(by), Remedy::Permanent, ErrorCode::UnknownError, message).with_platform(why)
+}
+
+fn grace(manifest: &Manifest) -> SignedDuration {
+    SignedDuration::from_secs(manifest.stop_grace_seconds.into())
+}
+
+/// When to look again at what was told to end: soon at first, then less and less often.
+fn look_again(sent: Timestamp, now: Timestamp) -> Timestamp {
+    after(now, now.duration_since(sent).clamp(ENDING.0, ENDING.1))
+}
+
+/// A time later than another; the end of time where there is none.
+pub(super) fn after(time: Timestamp, pause: SignedDuration) -> Timestamp {
+    time.saturating_add(pause).unwrap_or(Timestamp::MAX)
+}

@@ -1,0 +1,135 @@
+//! The facts as people and the engine see them.
+
+use std::collections::BTreeMap;
+
+use super::facts::{Death, Facts, Launch, Live, Run, Streak};
+use super::{Check, Port, Protocol};
+use crate::planner::{Holdings, Report};
+use crate::result::{ComputeState, ContainerStatus, Endpoint, EndpointType, Health};
+
+/// Every launch by `container/launch`, and where those that work answer.
+pub(super) fn holdings(facts: &Facts) -> Holdings {
+    let resource = |launch: &Launch| match &launch.run {
+        Run::Starting { .. } => "starting".to_owned(),
+        Run::Live(Live { leader, .. }) => format!("pid {}", leader.pid),
+        Run::Stopping { leader: Some(leader), .. } => format!("pid {}, ending", leader.pid),
+        Run::Stopping { leader: None, .. } | Run::Dead { orphans: true, .. } => {
+            "processes it left".to_owned()
+        }
+        Run::Dead { orphans: false, .. } => "ended, files left".to_owned(),
+    };
+    Holdings {
+        resources: facts
+            .launches
+            .iter()
+            .map(|(id, launch)| (format!("{}/{id}", launch.manifest.container), resource(launch)))
+            .collect(),
+        endpoints: shown(facts).into_values().flat_map(endpoints).collect(),
+    }
+}
+
+/// `None` when nothing is left of the tenant.
+pub(super) fn report(facts: &Facts) -> Option<Report> {
+    let shown = shown(facts);
+    let containers: Vec<ContainerStatus> = shown.values().map(|launch| status(launch)).collect();
+    let state = *containers.iter().map(|container| &container.state).max_by_key(|state| gravity(**state))?;
+    let health = match shown.values().map(|launch| health(launch)).max_by_key(|health| match health {
+        Health::Healthy => 0,
+        Health::Unknown => 1,
+        Health::Unhealthy => 2,
+    }) {
+        Some(health) => health,
+        None => Health::Unknown,
+    };
+    Some(Report { state, containers, health, metadata: BTreeMap::new() })
+}
+
+/// The launch that stands for each container: one that is ready rather than one that lives rather than any other,
+/// the newest of these.
+fn shown(facts: &Facts) -> BTreeMap<&str, &Launch> {
+    let rank = |launch: &Launch| match &launch.run {
+        Run::Live(Live { ready: true, .. }) => 3,
+        Run::Live(Live { ready: false, .. }) => 2,
+        Run::Starting { .. } => 1,
+        Run::Stopping { .. } | Run::Dead { .. } => 0,
+    };
+    let mut shown: BTreeMap<&str, &Launch> = BTreeMap::new();
+    for launch in facts.launches.values() {
+        let place = shown.entry(&launch.manifest.container).or_insert(launch);
+        if rank(launch) >= rank(place) {
+            *place = launch;
+        }
+    }
+    shown
+}
+
+/// Which state of a container says most about its tenant.
+fn gravity(state: ComputeState) -> u8 {
+    match state {
+        ComputeState::Running => 0,
+        ComputeState::Stopped => 1,
+        ComputeState::Stopping => 2,
+        ComputeState::Starting => 3,
+        ComputeState::Unknown => 4,
+        ComputeState::Failed => 5,
+    }
+}
+
+fn status(launch: &Launch) -> ContainerStatus {
+    let (state, ready, message) = match &launch.run {
+        Run::Starting { .. } => (ComputeState::Starting, false, None),
+        Run::Live(Live { health: Streak::Passing { .. }, .. }) => (ComputeState::Running, true, None),
+        Run::Live(Live { health: Streak::Failing { why, .. }, ready, .. }) => match ready {
+            true => (ComputeState::Running, false, Some(why.clone())),
+            false => (ComputeState::Starting, false, Some(why.clone())),
+        },
+        Run::Live(Live { health: Streak::Unchecked, .. }) => (ComputeState::Starting, false, None),
+        Run::Stopping { .. } => (ComputeState::Stopping, false, None),
+        Run::Dead { exit, death, .. } => match death {
+            Death::Stopped => (ComputeState::Stopped, false, None),
+            Death::Crashed | Death::NeverReady => (ComputeState::Failed, false, Some(exit.to_string())),
+        },
+    };
+    ContainerStatus {
+        name: launch.manifest.container.clone(),
+        state,
+        ready,
+        restart_count: launch.restarts,
+        message,
+    }
+}
+
+fn health(launch: &Launch) -> Health {
+    match &launch.run {
+        Run::Live(Live { health: Streak::Passing { .. }, .. }) => Health::Healthy,
+        Run::Live(Live { health: Streak::Failing { .. }, .. }) | Run::Dead { .. } => Health::Unhealthy,
+        Run::Live(Live { health: Streak::Unchecked, .. }) | Run::Starting { .. } | Run::Stopping { .. } => {
+            Health::Unknown
+        }
+    }
+}
+
+fn endpoints(launch: &Launch) -> Vec<Endpoint> {
+    let is_http = |port: &Port| match &launch.manifest.readiness.check {
+        Check::Http { port: checked, .. } => *checked == port.container_port,
+        Check::Alive | Check::Tcp { .. } | Check::Exec => false,
+    };
+    let endpoint = |port: &Port| {
+        let (kind, scheme) = match (port.protocol, is_http(port)) {
+            (Protocol::Tcp, true) => (EndpointType::Http, "http"),
+            (Protocol::Tcp, false) => (EndpointType::Tcp, "tcp"),
+            // The contract has no type for datagrams.
+            (Protocol::Udp, true | false) => return None,
+        };
+        Some(Endpoint {
+            kind,
+            address: "127.0.0.1".to_owned(),
+            port: port.host_port,
+            url: Some(format!("{scheme}://127.0.0.1:{}", port.host_port)),
+        })
+    };
+    match &launch.run {
+        Run::Live(_) => launch.manifest.ports.iter().filter_map(endpoint).collect(),
+        Run::Starting { .. } | Run::Stopping { .. } | Run::Dead { .. } => Vec::new(),
+    }
+}

@@ -1,0 +1,122 @@
+//! What a spec asks for, in this planner's terms.
+
+use super::{Check, Config, Fingerprint, Protocol, Readiness};
+use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
+use crate::spec::{
+    ContainerSpec, HealthCheckConfig, PortMapping, ResourceRequirements, SecretReference, Spec,
+};
+
+/// One container of the spec.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted<'a> {
+    pub(super) container: &'a ContainerSpec,
+    pub(super) resources: &'a ResourceRequirements,
+    pub(super) secrets: &'a [SecretReference],
+    pub(super) fingerprint: Fingerprint,
+    pub(super) readiness: Readiness,
+    pub(super) stop_grace_seconds: u32,
+    pub(super) working_dir: String,
+    pub(super) ports: Vec<SpecPort<'a>>,
+}
+
+/// One port of a container.
+#[derive(Clone, Debug)]
+pub(super) struct SpecPort<'a> {
+    pub(super) container_port: u16,
+    /// The host port, where the spec fixes it.
+    pub(super) fixed: Option<u16>,
+    pub(super) protocol: Protocol,
+    pub(super) name: Option<&'a String>,
+}
+
+impl<'a> Wanted<'a> {
+    /// All containers of a spec.
+    pub(super) fn all(spec: &'a Spec) -> Result<Vec<Self>, ProviderError> {
+        let config = Config::of(spec).map_err(|error| invalid(error.to_string()))?;
+        spec.containers.iter().map(|container| Self::one(spec, container, &config)).collect()
+    }
+
+    fn one(spec: &'a Spec, container: &'a ContainerSpec, config: &Config) -> Result<Self, ProviderError> {
+        let resources = container.resources.as_ref().unwrap_or(&spec.resources);
+        Ok(Self {
+            container,
+            resources,
+            secrets: &spec.secrets,
+            fingerprint: Fingerprint::of(container, &spec.secrets, resources, config),
+            readiness: match &container.health_check {
+                Some(check) => readiness(container, check)?,
+                None => ALIVE,
+            },
+            stop_grace_seconds: config.stop_grace_seconds,
+            working_dir: config.working_dir.clone(),
+            ports: container.ports.iter().map(|port| spec_port(container, port)).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+/// A container without a health check is ready when it has lived for the settle time.
+const ALIVE: Readiness = Readiness {
+    check: Check::Alive,
+    interval_seconds: 1,
+    timeout_seconds: 1,
+    healthy_threshold: 1,
+    unhealthy_threshold: 1,
+};
+
+fn readiness(container: &ContainerSpec, check: &HealthCheckConfig) -> Result<Readiness, ProviderError> {
+    let at = |field: &str| format!("containers[{}].health_check.{field}", container.name);
+    let count = |field: &str, value: i64| {
+        u32::try_from(value)
+            .ok()
+            .filter(|value| *value > 0)
+            .ok_or_else(|| invalid(format!("{}: {value} is not a positive number", at(field))))
+    };
+    let checked_port = || {
+        let number = check.port.ok_or_else(|| invalid(format!("{}: is missing", at("port"))))?;
+        let declared = container.ports.iter().any(|port| port.container_port == number);
+        match declared {
+            true => port(number, &at("port")),
+            false => Err(invalid(format!("{}: {number} is not one of the container's ports", at("port")))),
+        }
+    };
+    Ok(Readiness {
+        check: match check.kind.as_str() {
+            "http" => Check::Http {
+                port: checked_port()?,
+                path: check.http_path.clone().unwrap_or_else(|| "/".to_owned()),
+            },
+            "tcp" => Check::Tcp { port: checked_port()? },
+            "exec" => Check::Exec,
+            other => return Err(invalid(format!("{}: {other:?} is not http, tcp or exec", at("type")))),
+        },
+        interval_seconds: count("interval_seconds", check.interval_seconds)?,
+        timeout_seconds: count("timeout_seconds", check.timeout_seconds)?,
+        healthy_threshold: count("healthy_threshold", check.healthy_threshold)?,
+        unhealthy_threshold: count("unhealthy_threshold", check.unhealthy_threshold)?,
+    })
+}
+
+fn spec_port<'a>(container: &ContainerSpec, mapping: &'a PortMapping) -> Result<SpecPort<'a>, ProviderError> {
+    let at = |field: &str| format!("containers[{}].ports.{field}", container.name);
+    Ok(SpecPort {
+        container_port: port(mapping.container_port, &at("container_port"))?,
+        fixed: mapping.host_port.map(|number| port(number, &at("host_port"))).transpose()?,
+        protocol: match mapping.protocol.as_str() {
+            "" | "tcp" => Protocol::Tcp,
+            "udp" => Protocol::Udp,
+            other => return Err(invalid(format!("{}: {other:?} is not tcp or udp", at("protocol")))),
+        },
+        name: mapping.name.as_ref(),
+    })
+}
+
+fn port(number: i64, at: &str) -> Result<u16, ProviderError> {
+    u16::try_from(number)
+        .ok()
+        .filter(|number| *number > 0)
+        .ok_or_else(|| invalid(format!("{at}: {number} is not a port: 1 to 65535")))
+}
+
+fn invalid(message: String) -> ProviderError {
+    ProviderError::new(ErrorKind::InvalidSpec, Remedy::Permanent, ErrorCode::InvalidConfiguration, message)
+}
