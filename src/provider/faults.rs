@@ -169,16 +169,16 @@ impl fmt::Display for Breach {
 ///
 /// # Errors
 /// The first case that breaks a promise.
-pub fn explore<M: Model>(platform: impl Fn() -> M, scenario: &Scenario) -> Result<Explored, Box<Breach>> {
+pub fn explore<M: Model>(platform: &impl Fn() -> M, scenario: &Scenario) -> Result<Explored, Box<Breach>> {
     let mut explored = Explored::default();
-    for interrupted_at in interrupts(&platform, scenario)? {
-        let quiet = engine::run(&platform, scenario, Case { interrupted_at, faults: Vec::new() })?;
+    for interrupted_at in interrupts(platform, scenario)? {
+        let quiet = engine::run(platform, scenario, Case { interrupted_at, faults: Vec::new() })?;
         explored.add(&quiet);
         // Up to the fault a run is the quiet one, so these are all the calls that can be faulted.
         for index in 0..quiet.calls {
             for fault in faults(scenario.by) {
                 let case = Case { interrupted_at, faults: vec![(index, *fault)] };
-                explored.add(&engine::run(&platform, scenario, case)?);
+                explored.add(&engine::run(platform, scenario, case)?);
             }
         }
     }
@@ -190,22 +190,22 @@ pub fn explore<M: Model>(platform: impl Fn() -> M, scenario: &Scenario) -> Resul
 /// # Errors
 /// The first case that breaks a promise.
 pub fn explore_pairs<M: Model>(
-    platform: impl Fn() -> M,
+    platform: &impl Fn() -> M,
     scenario: &Scenario,
     seed: u64,
     times: usize,
 ) -> Result<Explored, Box<Breach>> {
     let mut explored = Explored::default();
     let mut dice = Dice(seed);
-    let interrupts = interrupts(&platform, scenario)?;
+    let interrupts = interrupts(platform, scenario)?;
     let faults = faults(scenario.by);
     for _ in 0..times {
         let interrupted_at = interrupts.get(dice.below(interrupts.len())).copied().flatten();
-        let quiet = engine::run(&platform, scenario, Case { interrupted_at, faults: Vec::new() })?;
+        let quiet = engine::run(platform, scenario, Case { interrupted_at, faults: Vec::new() })?;
         // The second one may hit what the first one made necessary.
         let mut fault = |among: usize| (dice.below(among), faults[dice.below(faults.len())]);
         let pair = vec![fault(quiet.calls), fault(quiet.calls * 2)];
-        explored.add(&engine::run(&platform, scenario, Case { interrupted_at, faults: pair })?);
+        explored.add(&engine::run(platform, scenario, Case { interrupted_at, faults: pair })?);
     }
     Ok(explored)
 }

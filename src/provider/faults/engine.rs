@@ -106,6 +106,8 @@ impl Story {
 struct World<M: Model> {
     platform: M,
     durable: Option<Arc<Ledger>>,
+    /// What `durable` says.
+    known: <M::Planner as Planner>::Facts,
     calls: usize,
     case: Case,
     /// Calls without an answer that still happen.
@@ -136,22 +138,11 @@ impl<M: Model> World<M> {
 
     /// I1: the durable ledger already says what a write is about to do, so noting it again changes nothing.
     fn check_intent(&mut self, call: &<M::Planner as Planner>::Call, now: Timestamp) {
-        let durable = match facts::<M::Planner>(self.durable.as_deref()) {
-            Ok(facts) => facts,
-            Err(error) => return self.breach = Some(error),
-        };
-        let mut noted = durable.clone();
+        let mut noted = self.known.clone();
         M::Planner::intend(&mut noted, call, now);
-        if noted != durable {
+        if noted != self.known {
             self.breach = Some(format!("I1: {call:?} went out before its intent was durable"));
         }
-    }
-}
-
-fn facts<P: Planner>(ledger: Option<&Ledger>) -> Result<P::Facts, String> {
-    match ledger {
-        None => Ok(P::Facts::default()),
-        Some(ledger) => serde_json::from_str(ledger.facts.get()).map_err(|error| error.to_string()),
     }
 }
 
@@ -243,6 +234,10 @@ impl<M: Model> Journal for Store<M> {
         tokio::time::sleep(Duration::from_millis(1)).await;
         let mut world = lock(&self.0);
         world.story.tell(|| format!("stored ({step}): {}", ledger.facts.get()));
+        match serde_json::from_str(ledger.facts.get()) {
+            Ok(facts) => world.known = facts,
+            Err(error) => world.breach = Some(format!("a ledger does not read back: {error}")),
+        }
         world.durable = Some(ledger);
         Ok(())
     }
@@ -269,6 +264,7 @@ impl<M: Model> Engine<M> {
         let world = Arc::new(Mutex::new(World {
             platform,
             durable: None,
+            known: Default::default(),
             calls: 0,
             case: Case { interrupted_at: None, faults: Vec::new() },
             late: Vec::new(),
@@ -455,8 +451,7 @@ impl<M: Model> Engine<M> {
                 .holds_exactly(&self.subject, applied, now)
                 .map_err(|what| format!("I3: {what}"))?;
         }
-        let known = facts::<M::Planner>(self.world().durable.as_deref())?;
-        let known = M::Planner::holdings(&known).resources;
+        let known = M::Planner::holdings(&self.world().known).resources;
         let bare = Context::alone(self.subject.clone(), Arc::clone(&self.clock));
         let seen = self.provider.holdings(&bare).await.map_err(|error| error.to_string())?;
         match known == seen.resources {
