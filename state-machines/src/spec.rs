@@ -1,15 +1,37 @@
 //! What a tenant should run (CONTRACT.md, "Wire types").
+//!
+//! A caller's text becomes a [`TenantComputeSpec`] (`read`), that becomes a checked [`Spec`] (`validate`), and
+//! two of these are compared field by field ([`changes()`]).
+
+mod changes;
+mod document;
+mod image;
+mod invalid;
+mod normalize;
+mod path;
+mod read;
+mod validate;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
+use crate::id::{ProviderName, TenantId};
+
+pub use changes::changes;
+pub use document::{Format, MAX_DEPTH, MAX_DOCUMENT_BYTES, SpecError};
+pub use image::oci_image_problem;
+pub use invalid::{Invalid, MAX_PROBLEMS, Problem};
+
 /// What a caller sends: everything as it was written, not yet checked. [`Spec`] is the checked one.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+///
+/// A field that is not written has its empty value here (`""`, `0`, `false`, no entries), as on the Go side;
+/// [`check`](Self::check) reports those that must not be empty.
+#[derive(Clone, Default, PartialEq, Serialize)]
 pub struct TenantComputeSpec {
     /// The tenant this is for.
     pub tenant_id: String,
@@ -33,8 +55,7 @@ pub struct TenantComputeSpec {
 }
 
 /// One container.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Default, PartialEq, Serialize)]
 pub struct ContainerSpec {
     /// Unique within the tenant.
     pub name: String,
@@ -61,8 +82,7 @@ pub struct ContainerSpec {
 }
 
 /// One port.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct PortMapping {
     /// Where the container listens, 1 to 65535.
     pub container_port: i64,
@@ -77,8 +97,7 @@ pub struct PortMapping {
 }
 
 /// How to tell that a container works.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Default, PartialEq, Serialize)]
 pub struct HealthCheckConfig {
     /// `http`, `tcp` or `exec`.
     #[serde(rename = "type")]
@@ -103,8 +122,7 @@ pub struct HealthCheckConfig {
 }
 
 /// What may be used.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct ResourceRequirements {
     /// Millicores.
     pub cpu: i64,
@@ -116,8 +134,7 @@ pub struct ResourceRequirements {
 }
 
 /// How a tenant is reached.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct NetworkConfig {
     /// Whether it gets a public address.
     pub public_ip: bool,
@@ -133,8 +150,7 @@ pub struct NetworkConfig {
 }
 
 /// A tenant's names.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct DnsConfig {
     /// The name within the domain.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -145,8 +161,7 @@ pub struct DnsConfig {
 }
 
 /// Where a secret's value comes from; the value itself is never part of a spec.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct SecretReference {
     /// A name for people.
     pub name: String,
@@ -159,24 +174,95 @@ pub struct SecretReference {
     pub env_var: Option<String>,
 }
 
+/// Command lines, environments and provider configuration may carry secrets, so only their shape is printed.
+impl fmt::Debug for TenantComputeSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TenantComputeSpec")
+            .field("tenant_id", &self.tenant_id)
+            .field("provider_type", &self.provider_type)
+            .field("containers", &self.containers)
+            .field("resources", &self.resources)
+            .field("networking", &self.networking)
+            .field("secrets", &self.secrets)
+            .field("labels", &self.labels)
+            .field("provider_config", &self.provider_config.as_ref().map(|_| Hidden))
+            .finish()
+    }
+}
+
+impl fmt::Debug for ContainerSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ContainerSpec")
+            .field("name", &self.name)
+            .field("image", &self.image)
+            .field("command", &hide_all(&self.command))
+            .field("args", &hide_all(&self.args))
+            .field("env", &self.env.keys().map(|name| (name, Hidden)).collect::<BTreeMap<_, _>>())
+            .field("ports", &self.ports)
+            .field("health_check", &self.health_check)
+            .field("resources", &self.resources)
+            .finish()
+    }
+}
+
+impl fmt::Debug for HealthCheckConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HealthCheckConfig")
+            .field("type", &self.kind)
+            .field("http_path", &self.http_path)
+            .field("port", &self.port)
+            .field("command", &hide_all(&self.command))
+            .field("interval_seconds", &self.interval_seconds)
+            .field("timeout_seconds", &self.timeout_seconds)
+            .field("healthy_threshold", &self.healthy_threshold)
+            .field("unhealthy_threshold", &self.unhealthy_threshold)
+            .finish()
+    }
+}
+
+/// Stands for a value that must not print.
+struct Hidden;
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<hidden>")
+    }
+}
+
+fn hide_all(values: &[String]) -> Vec<Hidden> {
+    values.iter().map(|_| Hidden).collect()
+}
+
 /// A checked and normalised [`TenantComputeSpec`]. Cheap to clone; two are equal when callers sent the same.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(transparent)]
-pub struct Spec(Arc<TenantComputeSpec>);
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spec {
+    tenant: TenantId,
+    provider: ProviderName,
+    body: Arc<TenantComputeSpec>,
+}
+
+impl Spec {
+    /// The tenant this is for.
+    pub fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+
+    /// The provider that runs it; whether it is registered, the engine knows.
+    pub fn provider(&self) -> &ProviderName {
+        &self.provider
+    }
+}
 
 impl Deref for Spec {
     type Target = TenantComputeSpec;
     fn deref(&self) -> &TenantComputeSpec {
-        &self.0
+        &self.body
     }
 }
 
-impl TenantComputeSpec {
-    /// Stand-in until the checks are merged.
-    ///
-    /// # Errors
-    /// Never.
-    pub fn check(self) -> Result<Spec, std::convert::Infallible> {
-        Ok(Spec(Arc::new(self)))
+/// Written as its normalised [`TenantComputeSpec`]; [`Spec::from_stored_json`] reads it back.
+impl Serialize for Spec {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.body.serialize(to)
     }
 }

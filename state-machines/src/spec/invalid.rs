@@ -1,0 +1,90 @@
+//! What is wrong with a spec: all of it, each problem with its path.
+
+use std::fmt;
+
+use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
+
+/// The most problems that are listed; what is beyond is counted.
+pub const MAX_PROBLEMS: usize = 100;
+
+/// One thing that is wrong, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where, e.g. `containers[0].ports[1].container_port`; empty for the spec as a whole.
+    pub path: String,
+    /// What is wrong there and what to write instead. Never holds a value that may be a secret.
+    pub message: String,
+}
+
+impl Problem {
+    /// A problem at a path.
+    pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { path: path.into(), message: message.into() }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.path.as_str() {
+            "" => f.write_str(&self.message),
+            path => write!(f, "{path}: {}", self.message),
+        }
+    }
+}
+
+/// Everything that is wrong with a spec: at least one problem. Reads as one problem a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invalid {
+    problems: Vec<Problem>,
+    unlisted: usize,
+}
+
+impl Invalid {
+    /// Turns a list of problems into a result: fine when there are none. For providers' own checks too.
+    ///
+    /// # Errors
+    /// The problems, when there are any.
+    pub fn unless_empty(problems: Vec<Problem>) -> Result<(), Self> {
+        if problems.is_empty() { Ok(()) } else { Err(Self::of(problems)) }
+    }
+
+    /// The error of these problems, of which there is at least one.
+    pub(super) fn of(mut problems: Vec<Problem>) -> Self {
+        let unlisted = problems.len().saturating_sub(MAX_PROBLEMS);
+        problems.truncate(MAX_PROBLEMS);
+        Self { problems, unlisted }
+    }
+
+    /// The problems, in the order of the spec; the first [`MAX_PROBLEMS`] where there are absurdly many.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, problem) in self.problems.iter().enumerate() {
+            if n > 0 {
+                f.write_str("\n")?;
+            }
+            problem.fmt(f)?;
+        }
+        match self.unlisted {
+            0 => Ok(()),
+            more => write!(f, "\nand {more} more"),
+        }
+    }
+}
+
+impl std::error::Error for Invalid {}
+
+impl From<Invalid> for ProviderError {
+    fn from(invalid: Invalid) -> Self {
+        Self::new(
+            ErrorKind::InvalidSpec,
+            Remedy::Permanent,
+            ErrorCode::InvalidConfiguration,
+            invalid.to_string(),
+        )
+    }
+}

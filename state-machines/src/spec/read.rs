@@ -1,0 +1,276 @@
+//! A tree of values as a [`TenantComputeSpec`]: unknown fields and wrong types, all at once.
+//!
+//! Written out rather than derived: a derived reader stops at the first problem, and its message quotes the
+//! value that it did not expect, which may be a secret.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
+
+use super::document::{self, Format, SpecError};
+use super::invalid::{Invalid, Problem};
+use super::{
+    ContainerSpec, DnsConfig, HealthCheckConfig, NetworkConfig, PortMapping, ResourceRequirements,
+    SecretReference, Spec, TenantComputeSpec, path,
+};
+
+impl TenantComputeSpec {
+    /// Reads a spec from JSON. `null` counts as absent; what is absent is empty.
+    ///
+    /// # Errors
+    /// [`SpecError`]: malformed, too large, or all unknown fields and wrong types.
+    pub fn from_json(text: &str) -> Result<Self, SpecError> {
+        Ok(spec(document::parse(text, Format::Json)?)?)
+    }
+
+    /// Reads a spec from YAML 1.2, the same as from JSON: a number where a text belongs has to be quoted.
+    ///
+    /// # Errors
+    /// As for [`from_json`](Self::from_json).
+    pub fn from_yaml(text: &str) -> Result<Self, SpecError> {
+        Ok(spec(document::parse(text, Format::Yaml)?)?)
+    }
+}
+
+impl Spec {
+    /// Reads a spec that was checked before it was stored, and checks it again.
+    ///
+    /// # Errors
+    /// [`SpecError`] when it is not what a [`Spec`] writes, e.g. since a rule has become stricter.
+    pub fn from_stored_json(text: &str) -> Result<Self, SpecError> {
+        Ok(TenantComputeSpec::from_json(text)?.check()?)
+    }
+}
+
+/// So that a spec can be part of a larger document, read by the same rules.
+impl<'de> Deserialize<'de> for TenantComputeSpec {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        spec(document::tree(from)?).map_err(serde::de::Error::custom)
+    }
+}
+
+fn spec(tree: Value) -> Result<TenantComputeSpec, Invalid> {
+    let mut problems = Vec::new();
+    let spec = object(String::new(), tree, &mut problems, tenant);
+    Invalid::unless_empty(problems)?;
+    Ok(spec.unwrap_or_default())
+}
+
+fn tenant(from: &mut Fields<'_>) -> TenantComputeSpec {
+    TenantComputeSpec {
+        tenant_id: from.text("tenant_id").unwrap_or_default(),
+        provider_type: from.text("provider_type").unwrap_or_default(),
+        containers: from.objects("containers", container),
+        resources: from.object("resources", resources).unwrap_or_default(),
+        networking: from.object("networking", networking).unwrap_or_default(),
+        secrets: from.objects("secrets", secret),
+        labels: from.text_map("labels"),
+        provider_config: from.take("provider_config"),
+    }
+}
+
+fn container(from: &mut Fields<'_>) -> ContainerSpec {
+    ContainerSpec {
+        name: from.text("name").unwrap_or_default(),
+        image: from.text("image").unwrap_or_default(),
+        command: from.texts("command"),
+        args: from.texts("args"),
+        env: from.text_map("env"),
+        ports: from.objects("ports", port),
+        health_check: from.object("health_check", health_check),
+        resources: from.object("resources", resources),
+    }
+}
+
+fn port(from: &mut Fields<'_>) -> PortMapping {
+    PortMapping {
+        container_port: from.number("container_port").unwrap_or_default(),
+        host_port: from.number("host_port"),
+        protocol: from.text("protocol").unwrap_or_default(),
+        name: from.text("name"),
+    }
+}
+
+fn health_check(from: &mut Fields<'_>) -> HealthCheckConfig {
+    HealthCheckConfig {
+        kind: from.text("type").unwrap_or_default(),
+        http_path: from.text("http_path"),
+        port: from.number("port"),
+        command: from.texts("command"),
+        interval_seconds: from.number("interval_seconds").unwrap_or_default(),
+        timeout_seconds: from.number("timeout_seconds").unwrap_or_default(),
+        healthy_threshold: from.number("healthy_threshold").unwrap_or_default(),
+        unhealthy_threshold: from.number("unhealthy_threshold").unwrap_or_default(),
+    }
+}
+
+fn resources(from: &mut Fields<'_>) -> ResourceRequirements {
+    ResourceRequirements {
+        cpu: from.number("cpu").unwrap_or_default(),
+        memory: from.number("memory").unwrap_or_default(),
+        storage: from.number("storage"),
+    }
+}
+
+fn networking(from: &mut Fields<'_>) -> NetworkConfig {
+    NetworkConfig {
+        public_ip: from.flag("public_ip").unwrap_or_default(),
+        security_groups: from.texts("security_groups"),
+        subnets: from.texts("subnets"),
+        dns: from.object("dns", dns),
+    }
+}
+
+fn dns(from: &mut Fields<'_>) -> DnsConfig {
+    DnsConfig { hostname: from.text("hostname"), domain: from.text("domain") }
+}
+
+fn secret(from: &mut Fields<'_>) -> SecretReference {
+    SecretReference {
+        name: from.text("name").unwrap_or_default(),
+        source: from.text("source").unwrap_or_default(),
+        key: from.text("key").unwrap_or_default(),
+        env_var: from.text("env_var"),
+    }
+}
+
+/// The fields of one object that are not yet read, and where the problems go.
+struct Fields<'p> {
+    path: String,
+    left: Map<String, Value>,
+    known: Vec<&'static str>,
+    problems: &'p mut Vec<Problem>,
+}
+
+/// Reads the object at `path` with `read`; what that leaves is unknown.
+fn object<T>(
+    path: String,
+    value: Value,
+    problems: &mut Vec<Problem>,
+    read: fn(&mut Fields<'_>) -> T,
+) -> Option<T> {
+    let found = kind(&value);
+    let Value::Object(left) = value else {
+        problems.push(Problem::new(path, format!("must be an object, not {found}")));
+        return None;
+    };
+    let mut fields = Fields { path, left, known: Vec::new(), problems };
+    let read = read(&mut fields);
+    for name in fields.left.keys() {
+        let known = fields.known.join(", ");
+        let message = format!("unknown field; remove it, or use one of: {known}");
+        fields.problems.push(Problem::new(path::key(&fields.path, name), message));
+    }
+    Some(read)
+}
+
+impl Fields<'_> {
+    /// Takes a field out; `null` counts as absent.
+    fn take(&mut self, name: &'static str) -> Option<Value> {
+        self.known.push(name);
+        self.left.remove(name).filter(|value| !value.is_null())
+    }
+
+    fn path(&self, name: &str) -> String {
+        path::field(&self.path, name)
+    }
+
+    fn mismatch(&mut self, path: String, wanted: &str, found: &Value) {
+        self.problems.push(Problem::new(path, format!("must be {wanted}, not {}", kind(found))));
+    }
+
+    fn text(&mut self, name: &'static str) -> Option<String> {
+        let value = self.take(name)?;
+        self.as_text(self.path(name), value)
+    }
+
+    fn number(&mut self, name: &'static str) -> Option<i64> {
+        let value = self.take(name)?;
+        let number = value.as_i64();
+        if number.is_none() {
+            self.mismatch(self.path(name), "a whole number of at most 18 digits", &value);
+        }
+        number
+    }
+
+    fn flag(&mut self, name: &'static str) -> Option<bool> {
+        let value = self.take(name)?;
+        let flag = value.as_bool();
+        if flag.is_none() {
+            self.mismatch(self.path(name), "true or false", &value);
+        }
+        flag
+    }
+
+    fn list(&mut self, name: &'static str) -> Vec<Value> {
+        let value = self.take(name).unwrap_or(Value::Array(Vec::new()));
+        if !value.is_array() {
+            self.mismatch(self.path(name), "a list", &value);
+        }
+        match value {
+            Value::Array(list) => list,
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
+                Vec::new()
+            }
+        }
+    }
+
+    fn texts(&mut self, name: &'static str) -> Vec<String> {
+        let list = self.list(name).into_iter().enumerate();
+        list.filter_map(|(n, value)| self.as_text(path::index(&self.path(name), n), value)).collect()
+    }
+
+    fn text_map(&mut self, name: &'static str) -> BTreeMap<String, String> {
+        let value = self.take(name).unwrap_or(Value::Object(Map::new()));
+        let Value::Object(map) = value else {
+            self.mismatch(self.path(name), "an object", &value);
+            return BTreeMap::new();
+        };
+        let given = map.into_iter().filter(|(_, value)| !value.is_null());
+        given
+            .filter_map(|(key, value)| {
+                let text = self.as_text(path::key(&self.path(name), &key), value)?;
+                Some((key, text))
+            })
+            .collect()
+    }
+
+    fn as_text(&mut self, path: String, value: Value) -> Option<String> {
+        match value {
+            Value::String(text) => Some(text),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {
+                self.mismatch(path, "a text in quotes", &value);
+                None
+            }
+            Value::Array(_) | Value::Object(_) => {
+                self.mismatch(path, "a text", &value);
+                None
+            }
+        }
+    }
+
+    fn object<T>(&mut self, name: &'static str, read: fn(&mut Fields<'_>) -> T) -> Option<T> {
+        let value = self.take(name)?;
+        object(self.path(name), value, self.problems, read)
+    }
+
+    fn objects<T>(&mut self, name: &'static str, read: fn(&mut Fields<'_>) -> T) -> Vec<T> {
+        let list = self.list(name).into_iter().enumerate();
+        list.filter_map(|(n, value)| object(path::index(&self.path(name), n), value, self.problems, read))
+            .collect()
+    }
+}
+
+/// What a value is, in the words of an error; never the value itself.
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(number) if number.is_f64() => "a number with a fraction",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
