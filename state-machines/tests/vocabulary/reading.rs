@@ -156,8 +156,8 @@ fn absurd_nesting_is_refused() {
 fn billion_laughs() -> String {
     let mut text = "a0: &a0 lol\n".to_owned();
     for level in 1..10 {
-        let before = format!("*a{}, ", level - 1).repeat(10);
-        text += &format!("a{level}: &a{level} [{}]\n", before.trim_end_matches(", "));
+        let before = vec![format!("*a{}", level - 1); 10].join(", ");
+        text += &format!("a{level}: &a{level} [{before}]\n");
     }
     text
 }
@@ -165,6 +165,17 @@ fn billion_laughs() -> String {
 #[test]
 fn an_alias_bomb_is_refused() {
     insta::assert_snapshot!(yaml_error(&billion_laughs()));
+}
+
+/// Read as part of a larger document, no length of the text is known beforehand.
+#[test]
+fn every_kind_of_value_counts_towards_the_size() {
+    let many = |piece: &str| format!("{{\"args\": [{}0]}}", format!("{piece},").repeat(MAX_DOCUMENT_BYTES));
+    let keys = (0..11).map(|n| format!("\"{n}{}\": 0", "k".repeat(100_000))).collect::<Vec<_>>();
+    for text in [many("0"), many("[]"), many("{}"), format!("{{{}}}", keys.join(","))] {
+        let error = serde_json::from_str::<TenantComputeSpec>(&text).unwrap_err().to_string();
+        assert!(error.contains("expands to more than 1048576 bytes"), "{error}");
+    }
 }
 
 #[test]
