@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::id::ProviderName;
-use landlord_state_machines::planner::{CallError, Goal, Means, Planner};
+use landlord_state_machines::planner::{CallError, Goal, Holdings, Means, Planner};
 use landlord_state_machines::result::{
     ComputeStatus, ProvisionResult, ProvisionStatus, UpdateResult, UpdateStatus,
 };
@@ -23,6 +23,9 @@ use drive::{Drive, Halt};
 
 /// How long `get_status` may take.
 const STATUS_WITHIN: Duration = Duration::from_secs(5);
+
+/// The pauses between the tries of an undo that nobody else would try again.
+const UNDO_PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 
 /// A platform's API: makes one call that a planner asks for.
 pub trait Api: Send + Sync + 'static {
@@ -153,6 +156,18 @@ impl<A: Api> Converge<A> {
         .await
     }
 
+    /// What the tenant holds, as a look at the platform and the ledger have it. Changes nothing; the base of
+    /// `list_tenants` and of a comparison.
+    ///
+    /// # Errors
+    /// As `get_status`; a tenant that holds nothing is no error.
+    pub async fn holdings(&self, cx: &Context) -> Result<Holdings, ProviderError> {
+        let mut drive = Drive::load(&self.api, &self.name, cx)?;
+        let known = drive.run(Goal::Known, Until::Stopped).await;
+        known.map_err(|halt| halt.into_error(ErrorKind::ProvisionFailed))?;
+        Ok(A::Planner::holdings(&drive.facts))
+    }
+
     /// Drives to `goal`. When that fails or is stopped and nobody else undoes, drives to `back` before it returns
     /// the error.
     async fn forward<'a>(
@@ -180,7 +195,7 @@ impl<A: Api> Converge<A> {
         let kept = kind == ErrorKind::ProvisionFailed && drive.found_running;
         let undone = match back.filter(|_| !kept) {
             Some(back) => {
-                drive.run(back, Until::Reached).await.map_err(|halt| halt.into_error(kind).to_string())
+                Self::insist(&mut drive, back).await.map_err(|halt| halt.into_error(kind).to_string())
             }
             None if kept => Err("it ran before, so it was not removed".to_owned()),
             None => Err("the spec that ran before is not known".to_owned()),
@@ -194,6 +209,20 @@ impl<A: Api> Converge<A> {
                 ProviderError { message, ..error }
             }
         })
+    }
+
+    /// Drives back; tries again, since nobody else will.
+    async fn insist(drive: &mut Drive<'_, A>, back: Goal<'_>) -> Result<(), Halt> {
+        let mut pauses = UNDO_PAUSES.iter();
+        loop {
+            match (drive.run(back, Until::Reached).await, pauses.next()) {
+                (Ok(()), Some(_) | None) => return Ok(()),
+                (Err(Halt::Failed(_) | Halt::Cancelled | Halt::Late), Some(pause)) => {
+                    tokio::time::sleep(*pause).await;
+                }
+                (Err(halt @ Halt::NotStored(_)), Some(_)) | (Err(halt), None) => return Err(halt),
+            }
+        }
     }
 
     /// One method call as a span, and its end as an event.

@@ -267,7 +267,7 @@ mod tests {
         until("the program", || proc_file(leader.pid, "comm") == "sleep\n");
 
         let stat = procfs::stat(Pid::from_raw(leader.pid.cast_signed()).unwrap()).unwrap().unwrap();
-        assert_eq!((stat.group, stat.identity.started), (leader.pid, leader.start_time));
+        assert_eq!((stat.group.cast_unsigned(), stat.identity.started), (leader.pid, leader.start_time));
         let limits = proc_file(leader.pid, "limits");
         let limit = |name: &str| limits.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
         assert!(limit("Max data size").contains("268435456            268435456"), "{limits}");

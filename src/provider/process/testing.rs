@@ -133,8 +133,7 @@ impl Bench {
     /// The launch as the machine shows it.
     pub(super) fn seen(&self) -> Option<Seen> {
         self.machine.launches.reap();
-        let tenant = Some(self.subject.tenant.clone());
-        let whose = Whose { engine: self.subject.engine.to_string(), tenant };
+        let whose = Whose::Tenant(self.subject.engine.to_string(), self.subject.tenant.clone());
         find::look(&self.machine.state, &whose).unwrap().into_values().next()
     }
 
