@@ -6,6 +6,8 @@
 //! a provision to nothing, an update to the spec that ran before.
 
 mod drive;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
