@@ -216,7 +216,8 @@ impl Core {
 
     /// Now, in the whole microseconds that stores keep.
     pub(crate) fn now(&self) -> Timestamp {
-        landlord_state_machines::tenant::after(self.clock.now(), Duration::ZERO)
+        let now = self.clock.now();
+        Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
     }
 
     /// An operation id that was never used.

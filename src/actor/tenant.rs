@@ -86,7 +86,8 @@ impl Actor for TenantActor {
         state: &mut TenantState,
     ) -> Result<(), ActorProcessingErr> {
         let asked_to_end = matches!(message, Message::Passivate);
-        state.receive(message).await;
+        // In a box: the actor library moves this future more than once, and it is large.
+        Box::pin(state.receive(message)).await;
         state.core.directory.handled(&state.mailbox);
         if state.may_end(asked_to_end) && state.core.directory.retire(&state.id, &state.mailbox) {
             myself.stop(None);

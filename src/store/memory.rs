@@ -6,6 +6,7 @@ use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use foldhash::fast::RandomState;
 use jiff::Timestamp;
 use landlord_state_machines::id::{OperationId, Revision, TenantId};
 use landlord_state_machines::tenant::{LifecycleEvent, Record, Settlement, Tenant};
@@ -70,7 +71,7 @@ struct Kept {
     options: MemoryOptions,
     epoch: u64,
     open: bool,
-    tenants: HashMap<TenantId, Known>,
+    tenants: HashMap<TenantId, Known, RandomState>,
     indexes: Indexes,
     operations: Operations,
     history: History,
@@ -149,7 +150,7 @@ impl Indexes {
 /// Operations, and how to find them.
 #[derive(Debug, Default)]
 struct Operations {
-    by_id: HashMap<OperationId, OperationRecord>,
+    by_id: HashMap<OperationId, OperationRecord, RandomState>,
     by_request: HashMap<(TenantId, String), OperationId>,
     /// The settled ones, the oldest first.
     settled: VecDeque<OperationId>,
