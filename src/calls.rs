@@ -175,10 +175,10 @@ impl Calls {
         }
     }
 
-    fn ended(&self, tenant: &TenantId, call: CallId, outcome: Outcome) -> bool {
+    fn ended(&self, tenant: &TenantId, call: CallId, outcome: &Outcome) -> bool {
         match self.slots(tenant).get_mut(tenant).filter(|slot| slot.call == call) {
             Some(slot) => {
-                slot.outcome = Some(outcome);
+                slot.outcome = Some(outcome.clone());
                 true
             }
             None => false,
@@ -202,8 +202,8 @@ async fn run(
     let call = start.call;
     let span = telemetry::call_span(&tenant, &start, particulars.trace.as_ref());
     let outcome = turn(&core, start, particulars, cancel).instrument(span).await;
-    if core.calls.ended(&tenant, call, outcome) {
-        core.tell(&tenant, Message::CallEnded(call));
+    if core.calls.ended(&tenant, call, &outcome) {
+        core.tell(&tenant, Message::CallEnded { call, outcome });
     }
     drop(gone);
 }

@@ -138,7 +138,7 @@ impl EngineBuilder {
         let log = Arc::new(EventLog::new(opened.head));
         let waiters = Arc::new(Waiters::new());
         let timers = Arc::new(Timers::new());
-        let committer = Committer::start(
+        let committer = Committer::new(
             Arc::clone(&self.store),
             opened.epoch,
             Arc::clone(&log),

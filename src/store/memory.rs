@@ -117,7 +117,6 @@ struct Indexes {
     /// All that ever lived, for lists.
     ids: BTreeSet<TenantId>,
     due: BTreeSet<(Timestamp, TenantId)>,
-    in_flight: BTreeSet<TenantId>,
 }
 
 impl Indexes {
@@ -134,15 +133,6 @@ impl Indexes {
             if let Some(at) = wakes {
                 self.due.insert((at, id.clone()));
             }
-        }
-        match (before.and_then(Record::call), after.call()) {
-            (None, Some(_)) => {
-                self.in_flight.insert(id.clone());
-            }
-            (Some(_), None) => {
-                self.in_flight.remove(id);
-            }
-            (None, None) | (Some(_), Some(_)) => {}
         }
     }
 }
@@ -306,14 +296,13 @@ impl Store for MemoryStore {
             .collect())
     }
 
-    async fn next_wake(&self) -> Result<Option<Timestamp>, StoreError> {
-        Ok(self.kept().indexes.due.first().map(|(at, _)| *at))
-    }
-
     async fn in_flight(&self, after: Option<TenantId>, limit: usize) -> Result<Vec<TenantId>, StoreError> {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         let kept = self.kept();
-        Ok(kept.indexes.in_flight.range((start, Bound::Unbounded)).take(limit).cloned().collect())
+        // An index would cost every call; this is asked once, when an engine starts.
+        let called =
+            |id: &&TenantId| kept.tenants.get(*id).is_some_and(|known| known.record.call().is_some());
+        Ok(kept.indexes.ids.range((start, Bound::Unbounded)).filter(called).take(limit).cloned().collect())
     }
 
     async fn list(
