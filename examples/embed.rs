@@ -33,8 +33,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     engine.shutdown(std::time::Duration::from_secs(10)).await?;
     while let Some(Ok(Delivery::Event { event, .. })) = events.next().await {
-        let to = event.to.map_or("gone", |state| state.as_str());
-        println!("event {}: {} → {to}", event.revision, event.from);
+        if event.to != Some(event.from) {
+            println!("event: {} → {}", event.from, event.to.map_or("gone", |state| state.as_str()));
+        }
     }
     Ok(())
 }

@@ -18,10 +18,24 @@ fn run(name: &str) -> String {
 
 #[test]
 fn embed_runs_a_tenant_from_nothing_to_gone() {
-    insta::assert_snapshot!(run("embed"), @"");
+    insta::assert_snapshot!(run("embed"), @"
+    operation 1-1 is durable
+    it settled: done
+    the platform says: Running
+    destroyed: done
+    event: pending → provisioning
+    event: provisioning → running
+    event: running → destroying
+    event: destroying → gone
+    ");
 }
 
 #[test]
 fn a_provider_of_ones_own_is_driven_by_the_engine() {
-    insta::assert_snapshot!(run("custom_provider"), @"");
+    insta::assert_snapshot!(run("custom_provider"), @r#"
+    provisioned: done
+    its file: {"tenant_id":"acme","provider_type":"files","containers":[{"name":"page","image":"none"}],"resources":{"cpu":128,"memory":128},"networking":{"public_ip":false}}
+    destroyed: done
+    its file is there: false
+    "#);
 }
