@@ -6,12 +6,14 @@
 //! a provision to nothing, an update to the spec that ran before.
 
 mod drive;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::id::ProviderName;
-use landlord_state_machines::planner::{CallError, Goal, Means, Planner};
+use landlord_state_machines::planner::{CallError, Goal, Holdings, Kind, Means, Planner};
 use landlord_state_machines::result::{
     ComputeStatus, ProvisionResult, ProvisionStatus, UpdateResult, UpdateStatus,
 };
@@ -23,6 +25,9 @@ use drive::{Drive, Halt};
 
 /// How long `get_status` may take.
 const STATUS_WITHIN: Duration = Duration::from_secs(5);
+
+/// The pauses between the tries of an undo that nobody else would try again.
+const UNDO_PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 
 /// A platform's API: makes one call that a planner asks for.
 pub trait Api: Send + Sync + 'static {
@@ -65,7 +70,7 @@ impl<A: Api> Converge<A> {
     /// # Errors
     /// As there.
     pub async fn provision(&self, cx: &Context, spec: &Spec) -> Result<ProvisionResult, ProviderError> {
-        self.traced(cx, "provision", async {
+        self.traced(cx, "provision", Kind::Write, async {
             let goal = Goal::Present { spec, by: Means::Provision };
             let kind = ErrorKind::ProvisionFailed;
             let drive = self.forward(cx, goal, kind, Some(Goal::Absent)).await?;
@@ -88,7 +93,7 @@ impl<A: Api> Converge<A> {
     /// # Errors
     /// As there.
     pub async fn update(&self, cx: &Context, spec: &Spec) -> Result<UpdateResult, ProviderError> {
-        self.traced(cx, "update", async {
+        self.traced(cx, "update", Kind::Write, async {
             let goal = Goal::Present { spec, by: Means::Update };
             let back = cx.applied.as_ref().map(|spec| Goal::Present { spec, by: Means::Update });
             let drive = self.forward(cx, goal, ErrorKind::UpdateFailed, back).await?;
@@ -113,7 +118,7 @@ impl<A: Api> Converge<A> {
     /// # Errors
     /// As there.
     pub async fn destroy(&self, cx: &Context) -> Result<(), ProviderError> {
-        self.traced(cx, "destroy", async {
+        self.traced(cx, "destroy", Kind::Write, async {
             let kind = ErrorKind::DestroyFailed;
             let mut drive = Drive::load(&self.api, &self.name, cx).map_err(|error| as_kind(error, kind))?;
             drive.run(Goal::Absent, Until::Reached).await.map_err(|halt| as_kind(halt.into_error(kind), kind))
@@ -134,7 +139,7 @@ impl<A: Api> Converge<A> {
             let report = A::Planner::report(&drive.facts);
             report.ok_or_else(|| ProviderError::tenant_not_found(&cx.subject.tenant))
         };
-        self.traced(cx, "get_status", async {
+        self.traced(cx, "get_status", Kind::Read, async {
             let report = tokio::time::timeout(STATUS_WITHIN, asked).await.unwrap_or_else(|_| {
                 let message =
                     format!("no answer about the tenant's status within {STATUS_WITHIN:?}; ask again");
@@ -151,6 +156,18 @@ impl<A: Api> Converge<A> {
             })
         })
         .await
+    }
+
+    /// What the tenant holds, as a look at the platform and the ledger have it. Changes nothing; the base of
+    /// `list_tenants` and of a comparison.
+    ///
+    /// # Errors
+    /// As `get_status`; a tenant that holds nothing is no error.
+    pub async fn holdings(&self, cx: &Context) -> Result<Holdings, ProviderError> {
+        let mut drive = Drive::load(&self.api, &self.name, cx)?;
+        let known = drive.run(Goal::Known, Until::Stopped).await;
+        known.map_err(|halt| halt.into_error(ErrorKind::ProvisionFailed))?;
+        Ok(A::Planner::holdings(&drive.facts))
     }
 
     /// Drives to `goal`. When that fails or is stopped and nobody else undoes, drives to `back` before it returns
@@ -180,7 +197,7 @@ impl<A: Api> Converge<A> {
         let kept = kind == ErrorKind::ProvisionFailed && drive.found_running;
         let undone = match back.filter(|_| !kept) {
             Some(back) => {
-                drive.run(back, Until::Reached).await.map_err(|halt| halt.into_error(kind).to_string())
+                Self::insist(&mut drive, back).await.map_err(|halt| halt.into_error(kind).to_string())
             }
             None if kept => Err("it ran before, so it was not removed".to_owned()),
             None => Err("the spec that ran before is not known".to_owned()),
@@ -196,37 +213,49 @@ impl<A: Api> Converge<A> {
         })
     }
 
-    /// One method call as a span, and its end as an event.
+    /// Drives back; tries again, since nobody else will.
+    async fn insist(drive: &mut Drive<'_, A>, back: Goal<'_>) -> Result<(), Halt> {
+        let mut pauses = UNDO_PAUSES.iter();
+        loop {
+            match (drive.run(back, Until::Reached).await, pauses.next()) {
+                (Ok(()), Some(_) | None) => return Ok(()),
+                (Err(Halt::Failed(_) | Halt::Cancelled | Halt::Late), Some(pause)) => {
+                    tokio::time::sleep(*pause).await;
+                }
+                (Err(halt @ Halt::NotStored(_)), Some(_)) | (Err(halt), None) => return Err(halt),
+            }
+        }
+    }
+
+    /// One method call as a span, and its end as an event: a method that changes nothing ends quietly.
     async fn traced<T>(
         &self,
         cx: &Context,
         method: &'static str,
+        kind: Kind,
         work: impl Future<Output = Result<T, ProviderError>>,
     ) -> Result<T, ProviderError> {
-        let span = tracing::info_span!(
-            "provider",
-            method,
-            tenant_id = %cx.subject.tenant,
-            provider = %self.name,
-            operation = cx.work.map(|work| tracing::field::display(work.operation)),
-            attempt = cx.work.map(|work| work.attempt),
-        );
-        async {
-            let tenant_id = &cx.subject.tenant;
-            let result = work.await;
-            match &result {
-                Ok(_) => tracing::info!(%tenant_id, provider = %self.name, "{method} done"),
-                Err(error) => match error.remedy {
-                    Remedy::Retry => tracing::warn!(%tenant_id, provider = %self.name, %error, "{method} failed, may be tried again"),
-                    Remedy::Permanent | Remedy::NeedsPerson => {
-                        tracing::error!(%tenant_id, provider = %self.name, %error, "{method} failed");
-                    }
-                },
-            }
-            result
-        }
-        .instrument(span)
-        .await
+        let (tenant_id, provider) = (&cx.subject.tenant, &self.name);
+        let operation = cx.work.map(|work| tracing::field::display(work.operation));
+        let attempt = cx.work.map(|work| work.attempt);
+        let span = tracing::info_span!("provider", method, %tenant_id, %provider, operation, attempt);
+        let result = work.instrument(span.clone()).await;
+        span.in_scope(|| match (&result, kind) {
+            (Ok(_), Kind::Write) => tracing::info!(%tenant_id, %provider, "{method} done"),
+            (Ok(_), Kind::Read) => tracing::debug!(%tenant_id, %provider, "{method} done"),
+            (Err(error), Kind::Read | Kind::Write) => match error.remedy {
+                Remedy::Retry => {
+                    tracing::warn!(%tenant_id, %provider, %error, "{method} failed, may be tried again");
+                }
+                Remedy::Permanent if kind == Kind::Read => {
+                    tracing::debug!(%tenant_id, %provider, %error, "{method} failed");
+                }
+                Remedy::Permanent | Remedy::NeedsPerson => {
+                    tracing::error!(%tenant_id, %provider, %error, "{method} failed");
+                }
+            },
+        });
+        result
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod context;
 pub mod converge;
+#[cfg(any(test, feature = "conformance"))]
+pub mod faults;
 #[cfg(feature = "process")]
 pub mod process;
 pub(crate) mod registry;

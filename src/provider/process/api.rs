@@ -24,7 +24,7 @@ impl Machine {
     pub(super) async fn make(&self, subject: &Subject, call: &Call) -> Result<Reply, CallError> {
         let reply = match call {
             Call::Find => self.find(subject).await,
-            Call::ReservePorts(wanted) => self.reserve(subject, wanted).await,
+            Call::ReservePorts(wanted) => self.reserve(wanted).await,
             Call::Start(start) => self.start(subject, start).await,
             Call::Probe(asked) => self.probe(subject, asked).await,
             Call::Signal(order) => self.signal(subject, order).await,
@@ -50,9 +50,9 @@ impl Machine {
         })
     }
 
-    async fn reserve(&self, subject: &Subject, wanted: &ReservePorts) -> Result<Reply, ProviderError> {
+    async fn reserve(&self, wanted: &ReservePorts) -> Result<Reply, ProviderError> {
         // Also those of processes that do not listen yet.
-        let all = self.look(Whose { engine: subject.engine.to_string(), tenant: None }).await?;
+        let all = self.look(Whose::Everybody).await?;
         let alive = all.values().filter(|seen| seen.processes().next().is_some());
         let mut taken: BTreeSet<u16> =
             alive.flat_map(|seen| &seen.tags.manifest.ports).map(|port| port.host_port).collect();
@@ -145,7 +145,7 @@ impl Machine {
 }
 
 fn whose(subject: &Subject) -> Whose {
-    Whose { engine: subject.engine.to_string(), tenant: Some(subject.tenant.clone()) }
+    Whose::Tenant(subject.engine.to_string(), subject.tenant.clone())
 }
 
 fn key(subject: &Subject, launch: LaunchId) -> Key {

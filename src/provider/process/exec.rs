@@ -29,8 +29,9 @@ enum ExecError {
         "the launch's environment holds no check; its program may have overwritten it: update the tenant"
     )]
     NoCheck,
-    #[error("program {program:?}: {source}")]
-    Program { program: String, source: io::Error },
+    /// Which program is not said: a command may hold a secret.
+    #[error("its program cannot be run: {0}")]
+    Program(io::Error),
     #[error("{0}")]
     System(#[from] io::Error),
 }
@@ -69,9 +70,8 @@ fn command(launches: &Launches, key: &Key, leader: Identity) -> Result<Command, 
     let check = check.ok_or(ExecError::NoCheck)?;
     let (program, arguments) = check.split_first().ok_or(ExecError::NoCheck)?;
     let path = get("PATH").map(ExposeSecret::expose_secret).unwrap_or_default();
-    let named = |source| ExecError::Program { program: program.clone(), source };
-    let located = root.locate(program, path, Path::new("/")).map_err(named)?;
-    let mut words = root.enter().map_err(named)?;
+    let located = root.locate(program, path, Path::new("/")).map_err(ExecError::Program)?;
+    let mut words = root.enter().map_err(ExecError::Program)?;
     words.push(located.into());
     words.extend(arguments.iter().map(Into::into));
     let (first, rest) = words.split_first().ok_or(ExecError::NoCheck)?;

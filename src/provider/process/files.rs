@@ -115,7 +115,10 @@ impl LaunchFiles {
         let lines = tags.variables()?.into_iter().chain([(BOOT, boot.to_owned())]);
         let record: String = lines.map(|(name, value)| format!("{name}={value}\n")).collect();
         let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(self.record())?;
-        file.write_all(record.as_bytes())
+        file.write_all(record.as_bytes()).inspect_err(|_| {
+            // What is half written is no record; if it stays, it is read as none.
+            let _unread = std::fs::remove_file(self.record());
+        })
     }
 
     /// Opens the logs: standard output, standard error.

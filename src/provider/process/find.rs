@@ -20,16 +20,22 @@ use super::tags::{Key, LEADER, Tags, Variables};
 
 /// Which launches are looked for.
 #[derive(Clone, Debug)]
-pub(super) struct Whose {
-    /// Those of this engine.
-    pub(super) engine: String,
-    /// Those of this tenant; `None` for all tenants.
-    pub(super) tenant: Option<TenantId>,
+pub(super) enum Whose {
+    /// Those of every engine on this machine: they too have ports.
+    Everybody,
+    /// Those of an engine.
+    Engine(String),
+    /// Those of an engine for one tenant.
+    Tenant(String, TenantId),
 }
 
 impl Whose {
     fn includes(&self, key: &Key) -> bool {
-        key.engine == self.engine && self.tenant.as_ref().is_none_or(|tenant| *tenant == key.tenant)
+        match self {
+            Self::Everybody => true,
+            Self::Engine(engine) => key.engine == *engine,
+            Self::Tenant(engine, tenant) => key.engine == *engine && key.tenant == *tenant,
+        }
     }
 }
 
@@ -60,9 +66,9 @@ impl Seen {
 /// Looks at the machine now. Reads a file or two of every process, so it belongs on a blocking thread.
 pub(super) fn look(state: &StateDir, whose: &Whose) -> io::Result<BTreeMap<Key, Seen>> {
     let boot = procfs::boot_id()?;
-    let records = match &whose.tenant {
-        Some(tenant) => state.records_of(tenant, &boot)?,
-        None => state.records(&boot)?,
+    let records = match whose {
+        Whose::Everybody | Whose::Engine(_) => state.records(&boot)?,
+        Whose::Tenant(_, tenant) => state.records_of(tenant, &boot)?,
     };
     let mut launches: BTreeMap<Key, Seen> = BTreeMap::new();
     for record in records.into_iter().filter(|record| whose.includes(&record.tags.key)) {
@@ -106,7 +112,7 @@ fn role(pid: Pid, stat: &Stat, environ: &[u8]) -> Option<(Tags, Role)> {
     let leads = match variables.get(LEADER) {
         Some(leader) => leader.parse() == Ok(pid.as_raw_nonzero().get()),
         // The launching shell, just before it becomes the program.
-        None => stat.group.cast_signed() == pid.as_raw_nonzero().get(),
+        None => stat.group == pid.as_raw_nonzero().get(),
     };
     Some((tags, if leads { Role::Leader } else { Role::Member }))
 }
@@ -121,7 +127,9 @@ fn claim(seen: &mut Seen, untagged: &[Stat], files: &LaunchFiles) {
         seen.leader = recorded.filter(|first| untagged.iter().any(|stat| stat.identity == *first));
     }
     let Some(first) = seen.leader.or(recorded) else { return };
-    let group = untagged.iter().filter(|stat| stat.group == first.pid() && stat.identity != first);
+    let group = untagged
+        .iter()
+        .filter(|stat| stat.group == first.pid.as_raw_nonzero().get() && stat.identity != first);
     let ours = group.filter(|stat| seen.leader.is_some() || has_log(stat.identity.pid, files));
     seen.members.extend(ours.map(|stat| stat.identity));
 }

@@ -75,8 +75,9 @@ enum PrepareError {
     Environment(#[from] EnvironmentError),
     #[error("the container has no command; give the program to run")]
     NoCommand,
-    #[error("program {program:?}")]
-    Program { program: String, source: io::Error },
+    /// Which program is not said: an argument may hold a secret.
+    #[error("{which}")]
+    Program { which: &'static str, source: io::Error },
 }
 
 /// A launch that only has to be done.
@@ -101,6 +102,10 @@ pub(super) async fn launch(
     };
     let prepared = prepared.map_err(|error| refusal(container, error))?;
     let files = state.launch_of(tags);
+    procfs::boot_id().and_then(|boot| files.create_record(tags, &boot)).map_err(|error| {
+        let what = format!("container {container}: the record of its launch in {}", files.record().display());
+        problem::system(ErrorKind::ProvisionFailed, what, error)
+    })?;
     let limits = Limits::of(&start.resources);
     let started = match spawn(&files, launches, tags, prepared, &limits) {
         Ok(identity) => match becomes_program(launches, &tags.key, identity).await {
@@ -131,15 +136,15 @@ fn prepare(start: &Start, tags: &Tags) -> Result<Prepared, PrepareError> {
     let working_dir = PathBuf::from(&start.working_dir);
     let located = root
         .locate(&program, path.unwrap_or_default(), &working_dir)
-        .map_err(|source| PrepareError::Program { program, source })?;
+        .map_err(|source| PrepareError::Program { which: "the program of its command", source })?;
     let mut command =
-        root.enter().map_err(|source| PrepareError::Program { program: "chroot".into(), source })?;
+        root.enter().map_err(|source| PrepareError::Program { which: "the program chroot", source })?;
     command.push(located.into());
     command.extend(words.map(OsString::from));
     Ok(Prepared { command, working_dir, variables })
 }
 
-/// Makes the files and starts the launching shell. No await: a future that is dropped cannot leave it half done.
+/// Opens the logs and starts the launching shell. No await: a future that is dropped cannot leave it half done.
 fn spawn(
     files: &LaunchFiles,
     launches: &Launches,
@@ -147,7 +152,6 @@ fn spawn(
     prepared: Prepared,
     limits: &Limits,
 ) -> io::Result<Identity> {
-    files.create_record(tags, &procfs::boot_id()?)?;
     let (out, err) = files.open_logs()?;
     let argument = |limit: Option<u64>| limit.map(|limit| limit.to_string()).unwrap_or_default();
     let variables = prepared.variables.environment.iter().map(|(name, value)| (name, value.expose_secret()));
@@ -267,7 +271,7 @@ mod tests {
         until("the program", || proc_file(leader.pid, "comm") == "sleep\n");
 
         let stat = procfs::stat(Pid::from_raw(leader.pid.cast_signed()).unwrap()).unwrap().unwrap();
-        assert_eq!((stat.group, stat.identity.started), (leader.pid, leader.start_time));
+        assert_eq!((stat.group.cast_unsigned(), stat.identity.started), (leader.pid, leader.start_time));
         let limits = proc_file(leader.pid, "limits");
         let limit = |name: &str| limits.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
         assert!(limit("Max data size").contains("268435456            268435456"), "{limits}");
@@ -351,6 +355,18 @@ mod tests {
         assert!(!record.contains("hunter2"));
         let exit = Exit { cause: ExitCause::Code(3), last_line: Some("bad password [secret]".into()) };
         assert_eq!(bench.life().await, Some(Life::Files(exit)));
+    }
+
+    #[tokio::test]
+    async fn the_record_of_another_engine_is_not_touched() {
+        let bench = Bench::new();
+        let theirs = crate::provider::process::testing::tags("acme", "web", "1-1");
+        let files = bench.machine.state.launch_of(&theirs);
+        files.create_record(&theirs, "boot").unwrap();
+        let error = bench.make(Call::Start(Box::new(bench.command(&["sleep", "60"])))).await.unwrap_err();
+        assert_eq!((error.remedy, error.code), (Remedy::Permanent, ErrorCode::Conflict));
+        assert!(files.record().exists());
+        assert!(bench.seen().is_none());
     }
 
     #[tokio::test]

@@ -205,7 +205,7 @@ impl Provider for ProcessProvider {
 
     async fn list_tenants(&self, cx: &Context) -> Result<Vec<OwnedTenant>, ProviderError> {
         let mut owned: BTreeMap<(TenantId, Incarnation), BTreeMap<String, String>> = BTreeMap::new();
-        let all = Whose { engine: cx.subject.engine.to_string(), tenant: None };
+        let all = Whose::Engine(cx.subject.engine.to_string());
         for (key, seen) in self.machine().look(all).await? {
             let resources = owned.entry((key.tenant, key.launch.incarnation)).or_default();
             let processes: Vec<String> = seen.processes().map(|identity| identity.to_string()).collect();

@@ -55,7 +55,7 @@ pub(super) fn observe(
 impl Watch {
     async fn look(&mut self) {
         let begun = self.clock.now();
-        let whose = Whose { engine: self.engine.clone(), tenant: None };
+        let whose = Whose::Engine(self.engine.clone());
         let seen = match self.machine.look(whose).await {
             Ok(seen) => seen,
             Err(error) => {

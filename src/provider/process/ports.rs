@@ -1,6 +1,7 @@
 //! Host ports for tenants: which are free, and which comes next.
 
 use std::collections::BTreeSet;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::ops::RangeInclusive;
@@ -26,10 +27,11 @@ pub(super) struct Ports {
 }
 
 impl Ports {
-    /// Ports of `range`, from its beginning.
+    /// Ports of `range`, from somewhere in it: another engine on this machine may use the same range.
     pub(super) fn new(range: RangeInclusive<u16>) -> Self {
-        let next = Mutex::new(*range.start());
-        Self { range, next }
+        let somewhere = RandomState::new().build_hasher().finish() % (range.len().max(1) as u64);
+        let next = range.clone().nth(usize::try_from(somewhere).unwrap_or(0)).unwrap_or(*range.start());
+        Self { range, next: Mutex::new(next) }
     }
 
     /// A port that nobody listens on and that is not in `taken`: `before` where it is one, else the next.

@@ -41,7 +41,7 @@ pub(super) struct Stat {
     /// Which process it is.
     pub(super) identity: Identity,
     /// The process group it belongs to.
-    pub(super) group: u32,
+    pub(super) group: i32,
     /// Whether it still runs: a zombie, which only waits for its parent to read the exit status, does not.
     pub(super) alive: bool,
 }
@@ -152,8 +152,10 @@ fn parse_stat(line: &[u8]) -> Option<Stat> {
         "X" | "x" => false,
         _ => true,
     };
+    // -1 while the kernel takes the process away.
+    let group: i32 = field(5)?.parse().ok()?;
     let identity = Identity { pid, started: field(22)?.parse().ok()? };
-    Some(Stat { identity, group: field(5)?.parse().ok()?, alive })
+    Some(Stat { identity, group, alive: alive && group >= 0 })
 }
 
 #[cfg(test)]
@@ -176,6 +178,8 @@ mod tests {
         let pid = Pid::from_raw(7).unwrap();
         let stat = parse_stat(line).unwrap();
         assert_eq!(stat, Stat { identity: Identity { pid, started: 4711 }, group: 5, alive: true });
+        let leaving = b"7 (a) R 0 -1 -1 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 0 0 4711 0 0";
+        assert!(!parse_stat(leaving).unwrap().alive);
         assert_eq!(parse_stat(b"7 (a"), None);
     }
 

@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 use landlord_state_machines::error::ProviderError;
 use landlord_state_machines::id::{Incarnation, TenantId};
 use landlord_state_machines::planner::process::{
-    Call, Check, Config, Fingerprint, Life, Manifest, Probe, Probed, Process, Readiness, Reply, Signal,
-    Start, Stop,
+    Call, Check, Fingerprint, Life, Manifest, Probe, Probed, Process, Readiness, Reply, Signal, Start, Stop,
 };
 use landlord_state_machines::planner::{CallError, Subject};
 use landlord_state_machines::spec::{ContainerSpec, ResourceRequirements};
@@ -39,7 +38,7 @@ pub(super) fn tags(tenant: &str, container: &str, launch: &str) -> Tags {
     };
     let manifest = Manifest {
         container: container.to_owned(),
-        fingerprint: Fingerprint::of(&ContainerSpec::default(), &[], &Default::default(), &Config::default()),
+        fingerprint: Fingerprint::of(&ContainerSpec::default(), &[], &Default::default(), None),
         ports: Vec::new(),
         readiness,
         stop_grace_seconds: 10,
@@ -133,8 +132,7 @@ impl Bench {
     /// The launch as the machine shows it.
     pub(super) fn seen(&self) -> Option<Seen> {
         self.machine.launches.reap();
-        let tenant = Some(self.subject.tenant.clone());
-        let whose = Whose { engine: self.subject.engine.to_string(), tenant };
+        let whose = Whose::Tenant(self.subject.engine.to_string(), self.subject.tenant.clone());
         find::look(&self.machine.state, &whose).unwrap().into_values().next()
     }
 

@@ -159,7 +159,8 @@ impl Problems {
         let base = root.base();
         let path = container.env.get("PATH").unwrap_or(&base.path);
         if let Err(error) = root.locate(program, path, Path::new(&config.working_dir)) {
-            self.add(at, format!("program {program:?} cannot be run: {error}"));
+            // Not which one: a command may hold a secret.
+            self.add(at, format!("the program cannot be run: {error}"));
         }
     }
 

@@ -18,6 +18,10 @@ mod facts;
 mod launch;
 mod learn;
 mod next;
+#[cfg(test)]
+mod page;
+#[cfg(test)]
+mod tests;
 mod view;
 mod wanted;
 

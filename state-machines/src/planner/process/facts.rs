@@ -68,7 +68,7 @@ pub(super) struct Live {
     pub(super) leader: Process,
     /// When it was first known to live.
     pub(super) since: Timestamp,
-    /// Whether it ever passed its checks often enough.
+    /// Whether it ever passed its checks often enough; assumed of one that was found and is not in the ledger.
     pub(super) ready: bool,
     pub(super) health: Streak,
     /// Whether it was checked since the facts were last stale.

@@ -11,10 +11,8 @@ use sha2::{Digest, Sha256};
 use crate::id::Incarnation;
 use crate::spec::{ContainerSpec, ResourceRequirements, SecretReference};
 
-use super::Config;
-
 /// Names one start of a container, for one tenant of one engine: its life, and a number that counts the starts of
-/// that life. Never used twice. Reads as `1-3`.
+/// that life. Not used twice as long as the ledger is kept. Reads as `1-3`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LaunchId {
     /// The tenant's life that started it.
@@ -105,12 +103,13 @@ impl Manifest {
 pub struct Fingerprint(String);
 
 impl Fingerprint {
-    /// The fingerprint of a container with its share of the tenant's secrets and resources.
+    /// The fingerprint of a container with its share of the tenant's secrets and resources. The configuration is
+    /// taken as the caller wrote it, so that a new field with a default changes no fingerprint.
     pub fn of(
         container: &ContainerSpec,
         secrets: &[SecretReference],
         resources: &ResourceRequirements,
-        config: &Config,
+        config: Option<&Value>,
     ) -> Self {
         let all = serde_json::json!({
             "container": container,

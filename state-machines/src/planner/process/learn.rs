@@ -161,7 +161,10 @@ fn found(facts: &mut Facts, found: Found, now: Timestamp) {
     for (id, FoundLaunch { manifest, life }) in launches {
         facts.generation = facts.generation.max(id.generation);
         let run = match life {
-            Life::Leader(leader) => live(leader, now),
+            // It may well be what serves the tenant, so it is not treated as one that never worked.
+            Life::Leader(leader) => {
+                Run::Live(Live { leader, since: now, ready: true, health: Streak::Unchecked, fresh: false })
+            }
             Life::Orphans(exit) => Run::Dead { exit, death: Death::Crashed, orphans: true },
             Life::Files(exit) => Run::Dead { exit, death: Death::Crashed, orphans: false },
         };

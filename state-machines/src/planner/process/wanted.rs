@@ -42,7 +42,7 @@ impl<'a> Wanted<'a> {
             container,
             resources,
             secrets: &spec.secrets,
-            fingerprint: Fingerprint::of(container, &spec.secrets, resources, config),
+            fingerprint: Fingerprint::of(container, &spec.secrets, resources, spec.provider_config.as_ref()),
             readiness: match &container.health_check {
                 Some(check) => readiness(container, check)?,
                 None => ALIVE,

@@ -1,0 +1,355 @@
+//! The page `process.md`: what the planner does, as the code has it. `UPDATE_PAGES=1 cargo test` writes it anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::path::Path;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::facts::{Death, Facts, Launch, Live, Run, Streak};
+use super::wanted::Wanted;
+use super::{
+    Call, Exit, ExitCause, Found, FoundLaunch, LaunchId, Life, Manifest, Probed, Process, ProcessPlanner,
+    Reply, Signal, Stop,
+};
+use crate::id::{Incarnation, TenantId};
+use crate::planner::{Goal, Means, Next, Planner, Subject};
+use crate::spec::{
+    ContainerSpec, HealthCheckConfig, PortMapping, ResourceRequirements, Spec, TenantComputeSpec,
+};
+
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+const LEADER: Process = Process { pid: 4711, start_time: 1 };
+
+#[test]
+fn the_page_says_what_the_code_does() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("process.md");
+    let page = page();
+    if std::env::var_os("UPDATE_PAGES").is_some() {
+        std::fs::write(&path, &page).unwrap();
+    }
+    let stored = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(stored == page, "process.md is not what the code does; UPDATE_PAGES=1 cargo test writes it anew");
+}
+
+fn page() -> String {
+    let mut page = String::from(
+        "# The process planner\n\n\
+         Generated from `src/planner/process/`; a difference in this page is a difference in behaviour.\n\n\
+         ## One launch\n\n\
+         What a look, an answer or an intent makes of a launch. `seen` is what a look shows of it.\n\n",
+    );
+    page.push_str(&diagram());
+    page.push_str(
+        "\n## What is done next\n\n\
+         The tenant has one container, `web`, with an http check (every 5 s, 2 to be healthy, 2 to be \
+         unhealthy). A launch is of the *wanted* spec, of *another* spec, or of an *older* life of the tenant.\n\n",
+    );
+    page.push_str(&table());
+    page
+}
+
+// ---- the diagram
+
+fn diagram() -> String {
+    let mut edges: BTreeMap<(&str, &str), BTreeSet<&str>> = BTreeMap::new();
+    for (_, run) in runs() {
+        let from = kind(Some(&run));
+        for (event, after) in events(&run) {
+            let to = kind(after.as_ref());
+            if from != to {
+                edges.entry((from, to)).or_default().insert(event);
+            }
+        }
+    }
+    let mut text = String::from("```mermaid\nstateDiagram-v2\n    [*] --> Starting: start intended\n");
+    for ((from, to), events) in edges {
+        let events: Vec<&str> = events.into_iter().collect();
+        writeln!(text, "    {from} --> {to}: {}", events.join(", ")).unwrap();
+    }
+    text + "```\n"
+}
+
+fn kind(run: Option<&Run>) -> &'static str {
+    match run {
+        None => "[*]",
+        Some(Run::Starting { .. }) => "Starting",
+        Some(Run::Live(Live { ready: false, .. })) => "Live",
+        Some(Run::Live(Live { ready: true, .. })) => "Ready",
+        Some(Run::Stopping { .. }) => "Stopping",
+        Some(Run::Dead { .. }) => "Dead",
+    }
+}
+
+/// Everything that can happen to a launch, and what it is then.
+fn events(run: &Run) -> Vec<(&'static str, Option<Run>)> {
+    let id = id(1, 1);
+    let wanted = manifest(&spec("1", None));
+    let facts = one(run.clone(), id, &wanted);
+    let after = |change: &dyn Fn(&mut Facts)| {
+        let mut facts = facts.clone();
+        change(&mut facts);
+        facts.launches.remove(&id).map(|launch| launch.run)
+    };
+    let reply =
+        |reply: Reply| after(&|facts| ProcessPlanner::learn(facts, &Call::Find, Ok(reply.clone()), NOW));
+    let seen = |life: Life| {
+        let found = FoundLaunch { manifest: wanted.clone(), life };
+        reply(Reply::Found(Found { launches: BTreeMap::from([(id, found)]) }))
+    };
+    let signal = |stop| {
+        let call = Call::Signal(Signal { launch: id, leader: Some(LEADER), stop });
+        after(&|facts| ProcessPlanner::intend(facts, &call, NOW))
+    };
+    let mut events = vec![
+        ("seen: first process", seen(Life::Leader(LEADER))),
+        ("seen: orphans", seen(Life::Orphans(exit()))),
+        ("seen: only files", seen(Life::Files(exit()))),
+        ("seen: nothing", reply(Reply::Found(Found::default()))),
+        ("signal intended", signal(Stop::Term)),
+        ("signalled", reply(Reply::Signalled { launch: id })),
+    ];
+    match run {
+        Run::Starting { .. } => {
+            events.push(("started", reply(Reply::Started { launch: id, leader: LEADER })))
+        }
+        Run::Live(_) => {
+            for (event, probed) in [
+                ("check passed", Probed::Passed),
+                ("check failed", Probed::Failed("503".to_owned())),
+                ("check found it gone", Probed::Gone(exit())),
+            ] {
+                events.push((event, reply(Reply::Probed { launch: id, probed })));
+            }
+        }
+        Run::Dead { orphans: false, .. } => events.push(("cleared", reply(Reply::Cleared { launch: id }))),
+        Run::Dead { orphans: true, .. } | Run::Stopping { .. } => {}
+    }
+    events
+}
+
+// ---- the table
+
+fn table() -> String {
+    let wanted = spec("1", None);
+    let mut text =
+        String::from("| known | provision | update | destroy | status |\n| --- | --- | --- | --- | --- |\n");
+    for (name, facts) in configurations() {
+        let known = |goal| cell(ProcessPlanner::next(&subject(), goal, &facts, NOW));
+        writeln!(
+            text,
+            "| {name} | {} | {} | {} | {} |",
+            known(Goal::Present { spec: &wanted, by: Means::Provision }),
+            known(Goal::Present { spec: &wanted, by: Means::Update }),
+            known(Goal::Absent),
+            known(Goal::Known),
+        )
+        .unwrap();
+    }
+    text.push_str("\nThe same, where the wanted spec fixes the host port that the other spec has too:\n\n");
+    text.push_str("| known | update |\n| --- | --- |\n");
+    let (wanted, other) = (spec("1", Some(80)), spec("2", Some(80)));
+    for (name, run) in
+        [("ready", ready(Streak::Passing { times: 2, at: NOW })), ("stopped", dead(Death::Stopped))]
+    {
+        let facts = one(run, id(1, 1), &manifest(&other));
+        let goal = Goal::Present { spec: &wanted, by: Means::Update };
+        let next = cell(ProcessPlanner::next(&subject(), goal, &facts, NOW));
+        writeln!(text, "| another, {name} | {next} |").unwrap();
+    }
+    text
+}
+
+fn cell(next: Next<Call>) -> String {
+    match next {
+        Next::Do(acts) => {
+            acts.iter().map(|act| format!("{}{}", act.step, which(&act.call))).collect::<Vec<_>>().join("; ")
+        }
+        Next::Wait { until, why } => format!("wait {} ms: {why}", until.duration_since(NOW).as_millis()),
+        Next::Done => "done".to_owned(),
+        Next::Fail(error) => format!("**{}** ({:?}, {:?})", error.code, error.kind, error.remedy),
+    }
+}
+
+fn which(call: &Call) -> String {
+    match call {
+        Call::Find | Call::ReservePorts(_) => String::new(),
+        Call::Start(start) => format!(" {}", start.launch),
+        Call::Probe(probe) => format!(" {}", probe.launch),
+        Call::Signal(signal) => format!(" {}", signal.launch),
+        Call::Clear { launch, container: _ } => format!(" {launch}"),
+    }
+}
+
+fn configurations() -> Vec<(String, Facts)> {
+    let (wanted, other) = (manifest(&spec("1", None)), manifest(&spec("2", None)));
+    let nothing = Facts { looked: true, ..Facts::default() };
+    let refused = crate::error::ProviderError::new(
+        crate::error::ErrorKind::ProvisionFailed,
+        crate::error::Remedy::Retry,
+        crate::error::ErrorCode::ProviderUnavailable,
+        "",
+    );
+    let mut free = nothing.clone();
+    free.reserved.insert("web".to_owned(), wanted.ports.clone());
+    let mut all = vec![
+        ("not looked yet".to_owned(), Facts::default()),
+        ("a call failed".to_owned(), Facts { trouble: Some(refused), ..nothing.clone() }),
+        ("nothing".to_owned(), nothing),
+        ("nothing, a port is free".to_owned(), free),
+    ];
+    for (whose, id, manifest) in
+        [("wanted", id(1, 1), &wanted), ("another", id(1, 1), &other), ("older", id(0, 1), &wanted)]
+    {
+        all.extend(
+            runs().into_iter().map(|(name, run)| (format!("{whose}, {name}"), one(run, id, manifest))),
+        );
+    }
+    // Half-way through an update, and after one that was not undone yet.
+    for (name, new, old) in [
+        ("live", live(Streak::Unchecked), ready(fine())),
+        ("ready", ready(fine()), ready(fine())),
+        ("ready", ready(fine()), dead(Death::Stopped)),
+        ("died before it was ready", dead(Death::NeverReady), ready(fine())),
+        ("start missed just now", Run::Starting { missed: Some(NOW) }, ready(fine())),
+    ] {
+        let old_name = if old == ready(fine()) { "ready" } else { "stopped" };
+        let mut facts = one(new.clone(), id(1, 2), &wanted);
+        facts.launches.insert(id(1, 1), Launch { manifest: other.clone(), restarts: 0, run: old.clone() });
+        all.push((format!("wanted 1-2, {name}; another 1-1, {old_name}"), facts));
+        let mut facts = one(new, id(1, 2), &other);
+        facts.launches.insert(id(1, 1), Launch { manifest: wanted.clone(), restarts: 0, run: old });
+        all.push((format!("another 1-2, {name}; wanted 1-1, {old_name}"), facts));
+    }
+    let mut twice = one(ready(fine()), id(1, 1), &wanted);
+    twice.launches.insert(id(1, 2), Launch { manifest: wanted, restarts: 0, run: ready(fine()) });
+    all.push(("wanted twice, ready".to_owned(), twice));
+    all
+}
+
+/// One of each kind of launch that is treated differently.
+fn runs() -> Vec<(&'static str, Run)> {
+    let ago = |seconds| NOW - SignedDuration::from_secs(seconds);
+    let failing = |times, at| Streak::Failing { times, at, why: "503".to_owned() };
+    let stopping = |stop, sent| Run::Stopping { leader: Some(LEADER), stop, sent };
+    let since = |run, since| match run {
+        Run::Live(live) => Run::Live(Live { since, ..live }),
+        other @ (Run::Starting { .. } | Run::Stopping { .. } | Run::Dead { .. }) => other,
+    };
+    vec![
+        ("start intended", Run::Starting { missed: None }),
+        ("start missed just now", Run::Starting { missed: Some(NOW) }),
+        ("start missed a settle time ago", Run::Starting { missed: Some(ago(1)) }),
+        ("live, not checked", live(Streak::Unchecked)),
+        ("live, passed once just now", live(Streak::Passing { times: 1, at: NOW })),
+        ("live, passed once 5 s ago", live(Streak::Passing { times: 1, at: ago(5) })),
+        ("live, failed just now", live(failing(1, NOW))),
+        ("live, failed 1 s ago", live(failing(1, ago(1)))),
+        ("live for 20 s, failed just now", since(live(failing(9, NOW)), ago(20))),
+        ("ready, passed just now", ready(fine())),
+        ("ready, passed 5 s ago", ready(Streak::Passing { times: 2, at: ago(5) })),
+        ("ready, failed once just now", ready(failing(1, NOW))),
+        ("ready, failed twice", ready(failing(2, NOW))),
+        ("to be asked to end", stopping(Stop::Term, None)),
+        ("asked to end just now", stopping(Stop::Term, Some(NOW))),
+        ("asked to end a grace ago", stopping(Stop::Term, Some(ago(10)))),
+        ("killed just now", stopping(Stop::Kill, Some(NOW))),
+        ("killed 1 s ago", stopping(Stop::Kill, Some(ago(1)))),
+        ("stopped", dead(Death::Stopped)),
+        ("crashed", dead(Death::Crashed)),
+        ("died before it was ready", dead(Death::NeverReady)),
+        ("crashed, orphans left", Run::Dead { exit: exit(), death: Death::Crashed, orphans: true }),
+    ]
+}
+
+fn fine() -> Streak {
+    Streak::Passing { times: 2, at: NOW }
+}
+
+fn live(health: Streak) -> Run {
+    let fresh = health != Streak::Unchecked;
+    Run::Live(Live { leader: LEADER, since: NOW, ready: false, health, fresh })
+}
+
+/// Ready, and its last check is fresh unless it passed a while ago.
+fn ready(health: Streak) -> Run {
+    let fresh = match &health {
+        Streak::Passing { at, .. } | Streak::Failing { at, .. } => *at == NOW,
+        Streak::Unchecked => false,
+    };
+    Run::Live(Live { leader: LEADER, since: NOW, ready: true, health, fresh })
+}
+
+fn dead(death: Death) -> Run {
+    Run::Dead { exit: exit(), death, orphans: false }
+}
+
+fn exit() -> Exit {
+    Exit { cause: ExitCause::Code(1), last_line: None }
+}
+
+fn id(incarnation: u64, generation: u64) -> LaunchId {
+    LaunchId { incarnation: Incarnation(incarnation), generation }
+}
+
+fn one(run: Run, id: LaunchId, manifest: &Manifest) -> Facts {
+    let launch = Launch { manifest: manifest.clone(), restarts: 0, run };
+    Facts {
+        generation: id.generation,
+        looked: true,
+        launches: BTreeMap::from([(id, launch)]),
+        ..Facts::default()
+    }
+}
+
+fn subject() -> Subject {
+    let tenant = TenantId::new("acme").unwrap();
+    Subject { engine: "engine".into(), tenant, incarnation: Incarnation(1) }
+}
+
+fn manifest(spec: &Spec) -> Manifest {
+    let wanted = Wanted::all(spec).unwrap().remove(0);
+    let port = |port: &super::wanted::SpecPort<'_>| super::Port {
+        container_port: port.container_port,
+        host_port: port.fixed.unwrap_or(20_000),
+        protocol: port.protocol,
+        name: None,
+    };
+    Manifest {
+        container: wanted.container.name.clone(),
+        fingerprint: wanted.fingerprint,
+        ports: wanted.ports.iter().map(port).collect(),
+        readiness: wanted.readiness,
+        stop_grace_seconds: wanted.stop_grace_seconds,
+    }
+}
+
+fn spec(version: &str, host_port: Option<i64>) -> Spec {
+    let web = ContainerSpec {
+        name: "web".to_owned(),
+        image: "host".to_owned(),
+        command: vec!["server".to_owned()],
+        args: vec![version.to_owned()],
+        ports: vec![PortMapping { container_port: 80, host_port, protocol: "tcp".to_owned(), name: None }],
+        health_check: Some(HealthCheckConfig {
+            kind: "http".to_owned(),
+            http_path: Some("/".to_owned()),
+            port: Some(80),
+            command: Vec::new(),
+            interval_seconds: 5,
+            timeout_seconds: 1,
+            healthy_threshold: 2,
+            unhealthy_threshold: 2,
+        }),
+        ..ContainerSpec::default()
+    };
+    TenantComputeSpec {
+        tenant_id: "acme".to_owned(),
+        provider_type: "process".to_owned(),
+        containers: vec![web],
+        resources: ResourceRequirements { cpu: 1000, memory: 1024, storage: None },
+        ..TenantComputeSpec::default()
+    }
+    .check()
+    .unwrap()
+}

@@ -1,0 +1,167 @@
+//! What the page does not show: names, fingerprints, and what is never written down.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Call, Found, LaunchId, Life, Process, ProcessPlanner, Reply, Start};
+use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
+use crate::id::{Incarnation, TenantId};
+use crate::planner::{CallError, Goal, Means, Next, Planner, Subject};
+use crate::spec::{ContainerSpec, ResourceRequirements, SecretReference, Spec, TenantComputeSpec};
+
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+fn subject() -> Subject {
+    let tenant = TenantId::new("acme").unwrap();
+    Subject { engine: "engine".into(), tenant, incarnation: Incarnation(2) }
+}
+
+fn spec(change: impl FnOnce(&mut TenantComputeSpec)) -> Spec {
+    let web = ContainerSpec {
+        name: "web".to_owned(),
+        image: "host".to_owned(),
+        command: vec!["server".to_owned()],
+        env: BTreeMap::from([("TOKEN".to_owned(), "hunter2".to_owned())]),
+        ..ContainerSpec::default()
+    };
+    let mut spec = TenantComputeSpec {
+        tenant_id: "acme".to_owned(),
+        provider_type: "process".to_owned(),
+        containers: vec![web],
+        resources: ResourceRequirements { cpu: 1000, memory: 1024, storage: None },
+        ..TenantComputeSpec::default()
+    };
+    change(&mut spec);
+    spec.check().unwrap()
+}
+
+fn next(spec: &Spec, facts: &super::Facts, now: Timestamp) -> Next<Call> {
+    ProcessPlanner::next(&subject(), Goal::Present { spec, by: Means::Provision }, facts, now)
+}
+
+/// The facts after a look that showed nothing, and the start that is then planned.
+fn first_start(spec: &Spec) -> (super::Facts, Start) {
+    let mut facts = super::Facts::default();
+    ProcessPlanner::learn(&mut facts, &Call::Find, Ok(Reply::Found(Found::default())), NOW);
+    match next(spec, &facts, NOW) {
+        Next::Do(mut acts) => match acts.remove(0).call {
+            Call::Start(start) => (facts, *start),
+            other @ (Call::Find
+            | Call::ReservePorts(_)
+            | Call::Probe(_)
+            | Call::Signal(_)
+            | Call::Clear { .. }) => panic!("{other:?}"),
+        },
+        other @ (Next::Wait { .. } | Next::Done | Next::Fail(_)) => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_fingerprint_is_the_same_for_ever() {
+    let (_, start) = first_start(&spec(|_| {}));
+    assert_eq!(start.manifest.fingerprint.to_string(), "475c024044fb6260e39977161f7f6d6c");
+}
+
+#[test]
+fn a_fingerprint_covers_all_that_a_process_is_started_with() {
+    let fingerprint = |change: fn(&mut TenantComputeSpec)| first_start(&spec(change)).1.manifest.fingerprint;
+    let same = fingerprint(|_| {});
+    assert_eq!(same, fingerprint(|spec| spec.labels = BTreeMap::from([("a".to_owned(), "b".to_owned())])));
+    for change in [
+        (|spec| spec.containers[0].args = vec!["-v".to_owned()]) as fn(&mut TenantComputeSpec),
+        |spec| {
+            spec.containers[0].env.clear();
+        },
+        |spec| spec.resources.memory = 2048,
+        |spec| {
+            spec.secrets = vec![SecretReference {
+                name: "a".into(),
+                source: "file".into(),
+                key: "b".into(),
+                env_var: None,
+            }]
+        },
+        |spec| spec.provider_config = Some(serde_json::json!({ "stop_grace_seconds": 1 })),
+    ] {
+        assert_ne!(same, fingerprint(change));
+    }
+}
+
+#[test]
+fn i9_no_environment_in_the_ledger_or_in_a_printed_call() {
+    let (mut facts, start) = first_start(&spec(|_| {}));
+    let call = Call::Start(Box::new(start));
+    ProcessPlanner::intend(&mut facts, &call, NOW);
+    for text in [
+        serde_json::to_string(&facts).unwrap(),
+        serde_json::to_string(&call).unwrap(),
+        format!("{facts:?}"),
+        format!("{call:?}"),
+    ] {
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+    let read: super::Facts = serde_json::from_str(&serde_json::to_string(&facts).unwrap()).unwrap();
+    assert_eq!(read, facts);
+}
+
+#[test]
+fn noting_an_intent_twice_is_the_same_as_once() {
+    let (mut facts, start) = first_start(&spec(|_| {}));
+    let call = Call::Start(Box::new(start));
+    ProcessPlanner::intend(&mut facts, &call, NOW);
+    let once = facts.clone();
+    ProcessPlanner::intend(&mut facts, &call, NOW);
+    assert_eq!(facts, once);
+}
+
+#[test]
+fn a_start_without_an_answer_is_closed_by_two_looks_a_settle_time_apart() {
+    let spec = spec(|_| {});
+    let (mut facts, start) = first_start(&spec);
+    let (launch, manifest) = (start.launch, start.manifest.clone());
+    let call = Call::Start(Box::new(start));
+    let error = ProviderError::new(ErrorKind::ProvisionFailed, Remedy::Retry, ErrorCode::ProviderTimeout, "");
+    ProcessPlanner::intend(&mut facts, &call, NOW);
+    ProcessPlanner::learn(&mut facts, &call, Err(CallError::Unknown(error)), NOW);
+    let later = |millis| NOW + SignedDuration::from_millis(millis);
+    let look = |facts: &mut super::Facts, now| {
+        ProcessPlanner::stale(facts);
+        ProcessPlanner::learn(facts, &Call::Find, Ok(Reply::Found(Found::default())), now);
+    };
+
+    look(&mut facts, later(5000));
+    assert!(matches!(next(&spec, &facts, later(5000)), Next::Wait { until, .. } if until == later(6000)));
+    look(&mut facts, later(6000));
+    match next(&spec, &facts, later(6000)) {
+        Next::Do(acts) => match &acts[0].call {
+            Call::Start(again) => assert_eq!(again.launch, LaunchId { generation: 2, ..launch }),
+            other @ (Call::Find
+            | Call::ReservePorts(_)
+            | Call::Probe(_)
+            | Call::Signal(_)
+            | Call::Clear { .. }) => panic!("{other:?}"),
+        },
+        other @ (Next::Wait { .. } | Next::Done | Next::Fail(_)) => panic!("{other:?}"),
+    }
+
+    // It turns up after all: it is ours, and runs what is wanted.
+    let life = Life::Leader(Process { pid: 1, start_time: 1 });
+    let found = Found { launches: BTreeMap::from([(launch, super::FoundLaunch { manifest, life })]) };
+    ProcessPlanner::learn(&mut facts, &Call::Find, Ok(Reply::Found(found)), later(6000));
+    assert_eq!(
+        ProcessPlanner::holdings(&facts).resources,
+        BTreeMap::from([("web/2-1".into(), "pid 1".into())])
+    );
+}
+
+#[test]
+fn a_wrong_provider_config_is_an_invalid_spec() {
+    let spec = spec(|spec| spec.provider_config = Some(serde_json::json!({ "grace": 1 })));
+    let mut facts = super::Facts::default();
+    ProcessPlanner::learn(&mut facts, &Call::Find, Ok(Reply::Found(Found::default())), NOW);
+    match next(&spec, &facts, NOW) {
+        Next::Fail(error) => assert_eq!(error.kind, ErrorKind::InvalidSpec, "{error}"),
+        other @ (Next::Do(_) | Next::Wait { .. } | Next::Done) => panic!("{other:?}"),
+    }
+}
