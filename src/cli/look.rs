@@ -18,7 +18,7 @@ use super::events::Reader;
 use super::exit::Failure;
 use super::place::{Place, living};
 use super::screen::{Screen, table};
-use super::view::{TenantView, containers};
+use super::view::{Doing, TenantView, containers};
 use super::words;
 
 /// How many tenants are read at a time.
@@ -65,7 +65,7 @@ fn list_table(views: &[TenantView<'_>]) -> String {
             remark(view, now),
         ]
     });
-    table(["TENANT", "STATE", "HEALTH", "PROVIDER", "SPEC", "OPERATION/TRY", "SETTLED", "REMARK"], rows)
+    table(["TENANT", "STATE", "HEALTH", "PROVIDER", "SPEC", "OPERATION", "SETTLED", "REMARK"], rows)
 }
 
 /// What is special about a tenant, most important first.
@@ -74,10 +74,7 @@ fn remark(view: &TenantView<'_>, now: Timestamp) -> String {
     if view.paused.is_some() {
         remarks.push("paused".to_owned());
     }
-    if let Some(operation) = &view.operation {
-        let until = operation.until.map(|until| format!(" {}", words::when(now, until))).unwrap_or_default();
-        remarks.push(format!("{}, {}{until}", operation.direction, operation.run));
-    }
+    remarks.extend(view.operation.as_ref().map(|operation| operation.text(now)));
     if let Some(failure) = view.last_failure {
         remarks.push(failure.error.message.lines().next().unwrap_or_default().to_owned());
     }
@@ -141,13 +138,7 @@ fn facts(tenant: &Tenant, view: &TenantView<'_>, place: &Place) -> String {
         ));
     }
     if let Some(operation) = &view.operation {
-        let mut line = format!(
-            "{}, {}, {}, try {}",
-            operation.id, operation.direction, operation.run, operation.attempt
-        );
-        if let Some(until) = operation.until {
-            line += &format!(", {}", words::when(now, until));
-        }
+        let mut line = format!("{}, try {}, {}", operation.id, operation.attempt, operation.text(now));
         if let Some(deadline) = operation.deadline {
             line += &format!(", deadline {}", words::when(now, deadline));
         }
@@ -181,11 +172,11 @@ fn facts(tenant: &Tenant, view: &TenantView<'_>, place: &Place) -> String {
 /// What to do about a failure.
 fn advice(error: &ProviderError, view: &TenantView<'_>) -> String {
     let tenant = view.tenant_id;
-    let waits = view.operation.as_ref().is_some_and(|operation| operation.run == "waiting");
+    let waits = view.operation.as_ref().is_some_and(|operation| operation.run == Doing::Waiting);
     match (error.remedy, waits) {
         (_, true) => format!("it is tried again by itself; `landlord-compute retry {tenant}` does it now"),
         (Remedy::Retry, false) => "it may pass; look at the logs, then ask for it again".to_owned(),
-        (Remedy::Permanent, false) => "change the spec, then ask for it again".to_owned(),
+        (Remedy::Permanent, false) => "look at the logs, change the spec, then ask for it again".to_owned(),
         (Remedy::NeedsPerson, false) => "change what the platform refuses, then ask for it again".to_owned(),
     }
 }

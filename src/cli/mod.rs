@@ -16,22 +16,33 @@ mod validate;
 mod view;
 mod words;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
 use landlord_compute::store::{Scope, TenantFilter};
-use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
-use args::{Cli, Command};
+use args::{Cli, Command, Format};
 use exit::Failure;
 use operate::Ask;
 use place::Place;
 use screen::Screen;
 
+/// What is logged when RUST_LOG does not say it.
+const LOG: &str = "error,landlord_compute::telemetry=off";
+
 /// Does what the command line says.
 pub(crate) fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(refused) if refused.use_stderr() && wants_json(std::env::args_os()) => {
+            let failure = Failure::Usage(refused.to_string().trim_end().to_owned());
+            Screen::new(Format::Json).fail(&failure);
+            return failure.exit().code().into();
+        }
+        Err(refused) => refused.exit(),
+    };
     let screen = Screen::new(cli.output);
     log_to(&screen);
     let outcome = tokio::runtime::Builder::new_multi_thread()
@@ -48,6 +59,14 @@ pub(crate) fn main() -> ExitCode {
             failure.exit().code().into()
         }
     }
+}
+
+/// Whether JSON is asked for on a command line that is not understood.
+fn wants_json(words: impl Iterator<Item = OsString>) -> bool {
+    let words: Vec<OsString> = words.collect();
+    let asks = |flag: &OsString, value: &OsString| (flag == "-o" || flag == "--output") && value == "json";
+    words.iter().any(|word| word == "-ojson" || word == "-o=json" || word == "--output=json")
+        || words.windows(2).any(|pair| matches!(pair, [flag, value] if asks(flag, value)))
 }
 
 async fn command(screen: &Screen, cli: Cli) -> Result<(), Failure> {
@@ -88,8 +107,8 @@ async fn command(screen: &Screen, cli: Cli) -> Result<(), Failure> {
     }
 }
 
-/// The engine's log: errors only, unless RUST_LOG says otherwise; events tell the rest.
+/// The engine's log: errors, unless RUST_LOG says otherwise, but for what happens to tenants: that is shown anyway.
 fn log_to(screen: &Screen) {
-    let filter = EnvFilter::builder().with_default_directive(LevelFilter::ERROR.into()).from_env_lossy();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOG));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(screen.clone()).init();
 }

@@ -1,6 +1,7 @@
 //! Where the program writes: results on stdout, progress, errors and the log on stderr.
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use comfy_table::{ContentArrangement, Table, presets};
@@ -27,8 +28,8 @@ pub(crate) struct Screen {
 enum Progress {
     /// On one line that changes.
     Line(ProgressBar),
-    /// A line each, where there is no terminal.
-    Lines,
+    /// A line each, where there is no terminal. Holds the last, which is not said twice in a row.
+    Lines(Arc<Mutex<String>>),
     /// Not at all: the output is for programs.
     None,
 }
@@ -45,7 +46,7 @@ impl Screen {
                 }
                 Progress::Line(bar)
             }
-            Format::Table => Progress::Lines,
+            Format::Table => Progress::Lines(Arc::default()),
         };
         Self { format, progress }
     }
@@ -105,7 +106,13 @@ impl Screen {
                 bar.enable_steady_tick(Duration::from_millis(100));
                 bar.set_message(text.to_owned());
             }
-            Progress::Lines => self.complain(text),
+            Progress::Lines(last) => {
+                let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+                if *last != text {
+                    self.complain(text);
+                    text.clone_into(&mut last);
+                }
+            }
             Progress::None => {}
         }
     }
@@ -114,7 +121,7 @@ impl Screen {
     pub(crate) fn end_progress(&self) {
         match &self.progress {
             Progress::Line(bar) => bar.finish_and_clear(),
-            Progress::Lines | Progress::None => {}
+            Progress::Lines(_) | Progress::None => {}
         }
     }
 
@@ -126,7 +133,7 @@ impl Screen {
     fn above_progress<T>(&self, write: impl FnOnce() -> T) -> T {
         match &self.progress {
             Progress::Line(bar) => bar.suspend(write),
-            Progress::Lines | Progress::None => write(),
+            Progress::Lines(_) | Progress::None => write(),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! Reading a spec from a file or from stdin.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
-use landlord_compute::machines::spec::{MAX_DOCUMENT_BYTES, Spec, SpecError, TenantComputeSpec};
+use landlord_compute::machines::spec::{MAX_DOCUMENT_BYTES, Spec, TenantComputeSpec};
 
 use super::exit::Failure;
 
@@ -12,18 +12,21 @@ use super::exit::Failure;
 pub(crate) fn read(path: &Path) -> Result<Spec, Failure> {
     let stdin = path == Path::new("-");
     let file = if stdin { "stdin".to_owned() } else { path.display().to_string() };
-    let text = if stdin { read_bounded(io::stdin().lock()) } else { File::open(path).and_then(read_bounded) }
-        .map_err(|source| Failure::File { file: file.clone(), source })?;
+    let read = if stdin { bounded(io::stdin().lock()) } else { File::open(path).and_then(bounded) };
+    let text = read.map_err(|source| Failure::File { file: file.clone(), source })?;
     let is_json = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
     let spec =
         if is_json { TenantComputeSpec::from_json(&text) } else { TenantComputeSpec::from_yaml(&text) };
-    spec.and_then(|spec| spec.check().map_err(SpecError::Invalid))
-        .map_err(|source| Failure::Spec { file, source })
+    spec.and_then(|spec| Ok(spec.check()?)).map_err(|source| Failure::Spec { file, source })
 }
 
-/// As much as a spec may have, and a byte more: the reader of specs says that it is too much.
-fn read_bounded(from: impl Read) -> io::Result<String> {
-    let mut text = String::new();
-    from.take(MAX_DOCUMENT_BYTES as u64 + 1).read_to_string(&mut text)?;
-    Ok(text)
+/// The whole text, which may also come from something without an end.
+fn bounded(from: impl Read) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    from.take(MAX_DOCUMENT_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > MAX_DOCUMENT_BYTES {
+        let problem = format!("it is longer than the {MAX_DOCUMENT_BYTES} bytes that a spec may have");
+        return Err(io::Error::new(ErrorKind::FileTooLarge, problem));
+    }
+    String::from_utf8(bytes).map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is not UTF-8 text"))
 }

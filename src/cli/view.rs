@@ -13,6 +13,8 @@ use landlord_compute::machines::tenant::{
 };
 use serde::Serialize;
 
+use super::words;
+
 /// A tenant.
 #[derive(Debug, Serialize)]
 pub(crate) struct TenantView<'a> {
@@ -49,11 +51,9 @@ pub(crate) struct TenantView<'a> {
 #[derive(Debug, Serialize)]
 pub(crate) struct OperationView {
     pub(crate) id: OperationId,
-    /// `forward`, `repair`, `undo` or `destroy`.
-    pub(crate) direction: &'static str,
+    pub(crate) direction: Way,
     pub(crate) attempt: u32,
-    /// `calling`, `stopping` or `waiting`.
-    pub(crate) run: &'static str,
+    pub(crate) run: Doing,
     /// Until when it waits, or is given to stop.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) until: Option<Timestamp>,
@@ -61,6 +61,44 @@ pub(crate) struct OperationView {
     pub(crate) target: Option<SpecVersion>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) deadline: Option<Timestamp>,
+}
+
+/// Which way an operation goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Way {
+    Forward,
+    Repair,
+    Undo,
+    Destroy,
+}
+
+/// What an operation does now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Doing {
+    Calling,
+    Stopping,
+    Waiting,
+}
+
+impl OperationView {
+    /// What is on its way, in a few words: `being undone, tries again in 3 s`.
+    pub(crate) fn text(&self, now: Timestamp) -> String {
+        let way = match self.direction {
+            Way::Forward => "on its way",
+            Way::Repair => "being repaired",
+            Way::Undo => "being undone",
+            Way::Destroy => "being removed",
+        };
+        let until = self.until.map(|until| words::when(now, until)).unwrap_or_default();
+        match self.run {
+            Doing::Calling => way.to_owned(),
+            Doing::Stopping => format!("{way}, stopping"),
+            Doing::Waiting if until.is_empty() => format!("{way}, waits"),
+            Doing::Waiting => format!("{way}, tries again {until}"),
+        }
+    }
 }
 
 /// An update that waits for its turn.
@@ -115,14 +153,14 @@ impl<'a> From<&'a Tenant> for TenantView<'a> {
 impl From<&Change> for OperationView {
     fn from(change: &Change) -> Self {
         let (direction, deadline) = match &change.direction {
-            Direction::Forward { deadline } => ("forward", *deadline),
-            Direction::Repair => ("repair", None),
-            Direction::Undo(_) => ("undo", None),
+            Direction::Forward { deadline } => (Way::Forward, *deadline),
+            Direction::Repair => (Way::Repair, None),
+            Direction::Undo(_) => (Way::Undo, None),
         };
         let (run, until) = match &change.run {
-            Run::Calling(_) => ("calling", None),
-            Run::Stopping { until, .. } => ("stopping", Some(*until)),
-            Run::Waiting { until } => ("waiting", Some(*until)),
+            Run::Calling(_) => (Doing::Calling, None),
+            Run::Stopping { until, .. } => (Doing::Stopping, Some(*until)),
+            Run::Waiting { until } => (Doing::Waiting, Some(*until)),
         };
         Self {
             id: change.operation,
@@ -139,12 +177,12 @@ impl From<&Change> for OperationView {
 impl From<&Removal> for OperationView {
     fn from(removal: &Removal) -> Self {
         let (run, until) = match &removal.run {
-            RemovalRun::Calling(_) => ("calling", None),
-            RemovalRun::Waiting { until } => ("waiting", Some(*until)),
+            RemovalRun::Calling(_) => (Doing::Calling, None),
+            RemovalRun::Waiting { until } => (Doing::Waiting, Some(*until)),
         };
         Self {
             id: removal.operation,
-            direction: "destroy",
+            direction: Way::Destroy,
             attempt: removal.attempt,
             run,
             until,

@@ -117,7 +117,7 @@ pub(crate) fn endpoint(endpoint: &Endpoint) -> String {
 pub(crate) fn when(now: Timestamp, at: Timestamp) -> String {
     let seconds = at.as_second() - now.as_second();
     match seconds {
-        0 => "now".to_owned(),
+        0 => "just now".to_owned(),
         1.. => format!("in {}", distance(seconds)),
         ..0 => format!("{} ago", distance(-seconds)),
     }
@@ -143,7 +143,7 @@ mod tests {
     fn times_are_told_as_distances() {
         let now = Timestamp::from_second(1_000_000).unwrap();
         let at = |second| when(now, Timestamp::from_second(1_000_000 + second).unwrap());
-        assert_eq!([at(0), at(59), at(-60)], ["now", "in 59 s", "1 min ago"]);
+        assert_eq!([at(0), at(59), at(-60)], ["just now", "in 59 s", "1 min ago"]);
         assert_eq!([at(-3_599), at(-7_200), at(-90_000)], ["59 min ago", "2 h ago", "1 d ago"]);
     }
 }

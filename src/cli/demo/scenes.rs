@@ -117,8 +117,8 @@ async fn repair(stage: &Stage) -> Seen {
     let began = |event: &LifecycleEvent| {
         matches!(event.what, What::Began { operation_kind: OperationKind::Repair, .. })
     };
-    stage.until(&bravo, since, began).await?;
-    stage.until(&bravo, since, |event| event.settled.iter().any(|end| end.settled == Settled::Done)).await?;
+    let began = stage.until(&bravo, since, began).await?;
+    stage.until(&bravo, began, |event| event.settled.iter().any(|end| end.settled == Settled::Done)).await?;
     let answer = stage.hear(&bravo, "hello from bravo").await?;
     let now = processes_of(stage, &bravo)?;
     if now.iter().any(|pid| killed.contains(pid)) {

@@ -140,20 +140,20 @@ impl Stage {
         }
     }
 
-    /// Follows a tenant's events from `since` on until one is `wanted`.
+    /// Follows a tenant's events from `since` on until one is `wanted`, and says where that stands.
     pub(super) async fn until(
         &self,
         tenant: &TenantId,
         since: Position,
         wanted: impl Fn(&LifecycleEvent) -> bool,
-    ) -> Result<(), Trouble> {
+    ) -> Result<Position, Trouble> {
         let mut events = Box::pin(self.engine()?.subscribe(since, Scope::Tenant(tenant.clone())));
         while let Some(delivery) = events.next().await {
             match delivery.map_err(Failure::from)? {
-                Delivery::Event { event, .. } => {
+                Delivery::Event { cursor, event } => {
                     self.screen.progress(&words::progress(&event));
                     if wanted(&event) {
-                        return Ok(());
+                        return Ok(cursor);
                     }
                 }
                 Delivery::Gap { .. } => {}
