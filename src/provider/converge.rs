@@ -131,8 +131,7 @@ impl<A: Api> Converge<A> {
     /// # Errors
     /// As there.
     pub async fn get_status(&self, cx: &Context) -> Result<ComputeStatus, ProviderError> {
-        // The specification has no kind of error for a status that cannot be had; the code says what it is.
-        let kind = ErrorKind::ProvisionFailed;
+        let kind = ErrorKind::StatusFailed;
         let asked = async {
             let mut drive = Drive::load(&self.api, &self.name, cx)?;
             drive.run(Goal::Known, Until::Stopped).await.map_err(|halt| halt.into_error(kind))?;
@@ -166,7 +165,7 @@ impl<A: Api> Converge<A> {
     pub async fn holdings(&self, cx: &Context) -> Result<Holdings, ProviderError> {
         let mut drive = Drive::load(&self.api, &self.name, cx)?;
         let known = drive.run(Goal::Known, Until::Stopped).await;
-        known.map_err(|halt| halt.into_error(ErrorKind::ProvisionFailed))?;
+        known.map_err(|halt| halt.into_error(ErrorKind::StatusFailed))?;
         Ok(A::Planner::holdings(&drive.facts))
     }
 

@@ -340,12 +340,18 @@ pub(super) fn events(
     if after.0 < trimmed {
         return Ok(Events::Gap { resume: Position(trimmed) });
     }
-    let one = match scope {
-        Scope::All => "",
-        Scope::Tenant(_) => "AND tenant = ?3",
+    let sql = match scope {
+        Scope::All => {
+            format!("SELECT {EVENT_COLUMNS} FROM events WHERE position > ?1 ORDER BY position LIMIT ?2")
+        }
+        Scope::Tenant(_) => format!(
+            "WITH RECURSIVE back (position) AS (
+                SELECT last_event FROM tenants WHERE id = ?3 AND last_event > ?1
+                UNION ALL
+                SELECT events.previous FROM back JOIN events USING (position) WHERE events.previous > ?1)
+             SELECT {EVENT_COLUMNS} FROM back JOIN events USING (position) ORDER BY position LIMIT ?2"
+        ),
     };
-    let sql =
-        format!("SELECT {EVENT_COLUMNS} FROM events WHERE position > ?1 {one} ORDER BY position LIMIT ?2");
     let mut statement = connection.prepare_cached(&sql)?;
     let (after, limit) = (signed(after.0), signed(limit));
     let mut rows = match scope {

@@ -16,6 +16,7 @@ CREATE TABLE tenants (
     id                TEXT    NOT NULL PRIMARY KEY,
     incarnation       INTEGER NOT NULL, -- which of its lives
     revision          INTEGER NOT NULL, -- counts its transitions, over all lives
+    last_event        INTEGER NOT NULL, -- the position of its last event
     state             TEXT,             -- pending, provisioning, running, updating, destroying
     provider          TEXT,
     health            TEXT,             -- healthy, unhealthy, unknown
@@ -75,11 +76,14 @@ CREATE TABLE operations (
 
 CREATE UNIQUE INDEX operations_request ON operations (tenant, request_id) WHERE request_id IS NOT NULL;
 
+-- One tenant's events are found by going back from its last one. An index would do that too, but cost every
+-- transition of a scattered load a page more (measured: 40 µs of processor time for each instead of 25).
 CREATE TABLE events (
     position     INTEGER PRIMARY KEY, -- counts all events, without holes
     tenant       TEXT    NOT NULL,
     incarnation  INTEGER NOT NULL,
     revision     INTEGER NOT NULL,
+    previous     INTEGER NOT NULL,    -- the position of the same tenant's event before it
     at           INTEGER NOT NULL,
     from_state   TEXT    NOT NULL,
     to_state     TEXT,                -- NULL: it is gone
@@ -88,9 +92,6 @@ CREATE TABLE events (
     what_json    TEXT    NOT NULL,
     settled_json TEXT                 -- the operations that ended with it
 ) STRICT;
-
--- With the position, which every index of this table ends with.
-CREATE INDEX events_tenant ON events (tenant);
 
 CREATE VIEW tenants_view AS
 SELECT id, state, provider, health, incarnation, revision, applied_spec, target_spec, operation, attempt,

@@ -225,11 +225,11 @@ fn attempt(
 fn make(connection: &Connection, write: &Write, position: u64) -> Result<(), Refused> {
     write.check().map_err(Refused::Before)?;
     let row = codec::encode(&write.record)?;
-    if !put_tenant(connection, &row, write.expected)? {
+    if !put_event(connection, &write.event, write.expected, position)? {
         let actual = revision(connection, row.id)?;
         return Err(Refused::Before(WriteError::RevisionMismatch { expected: write.expected, actual }));
     }
-    put_event(connection, &write.event, position)?;
+    put_tenant(connection, &row, position)?;
     if let Some((version, spec)) = &write.spec {
         put_spec(connection, row.id, *version, spec)?;
     }
@@ -248,67 +248,52 @@ fn make(connection: &Connection, write: &Write, position: u64) -> Result<(), Ref
     Ok(())
 }
 
-/// The columns come in the order of [`TenantRow`]; the last parameter is the expected revision.
-const INSERT_TENANT: &str = "INSERT INTO tenants (
-    id, incarnation, revision, state, provider, health, applied_spec, target_spec, latest_spec, operation,
-    attempt, direction, deadline, undo_error_json, run, call, method, stop_reason, stop_operation, until,
-    wake_at, next_operation, next_spec, next_deadline, paused_at, settled_at, repair_count, repair_last,
-    repair_due, last_failure_json, ledger_json)
-    SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
-        ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31 WHERE ?32 = 0
-    ON CONFLICT (id) DO NOTHING";
-
-const UPDATE_TENANT: &str = "UPDATE tenants SET
-    incarnation = ?2, revision = ?3, state = ?4, provider = ?5, health = ?6, applied_spec = ?7,
-    target_spec = ?8, latest_spec = ?9, operation = ?10, attempt = ?11, direction = ?12, deadline = ?13,
-    undo_error_json = ?14, run = ?15, call = ?16, method = ?17, stop_reason = ?18, stop_operation = ?19,
-    until = ?20, wake_at = ?21, next_operation = ?22, next_spec = ?23, next_deadline = ?24, paused_at = ?25,
-    settled_at = ?26, repair_count = ?27, repair_last = ?28, repair_due = ?29, last_failure_json = ?30,
-    ledger_json = ?31
-    WHERE id = ?1 AND revision = ?32";
-
-/// Whether the tenant was at the expected revision, and is now as given.
-fn put_tenant(
-    connection: &Connection,
-    row: &TenantRow<'_>,
-    expected: Revision,
-) -> Result<bool, rusqlite::Error> {
-    let sql = if expected == Revision(0) { INSERT_TENANT } else { UPDATE_TENANT };
-    let changed = connection.prepare_cached(sql)?.execute(params![
-        row.id,
-        row.incarnation,
-        row.revision,
-        row.state,
-        row.provider,
-        row.health,
-        row.applied_spec,
-        row.target_spec,
-        row.latest_spec,
-        row.operation,
-        row.attempt,
-        row.direction,
-        row.deadline,
-        row.undo_error_json,
-        row.run,
-        row.call,
-        row.method,
-        row.stop_reason,
-        row.stop_operation,
-        row.until,
-        row.wake_at,
-        row.next_operation,
-        row.next_spec,
-        row.next_deadline,
-        row.paused_at,
-        row.settled_at,
-        row.repair_count,
-        row.repair_last,
-        row.repair_due,
-        row.last_failure_json,
-        row.ledger_json,
-        expected.0,
-    ])?;
-    Ok(changed == 1)
+fn put_tenant(connection: &Connection, row: &TenantRow<'_>, last_event: u64) -> Result<(), rusqlite::Error> {
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO tenants (
+                id, incarnation, revision, last_event, state, provider, health, applied_spec, target_spec,
+                latest_spec, operation, attempt, direction, deadline, undo_error_json, run, call, method,
+                stop_reason, stop_operation, until, wake_at, next_operation, next_spec, next_deadline,
+                paused_at, settled_at, repair_count, repair_last, repair_due, last_failure_json, ledger_json)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,
+                ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32)",
+        )?
+        .execute(params![
+            row.id,
+            row.incarnation,
+            row.revision,
+            last_event,
+            row.state,
+            row.provider,
+            row.health,
+            row.applied_spec,
+            row.target_spec,
+            row.latest_spec,
+            row.operation,
+            row.attempt,
+            row.direction,
+            row.deadline,
+            row.undo_error_json,
+            row.run,
+            row.call,
+            row.method,
+            row.stop_reason,
+            row.stop_operation,
+            row.until,
+            row.wake_at,
+            row.next_operation,
+            row.next_spec,
+            row.next_deadline,
+            row.paused_at,
+            row.settled_at,
+            row.repair_count,
+            row.repair_last,
+            row.repair_due,
+            row.last_failure_json,
+            row.ledger_json,
+        ])?;
+    Ok(())
 }
 
 /// The revision that a tenant is at.
@@ -320,13 +305,21 @@ fn revision(connection: &Connection, tenant: &str) -> Result<Revision, rusqlite:
     Ok(Revision(found.unwrap_or(0)))
 }
 
-fn put_event(connection: &Connection, event: &LifecycleEvent, position: u64) -> Result<(), Refused> {
+/// Puts an event down if its tenant is at the expected revision, and says whether it was.
+fn put_event(
+    connection: &Connection,
+    event: &LifecycleEvent,
+    expected: Revision,
+    position: u64,
+) -> Result<bool, Refused> {
     let settled = if event.settled.is_empty() { None } else { Some(&event.settled) };
-    connection
+    let changed = connection
         .prepare_cached(
-            "INSERT INTO events (position, tenant, incarnation, revision, at, from_state, to_state, operation,
-                attempt, what_json, settled_json)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            "INSERT INTO events (position, tenant, incarnation, revision, previous, at, from_state, to_state,
+                operation, attempt, what_json, settled_json)
+             SELECT ?1, ?2, ?3, ?4, coalesce(tenants.last_event, 0), ?5, ?6, ?7, ?8, ?9, ?10, ?11
+             FROM (SELECT 1) LEFT JOIN tenants ON tenants.id = ?2
+             WHERE coalesce(tenants.revision, 0) = ?12",
         )?
         .execute(params![
             position,
@@ -340,8 +333,9 @@ fn put_event(connection: &Connection, event: &LifecycleEvent, position: u64) -> 
             event.attempt,
             codec::to_json("what_json", Some(&event.what))?,
             codec::to_json("settled_json", settled)?,
+            expected.0,
         ])?;
-    Ok(())
+    Ok(changed == 1)
 }
 
 fn put_spec(connection: &Connection, tenant: &str, version: SpecVersion, spec: &Spec) -> Result<(), Refused> {

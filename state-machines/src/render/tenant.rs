@@ -20,8 +20,7 @@ refused. An input is applied (something changes), joined (it is on its way alrea
 (nothing changes; for a command: what it wants is already so), or rejected. *Then* is the configuration that
 follows, where it is another. Inputs with the same consequences share a row. Below a table comes what is decided
 otherwise where the tenant is also paused, an update is queued, or repair is switched off; all else is as in the
-table. Times, attempts
-and the whole record and event are in `snapshots/`.
+table. Times, attempts and the whole record and event are in `snapshots/`.
 ";
 
 const HEAD: [&str; 5] = ["input", "decision", "then", "effects", "settled"];

@@ -3,6 +3,42 @@
 /// The longest key and value that an error or a change shows.
 const SHOWN: usize = 120;
 
+/// A place in a document, written out only when something is said about it.
+#[derive(Clone, Copy)]
+pub(super) enum Place<'a> {
+    /// The document itself.
+    Root,
+    /// A named field.
+    Field(&'a Place<'a>, &'a str),
+    /// An element of a list.
+    Index(&'a Place<'a>, usize),
+    /// A key that the caller chose.
+    Key(&'a Place<'a>, &'a str),
+}
+
+impl<'a> Place<'a> {
+    pub(super) fn field(&'a self, name: &'a str) -> Self {
+        Self::Field(self, name)
+    }
+
+    pub(super) fn index(&'a self, index: usize) -> Self {
+        Self::Index(self, index)
+    }
+
+    pub(super) fn key(&'a self, key: &'a str) -> Self {
+        Self::Key(self, key)
+    }
+
+    pub(super) fn path(&self) -> String {
+        match self {
+            Self::Root => String::new(),
+            Self::Field(parent, name) => field(&parent.path(), name),
+            Self::Index(parent, n) => index(&parent.path(), n),
+            Self::Key(parent, name) => key(&parent.path(), name),
+        }
+    }
+}
+
 /// The path of a named field of the object at `parent`, which is empty for the document itself.
 pub(super) fn field(parent: &str, name: &str) -> String {
     match parent {

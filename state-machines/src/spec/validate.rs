@@ -15,7 +15,7 @@ use super::invalid::{Invalid, Problem};
 use super::normalize::normalize;
 use super::{
     ContainerSpec, HealthCheckConfig, NetworkConfig, PortMapping, ResourceRequirements, Spec,
-    TenantComputeSpec, path,
+    TenantComputeSpec, path, path::Place,
 };
 use crate::id::{NAME_RULE, ProviderName, TenantId, is_valid_name};
 
@@ -94,119 +94,124 @@ struct Rules {
 }
 
 impl Rules {
-    fn add(&mut self, path: impl Into<String>, message: impl Into<String>) {
-        self.problems.push(Problem::new(path, message));
+    fn add(&mut self, at: &Place<'_>, message: impl Into<String>) {
+        self.problems.push(Problem::new(at.path(), message));
     }
 
     fn spec(&mut self, spec: &TenantComputeSpec) {
         self.containers(spec);
-        self.resources("resources", &spec.resources, TENANT_SHARE);
+        self.resources(&Place::Root.field("resources"), &spec.resources, TENANT_SHARE);
         self.networking(&spec.networking);
         self.secrets(spec);
         self.labels(&spec.labels);
         if spec.provider_config.as_ref().is_some_and(|config| is_deeper(config, MAX_DEPTH - 1)) {
-            self.add("provider_config", format!("nested too deeply; a spec has at most {MAX_DEPTH} levels"));
+            self.add(
+                &Place::Root.field("provider_config"),
+                format!("nested too deeply; a spec has at most {MAX_DEPTH} levels"),
+            );
         }
         // Whatever is accepted is stored as JSON, and must be read back.
-        match serde_json::to_vec(spec) {
-            Ok(json) if json.len() <= MAX_DOCUMENT_BYTES => {}
-            Ok(json) => {
-                let length = json.len();
+        let mut written = Length(0);
+        match serde_json::to_writer(&mut written, spec) {
+            Ok(()) if written.0 <= MAX_DOCUMENT_BYTES => {}
+            Ok(()) => {
+                let length = written.0;
                 self.add(
-                    "",
+                    &Place::Root,
                     format!("the spec is {length} bytes long as JSON; use at most {MAX_DOCUMENT_BYTES}"),
                 );
             }
-            Err(error) => self.add("", format!("the spec cannot be written as JSON: {error}")),
+            Err(error) => self.add(&Place::Root, format!("the spec cannot be written as JSON: {error}")),
         }
     }
 
     fn containers(&mut self, spec: &TenantComputeSpec) {
+        let list = Place::Root.field("containers");
         if spec.containers.is_empty() {
-            self.add("containers", "missing; give at least one container");
+            self.add(&list, "missing; give at least one container");
         }
-        self.count("containers", spec.containers.len(), CONTAINERS);
+        self.count(&list, spec.containers.len(), CONTAINERS);
         let mut names = BTreeMap::new();
         let mut host_ports = BTreeMap::new();
         for (n, container) in spec.containers.iter().enumerate() {
-            let at = path::index("containers", n);
+            let at = list.index(n);
             self.container_name(&at, &container.name);
             if !container.name.is_empty() {
-                self.unique(&mut names, &container.name, &at, "name", &path::quoted(&container.name));
+                self.unique(&mut names, &container.name, &at, "name", || path::quoted(&container.name));
             }
             self.container(&at, container);
             self.ports(&at, &container.ports, &mut host_ports);
             if let Some(own) = &container.resources {
-                self.container_resources(&path::field(&at, "resources"), own, &spec.resources);
+                self.container_resources(&at.field("resources"), own, &spec.resources);
             }
         }
     }
 
-    fn container_name(&mut self, at: &str, name: &str) {
+    fn container_name(&mut self, at: &Place<'_>, name: &str) {
         if !is_valid_name(name) {
             let what = if name.is_empty() {
                 "missing".to_owned()
             } else {
                 format!("{} is not valid", path::quoted(name))
             };
-            self.add(path::field(at, "name"), format!("{what}; {NAME_RULE}"));
+            self.add(&at.field("name"), format!("{what}; {NAME_RULE}"));
         }
     }
 
-    fn container(&mut self, at: &str, container: &ContainerSpec) {
-        self.required(&path::field(at, "image"), &container.image, REFERENCE);
-        self.arguments(&path::field(at, "command"), &container.command);
-        self.arguments(&path::field(at, "args"), &container.args);
-        let env = path::field(at, "env");
+    fn container(&mut self, at: &Place<'_>, container: &ContainerSpec) {
+        self.required(&at.field("image"), &container.image, REFERENCE);
+        self.arguments(&at.field("command"), &container.command);
+        self.arguments(&at.field("args"), &container.args);
+        let env = at.field("env");
         self.count(&env, container.env.len(), ENTRIES);
         for (name, value) in &container.env {
-            let at = path::key(&env, name);
+            let at = env.key(name);
             if !is_env_name(name) {
                 self.add(&at, format!("not a valid name for an environment variable; {ENV_RULE}"));
             }
             self.value(&at, value);
         }
         if let Some(check) = &container.health_check {
-            self.health_check(&path::field(at, "health_check"), check);
+            self.health_check(&at.field("health_check"), check);
         }
     }
 
     fn ports<'s>(
         &mut self,
-        container: &str,
+        container: &Place<'_>,
         ports: &'s [PortMapping],
         host_ports: &mut BTreeMap<(i64, &'s str), String>,
     ) {
-        let list = path::field(container, "ports");
+        let list = container.field("ports");
         self.count(&list, ports.len(), PORTS);
         let mut container_ports = BTreeMap::new();
         for (n, port) in ports.iter().enumerate() {
-            let at = path::index(&list, n);
+            let at = list.index(n);
             let protocol = port.protocol.as_str();
             if !matches!(protocol, "tcp" | "udp") {
                 self.add(
-                    path::field(&at, "protocol"),
+                    &at.field("protocol"),
                     format!("{} is unknown; use tcp or udp", path::quoted(protocol)),
                 );
             }
             let number = port.container_port;
-            if self.number(&path::field(&at, "container_port"), number, PORT) {
-                let shown = format!("{number}/{protocol}");
-                self.unique(&mut container_ports, (number, protocol), &at, "container_port", &shown);
+            if self.number(&at.field("container_port"), number, PORT) {
+                let shown = || format!("{number}/{protocol}");
+                self.unique(&mut container_ports, (number, protocol), &at, "container_port", shown);
             }
             if let Some(number) = port.host_port
-                && self.number(&path::field(&at, "host_port"), number, PORT)
+                && self.number(&at.field("host_port"), number, PORT)
             {
-                let shown = format!("{number}/{protocol}");
-                self.unique(host_ports, (number, protocol), &at, "host_port", &shown);
+                let shown = || format!("{number}/{protocol}");
+                self.unique(host_ports, (number, protocol), &at, "host_port", shown);
             }
-            self.optional(&path::field(&at, "name"), port.name.as_deref(), NAME);
+            self.optional(&at.field("name"), port.name.as_deref(), NAME);
         }
     }
 
-    fn health_check(&mut self, at: &str, check: &HealthCheckConfig) {
+    fn health_check(&mut self, at: &Place<'_>, check: &HealthCheckConfig) {
         let [http_path, port, command, timeout] =
-            ["http_path", "port", "command", "timeout_seconds"].map(|name| path::field(at, name));
+            ["http_path", "port", "command", "timeout_seconds"].map(|name| at.field(name));
         match check.kind.as_str() {
             "http" => {
                 match check.http_path.as_deref() {
@@ -221,10 +226,10 @@ impl Rules {
                 self.add(&command, "missing; an exec check needs a command")
             }
             "exec" => {}
-            "" => self.add(path::field(at, "type"), "missing; use http, tcp or exec"),
+            "" => self.add(&at.field("type"), "missing; use http, tcp or exec"),
             other => {
                 let other = path::quoted(other);
-                self.add(path::field(at, "type"), format!("{other} is unknown; use http, tcp or exec"));
+                self.add(&at.field("type"), format!("{other} is unknown; use http, tcp or exec"));
             }
         }
         self.optional(&http_path, check.http_path.as_deref(), REFERENCE);
@@ -232,70 +237,78 @@ impl Rules {
             self.number(&port, number, PORT);
         }
         self.arguments(&command, &check.command);
-        self.number(&path::field(at, "interval_seconds"), check.interval_seconds, INTERVAL_SECONDS);
+        self.number(&at.field("interval_seconds"), check.interval_seconds, INTERVAL_SECONDS);
         let (given, interval) = (check.timeout_seconds, check.interval_seconds);
         if self.number(&timeout, given, TIMEOUT_SECONDS) && given >= interval {
             self.add(&timeout, format!("{given} is not less than interval_seconds ({interval})"));
         }
-        self.number(&path::field(at, "healthy_threshold"), check.healthy_threshold, THRESHOLD);
-        self.number(&path::field(at, "unhealthy_threshold"), check.unhealthy_threshold, THRESHOLD);
+        self.number(&at.field("healthy_threshold"), check.healthy_threshold, THRESHOLD);
+        self.number(&at.field("unhealthy_threshold"), check.unhealthy_threshold, THRESHOLD);
     }
 
-    fn needed_port(&mut self, at: &str, check: &HealthCheckConfig) {
+    fn needed_port(&mut self, at: &Place<'_>, check: &HealthCheckConfig) {
         if check.port.is_none() {
             self.add(at, format!("missing; a check of type {} needs a port", check.kind));
         }
     }
 
-    fn resources(&mut self, at: &str, resources: &ResourceRequirements, share: RangeInclusive<i64>) {
-        self.number(&path::field(at, "cpu"), resources.cpu, share.clone());
-        self.number(&path::field(at, "memory"), resources.memory, share);
+    fn resources(&mut self, at: &Place<'_>, resources: &ResourceRequirements, share: RangeInclusive<i64>) {
+        self.number(&at.field("cpu"), resources.cpu, share.clone());
+        self.number(&at.field("memory"), resources.memory, share);
         if let Some(storage) = resources.storage {
-            self.number(&path::field(at, "storage"), storage, CONTAINER_SHARE);
+            self.number(&at.field("storage"), storage, CONTAINER_SHARE);
         }
     }
 
-    fn container_resources(&mut self, at: &str, own: &ResourceRequirements, tenant: &ResourceRequirements) {
+    fn container_resources(
+        &mut self,
+        at: &Place<'_>,
+        own: &ResourceRequirements,
+        tenant: &ResourceRequirements,
+    ) {
         self.resources(at, own, CONTAINER_SHARE);
-        self.within(&path::field(at, "cpu"), own.cpu, tenant.cpu, "resources.cpu");
-        self.within(&path::field(at, "memory"), own.memory, tenant.memory, "resources.memory");
+        self.within(&at.field("cpu"), own.cpu, tenant.cpu, "resources.cpu");
+        self.within(&at.field("memory"), own.memory, tenant.memory, "resources.memory");
         if let (Some(own), Some(tenant)) = (own.storage, tenant.storage) {
-            self.within(&path::field(at, "storage"), own, tenant, "resources.storage");
+            self.within(&at.field("storage"), own, tenant, "resources.storage");
         }
     }
 
     /// A container's share of the tenant's; of a tenant's share that is itself wrong, nothing follows.
-    fn within(&mut self, at: &str, own: i64, tenant: i64, of: &str) {
+    fn within(&mut self, at: &Place<'_>, own: i64, tenant: i64, of: &str) {
         if tenant > 0 && own > tenant {
             self.add(at, format!("{own} is more than the whole tenant has ({of}: {tenant})"));
         }
     }
 
     fn networking(&mut self, networking: &NetworkConfig) {
-        self.references("networking.security_groups", &networking.security_groups);
-        self.references("networking.subnets", &networking.subnets);
+        let at = Place::Root.field("networking");
+        self.references(&at.field("security_groups"), &networking.security_groups);
+        self.references(&at.field("subnets"), &networking.subnets);
         if let Some(dns) = &networking.dns {
-            self.optional("networking.dns.hostname", dns.hostname.as_deref(), NAME);
-            self.optional("networking.dns.domain", dns.domain.as_deref(), NAME);
+            let at = at.field("dns");
+            self.optional(&at.field("hostname"), dns.hostname.as_deref(), NAME);
+            self.optional(&at.field("domain"), dns.domain.as_deref(), NAME);
         }
     }
 
     fn secrets(&mut self, spec: &TenantComputeSpec) {
-        self.count("secrets", spec.secrets.len(), SECRETS);
+        let list = Place::Root.field("secrets");
+        self.count(&list, spec.secrets.len(), SECRETS);
         let mut env_vars = BTreeMap::new();
         for (n, secret) in spec.secrets.iter().enumerate() {
-            let at = path::index("secrets", n);
-            self.required(&path::field(&at, "name"), &secret.name, NAME);
-            self.required(&path::field(&at, "source"), &secret.source, NAME);
-            self.required(&path::field(&at, "key"), &secret.key, REFERENCE);
+            let at = list.index(n);
+            self.required(&at.field("name"), &secret.name, NAME);
+            self.required(&at.field("source"), &secret.source, NAME);
+            self.required(&at.field("key"), &secret.key, REFERENCE);
             if let Some(name) = &secret.env_var {
-                self.secret_env_var(&path::field(&at, "env_var"), name, &spec.containers);
-                self.unique(&mut env_vars, name, &at, "env_var", &path::quoted(name));
+                self.secret_env_var(&at.field("env_var"), name, &spec.containers);
+                self.unique(&mut env_vars, name, &at, "env_var", || path::quoted(name));
             }
         }
     }
 
-    fn secret_env_var(&mut self, at: &str, name: &str, containers: &[ContainerSpec]) {
+    fn secret_env_var(&mut self, at: &Place<'_>, name: &str, containers: &[ContainerSpec]) {
         if !is_env_name(name) {
             self.add(
                 at,
@@ -310,9 +323,10 @@ impl Rules {
     }
 
     fn labels(&mut self, labels: &BTreeMap<String, String>) {
-        self.count("labels", labels.len(), ENTRIES);
+        let list = Place::Root.field("labels");
+        self.count(&list, labels.len(), ENTRIES);
         for (name, value) in labels {
-            let at = path::key("labels", name);
+            let at = list.key(name);
             if name.is_empty() {
                 self.add(&at, "the name of a label is missing");
             }
@@ -321,62 +335,62 @@ impl Rules {
         }
     }
 
-    fn references(&mut self, at: &str, references: &[String]) {
+    fn references(&mut self, at: &Place<'_>, references: &[String]) {
         self.count(at, references.len(), NETWORKS);
         for (n, reference) in references.iter().enumerate() {
-            self.required(&path::index(at, n), reference, NAME);
+            self.required(&at.index(n), reference, NAME);
         }
     }
 
-    fn arguments(&mut self, at: &str, arguments: &[String]) {
+    fn arguments(&mut self, at: &Place<'_>, arguments: &[String]) {
         self.count(at, arguments.len(), ENTRIES);
         for (n, argument) in arguments.iter().enumerate() {
-            self.value(&path::index(at, n), argument);
+            self.value(&at.index(n), argument);
         }
     }
 
     /// A text that a program gets as it is; it cannot carry NUL.
-    fn value(&mut self, at: &str, value: &str) {
+    fn value(&mut self, at: &Place<'_>, value: &str) {
         self.length(at, value, VALUE);
         if value.contains('\0') {
             self.add(at, "holds a NUL character, which no program can receive; remove it");
         }
     }
 
-    fn required(&mut self, at: &str, text: &str, longest: usize) {
+    fn required(&mut self, at: &Place<'_>, text: &str, longest: usize) {
         if text.is_empty() {
             self.add(at, "missing; it must not be empty");
         }
         self.text(at, text, longest);
     }
 
-    fn optional(&mut self, at: &str, text: Option<&str>, longest: usize) {
+    fn optional(&mut self, at: &Place<'_>, text: Option<&str>, longest: usize) {
         self.text(at, text.unwrap_or_default(), longest);
     }
 
     /// A text that is shown on one line.
-    fn text(&mut self, at: &str, text: &str, longest: usize) {
+    fn text(&mut self, at: &Place<'_>, text: &str, longest: usize) {
         self.length(at, text, longest);
         if text.contains(char::is_control) {
             self.add(at, "holds a line break or another control character; remove it");
         }
     }
 
-    fn length(&mut self, at: &str, text: &str, longest: usize) {
+    fn length(&mut self, at: &Place<'_>, text: &str, longest: usize) {
         let length = text.len();
         if length > longest {
             self.add(at, format!("{length} bytes long; use at most {longest}"));
         }
     }
 
-    fn count(&mut self, at: &str, count: usize, most: usize) {
+    fn count(&mut self, at: &Place<'_>, count: usize, most: usize) {
         if count > most {
             self.add(at, format!("{count} entries; use at most {most}"));
         }
     }
 
     /// Whether the number is in range.
-    fn number(&mut self, at: &str, number: i64, range: RangeInclusive<i64>) -> bool {
+    fn number(&mut self, at: &Place<'_>, number: i64, range: RangeInclusive<i64>) -> bool {
         let (least, most) = (range.start(), range.end());
         match number {
             number if range.contains(&number) => return true,
@@ -387,16 +401,37 @@ impl Rules {
     }
 
     /// Records who has a value that may be given only once.
-    fn unique<K: Ord>(&mut self, seen: &mut BTreeMap<K, String>, key: K, at: &str, field: &str, shown: &str) {
+    fn unique<K: Ord>(
+        &mut self,
+        seen: &mut BTreeMap<K, String>,
+        key: K,
+        at: &Place<'_>,
+        field: &str,
+        shown: impl FnOnce() -> String,
+    ) {
         match seen.entry(key) {
             Entry::Vacant(free) => {
-                free.insert(at.to_owned());
+                free.insert(at.path());
             }
             Entry::Occupied(taken) => {
-                let message = format!("{shown} is already used by {}", taken.get());
-                self.add(path::field(at, field), message);
+                let message = format!("{} is already used by {}", shown(), taken.get());
+                self.add(&at.field(field), message);
             }
         }
+    }
+}
+
+/// Counts what is written, and keeps none of it.
+struct Length(usize);
+
+impl std::io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

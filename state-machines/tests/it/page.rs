@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use landlord_state_machines::render::{tenant_diagram, tenant_page};
+use landlord_state_machines::render::{
+    Edge, OUTSIDE, fold, state_diagram, table, tenant_diagram, tenant_page,
+};
 
 /// Compares a page with what is generated now; writes it where `UPDATE_PAGES` is set.
 fn check(file: &str, generated: &str) {
@@ -35,4 +37,15 @@ fn the_diagram_has_exactly_the_five_states() {
     names.sort_unstable();
     names.dedup();
     assert_eq!(names, ["Destroying", "Pending", "Provisioning", "Running", "Updating", "[*]"]);
+}
+
+#[test]
+fn arrows_between_the_same_states_become_one_and_cells_cannot_end_a_row() {
+    let edge = |from, to, cause| Edge { from, to, cause };
+    let edges = [edge(OUTSIDE, "A", "x"), edge("A", "B", "y"), edge("A", "B", "z"), edge("A", "B", "y")];
+    assert_eq!(state_diagram(&edges), "stateDiagram-v2\n    [*] --> A: x\n    A --> B: y, z\n");
+
+    assert_eq!(fold([("a", 1), ("b", 2), ("c", 1)]), [(vec!["a", "c"], 1), (vec!["b"], 2)]);
+    let row = ["x|y".to_owned(), String::new()];
+    assert_eq!(table(["a", "b"], &[row]), "| a | b |\n| --- | --- |\n| x\\|y |  |\n");
 }

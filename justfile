@@ -1,0 +1,31 @@
+# Every command of the project. `just` lists them.
+default:
+    @just --list
+
+# All checks and tests; needs cargo and a C compiler.
+test:
+    ./test.sh
+
+# What the continuous integration runs: the same with larger counts.
+ci:
+    .ci/run
+
+# A tenant's life on real processes, with a killed engine in the middle.
+demo:
+    cargo run --release -- demo
+
+# The fleet benchmark beside bare tokio and bare ractor.
+bench *args:
+    cargo bench --bench fleet --all-features -- {{args}}
+
+# Kill the engine many times; give a seed to repeat a run.
+kills count="200" seed="":
+    LANDLORD_KILLS={{count}} LANDLORD_SEED={{seed}} cargo test --all-features --test main kills -- --nocapture
+
+# Write the generated pages again, and accept snapshots after looking at each.
+pages:
+    UPDATE_PAGES=1 cargo test -p landlord-state-machines page
+
+# Licences, advisories and sources of all dependencies.
+deny:
+    cargo deny check
