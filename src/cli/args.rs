@@ -10,6 +10,10 @@ use landlord_compute::machines::id::{OperationId, ProviderName, Revision, Tenant
 use landlord_compute::machines::tenant::StateName;
 
 use super::exit::Exit;
+use super::spec_file;
+
+/// The options of every command.
+const GLOBAL: &str = "Global options";
 
 /// Runs tenants as processes of this machine, and remembers them in a SQLite file.
 ///
@@ -17,13 +21,13 @@ use super::exit::Exit;
 /// keeps an engine running, which also repairs what breaks. One engine at a time has a store; looking is always
 /// possible.
 #[derive(Debug, Parser)]
-#[command(version, after_help = Exit::help(), max_term_width = 110, propagate_version = false)]
+#[command(version, after_help = Exit::help(), max_term_width = 100, propagate_version = false)]
 pub(crate) struct Cli {
     /// The store. Logs of tenants are beside it, in FILE.d.
-    #[arg(long, global = true, env = "LANDLORD_STORE", default_value = "landlord.db", value_name = "FILE")]
+    #[arg(long, global = true, env = "LANDLORD_STORE", hide_env_values = true, help_heading = GLOBAL, default_value = "landlord.db", value_name = "FILE")]
     pub(crate) store: PathBuf,
     /// Tables for people, or JSON for programs: one document on stdout, errors on stderr.
-    #[arg(short, long, global = true, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
+    #[arg(short, long, global = true, value_enum, default_value_t = Format::Table, help_heading = GLOBAL, value_name = "FORMAT")]
     pub(crate) output: Format,
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -35,11 +39,19 @@ pub(crate) enum Format {
     Json,
 }
 
+/// What `machine` can draw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Machine {
+    /// A tenant's life.
+    Tenant,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Show what the engine does, on real processes, in less than a minute.
     Demo,
     /// Make a tenant run a spec.
+    #[command(after_help = spec_file::example())]
     Provision {
         #[command(flatten)]
         file: SpecFile,
@@ -128,8 +140,11 @@ pub(crate) enum Command {
         #[command(flatten)]
         file: SpecFile,
     },
-    /// Print the diagram of a machine, for a Mermaid viewer.
-    Machine { name: Option<String> },
+    /// Print the diagram of a machine, for a Mermaid viewer; without a name, the names.
+    Machine {
+        #[arg(value_enum)]
+        name: Option<Machine>,
+    },
     /// What the demo's tenants run.
     #[command(hide = true)]
     DemoTenant(DemoTenant),

@@ -82,7 +82,7 @@ impl Exit {
             Self::Failed => "the operation ended otherwise: failed, cancelled, superseded, abandoned",
             Self::Usage => "the command line or the spec is not valid",
             Self::Rejected => "the tenant's state does not allow it",
-            Self::NotFound => "there is no such tenant, operation or page",
+            Self::NotFound => "there is no such tenant or operation",
             Self::Store => "the store is missing, in use by another engine, or cannot be used",
             Self::Overloaded => "too much is on its way already",
             Self::Platform => "the platform did not say how the tenant is",
@@ -129,8 +129,6 @@ pub(crate) enum Failure {
     NoTenant(TenantId),
     #[error("tenant {0} is gone: it was destroyed")]
     Gone(TenantId),
-    #[error("{0}")]
-    NoPage(String),
     #[error("tenant {tenant} is run by provider {provider}, which this program does not have")]
     NoProvider { tenant: TenantId, provider: String },
     #[error(transparent)]
@@ -172,7 +170,7 @@ impl Failure {
                 WaitError::Closed { .. } | WaitError::Store(_) => Exit::Store,
             },
             Self::NoStore(_) | Self::Store(_) | Self::Closed(_) => Exit::Store,
-            Self::NoOperation(_) | Self::NoTenant(_) | Self::Gone(_) | Self::NoPage(_) => Exit::NotFound,
+            Self::NoOperation(_) | Self::NoTenant(_) | Self::Gone(_) => Exit::NotFound,
             Self::NoProvider { .. } => Exit::Platform,
             Self::Platform(error) => match error.kind {
                 ErrorKind::TenantNotFound => Exit::NotFound,
@@ -226,7 +224,7 @@ impl Failure {
             | Self::Store(_)
             | Self::Start(_)
             | Self::Wait(_)
-            | Self::NoPage(_)
+
             | Self::NoProvider { .. }
             | Self::Closed(_)
             | Self::Demo

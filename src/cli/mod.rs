@@ -102,7 +102,7 @@ async fn command(screen: &Screen, cli: Cli) -> Result<(), Failure> {
             events::events(screen, place, scope, after, last, follow).await
         }
         Command::Validate { file } => validate::validate(screen, place, &file.file).await,
-        Command::Machine { name } => machine::machine(screen, name.as_deref()),
+        Command::Machine { name } => machine::machine(screen, name),
         Command::DemoTenant(tenant) => demo::tenant(tenant).await,
     }
 }

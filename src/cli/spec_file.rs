@@ -8,6 +8,23 @@ use landlord_compute::machines::spec::{MAX_DOCUMENT_BYTES, Spec, TenantComputeSp
 
 use super::exit::Failure;
 
+/// The smallest spec that answers HTTP.
+const EXAMPLE: &str = "\
+tenant_id: acme
+provider_type: process
+containers:
+  - name: web
+    image: host
+    command: [python3, -m, http.server, $(PORT)]
+    ports: [{ container_port: 80, name: http }]
+resources: { cpu: 128, memory: 512 }
+";
+
+/// The example for `--help`.
+pub(crate) fn example() -> String {
+    format!("A spec:\n{}", EXAMPLE.lines().map(|line| format!("  {line}\n")).collect::<String>())
+}
+
 /// Reads and checks a spec; `-` is stdin. What does not end in `.json` is YAML, of which JSON is a part.
 pub(crate) fn read(path: &Path) -> Result<Spec, Failure> {
     let stdin = path == Path::new("-");
@@ -29,4 +46,14 @@ fn bounded(from: impl Read) -> io::Result<String> {
         return Err(io::Error::new(ErrorKind::FileTooLarge, problem));
     }
     String::from_utf8(bytes).map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is not UTF-8 text"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_is_a_spec() {
+        TenantComputeSpec::from_yaml(EXAMPLE).unwrap().check().unwrap();
+    }
 }

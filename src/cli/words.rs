@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn times_are_told_as_distances() {
         let now = Timestamp::from_second(1_000_000).unwrap();
-        let at = |second| when(now, Timestamp::from_second(1_000_000 + second).unwrap());
+        let at = |second: i64| when(now, Timestamp::from_second(1_000_000 + second).unwrap());
         assert_eq!([at(0), at(59), at(-60)], ["just now", "in 59 s", "1 min ago"]);
         assert_eq!([at(-3_599), at(-7_200), at(-90_000)], ["59 min ago", "2 h ago", "1 d ago"]);
     }

@@ -62,10 +62,14 @@ fn a_running_engine_repairs_and_has_the_store_for_itself() {
     let provisioned = bench.json(&["provision", "-f", &spec]);
     let run = bench.command(&["run"]).spawn().expect("it runs");
     let follow = bench.command(&["events", "--follow", "-o", "json"]).spawn().expect("it runs");
-    bench.until("the store to be in use", || bench.run(&["provision", "-f", &spec]).code == 5);
+    let owner = format!("process {} ", run.id());
+    let lock = || std::fs::read_to_string(bench.path("landlord.db.lock")).expect("there");
+    bench.until("the engine", || lock().starts_with(&owner));
     let refused = bench.run(&["destroy", "acme"]);
     assert_eq!(refused.code, 5);
-    assert!(refused.err.contains("is in use by process"), "{}", refused.err);
+    assert!(refused.err.contains(&format!("is in use by {owner}")), "{}", refused.err);
+    let operation = provisioned["operation"].as_str().expect("an id");
+    assert_eq!(bench.json(&["wait", operation])["settled"]["as"], "done");
     assert_eq!(bench.json(&["status", "acme"])["health"], "healthy", "looking is possible beside it");
 
     let pid = provisioned["tenant"]["resources"].as_object().and_then(|resources| {

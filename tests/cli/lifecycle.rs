@@ -123,8 +123,8 @@ fn diagrams_are_printed_by_name() {
     assert!(bench.run(&["machine", "tenant"]).out.starts_with("stateDiagram-v2\n"));
     assert_eq!(bench.json(&["machine"])["machines"], json!(["tenant"]));
     let unknown = bench.run(&["machine", "washing"]);
-    assert_eq!(unknown.code, 4);
-    assert!(unknown.err.contains("there are: tenant"), "{}", unknown.err);
+    assert_eq!(unknown.code, 2);
+    assert!(unknown.err.contains("[possible values: tenant]"), "{}", unknown.err);
 }
 
 #[test]

@@ -78,6 +78,11 @@ impl Scene {
     }
 }
 
+/// An operation must have ended well.
+fn done(what: &str, settled: Settled) -> Result<(), Trouble> {
+    if settled == Settled::Done { Ok(()) } else { wrong(format!("{what} {settled}")) }
+}
+
 /// Names that are constants of this file.
 fn tenant(name: &str) -> Result<TenantId, Trouble> {
     TenantId::new(name).or_else(|error| wrong(error.to_string()))
@@ -89,10 +94,8 @@ async fn provision(stage: &Stage) -> Seen {
     let all = FLEET.map(|(name, greeting)| async move {
         let id = tenant(name)?;
         let operation = stage.provision(&id, Version::good(greeting)).await?;
-        match operation.await.map_err(Failure::from)? {
-            Settled::Done => stage.hear(&id, greeting).await,
-            other => wrong(format!("the provision of {name} {other}")),
-        }
+        done(&format!("the provision of {name}"), operation.await.map_err(Failure::from)?)?;
+        stage.hear(&id, greeting).await
     });
     Ok(format!("over HTTP: {}", try_join_all(all).await?.join("; ")))
 }
@@ -101,10 +104,8 @@ async fn provision(stage: &Stage) -> Seen {
 async fn update(stage: &Stage) -> Seen {
     stage.screen.progress("acme gets a new version");
     let acme = tenant("acme")?;
-    match stage.update(&acme, Version::good("hello again from acme")).await? {
-        Settled::Done => Ok(format!("over HTTP: {}", stage.hear(&acme, "hello again").await?)),
-        other => wrong(format!("the update of acme {other}")),
-    }
+    done("the update of acme", stage.update(&acme, Version::good("hello again from acme")).await?)?;
+    Ok(format!("over HTTP: {}", stage.hear(&acme, "hello again").await?))
 }
 
 /// Kills a tenant's process; the engine notices and makes it again.
@@ -132,13 +133,12 @@ async fn roll_back(stage: &Stage) -> Seen {
     stage.screen.progress("carol gets a version that is broken");
     let carol = tenant("carol")?;
     let broken = Version { broken: true, ..Version::good("never heard") };
-    match stage.update(&carol, broken).await? {
-        Settled::Failed { undone: true, error } => {
-            let answer = stage.hear(&carol, "hello from carol").await?;
-            Ok(format!("refused: {}; over HTTP as before: {answer}", error.message))
-        }
-        other => wrong(format!("the broken update of carol {other}")),
-    }
+    let settled = stage.update(&carol, broken).await?;
+    let Settled::Failed { undone: true, error } = settled else {
+        return wrong(format!("the broken update of carol {settled}"));
+    };
+    let answer = stage.hear(&carol, "hello from carol").await?;
+    Ok(format!("refused: {}; over HTTP as before: {answer}", error.message))
 }
 
 /// Kills the engine in the middle of a provision; tenants go on, and the next engine finishes it.
@@ -153,10 +153,7 @@ async fn recover(stage: &mut Stage) -> Seen {
     stage.start_engine().await?;
     stage.screen.progress("the next engine takes it up");
     let handle = stage.engine()?.operation(operation).await.map_err(Failure::from)?;
-    match handle.await.map_err(Failure::from)? {
-        Settled::Done => {}
-        other => return wrong(format!("the provision that was interrupted {other}")),
-    }
+    done("the provision that was interrupted", handle.await.map_err(Failure::from)?)?;
     stage.until(&dora, Position(0), |event| matches!(event.what, What::Recovered)).await?;
     let answer = stage.hear(&dora, greeting).await?;
     let running = processes_of(stage, &dora)?;
@@ -224,10 +221,7 @@ async fn destroy(stage: &Stage) -> Seen {
         let id = tenant(name)?;
         let handle = stage.engine()?.tenant(id.clone());
         let operation = handle.destroy(Options::default()).await.map_err(Failure::from)?;
-        match operation.await.map_err(Failure::from)? {
-            Settled::Done => {}
-            other => return wrong(format!("the destroy of {name} {other}")),
-        }
+        done(&format!("the destroy of {name}"), operation.await.map_err(Failure::from)?)?;
         match handle.snapshot().await.map_err(Failure::from)? {
             Record::Gone(_) => Ok(()),
             Record::Live(_) | Record::Absent(_) => wrong(format!("{name} is not recorded as gone")),
