@@ -98,6 +98,7 @@ pub(crate) async fn describe(screen: &Screen, place: &Place, id: &TenantId) -> R
         "tenant": view,
         "containers": containers(&tenant),
         "logs": place.logs(id),
+        "not_enforced": not_enforced(&tenant, place),
         "events": events,
     });
     screen.show(&document, || {
@@ -165,8 +166,15 @@ fn facts(tenant: &Tenant, view: &TenantView<'_>, place: &Place) -> String {
         lines.push(("failure", format!("{when}, operation {}: {}", failure.operation, failure.error)));
         lines.push(("", format!("next: {}", advice(&failure.error, view))));
     }
+    lines.extend(not_enforced(tenant, place).into_iter().map(|limit| ("no limit", limit.to_owned())));
     lines.push(("logs", place.logs(view.tenant_id).display().to_string()));
     lines.into_iter().map(|(name, value)| format!("{name:<10} {value}\n")).collect()
+}
+
+/// Limits of its spec that its provider does not keep.
+fn not_enforced(tenant: &Tenant, place: &Place) -> Vec<&'static str> {
+    let provider = place.provider();
+    if tenant.provider == provider.name() { provider.capabilities().not_enforced } else { Vec::new() }
 }
 
 /// What to do about a failure.

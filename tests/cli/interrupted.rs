@@ -3,6 +3,7 @@
 use std::process::Child;
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
 
 use super::{Bench, Ran, Version};
 
@@ -56,6 +57,60 @@ fn what_was_interrupted_can_be_cancelled() {
 }
 
 #[test]
+fn what_waits_is_tried_again_now() {
+    let bench = Bench::new();
+    let mut spec = Version::good("hello").spec("acme");
+    let ready = bench.path("ready");
+    let program = env!("CARGO_BIN_EXE_landlord-compute");
+    let script = format!("test -e '{}' && exec '{program}' demo-tenant --greeting hello", ready.display());
+    spec["containers"][0]["command"] = json!(["sh", "-c", script]);
+    std::fs::write(bench.path("acme.json"), spec.to_string()).expect("written");
+    let child = bench.command(&["provision", "-f", "acme.json"]).spawn().expect("it runs");
+    // From the third try on it waits long enough to be met.
+    let waits = || {
+        let described: Value =
+            serde_json::from_str(&bench.run(&["describe", "acme", "-o", "json"]).out).ok()?;
+        let operation = &described["tenant"]["operation"];
+        (operation["run"] == "waiting" && operation["attempt"].as_u64()? >= 3).then_some(())
+    };
+    bench.until("the third try", || waits().is_some());
+    send(&child, Signal::INT);
+    child.wait_with_output().expect("it ends");
+    assert!(bench.run(&["list"]).out.contains("tries again in"));
+    std::fs::write(&ready, "").expect("written");
+    assert_eq!(bench.json(&["retry", "acme"])["settled"]["as"], "done");
+}
+
+#[test]
+fn a_destroy_that_does_not_end_is_abandoned() {
+    let bench = Bench::new();
+    let mut spec = Version::good("hello").spec("acme");
+    let deaf = "trap '' TERM; while :; do sleep 1; done";
+    spec["containers"][0]["command"] = json!(["sh", "-c", deaf]);
+    spec["containers"][0]["health_check"] = Value::Null;
+    spec["provider_config"]["stop_grace_seconds"] = json!(600);
+    std::fs::write(bench.path("acme.json"), spec.to_string()).expect("written");
+    let provisioned = bench.json(&["provision", "-f", "acme.json"]);
+    let destroy = bench.command(&["destroy", "acme"]).spawn().expect("it runs");
+    bench.until("the destroy", || bench.state("acme").as_deref() == Some("destroying"));
+    send(&destroy, Signal::INT);
+    assert_eq!(destroy.wait_with_output().expect("it ends").status.code(), Some(130));
+    let abandoned = bench.json(&["abandon", "acme", "--reason", "it never ends"]);
+    assert_eq!(abandoned["settled"]["as"], "abandoned");
+    assert!(abandoned["settled"]["left"].to_string().contains("pid"), "what is left is named: {abandoned}");
+    kill_process(pid(&provisioned), Signal::KILL).expect("killed");
+}
+
+/// The process of a tenant with one.
+fn pid(provisioned: &Value) -> Pid {
+    let pid = provisioned["tenant"]["resources"].as_object().and_then(|resources| {
+        let text = resources.values().next()?.as_str()?;
+        text.rsplit(' ').next()?.parse().ok().and_then(Pid::from_raw)
+    });
+    pid.expect("a process")
+}
+
+#[test]
 fn a_running_engine_repairs_and_has_the_store_for_itself() {
     let bench = Bench::new();
     let spec = bench.spec("acme", &Version::good("hello"));
@@ -72,11 +127,7 @@ fn a_running_engine_repairs_and_has_the_store_for_itself() {
     assert_eq!(bench.json(&["wait", operation])["settled"]["as"], "done");
     assert_eq!(bench.json(&["status", "acme"])["health"], "healthy", "looking is possible beside it");
 
-    let pid = provisioned["tenant"]["resources"].as_object().and_then(|resources| {
-        let text = resources.values().next()?.as_str()?;
-        text.rsplit(' ').next()?.parse().ok().and_then(Pid::from_raw)
-    });
-    kill_process(pid.expect("a process"), Signal::KILL).expect("killed");
+    kill_process(pid(&provisioned), Signal::KILL).expect("killed");
     let repaired = || {
         let events = bench.run(&["events", "acme", "-o", "json"]).out;
         events.split_once("\"repair\"").is_some_and(|(_, later)| later.contains("\"succeeded\""))

@@ -3,9 +3,15 @@
 
 use std::fs;
 use std::io;
+use std::time::Duration;
 
 use landlord_compute::machines::id::TenantId;
 use rustix::process::{Pid, Signal, kill_process};
+
+/// How often the sweep looks at most, how many looks in a row must find nothing, and the pause between two.
+const LOOKS: u32 = 40;
+const QUIET: u32 = 3;
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// The processes of an engine's tenants; of one tenant, where one is given. One that only waits to be reaped is
 /// none any more.
@@ -44,12 +50,21 @@ pub(super) struct Sweep {
 
 impl Drop for Sweep {
     fn drop(&mut self) {
-        // A tenant's process may start others while it is killed.
-        for _ in 0..5 {
+        // A process that was just being started may show itself a little later.
+        let mut quiet = 0;
+        for _ in 0..LOOKS {
             match find(&self.engine, None) {
-                Ok(left) if !left.is_empty() => kill(&left),
-                Ok(_) | Err(_) => return,
+                Ok(left) if left.is_empty() => quiet += 1,
+                Ok(left) => {
+                    kill(&left);
+                    quiet = 0;
+                }
+                Err(_) => return,
             }
+            if quiet == QUIET {
+                return;
+            }
+            std::thread::sleep(PAUSE);
         }
     }
 }
