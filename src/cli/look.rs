@@ -17,7 +17,7 @@ use serde_json::json;
 use super::events::Reader;
 use super::exit::Failure;
 use super::place::{Place, living};
-use super::screen::{Screen, table};
+use super::screen::{Screen, pairs, table};
 use super::view::{Doing, TenantView, containers};
 use super::words;
 
@@ -168,7 +168,7 @@ fn facts(tenant: &Tenant, view: &TenantView<'_>, place: &Place) -> String {
     }
     lines.extend(not_enforced(tenant, place).into_iter().map(|limit| ("no limit", limit.to_owned())));
     lines.push(("logs", place.logs(view.tenant_id).display().to_string()));
-    lines.into_iter().map(|(name, value)| format!("{name:<10} {value}\n")).collect()
+    pairs(lines.into_iter().map(|(name, value)| [name.to_owned(), value]))
 }
 
 /// Limits of its spec that its provider does not keep.

@@ -145,9 +145,20 @@ fn to_json(document: &impl Serialize) -> Result<String, Failure> {
 /// A table without lines, as wide as the terminal.
 pub(crate) fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(head).add_rows(rows);
+    laid_out(table)
+}
+
+/// Names and what they stand for, below each other.
+pub(crate) fn pairs(rows: impl IntoIterator<Item = [String; 2]>) -> String {
+    let mut table = Table::new();
+    table.add_rows(rows);
+    laid_out(table)
+}
+
+fn laid_out(mut table: Table) -> String {
     let width = Term::stdout().size_checked().map_or(WIDTH, |(_, columns)| columns);
-    table.set_width(width).set_header(head).add_rows(rows);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
@@ -128,6 +128,23 @@ fn a_store_that_cannot_be_written_is_read_all_the_same() {
         refused(&update, 5, "read-only");
         assert_eq!(bench.state("acme").as_deref(), Some("running"), "nothing is lost");
     }
+}
+
+/// A limit on the size of files stands for a disk that is full.
+#[test]
+fn a_full_disk_loses_nothing() {
+    let bench = Bench::new();
+    let spec = bench.spec("acme", &Version::good("hello"));
+    bench.json(&["provision", "-f", &spec]);
+    let program = env!("CARGO_BIN_EXE_landlord-compute");
+    let script = format!("trap '' XFSZ; ulimit -f 1; exec '{program}' destroy acme");
+    let full = Command::new("sh").args(["-c", &script]).current_dir(bench.folder.path()).output();
+    let full = Ran::from(full.expect("it runs"));
+    assert_eq!(full.code, 5, "{}", full.err);
+    assert!(!full.err.contains("taken over"), "{}", full.err);
+    assert_eq!(bench.state("acme").as_deref(), Some("running"));
+    assert_eq!(bench.json(&["status", "acme"])["health"], "healthy");
+    assert_eq!(bench.json(&["destroy", "acme"])["settled"]["as"], "done");
 }
 
 #[test]
