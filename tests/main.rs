@@ -1,6 +1,8 @@
 //! The integration tests: one binary, a module for each subject.
 #![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says why and stops")]
 
+#[cfg(feature = "cli")]
+mod cli;
 mod engine;
 #[cfg(all(feature = "process", feature = "sqlite"))]
 mod examples;

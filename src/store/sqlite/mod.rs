@@ -105,6 +105,14 @@ impl SqliteStore {
         })
     }
 
+    /// What the store is called in the ownership tags of resources: [`Opened::engine`], for those who only look.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it is not open, or cannot be read.
+    pub async fn engine(&self) -> Result<Arc<str>, StoreError> {
+        self.read(read::engine).await
+    }
+
     fn session(&self) -> MutexGuard<'_, Option<Session>> {
         self.session.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -101,6 +101,12 @@ impl Readers {
     }
 }
 
+/// What the store is called in ownership tags.
+pub(super) fn engine(connection: &Connection) -> Result<Arc<str>, Unreadable> {
+    let engine: String = connection.query_row("SELECT engine FROM meta", [], |row| row.get(0))?;
+    Ok(engine.into())
+}
+
 /// SQLite counts with a sign.
 fn signed(number: impl TryInto<i64>) -> i64 {
     number.try_into().unwrap_or(i64::MAX)

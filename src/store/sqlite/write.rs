@@ -102,14 +102,15 @@ impl Writer {
     }
 }
 
-/// Begins a new epoch.
+/// Begins a new epoch. In a transaction of its own, since what a statement returns says nothing of its commit.
 fn take_epoch(connection: &Connection) -> Result<Opened, rusqlite::Error> {
-    connection
-        .query_row("UPDATE meta SET epoch = epoch + 1 RETURNING engine, epoch", [], |row| {
-            let engine: String = row.get(0)?;
-            Ok(Opened { engine: engine.into(), epoch: Epoch(row.get(1)?), head: Position(0) })
-        })
-        .and_then(|opened| Ok(Opened { head: Position(head(connection)?), ..opened }))
+    let transaction = connection.unchecked_transaction()?;
+    let taken = "UPDATE meta SET epoch = epoch + 1 RETURNING engine, epoch";
+    let (engine, epoch): (String, u64) =
+        transaction.query_row(taken, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let head = Position(head(&transaction)?);
+    transaction.commit()?;
+    Ok(Opened { engine: engine.into(), epoch: Epoch(epoch), head })
 }
 
 /// The position of the last event.

@@ -1,0 +1,227 @@
+//! Commands that change a tenant: send, show how it goes, say how it ended.
+
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use landlord_compute::machines::id::{OperationId, TenantId};
+use landlord_compute::machines::spec::Spec;
+use landlord_compute::store::{Position, Scope, Store, StoreError};
+use landlord_compute::{
+    CommandError, Delivery, Engine, ObservePolicy, OperationHandle, Options, StartError, TenantHandle,
+};
+use serde_json::json;
+
+use super::events::Reader;
+use super::exit::Failure;
+use super::place::{Missing, Place};
+use super::report::{Wanted, report};
+use super::screen::Screen;
+use super::signals::Signals;
+use super::words;
+
+/// How long the calls of other tenants, which an engine takes up when it starts, may go on at the end. A call that
+/// is cut off counts as a try.
+const GRACE: Duration = Duration::from_secs(30);
+/// How often a store is looked at that another engine has.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// What is asked for, in one operation.
+#[derive(Debug)]
+pub(crate) enum Ask {
+    Provision(Spec),
+    Update(Spec),
+    Destroy,
+    Cancel,
+    Retry,
+    Abandon(String),
+}
+
+impl Ask {
+    async fn send(self, tenant: &TenantHandle, options: Options) -> Result<OperationHandle, CommandError> {
+        match self {
+            Self::Provision(spec) => tenant.provision((*spec).clone(), options).await,
+            Self::Update(spec) => tenant.update((*spec).clone(), options).await,
+            Self::Destroy => tenant.destroy(options).await,
+            Self::Cancel => tenant.cancel(options).await,
+            Self::Retry => tenant.retry(options).await,
+            Self::Abandon(reason) => tenant.abandon(reason, options).await,
+        }
+    }
+
+    fn missing(&self) -> Missing {
+        match self {
+            Self::Provision(_) => Missing::Create,
+            Self::Update(_) | Self::Destroy | Self::Cancel | Self::Retry | Self::Abandon(_) => {
+                Missing::Refuse
+            }
+        }
+    }
+
+    fn wanted(&self) -> Wanted {
+        match self {
+            Self::Provision(_) | Self::Update(_) | Self::Destroy | Self::Retry => Wanted::Done,
+            Self::Cancel => Wanted::Cancelled,
+            Self::Abandon(_) => Wanted::Abandoned,
+        }
+    }
+}
+
+/// Sends a command and waits for the end of its operation.
+pub(crate) async fn operate(
+    screen: &Screen,
+    place: &Place,
+    tenant: TenantId,
+    ask: Ask,
+    options: Options,
+) -> Result<(), Failure> {
+    let begun = Instant::now();
+    let (wanted, missing) = (ask.wanted(), ask.missing());
+    let mut with = With::engine(screen, place, missing).await?;
+    let since = with.engine.head();
+    let outcome = match ask.send(&with.engine.tenant(tenant.clone()), options).await {
+        Ok(operation) => {
+            let id = operation.id();
+            with.watch(&tenant, since, operation).await.map(|()| id)
+        }
+        Err(error) => Err(error.into()),
+    };
+    let id = with.end(outcome).await?;
+    report(screen, place, &tenant, id, wanted, begun).await
+}
+
+/// Waits for an operation that was begun before: with an engine that goes on with it, or beside the one that has
+/// the store.
+pub(crate) async fn wait(screen: &Screen, place: &Place, id: OperationId) -> Result<(), Failure> {
+    let begun = Instant::now();
+    let look = place.look()?;
+    let record = look.operation(id).await?.ok_or(Failure::NoOperation(id))?;
+    let tenant = record.tenant;
+    if record.settled.is_none() {
+        match With::engine(screen, place, Missing::Refuse).await {
+            Ok(mut with) => {
+                let since = with.engine.head();
+                let outcome = match with.engine.operation(id).await {
+                    Ok(operation) => with.watch(&tenant, since, operation).await,
+                    Err(error) => Err(error.into()),
+                };
+                with.end(outcome).await?;
+            }
+            Err(Failure::Start(StartError::Store(StoreError::InUse { .. }))) => {
+                watch_beside(screen, &look, &tenant, id).await?;
+            }
+            Err(other) => return Err(other),
+        }
+    }
+    report(screen, place, &tenant, id, Wanted::Done, begun).await
+}
+
+/// Begins nothing for a tenant from now on.
+pub(crate) async fn pause(
+    screen: &Screen,
+    place: &Place,
+    tenant: TenantId,
+    options: Options,
+) -> Result<(), Failure> {
+    let with = With::engine(screen, place, Missing::Refuse).await?;
+    let outcome = with.engine.tenant(tenant.clone()).pause(options).await.map_err(Failure::from);
+    with.end(outcome).await?;
+    screen.show(&json!({ "tenant_id": tenant, "paused": true }), || {
+        format!("{tenant}: paused; `landlord-compute resume {tenant}` lets it go on")
+    })
+}
+
+/// Lets a tenant go on after a pause.
+pub(crate) async fn resume(
+    screen: &Screen,
+    place: &Place,
+    tenant: TenantId,
+    options: Options,
+) -> Result<(), Failure> {
+    let with = With::engine(screen, place, Missing::Refuse).await?;
+    let outcome = with.engine.tenant(tenant.clone()).resume(options).await.map_err(Failure::from);
+    with.end(outcome).await?;
+    screen.show(&json!({ "tenant_id": tenant, "paused": false }), || format!("{tenant}: resumed"))
+}
+
+/// An engine for the time of one command.
+struct With<'a> {
+    screen: &'a Screen,
+    engine: Engine,
+    signals: Signals,
+}
+
+impl<'a> With<'a> {
+    /// It looks after nobody by itself: a repair that it began would be cut off at its end.
+    async fn engine(screen: &'a Screen, place: &Place, missing: Missing) -> Result<Self, Failure> {
+        let signals = Signals::listen()?;
+        let engine = place.engine(missing)?.observe(ObservePolicy::Off).start().await?;
+        Ok(Self { screen, engine, signals })
+    }
+
+    /// Shows what happens to the tenant until the operation has settled.
+    async fn watch(
+        &mut self,
+        tenant: &TenantId,
+        since: Position,
+        mut operation: OperationHandle,
+    ) -> Result<(), Failure> {
+        let mut events = Box::pin(self.engine.subscribe(since, Scope::Tenant(tenant.clone())).fuse());
+        loop {
+            tokio::select! {
+                biased;
+                Some(delivery) = events.next() => match delivery? {
+                    Delivery::Event { event, .. } => self.screen.progress(&words::progress(&event)),
+                    Delivery::Gap { .. } => {}
+                },
+                settled = operation.settled() => return Ok(settled.map(|_| ())?),
+                () = self.signals.next() => return Err(Failure::Interrupted(operation.id())),
+            }
+        }
+    }
+
+    /// Ends the engine in order; after Ctrl-C at once.
+    async fn end<T>(mut self, outcome: Result<T, Failure>) -> Result<T, Failure> {
+        let grace = match &outcome {
+            Err(Failure::Interrupted(_)) => Duration::ZERO,
+            Ok(_) | Err(_) => GRACE,
+        };
+        let closed = tokio::select! {
+            closed = self.engine.shutdown(grace) => closed,
+            () = self.signals.next() => Ok(()),
+        };
+        self.screen.end_progress();
+        let value = outcome?;
+        closed?;
+        Ok(value)
+    }
+}
+
+/// Shows what another program's engine does for a tenant until an operation has settled.
+async fn watch_beside(
+    screen: &Screen,
+    look: &impl Store,
+    tenant: &TenantId,
+    id: OperationId,
+) -> Result<(), Failure> {
+    let mut signals = Signals::listen()?;
+    let mut reader = Reader::new(look, Scope::Tenant(tenant.clone()), Position(0));
+    // What happened before is history.
+    while !reader.read().await?.is_empty() {}
+    loop {
+        for delivery in reader.read().await? {
+            match delivery {
+                Delivery::Event { event, .. } => screen.progress(&words::progress(&event)),
+                Delivery::Gap { .. } => {}
+            }
+        }
+        let settled = look.operation(id).await?.and_then(|record| record.settled);
+        if settled.is_some() {
+            screen.end_progress();
+            return Ok(());
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            () = signals.next() => return Err(Failure::Interrupted(id)),
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Where the program writes: results on stdout, progress, errors and the log on stderr.
+
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use comfy_table::{ContentArrangement, Table, presets};
+use console::Term;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::args::Format;
+use super::exit::Failure;
+
+/// How wide a table is where there is no terminal.
+const WIDTH: u16 = 120;
+
+/// Writes for people or for programs. Clones share one progress line.
+#[derive(Clone)]
+pub(crate) struct Screen {
+    format: Format,
+    progress: Progress,
+}
+
+/// How the progress of an operation is shown.
+#[derive(Clone)]
+enum Progress {
+    /// On one line that changes.
+    Line(ProgressBar),
+    /// A line each, where there is no terminal. Holds the last, which is not said twice in a row.
+    Lines(Arc<Mutex<String>>),
+    /// Not at all: the output is for programs.
+    None,
+}
+
+impl Screen {
+    pub(crate) fn new(format: Format) -> Self {
+        let progress = match format {
+            Format::Json => Progress::None,
+            Format::Table if io::stderr().is_terminal() => {
+                let bar = ProgressBar::new_spinner();
+                // The template is a constant; were it wrong, the line would look plain.
+                if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed:>4} {wide_msg}") {
+                    bar.set_style(style);
+                }
+                Progress::Line(bar)
+            }
+            Format::Table => Progress::Lines(Arc::default()),
+        };
+        Self { format, progress }
+    }
+
+    /// For whom it writes.
+    pub(crate) fn format(&self) -> Format {
+        self.format
+    }
+
+    /// A result: one document for programs, a text for people.
+    pub(crate) fn show(
+        &self,
+        document: &impl Serialize,
+        text: impl FnOnce() -> String,
+    ) -> Result<(), Failure> {
+        match self.format {
+            Format::Json => self.print(&to_json(document)?),
+            Format::Table => self.print(&text()),
+        }
+    }
+
+    /// Lines on stdout.
+    pub(crate) fn print(&self, text: &str) -> Result<(), Failure> {
+        let write = || {
+            let mut out = io::stdout().lock();
+            writeln!(out, "{}", text.trim_end())?;
+            out.flush()
+        };
+        self.above_progress(write).map_err(|error| {
+            if error.kind() == ErrorKind::BrokenPipe { Failure::ReaderGone } else { Failure::Output(error) }
+        })
+    }
+
+    /// Something for a person beside the result, on stderr.
+    pub(crate) fn note(&self, text: &str) {
+        match self.format {
+            Format::Json => {}
+            Format::Table => self.complain(text),
+        }
+    }
+
+    /// Why the command was not done.
+    pub(crate) fn fail(&self, failure: &Failure) {
+        match self.format {
+            Format::Json => self.complain(&failure.json().to_string()),
+            Format::Table => {
+                let error = console::style("error:").for_stderr().red().bold();
+                self.complain(&format!("{error} {}", failure.text()));
+            }
+        }
+    }
+
+    /// What an operation is at.
+    pub(crate) fn progress(&self, text: &str) {
+        match &self.progress {
+            Progress::Line(bar) => {
+                bar.enable_steady_tick(Duration::from_millis(100));
+                bar.set_message(text.to_owned());
+            }
+            Progress::Lines(last) => {
+                let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+                if *last != text {
+                    self.complain(text);
+                    text.clone_into(&mut last);
+                }
+            }
+            Progress::None => {}
+        }
+    }
+
+    /// Nothing is on its way any more.
+    pub(crate) fn end_progress(&self) {
+        match &self.progress {
+            Progress::Line(bar) => bar.finish_and_clear(),
+            Progress::Lines(_) | Progress::None => {}
+        }
+    }
+
+    fn complain(&self, text: &str) {
+        // There is nowhere left to say that this did not work.
+        let _ = self.above_progress(|| writeln!(io::stderr(), "{text}"));
+    }
+
+    fn above_progress<T>(&self, write: impl FnOnce() -> T) -> T {
+        match &self.progress {
+            Progress::Line(bar) => bar.suspend(write),
+            Progress::Lines(_) | Progress::None => write(),
+        }
+    }
+}
+
+fn to_json(document: &impl Serialize) -> Result<String, Failure> {
+    serde_json::to_string(document).map_err(|error| Failure::Output(error.into()))
+}
+
+/// A table without lines, as wide as the terminal.
+pub(crate) fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+    let mut table = Table::new();
+    table.set_header(head).add_rows(rows);
+    laid_out(table)
+}
+
+/// Names and what they stand for, below each other.
+pub(crate) fn pairs(rows: impl IntoIterator<Item = [String; 2]>) -> String {
+    let mut table = Table::new();
+    table.add_rows(rows);
+    laid_out(table)
+}
+
+fn laid_out(mut table: Table) -> String {
+    let width = Term::stdout().size_checked().map_or(WIDTH, |(_, columns)| columns);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    // Padding at the end of a line is nobody's.
+    table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+}
+
+/// The log goes to stderr, and not into the progress line.
+impl MakeWriter<'_> for Screen {
+    type Writer = LogLine;
+
+    fn make_writer(&self) -> LogLine {
+        LogLine(self.clone())
+    }
+}
+
+/// One line of the log.
+pub(crate) struct LogLine(Screen);
+
+impl Write for LogLine {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.above_progress(|| io::stderr().write_all(line))?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

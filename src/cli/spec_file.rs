@@ -1,0 +1,59 @@
+//! Reading a spec from a file or from stdin.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+use std::path::Path;
+
+use landlord_compute::machines::spec::{MAX_DOCUMENT_BYTES, Spec, TenantComputeSpec};
+
+use super::exit::Failure;
+
+/// The smallest spec that answers HTTP.
+const EXAMPLE: &str = "\
+tenant_id: acme
+provider_type: process
+containers:
+  - name: web
+    image: host
+    command: [python3, -m, http.server, $(PORT)]
+    ports: [{ container_port: 80, name: http }]
+resources: { cpu: 128, memory: 512 }
+";
+
+/// The example for `--help`.
+pub(crate) fn example() -> String {
+    format!("A spec:\n{}", EXAMPLE.lines().map(|line| format!("  {line}\n")).collect::<String>())
+}
+
+/// Reads and checks a spec; `-` is stdin. What does not end in `.json` is YAML, of which JSON is a part.
+pub(crate) fn read(path: &Path) -> Result<Spec, Failure> {
+    let stdin = path == Path::new("-");
+    let file = if stdin { "stdin".to_owned() } else { path.display().to_string() };
+    let read = if stdin { bounded(io::stdin().lock()) } else { File::open(path).and_then(bounded) };
+    let text = read.map_err(|source| Failure::File { file: file.clone(), source })?;
+    let is_json = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
+    let spec =
+        if is_json { TenantComputeSpec::from_json(&text) } else { TenantComputeSpec::from_yaml(&text) };
+    spec.and_then(|spec| Ok(spec.check()?)).map_err(|source| Failure::Spec { file, source })
+}
+
+/// The whole text, which may also come from something without an end.
+fn bounded(from: impl Read) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    from.take(MAX_DOCUMENT_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > MAX_DOCUMENT_BYTES {
+        let problem = format!("it is longer than the {MAX_DOCUMENT_BYTES} bytes that a spec may have");
+        return Err(io::Error::new(ErrorKind::FileTooLarge, problem));
+    }
+    String::from_utf8(bytes).map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is not UTF-8 text"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_is_a_spec() {
+        TenantComputeSpec::from_yaml(EXAMPLE).unwrap().check().unwrap();
+    }
+}

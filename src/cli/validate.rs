@@ -1,0 +1,53 @@
+//! `validate`: a spec is checked, nothing is changed.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use landlord_compute::clock::SystemClock;
+use landlord_compute::machines::id::Incarnation;
+use landlord_compute::machines::planner::Subject;
+use landlord_compute::provider::{Context, Provider};
+use serde_json::json;
+
+use super::exit::Failure;
+use super::place::Place;
+use super::screen::Screen;
+use super::spec_file;
+
+/// Checks a spec by the rules for all providers, and by its own provider's.
+pub(crate) async fn validate(screen: &Screen, place: &Place, file: &Path) -> Result<(), Failure> {
+    let spec = spec_file::read(file)?;
+    let provider = place.provider();
+    if *spec.provider() != provider.name() {
+        return Err(Failure::Unfit {
+            file: file.display().to_string(),
+            message: format!(
+                "provider_type: there is no provider {}; use {}",
+                spec.provider(),
+                provider.name()
+            ),
+        });
+    }
+    // Nothing is done there in this name.
+    let subject =
+        Subject { engine: "validate".into(), tenant: spec.tenant().clone(), incarnation: Incarnation(1) };
+    let cx = Context::alone(subject, Arc::new(SystemClock));
+    provider
+        .validate(&cx, &spec)
+        .await
+        .map_err(|error| Failure::Unfit { file: file.display().to_string(), message: error.message })?;
+    let not_enforced = provider.capabilities().not_enforced;
+    let document = json!({
+        "valid": true,
+        "tenant_id": spec.tenant(),
+        "provider_type": spec.provider(),
+        "not_enforced": not_enforced,
+    });
+    screen.show(&document, || {
+        let mut text = format!("valid: tenant {}, provider {}", spec.tenant(), spec.provider());
+        for limit in &not_enforced {
+            text += &format!("\n  not enforced by the provider: {limit}");
+        }
+        text
+    })
+}

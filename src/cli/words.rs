@@ -1,0 +1,149 @@
+//! What happened, in a line for a person.
+
+use jiff::Timestamp;
+use landlord_compute::machines::error::ProviderError;
+use landlord_compute::machines::result::{ComputeState, Endpoint, EndpointType, Health};
+use landlord_compute::machines::tenant::{LifecycleEvent, OperationKind, StopReason, What};
+
+/// What happened, and what ended with it.
+pub(crate) fn event(event: &LifecycleEvent) -> String {
+    let mut words = what(&event.what, event.at);
+    for settlement in &event.settled {
+        words += &format!("; operation {}: {}", settlement.operation, settlement.settled);
+    }
+    words
+}
+
+/// What happened, for the progress line: with the try it happened in, from the second on.
+pub(crate) fn progress(event: &LifecycleEvent) -> String {
+    let what = what(&event.what, event.at);
+    match event.attempt {
+        Some(attempt) if attempt > 1 => format!("{}: {what} (attempt {attempt})", event.tenant_id),
+        Some(_) | None => format!("{}: {what}", event.tenant_id),
+    }
+}
+
+fn what(what: &What, now: Timestamp) -> String {
+    match what {
+        What::Began { operation_kind, spec } => match spec {
+            Some(spec) => format!("{} to spec {spec} began", kind(*operation_kind)),
+            None => format!("{} began", kind(*operation_kind)),
+        },
+        What::AlreadyRunning => "runs this spec already".to_owned(),
+        What::Queued { queued, spec } => format!("update {queued} to spec {spec} waits for its turn"),
+        What::Progressed { step } => step.clone(),
+        What::Succeeded { changes } if changes.is_empty() => "succeeded".to_owned(),
+        What::Succeeded { changes } => format!("succeeded: {}", changes.join(", ")),
+        What::FoundNothing => "found nothing to update, provisions instead".to_owned(),
+        What::WillRetry { error, at } => format!("tries again {}: {}", when(now, *at), reason(error)),
+        What::Retried => "tries again".to_owned(),
+        What::Stopping { why } => match why {
+            StopReason::Cancelled => "stopping, it was cancelled".to_owned(),
+            StopReason::Destroy => "stopping, a destroy follows".to_owned(),
+            StopReason::DeadlineExceeded => "stopping, its deadline is over".to_owned(),
+        },
+        What::Undoing { error: Some(error) } => format!("undoing it: {}", reason(error)),
+        What::Undoing { error: None } => "undoing it, it was cancelled".to_owned(),
+        What::Undone => "undone, everything is as it was before".to_owned(),
+        What::RepairFailed { error, next_at } => {
+            let next = next_at.map(|at| format!(", the next one {}", when(now, at))).unwrap_or_default();
+            match error {
+                Some(error) => format!("repair failed{next}: {}", reason(error)),
+                None => format!("repair cancelled{next}"),
+            }
+        }
+        What::HealthChanged { health, reason: Some(reason) } => {
+            format!("{}: {reason}", self::health(*health))
+        }
+        What::HealthChanged { health, reason: None } => self::health(*health).to_owned(),
+        What::Recovered => "the engine was started again and goes on".to_owned(),
+        What::Paused => "paused".to_owned(),
+        What::Resumed => "resumed".to_owned(),
+        What::QueueCancelled => "the update that waited was cancelled".to_owned(),
+        What::Abandoned { reason, left } if left.is_empty() => format!("abandoned: {reason}"),
+        What::Abandoned { reason, left } => format!("abandoned: {reason}; left: {}", left.join(", ")),
+    }
+}
+
+/// An error without what its place says already.
+fn reason(error: &ProviderError) -> String {
+    match &error.platform {
+        // A platform's words that the message repeats.
+        Some(words) if !error.message.contains(words) => format!("{} [{words}]", error.message),
+        Some(_) | None => error.message.clone(),
+    }
+}
+
+pub(crate) fn kind(kind: OperationKind) -> &'static str {
+    match kind {
+        OperationKind::Provision => "provision",
+        OperationKind::Update => "update",
+        OperationKind::Repair => "repair",
+        OperationKind::Destroy => "destroy",
+    }
+}
+
+pub(crate) fn health(health: Health) -> &'static str {
+    match health {
+        Health::Healthy => "healthy",
+        Health::Unhealthy => "unhealthy",
+        Health::Unknown => "unknown",
+    }
+}
+
+pub(crate) fn compute_state(state: ComputeState) -> &'static str {
+    match state {
+        ComputeState::Running => "running",
+        ComputeState::Stopped => "stopped",
+        ComputeState::Starting => "starting",
+        ComputeState::Stopping => "stopping",
+        ComputeState::Failed => "failed",
+        ComputeState::Unknown => "unknown",
+    }
+}
+
+/// Where a tenant answers, as it is typed into a browser.
+pub(crate) fn endpoint(endpoint: &Endpoint) -> String {
+    let scheme = match endpoint.kind {
+        EndpointType::Http => "http",
+        EndpointType::Https => "https",
+        EndpointType::Tcp => "tcp",
+        EndpointType::Grpc => "grpc",
+    };
+    endpoint.url.clone().unwrap_or_else(|| format!("{scheme}://{}:{}", endpoint.address, endpoint.port))
+}
+
+/// A time as a distance from now: `in 3 s`, `5 min ago`.
+pub(crate) fn when(now: Timestamp, at: Timestamp) -> String {
+    let seconds = at.as_second() - now.as_second();
+    match seconds {
+        0 => "just now".to_owned(),
+        1.. => format!("in {}", distance(seconds)),
+        ..0 => format!("{} ago", distance(-seconds)),
+    }
+}
+
+fn distance(seconds: i64) -> String {
+    const MINUTE: i64 = 60;
+    const HOUR: i64 = 60 * MINUTE;
+    const DAY: i64 = 24 * HOUR;
+    match seconds {
+        DAY.. => format!("{} d", seconds / DAY),
+        HOUR.. => format!("{} h", seconds / HOUR),
+        MINUTE.. => format!("{} min", seconds / MINUTE),
+        _ => format!("{seconds} s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_as_distances() {
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        let at = |second: i64| when(now, Timestamp::from_second(1_000_000 + second).unwrap());
+        assert_eq!([at(0), at(59), at(-60)], ["just now", "in 59 s", "1 min ago"]);
+        assert_eq!([at(-3_599), at(-7_200), at(-90_000)], ["59 min ago", "2 h ago", "1 d ago"]);
+    }
+}

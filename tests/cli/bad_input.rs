@@ -1,0 +1,166 @@
+//! Whatever is wrong with what it is given, the program says so, ends with its code, and loses nothing.
+
+use std::fs;
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use super::{Bench, Ran, Version};
+
+/// A refused command says why on stderr and nothing on stdout.
+fn refused(ran: &Ran, code: i32, words: &str) {
+    assert_eq!((ran.code, ran.out.as_str()), (code, ""), "{}", ran.err);
+    assert!(ran.err.starts_with("error: "), "{}", ran.err);
+    assert!(ran.err.contains(words), "{words:?} is not in {}", ran.err);
+}
+
+#[test]
+fn specs_that_are_none() {
+    let bench = Bench::new();
+    let long = "a".repeat(2 * 1024 * 1024);
+    let cases: [(&str, &[u8], &str); 7] = [
+        ("malformed.yaml", b"a: [1\nb: }", "this YAML cannot be read"),
+        ("malformed.json", b"{\"tenant_id\": ", "this JSON cannot be read"),
+        ("empty.yaml", b"", "must be an object"),
+        ("binary.yaml", b"\xff\xfe", "not UTF-8"),
+        ("long.yaml", long.as_bytes(), "longer than the 1048576 bytes"),
+        ("unknown.yaml", b"tenant: acme", "tenant: unknown field"),
+        ("absurd.json", b"{\"resources\": {\"cpu\": 1e99}}", "resources.cpu"),
+    ];
+    for (name, text, words) in cases {
+        fs::write(bench.path(name), text).expect("written");
+        for command in ["validate", "provision", "update"] {
+            refused(&bench.run(&[command, "-f", name]), 2, words);
+        }
+    }
+    refused(&bench.run(&["validate", "-f", "missing.yaml"]), 2, "No such file");
+    refused(&bench.run(&["validate", "-f", "."]), 2, "Is a directory");
+    assert!(!bench.path("landlord.db").exists(), "nothing was recorded");
+}
+
+#[test]
+fn a_spec_comes_from_stdin_too() {
+    let bench = Bench::new();
+    let mut child = bench.command(&["validate", "-f", "-"]).stdin(Stdio::piped()).spawn().expect("it runs");
+    let mut stdin = child.stdin.take().expect("it reads");
+    stdin.write_all(Version::good("hello").spec("acme").to_string().as_bytes()).expect("written");
+    drop(stdin);
+    let ran: Ran = child.wait_with_output().expect("it ends").into();
+    assert_eq!(ran.code, 0, "{}", ran.err);
+}
+
+#[test]
+fn all_problems_are_said_at_once_and_listed_for_programs() {
+    let bench = Bench::new();
+    let mut spec = Version::good("hello").spec("acme");
+    spec["resources"]["cpu"] = Value::from(1);
+    spec["containers"][0]["ports"][0]["container_port"] = Value::from(99_999_999_999_i64);
+    fs::write(bench.path("bad.json"), spec.to_string()).expect("written");
+    let ran = bench.run(&["provision", "-f", "bad.json", "-o", "json"]);
+    assert_eq!((ran.code, ran.out.as_str()), (2, ""));
+    let error: Value = serde_json::from_str(&ran.err).expect("one document");
+    assert_eq!((&error["error"]["code"], &error["error"]["exit"]), (&"invalid".into(), &2.into()));
+    let paths: Vec<&str> = error["error"]["problems"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|problem| problem["path"].as_str())
+        .collect();
+    assert!(paths.contains(&"resources.cpu") && paths.len() >= 2, "{paths:?}");
+}
+
+#[test]
+fn command_lines_that_are_none() {
+    let bench = Bench::new();
+    let near = bench.run(&["lst"]);
+    refused(&near, 2, "a similar subcommand exists: 'list'");
+    refused(&bench.run(&["destroy", "Acme"]), 2, "is not a valid name");
+    refused(&bench.run(&["wait", "soon"]), 2, "it reads like 3-17");
+    refused(&bench.run(&["provision", "-f", "x", "--deadline", "soon"]), 2, "write it like 90s");
+    let ran = bench.run(&["lst", "-o", "json"]);
+    let error: Value = serde_json::from_str(&ran.err).expect("one document");
+    assert_eq!((ran.code, &error["error"]["exit"]), (2, &2.into()));
+}
+
+#[test]
+fn stores_that_are_none() {
+    let bench = Bench::new();
+    let spec = bench.spec("acme", &Version::good("hello"));
+    fs::create_dir(bench.path("folder.db")).expect("made");
+    fs::write(bench.path("noise.db"), vec![7_u8; 5000]).expect("written");
+    fs::write(bench.path("cut.db"), b"SQLite").expect("written");
+    let cases = [
+        ("folder.db", "is a directory"),
+        ("noise.db", "is not a SQLite database"),
+        ("cut.db", "was cut off"),
+        ("cut.db/x.db", "a part of the path is a file"),
+    ];
+    for (store, words) in cases {
+        refused(&bench.run(&["list", "--store", store]), 5, words);
+        refused(&bench.run(&["provision", "-f", &spec, "--store", store]), 5, words);
+    }
+    assert_eq!(fs::read(bench.path("noise.db")).expect("still there"), vec![7_u8; 5000]);
+    for command in ["destroy", "status", "describe", "pause", "cancel", "retry"] {
+        refused(&bench.run(&[command, "acme"]), 5, "there is no store");
+    }
+    refused(&bench.run(&["provision", "-f", &spec, "--store", "no/x.db"]), 5, "create its directory first");
+    assert!(!bench.path("landlord.db").exists(), "a store that was mistyped is not made");
+}
+
+#[test]
+fn a_store_that_cannot_be_written_is_read_all_the_same() {
+    let bench = Bench::new();
+    let spec = bench.spec("acme", &Version::good("hello"));
+    bench.json(&["provision", "-f", &spec]);
+    let store = bench.path("landlord.db");
+    let writable = fs::metadata(&store).expect("there").permissions();
+    let mut read_only = writable.clone();
+    read_only.set_readonly(true);
+    fs::set_permissions(&store, read_only).expect("changed");
+    // The superuser may write it nevertheless.
+    let may_write = fs::OpenOptions::new().append(true).open(&store).is_ok();
+    let update = bench.run(&["destroy", "acme"]);
+    let listed = bench.run(&["list"]);
+    fs::set_permissions(&store, writable).expect("changed back");
+    assert_eq!(listed.code, 0, "{}", listed.err);
+    if !may_write {
+        refused(&update, 5, "read-only");
+        assert_eq!(bench.state("acme").as_deref(), Some("running"), "nothing is lost");
+    }
+}
+
+/// A limit on the size of files stands for a disk that is full.
+#[test]
+fn a_full_disk_loses_nothing() {
+    let bench = Bench::new();
+    let spec = bench.spec("acme", &Version::good("hello"));
+    bench.json(&["provision", "-f", &spec]);
+    let program = env!("CARGO_BIN_EXE_landlord-compute");
+    let script = format!("trap '' XFSZ; ulimit -f 1; exec '{program}' destroy acme");
+    let full = Command::new("sh").args(["-c", &script]).current_dir(bench.folder.path()).output();
+    let full = Ran::from(full.expect("it runs"));
+    assert_eq!(full.code, 5, "{}", full.err);
+    assert!(!full.err.contains("taken over"), "{}", full.err);
+    assert_eq!(bench.state("acme").as_deref(), Some("running"));
+    assert_eq!(bench.json(&["status", "acme"])["health"], "healthy");
+    assert_eq!(bench.json(&["destroy", "acme"])["settled"]["as"], "done");
+}
+
+#[test]
+fn what_the_tenants_state_does_not_allow() {
+    let bench = Bench::new();
+    let spec = bench.spec("acme", &Version::good("hello"));
+    bench.json(&["provision", "-f", &spec]);
+    let other = bench.spec("acme", &Version::good("good evening"));
+    refused(&bench.run(&["provision", "-f", &other]), 3, "use update to change it");
+    refused(&bench.run(&["update", "-f", &other, "--expect-revision", "1"]), 3, "look at it again");
+    refused(&bench.run(&["cancel", "acme"]), 3, "nothing is on its way");
+    refused(&bench.run(&["retry", "acme"]), 3, "nothing waits");
+    refused(&bench.run(&["abandon", "acme", "--reason", "tired"]), 3, "destroy the tenant first");
+    let stranger = bench.spec("other", &Version::good("hello"));
+    refused(&bench.run(&["update", "-f", &stranger]), 3, "provision it first");
+    refused(&bench.run(&["describe", "other"]), 4, "there is no tenant other");
+    refused(&bench.run(&["status", "other"]), 4, "there is no tenant other");
+    refused(&bench.run(&["wait", "99-1"]), 4, "there is no operation 99-1");
+}

@@ -1,0 +1,144 @@
+//! Two programs on one store, Ctrl-C, and SIGKILL.
+
+use std::process::Child;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use super::{Bench, Ran, Version};
+
+fn send(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).expect("sent");
+}
+
+/// A provision that takes its time, once it is on its way.
+fn provisioning(bench: &Bench) -> Child {
+    let spec = bench.spec("acme", &Version { slow: 2_000, ..Version::good("hello") });
+    let child = bench.command(&["provision", "-f", &spec]).spawn().expect("it runs");
+    bench.until("the provision", || bench.state("acme").as_deref() == Some("provisioning"));
+    child
+}
+
+#[test]
+fn ctrl_c_stops_the_waiting_and_the_operation_goes_on_later() {
+    let bench = Bench::new();
+    let child = provisioning(&bench);
+    send(&child, Signal::INT);
+    let ran: Ran = child.wait_with_output().expect("it ends").into();
+    assert_eq!(ran.code, 130, "{}", ran.err);
+    assert!(ran.err.contains("next: `landlord-compute wait 1-1`"), "{}", ran.err);
+    assert_eq!(bench.state("acme").as_deref(), Some("provisioning"));
+    assert_eq!(bench.json(&["wait", "1-1"])["settled"]["as"], "done");
+    assert_eq!(bench.state("acme").as_deref(), Some("running"));
+}
+
+/// I2: what was acknowledged survives `kill -9`.
+#[test]
+fn i2_a_killed_program_loses_nothing() {
+    let bench = Bench::new();
+    let child = provisioning(&bench);
+    send(&child, Signal::KILL);
+    child.wait_with_output().expect("it ends");
+    assert_eq!(bench.json(&["wait", "1-1"])["settled"]["as"], "done");
+    assert_eq!(bench.json(&["status", "acme"])["health"], "healthy");
+}
+
+#[test]
+fn what_was_interrupted_can_be_cancelled() {
+    let bench = Bench::new();
+    let child = provisioning(&bench);
+    send(&child, Signal::INT);
+    child.wait_with_output().expect("it ends");
+    let cancelled = bench.json(&["cancel", "acme"]);
+    assert_eq!(
+        (&cancelled["settled"]["as"], &cancelled["tenant"]["state"]),
+        (&"cancelled".into(), &"pending".into())
+    );
+}
+
+#[test]
+fn what_waits_is_tried_again_now() {
+    let bench = Bench::new();
+    let mut spec = Version::good("hello").spec("acme");
+    let ready = bench.path("ready");
+    let program = env!("CARGO_BIN_EXE_landlord-compute");
+    let script = format!("test -e '{}' && exec '{program}' demo-tenant --greeting hello", ready.display());
+    spec["containers"][0]["command"] = json!(["sh", "-c", script]);
+    std::fs::write(bench.path("acme.json"), spec.to_string()).expect("written");
+    let child = bench.command(&["provision", "-f", "acme.json"]).spawn().expect("it runs");
+    // From the third try on it waits long enough to be met.
+    let waits = || {
+        let described: Value =
+            serde_json::from_str(&bench.run(&["describe", "acme", "-o", "json"]).out).ok()?;
+        let operation = &described["tenant"]["operation"];
+        (operation["run"] == "waiting" && operation["attempt"].as_u64()? >= 3).then_some(())
+    };
+    bench.until("the third try", || waits().is_some());
+    send(&child, Signal::INT);
+    child.wait_with_output().expect("it ends");
+    assert!(bench.run(&["list"]).out.contains("tries again in"));
+    std::fs::write(&ready, "").expect("written");
+    assert_eq!(bench.json(&["retry", "acme"])["settled"]["as"], "done");
+}
+
+#[test]
+fn a_destroy_that_does_not_end_is_abandoned() {
+    let bench = Bench::new();
+    let mut spec = Version::good("hello").spec("acme");
+    let deaf = "trap '' TERM; while :; do sleep 1; done";
+    spec["containers"][0]["command"] = json!(["sh", "-c", deaf]);
+    spec["containers"][0]["health_check"] = Value::Null;
+    spec["provider_config"]["stop_grace_seconds"] = json!(600);
+    std::fs::write(bench.path("acme.json"), spec.to_string()).expect("written");
+    let provisioned = bench.json(&["provision", "-f", "acme.json"]);
+    let destroy = bench.command(&["destroy", "acme"]).spawn().expect("it runs");
+    bench.until("the destroy", || bench.state("acme").as_deref() == Some("destroying"));
+    send(&destroy, Signal::INT);
+    assert_eq!(destroy.wait_with_output().expect("it ends").status.code(), Some(130));
+    let abandoned = bench.json(&["abandon", "acme", "--reason", "it never ends"]);
+    assert_eq!(abandoned["settled"]["as"], "abandoned");
+    assert!(abandoned["settled"]["left"].to_string().contains("pid"), "what is left is named: {abandoned}");
+    kill_process(pid(&provisioned), Signal::KILL).expect("killed");
+}
+
+/// The process of a tenant with one.
+fn pid(provisioned: &Value) -> Pid {
+    let pid = provisioned["tenant"]["resources"].as_object().and_then(|resources| {
+        let text = resources.values().next()?.as_str()?;
+        text.rsplit(' ').next()?.parse().ok().and_then(Pid::from_raw)
+    });
+    pid.expect("a process")
+}
+
+#[test]
+fn a_running_engine_repairs_and_has_the_store_for_itself() {
+    let bench = Bench::new();
+    let spec = bench.spec("acme", &Version::good("hello"));
+    let provisioned = bench.json(&["provision", "-f", &spec]);
+    let run = bench.command(&["run"]).spawn().expect("it runs");
+    let follow = bench.command(&["events", "--follow", "-o", "json"]).spawn().expect("it runs");
+    let owner = format!("process {} ", run.id());
+    let lock = || std::fs::read_to_string(bench.path("landlord.db.lock")).expect("there");
+    bench.until("the engine", || lock().starts_with(&owner));
+    let refused = bench.run(&["destroy", "acme"]);
+    assert_eq!(refused.code, 5);
+    assert!(refused.err.contains(&format!("is in use by {owner}")), "{}", refused.err);
+    let operation = provisioned["operation"].as_str().expect("an id");
+    assert_eq!(bench.json(&["wait", operation])["settled"]["as"], "done");
+    assert_eq!(bench.json(&["status", "acme"])["health"], "healthy", "looking is possible beside it");
+
+    kill_process(pid(&provisioned), Signal::KILL).expect("killed");
+    let repaired = || {
+        let events = bench.run(&["events", "acme", "-o", "json"]).out;
+        events.split_once("\"repair\"").is_some_and(|(_, later)| later.contains("\"succeeded\""))
+    };
+    bench.until("the repair", repaired);
+    send(&run, Signal::TERM);
+    let ran: Ran = run.wait_with_output().expect("it ends").into();
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(ran.out.contains("repair to spec v1 began"), "{}", ran.out);
+    send(&follow, Signal::INT);
+    let followed: Ran = follow.wait_with_output().expect("it ends").into();
+    assert_eq!(followed.code, 0, "{}", followed.err);
+    assert!(followed.out.contains("\"repair\""), "{}", followed.out);
+}

@@ -1,0 +1,144 @@
+//! Every command where all goes well, on real processes.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use serde_json::{Value, json};
+
+use super::{Bench, Version};
+
+/// What a tenant answers over HTTP.
+fn hear(tenant: &Value) -> String {
+    let endpoint = &tenant["endpoints"][0];
+    let port = endpoint["port"].as_u64().expect("a port");
+    let mut stream = TcpStream::connect(format!("127.0.0.1:{port}")).expect("it listens");
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("asked");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("answered");
+    answer
+}
+
+#[test]
+fn a_tenant_lives_from_provision_to_destroy() {
+    let bench = Bench::new();
+    let v1 = bench.spec("acme", &Version::good("hello"));
+    let valid = bench.json(&["validate", "-f", &v1]);
+    assert_eq!((&valid["valid"], &valid["tenant_id"]), (&json!(true), &json!("acme")));
+    assert!(!bench.path("landlord.db").exists(), "to validate changes nothing");
+
+    let provisioned = bench.json(&["provision", "-f", &v1, "--reason", "a test", "--request-id", "r1"]);
+    assert_eq!(provisioned["settled"], json!({ "as": "done" }));
+    assert_eq!(provisioned["kind"], "provision");
+    assert!(hear(&provisioned["tenant"]).contains("hello from process"), "it answers after its engine ended");
+
+    let again = bench.json(&["provision", "-f", &v1, "--request-id", "r1"]);
+    assert_eq!(again["operation"], provisioned["operation"], "the same request is the same operation");
+
+    let v2 = bench.spec("acme", &Version::good("good evening"));
+    let revision = provisioned["tenant"]["revision"].to_string();
+    let updated = bench.json(&["update", "-f", &v2, "--expect-revision", &revision, "--deadline", "1m"]);
+    assert!(hear(&updated["tenant"]).contains("good evening"));
+
+    let status = bench.json(&["status", "acme"]);
+    assert_eq!((&status["state"], &status["health"]), (&json!("running"), &json!("healthy")));
+    let listed = bench.json(&["list", "--state", "running", "--provider", "process"]);
+    assert_eq!(listed["tenants"][0]["tenant_id"], "acme");
+    assert_eq!(bench.json(&["list", "--state", "pending"])["tenants"], json!([]));
+    let described = bench.json(&["describe", "acme"]);
+    assert_eq!(described["containers"][0]["name"], "web");
+    assert!(!described.to_string().contains("good evening"), "command lines are not shown");
+    assert_eq!(
+        bench.json(&["wait", provisioned["operation"].as_str().expect("an id")])["settled"]["as"],
+        "done"
+    );
+
+    assert_eq!(bench.json(&["pause", "acme"]), json!({ "tenant_id": "acme", "paused": true }));
+    assert_eq!(bench.run(&["update", "-f", &v1]).code, 3);
+    assert_eq!(bench.json(&["resume", "acme"]), json!({ "tenant_id": "acme", "paused": false }));
+
+    let destroyed = bench.json(&["destroy", "acme"]);
+    assert_eq!((&destroyed["settled"]["as"], &destroyed["tenant"]), (&json!("done"), &Value::Null));
+    let so_already = bench.json(&["destroy", "acme"]);
+    assert_eq!((&so_already["settled"]["as"], &so_already["operation"]), (&json!("done"), &Value::Null));
+    assert_eq!(bench.run(&["describe", "acme"]).code, 4);
+}
+
+#[test]
+fn events_are_lines_and_can_be_read_on_from_a_cursor() {
+    let bench = Bench::new();
+    let spec = bench.spec("acme", &Version::good("hello"));
+    bench.json(&["provision", "-f", &spec]);
+    let lines = |args: &[&str]| -> Vec<Value> {
+        let ran = bench.run(&[&["events", "-o", "json"], args].concat());
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        ran.out.lines().map(|line| serde_json::from_str(line).expect("a document")).collect()
+    };
+    let all = lines(&[]);
+    assert_eq!(all[0]["event"]["what"]["kind"], "began");
+    assert_eq!(lines(&["acme", "--after", "1"]), all[1..]);
+    assert_eq!(lines(&["--last", "2"]), all[all.len() - 2..]);
+    assert!(lines(&["nobody"]).is_empty());
+}
+
+#[test]
+fn people_get_tables_and_a_line_for_each_step() {
+    let bench = Bench::new();
+    let spec = bench.spec("acme", &Version::good("hello"));
+    let provisioned = bench.run(&["provision", "-f", &spec]);
+    assert_eq!(provisioned.code, 0);
+    assert!(provisioned.out.starts_with("acme: provision done in "), "{}", provisioned.out);
+    assert!(provisioned.out.contains("http://127.0.0.1:"), "{}", provisioned.out);
+    assert!(
+        provisioned.err.starts_with("acme: provision to spec v1 began\nacme: start"),
+        "{}",
+        provisioned.err
+    );
+
+    let listed = bench.run(&["list"]).out;
+    let lines: Vec<Vec<&str>> = listed.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(lines[0], ["TENANT", "STATE", "HEALTH", "PROVIDER", "SPEC", "OPERATION", "SETTLED", "REMARK"]);
+    assert_eq!(lines[1][..5], ["acme", "running", "healthy", "process", "v1"]);
+    assert!(bench.run(&["status", "acme"]).out.starts_with("acme: running, healthy"));
+    assert!(bench.run(&["describe", "acme"]).out.contains("\nendpoint   http://127.0.0.1:"));
+    assert!(bench.run(&["validate", "-f", &spec]).out.contains("not enforced by the provider: cpu"));
+}
+
+#[test]
+fn a_broken_update_is_rolled_back_and_says_what_to_do() {
+    let bench = Bench::new();
+    let good = bench.spec("acme", &Version::good("hello"));
+    bench.json(&["provision", "-f", &good]);
+    let broken = bench.spec("acme", &Version { broken: true, ..Version::good("never") });
+    let failed = bench.run(&["update", "-f", &broken, "--deadline", "2s"]);
+    assert_eq!(failed.code, 1, "{}{}", failed.out, failed.err);
+    assert!(failed.out.contains("update failed, and undone"), "{}", failed.out);
+    assert!(failed.err.contains("next: `landlord-compute describe acme`"), "{}", failed.err);
+    let described = bench.run(&["describe", "acme"]).out;
+    assert!(described.contains("\nstate      running\n") && described.contains("\nfailure "), "{described}");
+}
+
+#[test]
+fn diagrams_are_printed_by_name() {
+    let bench = Bench::new();
+    assert!(bench.run(&["machine", "tenant"]).out.starts_with("stateDiagram-v2\n"));
+    assert_eq!(bench.json(&["machine"])["machines"], json!(["tenant"]));
+    let unknown = bench.run(&["machine", "washing"]);
+    assert_eq!(unknown.code, 2);
+    assert!(unknown.err.contains("[possible values: tenant]"), "{}", unknown.err);
+}
+
+#[test]
+fn a_reader_that_has_enough_is_no_error() {
+    let bench = Bench::new();
+    let mut child = bench.command(&["machine", "tenant"]).spawn().expect("it runs");
+    drop(child.stdout.take());
+    let ended = child.wait_with_output().expect("it ends");
+    assert_eq!((ended.status.code(), ended.stderr), (Some(0), Vec::new()));
+}
+
+#[test]
+fn help_is_as_it_was() {
+    let bench = Bench::new();
+    insta::assert_snapshot!("help", bench.run(&["--help"]).out);
+    insta::assert_snapshot!("help of provision", bench.run(&["provision", "--help"]).out);
+}
