@@ -105,7 +105,8 @@ impl Calls {
         self.slots(tenant).get(tenant).filter(|slot| slot.call == call)?.outcome.clone()
     }
 
-    /// Starts a call, once the `previous` one is gone.
+    /// Starts a call, once the `previous` one is gone, or one that is still in the slot because an actor was lost
+    /// before it could drop it.
     pub(crate) fn start(
         &self,
         core: &Arc<Core>,
@@ -119,6 +120,11 @@ impl Calls {
         let gone = CancellationToken::new();
         let guard = gone.clone().drop_guard();
         let mut slots = self.slots(&tenant);
+        let previous = previous.or_else(|| {
+            let stale = slots.get(&tenant)?;
+            stale.task.abort();
+            Some(Dropped(stale.gone.clone()))
+        });
         // In a box: spawning moves the future more than once, and it is large.
         let call_future = run(Arc::clone(core), start, particulars, cancel.clone(), guard, previous);
         let task = tokio::spawn(Box::pin(call_future));
@@ -146,6 +152,16 @@ impl Calls {
         slot.task.abort();
         self.free();
         Some(Dropped(slot.gone))
+    }
+
+    /// The tenant's record knows of `current` and of no other call: one that is over is forgotten.
+    pub(crate) fn release_all_but(&self, tenant: &TenantId, current: Option<CallId>) {
+        let mut slots = self.slots(tenant);
+        if slots.get(tenant).is_some_and(|slot| slot.outcome.is_some() && Some(slot.call) != current) {
+            slots.remove(tenant);
+            drop(slots);
+            self.free();
+        }
     }
 
     /// The outcome of the call is committed: its slot is free.

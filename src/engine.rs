@@ -8,7 +8,7 @@ use futures_util::Stream;
 use jiff::Timestamp;
 use landlord_state_machines::id::{Incarnation, OperationId, TenantId};
 use landlord_state_machines::planner::Subject;
-use landlord_state_machines::tenant::{Policy, Tenant};
+use landlord_state_machines::tenant::{Policy, Settlement, Tenant};
 use tokio::sync::Semaphore;
 
 use crate::actor::{Directory, Message, restart};
@@ -235,6 +235,16 @@ impl Core {
             // Without a limit nothing is handed back.
             let _ = self.directory.send(self, tenant, message, u32::MAX);
         }
+    }
+
+    /// Tells whoever waits for the operation, if it has settled unnoticed: in a commit that failed and was durable
+    /// all the same.
+    pub(crate) async fn tell_if_settled(&self, operation: OperationId) -> Result<(), StoreError> {
+        let found = self.store.operation(operation).await?;
+        if let Some(settled) = found.and_then(|operation| operation.settled) {
+            self.waiters.settle(&Settlement { operation, settled });
+        }
+        Ok(())
     }
 
     /// A context that belongs to no operation.

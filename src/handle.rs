@@ -249,11 +249,15 @@ impl TenantHandle {
         let (answer, own) = self.send(request, options).await?;
         Ok(match answer {
             Answer::Operation(id) => match own {
-                Some((minted, settled)) if minted == id => OperationHandle::begun(&self.core, id, settled),
-                Some(_) | None => OperationHandle::joined(&self.core, id),
+                Some((minted, settled)) if minted == id => self.handle(id, End::Announced(settled)),
+                Some(_) | None => self.handle(id, End::Unknown),
             },
-            Answer::Already => OperationHandle::already(&self.core, self.core.mint()),
+            Answer::Already => self.handle(self.core.mint(), End::Known(Settled::Done)),
         })
+    }
+
+    fn handle(&self, id: OperationId, end: End) -> OperationHandle {
+        OperationHandle { core: Arc::clone(&self.core), tenant: self.id.clone(), id, end }
     }
 
     /// Sends a command to the tenant's actor, and again when that actor panicked over it.
@@ -267,7 +271,7 @@ impl TenantHandle {
         let _permit = self.admit(removes)?;
         let operation = core.mint();
         // Before it is sent: it may settle before its answer is here.
-        let settled = core.waiters.wait(operation);
+        let settled = core.waiters.wait(operation, &self.id);
         let command = Command { expected: options.expected_revision, request };
         let trace = options.trace.or_else(telemetry::current_trace);
         let mut forget = Forget { core, operation, armed: true };
@@ -346,6 +350,7 @@ impl std::fmt::Debug for TenantHandle {
 /// One operation. Await it for its end; dropping it cancels nothing.
 pub struct OperationHandle {
     core: Arc<Core>,
+    tenant: TenantId,
     id: OperationId,
     end: End,
 }
@@ -360,23 +365,11 @@ enum End {
 }
 
 impl OperationHandle {
-    fn begun(core: &Arc<Core>, id: OperationId, settled: oneshot::Receiver<Settled>) -> Self {
-        Self { core: Arc::clone(core), id, end: End::Announced(settled) }
-    }
-
-    fn joined(core: &Arc<Core>, id: OperationId) -> Self {
-        Self { core: Arc::clone(core), id, end: End::Unknown }
-    }
-
-    fn already(core: &Arc<Core>, id: OperationId) -> Self {
-        Self { core: Arc::clone(core), id, end: End::Known(Settled::Done) }
-    }
-
     pub(crate) async fn find(core: Arc<Core>, id: OperationId) -> Result<Self, WaitError> {
         match core.store.operation(id).await? {
             Some(operation) => {
                 let end = operation.settled.map_or(End::Unknown, End::Known);
-                Ok(Self { core, id, end })
+                Ok(Self { core, tenant: operation.tenant, id, end })
             }
             None => Err(WaitError::Unknown(id)),
         }
@@ -408,7 +401,7 @@ impl OperationHandle {
                         return Err(WaitError::Closed { id: self.id, why });
                     }
                     // Wait first, look then: it cannot settle in between unseen.
-                    let announced = self.core.waiters.wait(self.id);
+                    let announced = self.core.waiters.wait(self.id, &self.tenant);
                     let found = self.core.store.operation(self.id).await?;
                     self.end = match found {
                         None => return Err(WaitError::Unknown(self.id)),

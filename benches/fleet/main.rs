@@ -1,7 +1,7 @@
 //! The fleet benchmark: many tenants through provision, update and destroy with a provider that does nothing, next
 //! to what one would write without the engine, in one run. Prints medians and ratios; asserts nothing.
 //!
-//! `cargo bench --bench fleet --features sqlite` (options: `-- --tenants 100000 --runs 5 --clients 64`)
+//! `cargo bench --bench fleet` (options: `-- --tenants 100000 --runs 5 --clients 64 --idle 1000000`)
 #![allow(
     clippy::expect_used,
     clippy::print_stdout,
@@ -49,6 +49,9 @@ fn median(mut times: Vec<Duration>) -> Duration {
 }
 
 fn main() {
+    if let Some(folder) = words("--child") {
+        return idle::child(folder.as_ref());
+    }
     let size = Size {
         tenants: option("--tenants", 100_000),
         clients: option("--clients", 64),
@@ -61,9 +64,8 @@ fn main() {
         ("bare tokio task + mpsc, in memory", bare_tokio::lifecycle, Vec::new()),
         ("bare ractor on demand, 64 supervisors, in memory", bare_ractor::lifecycle, Vec::new()),
         ("landlord-compute, memory store", ours::in_memory, Vec::new()),
+        ("landlord-compute, SQLite with fsync", ours::in_sqlite, Vec::new()),
     ];
-    #[cfg(feature = "sqlite")]
-    rows.push(("landlord-compute, SQLite with fsync", ours::in_sqlite, Vec::new()));
     if let Some(only) = words("--only") {
         rows.retain(|(name, _, _)| name.contains(&only));
     }
@@ -80,5 +82,7 @@ fn main() {
     for (name, rate) in &rates {
         println!("| {name} | {:.0} k | {:.2} |", rate / 1000.0, rate / ractor);
     }
-    idle::report(idle);
+    if idle > 0 {
+        idle::report(idle);
+    }
 }

@@ -86,7 +86,6 @@ pub(crate) fn in_memory(size: Size) -> Duration {
     super::runtime().block_on(lifecycle(MemoryStore::new(MemoryOptions::default()), size))
 }
 
-#[cfg(feature = "sqlite")]
 pub(crate) fn in_sqlite(size: Size) -> Duration {
     let folder = tempfile::tempdir().expect("a folder");
     let store = super::idle::sqlite(folder.path());

@@ -195,8 +195,13 @@ pub(crate) async fn restart(core: std::sync::Weak<Core>, mut exits: ExitReports)
         let core = Arc::downgrade(&core);
         tokio::spawn(async move {
             tokio::time::sleep(pause).await;
-            if let Some(core) = core.upgrade() {
-                core.tell(&tenant, Message::Activate);
+            let Some(core) = core.upgrade() else { return };
+            core.tell(&tenant, Message::Activate);
+            // What the actor had committed may have been published to nobody.
+            for operation in core.waiters.of(&tenant) {
+                if let Err(error) = core.tell_if_settled(operation).await {
+                    tracing::warn!(tenant_id = %tenant, %operation, %error, "cannot look whether it has settled");
+                }
             }
         });
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use landlord_state_machines::id::{CallId, OperationId, TenantId};
 use landlord_state_machines::planner::Subject;
 use landlord_state_machines::tenant::{
-    Command, Decision, Effect, Input, Record, Rejection, Settlement, Stamp, StartCall, Transition, step,
+    Command, Decision, Effect, Input, Record, Rejection, Stamp, StartCall, Transition, step,
 };
 use landlord_state_machines::trace::TraceContext;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -227,16 +227,14 @@ impl TenantState {
         }
         let unreadable = |error| Setback::Store(Arc::new(error));
         while let Some(operation) = self.doubtful.last().copied() {
-            let found = self.core.store.operation(operation).await.map_err(unreadable)?;
-            if let Some(settled) = found.and_then(|operation| operation.settled) {
-                self.core.waiters.settle(&Settlement { operation, settled });
-            }
+            self.core.tell_if_settled(operation).await.map_err(unreadable)?;
             self.doubtful.pop();
         }
         let record = self.core.store.load(&self.id).await.map_err(unreadable)?;
         let call = record.call();
         let due = record.wake_at().is_some_and(|at| at <= self.core.now());
         self.record = Some(record);
+        self.core.calls.release_all_but(&self.id, call);
         if let Some(call) = call {
             if !self.core.calls.knows(&self.id, call) {
                 self.advance(Input::Recovered, None).await?;

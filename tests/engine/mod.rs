@@ -6,6 +6,7 @@ mod events;
 mod lifecycle;
 mod observing;
 mod recovery;
+mod store_faults;
 
 use std::time::Duration;
 
