@@ -2,13 +2,14 @@
 //! calls for one tenant never overlap.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use foldhash::fast::RandomState;
 use futures_util::FutureExt;
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::id::{CallId, TenantId};
@@ -46,11 +47,11 @@ struct Slot {
 
 /// One slot for each tenant with a call.
 pub(crate) struct Calls {
-    shards: Box<[Mutex<HashMap<TenantId, Slot>>]>,
+    shards: Box<[Mutex<HashMap<TenantId, Slot, RandomState>>]>,
     hasher: RandomState,
     count: AtomicUsize,
-    /// Told whenever a slot becomes free.
-    freed: Notify,
+    /// Told when the last slot becomes free.
+    none_left: Notify,
 }
 
 /// A call that was dropped, and whose future may not be gone yet.
@@ -67,13 +68,13 @@ impl Calls {
     pub(crate) fn new() -> Self {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
             count: AtomicUsize::new(0),
-            freed: Notify::new(),
+            none_left: Notify::new(),
         }
     }
 
-    fn slots(&self, tenant: &TenantId) -> MutexGuard<'_, HashMap<TenantId, Slot>> {
+    fn slots(&self, tenant: &TenantId) -> MutexGuard<'_, HashMap<TenantId, Slot, RandomState>> {
         let shard = &self.shards[self.hasher.hash_one(tenant) as usize % SHARDS];
         shard.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -86,11 +87,11 @@ impl Calls {
     /// Returns when no call is in flight.
     pub(crate) async fn idle(&self) {
         loop {
-            let freed = self.freed.notified();
+            let none_left = self.none_left.notified();
             if self.in_flight() == 0 {
                 return;
             }
-            freed.await;
+            none_left.await;
         }
     }
 
@@ -118,7 +119,9 @@ impl Calls {
         let gone = CancellationToken::new();
         let guard = gone.clone().drop_guard();
         let mut slots = self.slots(&tenant);
-        let task = tokio::spawn(run(Arc::clone(core), start, particulars, cancel.clone(), guard, previous));
+        // In a box: spawning moves the future more than once, and it is large.
+        let call_future = run(Arc::clone(core), start, particulars, cancel.clone(), guard, previous);
+        let task = tokio::spawn(Box::pin(call_future));
         let slot = Slot { call, cancel, task: task.abort_handle(), gone, outcome: None };
         if slots.insert(tenant, slot).is_none() {
             self.count.fetch_add(1, Ordering::Relaxed);
@@ -141,8 +144,7 @@ impl Calls {
         let slot = slots.remove(tenant)?;
         drop(slots);
         slot.task.abort();
-        self.count.fetch_sub(1, Ordering::Relaxed);
-        self.freed.notify_waiters();
+        self.free();
         Some(Dropped(slot.gone))
     }
 
@@ -152,8 +154,7 @@ impl Calls {
         if slots.get(tenant).is_some_and(|slot| slot.call == call) {
             slots.remove(tenant);
             drop(slots);
-            self.count.fetch_sub(1, Ordering::Relaxed);
-            self.freed.notify_waiters();
+            self.free();
         }
     }
 
@@ -162,16 +163,22 @@ impl Calls {
         for shard in &self.shards {
             for (_, slot) in shard.lock().unwrap_or_else(PoisonError::into_inner).drain() {
                 slot.task.abort();
-                self.count.fetch_sub(1, Ordering::Relaxed);
+                self.free();
             }
         }
-        self.freed.notify_waiters();
     }
 
-    fn ended(&self, tenant: &TenantId, call: CallId, outcome: Outcome) -> bool {
+    /// A slot is free.
+    fn free(&self) {
+        if self.count.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.none_left.notify_waiters();
+        }
+    }
+
+    fn ended(&self, tenant: &TenantId, call: CallId, outcome: &Outcome) -> bool {
         match self.slots(tenant).get_mut(tenant).filter(|slot| slot.call == call) {
             Some(slot) => {
-                slot.outcome = Some(outcome);
+                slot.outcome = Some(outcome.clone());
                 true
             }
             None => false,
@@ -195,8 +202,8 @@ async fn run(
     let call = start.call;
     let span = telemetry::call_span(&tenant, &start, particulars.trace.as_ref());
     let outcome = turn(&core, start, particulars, cancel).instrument(span).await;
-    if core.calls.ended(&tenant, call, outcome) {
-        core.tell(&tenant, Message::CallEnded(call));
+    if core.calls.ended(&tenant, call, &outcome) {
+        core.tell(&tenant, Message::CallEnded { call, outcome });
     }
     drop(gone);
 }
@@ -222,10 +229,13 @@ async fn turn(
             ));
         }
     };
-    let permit = tokio::select! {
-        biased;
-        () = cancel.cancelled() => None,
-        permit = registered.permits.acquire() => permit.ok(),
+    let permit = match registered.permits.try_acquire() {
+        Ok(permit) => Some(permit),
+        Err(_none_free) => tokio::select! {
+            biased;
+            () = cancel.cancelled() => None,
+            permit = registered.permits.acquire() => permit.ok(),
+        },
     };
     let Some(_permit) = permit else {
         return Outcome::Lost(Arc::new(failure(

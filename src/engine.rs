@@ -138,7 +138,7 @@ impl EngineBuilder {
         let log = Arc::new(EventLog::new(opened.head));
         let waiters = Arc::new(Waiters::new());
         let timers = Arc::new(Timers::new());
-        let committer = Committer::start(
+        let committer = Committer::new(
             Arc::clone(&self.store),
             opened.epoch,
             Arc::clone(&log),
@@ -216,7 +216,8 @@ impl Core {
 
     /// Now, in the whole microseconds that stores keep.
     pub(crate) fn now(&self) -> Timestamp {
-        landlord_state_machines::tenant::after(self.clock.now(), Duration::ZERO)
+        let now = self.clock.now();
+        Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
     }
 
     /// An operation id that was never used.

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use foldhash::fast::RandomState;
 use landlord_state_machines::id::OperationId;
 use landlord_state_machines::tenant::{Settled, Settlement};
 use tokio::sync::oneshot;
 
 const SHARDS: usize = 64;
 
-type Waiting = HashMap<OperationId, Vec<oneshot::Sender<Settled>>>;
+type Waiting = HashMap<OperationId, Vec<oneshot::Sender<Settled>>, RandomState>;
 
 /// Waiting callers by operation. An operation whose callers have gone costs nothing once it has settled.
 pub(crate) struct Waiters {

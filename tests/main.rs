@@ -4,6 +4,8 @@
 #[cfg(feature = "cli")]
 mod cli;
 mod engine;
+#[cfg(all(feature = "process", feature = "sqlite"))]
+mod examples;
 #[cfg(feature = "process")]
 mod process_provider;
 mod store;

@@ -1,11 +1,12 @@
 //! Which tenants have an actor now. An actor is activated by the first message for it and passivated when idle.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use landlord_state_machines::id::TenantId;
 use ractor::{Actor, ActorCell, ActorRef, ActorRuntime, MessagingErr};
 use tokio::sync::mpsc;
@@ -38,7 +39,7 @@ struct Live {
 
 struct Shard {
     supervisor: ActorCell,
-    live: Mutex<HashMap<TenantId, Live>>,
+    live: Mutex<HashMap<TenantId, Live, RandomState>>,
 }
 
 /// The tenants that have an actor.
@@ -59,8 +60,12 @@ impl Directory {
             let (supervisor, _) = Actor::spawn(None, supervisor, ()).await?;
             shards.push(Shard { supervisor: supervisor.get_cell(), live: Mutex::default() });
         }
-        let directory =
-            Self { shards, hasher: RandomState::new(), count: AtomicUsize::new(0), began: Instant::now() };
+        let directory = Self {
+            shards,
+            hasher: RandomState::default(),
+            count: AtomicUsize::new(0),
+            began: Instant::now(),
+        };
         Ok((directory, reports))
     }
 
@@ -169,7 +174,9 @@ impl Directory {
     }
 }
 
-fn lock(live: &Mutex<HashMap<TenantId, Live>>) -> MutexGuard<'_, HashMap<TenantId, Live>> {
+fn lock(
+    live: &Mutex<HashMap<TenantId, Live, RandomState>>,
+) -> MutexGuard<'_, HashMap<TenantId, Live, RandomState>> {
     live.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

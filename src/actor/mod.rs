@@ -14,7 +14,7 @@ use std::sync::Arc;
 use landlord_state_machines::id::{CallId, OperationId};
 use landlord_state_machines::ledger::Ledger;
 use landlord_state_machines::observation::Observation;
-use landlord_state_machines::tenant::{Command, Rejection};
+use landlord_state_machines::tenant::{Command, Outcome, Rejection};
 use landlord_state_machines::trace::TraceContext;
 use tokio::sync::oneshot;
 
@@ -26,8 +26,8 @@ use crate::store::StoreError;
 pub(crate) enum Message {
     /// A caller asks for something.
     Command(Box<CommandMessage>),
-    /// A call is over; its outcome is in its slot.
-    CallEnded(CallId),
+    /// A call is over. Its outcome is in its slot too, until it is committed.
+    CallEnded { call: CallId, outcome: Outcome },
     /// A call wants its ledger kept.
     Progressed {
         call: CallId,

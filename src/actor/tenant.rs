@@ -86,7 +86,8 @@ impl Actor for TenantActor {
         state: &mut TenantState,
     ) -> Result<(), ActorProcessingErr> {
         let asked_to_end = matches!(message, Message::Passivate);
-        state.receive(message).await;
+        // In a box: the actor library moves this future more than once, and it is large.
+        Box::pin(state.receive(message)).await;
         state.core.directory.handled(&state.mailbox);
         if state.may_end(asked_to_end) && state.core.directory.retire(&state.id, &state.mailbox) {
             myself.stop(None);
@@ -103,7 +104,9 @@ impl TenantState {
     async fn receive(&mut self, message: Message) {
         match message {
             Message::Command(message) => self.command(*message).await,
-            Message::CallEnded(call) => self.call_ended(call).await,
+            Message::CallEnded { call, outcome } => {
+                self.persist_or_end(Input::Outcome { call, outcome }).await;
+            }
             Message::Progressed { call, ledger, step, reply } => {
                 let result = match self.persist(Input::Progressed { call, ledger, step }).await {
                     Ok(Advanced::Applied(_) | Advanced::Joined(_)) => Ok(()),
@@ -185,12 +188,6 @@ impl TenantState {
             None => return Ok(None),
         };
         Ok(found.map_err(|error| Setback::Store(Arc::new(error)))?.map(|operation| operation.id))
-    }
-
-    async fn call_ended(&mut self, call: CallId) {
-        if let Some(outcome) = self.core.calls.outcome(&self.id, call) {
-            self.persist_or_end(Input::Outcome { call, outcome }).await;
-        }
     }
 
     async fn persist_or_end(&mut self, input: Input) {

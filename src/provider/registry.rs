@@ -61,8 +61,7 @@ impl Registry {
     }
 
     pub(crate) fn get(&self, name: &str) -> Result<&Arc<Registered>, RegistryError> {
-        let found = ProviderName::new(name).ok().and_then(|name| self.providers.get(&name));
-        found.ok_or_else(|| RegistryError::ProviderNotFound {
+        self.providers.get(name).ok_or_else(|| RegistryError::ProviderNotFound {
             name: name.chars().take(80).collect(),
             registered: match self.providers.is_empty() {
                 true => "none".to_owned(),

@@ -98,24 +98,10 @@ struct Running {
 }
 
 impl Scripted {
-    /// A provider named `scripted` with an empty platform.
-    ///
-    /// # Errors
-    /// Never: the name is a valid one.
-    pub fn new() -> Result<Self, landlord_state_machines::id::NameError> {
-        Self::named("scripted", Capabilities::default())
-    }
-
-    /// A provider with a name and capabilities of its own.
-    ///
-    /// # Errors
-    /// When the name is not valid.
-    pub fn named(
-        name: &str,
-        capabilities: Capabilities,
-    ) -> Result<Self, landlord_state_machines::id::NameError> {
+    /// A provider with an empty platform.
+    pub fn new(name: ProviderName, capabilities: Capabilities) -> Self {
         let shared = Shared { state: Mutex::default(), gates: Notify::new() };
-        Ok(Self { name: ProviderName::new(name)?, capabilities, shared: Arc::new(shared) })
+        Self { name, capabilities, shared: Arc::new(shared) }
     }
 
     fn platform(&self) -> MutexGuard<'_, Platform> {

@@ -1,10 +1,14 @@
-//! The one task that writes to the store: it batches the transitions of all tenants into one commit, and
-//! publishes them in the order of their positions.
+//! Group commit: the transitions of all tenants, batched into one commit at a time and published in the order of
+//! their positions.
+//!
+//! There is no committing task. Whoever has a transition and finds nobody committing commits it, together with all
+//! that wait; whoever finds somebody committing waits for the answer, or for the next turn. So a store that is in
+//! memory costs no switch of tasks, and one that waits for a disk gets all that came in meanwhile.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use landlord_state_machines::id::Revision;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tracing::Instrument;
 
 use super::{Epoch, Position, Store, StoreError, Write, WriteError};
@@ -12,9 +16,6 @@ use crate::closing::{Closed, Closing};
 use crate::events::EventLog;
 use crate::timers::Timers;
 use crate::waiters::Waiters;
-
-/// How many transitions may wait for the committer; whoever has one more waits for a place.
-const QUEUE: usize = 4096;
 
 /// Why a transition was not committed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -30,21 +31,25 @@ pub(crate) enum CommitFailure {
     Closed(Closed),
 }
 
-struct Request {
-    write: Write,
-    reply: oneshot::Sender<Result<Position, CommitFailure>>,
-}
+type Answer = Result<Position, CommitFailure>;
 
-/// The way to the committer. Cheap to clone.
-#[derive(Clone)]
+/// Commits for one engine.
 pub(crate) struct Committer {
-    requests: mpsc::Sender<Request>,
+    store: Arc<dyn Store>,
+    epoch: Epoch,
+    limit: usize,
+    log: Arc<EventLog>,
+    waiters: Arc<Waiters>,
+    timers: Arc<Timers>,
     closing: Arc<Closing>,
+    /// What waits for the next commit: at most one transition for each tenant with an actor.
+    waiting: Mutex<Vec<(Write, oneshot::Sender<Answer>)>>,
+    /// Held by whoever commits. Fair, so everybody's turn comes.
+    turn: tokio::sync::Mutex<()>,
 }
 
 impl Committer {
-    /// Starts the task. It ends when the last `Committer` is dropped, or when the engine is fenced.
-    pub(crate) fn start(
+    pub(crate) fn new(
         store: Arc<dyn Store>,
         epoch: Epoch,
         log: Arc<EventLog>,
@@ -52,71 +57,77 @@ impl Committer {
         timers: Arc<Timers>,
         closing: Arc<Closing>,
     ) -> Self {
-        let (requests, queue) = mpsc::channel(QUEUE);
-        let publisher = Publisher { log, waiters, timers };
-        tokio::spawn(run(store, epoch, queue, publisher, Arc::clone(&closing)));
-        Self { requests, closing }
+        let limit = usize::try_from(store.batch_limit().get()).unwrap_or(usize::MAX);
+        let (waiting, turn) = (Mutex::default(), tokio::sync::Mutex::default());
+        Self { store, epoch, limit, log, waiters, timers, closing, waiting, turn }
     }
 
-    /// Returns when the write is durable and published, or known not to be.
-    pub(crate) async fn commit(&self, write: Write) -> Result<Position, CommitFailure> {
-        let (reply, answer) = oneshot::channel();
-        if self.requests.send(Request { write, reply }).await.is_err() {
-            return Err(self.ended());
+    /// Returns when the write is durable and published, or known not to be. When this is dropped, or whoever
+    /// commits for it is, the write may or may not be durable.
+    pub(crate) async fn commit(&self, write: Write) -> Answer {
+        if let Ok(_turn) = self.turn.try_lock() {
+            return self.commit_first(write).await;
         }
-        answer.await.unwrap_or_else(|_| Err(self.ended()))
+        let (reply, mut answer) = oneshot::channel();
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push((write, reply));
+        tokio::select! {
+            biased;
+            answer = &mut answer => return answer.unwrap_or_else(|_| Err(interrupted())),
+            _turn = self.turn.lock() => self.commit_waiting().await,
+        }
+        answer.await.unwrap_or_else(|_| Err(interrupted()))
     }
 
-    fn ended(&self) -> CommitFailure {
-        let why = self.closing.why().unwrap_or_else(|| Closed::StoreLost("the committer ended".into()));
-        CommitFailure::Closed(why)
+    /// Commits `write` together with what waits.
+    async fn commit_first(&self, write: Write) -> Answer {
+        if self.waiting.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+            let own = self.make(std::slice::from_ref(&write)).await.pop();
+            return own.unwrap_or_else(|| Err(interrupted()));
+        }
+        let mut writes = vec![write];
+        let replies = self.take_waiting(&mut writes);
+        let mut answers = self.make(&writes).await.into_iter();
+        let own = answers.next();
+        tell(replies, answers);
+        own.unwrap_or_else(|| Err(interrupted()))
     }
-}
 
-/// What learns of a committed batch, before its writers do.
-struct Publisher {
-    log: Arc<EventLog>,
-    waiters: Arc<Waiters>,
-    timers: Arc<Timers>,
-}
+    /// Commits what waits, which somebody else may have done already.
+    async fn commit_waiting(&self) {
+        let mut writes = Vec::new();
+        let replies = self.take_waiting(&mut writes);
+        if !writes.is_empty() {
+            tell(replies, self.make(&writes).await.into_iter());
+        }
+    }
 
-async fn run(
-    store: Arc<dyn Store>,
-    epoch: Epoch,
-    mut queue: mpsc::Receiver<Request>,
-    publisher: Publisher,
-    closing: Arc<Closing>,
-) {
-    let limit = usize::try_from(store.batch_limit().get()).unwrap_or(usize::MAX);
-    let mut requests = Vec::with_capacity(limit.min(QUEUE));
-    let mut writes = Vec::with_capacity(limit.min(QUEUE));
-    let mut replies = Vec::with_capacity(limit.min(QUEUE));
-    while queue.recv_many(&mut requests, limit).await > 0 {
-        for request in requests.drain(..) {
-            writes.push(request.write);
-            replies.push(request.reply);
+    fn take_waiting(&self, writes: &mut Vec<Write>) -> Vec<oneshot::Sender<Answer>> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = self.limit.saturating_sub(writes.len()).min(waiting.len());
+        let mut replies = Vec::with_capacity(room);
+        for (write, reply) in waiting.drain(..room) {
+            writes.push(write);
+            replies.push(reply);
+        }
+        replies
+    }
+
+    /// One commit of the store: an answer for each write.
+    async fn make(&self, writes: &[Write]) -> Vec<Answer> {
+        if let Some(why) = self.closing.why() {
+            return vec![Err(CommitFailure::Closed(why)); writes.len()];
         }
         let span = tracing::debug_span!(parent: None, "commit", transitions = writes.len());
-        match store.commit(epoch, &writes).instrument(span).await {
+        match self.store.commit(self.epoch, writes).instrument(span).await {
             Ok(results) => {
-                publisher.publish(&writes, &results);
-                for (reply, result) in replies.drain(..).zip(results) {
-                    // A writer that is gone finds its transition when it loads the tenant again.
-                    let _ = reply.send(result.map_err(|error| match error {
-                        WriteError::RevisionMismatch { actual, .. } => CommitFailure::Stale { actual },
-                        WriteError::Invalid(message) => {
-                            CommitFailure::Unavailable(Arc::new(StoreError::Unavailable {
-                                message,
-                                source: None,
-                            }))
-                        }
-                    }));
-                }
+                self.publish(writes, &results);
+                results.into_iter().map(answer).collect()
             }
             Err(error @ StoreError::Fenced { .. }) => {
                 tracing::error!(%error, "fenced");
-                closing.close(Closed::Fenced(error.to_string()));
-                return;
+                let why = Closed::Fenced(error.to_string());
+                self.closing.close(why.clone());
+                vec![Err(CommitFailure::Closed(why)); writes.len()]
             }
             Err(
                 error @ (StoreError::Unavailable { .. }
@@ -124,17 +135,11 @@ async fn run(
                 | StoreError::Corrupt { .. }),
             ) => {
                 tracing::warn!(%error, transitions = writes.len(), "commit failed; it is tried again");
-                let error = Arc::new(error);
-                for reply in replies.drain(..) {
-                    let _ = reply.send(Err(CommitFailure::Unavailable(Arc::clone(&error))));
-                }
+                vec![Err(CommitFailure::Unavailable(Arc::new(error))); writes.len()]
             }
         }
-        writes.clear();
     }
-}
 
-impl Publisher {
     fn publish(&self, writes: &[Write], results: &[Result<Position, WriteError>]) {
         let committed =
             || writes.iter().zip(results).filter_map(|(write, result)| Some((*result.as_ref().ok()?, write)));
@@ -148,4 +153,25 @@ impl Publisher {
             self.timers.expect(earliest);
         }
     }
+}
+
+fn answer(result: Result<Position, WriteError>) -> Answer {
+    result.map_err(|error| match error {
+        WriteError::RevisionMismatch { actual, .. } => CommitFailure::Stale { actual },
+        WriteError::Invalid(message) => {
+            CommitFailure::Unavailable(Arc::new(StoreError::Unavailable { message, source: None }))
+        }
+    })
+}
+
+/// A writer that is gone finds its transition when it loads the tenant again.
+fn tell(replies: Vec<oneshot::Sender<Answer>>, answers: impl Iterator<Item = Answer>) {
+    for (reply, answer) in replies.into_iter().zip(answers) {
+        let _ = reply.send(answer);
+    }
+}
+
+fn interrupted() -> CommitFailure {
+    let message = "the commit was interrupted; what it did is looked up".to_owned();
+    CommitFailure::Unavailable(Arc::new(StoreError::Unavailable { message, source: None }))
 }

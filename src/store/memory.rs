@@ -6,6 +6,7 @@ use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use foldhash::fast::RandomState;
 use jiff::Timestamp;
 use landlord_state_machines::id::{OperationId, Revision, TenantId};
 use landlord_state_machines::tenant::{LifecycleEvent, Record, Settlement, Tenant};
@@ -70,7 +71,7 @@ struct Kept {
     options: MemoryOptions,
     epoch: u64,
     open: bool,
-    tenants: HashMap<TenantId, Known>,
+    tenants: HashMap<TenantId, Known, RandomState>,
     indexes: Indexes,
     operations: Operations,
     history: History,
@@ -116,7 +117,6 @@ struct Indexes {
     /// All that ever lived, for lists.
     ids: BTreeSet<TenantId>,
     due: BTreeSet<(Timestamp, TenantId)>,
-    in_flight: BTreeSet<TenantId>,
 }
 
 impl Indexes {
@@ -134,22 +134,13 @@ impl Indexes {
                 self.due.insert((at, id.clone()));
             }
         }
-        match (before.and_then(Record::call), after.call()) {
-            (None, Some(_)) => {
-                self.in_flight.insert(id.clone());
-            }
-            (Some(_), None) => {
-                self.in_flight.remove(id);
-            }
-            (None, None) | (Some(_), Some(_)) => {}
-        }
     }
 }
 
 /// Operations, and how to find them.
 #[derive(Debug, Default)]
 struct Operations {
-    by_id: HashMap<OperationId, OperationRecord>,
+    by_id: HashMap<OperationId, OperationRecord, RandomState>,
     by_request: HashMap<(TenantId, String), OperationId>,
     /// The settled ones, the oldest first.
     settled: VecDeque<OperationId>,
@@ -305,14 +296,13 @@ impl Store for MemoryStore {
             .collect())
     }
 
-    async fn next_wake(&self) -> Result<Option<Timestamp>, StoreError> {
-        Ok(self.kept().indexes.due.first().map(|(at, _)| *at))
-    }
-
     async fn in_flight(&self, after: Option<TenantId>, limit: usize) -> Result<Vec<TenantId>, StoreError> {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         let kept = self.kept();
-        Ok(kept.indexes.in_flight.range((start, Bound::Unbounded)).take(limit).cloned().collect())
+        // An index would cost every call; this is asked once, when an engine starts.
+        let called =
+            |id: &&TenantId| kept.tenants.get(*id).is_some_and(|known| known.record.call().is_some());
+        Ok(kept.indexes.ids.range((start, Bound::Unbounded)).filter(called).take(limit).cloned().collect())
     }
 
     async fn list(

@@ -262,12 +262,6 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<(Timestamp, TenantId)>, StoreError>;
 
-    /// When the earliest wake-up is.
-    ///
-    /// # Errors
-    /// [`StoreError`] when it cannot be read.
-    async fn next_wake(&self) -> Result<Option<Timestamp>, StoreError>;
-
     /// The tenants with a call in flight, ordered, from `after` (exclusive): after a start, these are recovered.
     ///
     /// # Errors

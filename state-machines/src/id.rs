@@ -1,5 +1,6 @@
 //! The names and numbers that everything else refers to.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -95,6 +96,12 @@ impl ProviderName {
 
     /// The name as text.
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for ProviderName {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use landlord_compute::machines::tenant::{Method, Settled, StateName};
 use landlord_compute::provider::Capabilities;
-use landlord_compute::provider::scripted::{Act, Scripted};
+use landlord_compute::provider::scripted::Act;
 use landlord_compute::{CommandError, Options};
 
-use super::{engine, live, memory, run, scripted, spec, tenant};
+use super::{engine, live, memory, run, scripted, scripted_with, spec, tenant};
 
 /// I7: a provider that panics fails its operation, and nothing else.
 #[tokio::test(start_paused = true)]
@@ -31,7 +31,7 @@ async fn i7_a_panic_of_the_provider_is_contained() {
 #[tokio::test(start_paused = true)]
 async fn i4_a_hanging_tenant_delays_no_other_and_no_two_calls_overlap() {
     let capabilities = Capabilities { call_timeout_seconds: 30, ..Capabilities::default() };
-    let provider = Scripted::named("scripted", capabilities).expect("valid");
+    let provider = scripted_with(capabilities);
     let engine = engine(memory(), &provider).start().await.expect("starts");
     provider.script(&tenant("slow"), Method::Provision, [Act::Work, Act::Hang]);
     let slow = engine
@@ -52,7 +52,7 @@ async fn i4_a_hanging_tenant_delays_no_other_and_no_two_calls_overlap() {
 #[tokio::test(start_paused = true)]
 async fn a_provider_gets_no_more_calls_at_a_time_than_it_can_take() {
     let capabilities = Capabilities { max_concurrent_calls: 3, ..Capabilities::default() };
-    let provider = Scripted::named("scripted", capabilities).expect("valid");
+    let provider = scripted_with(capabilities);
     let engine = engine(memory(), &provider).start().await.expect("starts");
     let mut operations = Vec::new();
     for n in 0..20 {

@@ -12,9 +12,10 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use jiff::Timestamp;
 use landlord_compute::clock::TokioClock;
-use landlord_compute::machines::id::TenantId;
+use landlord_compute::machines::id::{ProviderName, TenantId};
 use landlord_compute::machines::spec::{ContainerSpec, ResourceRequirements, TenantComputeSpec};
 use landlord_compute::machines::tenant::{LifecycleEvent, Record, StateName, Tenant};
+use landlord_compute::provider::Capabilities;
 use landlord_compute::provider::scripted::Scripted;
 use landlord_compute::store::{MemoryOptions, MemoryStore, Position, Scope};
 use landlord_compute::{Delivery, Engine, EngineBuilder, ObservePolicy, Options};
@@ -39,7 +40,11 @@ pub(crate) fn spec(id: &str, image: &str) -> TenantComputeSpec {
 }
 
 pub(crate) fn scripted() -> Scripted {
-    Scripted::new().expect("its name is valid")
+    scripted_with(Capabilities::default())
+}
+
+pub(crate) fn scripted_with(capabilities: Capabilities) -> Scripted {
+    Scripted::new(ProviderName::new("scripted").expect("a valid name"), capabilities)
 }
 
 pub(crate) fn memory() -> MemoryStore {

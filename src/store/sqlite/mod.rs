@@ -193,10 +193,6 @@ impl Store for SqliteStore {
         self.read(move |connection| read::due(connection, before, after.as_ref(), limit)).await
     }
 
-    async fn next_wake(&self) -> Result<Option<Timestamp>, StoreError> {
-        self.read(read::next_wake).await
-    }
-
     async fn in_flight(&self, after: Option<TenantId>, limit: usize) -> Result<Vec<TenantId>, StoreError> {
         self.read(move |connection| read::in_flight(connection, after.as_ref(), limit)).await
     }

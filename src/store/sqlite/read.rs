@@ -216,16 +216,6 @@ pub(super) fn due(
     Ok(due)
 }
 
-pub(super) fn next_wake(connection: &Connection) -> Result<Option<Timestamp>, Unreadable> {
-    let earliest: Option<i64> = connection
-        .prepare_cached("SELECT min(wake_at) FROM tenants WHERE wake_at IS NOT NULL")?
-        .query_row([], |row| row.get(0))?;
-    Ok(match earliest {
-        Some(earliest) => Some(codec::time("wake_at", Some(earliest))?),
-        None => None,
-    })
-}
-
 pub(super) fn in_flight(
     connection: &Connection,
     after: Option<&TenantId>,
