@@ -126,7 +126,7 @@ async fn a_crash_fails_early_in_the_platforms_words_and_is_undone() {
     let provider = provider();
     let mut cx = alone();
     let error = provider.provision(&cx, &spec("crash", "1")).await.unwrap_err();
-    assert_eq!((error.kind, error.remedy), (ErrorKind::StatusFailed, Remedy::Retry));
+    assert_eq!((error.kind, error.remedy), (ErrorKind::ProvisionFailed, Remedy::Retry));
     assert_eq!(error.platform.as_deref(), Some("exited with code 1"));
     holds(&provider, &cx, None).unwrap();
 
