@@ -92,9 +92,11 @@ impl Exit {
         }
     }
 
-    /// The table for `--help`.
+    /// The end of `--help`.
     pub(crate) fn help() -> String {
-        let mut help = String::from("Exit codes:");
+        let mut help = String::from(
+            "RUST_LOG=info shows the engine's log on stderr; NO_COLOR=1 means no colours.\n\nExit codes:",
+        );
         for exit in Self::ALL {
             help += &format!("\n  {:>3}  {:<12} {}", exit.code(), exit.name(), exit.meaning());
         }

@@ -29,8 +29,10 @@ use operate::Ask;
 use place::Place;
 use screen::Screen;
 
-/// What is logged when RUST_LOG does not say it.
-const LOG: &str = "error,landlord_compute::telemetry=off";
+/// What is logged when RUST_LOG does not say it: defects, and trouble with the store. What happens to tenants is shown
+/// anyway.
+const LOG: &str =
+    "error,landlord_compute::store=warn,landlord_compute::provider=off,landlord_compute::telemetry=off";
 
 /// Does what the command line says.
 pub(crate) fn main() -> ExitCode {
@@ -107,7 +109,7 @@ async fn command(screen: &Screen, cli: Cli) -> Result<(), Failure> {
     }
 }
 
-/// The engine's log: errors, unless RUST_LOG says otherwise, but for what happens to tenants: that is shown anyway.
+/// The engine's log goes to stderr.
 fn log_to(screen: &Screen) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOG));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(screen.clone()).init();
