@@ -2,6 +2,8 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says why and stops")]
 
 mod engine;
+#[cfg(all(feature = "process", feature = "sqlite"))]
+mod kills;
 #[cfg(feature = "process")]
 mod process_provider;
 mod store;
