@@ -157,11 +157,22 @@ fn acknowledged(history: &History, ledger: &Ledger) -> Vec<Problem> {
             }
             (Verb::Provision { .. } | Verb::Update { .. } | Verb::Cancel, Answer::Noted { .. }) => false,
         };
-        let what =
-            || format!("request {} was accepted and is lost: {answer:?} to {:?}", ask.request, ask.verb);
+        let what = || format!("{} {} was accepted and is lost: {answer:?}", name(&ask.verb), ask.request);
         (!kept).then(|| about(&ask.tenant, what()))
     };
     ledger.answered().filter_map(lost).collect()
+}
+
+fn name(verb: &Verb) -> &'static str {
+    match verb {
+        Verb::Provision { .. } => "provision",
+        Verb::Update { .. } => "update",
+        Verb::Destroy => "destroy",
+        Verb::Cancel => "cancel",
+        Verb::Retry => "retry",
+        Verb::Pause => "pause",
+        Verb::Resume => "resume",
+    }
 }
 
 /// The same request again is the same operation, once it has begun one.

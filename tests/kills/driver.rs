@@ -43,7 +43,7 @@ impl Files {
 /// A running engine. It is killed when it is dropped.
 pub(super) struct EngineProcess {
     child: Child,
-    commands: ChildStdin,
+    commands: Option<ChildStdin>,
     told: mpsc::UnboundedReceiver<Told>,
 }
 
@@ -61,7 +61,7 @@ impl EngineProcess {
             .kill_on_drop(true)
             .spawn()
             .expect("the engine process starts");
-        let commands = child.stdin.take().expect("its input is a pipe");
+        let commands = child.stdin.take();
         let output = child.stdout.take().expect("its output is a pipe");
         let (sender, told) = mpsc::unbounded_channel();
         tokio::spawn(listen(output, sender));
@@ -80,7 +80,8 @@ impl EngineProcess {
     pub(super) async fn ask(&mut self, ask: &Ask, ledger: &mut Ledger) {
         let line = format!("{}\n", serde_json::to_string(ask).expect("it is JSON"));
         ledger.asked(ask);
-        self.commands.write_all(line.as_bytes()).await.expect("the engine reads its commands");
+        let commands = self.commands.as_mut().expect("its input has not ended");
+        commands.write_all(line.as_bytes()).await.expect("the engine reads its commands");
     }
 
     /// Takes in what was told so far.
@@ -90,24 +91,31 @@ impl EngineProcess {
         }
     }
 
-    /// `kill -9`. What was told before is taken in.
+    /// Tells it to shut down in order.
+    pub(super) fn end_input(&mut self) {
+        self.commands = None;
+    }
+
+    /// `kill -9`. What was told before is taken in. It may have ended before, but only as it was told to.
     pub(super) async fn kill(mut self, files: &Files, ledger: &mut Ledger) {
-        let ended = self.child.try_wait().expect("its state is known");
-        assert!(ended.is_none(), "the engine ended by itself, {ended:?}: {}", said(&files.errors()));
-        self.child.start_kill().expect("it is killed");
-        self.child.wait().await.expect("it ends");
+        match self.child.try_wait().expect("its state is known") {
+            None => self.child.kill().await.expect("it is killed"),
+            Some(status) => assert!(
+                self.commands.is_none() && status.success(),
+                "the engine ended by itself, {status}: {}",
+                said(&files.errors()),
+            ),
+        }
         self.hear_out(ledger).await;
     }
 
-    /// Ends its input, so that it shuts down in order.
+    /// It shuts down in order.
     pub(super) async fn shut_down(mut self, files: &Files, ledger: &mut Ledger) {
-        drop(self.commands);
+        self.end_input();
         let status =
             timeout(HANGS, self.child.wait()).await.expect("it shuts down in time").expect("it ends");
         assert!(status.success(), "the engine failed, {status}: {}", said(&files.errors()));
-        while let Some(told) = self.told.recv().await {
-            ledger.told(told);
-        }
+        self.hear_out(ledger).await;
     }
 
     async fn hear_out(&mut self, ledger: &mut Ledger) {

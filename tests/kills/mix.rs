@@ -27,6 +27,8 @@ pub(super) enum Moment {
     AfterStart(Duration),
     /// So long after the commands were sent.
     AfterCommands(Duration),
+    /// So long after it was told to shut down, with commands on their way.
+    InShutdown(Duration),
 }
 
 /// What a tenant's program does.
@@ -58,7 +60,8 @@ impl Mix {
         let within = |random: &mut fastrand::Rng, longest| Duration::from_millis(random.u64(0..=longest));
         match self.random.u8(0..100) {
             0..25 => Moment::AfterStart(within(&mut self.random, 80)),
-            25..75 => Moment::AfterCommands(within(&mut self.random, 400)),
+            25..70 => Moment::AfterCommands(within(&mut self.random, 400)),
+            70..75 => Moment::InShutdown(within(&mut self.random, 400)),
             // Long enough that something is done.
             _ => Moment::AfterCommands(within(&mut self.random, 3_000)),
         }

@@ -32,7 +32,9 @@ use machine::Cleanup;
 use mix::{Mix, Moment};
 use protocol::Verb;
 
-/// How long the last engine gets until everything is at rest. Only an engine that hangs takes so long.
+/// After so many kills an engine gets the time to finish, so that what is left over can be seen.
+const REST: u64 = 10;
+/// How long an engine gets until everything is at rest. Only an engine that hangs takes so long.
 const SETTLES: Duration = Duration::from_secs(180);
 /// How often it is looked at meanwhile.
 const LOOK: Duration = Duration::from_millis(200);
@@ -44,13 +46,13 @@ async fn i2_an_engine_that_is_killed_again_and_again_loses_nothing() {
     eprintln!("to repeat: {}", run.command());
     for kill in 1..=kills {
         run.work_until_killed().await;
-        if kill % 20 == 0 {
+        if kill % REST == 0 {
+            let engine = run.rest().await;
+            engine.kill(&run.files, &mut run.ledger).await;
             eprintln!("{kill} kills after {:?}: {}", run.begun.elapsed(), run.ledger.summary());
         }
     }
-    let mut engine = EngineProcess::start(&run.files, &run.ledger);
-    engine.started(&run.files, &mut run.ledger).await;
-    run.comes_to_rest(&mut engine).await;
+    let mut engine = run.rest().await;
     run.is_destroyed(&mut engine).await;
     engine.shut_down(&run.files, &mut run.ledger).await;
     run.leaves_nothing().await;
@@ -96,15 +98,24 @@ impl Run {
         match self.mix.moment() {
             Moment::AfterStart(pause) => sleep(pause).await,
             Moment::AfterCommands(pause) => {
-                engine.started(&self.files, &mut self.ledger).await;
-                self.let_some_crash();
-                for ask in self.mix.asks(&self.ledger) {
-                    engine.ask(&ask, &mut self.ledger).await;
-                }
+                self.send_commands(&mut engine).await;
+                sleep(pause).await;
+            }
+            Moment::InShutdown(pause) => {
+                self.send_commands(&mut engine).await;
+                engine.end_input();
                 sleep(pause).await;
             }
         }
         engine.kill(&self.files, &mut self.ledger).await;
+    }
+
+    async fn send_commands(&mut self, engine: &mut EngineProcess) {
+        engine.started(&self.files, &mut self.ledger).await;
+        self.let_some_crash();
+        for ask in self.mix.asks(&self.ledger) {
+            engine.ask(&ask, &mut self.ledger).await;
+        }
     }
 
     fn let_some_crash(&mut self) {
@@ -116,6 +127,14 @@ impl Run {
         }
     }
 
+    /// An engine that has finished everything.
+    async fn rest(&mut self) -> EngineProcess {
+        let mut engine = EngineProcess::start(&self.files, &self.ledger);
+        engine.started(&self.files, &mut self.ledger).await;
+        self.comes_to_rest(&mut engine).await;
+        engine
+    }
+
     /// Everything settles, the machine runs what is applied and nothing else, and the store tells the same.
     async fn comes_to_rest(&mut self, engine: &mut EngineProcess) {
         for tenant in self.mix.tenants().to_vec() {
@@ -125,34 +144,34 @@ impl Run {
         let deadline = Instant::now() + SETTLES;
         loop {
             engine.catch_up(&mut self.ledger);
-            let open = self.unrest().await;
-            match open {
-                Ok(missing) if missing.is_empty() => break,
-                Ok(missing) | Err(missing) if Instant::now() >= deadline => {
-                    self.fail(format!("not at rest after {SETTLES:?}"), missing).await;
-                }
-                Ok(_) | Err(_) => sleep(LOOK).await,
+            let unrest = self.unrest().await;
+            if unrest.is_empty() {
+                return;
             }
+            if Instant::now() >= deadline {
+                self.fail(format!("not at rest after {SETTLES:?}"), unrest).await;
+            }
+            sleep(LOOK).await;
         }
     }
 
-    /// What still has to come to rest: tenants with something on their way, or, once there are none, programs that
+    /// What still has to come to rest: tenants with something on their way or, once there are none, programs that
     /// do not run. A program too many is a leak at once.
-    async fn unrest(&self) -> Result<Vec<Problem>, Vec<Problem>> {
+    async fn unrest(&self) -> Vec<Problem> {
         let store = self.files.store();
         let before = history::living(&store).await;
         let busy: Vec<Problem> = before.iter().filter(|tenant| !checks::rests(tenant)).map(working).collect();
         if !busy.is_empty() {
-            return Err(busy);
+            return busy;
         }
         let differences = checks::of_machine(&before, &machine::processes(&self.cleanup.run));
         if history::living(&store).await != before {
-            return Err(vec![general("the tenants change while they are looked at")]);
+            return vec![general("the tenants change while they are looked at")];
         }
         if !differences.extra.is_empty() {
             self.fail("a process is left over".to_owned(), differences.extra).await;
         }
-        Ok(differences.missing)
+        differences.missing
     }
 
     async fn is_destroyed(&mut self, engine: &mut EngineProcess) {
