@@ -14,6 +14,7 @@ const TENANTS: usize = 50;
 
 /// Where a run's random numbers come from, and which numbers it gave away.
 pub(super) struct Mix {
+    seed: u64,
     random: fastrand::Rng,
     run: String,
     tenants: Vec<TenantId>,
@@ -49,11 +50,16 @@ impl Mix {
     pub(super) fn new(seed: u64, run: String) -> Self {
         let tenant = |number| TenantId::new(&format!("tenant-{number:02}")).expect("a valid id");
         let tenants = (0..TENANTS).map(tenant).collect();
-        Self { random: fastrand::Rng::with_seed(seed), run, tenants, requests: 0, specs: 0 }
+        Self { seed, random: fastrand::Rng::with_seed(seed), run, tenants, requests: 0, specs: 0 }
     }
 
     pub(super) fn tenants(&self) -> &[TenantId] {
         &self.tenants
+    }
+
+    /// Each kill has random numbers of its own, so that one that goes otherwise does not change those after it.
+    pub(super) fn begin(&mut self, kill: u64) {
+        self.random = fastrand::Rng::with_seed(self.seed.wrapping_add(kill));
     }
 
     pub(super) fn moment(&mut self) -> Moment {
@@ -69,10 +75,10 @@ impl Mix {
 
     /// What is sent between two kills: new requests, and some again that were sent before.
     pub(super) fn asks(&mut self, ledger: &Ledger) -> Vec<Ask> {
-        let again = self.random.usize(0..4);
-        let old: Vec<Ask> = (0..again).filter_map(|_| ledger.repeatable(&mut self.random)).collect();
         let new = self.random.usize(10..50);
-        let mut asks: Vec<Ask> = (0..new).map(|_| self.ask()).chain(old).collect();
+        let mut asks: Vec<Ask> = (0..new).map(|_| self.ask()).collect();
+        let again = self.random.usize(0..4);
+        asks.extend((0..again).filter_map(|_| ledger.repeatable(&mut self.random)));
         self.random.shuffle(&mut asks);
         asks
     }

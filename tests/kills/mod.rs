@@ -45,8 +45,9 @@ async fn i2_an_engine_that_is_killed_again_and_again_loses_nothing() {
     let mut run = Run::new(given("LANDLORD_SEED").unwrap_or_else(|| fastrand::u64(..)), kills);
     eprintln!("to repeat: {}", run.command());
     for kill in 1..=kills {
+        run.mix.begin(kill);
         run.work_until_killed().await;
-        if kill % REST == 0 {
+        if kill % REST == 0 && kill < kills {
             let engine = run.rest().await;
             engine.kill(&run.files, &mut run.ledger).await;
             eprintln!("{kill} kills after {:?}: {}", run.begun.elapsed(), run.ledger.summary());
@@ -112,8 +113,9 @@ impl Run {
 
     async fn send_commands(&mut self, engine: &mut EngineProcess) {
         engine.started(&self.files, &mut self.ledger).await;
+        let asks = self.mix.asks(&self.ledger);
         self.let_some_crash();
-        for ask in self.mix.asks(&self.ledger) {
+        for ask in asks {
             engine.ask(&ask, &mut self.ledger).await;
         }
     }
