@@ -7,7 +7,7 @@ use landlord_compute::machines::id::{OperationId, Revision, TenantId};
 use landlord_compute::machines::tenant::{
     LifecycleEvent, OperationKind, Record, Settled, State, StateName, Tenant, What,
 };
-use landlord_compute::store::Position;
+use landlord_compute::store::{OperationRecord, Position};
 
 use super::history::History;
 use super::ledger::{Ledger, Sighting};
@@ -129,38 +129,47 @@ fn moments(history: &History, tenant: &TenantId) -> Vec<Moment> {
 fn acknowledged(history: &History, ledger: &Ledger) -> Vec<Problem> {
     let moments: BTreeMap<&TenantId, Vec<Moment>> =
         history.records.keys().map(|tenant| (tenant, moments(history, tenant))).collect();
-    let ever = |ask: &Ask, from: Revision, to: Revision, holds: fn(&Moment) -> bool| {
-        (from.0..=to.0).any(|revision| moments[&ask.tenant].get(revision as usize).is_some_and(holds))
+    let lost = |(ask, answer): &(&Ask, &Answer)| match answer {
+        Answer::Refused(_) => false,
+        Answer::Operation(id) => {
+            !history.operations.get(id).is_some_and(|operation| is_operation_of(operation, ask))
+        }
+        Answer::Noted { before, after } => !is_noted(&moments[&ask.tenant], &ask.verb, *before, *after),
     };
-    let lost = |(ask, answer): (&Ask, &Answer)| {
-        let kept = match (&ask.verb, answer) {
-            (_, Answer::Refused(_)) => true,
-            (verb, Answer::Operation(id)) => {
-                history.operations.get(id).is_some_and(|operation| {
-                    let asked = operation.request_id.as_deref() == Some(&ask.request.to_string());
-                    operation.tenant == ask.tenant
-                        && match verb {
-                            Verb::Provision { .. } => !asked || operation.kind == OperationKind::Provision,
-                            Verb::Update { .. } => !asked || operation.kind == OperationKind::Update,
-                            Verb::Destroy => operation.kind == OperationKind::Destroy,
-                            // What was cancelled is never done all the same.
-                            Verb::Cancel => operation.settled != Some(Settled::Done),
-                            Verb::Retry | Verb::Pause | Verb::Resume => false,
-                        }
-                })
-            }
-            (Verb::Destroy, Answer::Noted { before, after }) => ever(ask, *before, *after, |at| !at.lives),
-            (Verb::Pause, Answer::Noted { before, after }) => ever(ask, *before, *after, |at| at.paused),
-            (Verb::Resume, Answer::Noted { before, after }) => ever(ask, *before, *after, |at| !at.paused),
-            (Verb::Retry, Answer::Noted { before, after }) => {
-                ever(ask, before.next(), *after, |at| at.retried)
-            }
-            (Verb::Provision { .. } | Verb::Update { .. } | Verb::Cancel, Answer::Noted { .. }) => false,
-        };
-        let what = || format!("{} {} was accepted and is lost: {answer:?}", name(&ask.verb), ask.request);
-        (!kept).then(|| about(&ask.tenant, what()))
+    let problem = |(ask, answer): (&Ask, &Answer)| {
+        let what = format!("{} {} was accepted and is lost: {answer:?}", name(&ask.verb), ask.request);
+        about(&ask.tenant, what)
     };
-    ledger.answered().filter_map(lost).collect()
+    ledger.answered().filter(lost).map(problem).collect()
+}
+
+/// Whether an operation is one that a command can begin, or join.
+fn is_operation_of(operation: &OperationRecord, ask: &Ask) -> bool {
+    let began_it = operation.request_id.as_deref() == Some(&ask.request.to_string());
+    let fits = match ask.verb {
+        Verb::Provision { .. } => !began_it || operation.kind == OperationKind::Provision,
+        Verb::Update { .. } => !began_it || operation.kind == OperationKind::Update,
+        Verb::Destroy => operation.kind == OperationKind::Destroy,
+        // What was cancelled is never done all the same.
+        Verb::Cancel => operation.settled != Some(Settled::Done),
+        Verb::Retry | Verb::Pause | Verb::Resume => false,
+    };
+    fits && operation.tenant == ask.tenant
+}
+
+/// Whether what was asked for was so at some moment between the sending of a command and its answer.
+fn is_noted(moments: &[Moment], verb: &Verb, before: Revision, after: Revision) -> bool {
+    let between = |from: Revision| {
+        let revisions = moments.iter().zip(0..);
+        revisions.filter(move |(_, at)| (from.0..=after.0).contains(at)).map(|(moment, _)| moment)
+    };
+    match verb {
+        Verb::Destroy => between(before).any(|moment| !moment.lives),
+        Verb::Pause => between(before).any(|moment| moment.paused),
+        Verb::Resume => between(before).any(|moment| !moment.paused),
+        Verb::Retry => between(before.next()).any(|moment| moment.retried),
+        Verb::Provision { .. } | Verb::Update { .. } | Verb::Cancel => false,
+    }
 }
 
 fn name(verb: &Verb) -> &'static str {

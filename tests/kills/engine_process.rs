@@ -10,11 +10,12 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
+use landlord_compute::machines::id::Revision;
 use landlord_compute::machines::spec::TenantComputeSpec;
 use landlord_compute::machines::tenant::{Backoff, Policy, RepairPolicy};
 use landlord_compute::provider::process::{ProcessOptions, ProcessProvider};
-use landlord_compute::store::{Position, Scope, SqliteOptions, SqliteStore};
+use landlord_compute::store::{Position, Scope, SqliteOptions, SqliteStore, StoreError};
 use landlord_compute::{Delivery, Engine, ObservePolicy, Options, TenantHandle, WaitError};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::task::JoinSet;
@@ -75,9 +76,7 @@ fn say(told: &Told) -> Result<(), Failure> {
     Ok(out.flush()?)
 }
 
-async fn tell_events(
-    events: impl futures_util::Stream<Item = Result<Delivery, landlord_compute::store::StoreError>>,
-) -> Result<(), Failure> {
+async fn tell_events(events: impl Stream<Item = Result<Delivery, StoreError>>) -> Result<(), Failure> {
     let mut events = std::pin::pin!(events);
     while let Some(delivery) = events.next().await {
         say(&match delivery? {
@@ -134,9 +133,6 @@ async fn obey(engine: &Engine, ask: Ask) -> Result<Answer, Failure> {
     })
 }
 
-async fn noted(
-    tenant: &TenantHandle,
-    before: landlord_compute::machines::id::Revision,
-) -> Result<Answer, Failure> {
+async fn noted(tenant: &TenantHandle, before: Revision) -> Result<Answer, Failure> {
     Ok(Answer::Noted { before, after: tenant.snapshot().await?.revision() })
 }

@@ -153,7 +153,7 @@ fn containers(program: &Program) -> Vec<Value> {
         json!({ "type": "exec", "command": check, "interval_seconds": 5, "timeout_seconds": 2,
             "healthy_threshold": 1, "unhealthy_threshold": 1 })
     };
-    let sleeps = shell("exec sleep 100000");
+    let sleeps = shell("exec sleep 3000");
     match program {
         Program::Sleeps => vec![json!({ "name": "web", "command": sleeps })],
         Program::PassesItsCheck => {
@@ -171,7 +171,7 @@ fn containers(program: &Program) -> Vec<Value> {
         }
         Program::RunsTwice => vec![
             json!({ "name": "web", "command": sleeps, "health_check": checked(json!(["true"])) }),
-            json!({ "name": "worker", "command": shell("sleep 100000 & sleep 100001 & wait") }),
+            json!({ "name": "worker", "command": shell("sleep 3000 & sleep 3001 & wait") }),
         ],
         Program::IgnoresTerm => vec![json!({ "name": "web",
             "command": shell("trap '' TERM; while :; do sleep 1000; done"),
