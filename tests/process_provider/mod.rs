@@ -250,7 +250,10 @@ async fn processes_outlive_an_engine_that_is_killed() {
 #[tokio::test]
 async fn an_engine_that_is_killed_at_any_moment_of_a_start_leaves_nothing_unknown() {
     let mut found = 0;
-    for step in 0..20 {
+    let mut step = 0;
+    // On a busy machine it takes longer until there is anything to find.
+    while step < 20 || found == 0 {
+        assert!(step < 500, "each engine was killed too early to show anything");
         let bench = Bench::new(&format!("moment-{step}"));
         let mut engine = bench.engine_apart();
         tokio::time::sleep(Duration::from_millis(2 * step)).await;
@@ -261,8 +264,8 @@ async fn an_engine_that_is_killed_at_any_moment_of_a_start_leaves_nothing_unknow
         tokio::time::sleep(Duration::from_millis(20)).await;
         assert_eq!(bench.provider.list_tenants(&bench.context()).await.unwrap(), [], "a latecomer");
         assert!(!says(&bench.engine), "a process of the tenant is left that the provider does not know");
+        step += 1;
     }
-    assert!(found > 0, "each engine was killed too early to show anything");
 }
 
 /// Whether any living process has these words in its environment.
