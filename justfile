@@ -20,7 +20,8 @@ bench *args:
 
 # Kill the engine many times; give a seed to repeat a run.
 kills count="200" seed="":
-    LANDLORD_KILLS={{count}} LANDLORD_SEED={{seed}} cargo test --all-features --test main kills -- --nocapture
+    cargo build --all-features --example engine-process
+    LANDLORD_KILLS={{count}} LANDLORD_SEED={{seed}} cargo test --all-features --test main kills:: -- --nocapture
 
 # Write the generated pages again, and accept snapshots after looking at each.
 pages:

@@ -6,6 +6,8 @@ mod cli;
 mod engine;
 #[cfg(all(feature = "process", feature = "sqlite"))]
 mod examples;
+#[cfg(all(feature = "process", feature = "sqlite"))]
+mod kills;
 #[cfg(feature = "process")]
 mod process_provider;
 mod store;
