@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use super::ledger::Ledger;
 use super::protocol::{Ask, Told};
+use crate::examples::example;
 
 /// A start or an end that takes longer hangs.
 const HANGS: Duration = Duration::from_secs(60);
@@ -138,11 +139,8 @@ async fn listen(output: ChildStdout, told: mpsc::UnboundedSender<Told>) {
     }
 }
 
-/// Cargo puts examples beside the directory of the test binaries.
 fn program() -> PathBuf {
-    let test = std::env::current_exe().expect("a path");
-    let program = test.ancestors().nth(2).map(|profile| profile.join("examples/engine-process"));
-    let program = program.expect("the test binary is in a directory of cargo's");
+    let program = example("engine-process");
     assert!(program.exists(), "there is no {}: run cargo build --example engine-process", program.display());
     program
 }
