@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::Stream;
 use jiff::Timestamp;
-use landlord_state_machines::id::{Incarnation, OperationId, TenantId};
+use landlord_state_machines::id::{OperationId, TenantId};
 use landlord_state_machines::planner::Subject;
 use landlord_state_machines::tenant::{Policy, Settlement, Tenant};
 use tokio::sync::Semaphore;
@@ -129,7 +129,6 @@ impl EngineBuilder {
         for provider in self.providers {
             registry.register(provider)?;
         }
-        let everybody = TenantId::new("all").map_err(|error| StartError::Supervisors(error.to_string()))?;
         let opened = self.store.open().await?;
         let (directory, exits) =
             Directory::start().await.map_err(|error| StartError::Supervisors(error.to_string()))?;
@@ -160,7 +159,6 @@ impl EngineBuilder {
             calls: Calls::new(),
             closing,
             unanswered: Semaphore::new(commands),
-            everybody,
             draining: AtomicBool::new(false),
             minted: AtomicU64::new(0),
         });
@@ -185,8 +183,6 @@ pub(crate) struct Core {
     pub(crate) closing: Arc<Closing>,
     /// A permit for each command that may be unanswered.
     pub(crate) unanswered: Semaphore,
-    /// Stands for all tenants, where a provider is asked about no single one.
-    everybody: TenantId,
     draining: AtomicBool,
     minted: AtomicU64,
 }
@@ -250,15 +246,6 @@ impl Core {
     /// A context that belongs to no operation.
     pub(crate) fn bare_context(&self, subject: &Subject) -> Context {
         Context::alone(subject.clone(), Arc::clone(&self.clock))
-    }
-
-    /// Whose a look at all tenants is.
-    pub(crate) fn nobody(&self) -> Subject {
-        Subject {
-            engine: Arc::clone(&self.opened.engine),
-            tenant: self.everybody.clone(),
-            incarnation: Incarnation(0),
-        }
     }
 
     pub(crate) fn subject_of(&self, tenant: &Tenant) -> Subject {

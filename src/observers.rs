@@ -45,9 +45,11 @@ const REOPEN: Duration = Duration::from_secs(5);
 pub(crate) async fn listen(core: Weak<Core>, registered: Arc<Registered>) {
     loop {
         let Some(strong) = core.upgrade() else { return };
-        let cx = strong.bare_context(&strong.nobody());
         let closing = Arc::clone(&strong.closing);
-        let Some(mut stream) = registered.provider.observe(&cx) else { return };
+        let Some(mut stream) = registered.provider.observe(&strong.opened.engine, Arc::clone(&strong.clock))
+        else {
+            return;
+        };
         drop(strong);
         loop {
             let observation = tokio::select! {

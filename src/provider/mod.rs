@@ -13,6 +13,7 @@ pub use context::{CheckpointError, Context, Journal, UndoBy, Work};
 pub use registry::RegistryError;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
@@ -23,6 +24,8 @@ use landlord_state_machines::result::{ComputeStatus, ProvisionResult, UpdateResu
 use landlord_state_machines::spec::Spec;
 use serde::Serialize;
 use serde_json::{Value, json};
+
+use crate::clock::Clock;
 
 /// A compute platform that tenants run on.
 ///
@@ -100,17 +103,20 @@ pub trait Provider: Send + Sync + 'static {
         Ok(Vec::new())
     }
 
-    /// Every tenant that this engine owns something of on the platform, found by ownership tags alone. Default:
-    /// none; a provider that cannot list cannot be swept for leaks.
+    /// Every tenant that an engine owns something of on the platform, found by ownership tags alone. `engine` names
+    /// it, as [`Subject::engine`](landlord_state_machines::planner::Subject) does. Default: none; a provider that
+    /// cannot list cannot be swept for leaks.
     ///
     /// # Errors
     /// When the platform cannot be asked.
-    async fn list_tenants(&self, _cx: &Context) -> Result<Vec<OwnedTenant>, ProviderError> {
+    async fn list_tenants(&self, _engine: &str) -> Result<Vec<OwnedTenant>, ProviderError> {
         Ok(Vec::new())
     }
 
-    /// A stream of what the platform reports by itself, where it can; else the engine polls `get_status`.
-    fn observe(&self, _cx: &Context) -> Option<BoxStream<'static, Observation>> {
+    /// A stream of what the platform reports by itself of an engine's tenants, where it can; else the engine polls
+    /// `get_status`. Observations are stamped by `clock`. The stream does its work while it is polled, and ends when
+    /// it is dropped.
+    fn observe(&self, _engine: &str, _clock: Arc<dyn Clock>) -> Option<BoxStream<'static, Observation>> {
         None
     }
 }

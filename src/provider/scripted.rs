@@ -22,6 +22,8 @@ use landlord_state_machines::tenant::Method;
 use serde_json::value::RawValue;
 use tokio::sync::{Notify, mpsc};
 
+use crate::clock::Clock;
+
 use super::{Capabilities, Context, OwnedTenant, Provider};
 
 /// One thing that a scripted call does. A call does its acts in order and then returns.
@@ -387,7 +389,7 @@ impl Provider for Scripted {
         self.capabilities.clone()
     }
 
-    async fn list_tenants(&self, _cx: &Context) -> Result<Vec<OwnedTenant>, ProviderError> {
+    async fn list_tenants(&self, _engine: &str) -> Result<Vec<OwnedTenant>, ProviderError> {
         let platform = self.platform();
         Ok(platform
             .running
@@ -400,7 +402,7 @@ impl Provider for Scripted {
             .collect())
     }
 
-    fn observe(&self, _cx: &Context) -> Option<BoxStream<'static, Observation>> {
+    fn observe(&self, _engine: &str, _clock: Arc<dyn Clock>) -> Option<BoxStream<'static, Observation>> {
         let (sender, receiver) = mpsc::unbounded_channel();
         self.platform().observers.push(sender);
         Some(

@@ -16,12 +16,10 @@ mod protocol;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use landlord_compute::clock::SystemClock;
-use landlord_compute::machines::id::{Incarnation, TenantId};
-use landlord_compute::machines::planner::Subject;
+use landlord_compute::machines::id::TenantId;
 use landlord_compute::machines::tenant::Tenant;
+use landlord_compute::provider::Provider;
 use landlord_compute::provider::process::{ProcessOptions, ProcessProvider};
-use landlord_compute::provider::{Context, Provider};
 use tokio::time::sleep;
 
 use checks::{Problem, general};
@@ -209,7 +207,7 @@ impl Run {
             problems.push(general(format!("the store still has {specs} specs and {tenants} living tenants")));
         }
         let provider = ProcessProvider::new(ProcessOptions::new(self.files.state()));
-        let owned = provider.list_tenants(&nobody(&engine)).await.expect("the machine can be looked at");
+        let owned = provider.list_tenants(&engine).await.expect("the machine can be looked at");
         problems.extend(owned.into_iter().map(|owned| Problem {
             what: format!("the provider still has {:?}", owned.resources),
             tenant: Some(owned.tenant),
@@ -253,14 +251,4 @@ impl Run {
 fn working(tenant: &Arc<Tenant>) -> Problem {
     let what = format!("{:?}, next {:?}, repair {:?}", tenant.state, tenant.next, tenant.repair);
     Problem { tenant: Some(tenant.id.clone()), what }
-}
-
-/// An engine's look at all its tenants.
-fn nobody(engine: &str) -> Context {
-    let subject = Subject {
-        engine: engine.into(),
-        tenant: TenantId::new("all").expect("a valid id"),
-        incarnation: Incarnation(0),
-    };
-    Context::alone(subject, Arc::new(SystemClock))
 }

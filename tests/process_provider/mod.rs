@@ -144,7 +144,7 @@ impl Bench {
 
     async fn destroy(&self) {
         self.provider.destroy(&self.context(), &tenant()).await.unwrap();
-        assert_eq!(self.provider.list_tenants(&self.context()).await.unwrap(), []);
+        assert_eq!(self.provider.list_tenants(&self.engine).await.unwrap(), []);
     }
 }
 
@@ -192,11 +192,11 @@ async fn a_tenant_lives_from_provision_to_destroy() {
     let updated = provider.update(&cx, &tenant(), &server(2)).await.unwrap();
     assert_eq!(updated.status, UpdateStatus::Success);
     assert!(!runs(old));
-    assert_eq!(provider.list_tenants(&cx).await.unwrap().len(), 1);
+    assert_eq!(provider.list_tenants(&cx.subject.engine).await.unwrap().len(), 1);
 
     provider.destroy(&cx, &tenant()).await.unwrap();
     provider.destroy(&cx, &tenant()).await.unwrap();
-    assert_eq!(provider.list_tenants(&cx).await.unwrap(), []);
+    assert_eq!(provider.list_tenants(&cx.subject.engine).await.unwrap(), []);
     assert_eq!(provider.get_status(&cx, &tenant()).await.unwrap_err().kind, ErrorKind::TenantNotFound);
     assert_eq!(
         provider.update(&cx, &tenant(), &server(1)).await.unwrap_err().kind,
@@ -209,7 +209,7 @@ async fn a_crash_is_observed_and_another_provision_repairs_it() {
     let bench = Bench::new("crash");
     let cx = bench.context();
     let provisioned = bench.provider.provision(&cx, &server(1)).await.unwrap();
-    let mut observed = bench.provider.observe(&cx).unwrap();
+    let mut observed = bench.provider.observe(&cx.subject.engine, Arc::new(SystemClock)).unwrap();
     kill_process(pid(&provisioned.resource_ids), Signal::KILL).unwrap();
     let observation = observed.next().await.unwrap();
     assert_eq!(observation.seen, Seen::Broken("web: ended by signal 9".into()));
@@ -239,7 +239,7 @@ async fn processes_outlive_an_engine_that_is_killed() {
     let cx = bench.context();
     let status = bench.provider.get_status(&cx, &tenant()).await.unwrap();
     assert_eq!((status.state, status.health), (ComputeState::Running, Health::Healthy));
-    let owned = bench.provider.list_tenants(&cx).await.unwrap();
+    let owned = bench.provider.list_tenants(&cx.subject.engine).await.unwrap();
     assert_eq!((owned[0].tenant.clone(), owned[0].incarnation), (tenant(), Incarnation(1)));
     let adopted = bench.provider.provision(&cx, &server(1)).await.unwrap();
     assert_eq!(pid(&adopted.resource_ids), pid(&owned[0].resources), "it was found, not started again");
@@ -259,10 +259,10 @@ async fn an_engine_that_is_killed_at_any_moment_of_a_start_leaves_nothing_unknow
         tokio::time::sleep(Duration::from_millis(2 * step)).await;
         engine.kill().unwrap();
         engine.wait().unwrap();
-        found += bench.provider.list_tenants(&bench.context()).await.unwrap().len();
+        found += bench.provider.list_tenants(&bench.engine).await.unwrap().len();
         bench.destroy().await;
         tokio::time::sleep(Duration::from_millis(20)).await;
-        assert_eq!(bench.provider.list_tenants(&bench.context()).await.unwrap(), [], "a latecomer");
+        assert_eq!(bench.provider.list_tenants(&bench.engine).await.unwrap(), [], "a latecomer");
         assert!(!says(&bench.engine), "a process of the tenant is left that the provider does not know");
         step += 1;
     }
@@ -283,7 +283,7 @@ async fn a_tenant_that_died_with_its_engine_is_broken_for_the_next_one() {
     kill_process(pid(&provisioned.resource_ids), Signal::KILL).unwrap();
     bench.restart();
     let cx = bench.context();
-    let mut observed = bench.provider.observe(&cx).unwrap();
+    let mut observed = bench.provider.observe(&cx.subject.engine, Arc::new(SystemClock)).unwrap();
     assert!(matches!(observed.next().await.unwrap().seen, Seen::Broken(_)));
     let status = bench.provider.get_status(&cx, &tenant()).await.unwrap();
     assert!(matches!(Seen::from_status(&status), Seen::Broken(_)), "{status:?}");
@@ -343,7 +343,7 @@ async fn a_failed_provision_leaves_nothing_and_no_secret_shows() {
     let shown = format!("{error} {error:?} {:?}", cx.ledger());
     assert!(!shown.contains("hunter2"), "{shown}");
     assert!(shown.contains("wrong password [secret]"), "{shown}");
-    assert_eq!(bench.provider.list_tenants(&cx).await.unwrap(), []);
+    assert_eq!(bench.provider.list_tenants(&cx.subject.engine).await.unwrap(), []);
     let logs = std::fs::read_dir(bench.dir.path().join("acme")).unwrap().count();
     assert!(logs >= 2, "the logs stay");
 }

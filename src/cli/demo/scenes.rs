@@ -6,11 +6,9 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use landlord_compute::Delivery;
 use landlord_compute::Options;
-use landlord_compute::clock::SystemClock;
-use landlord_compute::machines::id::{Incarnation, OperationId, TenantId};
-use landlord_compute::machines::planner::Subject;
+use landlord_compute::machines::id::{OperationId, TenantId};
 use landlord_compute::machines::tenant::{LifecycleEvent, OperationKind, Record, Settled, What};
-use landlord_compute::provider::{Context, Provider};
+use landlord_compute::provider::Provider;
 use landlord_compute::store::{Position, Scope, Store};
 use rustix::process::Pid;
 use tokio::process::Command;
@@ -234,10 +232,7 @@ async fn destroy(stage: &Stage) -> Seen {
 /// Looks for leftovers: as the provider sees it, and without it.
 async fn nothing_is_left(stage: &mut Stage) -> Seen {
     stage.stop_engine().await?;
-    let subject =
-        Subject { engine: stage.engine_name().into(), tenant: tenant("all")?, incarnation: Incarnation(0) };
-    let cx = Context::alone(subject, std::sync::Arc::new(SystemClock));
-    let owned = stage.place.provider().list_tenants(&cx).await.map_err(Failure::from)?;
+    let owned = stage.place.provider().list_tenants(stage.engine_name()).await.map_err(Failure::from)?;
     if !owned.is_empty() {
         return wrong(format!("the provider still finds {owned:?}"));
     }

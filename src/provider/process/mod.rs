@@ -80,6 +80,7 @@ use serde_json::Value;
 
 use super::converge::{Api, Converge};
 use super::{Capabilities, Context, OwnedTenant, Provider};
+use crate::clock::Clock;
 use find::Whose;
 use machine::Machine;
 
@@ -203,9 +204,9 @@ impl Provider for ProcessProvider {
         Ok(cx.applied.as_ref().map(|applied| changes(applied, spec)).unwrap_or_default())
     }
 
-    async fn list_tenants(&self, cx: &Context) -> Result<Vec<OwnedTenant>, ProviderError> {
+    async fn list_tenants(&self, engine: &str) -> Result<Vec<OwnedTenant>, ProviderError> {
         let mut owned: BTreeMap<(TenantId, Incarnation), BTreeMap<String, String>> = BTreeMap::new();
-        let all = Whose::Engine(cx.subject.engine.to_string());
+        let all = Whose::Engine(engine.to_owned());
         for (key, seen) in self.machine().look(all).await? {
             let resources = owned.entry((key.tenant, key.launch.incarnation)).or_default();
             let processes: Vec<String> = seen.processes().map(|identity| identity.to_string()).collect();
@@ -218,8 +219,7 @@ impl Provider for ProcessProvider {
             .collect())
     }
 
-    fn observe(&self, cx: &Context) -> Option<BoxStream<'static, Observation>> {
-        let (machine, clock) = (Arc::clone(self.machine()), Arc::clone(cx.clock()));
-        Some(observe::observe(machine, clock, cx.subject.engine.to_string()))
+    fn observe(&self, engine: &str, clock: Arc<dyn Clock>) -> Option<BoxStream<'static, Observation>> {
+        Some(observe::observe(Arc::clone(self.machine()), clock, engine.to_owned()))
     }
 }
