@@ -2,12 +2,12 @@
 //! attempt. Roots on purpose: an actor outlives whoever spoke to it, so the caller's trace travels with the
 //! operation instead.
 
-use landlord_state_machines::id::TenantId;
+use landlord_state_machines::id::{ProviderName, TenantId};
 use landlord_state_machines::tenant::{LifecycleEvent, Method, StartCall, What};
 use landlord_state_machines::trace::TraceContext;
 use tracing::Span;
 
-use crate::actor::{CommandMessage, command_name};
+use crate::actor::{CommandMessage, command_name, provider_name};
 
 /// The span of a command being decided and made durable.
 pub(crate) fn command_span(tenant: &TenantId, message: &CommandMessage) -> Span {
@@ -16,6 +16,7 @@ pub(crate) fn command_span(tenant: &TenantId, message: &CommandMessage) -> Span 
         "command",
         command = command_name(&message.command),
         tenant_id = %tenant,
+        provider = provider_name(&message.command).map(tracing::field::display),
         operation = %message.operation,
         traceparent = tracing::field::Empty,
     );
@@ -43,6 +44,21 @@ pub(crate) fn call_span(tenant: &TenantId, start: &StartCall, trace: Option<&Tra
     );
     continue_trace(&span, trace);
     span
+}
+
+/// The span of a transition becoming durable. It is part of the command that asked for it, where one did.
+pub(crate) fn transition_span(event: &LifecycleEvent, provider: &ProviderName) -> Span {
+    let to = event.to.map_or("gone", landlord_state_machines::tenant::StateName::as_str);
+    tracing::info_span!(
+        "transition",
+        tenant_id = %event.tenant_id,
+        %provider,
+        operation = event.operation.map(tracing::field::display),
+        attempt = event.attempt,
+        from = event.from.as_str(),
+        to,
+        revision = event.revision.0,
+    )
 }
 
 /// Says what happened, at the level that the specification gives it.

@@ -7,7 +7,7 @@ mod tenant;
 pub(crate) use directory::Directory;
 pub(crate) use directory::restart;
 pub(crate) use supervisor::ExitReports;
-pub(crate) use tenant::command_name;
+pub(crate) use tenant::{command_name, provider_name};
 
 use std::sync::Arc;
 

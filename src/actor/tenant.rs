@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use landlord_state_machines::id::{CallId, OperationId, TenantId};
+use landlord_state_machines::id::{CallId, OperationId, ProviderName, TenantId};
 use landlord_state_machines::planner::Subject;
 use landlord_state_machines::tenant::{
-    Command, Decision, Effect, Input, Record, Rejection, Stamp, StartCall, Transition, step,
+    Command, Decision, Effect, Input, Record, Rejection, Request, Stamp, StartCall, Transition, step,
 };
 use landlord_state_machines::trace::TraceContext;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tracing::{Instrument, Span};
 
 use super::directory::Mailbox;
 use super::{Answer, CommandMessage, Message, Refusal};
@@ -149,7 +150,7 @@ impl TenantState {
             return;
         }
         let span = telemetry::command_span(&self.id, &message);
-        let answer = tracing::Instrument::instrument(self.decide_command(&message), span).await;
+        let answer = self.decide_command(&message).instrument(span).await;
         let _ = message.reply.send(answer);
     }
 
@@ -283,7 +284,16 @@ impl TenantState {
         by: Option<&CommandMessage>,
     ) -> Result<Advanced, Setback> {
         let Transition { record, event, opened, spec, effects } = transition;
-        let expected = self.record.take().map(|record| record.revision()).unwrap_or_default();
+        let before = self.record.take();
+        let span = match (&record, &before) {
+            (Record::Live(tenant), _) | (_, Some(Record::Live(tenant))) => {
+                telemetry::transition_span(&event, &tenant.provider)
+            }
+            (Record::Absent(_) | Record::Gone(_), Some(Record::Absent(_) | Record::Gone(_)) | None) => {
+                Span::none()
+            }
+        };
+        let expected = before.map(|record| record.revision()).unwrap_or_default();
         let trace = by.and_then(|message| message.trace.clone());
         let operation = opened.map(|opened| OperationRecord {
             id: opened.operation,
@@ -307,7 +317,7 @@ impl TenantState {
             opened: operation,
             spec: spec.map(|versioned| (versioned.version, versioned.spec)),
         };
-        if let Err(failure) = self.core.committer.commit(write).await {
+        if let Err(failure) = self.core.committer.commit(write).instrument(span).await {
             self.doubtful.extend(event.settled.iter().map(|settlement| settlement.operation));
             return Err(failure.into());
         }
@@ -363,9 +373,8 @@ impl TenantState {
     }
 }
 
-/// A command, for the span that it is handled in.
+/// A command's name, for the span that it is handled in.
 pub(crate) fn command_name(command: &Command) -> &'static str {
-    use landlord_state_machines::tenant::Request;
     match command.request {
         Request::Provision { .. } => "provision",
         Request::Update { .. } => "update",
@@ -375,5 +384,18 @@ pub(crate) fn command_name(command: &Command) -> &'static str {
         Request::Pause => "pause",
         Request::Resume => "resume",
         Request::Abandon { .. } => "abandon",
+    }
+}
+
+/// The provider that a command names, for the same.
+pub(crate) fn provider_name(command: &Command) -> Option<&ProviderName> {
+    match &command.request {
+        Request::Provision { provider, .. } | Request::Update { provider, .. } => Some(provider),
+        Request::Destroy
+        | Request::Cancel
+        | Request::Retry
+        | Request::Pause
+        | Request::Resume
+        | Request::Abandon { .. } => None,
     }
 }

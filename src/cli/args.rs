@@ -44,6 +44,8 @@ pub(crate) enum Format {
 pub(crate) enum Machine {
     /// A tenant's life.
     Tenant,
+    /// What the process provider's planner knows of a launch.
+    Process,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,7 +1,7 @@
 //! `machine`: the diagrams that are generated from the code.
 
 use clap::ValueEnum;
-use landlord_compute::machines::render::tenant_diagram;
+use landlord_compute::machines::render::{process_diagram, tenant_diagram};
 use serde_json::json;
 
 use super::args::Machine;
@@ -12,12 +12,14 @@ impl Machine {
     fn name(self) -> &'static str {
         match self {
             Self::Tenant => "tenant",
+            Self::Process => "process",
         }
     }
 
     fn diagram(self) -> String {
         match self {
             Self::Tenant => tenant_diagram(),
+            Self::Process => process_diagram().to_owned(),
         }
     }
 }

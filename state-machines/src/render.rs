@@ -8,6 +8,14 @@ mod words;
 
 pub use tenant::{tenant_diagram, tenant_page};
 
+/// The diagram of the process planner: what a launch goes through. Taken from its page, which a test holds against
+/// the code.
+pub fn process_diagram() -> &'static str {
+    let page = include_str!("../process.md");
+    let body = page.split_once("```mermaid\n").map_or("", |(_, body)| body);
+    body.split_once("```").map_or(body, |(diagram, _)| diagram)
+}
+
 /// What an [`Edge`] names in place of a state where it comes from, or leads, outside.
 pub const OUTSIDE: &str = "[*]";
 

@@ -138,6 +138,22 @@ async fn a_deadline_undoes_a_call_that_never_ends() {
     assert_eq!(provider.overlaps(), 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_answer_after_the_deadline_comes_too_late() {
+    let provider = scripted();
+    let engine = engine(memory(), &provider).start().await.expect("starts");
+    let id = tenant("acme");
+    provider.script(&id, Method::Provision, [Act::Sleep(Duration::from_secs(70)), Act::Work]);
+    let options = Options { deadline: Some(Duration::from_secs(60)), ..Options::default() };
+    let operation = engine.tenant(id.clone()).provision(spec("acme", "v1"), options).await.expect("accepted");
+    let settled = operation.await.expect("settles");
+    let Settled::Failed { error, undone: true } = &settled else { panic!("{settled}") };
+    assert_eq!(error.code, ErrorCode::ProviderTimeout);
+    let methods: Vec<Method> = provider.calls_for(&id).iter().map(|call| call.method).collect();
+    assert_eq!(methods, [Method::Provision, Method::Destroy], "what came too late is undone");
+    assert_eq!(provider.tenants(), []);
+}
+
 /// I5: destroy is accepted in every state, and ends.
 #[tokio::test(start_paused = true)]
 async fn i5_destroy_overtakes_a_provision_that_hangs() {

@@ -7,6 +7,7 @@ mod lifecycle;
 mod observing;
 mod recovery;
 mod store_faults;
+mod tracing;
 
 use std::time::Duration;
 
