@@ -166,7 +166,7 @@ fn facts(tenant: &Tenant, view: &TenantView<'_>, place: &Place) -> String {
         lines.push(("failure", format!("{when}, operation {}: {}", failure.operation, failure.error)));
         lines.push(("", format!("next: {}", advice(&failure.error, view))));
     }
-    lines.extend(not_enforced(tenant, place).into_iter().map(|limit| ("no limit", limit.to_owned())));
+    lines.extend(not_enforced(tenant, place).into_iter().map(|limit| ("limits", limit.to_owned())));
     lines.push(("logs", place.logs(view.tenant_id).display().to_string()));
     pairs(lines.into_iter().map(|(name, value)| [name.to_owned(), value]))
 }
