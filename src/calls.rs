@@ -40,8 +40,8 @@ struct Slot {
     call: CallId,
     cancel: CancellationToken,
     task: AbortHandle,
-    /// Cancelled when the call's future is gone.
-    gone: CancellationToken,
+    /// Cancelled when the call's future is gone, and those of the calls that it waited for.
+    gone: Dropped,
     outcome: Option<Outcome>,
 }
 
@@ -54,8 +54,30 @@ pub(crate) struct Calls {
     none_left: Notify,
 }
 
-/// A call that was dropped, and whose future may not be gone yet.
-pub(crate) struct Dropped(CancellationToken);
+/// Calls that were dropped, and whose futures may not be gone yet.
+#[derive(Clone, Default)]
+pub(crate) struct Dropped(Vec<CancellationToken>);
+
+impl Dropped {
+    /// Returns when they are gone.
+    pub(crate) async fn gone(&self) {
+        for gone in &self.0 {
+            gone.cancelled().await;
+        }
+    }
+
+    /// Whether they are gone.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.0.iter().all(CancellationToken::is_cancelled)
+    }
+
+    /// These and `more`, as far as they are not gone.
+    pub(crate) fn and(mut self, more: Self) -> Self {
+        self.0.extend(more.0);
+        self.0.retain(|gone| !gone.is_cancelled());
+        self
+    }
+}
 
 /// What a call needs besides what the machine said.
 pub(crate) struct Particulars {
@@ -112,7 +134,7 @@ impl Calls {
         core: &Arc<Core>,
         start: StartCall,
         particulars: Particulars,
-        previous: Option<Dropped>,
+        previous: Dropped,
     ) {
         let tenant = particulars.subject.tenant.clone();
         let call = start.call;
@@ -120,15 +142,22 @@ impl Calls {
         let gone = CancellationToken::new();
         let guard = gone.clone().drop_guard();
         let mut slots = self.slots(&tenant);
-        let previous = previous.or_else(|| {
-            let stale = slots.get(&tenant)?;
-            stale.task.abort();
-            Some(Dropped(stale.gone.clone()))
-        });
+        // The engine's end takes this lock after it has said so: what comes later starts nothing.
+        if core.closing.why().is_some() {
+            return;
+        }
+        let previous = match slots.get(&tenant) {
+            Some(stale) => {
+                stale.task.abort();
+                previous.and(stale.gone.clone())
+            }
+            None => previous,
+        };
+        let all_gone = Dropped(vec![gone]).and(previous.clone());
         // In a box: spawning moves the future more than once, and it is large.
         let call_future = run(Arc::clone(core), start, particulars, cancel.clone(), guard, previous);
         let task = tokio::spawn(Box::pin(call_future));
-        let slot = Slot { call, cancel, task: task.abort_handle(), gone, outcome: None };
+        let slot = Slot { call, cancel, task: task.abort_handle(), gone: all_gone, outcome: None };
         if slots.insert(tenant, slot).is_none() {
             self.count.fetch_add(1, Ordering::Relaxed);
         }
@@ -142,16 +171,18 @@ impl Calls {
     }
 
     /// Drops the call where it stands.
-    pub(crate) fn drop_call(&self, tenant: &TenantId, call: CallId) -> Option<Dropped> {
+    pub(crate) fn drop_call(&self, tenant: &TenantId, call: CallId) -> Dropped {
         let mut slots = self.slots(tenant);
-        if slots.get(tenant)?.call != call {
-            return None;
+        if slots.get(tenant).is_none_or(|slot| slot.call != call) {
+            return Dropped::default();
         }
-        let slot = slots.remove(tenant)?;
+        let slot = slots.remove(tenant);
         drop(slots);
-        slot.task.abort();
         self.free();
-        Some(Dropped(slot.gone))
+        slot.map_or_else(Dropped::default, |slot| {
+            slot.task.abort();
+            slot.gone
+        })
     }
 
     /// The tenant's record knows of `current` and of no other call: one that is over is forgotten.
@@ -175,13 +206,16 @@ impl Calls {
     }
 
     /// The engine ends: calls are dropped where they stand, and taken up at the next start.
-    pub(crate) fn abandon(&self) {
+    pub(crate) fn abandon(&self) -> Dropped {
+        let mut dropped = Dropped::default();
         for shard in &self.shards {
             for (_, slot) in shard.lock().unwrap_or_else(PoisonError::into_inner).drain() {
                 slot.task.abort();
+                dropped.0.extend(slot.gone.0);
                 self.free();
             }
         }
+        dropped
     }
 
     /// A slot is free.
@@ -209,15 +243,19 @@ async fn run(
     particulars: Particulars,
     cancel: CancellationToken,
     gone: DropGuard,
-    previous: Option<Dropped>,
+    previous: Dropped,
 ) {
-    if let Some(Dropped(previous)) = previous {
-        previous.cancelled().await;
-    }
+    previous.gone().await;
     let tenant = particulars.subject.tenant.clone();
     let call = start.call;
     let span = telemetry::call_span(&tenant, &start, particulars.trace.as_ref());
-    let outcome = turn(&core, start, particulars, cancel).instrument(span).await;
+    let method = start.method;
+    let outcome =
+        AssertUnwindSafe(turn(&core, start, particulars, cancel)).catch_unwind().instrument(span).await;
+    let outcome = outcome.unwrap_or_else(|_panic| {
+        let message = "the call panicked while it was dropped; what it did is looked up";
+        Outcome::Lost(Arc::new(failure(method, Remedy::Retry, ErrorCode::UnknownError, message)))
+    });
     if core.calls.ended(&tenant, call, &outcome) {
         core.tell(&tenant, Message::CallEnded { call, outcome });
     }

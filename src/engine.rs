@@ -8,11 +8,11 @@ use futures_util::Stream;
 use jiff::Timestamp;
 use landlord_state_machines::id::{OperationId, TenantId};
 use landlord_state_machines::planner::Subject;
-use landlord_state_machines::tenant::{Policy, Settlement, Tenant};
+use landlord_state_machines::tenant::{Policy, Tenant};
 use tokio::sync::Semaphore;
 
 use crate::actor::{Directory, Message, restart};
-use crate::calls::Calls;
+use crate::calls::{Calls, Dropped};
 use crate::clock::{Clock, SystemClock};
 use crate::closing::{Closed, Closing};
 use crate::events::{self, Delivery, EventLog};
@@ -133,7 +133,9 @@ impl EngineBuilder {
         let (directory, exits) =
             Directory::start().await.map_err(|error| StartError::Supervisors(error.to_string()))?;
         let closing = Arc::new(Closing::default());
-        let commands = self.limits.commands.min(Semaphore::MAX_PERMITS);
+        let mut limits = self.limits;
+        limits.commands = limits.commands.min(Semaphore::MAX_PERMITS).min(u32::MAX as usize);
+        let unanswered = Semaphore::new(limits.commands);
         let log = Arc::new(EventLog::new(opened.head));
         let waiters = Arc::new(Waiters::new());
         let timers = Arc::new(Timers::new());
@@ -150,7 +152,7 @@ impl EngineBuilder {
             opened,
             registry,
             policy: self.policy,
-            limits: self.limits,
+            limits,
             clock: self.clock,
             committer,
             log,
@@ -158,7 +160,7 @@ impl EngineBuilder {
             directory,
             calls: Calls::new(),
             closing,
-            unanswered: Semaphore::new(commands),
+            unanswered,
             draining: AtomicBool::new(false),
             minted: AtomicU64::new(0),
         });
@@ -199,6 +201,7 @@ impl Core {
         tokio::spawn(timers::run(core(), timers));
         tokio::spawn(passivate(core()));
         tokio::spawn(recover(core()));
+        tokio::spawn(end_when_closed(core(), Arc::clone(&self.closing)));
         match observe {
             ObservePolicy::Off => {}
             ObservePolicy::On { every, per_second } => {
@@ -233,16 +236,6 @@ impl Core {
         }
     }
 
-    /// Tells whoever waits for the operation, if it has settled unnoticed: in a commit that failed and was durable
-    /// all the same.
-    pub(crate) async fn tell_if_settled(&self, operation: OperationId) -> Result<(), StoreError> {
-        let found = self.store.operation(operation).await?;
-        if let Some(settled) = found.and_then(|operation| operation.settled) {
-            self.waiters.settle(&Settlement { operation, settled });
-        }
-        Ok(())
-    }
-
     /// A context that belongs to no operation.
     pub(crate) fn bare_context(&self, subject: &Subject) -> Context {
         Context::alone(subject.clone(), Arc::clone(&self.clock))
@@ -256,11 +249,21 @@ impl Core {
         }
     }
 
-    fn end(&self, why: Closed) {
+    /// The engine ends, for the first reason given. Says whose calls may not be gone yet.
+    fn end(&self, why: Closed) -> Dropped {
         self.closing.close(why);
-        self.calls.abandon();
+        let dropped = self.calls.abandon();
         self.directory.stop();
         self.waiters.clear();
+        dropped
+    }
+}
+
+/// Ends an engine that lost its store as thoroughly as one that is shut down.
+async fn end_when_closed(core: std::sync::Weak<Core>, closing: Arc<Closing>) {
+    let why = closing.closed().await;
+    if let Some(core) = core.upgrade() {
+        core.end(why).gone().await;
     }
 }
 
@@ -306,7 +309,8 @@ async fn recover(core: std::sync::Weak<Core>) {
     }
 }
 
-/// A running engine. Dropping it ends it at once: what is on its way is taken up by the next one.
+/// A running engine. Dropping it ends it at once: what is on its way is taken up by the next one. Handles and streams
+/// that are still held keep the store open then; [`Engine::shutdown`] gives it up.
 pub struct Engine {
     core: Arc<Core>,
 }
@@ -385,17 +389,25 @@ impl Engine {
     /// [`StoreError`] when the store could not be given up in order. What was acknowledged is durable all the same.
     pub async fn shutdown(self, within: Duration) -> Result<(), StoreError> {
         self.core.draining.store(true, Ordering::Release);
-        if tokio::time::timeout(within, self.core.calls.idle()).await.is_err() {
+        let drained = async {
+            // Every command that was taken on is answered.
+            let all = u32::try_from(self.core.limits.commands).unwrap_or(u32::MAX);
+            let _answered = self.core.unanswered.acquire_many(all).await;
+            self.core.calls.idle().await;
+        };
+        if tokio::time::timeout(within, drained).await.is_err() {
             let calls = self.core.calls.in_flight();
             tracing::warn!(calls, "shut down with calls in flight; the next engine takes them up");
         }
-        self.core.end(Closed::ShutDown);
+        let dropped = self.core.end(Closed::ShutDown);
+        // A call that blocks its thread cannot be dropped; the store is not kept for it.
+        let _ = tokio::time::timeout(Duration::from_secs(5), dropped.gone()).await;
         self.core.store.close().await
     }
 }
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        self.core.end(Closed::ShutDown);
+        let _ = self.core.end(Closed::ShutDown);
     }
 }

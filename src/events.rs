@@ -65,6 +65,12 @@ impl EventLog {
         }
     }
 
+    /// Events up to `position` are no longer kept anywhere.
+    pub(crate) fn skip_to(&self, position: Position) {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.head.send_replace(position);
+    }
+
     /// The position of the last published event.
     pub(crate) fn head(&self) -> Position {
         *self.head.borrow()

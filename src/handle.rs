@@ -246,35 +246,30 @@ impl TenantHandle {
     }
 
     async fn operate(&self, request: Request, options: Options) -> Result<OperationHandle, CommandError> {
-        let (answer, own) = self.send(request, options).await?;
+        let (answer, mut waiting) = self.send(request, options).await?;
         Ok(match answer {
-            Answer::Operation(id) => match own {
-                Some((minted, settled)) if minted == id => self.handle(id, End::Announced(settled)),
-                Some(_) | None => self.handle(id, End::Unknown),
+            Answer::Operation(id) => match waiting.settled.take_if(|_| waiting.operation == id) {
+                Some(settled) => self.handle(id, End::Announced(settled)),
+                None => self.handle(id, End::Unknown),
             },
             Answer::Already => self.handle(self.core.mint(), End::Known(Settled::Done)),
         })
     }
 
     fn handle(&self, id: OperationId, end: End) -> OperationHandle {
-        OperationHandle { core: Arc::clone(&self.core), tenant: self.id.clone(), id, end }
+        OperationHandle { core: Arc::clone(&self.core), id, end }
     }
 
     /// Sends a command to the tenant's actor, and again when that actor panicked over it.
-    async fn send(
-        &self,
-        request: Request,
-        options: Options,
-    ) -> Result<(Answer, Option<(OperationId, oneshot::Receiver<Settled>)>), CommandError> {
+    async fn send(&self, request: Request, options: Options) -> Result<(Answer, Waiting<'_>), CommandError> {
         let core = &self.core;
         let removes = matches!(request, Request::Destroy | Request::Abandon { .. });
         let _permit = self.admit(removes)?;
         let operation = core.mint();
         // Before it is sent: it may settle before its answer is here.
-        let settled = core.waiters.wait(operation, &self.id);
+        let settled = Waiting { core, operation, settled: Some(core.waiters.wait(operation)) };
         let command = Command { expected: options.expected_revision, request };
         let trace = options.trace.or_else(telemetry::current_trace);
-        let mut forget = Forget { core, operation, armed: true };
         for resend in 0..=RESENDS {
             let (reply, answer) = oneshot::channel();
             let message = Message::Command(Box::new(CommandMessage {
@@ -290,10 +285,7 @@ impl TenantHandle {
                 return Err(CommandError::Overloaded("too many commands wait for this tenant"));
             }
             match answer.await {
-                Ok(Ok(answer)) => {
-                    forget.armed = !matches!(answer, Answer::Operation(id) if id == operation);
-                    return Ok((answer, Some((operation, settled))));
-                }
+                Ok(Ok(answer)) => return Ok((answer, settled)),
                 Ok(Err(Refusal::Rejected(rejection))) => return Err(rejection.into()),
                 Ok(Err(Refusal::Store(error))) => return Err(CommandError::Store(error)),
                 Ok(Err(Refusal::Closed(why))) => return Err(CommandError::Closed(why)),
@@ -326,17 +318,18 @@ impl TenantHandle {
     }
 }
 
-/// An id that did not become an operation is waited for by nobody, however the sending ends.
-struct Forget<'a> {
+/// Waits for what a command may begin. Where it begins nothing, or nobody takes over, the waiting ends with it.
+struct Waiting<'a> {
     core: &'a Core,
     operation: OperationId,
-    armed: bool,
+    settled: Option<oneshot::Receiver<Settled>>,
 }
 
-impl Drop for Forget<'_> {
+impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if self.armed {
-            self.core.waiters.forget(self.operation);
+        if let Some(settled) = self.settled.take() {
+            drop(settled);
+            self.core.waiters.prune(self.operation);
         }
     }
 }
@@ -350,7 +343,6 @@ impl std::fmt::Debug for TenantHandle {
 /// One operation. Await it for its end; dropping it cancels nothing.
 pub struct OperationHandle {
     core: Arc<Core>,
-    tenant: TenantId,
     id: OperationId,
     end: End,
 }
@@ -369,7 +361,7 @@ impl OperationHandle {
         match core.store.operation(id).await? {
             Some(operation) => {
                 let end = operation.settled.map_or(End::Unknown, End::Known);
-                Ok(Self { core, tenant: operation.tenant, id, end })
+                Ok(Self { core, id, end })
             }
             None => Err(WaitError::Unknown(id)),
         }
@@ -389,24 +381,39 @@ impl OperationHandle {
         loop {
             match &mut self.end {
                 End::Known(settled) => return Ok(settled.clone()),
-                End::Announced(announced) => match announced.await {
-                    Ok(settled) => self.end = End::Known(settled),
-                    Err(_engine_ended) => {
-                        let why = self.core.closing.why().unwrap_or(Closed::ShutDown);
-                        return Err(WaitError::Closed { id: self.id, why });
-                    }
-                },
+                End::Announced(announced) => {
+                    let settled = tokio::select! {
+                        biased;
+                        settled = announced => settled.ok(),
+                        _ = self.core.closing.closed() => None,
+                    };
+                    self.end = settled.map_or(End::Unknown, End::Known);
+                }
                 End::Unknown => {
                     if let Some(why) = self.core.closing.why() {
                         return Err(WaitError::Closed { id: self.id, why });
                     }
                     // Wait first, look then: it cannot settle in between unseen.
-                    let announced = self.core.waiters.wait(self.id, &self.tenant);
-                    let found = self.core.store.operation(self.id).await?;
-                    self.end = match found {
-                        None => return Err(WaitError::Unknown(self.id)),
-                        Some(operation) => operation.settled.map_or(End::Announced(announced), End::Known),
-                    };
+                    let announced = self.core.waiters.wait(self.id);
+                    let found = self.core.store.operation(self.id).await;
+                    match found.map(|operation| operation.map(|operation| operation.settled)) {
+                        Ok(Some(None)) => self.end = End::Announced(announced),
+                        Ok(Some(Some(settled))) => {
+                            drop(announced);
+                            self.core.waiters.prune(self.id);
+                            self.end = End::Known(settled);
+                        }
+                        Ok(None) => {
+                            drop(announced);
+                            self.core.waiters.prune(self.id);
+                            return Err(WaitError::Unknown(self.id));
+                        }
+                        Err(error) => {
+                            drop(announced);
+                            self.core.waiters.prune(self.id);
+                            return Err(error.into());
+                        }
+                    }
                 }
             }
         }

@@ -1,9 +1,10 @@
 //! Looks after running tenants: takes in what platforms report, and asks those that do not.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use landlord_state_machines::error::ErrorKind;
 use landlord_state_machines::id::TenantId;
 use landlord_state_machines::observation::{Observation, Seen};
@@ -54,9 +55,10 @@ pub(crate) async fn listen(core: Weak<Core>, registered: Arc<Registered>) {
         loop {
             let observation = tokio::select! {
                 _ = closing.closed() => return,
-                observation = stream.next() => observation,
+                observation = AssertUnwindSafe(stream.next()).catch_unwind() => observation,
             };
-            let (Some(observation), Some(core)) = (observation, core.upgrade()) else { break };
+            // A stream that panicked, like one that ended, is opened again.
+            let (Ok(Some(observation)), Some(core)) = (observation, core.upgrade()) else { break };
             let tenant = observation.tenant.clone();
             core.tell(&tenant, Message::Observed(observation));
         }
@@ -110,13 +112,14 @@ async fn look(core: Arc<Core>, tenant: Arc<Tenant>) {
     let Ok(registered) = core.registry.get(tenant.provider.as_str()) else { return };
     let begun = core.now();
     let cx = core.bare_context(&core.subject_of(&tenant));
-    let status = registered.provider.get_status(&cx, &tenant.id);
+    // A panic of one provider over one tenant ends no other look (I7).
+    let status = AssertUnwindSafe(registered.provider.get_status(&cx, &tenant.id)).catch_unwind();
     let seen = match tokio::time::timeout(STATUS_TIMEOUT, status).await {
-        Ok(Ok(status)) => Seen::from_status(&status),
-        Ok(Err(error)) if error.kind == ErrorKind::TenantNotFound => {
+        Ok(Ok(Ok(status))) => Seen::from_status(&status),
+        Ok(Ok(Err(error))) if error.kind == ErrorKind::TenantNotFound => {
             Seen::Broken("nothing of it is there".into())
         }
-        Ok(Err(_)) | Err(_) => Seen::Unclear,
+        Ok(Ok(Err(_)) | Err(_)) | Err(_) => Seen::Unclear,
     };
     let news = match &seen {
         Seen::Unclear => false,

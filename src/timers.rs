@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use landlord_state_machines::id::TenantId;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::actor::Message;
 use crate::engine::Core;
@@ -43,9 +44,15 @@ impl Timers {
 pub(crate) async fn run(core: Weak<Core>, timers: Arc<Timers>) {
     // The last one that was woken: what stands before it was woken too.
     let mut woken: Option<(Timestamp, TenantId)> = None;
+    let mut all_woken = Instant::now();
     loop {
         let Some(core) = core.upgrade() else { return };
-        timers.earliest.store(i64::MAX, Ordering::Release);
+        let earliest = timers.earliest.swap(i64::MAX, Ordering::AcqRel);
+        let behind = woken.as_ref().is_some_and(|(at, _)| at.as_microsecond() >= earliest);
+        if behind || all_woken.elapsed() >= AGAIN {
+            woken = None;
+            all_woken = Instant::now();
+        }
         let pause = match wake_due(&core, &mut woken).await {
             Ok(Some(next)) => {
                 timers.earliest.fetch_min(next.as_microsecond(), Ordering::AcqRel);
@@ -61,13 +68,8 @@ pub(crate) async fn run(core: Weak<Core>, timers: Arc<Timers>) {
         drop(core);
         tokio::select! {
             _ = closing.closed() => return,
-            () = timers.sooner.notified() => {
-                let sooner = timers.earliest.load(Ordering::Acquire);
-                if woken.as_ref().is_some_and(|(at, _)| at.as_microsecond() >= sooner) {
-                    woken = None;
-                }
-            }
-            () = tokio::time::sleep(pause) => if pause == AGAIN { woken = None },
+            () = timers.sooner.notified() => {}
+            () = tokio::time::sleep(pause) => {}
         }
     }
 }

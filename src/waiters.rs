@@ -4,19 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use foldhash::fast::RandomState;
-use landlord_state_machines::id::{OperationId, TenantId};
+use landlord_state_machines::id::OperationId;
 use landlord_state_machines::tenant::{Settled, Settlement};
 use tokio::sync::oneshot;
 
 const SHARDS: usize = 64;
 
-/// Who waits for one operation.
-struct Waiting {
-    tenant: TenantId,
-    callers: Vec<oneshot::Sender<Settled>>,
-}
-
-type Shard = Mutex<HashMap<OperationId, Waiting, RandomState>>;
+type Shard = Mutex<HashMap<OperationId, Vec<oneshot::Sender<Settled>>, RandomState>>;
 
 /// Waiting callers by operation. An operation whose callers have gone costs nothing once it has settled.
 pub(crate) struct Waiters {
@@ -33,11 +27,10 @@ impl Waiters {
     }
 
     /// Gets the settlement once it is published. Look into the store after this: it may be there already.
-    pub(crate) fn wait(&self, id: OperationId, tenant: &TenantId) -> oneshot::Receiver<Settled> {
+    pub(crate) fn wait(&self, id: OperationId) -> oneshot::Receiver<Settled> {
         let (sender, receiver) = oneshot::channel();
         let mut shard = self.shard(id).lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || Waiting { tenant: tenant.clone(), callers: Vec::new() };
-        let callers = &mut shard.entry(id).or_insert_with(new).callers;
+        let callers = shard.entry(id).or_default();
         // Callers that gave up are forgotten now and then, so that asking again and again stays bounded.
         if callers.len() >= 8 && callers.len().is_power_of_two() {
             callers.retain(|caller| !caller.is_closed());
@@ -46,19 +39,15 @@ impl Waiters {
         receiver
     }
 
-    /// The operations of a tenant that somebody waits for. Looks at all that wait.
-    pub(crate) fn of(&self, tenant: &TenantId) -> Vec<OperationId> {
-        let mut found = Vec::new();
-        for shard in &self.shards {
-            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            found.extend(shard.iter().filter(|(_, waiting)| waiting.tenant == *tenant).map(|(id, _)| *id));
+    /// Forgets the callers of an operation that gave up.
+    pub(crate) fn prune(&self, id: OperationId) {
+        let mut shard = self.shard(id).lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(callers) = shard.get_mut(&id) {
+            callers.retain(|caller| !caller.is_closed());
+            if callers.is_empty() {
+                shard.remove(&id);
+            }
         }
-        found
-    }
-
-    /// Nobody will settle this: it never became an operation.
-    pub(crate) fn forget(&self, id: OperationId) {
-        self.shard(id).lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
     }
 
     pub(crate) fn settle(&self, settlement: &Settlement) {
@@ -67,7 +56,7 @@ impl Waiters {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&settlement.operation);
-        for caller in waiting.into_iter().flat_map(|waiting| waiting.callers) {
+        for caller in waiting.into_iter().flatten() {
             // Whoever gave up does not listen.
             let _ = caller.send(settlement.settled.clone());
         }

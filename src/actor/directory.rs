@@ -94,6 +94,10 @@ impl Directory {
         let shard = self.shard(tenant);
         let age = self.age();
         let mut live = lock(&shard.live);
+        // The engine's end takes this lock after it has said so: what comes later starts nothing.
+        if core.closing.why().is_some() {
+            return Ok(());
+        }
         if let Some(found) = live.get(tenant) {
             if found.mailbox.waiting.load(Ordering::Relaxed) >= limit {
                 return Err(message);
@@ -197,12 +201,6 @@ pub(crate) async fn restart(core: std::sync::Weak<Core>, mut exits: ExitReports)
             tokio::time::sleep(pause).await;
             let Some(core) = core.upgrade() else { return };
             core.tell(&tenant, Message::Activate);
-            // What the actor had committed may have been published to nobody.
-            for operation in core.waiters.of(&tenant) {
-                if let Err(error) = core.tell_if_settled(operation).await {
-                    tracing::warn!(tenant_id = %tenant, %operation, %error, "cannot look whether it has settled");
-                }
-            }
         });
     }
 }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::id::{CallId, OperationId, ProviderName, TenantId};
 use landlord_state_machines::planner::Subject;
 use landlord_state_machines::tenant::{
-    Command, Decision, Effect, Input, Record, Rejection, Request, Stamp, StartCall, Transition, step,
+    Command, Decision, Effect, Input, Outcome, Record, Rejection, Request, Stamp, StartCall, Transition, step,
 };
 use landlord_state_machines::trace::TraceContext;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -14,7 +15,7 @@ use tracing::{Instrument, Span};
 
 use super::directory::Mailbox;
 use super::{Answer, CommandMessage, Message, Refusal};
-use crate::calls::Particulars;
+use crate::calls::{Dropped, Particulars};
 use crate::closing::Closed;
 use crate::engine::Core;
 use crate::provider::CheckpointError;
@@ -25,6 +26,9 @@ use crate::telemetry;
 /// The first and the longest pause before something that must not be lost is committed again.
 const RECOMMIT: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(5));
 
+/// The pause before a tenant that could not be loaded is loaded again.
+const ACTIVATE_LATER: Duration = Duration::from_secs(1);
+
 pub(super) struct TenantActor;
 
 /// What an actor knows of its tenant. Nothing is in here that the store does not have.
@@ -34,8 +38,10 @@ pub(crate) struct TenantState {
     mailbox: Arc<Mailbox>,
     /// Nothing until it is loaded, and again when a commit left its fate open.
     record: Option<Record>,
-    /// Operations that may have settled in a commit that failed. Whoever waits for them is told after a look.
-    doubtful: Vec<OperationId>,
+    /// Calls that were dropped: the next one starts when they are gone.
+    leaving: Dropped,
+    /// Whether an [`Message::Activate`] is on its way.
+    activation_due: bool,
     /// The traces of operations on their way, as far as this actor has seen them begin.
     traces: Vec<(OperationId, Option<TraceContext>)>,
 }
@@ -52,6 +58,8 @@ enum Advanced {
 enum Setback {
     /// The tenant changed under us: it is loaded again, and the input tried at once.
     Stale,
+    /// The store can never keep what was decided.
+    Refused(String),
     /// The store cannot be used now. What it holds is unknown.
     Store(Arc<StoreError>),
     Closed(Closed),
@@ -61,6 +69,7 @@ impl From<CommitFailure> for Setback {
     fn from(failure: CommitFailure) -> Self {
         match failure {
             CommitFailure::Stale { .. } => Self::Stale,
+            CommitFailure::Refused(message) => Self::Refused(message),
             CommitFailure::Unavailable(error) => Self::Store(error),
             CommitFailure::Closed(why) => Self::Closed(why),
         }
@@ -99,7 +108,15 @@ impl Actor for TenantActor {
 
 impl TenantState {
     pub(super) fn new(core: Arc<Core>, id: TenantId, mailbox: Arc<Mailbox>) -> Self {
-        Self { core, id, mailbox, record: None, doubtful: Vec::new(), traces: Vec::new() }
+        Self {
+            core,
+            id,
+            mailbox,
+            record: None,
+            leaving: Dropped::default(),
+            activation_due: false,
+            traces: Vec::new(),
+        }
     }
 
     async fn receive(&mut self, message: Message) {
@@ -120,12 +137,10 @@ impl TenantState {
             Message::Wake => self.persist_or_end(Input::TimerFired).await,
             Message::Observed(observation) => self.persist_or_end(Input::Observed(observation)).await,
             Message::Activate => {
+                self.activation_due = false;
                 // Loading takes up what is on its way.
-                while let Err(Setback::Stale | Setback::Store(_)) = self.ready().await {
-                    if self.core.closing.why().is_some() {
-                        return;
-                    }
-                    tokio::time::sleep(RECOMMIT.1).await;
+                if let Err(Setback::Stale | Setback::Store(_)) = self.ready().await {
+                    self.activate_later();
                 }
             }
             Message::Passivate => {}
@@ -135,8 +150,8 @@ impl TenantState {
     /// An idle tenant's actor ends when asked, or when there are too many; one that is gone, at once.
     fn may_end(&self, asked: bool) -> bool {
         match &self.record {
-            None => asked,
-            Some(Record::Absent(_) | Record::Gone(_)) => true,
+            None => asked && !self.activation_due,
+            Some(Record::Absent(_) | Record::Gone(_)) => self.leaving.is_gone(),
             Some(Record::Live(tenant)) => {
                 tenant.call().is_none()
                     && (asked || self.core.directory.live() > self.core.limits.live_tenants)
@@ -164,7 +179,14 @@ impl TenantState {
                 Ok(Advanced::Ignored) => return Ok(Answer::Already),
                 Ok(Advanced::Rejected(rejection)) => return Err(Refusal::Rejected(rejection)),
                 Err(Setback::Stale) => {}
-                Err(Setback::Store(error)) => return Err(Refusal::Store(error)),
+                Err(Setback::Refused(message)) => {
+                    return Err(Refusal::Store(Arc::new(StoreError::Unavailable { message, source: None })));
+                }
+                Err(Setback::Store(error)) => {
+                    // It may be durable all the same, and then its call has to be made.
+                    self.activate_later();
+                    return Err(Refusal::Store(error));
+                }
                 Err(Setback::Closed(why)) => return Err(Refusal::Closed(why)),
             }
         }
@@ -196,8 +218,22 @@ impl TenantState {
         let _ = self.persist(input).await;
     }
 
+    /// Takes up what is on its way a little later, once.
+    fn activate_later(&mut self) {
+        if std::mem::replace(&mut self.activation_due, true) {
+            return;
+        }
+        let (core, id) = (Arc::downgrade(&self.core), self.id.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(ACTIVATE_LATER).await;
+            if let Some(core) = core.upgrade() {
+                core.tell(&id, Message::Activate);
+            }
+        });
+    }
+
     /// Commits what must not be lost: tries until it is committed, or the engine has ended.
-    async fn persist(&mut self, input: Input) -> Result<Advanced, Closed> {
+    async fn persist(&mut self, mut input: Input) -> Result<Advanced, Closed> {
         let mut pause = RECOMMIT.0;
         loop {
             let result = match self.ready().await {
@@ -207,6 +243,13 @@ impl TenantState {
             match result {
                 Ok(advanced) => return Ok(advanced),
                 Err(Setback::Stale) => {}
+                Err(Setback::Refused(message)) => {
+                    tracing::error!(tenant_id = %self.id, message, "the store refuses what a provider said");
+                    match refused(input) {
+                        Some(instead) => input = instead,
+                        None => return Ok(Advanced::Ignored),
+                    }
+                }
                 Err(Setback::Closed(why)) => return Err(why),
                 Err(Setback::Store(error)) => {
                     if let Some(why) = self.core.closing.why() {
@@ -227,10 +270,7 @@ impl TenantState {
             return Ok(());
         }
         let unreadable = |error| Setback::Store(Arc::new(error));
-        while let Some(operation) = self.doubtful.last().copied() {
-            self.core.tell_if_settled(operation).await.map_err(unreadable)?;
-            self.doubtful.pop();
-        }
+        self.core.committer.catch_up().await.map_err(unreadable)?;
         let record = self.core.store.load(&self.id).await.map_err(unreadable)?;
         let call = record.call();
         let due = record.wake_at().is_some_and(|at| at <= self.core.now());
@@ -317,10 +357,7 @@ impl TenantState {
             opened: operation,
             spec: spec.map(|versioned| (versioned.version, versioned.spec)),
         };
-        if let Err(failure) = self.core.committer.commit(write).instrument(span).await {
-            self.doubtful.extend(event.settled.iter().map(|settlement| settlement.operation));
-            return Err(failure.into());
-        }
+        self.core.committer.commit(write).instrument(span).await?;
         self.record = Some(record);
         if let Some(opened) = opened {
             self.traces.push((opened.operation, trace));
@@ -334,11 +371,13 @@ impl TenantState {
     }
 
     async fn run(&mut self, effects: Vec<Effect>) -> Result<(), Setback> {
-        let mut dropped = None;
         for effect in effects {
             match effect {
                 Effect::StopCall(call) => self.core.calls.stop(&self.id, call),
-                Effect::DropCall(call) => dropped = self.core.calls.drop_call(&self.id, call),
+                Effect::DropCall(call) => {
+                    let dropped = self.core.calls.drop_call(&self.id, call);
+                    self.leaving = std::mem::take(&mut self.leaving).and(dropped);
+                }
                 Effect::StartCall(start) => {
                     let Some(Record::Live(tenant)) = &self.record else { continue };
                     let (incarnation, ledger) = (tenant.incarnation, tenant.ledger.clone());
@@ -353,7 +392,8 @@ impl TenantState {
                         incarnation,
                     };
                     let particulars = Particulars { subject, ledger, trace };
-                    self.core.calls.start(&self.core, start, particulars, dropped.take());
+                    let leaving = std::mem::take(&mut self.leaving);
+                    self.core.calls.start(&self.core, start, particulars, leaving);
                 }
             }
         }
@@ -370,6 +410,25 @@ impl TenantState {
         let trace = found.and_then(|operation| operation.trace);
         self.traces.push((start.operation, trace.clone()));
         trace
+    }
+}
+
+/// What takes the place of an input that the store can never keep: the call that it came from has failed. A wake-up,
+/// a look or a ledger is dropped instead; the call whose ledger it was makes no further one.
+fn refused(input: Input) -> Option<Input> {
+    let message = "the store refuses what the call brought; this is a defect of the provider";
+    let error = || {
+        let (kind, code) = (ErrorKind::ProvisionFailed, ErrorCode::UnknownError);
+        Arc::new(ProviderError::new(kind, Remedy::Permanent, code, message))
+    };
+    match input {
+        Input::Outcome { outcome: Outcome::Failed(earlier), .. } if earlier.message == message => None,
+        Input::Outcome { call, .. } => Some(Input::Outcome { call, outcome: Outcome::Failed(error()) }),
+        Input::Command(_)
+        | Input::Progressed { .. }
+        | Input::TimerFired
+        | Input::Observed(_)
+        | Input::Recovered => None,
     }
 }
 

@@ -88,6 +88,7 @@ struct Platform {
     most_at_once: usize,
     calls: Vec<SeenCall>,
     open_gates: Vec<&'static str>,
+    panicking: Vec<TenantId>,
     observers: Vec<mpsc::UnboundedSender<Observation>>,
 }
 
@@ -172,6 +173,11 @@ impl Scripted {
         if let Some(running) = self.platform().running.get_mut(tenant) {
             running.health = health;
         }
+    }
+
+    /// From now on, asking for the tenant's status panics.
+    pub fn panic_over_status(&self, tenant: &TenantId) {
+        self.platform().panicking.push(tenant.clone());
     }
 
     async fn call(&self, cx: &Context, method: Method, spec: Option<&Spec>) -> Result<(), ProviderError> {
@@ -355,7 +361,13 @@ impl Provider for Scripted {
     }
 
     async fn get_status(&self, cx: &Context, tenant_id: &TenantId) -> Result<ComputeStatus, ProviderError> {
-        let running = self.platform().running.get(tenant_id).cloned();
+        let (running, panics) = {
+            let platform = self.platform();
+            (platform.running.get(tenant_id).cloned(), platform.panicking.contains(tenant_id))
+        };
+        if panics {
+            scripted_panic();
+        }
         let Some(running) = running else { return Err(ProviderError::tenant_not_found(tenant_id)) };
         let state = if running.crashed { ComputeState::Failed } else { ComputeState::Running };
         let ready = !running.crashed && running.health == Health::Healthy;

@@ -5,13 +5,15 @@
 //! that wait; whoever finds somebody committing waits for the answer, or for the next turn. So a store that is in
 //! memory costs no switch of tasks, and one that waits for a disk gets all that came in meanwhile.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::Timestamp;
 use landlord_state_machines::id::Revision;
 use tokio::sync::oneshot;
 use tracing::Instrument;
 
-use super::{Epoch, Position, Store, StoreError, Write, WriteError};
+use super::{Epoch, Events, Position, Scope, Store, StoreError, Write, WriteError};
 use crate::closing::{Closed, Closing};
 use crate::events::EventLog;
 use crate::timers::Timers;
@@ -23,6 +25,9 @@ pub(crate) enum CommitFailure {
     /// Somebody else wrote the tenant: load it again.
     #[error("the tenant is at revision {actual}")]
     Stale { actual: Revision },
+    /// The store can never keep this.
+    #[error("the store refuses it: {0}")]
+    Refused(String),
     /// It may or may not be durable: load the tenant again, later.
     #[error("{0}")]
     Unavailable(Arc<StoreError>),
@@ -46,6 +51,19 @@ pub(crate) struct Committer {
     waiting: Mutex<Vec<(Write, oneshot::Sender<Answer>)>>,
     /// Held by whoever commits. Fair, so everybody's turn comes.
     turn: tokio::sync::Mutex<()>,
+    /// A commit ended without anybody knowing what it did: events may be durable that were not published.
+    behind: AtomicBool,
+}
+
+/// Says that a commit ended in doubt, unless it is told that it did not; also when it is dropped or panics.
+struct Doubt<'a>(Option<&'a AtomicBool>);
+
+impl Drop for Doubt<'_> {
+    fn drop(&mut self) {
+        if let Some(behind) = self.0 {
+            behind.store(true, Ordering::Release);
+        }
+    }
 }
 
 impl Committer {
@@ -59,7 +77,8 @@ impl Committer {
     ) -> Self {
         let limit = usize::try_from(store.batch_limit().get()).unwrap_or(usize::MAX);
         let (waiting, turn) = (Mutex::default(), tokio::sync::Mutex::default());
-        Self { store, epoch, limit, log, waiters, timers, closing, waiting, turn }
+        let behind = AtomicBool::new(false);
+        Self { store, epoch, limit, log, waiters, timers, closing, waiting, turn, behind }
     }
 
     /// Returns when the write is durable and published, or known not to be. When this is dropped, or whoever
@@ -70,12 +89,38 @@ impl Committer {
         }
         let (reply, mut answer) = oneshot::channel();
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push((write, reply));
-        tokio::select! {
-            biased;
-            answer = &mut answer => return answer.unwrap_or_else(|_| Err(interrupted())),
-            _turn = self.turn.lock() => self.commit_waiting().await,
+        loop {
+            tokio::select! {
+                biased;
+                answer = &mut answer => return answer.unwrap_or_else(|_| Err(interrupted())),
+                // More may wait than one commit takes, so the turn may bring others' answers first.
+                _turn = self.turn.lock() => self.commit_waiting().await,
+            }
         }
-        answer.await.unwrap_or_else(|_| Err(interrupted()))
+    }
+
+    /// Publishes what was durable all the same after a commit that ended in doubt, and tells who waits for it.
+    pub(crate) async fn catch_up(&self) -> Result<(), StoreError> {
+        if !self.behind.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let _turn = self.turn.lock().await;
+        loop {
+            match self.store.events(self.log.head(), &Scope::All, self.limit).await? {
+                Events::Gap { resume } => self.log.skip_to(resume),
+                Events::Page(page) if page.is_empty() => break,
+                Events::Page(page) => {
+                    for (_, event) in &page {
+                        event.settled.iter().for_each(|settlement| self.waiters.settle(settlement));
+                    }
+                    self.log.append(page.into_iter());
+                }
+            }
+        }
+        // Which wake-ups these brought is not known: all that is due is looked at again.
+        self.timers.expect(Timestamp::MIN);
+        self.behind.store(false, Ordering::Release);
+        Ok(())
     }
 
     /// Commits `write` together with what waits.
@@ -118,9 +163,11 @@ impl Committer {
             return vec![Err(CommitFailure::Closed(why)); writes.len()];
         }
         let span = tracing::debug_span!(parent: None, "commit", transitions = writes.len());
+        let mut doubt = Doubt(Some(&self.behind));
         match self.store.commit(self.epoch, writes).instrument(span).await {
             Ok(results) => {
                 self.publish(writes, &results);
+                doubt.0 = None;
                 results.into_iter().map(answer).collect()
             }
             Err(error @ StoreError::Fenced { .. }) => {
@@ -158,9 +205,7 @@ impl Committer {
 fn answer(result: Result<Position, WriteError>) -> Answer {
     result.map_err(|error| match error {
         WriteError::RevisionMismatch { actual, .. } => CommitFailure::Stale { actual },
-        WriteError::Invalid(message) => {
-            CommitFailure::Unavailable(Arc::new(StoreError::Unavailable { message, source: None }))
-        }
+        WriteError::Invalid(message) => CommitFailure::Refused(message),
     })
 }
 

@@ -29,6 +29,20 @@ async fn a_crash_that_the_platform_reports_is_repaired() {
     assert_eq!((tenant.health, tenant.repair.count), (Health::Healthy, 1));
 }
 
+/// I7: a provider that panics over one tenant's status keeps nobody else's from being asked for.
+#[tokio::test(start_paused = true)]
+async fn i7_a_panic_over_a_status_is_contained() {
+    let provider = scripted();
+    let observe = ObservePolicy::On { every: Duration::from_secs(30), per_second: 100 };
+    let engine = engine(memory(), &provider).observe(observe).start().await.expect("starts");
+    for id in ["a", "b", "c"] {
+        run(&engine, id, "v1").await;
+    }
+    provider.panic_over_status(&tenant("a"));
+    provider.set_health(&tenant("c"), Health::Unhealthy);
+    events_until(&engine, "c", |event| matches!(event.what, What::HealthChanged { .. })).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_platform_that_reports_nothing_is_asked_in_turn() {
     let provider = scripted();

@@ -76,10 +76,14 @@ async fn an_engine_that_lost_its_store_stops() {
     let provider = scripted();
     let first = engine(store.clone(), &provider).start().await.expect("starts");
     run(&first, "acme", "v1").await;
+    provider.script(&tenant("slow"), Method::Provision, [Act::Hang]);
+    let slow = first.tenant(tenant("slow")).provision(spec("slow", "v1"), Options::default()).await;
     let second = engine(store, &provider).start().await.expect("starts");
     let fenced = first.tenant(tenant("acme")).destroy(Options::default()).await.expect_err("fenced");
     assert!(matches!(fenced, CommandError::Closed(landlord_compute::Closed::Fenced(_))), "{fenced}");
     assert!(matches!(first.closed().await, landlord_compute::Closed::Fenced(_)));
+    let unknown = slow.expect("accepted").await.expect_err("whoever waits is told");
+    assert!(matches!(unknown, WaitError::Closed { .. }), "{unknown}");
     assert_eq!(live(&second, "acme").await.revision.0, 2);
     assert!(provider.running(&tenant("acme")).is_some());
 }

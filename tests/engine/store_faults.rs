@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use landlord_compute::machines::id::{OperationId, TenantId};
-use landlord_compute::machines::tenant::{Method, Record, Settled, StateName, Tenant};
+use landlord_compute::machines::tenant::{Method, Record, Settled, StateName, Tenant, What};
 use landlord_compute::provider::scripted::Act;
 use landlord_compute::store::{
     Epoch, Events, MemoryStore, Opened, OperationRecord, Page, Position, Scope, Store, StoreError,
@@ -32,7 +32,7 @@ enum Fault {
 struct Faulty {
     store: MemoryStore,
     faults: Arc<Mutex<VecDeque<Fault>>>,
-    /// How many looks at an operation panic.
+    /// How many looks at events panic.
     panics: Arc<AtomicUsize>,
 }
 
@@ -100,8 +100,6 @@ impl Store for Faulty {
     }
 
     async fn operation(&self, id: OperationId) -> Result<Option<OperationRecord>, StoreError> {
-        let panics = self.panics.fetch_update(SeqCst, SeqCst, |panics| panics.checked_sub(1));
-        assert!(panics.is_err(), "a panic while the tenant's actor reads");
         self.store.operation(id).await
     }
 
@@ -114,6 +112,8 @@ impl Store for Faulty {
     }
 
     async fn events(&self, after: Position, scope: &Scope, limit: usize) -> Result<Events, StoreError> {
+        let panics = self.panics.fetch_update(SeqCst, SeqCst, |panics| panics.checked_sub(1));
+        assert!(panics.is_err(), "a panic while the tenant's actor reads");
         self.store.events(after, scope, limit).await
     }
 
@@ -138,9 +138,10 @@ async fn outcome_survives(faults: &[Fault]) {
     assert_eq!(operation.await.expect("settles"), Settled::Done);
     assert_eq!(live(&engine, "acme").await.state.name(), StateName::Running);
     assert_eq!(provider.calls().len(), 1, "the call is not made again");
-    run(&engine, "other", "v1").await;
+    // Nobody else commits anything: what was durable is published all the same.
     let events = events_until(&engine, "acme", |event| event.to == Some(StateName::Running)).await;
     assert_eq!(events.len(), 2, "every event is there, once");
+    run(&engine, "other", "v1").await;
 }
 
 /// I2: an outcome whose commit fails is committed later.
@@ -176,6 +177,7 @@ async fn i7_a_settlement_that_an_actor_took_with_it_is_told() {
     store.panics.store(1, SeqCst);
     provider.open("go");
     assert_eq!(operation.await.expect("settles"), Settled::Done);
+    assert_eq!(store.panics.load(SeqCst), 0, "an actor panicked between its commit and its answer");
     engine.shutdown(Duration::from_secs(5)).await.expect("no call is left");
 }
 
@@ -196,6 +198,20 @@ async fn a_command_that_is_not_durable_is_refused_and_can_be_sent_again() {
         let events = events_until(&engine, "acme", |event| event.to == Some(StateName::Running)).await;
         assert!(events.iter().all(|event| event.incarnation.0 == 1), "one life, whichever way it began");
     }
+}
+
+/// I2: a command whose answer was an error may be durable, and is carried out then, although nobody asks again.
+#[tokio::test(start_paused = true)]
+async fn i2_a_command_that_was_durable_although_it_was_refused_is_carried_out() {
+    let store = Faulty::new();
+    let provider = scripted();
+    let engine = engine(store.clone(), &provider).start().await.expect("starts");
+    store.next([Fault::FailAfter]);
+    let refused = engine.tenant(tenant("acme")).provision(spec("acme", "v1"), Options::default()).await;
+    assert!(matches!(refused, Err(CommandError::Store(_))), "{refused:?}");
+    let events = events_until(&engine, "acme", |event| event.to == Some(StateName::Running)).await;
+    assert!(events.iter().any(|event| event.what == What::Recovered));
+    assert_eq!(provider.tenants(), [tenant("acme")]);
 }
 
 /// A command whose actor panics over it is sent again, and is one operation.
