@@ -120,11 +120,13 @@ fn a_broken_update_is_rolled_back_and_says_what_to_do() {
 #[test]
 fn diagrams_are_printed_by_name() {
     let bench = Bench::new();
-    assert!(bench.run(&["machine", "tenant"]).out.starts_with("stateDiagram-v2\n"));
-    assert_eq!(bench.json(&["machine"])["machines"], json!(["tenant"]));
+    for name in ["tenant", "process"] {
+        assert!(bench.run(&["machine", name]).out.starts_with("stateDiagram-v2\n"), "{name}");
+    }
+    assert_eq!(bench.json(&["machine"])["machines"], json!(["tenant", "process"]));
     let unknown = bench.run(&["machine", "washing"]);
     assert_eq!(unknown.code, 2);
-    assert!(unknown.err.contains("[possible values: tenant]"), "{}", unknown.err);
+    assert!(unknown.err.contains("[possible values: tenant, process]"), "{}", unknown.err);
 }
 
 #[test]
