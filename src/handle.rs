@@ -267,7 +267,7 @@ impl TenantHandle {
         let _permit = self.admit(removes)?;
         let operation = core.mint();
         // Before it is sent: it may settle before its answer is here.
-        let settled = Waiting { core, operation, settled: Some(core.waiters.wait(operation)) };
+        let waiting = Waiting::for_end(core, operation);
         let command = Command { expected: options.expected_revision, request };
         let trace = options.trace.or_else(telemetry::current_trace);
         for resend in 0..=RESENDS {
@@ -285,7 +285,7 @@ impl TenantHandle {
                 return Err(CommandError::Overloaded("too many commands wait for this tenant"));
             }
             match answer.await {
-                Ok(Ok(answer)) => return Ok((answer, settled)),
+                Ok(Ok(answer)) => return Ok((answer, waiting)),
                 Ok(Err(Refusal::Rejected(rejection))) => return Err(rejection.into()),
                 Ok(Err(Refusal::Store(error))) => return Err(CommandError::Store(error)),
                 Ok(Err(Refusal::Closed(why))) => return Err(CommandError::Closed(why)),
@@ -318,11 +318,18 @@ impl TenantHandle {
     }
 }
 
-/// Waits for what a command may begin. Where it begins nothing, or nobody takes over, the waiting ends with it.
+/// Waits for the end of an operation, or of what a command may begin as one. Where nobody takes over, the waiting
+/// ends with it.
 struct Waiting<'a> {
     core: &'a Core,
     operation: OperationId,
     settled: Option<oneshot::Receiver<Settled>>,
+}
+
+impl<'a> Waiting<'a> {
+    fn for_end(core: &'a Core, operation: OperationId) -> Self {
+        Self { core, operation, settled: Some(core.waiters.wait(operation)) }
+    }
 }
 
 impl Drop for Waiting<'_> {
@@ -394,26 +401,12 @@ impl OperationHandle {
                         return Err(WaitError::Closed { id: self.id, why });
                     }
                     // Wait first, look then: it cannot settle in between unseen.
-                    let announced = self.core.waiters.wait(self.id);
-                    let found = self.core.store.operation(self.id).await;
-                    match found.map(|operation| operation.map(|operation| operation.settled)) {
-                        Ok(Some(None)) => self.end = End::Announced(announced),
-                        Ok(Some(Some(settled))) => {
-                            drop(announced);
-                            self.core.waiters.prune(self.id);
-                            self.end = End::Known(settled);
-                        }
-                        Ok(None) => {
-                            drop(announced);
-                            self.core.waiters.prune(self.id);
-                            return Err(WaitError::Unknown(self.id));
-                        }
-                        Err(error) => {
-                            drop(announced);
-                            self.core.waiters.prune(self.id);
-                            return Err(error.into());
-                        }
-                    }
+                    let mut waiting = Waiting::for_end(&self.core, self.id);
+                    let found = self.core.store.operation(self.id).await?;
+                    self.end = match found.ok_or(WaitError::Unknown(self.id))?.settled {
+                        Some(settled) => End::Known(settled),
+                        None => waiting.settled.take().map_or(End::Unknown, End::Announced),
+                    };
                 }
             }
         }

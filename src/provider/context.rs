@@ -114,11 +114,6 @@ impl Context {
         self.clock.now()
     }
 
-    /// The clock, for what outlives this call.
-    pub fn clock(&self) -> &Arc<dyn Clock> {
-        &self.clock
-    }
-
     /// The ledger as it was last stored.
     pub fn ledger(&self) -> Option<Arc<Ledger>> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner).clone()
