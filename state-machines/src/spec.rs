@@ -7,6 +7,7 @@ mod changes;
 mod document;
 mod image;
 mod invalid;
+mod length;
 mod normalize;
 mod path;
 mod read;

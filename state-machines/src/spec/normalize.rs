@@ -7,44 +7,53 @@ use super::{
 };
 
 /// Nothing, an empty value and the zero value that Go writes are the same.
-pub(super) fn normalize(mut spec: TenantComputeSpec) -> TenantComputeSpec {
+pub(super) fn normalize(spec: &mut TenantComputeSpec) {
     spec.containers.iter_mut().for_each(container);
     resources(&mut spec.resources);
-    spec.networking.dns = spec.networking.dns.map(dns).filter(is_set);
-    for secret in &mut spec.secrets {
-        secret.env_var = secret.env_var.take().filter(is_set);
+    if let Some(names) = &mut spec.networking.dns {
+        dns(names);
     }
-    spec.provider_config = spec.provider_config.filter(|config| *config != Value::Null);
-    spec
+    spec.networking.dns.take_if(|names| !is_set(names));
+    for secret in &mut spec.secrets {
+        secret.env_var.take_if(|name| !is_set(name));
+    }
+    if spec.provider_config == Some(Value::Null) {
+        spec.provider_config = None;
+    }
 }
 
 fn container(container: &mut ContainerSpec) {
     container.ports.iter_mut().for_each(port);
-    container.health_check = container.health_check.take().map(health_check).filter(is_set);
+    if let Some(check) = &mut container.health_check {
+        health_check(check);
+    }
+    container.health_check.take_if(|check| !is_set(check));
     if let Some(own) = &mut container.resources {
         resources(own);
     }
-    container.resources = container.resources.take().filter(is_set);
+    container.resources.take_if(|own| !is_set(own));
 }
 
 fn port(port: &mut PortMapping) {
     if port.protocol.is_empty() {
         "tcp".clone_into(&mut port.protocol);
     }
-    port.host_port = port.host_port.filter(is_set);
-    port.name = port.name.take().filter(is_set);
+    port.host_port.take_if(|number| !is_set(number));
+    port.name.take_if(|name| !is_set(name));
 }
 
-fn health_check(check: HealthCheckConfig) -> HealthCheckConfig {
-    HealthCheckConfig { http_path: check.http_path.filter(is_set), port: check.port.filter(is_set), ..check }
+fn health_check(check: &mut HealthCheckConfig) {
+    check.http_path.take_if(|path| !is_set(path));
+    check.port.take_if(|port| !is_set(port));
 }
 
 fn resources(resources: &mut ResourceRequirements) {
-    resources.storage = resources.storage.filter(is_set);
+    resources.storage.take_if(|storage| !is_set(storage));
 }
 
-fn dns(dns: DnsConfig) -> DnsConfig {
-    DnsConfig { hostname: dns.hostname.filter(is_set), domain: dns.domain.filter(is_set) }
+fn dns(dns: &mut DnsConfig) {
+    dns.hostname.take_if(|name| !is_set(name));
+    dns.domain.take_if(|name| !is_set(name));
 }
 
 fn is_set<T: Default + PartialEq>(value: &T) -> bool {

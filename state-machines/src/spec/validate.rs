@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::document::{MAX_DEPTH, MAX_DOCUMENT_BYTES};
 use super::image::oci_image_problem;
 use super::invalid::{Invalid, Problem};
+use super::length;
 use super::normalize::normalize;
 use super::{
     ContainerSpec, HealthCheckConfig, NetworkConfig, PortMapping, ResourceRequirements, Spec,
@@ -43,7 +44,8 @@ impl TenantComputeSpec {
     /// # Errors
     /// [`Invalid`] with all problems at once, each with its path.
     pub fn check(self) -> Result<Spec, Invalid> {
-        let body = normalize(self);
+        let mut body = self;
+        normalize(&mut body);
         let mut rest = Rules::default();
         rest.spec(&body);
         let rest = rest.problems;
@@ -110,17 +112,19 @@ impl Rules {
                 format!("nested too deeply; a spec has at most {MAX_DEPTH} levels"),
             );
         }
-        // Whatever is accepted is stored as JSON, and must be read back.
-        let mut written = Length(0);
-        match serde_json::to_writer(&mut written, spec) {
-            Ok(()) if written.0 <= MAX_DOCUMENT_BYTES => {}
-            Ok(()) => {
-                let length = written.0;
-                self.add(
-                    &Place::Root,
-                    format!("the spec is {length} bytes long as JSON; use at most {MAX_DOCUMENT_BYTES}"),
-                );
-            }
+        if length::at_most(spec) > MAX_DOCUMENT_BYTES {
+            self.document(spec);
+        }
+    }
+
+    /// Whatever is accepted is stored as JSON, and must be read back.
+    fn document(&mut self, spec: &TenantComputeSpec) {
+        match length::exactly(spec) {
+            Ok(bytes) if bytes <= MAX_DOCUMENT_BYTES => {}
+            Ok(bytes) => self.add(
+                &Place::Root,
+                format!("the spec is {bytes} bytes long as JSON; use at most {MAX_DOCUMENT_BYTES}"),
+            ),
             Err(error) => self.add(&Place::Root, format!("the spec cannot be written as JSON: {error}")),
         }
     }
@@ -136,7 +140,8 @@ impl Rules {
         for (n, container) in spec.containers.iter().enumerate() {
             let at = list.index(n);
             self.container_name(&at, &container.name);
-            if !container.name.is_empty() {
+            // One alone is unique.
+            if !container.name.is_empty() && spec.containers.len() > 1 {
                 self.unique(&mut names, &container.name, &at, "name", || path::quoted(&container.name));
             }
             self.container(&at, container);
@@ -418,20 +423,6 @@ impl Rules {
                 self.add(&at.field(field), message);
             }
         }
-    }
-}
-
-/// Counts what is written, and keeps none of it.
-struct Length(usize);
-
-impl std::io::Write for Length {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0 += bytes.len();
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
     }
 }
 

@@ -1,0 +1,225 @@
+//! How long a spec is as JSON. Most are far from the limit, which a sum of their parts shows without writing them.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{
+    ContainerSpec, DnsConfig, HealthCheckConfig, NetworkConfig, PortMapping, ResourceRequirements,
+    SecretReference, TenantComputeSpec,
+};
+
+/// What a byte of a text takes at most: a control character becomes `\u001f`.
+const ESCAPED: usize = 6;
+/// More than any field takes besides its text: its name, quotes, a number, commas and brackets.
+const FIELD: usize = 48;
+
+/// No less than the length of the spec as JSON, in bytes.
+pub(super) fn at_most(spec: &TenantComputeSpec) -> usize {
+    let TenantComputeSpec {
+        tenant_id,
+        provider_type,
+        containers,
+        resources,
+        networking,
+        secrets,
+        labels,
+        provider_config,
+    } = spec;
+    text(tenant_id)
+        + text(provider_type)
+        + list(containers, container)
+        + requirements(resources)
+        + network(networking)
+        + list(secrets, secret)
+        + map(labels)
+        + FIELD
+        + provider_config.as_ref().map_or(0, value)
+}
+
+/// The length of the spec as JSON, in bytes.
+///
+/// # Errors
+/// When it cannot be written.
+pub(super) fn exactly(spec: &TenantComputeSpec) -> Result<usize, serde_json::Error> {
+    let mut written = Written(0);
+    serde_json::to_writer(&mut written, spec)?;
+    Ok(written.0)
+}
+
+fn text(text: &str) -> usize {
+    FIELD + ESCAPED * text.len()
+}
+
+fn optional(given: Option<&str>) -> usize {
+    given.map_or(0, text)
+}
+
+fn list<T>(items: &[T], length: impl Fn(&T) -> usize) -> usize {
+    FIELD + items.iter().map(length).sum::<usize>()
+}
+
+fn texts(items: &[String]) -> usize {
+    list(items, |item| text(item))
+}
+
+fn map(entries: &BTreeMap<String, String>) -> usize {
+    FIELD + entries.iter().map(|(name, value)| text(name) + text(value)).sum::<usize>()
+}
+
+fn container(container: &ContainerSpec) -> usize {
+    let ContainerSpec { name, image, command, args, env, ports, health_check, resources } = container;
+    FIELD
+        + text(name)
+        + text(image)
+        + texts(command)
+        + texts(args)
+        + map(env)
+        + list(ports, port)
+        + health_check.as_ref().map_or(0, check)
+        + resources.as_ref().map_or(0, requirements)
+}
+
+fn port(port: &PortMapping) -> usize {
+    let PortMapping { container_port: _, host_port: _, protocol, name } = port;
+    3 * FIELD + text(protocol) + optional(name.as_deref())
+}
+
+fn check(check: &HealthCheckConfig) -> usize {
+    let HealthCheckConfig {
+        kind,
+        http_path,
+        port: _,
+        command,
+        interval_seconds: _,
+        timeout_seconds: _,
+        healthy_threshold: _,
+        unhealthy_threshold: _,
+    } = check;
+    6 * FIELD + text(kind) + optional(http_path.as_deref()) + texts(command)
+}
+
+fn requirements(resources: &ResourceRequirements) -> usize {
+    let ResourceRequirements { cpu: _, memory: _, storage: _ } = resources;
+    4 * FIELD
+}
+
+fn network(networking: &NetworkConfig) -> usize {
+    let NetworkConfig { public_ip: _, security_groups, subnets, dns } = networking;
+    2 * FIELD + texts(security_groups) + texts(subnets) + dns.as_ref().map_or(0, names)
+}
+
+fn names(dns: &DnsConfig) -> usize {
+    let DnsConfig { hostname, domain } = dns;
+    FIELD + optional(hostname.as_deref()) + optional(domain.as_deref())
+}
+
+fn secret(secret: &SecretReference) -> usize {
+    let SecretReference { name, source, key, env_var } = secret;
+    FIELD + text(name) + text(source) + text(key) + optional(env_var.as_deref())
+}
+
+fn value(given: &Value) -> usize {
+    match given {
+        Value::Null | Value::Bool(_) | Value::Number(_) => FIELD,
+        Value::String(given) => text(given),
+        Value::Array(items) => list(items, value),
+        Value::Object(fields) => {
+            FIELD + fields.iter().map(|(name, inner)| text(name) + value(inner)).sum::<usize>()
+        }
+    }
+}
+
+/// Counts what is written, and keeps none of it.
+struct Written(usize);
+
+impl std::io::Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::iter::repeat_n;
+
+    use serde_json::json;
+
+    use super::*;
+
+    /// Every field is given, so that the rest of each part is as long as it can be.
+    fn full(text: &str, number: i64) -> TenantComputeSpec {
+        let entries: BTreeMap<String, String> =
+            (0..3).map(|n| (format!("{text}{n}"), text.to_owned())).collect();
+        let texts: Vec<String> = repeat_n(text.to_owned(), 3).collect();
+        let some = || Some(text.to_owned());
+        let resources = ResourceRequirements { cpu: number, memory: number, storage: Some(number) };
+        let port = PortMapping {
+            container_port: number,
+            host_port: Some(number),
+            protocol: text.to_owned(),
+            name: some(),
+        };
+        let health_check = HealthCheckConfig {
+            kind: text.to_owned(),
+            http_path: some(),
+            port: Some(number),
+            command: texts.clone(),
+            interval_seconds: number,
+            timeout_seconds: number,
+            healthy_threshold: number,
+            unhealthy_threshold: number,
+        };
+        let container = ContainerSpec {
+            name: text.to_owned(),
+            image: text.to_owned(),
+            command: texts.clone(),
+            args: texts.clone(),
+            env: entries.clone(),
+            ports: vec![port; 3],
+            health_check: Some(health_check),
+            resources: Some(resources.clone()),
+        };
+        let secret = SecretReference {
+            name: text.to_owned(),
+            source: text.to_owned(),
+            key: text.to_owned(),
+            env_var: some(),
+        };
+        TenantComputeSpec {
+            tenant_id: text.to_owned(),
+            provider_type: text.to_owned(),
+            containers: vec![container; 3],
+            resources,
+            networking: NetworkConfig {
+                public_ip: false,
+                security_groups: texts.clone(),
+                subnets: texts,
+                dns: Some(DnsConfig { hostname: some(), domain: some() }),
+            },
+            secrets: vec![secret; 3],
+            labels: entries,
+            provider_config: Some(
+                json!({ text: [number, -1.797_693_134_862_315_7e308, text, null, false, {}] }),
+            ),
+        }
+    }
+
+    #[test]
+    fn the_bound_is_never_less_than_the_length() {
+        let empty = TenantComputeSpec::default();
+        assert!(at_most(&empty) >= exactly(&empty).unwrap());
+        for text in ["", "a", "ü", "\u{1}", "\"\\\n", &"\u{1f}".repeat(100)] {
+            for number in [0, i64::MIN, i64::MAX] {
+                let spec = full(text, number);
+                let (bound, length) = (at_most(&spec), exactly(&spec).unwrap());
+                assert!(bound >= length, "{bound} is less than {length} for {text:?}, {number}");
+            }
+        }
+    }
+}
