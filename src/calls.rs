@@ -2,10 +2,12 @@
 //! calls for one tenant never overlap.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::hash::BuildHasher;
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -19,15 +21,16 @@ use landlord_state_machines::result::{ProvisionStatus, UpdateStatus};
 use landlord_state_machines::spec::Spec;
 use landlord_state_machines::tenant::{Method, Outcome, StartCall};
 use landlord_state_machines::trace::TraceContext;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{SemaphorePermit, oneshot};
 use tokio::task::AbortHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::Instrument;
 
 use crate::actor::Message;
+use crate::count::{Count, Counted};
 use crate::engine::Core;
 use crate::provider::registry::Registered;
-use crate::provider::{CheckpointError, Context, Journal, Work};
+use crate::provider::{self, CheckpointError, Context, Journal};
 use crate::telemetry;
 
 const SHARDS: usize = 64;
@@ -43,15 +46,26 @@ struct Slot {
     /// Cancelled when the call's future is gone, and those of the calls that it waited for.
     gone: Dropped,
     outcome: Option<Outcome>,
+    _in_flight: InFlight,
 }
+
+/// A call that was over before anything had to wait for it.
+pub(crate) struct Over {
+    pub(crate) call: CallId,
+    pub(crate) outcome: Outcome,
+    /// Dropped once the outcome is committed.
+    pub(crate) in_flight: InFlight,
+}
+
+/// Counts a call for as long as it is held.
+type InFlight = Counted<Arc<Count>>;
 
 /// One slot for each tenant with a call.
 pub(crate) struct Calls {
     shards: Box<[Mutex<HashMap<TenantId, Slot, RandomState>>]>,
     hasher: RandomState,
-    count: AtomicUsize,
-    /// Told when the last slot becomes free.
-    none_left: Notify,
+    /// Calls that are queued, run, or wait for their outcome to be committed.
+    count: Arc<Count>,
 }
 
 /// Calls that were dropped, and whose futures may not be gone yet.
@@ -91,8 +105,7 @@ impl Calls {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             hasher: RandomState::default(),
-            count: AtomicUsize::new(0),
-            none_left: Notify::new(),
+            count: Arc::default(),
         }
     }
 
@@ -103,18 +116,12 @@ impl Calls {
 
     /// How many calls are queued, running, or wait for their outcome to be committed.
     pub(crate) fn in_flight(&self) -> usize {
-        self.count.load(Ordering::Relaxed)
+        self.count.now()
     }
 
     /// Returns when no call is in flight.
     pub(crate) async fn idle(&self) {
-        loop {
-            let none_left = self.none_left.notified();
-            if self.in_flight() == 0 {
-                return;
-            }
-            none_left.await;
-        }
+        self.count.none().await;
     }
 
     /// Whether this engine has the call.
@@ -127,23 +134,72 @@ impl Calls {
         self.slots(tenant).get(tenant).filter(|slot| slot.call == call)?.outcome.clone()
     }
 
-    /// Starts a call, once the `previous` one is gone, or one that is still in the slot because an actor was lost
-    /// before it could drop it.
-    pub(crate) fn start(
+    /// Makes a call, once the `previous` one is gone, or one that is still in the slot because an actor was lost
+    /// before it could drop it. A call that has to wait for something goes on in a task; one that has not is over
+    /// when this returns.
+    pub(crate) fn make(
+        &self,
+        core: &Arc<Core>,
+        start: StartCall,
+        particulars: Particulars,
+        previous: Dropped,
+    ) -> Option<Over> {
+        if core.closing.is_closed() {
+            return None;
+        }
+        let alone = previous.is_gone()
+            && !self.slots(&particulars.subject.tenant).contains_key(&particulars.subject.tenant);
+        let mut begun = self.begin(core, start, particulars);
+        if alone && let Some(outcome) = begun.work.as_mut().now_or_never() {
+            return Some(Over { call: begun.call, outcome, in_flight: begun.in_flight });
+        }
+        self.spawn(core, begun, previous);
+        None
+    }
+
+    /// Makes a call in a task, whether it has to wait for something or not.
+    pub(crate) fn hand_over(
         &self,
         core: &Arc<Core>,
         start: StartCall,
         particulars: Particulars,
         previous: Dropped,
     ) {
-        let tenant = particulars.subject.tenant.clone();
-        let call = start.call;
-        let cancel = CancellationToken::new();
+        let begun = self.begin(core, start, particulars);
+        self.spawn(core, begun, previous);
+    }
+
+    fn begin(&self, core: &Arc<Core>, start: StartCall, particulars: Particulars) -> Begun {
+        let Particulars { subject, ledger, trace } = particulars;
+        let journal =
+            CallJournal { core: Arc::clone(core), tenant: subject.tenant.clone(), call: start.call };
+        let journal = Arc::new(journal);
+        let mut cx = Context::journaled(
+            subject,
+            Arc::clone(&core.clock),
+            ledger,
+            Arc::clone(&journal) as Arc<dyn Journal>,
+        );
+        let (operation, call, attempt) = (start.operation, start.call, start.attempt);
+        cx.work = Some(provider::Work { operation, call, attempt });
+        cx.deadline = start.deadline;
+        cx.trace = trace;
+        cx.applied = start.applied.clone();
+        let (tenant, call, cancel) = (cx.subject.tenant.clone(), start.call, cx.cancel.clone());
+        let span = telemetry::call_span(&tenant, &start, cx.trace.as_ref());
+        let in_flight = self.count.one();
+        // In a box: it is large, and moves into the task when it is not over at once.
+        let work = Box::pin(outcome(journal, start, cx).instrument(span));
+        Begun { tenant, call, cancel, work, in_flight }
+    }
+
+    fn spawn(&self, core: &Arc<Core>, begun: Begun, previous: Dropped) {
+        let Begun { tenant, call, cancel, work, in_flight } = begun;
         let gone = CancellationToken::new();
         let guard = gone.clone().drop_guard();
         let mut slots = self.slots(&tenant);
         // The engine's end takes this lock after it has said so: what comes later starts nothing.
-        if core.closing.why().is_some() {
+        if core.closing.is_closed() {
             return;
         }
         let previous = match slots.get(&tenant) {
@@ -154,13 +210,12 @@ impl Calls {
             None => previous,
         };
         let all_gone = Dropped(vec![gone]).and(previous.clone());
-        // In a box: spawning moves the future more than once, and it is large.
-        let call_future = run(Arc::clone(core), start, particulars, cancel.clone(), guard, previous);
-        let task = tokio::spawn(Box::pin(call_future));
-        let slot = Slot { call, cancel, task: task.abort_handle(), gone: all_gone, outcome: None };
-        if slots.insert(tenant, slot).is_none() {
-            self.count.fetch_add(1, Ordering::Relaxed);
-        }
+        let task = tokio::spawn(run(Arc::clone(core), tenant.clone(), call, work, guard, previous));
+        let task = task.abort_handle();
+        slots.insert(
+            tenant,
+            Slot { call, cancel, task, gone: all_gone, outcome: None, _in_flight: in_flight },
+        );
     }
 
     /// Asks the call to stop between two calls of the platform's API.
@@ -178,7 +233,6 @@ impl Calls {
         }
         let slot = slots.remove(tenant);
         drop(slots);
-        self.free();
         slot.map_or_else(Dropped::default, |slot| {
             slot.task.abort();
             slot.gone
@@ -190,8 +244,6 @@ impl Calls {
         let mut slots = self.slots(tenant);
         if slots.get(tenant).is_some_and(|slot| slot.outcome.is_some() && Some(slot.call) != current) {
             slots.remove(tenant);
-            drop(slots);
-            self.free();
         }
     }
 
@@ -200,8 +252,6 @@ impl Calls {
         let mut slots = self.slots(tenant);
         if slots.get(tenant).is_some_and(|slot| slot.call == call) {
             slots.remove(tenant);
-            drop(slots);
-            self.free();
         }
     }
 
@@ -212,17 +262,9 @@ impl Calls {
             for (_, slot) in shard.lock().unwrap_or_else(PoisonError::into_inner).drain() {
                 slot.task.abort();
                 dropped.0.extend(slot.gone.0);
-                self.free();
             }
         }
         dropped
-    }
-
-    /// A slot is free.
-    fn free(&self) {
-        if self.count.fetch_sub(1, Ordering::Relaxed) == 1 {
-            self.none_left.notify_waiters();
-        }
     }
 
     fn ended(&self, tenant: &TenantId, call: CallId, outcome: &Outcome) -> bool {
@@ -236,60 +278,57 @@ impl Calls {
     }
 }
 
-/// One call, from waiting for its turn to handing its outcome in.
+/// A call that has not begun to run.
+struct Begun {
+    tenant: TenantId,
+    call: CallId,
+    cancel: CancellationToken,
+    work: Work,
+    in_flight: InFlight,
+}
+
+type Work = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+
+/// One call that had to wait for something, until its outcome is handed in.
 async fn run(
     core: Arc<Core>,
-    start: StartCall,
-    particulars: Particulars,
-    cancel: CancellationToken,
+    tenant: TenantId,
+    call: CallId,
+    work: Work,
     gone: DropGuard,
     previous: Dropped,
 ) {
     previous.gone().await;
-    let tenant = particulars.subject.tenant.clone();
-    let call = start.call;
-    let span = telemetry::call_span(&tenant, &start, particulars.trace.as_ref());
-    let method = start.method;
-    let outcome =
-        AssertUnwindSafe(turn(&core, start, particulars, cancel)).catch_unwind().instrument(span).await;
-    let outcome = outcome.unwrap_or_else(|_panic| {
-        let message = "the call panicked while it was dropped; what it did is looked up";
-        Outcome::Lost(Arc::new(failure(method, Remedy::Retry, ErrorCode::UnknownError, message)))
-    });
+    let outcome = work.await;
     if core.calls.ended(&tenant, call, &outcome) {
         core.tell(&tenant, Message::CallEnded { call, outcome });
     }
     drop(gone);
 }
 
+/// What came of a call, whatever it did.
+async fn outcome(journal: Arc<CallJournal>, start: StartCall, cx: Context) -> Outcome {
+    let outcome = AssertUnwindSafe(turn(&journal.core, &start, &cx)).catch_unwind().await;
+    outcome.unwrap_or_else(|_panic| {
+        let message = "the call panicked while it was dropped; what it did is looked up";
+        Outcome::Lost(Arc::new(failure(start.method, Remedy::Retry, ErrorCode::UnknownError, message)))
+    })
+}
+
 /// Waits for the provider's turn, makes the call, and says what came of it.
-async fn turn(
-    core: &Arc<Core>,
-    start: StartCall,
-    particulars: Particulars,
-    cancel: CancellationToken,
-) -> Outcome {
+async fn turn(core: &Core, start: &StartCall, cx: &Context) -> Outcome {
     let registered = match core.registry.get(start.provider.as_str()) {
         Ok(registered) => registered,
         Err(error) => {
-            return Outcome::Held(Arc::new(
-                failure(
-                    start.method,
-                    Remedy::NeedsPerson,
-                    ErrorCode::ProviderUnavailable,
-                    "its provider is not registered",
-                )
-                .with_source(error),
-            ));
+            let message = "its provider is not registered";
+            let failure = failure(start.method, Remedy::NeedsPerson, ErrorCode::ProviderUnavailable, message);
+            return Outcome::Held(Arc::new(failure.with_source(error)));
         }
     };
     let permit = match registered.permits.try_acquire() {
         Ok(permit) => Some(permit),
-        Err(_none_free) => tokio::select! {
-            biased;
-            () = cancel.cancelled() => None,
-            permit = registered.permits.acquire() => permit.ok(),
-        },
+        // In a box, like what else is rare here, so that the future of a call stays small.
+        Err(_none_free) => Box::pin(permit(registered, cx)).await,
     };
     let Some(_permit) = permit else {
         return Outcome::Lost(Arc::new(failure(
@@ -299,16 +338,19 @@ async fn turn(
             "stopped before it began",
         )));
     };
-    let cx = context(core, &start, particulars, cancel);
-    let method = start.method;
-    let answer = AssertUnwindSafe(make(registered, &cx, start)).catch_unwind();
-    match tokio::time::timeout(registered.call_timeout, answer).await {
+    let mut answer = pin!(AssertUnwindSafe(make_call(registered, cx, start)).catch_unwind());
+    // A timer is only worth its while when there is something to wait for.
+    let answer = match poll_fn(|task| Poll::Ready(answer.as_mut().poll(task))).await {
+        Poll::Ready(answer) => Ok(answer),
+        Poll::Pending => Box::pin(tokio::time::timeout(registered.call_timeout, answer)).await,
+    };
+    match answer {
         Ok(Ok(Ok(changes))) => Outcome::Succeeded { changes },
         Ok(Ok(Err(error))) => Outcome::Failed(Arc::new(error)),
         Ok(Err(_panic)) => {
             tracing::error!("the provider panicked");
             Outcome::Failed(Arc::new(failure(
-                method,
+                start.method,
                 Remedy::Permanent,
                 ErrorCode::UnknownError,
                 "the provider panicked; this is a defect of the provider",
@@ -317,7 +359,7 @@ async fn turn(
         Err(_elapsed) => {
             tracing::warn!(timeout = ?registered.call_timeout, "the provider did not answer; its call was dropped");
             Outcome::TimedOut(Arc::new(failure(
-                method,
+                start.method,
                 Remedy::Retry,
                 ErrorCode::ProviderTimeout,
                 "the provider did not answer in the time that its calls have",
@@ -326,36 +368,27 @@ async fn turn(
     }
 }
 
-fn context(
-    core: &Arc<Core>,
-    start: &StartCall,
-    particulars: Particulars,
-    cancel: CancellationToken,
-) -> Context {
-    let journal =
-        CallJournal { core: Arc::clone(core), tenant: particulars.subject.tenant.clone(), call: start.call };
-    let mut cx = Context::journaled(
-        particulars.subject,
-        Arc::clone(&core.clock),
-        particulars.ledger,
-        Arc::new(journal),
-    );
-    cx.work = Some(Work { operation: start.operation, call: start.call, attempt: start.attempt });
-    cx.deadline = start.deadline;
-    cx.cancel = cancel;
-    cx.trace = particulars.trace;
-    cx.applied = start.applied.clone();
-    cx
+/// The provider's permit, unless the call is to stop before there is one.
+async fn permit<'a>(registered: &'a Registered, cx: &Context) -> Option<SemaphorePermit<'a>> {
+    tokio::select! {
+        biased;
+        () = cx.cancel.cancelled() => None,
+        permit = registered.permits.acquire() => permit.ok(),
+    }
 }
 
 /// The call itself: the changes it made, or why it failed.
-async fn make(registered: &Registered, cx: &Context, start: StartCall) -> Result<Vec<String>, ProviderError> {
+async fn make_call(
+    registered: &Registered,
+    cx: &Context,
+    start: &StartCall,
+) -> Result<Vec<String>, ProviderError> {
     let provider = &registered.provider;
     let tenant = &cx.subject.tenant;
-    match (start.method, start.spec) {
+    match (start.method, &start.spec) {
         (Method::Provision, Some(spec)) => {
-            validate(registered, cx, &spec).await?;
-            let result = provider.provision(cx, &spec).await?;
+            validate(registered, cx, spec).await?;
+            let result = provider.provision(cx, spec).await?;
             match result.status {
                 ProvisionStatus::Success => Ok(Vec::new()),
                 ProvisionStatus::InProgress => {
@@ -367,8 +400,8 @@ async fn make(registered: &Registered, cx: &Context, start: StartCall) -> Result
             }
         }
         (Method::Update, Some(spec)) => {
-            validate(registered, cx, &spec).await?;
-            let result = provider.update(cx, tenant, &spec).await?;
+            validate(registered, cx, spec).await?;
+            let result = provider.update(cx, tenant, spec).await?;
             match result.status {
                 UpdateStatus::Success | UpdateStatus::NoChanges => Ok(result.changes),
                 UpdateStatus::InProgress => Err(unfinished(Method::Update, Remedy::Retry, result.message)),
@@ -432,7 +465,7 @@ impl Journal for CallJournal {
             );
             match answer.await {
                 Ok(result) => return result,
-                Err(_) if self.core.closing.why().is_some() => return Err(CheckpointError::Fenced),
+                Err(_) if self.core.closing.is_closed() => return Err(CheckpointError::Fenced),
                 // The actor was lost; the next one takes it.
                 Err(_) => {
                     tokio::time::sleep(pause).await;

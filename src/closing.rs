@@ -35,6 +35,10 @@ impl Closing {
         self.why.get().cloned()
     }
 
+    pub(crate) fn is_closed(&self) -> bool {
+        self.why.get().is_some()
+    }
+
     /// Returns when the engine has ended.
     pub(crate) async fn closed(&self) -> Closed {
         self.token.cancelled().await;

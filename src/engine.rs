@@ -9,12 +9,12 @@ use jiff::Timestamp;
 use landlord_state_machines::id::{OperationId, TenantId};
 use landlord_state_machines::planner::Subject;
 use landlord_state_machines::tenant::{Policy, Tenant};
-use tokio::sync::Semaphore;
 
 use crate::actor::{Directory, Message, restart};
 use crate::calls::{Calls, Dropped};
 use crate::clock::{Clock, SystemClock};
 use crate::closing::{Closed, Closing};
+use crate::count::Count;
 use crate::events::{self, Delivery, EventLog};
 use crate::handle::{OperationHandle, TenantHandle, WaitError};
 use crate::observers::{self, ObservePolicy};
@@ -133,26 +133,23 @@ impl EngineBuilder {
         let (directory, exits) =
             Directory::start().await.map_err(|error| StartError::Supervisors(error.to_string()))?;
         let closing = Arc::new(Closing::default());
-        let mut limits = self.limits;
-        limits.commands = limits.commands.min(Semaphore::MAX_PERMITS).min(u32::MAX as usize);
-        let unanswered = Semaphore::new(limits.commands);
         let log = Arc::new(EventLog::new(opened.head));
         let waiters = Arc::new(Waiters::new());
         let timers = Arc::new(Timers::new());
-        let committer = Committer::new(
+        let committer = Arc::new(Committer::new(
             Arc::clone(&self.store),
             opened.epoch,
             Arc::clone(&log),
             Arc::clone(&waiters),
             Arc::clone(&timers),
             Arc::clone(&closing),
-        );
+        ));
         let core = Arc::new(Core {
             store: self.store,
             opened,
             registry,
             policy: self.policy,
-            limits,
+            limits: self.limits,
             clock: self.clock,
             committer,
             log,
@@ -160,7 +157,7 @@ impl EngineBuilder {
             directory,
             calls: Calls::new(),
             closing,
-            unanswered,
+            unanswered: Count::default(),
             draining: AtomicBool::new(false),
             minted: AtomicU64::new(0),
         });
@@ -177,14 +174,14 @@ pub(crate) struct Core {
     pub(crate) policy: Policy,
     pub(crate) limits: Limits,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) committer: Committer,
+    pub(crate) committer: Arc<Committer>,
     pub(crate) log: Arc<EventLog>,
     pub(crate) waiters: Arc<Waiters>,
     pub(crate) directory: Directory,
     pub(crate) calls: Calls,
     pub(crate) closing: Arc<Closing>,
-    /// A permit for each command that may be unanswered.
-    pub(crate) unanswered: Semaphore,
+    /// Commands that were taken on and not answered yet.
+    pub(crate) unanswered: Count,
     draining: AtomicBool,
     minted: AtomicU64,
 }
@@ -225,12 +222,12 @@ impl Core {
     }
 
     pub(crate) fn draining(&self) -> bool {
-        self.draining.load(Ordering::Acquire)
+        self.draining.load(Ordering::SeqCst)
     }
 
     /// Gives the tenant's actor a message that nobody is turned away for: there is one of its kind at a time.
     pub(crate) fn tell(self: &Arc<Self>, tenant: &TenantId, message: Message) {
-        if self.closing.why().is_none() {
+        if !self.closing.is_closed() {
             // Without a limit nothing is handed back.
             let _ = self.directory.send(self, tenant, message, u32::MAX);
         }
@@ -269,14 +266,16 @@ async fn end_when_closed(core: std::sync::Weak<Core>, closing: Arc<Closing>) {
 
 /// Passivates idle actors until the engine ends.
 async fn passivate(core: std::sync::Weak<Core>) {
+    /// How often the actors are looked at while one of them is idle for long enough.
+    const ROUNDS: u32 = 4;
     loop {
         let Some(strong) = core.upgrade() else { return };
         let (closing, idle) = (Arc::clone(&strong.closing), strong.limits.idle);
-        strong.directory.passivate(idle);
+        strong.directory.passivate(ROUNDS);
         drop(strong);
         tokio::select! {
             _ = closing.closed() => return,
-            () = tokio::time::sleep((idle / 2).max(Duration::from_millis(500))) => {}
+            () = tokio::time::sleep((idle / ROUNDS).max(Duration::from_millis(10))) => {}
         }
     }
 }
@@ -287,7 +286,7 @@ async fn recover(core: std::sync::Weak<Core>) {
     let mut after: Option<TenantId> = None;
     loop {
         let Some(strong) = core.upgrade() else { return };
-        if strong.closing.why().is_some() {
+        if strong.closing.is_closed() {
             return;
         }
         match strong.store.in_flight(after.clone(), PAGE).await {
@@ -388,11 +387,10 @@ impl Engine {
     /// # Errors
     /// [`StoreError`] when the store could not be given up in order. What was acknowledged is durable all the same.
     pub async fn shutdown(self, within: Duration) -> Result<(), StoreError> {
-        self.core.draining.store(true, Ordering::Release);
+        self.core.draining.store(true, Ordering::SeqCst);
         let drained = async {
             // Every command that was taken on is answered.
-            let all = u32::try_from(self.core.limits.commands).unwrap_or(u32::MAX);
-            let _answered = self.core.unanswered.acquire_many(all).await;
+            self.core.unanswered.none().await;
             self.core.calls.idle().await;
         };
         if tokio::time::timeout(within, drained).await.is_err() {

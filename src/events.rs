@@ -1,6 +1,7 @@
 //! Lossless subscriptions: everybody reads by position, from memory while it is there, else from the store.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::stream::{self, Stream};
@@ -35,12 +36,18 @@ pub enum Delivery {
 /// The latest events, and where the last one stands.
 pub(crate) struct EventLog {
     ring: Mutex<VecDeque<(Position, Arc<LifecycleEvent>)>>,
-    head: watch::Sender<Position>,
+    head: AtomicU64,
+    /// Tells subscribers that there is more.
+    grown: watch::Sender<()>,
 }
 
 impl EventLog {
     pub(crate) fn new(head: Position) -> Self {
-        Self { ring: Mutex::new(VecDeque::with_capacity(RING)), head: watch::Sender::new(head) }
+        Self {
+            ring: Mutex::new(VecDeque::with_capacity(RING)),
+            head: AtomicU64::new(head.0),
+            grown: watch::Sender::new(()),
+        }
     }
 
     /// Takes in committed events, in the order of their positions, and lets subscribers see them.
@@ -61,19 +68,34 @@ impl EventLog {
             }
         }
         if let Some(head) = head {
-            self.head.send_replace(head);
+            self.grow(head);
         }
+    }
+
+    fn grow(&self, head: Position) {
+        self.head.store(head.0, Ordering::Release);
+        // Either this sees a new subscriber, or the subscriber sees the new head.
+        fence(Ordering::SeqCst);
+        if self.grown.receiver_count() > 0 {
+            self.grown.send_replace(());
+        }
+    }
+
+    fn listen(&self) -> watch::Receiver<()> {
+        let grown = self.grown.subscribe();
+        fence(Ordering::SeqCst);
+        grown
     }
 
     /// Events up to `position` are no longer kept anywhere.
     pub(crate) fn skip_to(&self, position: Position) {
         self.ring.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        self.head.send_replace(position);
+        self.grow(position);
     }
 
     /// The position of the last published event.
     pub(crate) fn head(&self) -> Position {
-        *self.head.borrow()
+        Position(self.head.load(Ordering::Acquire))
     }
 
     /// The events after `after`, if memory still has all of them.
@@ -91,7 +113,7 @@ struct Subscriber {
     closing: Arc<Closing>,
     scope: Scope,
     cursor: Position,
-    head: watch::Receiver<Position>,
+    grown: watch::Receiver<()>,
     ready: VecDeque<Delivery>,
 }
 
@@ -104,8 +126,8 @@ pub(crate) fn subscribe(
     since: Position,
     scope: Scope,
 ) -> impl Stream<Item = Result<Delivery, StoreError>> + Send {
-    let head = log.head.subscribe();
-    let subscriber = Subscriber { log, store, closing, scope, cursor: since, head, ready: VecDeque::new() };
+    let grown = log.listen();
+    let subscriber = Subscriber { log, store, closing, scope, cursor: since, grown, ready: VecDeque::new() };
     stream::unfold(Some(subscriber), |subscriber| async {
         let mut subscriber = subscriber?;
         match subscriber.next().await {
@@ -122,13 +144,14 @@ impl Subscriber {
             if let Some(delivery) = self.ready.pop_front() {
                 return Ok(Some(delivery));
             }
-            let head = *self.head.borrow_and_update();
+            self.grown.mark_unchanged();
+            let head = self.log.head();
             if self.cursor < head {
                 self.read(head).await?;
             } else {
                 tokio::select! {
                     biased;
-                    changed = self.head.changed() => if changed.is_err() { return Ok(None) },
+                    changed = self.grown.changed() => if changed.is_err() { return Ok(None) },
                     _ = self.closing.closed() => return Ok(None),
                 }
             }

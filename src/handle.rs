@@ -13,9 +13,11 @@ use landlord_state_machines::spec::{Invalid, Problem, Spec, TenantComputeSpec};
 use landlord_state_machines::tenant::{Command, Record, Rejection, Request, Settled, after};
 use landlord_state_machines::trace::TraceContext;
 use tokio::sync::oneshot;
+use tracing::Span;
 
 use crate::actor::{Answer, CommandMessage, Message, Refusal};
 use crate::closing::Closed;
+use crate::count::{Count, Counted};
 use crate::engine::Core;
 use crate::provider::registry::RegistryError;
 use crate::store::StoreError;
@@ -238,7 +240,9 @@ impl TenantHandle {
         if registered.capabilities.oci_images {
             spec.check_images()?;
         }
-        Ok((spec, registered.name.clone()))
+        // The spec's own copy of the name: one that all tenants share would be counted by all cores at once.
+        let provider = spec.provider().clone();
+        Ok((spec, provider))
     }
 
     fn deadline(&self, options: &Options) -> Option<Timestamp> {
@@ -246,13 +250,9 @@ impl TenantHandle {
     }
 
     async fn operate(&self, request: Request, options: Options) -> Result<OperationHandle, CommandError> {
-        let (answer, mut waiting) = self.send(request, options).await?;
-        Ok(match answer {
-            Answer::Operation(id) => match waiting.settled.take_if(|_| waiting.operation == id) {
-                Some(settled) => self.handle(id, End::Announced(settled)),
-                None => self.handle(id, End::Unknown),
-            },
-            Answer::Already => self.handle(self.core.mint(), End::Known(Settled::Done)),
+        Ok(match self.send(request, options).await? {
+            (Answer::Operation(id), settled) => self.handle(id, End::Announced(settled)),
+            (Answer::Already, _) => self.handle(self.core.mint(), End::Known(Settled::Done)),
         })
     }
 
@@ -260,18 +260,22 @@ impl TenantHandle {
         OperationHandle { core: Arc::clone(&self.core), id, end }
     }
 
-    /// Sends a command to the tenant's actor, and again when that actor panicked over it.
-    async fn send(&self, request: Request, options: Options) -> Result<(Answer, Waiting<'_>), CommandError> {
+    /// Sends a command to the tenant's actor, and again when that actor panicked over it. Gives the answer, and where
+    /// the end of the operation is announced if it began with this command and its actor lives as long.
+    async fn send(
+        &self,
+        request: Request,
+        options: Options,
+    ) -> Result<(Answer, oneshot::Receiver<Settled>), CommandError> {
         let core = &self.core;
         let removes = matches!(request, Request::Destroy | Request::Abandon { .. });
         let _permit = self.admit(removes)?;
         let operation = core.mint();
-        // Before it is sent: it may settle before its answer is here.
-        let waiting = Waiting::for_end(core, operation);
         let command = Command { expected: options.expected_revision, request };
         let trace = options.trace.or_else(telemetry::current_trace);
         for resend in 0..=RESENDS {
             let (reply, answer) = oneshot::channel();
+            let (settled, announced) = oneshot::channel();
             let message = Message::Command(Box::new(CommandMessage {
                 command: command.clone(),
                 operation,
@@ -279,13 +283,15 @@ impl TenantHandle {
                 request_id: options.request_id.clone(),
                 reason: options.reason.clone(),
                 trace: trace.clone(),
+                span: Span::none(),
+                settled: Some(settled),
                 reply,
             }));
             if core.directory.send(core, &self.id, message, core.limits.per_tenant).is_err() {
                 return Err(CommandError::Overloaded("too many commands wait for this tenant"));
             }
             match answer.await {
-                Ok(Ok(answer)) => return Ok((answer, waiting)),
+                Ok(Ok(answer)) => return Ok((answer, announced)),
                 Ok(Err(Refusal::Rejected(rejection))) => return Err(rejection.into()),
                 Ok(Err(Refusal::Store(error))) => return Err(CommandError::Store(error)),
                 Ok(Err(Refusal::Closed(why))) => return Err(CommandError::Closed(why)),
@@ -300,8 +306,10 @@ impl TenantHandle {
     }
 
     /// Takes the command on, or says that it is too much.
-    fn admit(&self, removes: bool) -> Result<tokio::sync::SemaphorePermit<'_>, CommandError> {
+    fn admit(&self, removes: bool) -> Result<Counted<&Count>, CommandError> {
         let core = &self.core;
+        // Counted first: an engine that is shut down either waits for this command or is seen to be shut down.
+        let unanswered = core.unanswered.one_of(core.limits.commands);
         if let Some(why) = core.closing.why() {
             return Err(CommandError::Closed(why));
         }
@@ -312,14 +320,11 @@ impl TenantHandle {
         if core.calls.in_flight() >= calls {
             return Err(CommandError::Overloaded("too many operations are on their way"));
         }
-        core.unanswered
-            .try_acquire()
-            .map_err(|_| CommandError::Overloaded("too many commands wait for an answer"))
+        unanswered.ok_or(CommandError::Overloaded("too many commands wait for an answer"))
     }
 }
 
-/// Waits for the end of an operation, or of what a command may begin as one. Where nobody takes over, the waiting
-/// ends with it.
+/// Waits for the end of an operation. Where nobody takes over, the waiting ends with it.
 struct Waiting<'a> {
     core: &'a Core,
     operation: OperationId,
@@ -356,7 +361,7 @@ pub struct OperationHandle {
 
 /// What is known of an operation's end.
 enum End {
-    /// Somebody will tell.
+    /// Somebody tells, or is lost and does not.
     Announced(oneshot::Receiver<Settled>),
     /// It has to be looked up.
     Unknown,

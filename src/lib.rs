@@ -4,6 +4,7 @@ mod actor;
 mod calls;
 pub mod clock;
 mod closing;
+mod count;
 mod engine;
 mod events;
 mod handle;

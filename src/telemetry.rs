@@ -47,9 +47,14 @@ pub(crate) fn call_span(tenant: &TenantId, start: &StartCall, trace: Option<&Tra
 }
 
 /// The span of a transition becoming durable. It is part of the command that asked for it, where one did.
-pub(crate) fn transition_span(event: &LifecycleEvent, provider: &ProviderName) -> Span {
+pub(crate) fn transition_span(
+    command: Option<&Span>,
+    event: &LifecycleEvent,
+    provider: &ProviderName,
+) -> Span {
     let to = event.to.map_or("gone", landlord_state_machines::tenant::StateName::as_str);
     tracing::info_span!(
+        parent: command.and_then(Span::id),
         "transition",
         tenant_id = %event.tenant_id,
         %provider,

@@ -1,6 +1,7 @@
 //! Who waits for an operation to settle.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use foldhash::fast::RandomState;
@@ -15,11 +16,13 @@ type Shard = Mutex<HashMap<OperationId, Vec<oneshot::Sender<Settled>>, RandomSta
 /// Waiting callers by operation. An operation whose callers have gone costs nothing once it has settled.
 pub(crate) struct Waiters {
     shards: Box<[Shard]>,
+    /// For how many operations somebody waits. Mostly nobody does, and then a settlement costs nothing here.
+    operations: AtomicUsize,
 }
 
 impl Waiters {
     pub(crate) fn new() -> Self {
-        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect() }
+        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), operations: AtomicUsize::new(0) }
     }
 
     fn shard(&self, id: OperationId) -> &Shard {
@@ -30,7 +33,10 @@ impl Waiters {
     pub(crate) fn wait(&self, id: OperationId) -> oneshot::Receiver<Settled> {
         let (sender, receiver) = oneshot::channel();
         let mut shard = self.shard(id).lock().unwrap_or_else(PoisonError::into_inner);
-        let callers = shard.entry(id).or_default();
+        let callers = shard.entry(id).or_insert_with(|| {
+            self.operations.fetch_add(1, Ordering::SeqCst);
+            Vec::new()
+        });
         // Callers that gave up are forgotten now and then, so that asking again and again stays bounded.
         if callers.len() >= 8 && callers.len().is_power_of_two() {
             callers.retain(|caller| !caller.is_closed());
@@ -46,17 +52,21 @@ impl Waiters {
             callers.retain(|caller| !caller.is_closed());
             if callers.is_empty() {
                 shard.remove(&id);
+                self.operations.fetch_sub(1, Ordering::SeqCst);
             }
         }
     }
 
+    /// Tells everybody who waits. The settlement is in the store already: who comes later finds it there.
     pub(crate) fn settle(&self, settlement: &Settlement) {
-        let waiting = self
-            .shard(settlement.operation)
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&settlement.operation);
-        for caller in waiting.into_iter().flatten() {
+        if self.operations.load(Ordering::SeqCst) == 0 {
+            return;
+        }
+        let mut shard = self.shard(settlement.operation).lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(waiting) = shard.remove(&settlement.operation) else { return };
+        self.operations.fetch_sub(1, Ordering::SeqCst);
+        drop(shard);
+        for caller in waiting {
             // Whoever gave up does not listen.
             let _ = caller.send(settlement.settled.clone());
         }
@@ -65,7 +75,9 @@ impl Waiters {
     /// The engine ends: everybody learns that nothing more comes.
     pub(crate) fn clear(&self) {
         for shard in &self.shards {
-            shard.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            self.operations.fetch_sub(shard.len(), Ordering::SeqCst);
+            shard.clear();
         }
     }
 }

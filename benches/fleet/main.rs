@@ -39,7 +39,11 @@ fn option(name: &str, default: usize) -> usize {
 }
 
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(option("--workers", 2))
+        .enable_all()
+        .build()
+        .expect("a runtime")
 }
 
 /// Measures `what` in turn with the others, so that a slow moment of the machine hits all alike.

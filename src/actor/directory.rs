@@ -28,7 +28,7 @@ const STABLE: Duration = Duration::from_secs(60);
 /// How many messages a tenant's actor has yet to handle, and when it was last sent one.
 pub(crate) struct Mailbox {
     waiting: AtomicU32,
-    /// Seconds since the directory began.
+    /// In which round of passivation.
     last_used: AtomicU32,
 }
 
@@ -47,7 +47,8 @@ pub(crate) struct Directory {
     shards: Vec<Shard>,
     hasher: RandomState,
     count: AtomicUsize,
-    began: Instant,
+    /// Counts the rounds of passivation, which are the directory's only clock.
+    round: AtomicU32,
 }
 
 impl Directory {
@@ -64,17 +65,13 @@ impl Directory {
             shards,
             hasher: RandomState::default(),
             count: AtomicUsize::new(0),
-            began: Instant::now(),
+            round: AtomicU32::new(0),
         };
         Ok((directory, reports))
     }
 
     fn shard(&self, tenant: &TenantId) -> &Shard {
         &self.shards[self.hasher.hash_one(tenant) as usize % SHARDS]
-    }
-
-    fn age(&self) -> u32 {
-        u32::try_from(self.began.elapsed().as_secs()).unwrap_or(u32::MAX)
     }
 
     /// How many tenants have an actor.
@@ -92,10 +89,10 @@ impl Directory {
         limit: u32,
     ) -> Result<(), Message> {
         let shard = self.shard(tenant);
-        let age = self.age();
+        let round = self.round.load(Ordering::Relaxed);
         let mut live = lock(&shard.live);
         // The engine's end takes this lock after it has said so: what comes later starts nothing.
-        if core.closing.why().is_some() {
+        if core.closing.is_closed() {
             return Ok(());
         }
         if let Some(found) = live.get(tenant) {
@@ -103,7 +100,7 @@ impl Directory {
                 return Err(message);
             }
             found.mailbox.waiting.fetch_add(1, Ordering::Relaxed);
-            found.mailbox.last_used.store(age, Ordering::Relaxed);
+            found.mailbox.last_used.store(round, Ordering::Relaxed);
             match found.actor.send_message(message) {
                 Ok(()) => return Ok(()),
                 // It died a moment ago, and its supervisor has not reported it yet.
@@ -113,7 +110,7 @@ impl Directory {
             live.remove(tenant);
             self.count.fetch_sub(1, Ordering::Relaxed);
         }
-        let mailbox = Arc::new(Mailbox { waiting: AtomicU32::new(1), last_used: AtomicU32::new(age) });
+        let mailbox = Arc::new(Mailbox { waiting: AtomicU32::new(1), last_used: AtomicU32::new(round) });
         let state = TenantState::new(Arc::clone(core), tenant.clone(), Arc::clone(&mailbox));
         let spawned = ActorRuntime::spawn_linked_instant(None, TenantActor, state, shard.supervisor.clone());
         // Only a name that is taken can fail, and these have none; a message that is lost is sent again.
@@ -142,14 +139,13 @@ impl Directory {
         !ours
     }
 
-    /// Asks every actor that got no message for `idle` to end.
-    pub(crate) fn passivate(&self, idle: Duration) {
-        let now = self.age();
-        let idle = u32::try_from(idle.as_secs()).unwrap_or(u32::MAX);
+    /// Asks every actor to end that got no message for this many `rounds`, which is how often this was called.
+    pub(crate) fn passivate(&self, rounds: u32) {
+        let now = self.round.fetch_add(1, Ordering::Relaxed) + 1;
         for shard in &self.shards {
             for found in lock(&shard.live).values() {
                 let quiet = now.saturating_sub(found.mailbox.last_used.load(Ordering::Relaxed));
-                if quiet >= idle && found.mailbox.waiting.load(Ordering::Relaxed) == 0 {
+                if quiet > rounds && found.mailbox.waiting.load(Ordering::Relaxed) == 0 {
                     found.mailbox.waiting.fetch_add(1, Ordering::Relaxed);
                     let _ = found.actor.send_message(Message::Passivate);
                 }

@@ -14,9 +14,10 @@ use std::sync::Arc;
 use landlord_state_machines::id::{CallId, OperationId};
 use landlord_state_machines::ledger::Ledger;
 use landlord_state_machines::observation::Observation;
-use landlord_state_machines::tenant::{Command, Outcome, Rejection};
+use landlord_state_machines::tenant::{Command, Outcome, Rejection, Settled};
 use landlord_state_machines::trace::TraceContext;
 use tokio::sync::oneshot;
+use tracing::Span;
 
 use crate::closing::Closed;
 use crate::provider::CheckpointError;
@@ -55,6 +56,10 @@ pub(crate) struct CommandMessage {
     pub(crate) request_id: Option<String>,
     pub(crate) reason: Option<String>,
     pub(crate) trace: Option<TraceContext>,
+    /// The span that it is handled in; none until it is.
+    pub(crate) span: Span,
+    /// Who waits for the end of the operation.
+    pub(crate) settled: Option<oneshot::Sender<Settled>>,
     pub(crate) reply: oneshot::Sender<Result<Answer, Refusal>>,
 }
 

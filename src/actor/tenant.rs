@@ -4,23 +4,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
-use landlord_state_machines::id::{CallId, OperationId, ProviderName, TenantId};
+use landlord_state_machines::id::{OperationId, ProviderName, TenantId};
 use landlord_state_machines::planner::Subject;
 use landlord_state_machines::tenant::{
-    Command, Decision, Effect, Input, Outcome, Record, Rejection, Request, Stamp, StartCall, Transition, step,
+    Command, Decision, Effect, Input, LifecycleEvent, Opened, Outcome, Record, Rejection, Request, Settled,
+    Stamp, StartCall, Transition, step,
 };
 use landlord_state_machines::trace::TraceContext;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::sync::oneshot;
 use tracing::{Instrument, Span};
 
 use super::directory::Mailbox;
 use super::{Answer, CommandMessage, Message, Refusal};
-use crate::calls::{Dropped, Particulars};
+use crate::calls::{Dropped, Over, Particulars};
 use crate::closing::Closed;
 use crate::engine::Core;
 use crate::provider::CheckpointError;
-use crate::store::committer::CommitFailure;
-use crate::store::{OperationRecord, StoreError, Write};
+use crate::store::committer::{CommitFailure, CommitLater, Committing};
+use crate::store::{OperationRecord, Position, StoreError, Write};
 use crate::telemetry;
 
 /// The first and the longest pause before something that must not be lost is committed again.
@@ -42,8 +44,18 @@ pub(crate) struct TenantState {
     leaving: Dropped,
     /// Whether an [`Message::Activate`] is on its way.
     activation_due: bool,
-    /// The traces of operations on their way, as far as this actor has seen them begin.
-    traces: Vec<(OperationId, Option<TraceContext>)>,
+    /// The operations on their way that this actor has seen begin.
+    begun: Vec<Begun>,
+    /// A call that the last commit wants made.
+    starting: Option<StartCall>,
+}
+
+/// An operation on its way.
+struct Begun {
+    operation: OperationId,
+    trace: Option<TraceContext>,
+    /// Who asked for it. Where this is lost, the caller finds the settlement in the store.
+    caller: Option<oneshot::Sender<Settled>>,
 }
 
 /// What came of an input.
@@ -52,6 +64,22 @@ enum Advanced {
     Joined(OperationId),
     Ignored,
     Rejected(Rejection),
+}
+
+/// What the machine decided.
+enum Decided {
+    Over(Advanced),
+    /// It is not known yet whether this is durable.
+    Committing(Box<Follows>, CommitLater),
+}
+
+/// What follows a transition once it is durable.
+struct Follows {
+    record: Record,
+    event: Arc<LifecycleEvent>,
+    opened: Option<Opened>,
+    effects: Vec<Effect>,
+    span: Span,
 }
 
 /// Why an input brought nothing.
@@ -115,15 +143,28 @@ impl TenantState {
             record: None,
             leaving: Dropped::default(),
             activation_due: false,
-            traces: Vec::new(),
+            begun: Vec::new(),
+            starting: None,
         }
     }
 
+    /// Handles a message, and makes the call that follows from it. One that is over at once needs no message to say so.
     async fn receive(&mut self, message: Message) {
+        self.handle(message).await;
+        while let Some(start) = self.starting.take() {
+            if let Some(Over { call, outcome, in_flight }) = self.make(start).await {
+                self.persist_or_end(Input::Outcome { call, outcome }).await;
+                drop(in_flight);
+            }
+        }
+    }
+
+    async fn handle(&mut self, message: Message) {
         match message {
-            Message::Command(message) => self.command(*message).await,
+            Message::Command(message) => self.command(message).await,
             Message::CallEnded { call, outcome } => {
                 self.persist_or_end(Input::Outcome { call, outcome }).await;
+                self.core.calls.release(&self.id, call);
             }
             Message::Progressed { call, ledger, step, reply } => {
                 let result = match self.persist(Input::Progressed { call, ledger, step }).await {
@@ -159,17 +200,17 @@ impl TenantState {
         }
     }
 
-    async fn command(&mut self, message: CommandMessage) {
+    async fn command(&mut self, mut message: Box<CommandMessage>) {
         // Whoever asked has stopped waiting before anything was done.
         if message.reply.is_closed() {
             return;
         }
-        let span = telemetry::command_span(&self.id, &message);
-        let answer = self.decide_command(&message).instrument(span).await;
+        message.span = telemetry::command_span(&self.id, &message);
+        let answer = self.decide_command(&mut message).await;
         let _ = message.reply.send(answer);
     }
 
-    async fn decide_command(&mut self, message: &CommandMessage) -> Result<Answer, Refusal> {
+    async fn decide_command(&mut self, message: &mut CommandMessage) -> Result<Answer, Refusal> {
         loop {
             match self.try_command(message).await {
                 Ok(Advanced::Applied(operation)) => {
@@ -192,13 +233,14 @@ impl TenantState {
         }
     }
 
-    async fn try_command(&mut self, message: &CommandMessage) -> Result<Advanced, Setback> {
+    async fn try_command(&mut self, message: &mut CommandMessage) -> Result<Advanced, Setback> {
         self.ready().await?;
-        if let Some(known) = self.known(message).await? {
+        if (message.again || message.request_id.is_some())
+            && let Some(known) = Box::pin(self.known(message)).await?
+        {
             return Ok(Advanced::Joined(known));
         }
-        let input = Input::Command(message.command.clone());
-        self.advance(input, Some(message)).await
+        self.advance(Input::Command(message.command.clone()), Some(message)).await
     }
 
     /// The operation that this very command began already: under its request id, or, when its answer was lost
@@ -207,8 +249,7 @@ impl TenantState {
         let store = &self.core.store;
         let found = match &message.request_id {
             Some(request) => store.request(&self.id, request).await,
-            None if message.again => store.operation(message.operation).await,
-            None => return Ok(None),
+            None => store.operation(message.operation).await,
         };
         Ok(found.map_err(|error| Setback::Store(Arc::new(error)))?.map(|operation| operation.id))
     }
@@ -256,19 +297,25 @@ impl TenantState {
                         return Err(why);
                     }
                     tracing::warn!(tenant_id = %self.id, %error, ?pause, "the store cannot be used; trying again");
-                    tokio::time::sleep(pause).await;
+                    Box::pin(tokio::time::sleep(pause)).await;
                     pause = (pause * 2).min(RECOMMIT.1);
                 }
             }
         }
     }
 
-    /// Loads the tenant if need be, and takes up what is on its way: a call that nobody has any more, an outcome
-    /// that was not committed, a wake-up that is due.
+    /// Loads the tenant if need be.
     async fn ready(&mut self) -> Result<(), Setback> {
-        if self.record.is_some() {
-            return Ok(());
+        match self.record {
+            Some(_) => Ok(()),
+            // In a box: it is rare, and would make every future that waits for it larger.
+            None => Box::pin(self.load()).await,
         }
+    }
+
+    /// Loads the tenant, and takes up what is on its way: a call that nobody has any more, an outcome that was not
+    /// committed, a wake-up that is due.
+    async fn load(&mut self) -> Result<(), Setback> {
         let unreadable = |error| Setback::Store(Arc::new(error));
         self.core.committer.catch_up().await.map_err(unreadable)?;
         let record = self.core.store.load(&self.id).await.map_err(unreadable)?;
@@ -281,6 +328,7 @@ impl TenantState {
                 self.advance(Input::Recovered, None).await?;
             } else if let Some(outcome) = self.core.calls.outcome(&self.id, call) {
                 self.advance(Input::Outcome { call, outcome }, None).await?;
+                self.core.calls.release(&self.id, call);
             }
         }
         if due {
@@ -290,126 +338,169 @@ impl TenantState {
     }
 
     /// One step of the machine. When its commit fails the record is forgotten: what the store has is unknown.
-    async fn advance(&mut self, input: Input, by: Option<&CommandMessage>) -> Result<Advanced, Setback> {
+    async fn advance(
+        &mut self,
+        input: Input,
+        mut by: Option<&mut CommandMessage>,
+    ) -> Result<Advanced, Setback> {
+        // A call that was to be made before this belongs to it from now on.
+        if let Some(start) = self.starting.take() {
+            Box::pin(self.hand_over(start)).await;
+        }
+        match self.decide(input, by.as_deref_mut())? {
+            Decided::Over(advanced) => Ok(advanced),
+            Decided::Committing(follows, answer) => {
+                let answer = answer.over().instrument(follows.span.clone()).await;
+                self.follow(*follows, answer, by)
+            }
+        }
+    }
+
+    /// Asks the machine, and begins to commit what it decides. Most often that is over at once.
+    fn decide(&mut self, input: Input, by: Option<&mut CommandMessage>) -> Result<Decided, Setback> {
         let Some(record) = &self.record else { return Err(Setback::Stale) };
         let stamp = Stamp {
             now: self.core.now(),
             jitter: fastrand::u16(0..1000),
-            operation: by.map_or_else(|| self.core.mint(), |message| message.operation),
+            operation: by.as_ref().map_or_else(|| self.core.mint(), |message| message.operation),
         };
-        let ended = match &input {
-            Input::Outcome { call, .. } => Some(*call),
-            Input::Command(_)
-            | Input::Progressed { .. }
-            | Input::TimerFired
-            | Input::Observed(_)
-            | Input::Recovered => None,
+        let transition = match step(&self.core.policy, record, stamp, input) {
+            Decision::Apply(transition) => *transition,
+            Decision::Join(operation) => return Ok(Decided::Over(Advanced::Joined(operation))),
+            Decision::Ignore => return Ok(Decided::Over(Advanced::Ignored)),
+            Decision::Reject(rejection) => return Ok(Decided::Over(Advanced::Rejected(rejection))),
         };
-        let advanced = match step(&self.core.policy, record, stamp, input) {
-            Decision::Apply(transition) => self.commit(*transition, ended, by).await?,
-            Decision::Join(operation) => Advanced::Joined(operation),
-            Decision::Ignore => Advanced::Ignored,
-            Decision::Reject(rejection) => Advanced::Rejected(rejection),
-        };
-        if let (Some(call), Advanced::Ignored) = (ended, &advanced) {
-            self.core.calls.release(&self.id, call);
-        }
-        Ok(advanced)
-    }
-
-    async fn commit(
-        &mut self,
-        transition: Transition,
-        ended: Option<CallId>,
-        by: Option<&CommandMessage>,
-    ) -> Result<Advanced, Setback> {
         let Transition { record, event, opened, spec, effects } = transition;
         let before = self.record.take();
         let span = match (&record, &before) {
             (Record::Live(tenant), _) | (_, Some(Record::Live(tenant))) => {
-                telemetry::transition_span(&event, &tenant.provider)
+                let command = by.as_ref().map(|message| &message.span);
+                telemetry::transition_span(command, &event, &tenant.provider)
             }
             (Record::Absent(_) | Record::Gone(_), Some(Record::Absent(_) | Record::Gone(_)) | None) => {
                 Span::none()
             }
         };
-        let expected = before.map(|record| record.revision()).unwrap_or_default();
-        let trace = by.and_then(|message| message.trace.clone());
-        let operation = opened.map(|opened| OperationRecord {
-            id: opened.operation,
-            tenant: event.tenant_id.clone(),
-            incarnation: event.incarnation,
-            kind: opened.kind,
-            target: opened.target,
-            accepted_at: event.at,
-            request_id: by.and_then(|message| message.request_id.clone()),
-            reason: by.and_then(|message| message.reason.clone()),
-            trace: trace.clone(),
-            settled: None,
-        });
-        let answer = opened.map(|opened| opened.operation).or(event.operation);
         let event = Arc::new(event);
-        telemetry::transition(&event);
+        span.in_scope(|| telemetry::transition(&event));
         let write = Write {
-            expected,
+            expected: before.map(|record| record.revision()).unwrap_or_default(),
             record: record.clone(),
             event: Arc::clone(&event),
-            opened: operation,
+            opened: opened.map(|opened| operation_record(opened, &event, by.as_deref())),
             spec: spec.map(|versioned| (versioned.version, versioned.spec)),
         };
-        self.core.committer.commit(write).instrument(span).await?;
+        let committing = span.in_scope(|| self.core.committer.commit(write));
+        let follows = Follows { record, event, opened, effects, span };
+        match committing {
+            Committing::Over(answer) => self.follow(follows, answer, by).map(Decided::Over),
+            Committing::Later(answer) => Ok(Decided::Committing(Box::new(follows), answer)),
+        }
+    }
+
+    /// What follows when a commit is over.
+    fn follow(
+        &mut self,
+        follows: Follows,
+        answer: Result<Position, CommitFailure>,
+        by: Option<&mut CommandMessage>,
+    ) -> Result<Advanced, Setback> {
+        let Follows { record, event, opened, effects, span: _ } = follows;
+        if let Err(failure) = answer {
+            // Who waits for them finds in the store how they ended, if they did.
+            self.begun.clear();
+            return Err(failure.into());
+        }
         self.record = Some(record);
         if let Some(opened) = opened {
-            self.traces.push((opened.operation, trace));
+            let (trace, caller) =
+                by.map_or((None, None), |message| (message.trace.take(), message.settled.take()));
+            self.begun.push(Begun { operation: opened.operation, trace, caller });
         }
-        if let Some(call) = ended {
-            self.core.calls.release(&self.id, call);
+        for effect in effects {
+            self.run(effect);
         }
-        self.run(effects).await?;
-        self.traces.retain(|(id, _)| event.settled.iter().all(|settlement| settlement.operation != *id));
-        Ok(Advanced::Applied(answer))
+        self.settle(&event);
+        Ok(Advanced::Applied(opened.map(|opened| opened.operation).or(event.operation)))
     }
 
-    async fn run(&mut self, effects: Vec<Effect>) -> Result<(), Setback> {
-        for effect in effects {
-            match effect {
-                Effect::StopCall(call) => self.core.calls.stop(&self.id, call),
-                Effect::DropCall(call) => {
-                    let dropped = self.core.calls.drop_call(&self.id, call);
-                    self.leaving = std::mem::take(&mut self.leaving).and(dropped);
-                }
-                Effect::StartCall(start) => {
-                    let Some(Record::Live(tenant)) = &self.record else { continue };
-                    let (incarnation, ledger) = (tenant.incarnation, tenant.ledger.clone());
-                    let trace = self.trace(&start).await;
-                    // A call that is not started now is taken up at the next start of the engine.
-                    if self.core.draining() {
-                        continue;
-                    }
-                    let subject = Subject {
-                        engine: Arc::clone(&self.core.opened.engine),
-                        tenant: self.id.clone(),
-                        incarnation,
-                    };
-                    let particulars = Particulars { subject, ledger, trace };
-                    let leaving = std::mem::take(&mut self.leaving);
-                    self.core.calls.start(&self.core, start, particulars, leaving);
-                }
+    fn run(&mut self, effect: Effect) {
+        match effect {
+            Effect::StopCall(call) => self.core.calls.stop(&self.id, call),
+            Effect::DropCall(call) => {
+                let dropped = self.core.calls.drop_call(&self.id, call);
+                self.leaving = std::mem::take(&mut self.leaving).and(dropped);
+            }
+            Effect::StartCall(start) => self.starting = Some(start),
+        }
+    }
+
+    /// Tells callers of this actor what they wait for. Others are told by whoever publishes.
+    fn settle(&mut self, event: &LifecycleEvent) {
+        for settlement in &event.settled {
+            let Some(at) = self.begun.iter().position(|begun| begun.operation == settlement.operation) else {
+                continue;
+            };
+            if let Some(caller) = self.begun.swap_remove(at).caller {
+                // Whoever gave up does not listen.
+                let _ = caller.send(settlement.settled.clone());
             }
         }
-        Ok(())
     }
 
-    /// The trace that the operation was asked for in, also before a restart.
-    async fn trace(&mut self, start: &StartCall) -> Option<TraceContext> {
-        if let Some((_, trace)) = self.traces.iter().find(|(id, _)| *id == start.operation) {
-            return trace.clone();
+    /// Makes a call. It is over already, or becomes a task that tells when it is.
+    async fn make(&mut self, start: StartCall) -> Option<Over> {
+        let particulars = self.particulars(&start).await?;
+        let leaving = std::mem::take(&mut self.leaving);
+        self.core.calls.make(&self.core, start, particulars, leaving)
+    }
+
+    /// Makes a call, in a task whatever comes of it.
+    async fn hand_over(&mut self, start: StartCall) {
+        if let Some(particulars) = self.particulars(&start).await {
+            let leaving = std::mem::take(&mut self.leaving);
+            self.core.calls.hand_over(&self.core, start, particulars, leaving);
         }
-        // A trace is worth a read, but not a failure.
-        let found = self.core.store.operation(start.operation).await.ok().flatten();
+    }
+
+    /// What a call needs; none when it must not begin.
+    async fn particulars(&mut self, start: &StartCall) -> Option<Particulars> {
+        let Some(Record::Live(tenant)) = &self.record else { return None };
+        let (incarnation, ledger) = (tenant.incarnation, tenant.ledger.clone());
+        let trace = match self.begun.iter().find(|begun| begun.operation == start.operation) {
+            Some(begun) => begun.trace.clone(),
+            None => Box::pin(self.look_up_trace(start.operation)).await,
+        };
+        // A call that is not started now is taken up at the next start of the engine.
+        if self.core.draining() {
+            return None;
+        }
+        let engine = Arc::clone(&self.core.opened.engine);
+        Some(Particulars { subject: Subject { engine, tenant: self.id.clone(), incarnation }, ledger, trace })
+    }
+
+    /// The trace that an operation was asked for in, also before a restart. It is worth a read, but not a failure.
+    async fn look_up_trace(&mut self, operation: OperationId) -> Option<TraceContext> {
+        let found = self.core.store.operation(operation).await.ok().flatten();
         let trace = found.and_then(|operation| operation.trace);
-        self.traces.push((start.operation, trace.clone()));
+        self.begun.push(Begun { operation, trace: trace.clone(), caller: None });
         trace
+    }
+}
+
+/// What the store keeps of an operation that begins.
+fn operation_record(opened: Opened, event: &LifecycleEvent, by: Option<&CommandMessage>) -> OperationRecord {
+    OperationRecord {
+        id: opened.operation,
+        tenant: event.tenant_id.clone(),
+        incarnation: event.incarnation,
+        kind: opened.kind,
+        target: opened.target,
+        accepted_at: event.at,
+        request_id: by.and_then(|message| message.request_id.clone()),
+        reason: by.and_then(|message| message.reason.clone()),
+        trace: by.and_then(|message| message.trace.clone()),
+        settled: None,
     }
 }
 

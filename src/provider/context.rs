@@ -102,10 +102,16 @@ impl Context {
         journal: Arc<dyn Journal>,
     ) -> Self {
         Self {
+            subject,
+            work: None,
+            deadline: None,
+            cancel: CancellationToken::new(),
+            trace: None,
+            applied: None,
             undo: UndoBy::Engine,
+            clock,
             ledger: Arc::new(Mutex::new(ledger)),
             journal: Some(journal),
-            ..Self::alone(subject, clock)
         }
     }
 

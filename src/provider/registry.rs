@@ -27,7 +27,6 @@ pub enum RegistryError {
 
 /// A registered provider. Its calls take turns in the order in which they came, whichever tenant they are for.
 pub(crate) struct Registered {
-    pub(crate) name: ProviderName,
     pub(crate) provider: Arc<dyn Provider>,
     pub(crate) capabilities: Capabilities,
     pub(crate) permits: Arc<Semaphore>,
@@ -48,7 +47,6 @@ impl Registry {
         }
         let capabilities = provider.capabilities();
         let registered = Registered {
-            name: name.clone(),
             permits: Arc::new(Semaphore::new(
                 capabilities.max_concurrent_calls.clamp(1, Semaphore::MAX_PERMITS),
             )),

@@ -1,13 +1,15 @@
 //! Group commit: the transitions of all tenants, batched into one commit at a time and published in the order of
 //! their positions.
 //!
-//! There is no committing task. Whoever has a transition and finds nobody committing commits it, together with all
-//! that wait; whoever finds somebody committing waits for the answer, or for the next turn. So a store that is in
-//! memory costs no switch of tasks, and one that waits for a disk gets all that came in meanwhile.
+//! Whoever has a transition and finds nobody committing commits it. What comes meanwhile waits, and is committed
+//! together afterwards, again and again until nothing waits: at once where the store answers at once, else by a task.
+//! So a store that is in memory costs no switch of tasks, and one that waits for a disk gets all that came in meanwhile.
 
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::FutureExt;
 use jiff::Timestamp;
 use landlord_state_machines::id::Revision;
 use tokio::sync::oneshot;
@@ -38,6 +40,32 @@ pub(crate) enum CommitFailure {
 
 type Answer = Result<Position, CommitFailure>;
 
+/// What comes of a write.
+pub(crate) enum Committing {
+    /// It is known already.
+    Over(Answer),
+    /// It will be.
+    Later(CommitLater),
+}
+
+/// A write whose commit has begun.
+pub(crate) enum CommitLater {
+    /// The store is asked.
+    Asking(Pin<Box<dyn Future<Output = Answer> + Send>>),
+    /// Somebody else asks the store for it.
+    Waiting(oneshot::Receiver<Answer>),
+}
+
+impl CommitLater {
+    /// Returns when it is known what came of it.
+    pub(crate) async fn over(self) -> Answer {
+        match self {
+            Self::Asking(answer) => answer.await,
+            Self::Waiting(answer) => answer.await.unwrap_or_else(|_lost| Err(interrupted())),
+        }
+    }
+}
+
 /// Commits for one engine.
 pub(crate) struct Committer {
     store: Arc<dyn Store>,
@@ -47,12 +75,69 @@ pub(crate) struct Committer {
     waiters: Arc<Waiters>,
     timers: Arc<Timers>,
     closing: Arc<Closing>,
-    /// What waits for the next commit: at most one transition for each tenant with an actor.
-    waiting: Mutex<Vec<(Write, oneshot::Sender<Answer>)>>,
-    /// Held by whoever commits. Fair, so everybody's turn comes.
-    turn: tokio::sync::Mutex<()>,
+    queue: Mutex<Queue>,
     /// A commit ended without anybody knowing what it did: events may be durable that were not published.
     behind: AtomicBool,
+}
+
+/// What waits for the turn, which at most one has.
+#[derive(Default)]
+struct Queue {
+    taken: bool,
+    /// At most one transition for each tenant with an actor.
+    writes: Vec<(Write, oneshot::Sender<Answer>)>,
+    /// Who wants the turn for something else.
+    others: Vec<oneshot::Sender<Turn>>,
+}
+
+/// The right to commit. Ends with [`pass_on`]; when it is lost instead, what waits learns that it is not committed.
+struct Turn {
+    committer: Arc<Committer>,
+    /// False once it was given back.
+    held: bool,
+}
+
+impl Turn {
+    /// For whoever has just taken it.
+    fn of(committer: &Arc<Committer>) -> Self {
+        Self { committer: Arc::clone(committer), held: true }
+    }
+
+    /// What is next. When nothing is, the turn is given back.
+    fn next(&mut self) -> Next {
+        let mut queue = self.committer.queue();
+        if let Some(other) = queue.others.pop() {
+            return Next::Other(other);
+        }
+        if queue.writes.is_empty() {
+            queue.taken = false;
+            self.held = false;
+            return Next::Nothing;
+        }
+        let room = self.committer.limit.min(queue.writes.len());
+        let (writes, replies) = queue.writes.drain(..room).unzip();
+        Next::Writes(writes, replies)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if !self.held {
+            return;
+        }
+        let mut queue = self.committer.queue();
+        queue.taken = false;
+        let lost = (std::mem::take(&mut queue.writes), std::mem::take(&mut queue.others));
+        drop(queue);
+        drop(lost);
+    }
+}
+
+/// What is next for whoever has the turn.
+enum Next {
+    Writes(Vec<Write>, Vec<oneshot::Sender<Answer>>),
+    Other(oneshot::Sender<Turn>),
+    Nothing,
 }
 
 /// Says that a commit ended in doubt, unless it is told that it did not; also when it is dropped or panics.
@@ -76,35 +161,66 @@ impl Committer {
         closing: Arc<Closing>,
     ) -> Self {
         let limit = usize::try_from(store.batch_limit().get()).unwrap_or(usize::MAX);
-        let (waiting, turn) = (Mutex::default(), tokio::sync::Mutex::default());
-        let behind = AtomicBool::new(false);
-        Self { store, epoch, limit, log, waiters, timers, closing, waiting, turn, behind }
+        let (queue, behind) = (Mutex::default(), AtomicBool::new(false));
+        Self { store, epoch, limit, log, waiters, timers, closing, queue, behind }
     }
 
-    /// Returns when the write is durable and published, or known not to be. When this is dropped, or whoever
-    /// commits for it is, the write may or may not be durable.
-    pub(crate) async fn commit(&self, write: Write) -> Answer {
-        if let Ok(_turn) = self.turn.try_lock() {
-            return self.commit_first(write).await;
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins to commit a write. It is over when it is durable and published, or known not to be. When what comes
+    /// later is dropped, or whoever commits for it is, the write may or may not be durable.
+    pub(crate) fn commit(self: &Arc<Self>, write: Write) -> Committing {
+        let mut queue = self.queue();
+        if queue.taken {
+            let (reply, answer) = oneshot::channel();
+            queue.writes.push((write, reply));
+            return Committing::Later(CommitLater::Waiting(answer));
         }
-        let (reply, mut answer) = oneshot::channel();
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push((write, reply));
-        loop {
-            tokio::select! {
-                biased;
-                answer = &mut answer => return answer.unwrap_or_else(|_| Err(interrupted())),
-                // More may wait than one commit takes, so the turn may bring others' answers first.
-                _turn = self.turn.lock() => self.commit_waiting().await,
+        queue.taken = true;
+        drop(queue);
+        let turn = Turn::of(self);
+        let mut commit = Box::pin(async move {
+            let answer = turn.committer.make(std::slice::from_ref(&write)).await.pop();
+            pass_on(turn);
+            answer.unwrap_or_else(|| Err(interrupted()))
+        });
+        match commit.as_mut().now_or_never() {
+            Some(answer) => Committing::Over(answer),
+            None => Committing::Later(CommitLater::Asking(commit)),
+        }
+    }
+
+    /// Waits for the turn, for something else than a write.
+    async fn turn(self: &Arc<Self>) -> Option<Turn> {
+        let turn = {
+            let mut queue = self.queue();
+            if !queue.taken {
+                queue.taken = true;
+                return Some(Turn::of(self));
             }
-        }
+            let (sender, turn) = oneshot::channel();
+            queue.others.push(sender);
+            turn
+        };
+        turn.await.ok()
     }
 
     /// Publishes what was durable all the same after a commit that ended in doubt, and tells who waits for it.
-    pub(crate) async fn catch_up(&self) -> Result<(), StoreError> {
-        if !self.behind.load(Ordering::Acquire) {
-            return Ok(());
+    pub(crate) async fn catch_up(self: &Arc<Self>) -> Result<(), StoreError> {
+        while self.behind.load(Ordering::Acquire) {
+            // A turn that was lost on its way here is taken again.
+            if let Some(turn) = self.turn().await {
+                let caught_up = self.read_on().await;
+                pass_on(turn);
+                return caught_up;
+            }
         }
-        let _turn = self.turn.lock().await;
+        Ok(())
+    }
+
+    async fn read_on(&self) -> Result<(), StoreError> {
         loop {
             match self.store.events(self.log.head(), &Scope::All, self.limit).await? {
                 Events::Gap { resume } => self.log.skip_to(resume),
@@ -121,40 +237,6 @@ impl Committer {
         self.timers.expect(Timestamp::MIN);
         self.behind.store(false, Ordering::Release);
         Ok(())
-    }
-
-    /// Commits `write` together with what waits.
-    async fn commit_first(&self, write: Write) -> Answer {
-        if self.waiting.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
-            let own = self.make(std::slice::from_ref(&write)).await.pop();
-            return own.unwrap_or_else(|| Err(interrupted()));
-        }
-        let mut writes = vec![write];
-        let replies = self.take_waiting(&mut writes);
-        let mut answers = self.make(&writes).await.into_iter();
-        let own = answers.next();
-        tell(replies, answers);
-        own.unwrap_or_else(|| Err(interrupted()))
-    }
-
-    /// Commits what waits, which somebody else may have done already.
-    async fn commit_waiting(&self) {
-        let mut writes = Vec::new();
-        let replies = self.take_waiting(&mut writes);
-        if !writes.is_empty() {
-            tell(replies, self.make(&writes).await.into_iter());
-        }
-    }
-
-    fn take_waiting(&self, writes: &mut Vec<Write>) -> Vec<oneshot::Sender<Answer>> {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = self.limit.saturating_sub(writes.len()).min(waiting.len());
-        let mut replies = Vec::with_capacity(room);
-        for (write, reply) in waiting.drain(..room) {
-            writes.push(write);
-            replies.push(reply);
-        }
-        replies
     }
 
     /// One commit of the store: an answer for each write.
@@ -207,6 +289,33 @@ fn answer(result: Result<Position, WriteError>) -> Answer {
         WriteError::RevisionMismatch { actual, .. } => CommitFailure::Stale { actual },
         WriteError::Invalid(message) => CommitFailure::Refused(message),
     })
+}
+
+/// Ends a turn, once all that waits for it is committed.
+fn pass_on(mut turn: Turn) {
+    match turn.next() {
+        Next::Nothing => {}
+        next @ (Next::Writes(..) | Next::Other(_)) => {
+            let mut rest = Box::pin(commit_rest(turn, next));
+            if rest.as_mut().now_or_never().is_none() {
+                tokio::spawn(rest);
+            }
+        }
+    }
+}
+
+async fn commit_rest(mut turn: Turn, mut next: Next) {
+    loop {
+        match next {
+            Next::Writes(writes, replies) => tell(replies, turn.committer.make(&writes).await.into_iter()),
+            Next::Other(other) => match other.send(turn) {
+                Ok(()) => return,
+                Err(returned) => turn = returned,
+            },
+            Next::Nothing => return,
+        }
+        next = turn.next();
+    }
 }
 
 /// A writer that is gone finds its transition when it loads the tenant again.

@@ -114,8 +114,9 @@ impl Kept {
 /// The orders in which tenants are looked for.
 #[derive(Debug, Default)]
 struct Indexes {
-    /// All that ever lived, for lists.
+    /// All that ever lived, for lists; but those that came since the last one.
     ids: BTreeSet<TenantId>,
+    new_ids: Vec<TenantId>,
     due: BTreeSet<(Timestamp, TenantId)>,
 }
 
@@ -123,7 +124,7 @@ impl Indexes {
     /// A tenant's record changes.
     fn follow(&mut self, id: &TenantId, before: Option<&Record>, after: &Record) {
         if before.is_none() {
-            self.ids.insert(id.clone());
+            self.new_ids.push(id.clone());
         }
         let (woke, wakes) = (before.and_then(Record::wake_at), after.wake_at());
         if woke != wakes {
@@ -134,6 +135,12 @@ impl Indexes {
                 self.due.insert((at, id.clone()));
             }
         }
+    }
+
+    /// All that ever lived, in order. Lists are few and writes are many, so those bring it in order.
+    fn ids(&mut self) -> &BTreeSet<TenantId> {
+        self.ids.extend(self.new_ids.drain(..));
+        &self.ids
     }
 }
 
@@ -298,11 +305,11 @@ impl Store for MemoryStore {
 
     async fn in_flight(&self, after: Option<TenantId>, limit: usize) -> Result<Vec<TenantId>, StoreError> {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let kept = self.kept();
+        let mut kept = self.kept();
+        let Kept { tenants, indexes, .. } = &mut *kept;
         // An index would cost every call; this is asked once, when an engine starts.
-        let called =
-            |id: &&TenantId| kept.tenants.get(*id).is_some_and(|known| known.record.call().is_some());
-        Ok(kept.indexes.ids.range((start, Bound::Unbounded)).filter(called).take(limit).cloned().collect())
+        let called = |id: &&TenantId| tenants.get(*id).is_some_and(|known| known.record.call().is_some());
+        Ok(indexes.ids().range((start, Bound::Unbounded)).filter(called).take(limit).cloned().collect())
     }
 
     async fn list(
@@ -312,14 +319,15 @@ impl Store for MemoryStore {
         limit: usize,
     ) -> Result<Page<Arc<Tenant>>, StoreError> {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let kept = self.kept();
+        let mut kept = self.kept();
+        let Kept { tenants, indexes, .. } = &mut *kept;
         let (mut items, mut last): (Vec<_>, Option<&TenantId>) = (Vec::new(), None);
-        for (seen, id) in kept.indexes.ids.range((start, Bound::Unbounded)).enumerate() {
+        for (seen, id) in indexes.ids().range((start, Bound::Unbounded)).enumerate() {
             if seen == SCAN || items.len() == limit.max(1) {
                 return Ok(Page { items, next: last.cloned() });
             }
             last = Some(id);
-            if let Some(Known { record: Record::Live(tenant), .. }) = kept.tenants.get(id)
+            if let Some(Known { record: Record::Live(tenant), .. }) = tenants.get(id)
                 && filter.wants(tenant)
             {
                 items.push(Arc::clone(tenant));
