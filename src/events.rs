@@ -50,13 +50,17 @@ impl EventLog {
         }
     }
 
-    /// Takes in committed events, in the order of their positions, and lets subscribers see them.
+    /// Takes in committed events, in the order of their positions, and lets subscribers see them. While there are
+    /// none, nothing is kept for them: whoever comes reads from the store first.
     pub(crate) fn append(&self, events: impl Iterator<Item = (Position, Arc<LifecycleEvent>)>) {
         let mut head = None;
-        {
+        if self.grown.receiver_count() == 0 {
+            head = events.last().map(|(position, _)| position);
+        } else {
             let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
             for (position, event) in events {
-                // After a commit that failed and was durable all the same, only the store has everything.
+                // After a time without subscribers, or a commit that failed and was durable all the same, only the
+                // store has everything.
                 if ring.back().is_some_and(|(last, _)| last.0 + 1 != position.0) {
                     ring.clear();
                 }
@@ -98,12 +102,12 @@ impl EventLog {
         Position(self.head.load(Ordering::Acquire))
     }
 
-    /// The events after `after`, if memory still has all of them.
+    /// The events that follow `after` in memory; none when the next one is not there.
     fn recent(&self, after: Position) -> Option<Vec<(Position, Arc<LifecycleEvent>)>> {
         let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
         let (first, _) = ring.front()?;
         let skip = usize::try_from((after.0 + 1).checked_sub(first.0)?).ok()?;
-        Some(ring.iter().skip(skip).take(PAGE).cloned().collect())
+        (skip < ring.len()).then(|| ring.range(skip..).take(PAGE).cloned().collect())
     }
 }
 

@@ -147,7 +147,8 @@ impl Indexes {
 /// Operations, and how to find them.
 #[derive(Debug, Default)]
 struct Operations {
-    by_id: HashMap<OperationId, OperationRecord, RandomState>,
+    /// In boxes, so that the table stays small.
+    by_id: HashMap<OperationId, Box<OperationRecord>, RandomState>,
     by_request: HashMap<(TenantId, String), OperationId>,
     /// The settled ones, the oldest first.
     settled: VecDeque<OperationId>,
@@ -166,7 +167,7 @@ impl Operations {
             }
             self.by_request.insert(key, opened.id);
         }
-        self.by_id.insert(opened.id, opened.clone());
+        self.by_id.insert(opened.id, Box::new(opened.clone()));
         Ok(())
     }
 
@@ -182,8 +183,8 @@ impl Operations {
         while self.settled.len() > bound
             && let Some(oldest) = self.settled.pop_front()
         {
-            if let Some(OperationRecord { tenant, request_id: Some(request), .. }) =
-                self.by_id.remove(&oldest)
+            if let Some(record) = self.by_id.remove(&oldest)
+                && let OperationRecord { tenant, request_id: Some(request), .. } = *record
             {
                 self.by_request.remove(&(tenant, request));
             }
@@ -337,7 +338,7 @@ impl Store for MemoryStore {
     }
 
     async fn operation(&self, id: OperationId) -> Result<Option<OperationRecord>, StoreError> {
-        Ok(self.kept().operations.by_id.get(&id).cloned())
+        Ok(self.kept().operations.by_id.get(&id).map(|record| OperationRecord::clone(record)))
     }
 
     async fn request(
@@ -347,7 +348,8 @@ impl Store for MemoryStore {
     ) -> Result<Option<OperationRecord>, StoreError> {
         let kept = self.kept();
         let key = (tenant.clone(), request_id.to_owned());
-        Ok(kept.operations.by_request.get(&key).and_then(|id| kept.operations.by_id.get(id)).cloned())
+        let found = kept.operations.by_request.get(&key).and_then(|id| kept.operations.by_id.get(id));
+        Ok(found.map(|record| OperationRecord::clone(record)))
     }
 
     async fn events(&self, after: Position, scope: &Scope, limit: usize) -> Result<Events, StoreError> {

@@ -12,6 +12,7 @@ use super::{engine, memory, run, scripted, tenant};
 async fn i6_a_subscriber_that_lags_gets_every_event_in_order() {
     let provider = scripted();
     let engine = engine(memory(), &provider).start().await.expect("starts");
+    let stream = engine.subscribe(Position(0), Scope::All);
     // More events than are kept in memory for subscribers.
     for life in 0..3_000 {
         run(&engine, "acme", "v1").await;
@@ -19,7 +20,6 @@ async fn i6_a_subscriber_that_lags_gets_every_event_in_order() {
         destroyed.await.expect("settles");
         assert!(life < 3_000);
     }
-    let stream = engine.subscribe(Position(0), Scope::All);
     let revisions: Vec<u64> = stream
         .take(12_000)
         .map(|delivery| match delivery.expect("readable") {
@@ -29,6 +29,36 @@ async fn i6_a_subscriber_that_lags_gets_every_event_in_order() {
         .collect()
         .await;
     assert_eq!(revisions, (1..=12_000).collect::<Vec<_>>());
+}
+
+/// I6: what happened while nobody listened is there for whoever comes, also after a time when somebody did.
+#[tokio::test(start_paused = true)]
+async fn i6_a_subscriber_that_comes_back_gets_what_happened_meanwhile() {
+    let provider = scripted();
+    let engine = engine(memory(), &provider).start().await.expect("starts");
+    run(&engine, "unheard", "v1").await;
+    let mut first = Box::pin(engine.subscribe(Position(0), Scope::All));
+    run(&engine, "heard", "v1").await;
+    let mut cursor = Position(0);
+    while cursor < Position(3) {
+        let Some(Ok(Delivery::Event { cursor: next, .. })) = first.next().await else { panic!("no event") };
+        cursor = next;
+    }
+    drop(first);
+    run(&engine, "unheard-too", "v1").await;
+    let mut again = Box::pin(engine.subscribe(cursor, Scope::All));
+    let mut seen = Vec::new();
+    while seen.len() < 5 {
+        // What was missed is there before anything else happens.
+        if seen.len() == 3 {
+            run(&engine, "heard-again", "v1").await;
+        }
+        let Some(Ok(Delivery::Event { cursor, event })) = again.next().await else { panic!("no event") };
+        seen.push((cursor.0, event.tenant_id.to_string()));
+    }
+    let expected =
+        [(4, "heard"), (5, "unheard-too"), (6, "unheard-too"), (7, "heard-again"), (8, "heard-again")];
+    assert_eq!(seen, expected.map(|(at, tenant)| (at, tenant.to_owned())));
 }
 
 /// I6: where events are no longer kept, the subscriber is told so.
