@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use crossbeam_utils::CachePadded;
 use futures_util::Stream;
 use jiff::Timestamp;
 use landlord_state_machines::id::{OperationId, TenantId};
@@ -159,7 +160,7 @@ impl EngineBuilder {
             closing,
             unanswered: Count::default(),
             draining: AtomicBool::new(false),
-            minted: AtomicU64::new(0),
+            minted: CachePadded::default(),
         });
         core.start(timers, exits, self.observe);
         Ok(Engine { core })
@@ -183,7 +184,7 @@ pub(crate) struct Core {
     /// Commands that were taken on and not answered yet.
     pub(crate) unanswered: Count,
     draining: AtomicBool,
-    minted: AtomicU64,
+    minted: CachePadded<AtomicU64>,
 }
 
 impl Core {

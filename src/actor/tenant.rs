@@ -48,6 +48,8 @@ pub(crate) struct TenantState {
     begun: Vec<Begun>,
     /// A call that the last commit wants made.
     starting: Option<StartCall>,
+    /// An id for an operation that no command asks for; most inputs begin none.
+    spare: Option<OperationId>,
 }
 
 /// An operation on its way.
@@ -145,6 +147,7 @@ impl TenantState {
             activation_due: false,
             begun: Vec::new(),
             starting: None,
+            spare: None,
         }
     }
 
@@ -362,7 +365,10 @@ impl TenantState {
         let stamp = Stamp {
             now: self.core.now(),
             jitter: fastrand::u16(0..1000),
-            operation: by.as_ref().map_or_else(|| self.core.mint(), |message| message.operation),
+            operation: match &by {
+                Some(message) => message.operation,
+                None => *self.spare.get_or_insert_with(|| self.core.mint()),
+            },
         };
         let transition = match step(&self.core.policy, record, stamp, input) {
             Decision::Apply(transition) => *transition,
@@ -381,6 +387,9 @@ impl TenantState {
                 Span::none()
             }
         };
+        if opened.is_some() {
+            self.spare = None;
+        }
         let event = Arc::new(event);
         span.in_scope(|| telemetry::transition(&event));
         let write = Write {

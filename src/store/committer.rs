@@ -2,14 +2,13 @@
 //! their positions.
 //!
 //! Whoever has a transition and finds nobody committing commits it. What comes meanwhile waits, and is committed
-//! together afterwards, again and again until nothing waits: at once where the store answers at once, else by a task.
-//! So a store that is in memory costs no switch of tasks, and one that waits for a disk gets all that came in meanwhile.
+//! together afterwards by a task, until nothing waits. So a store that is in memory costs no switch of tasks, and one that
+//! waits for a disk gets all that came in meanwhile.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures_util::FutureExt;
 use jiff::Timestamp;
 use landlord_state_machines::id::Revision;
 use tokio::sync::oneshot;
@@ -178,18 +177,18 @@ impl Committer {
             queue.writes.push((write, reply));
             return Committing::Later(CommitLater::Waiting(answer));
         }
+        // Under the lock, which is as good as the turn for as long as nothing is waited for.
+        if let Some(answer) = self.make_now(&write) {
+            return Committing::Over(answer);
+        }
         queue.taken = true;
         drop(queue);
         let turn = Turn::of(self);
-        let mut commit = Box::pin(async move {
+        Committing::Later(CommitLater::Asking(Box::pin(async move {
             let answer = turn.committer.make(std::slice::from_ref(&write)).await.pop();
             pass_on(turn);
             answer.unwrap_or_else(|| Err(interrupted()))
-        });
-        match commit.as_mut().now_or_never() {
-            Some(answer) => Committing::Over(answer),
-            None => Committing::Later(CommitLater::Asking(commit)),
-        }
+        })))
     }
 
     /// Waits for the turn, for something else than a write.
@@ -239,6 +238,27 @@ impl Committer {
         Ok(())
     }
 
+    /// One commit of a store that answers at once; none when the store has to be waited for.
+    fn make_now(&self, write: &Write) -> Option<Answer> {
+        if let Some(why) = self.closing.why() {
+            return Some(Err(CommitFailure::Closed(why)));
+        }
+        let mut doubt = Doubt(Some(&self.behind));
+        let Some(result) = self.store.commit_now(self.epoch, write) else {
+            doubt.0 = None;
+            return None;
+        };
+        let _in_span = tracing::debug_span!(parent: None, "commit", transitions = 1).entered();
+        Some(match result {
+            Ok(result) => {
+                self.publish(result.as_ref().ok().map(|position| (*position, write)).into_iter());
+                doubt.0 = None;
+                answer(result)
+            }
+            Err(error) => Err(self.failed(error, 1)),
+        })
+    }
+
     /// One commit of the store: an answer for each write.
     async fn make(&self, writes: &[Write]) -> Vec<Answer> {
         if let Some(why) = self.closing.why() {
@@ -248,37 +268,41 @@ impl Committer {
         let mut doubt = Doubt(Some(&self.behind));
         match self.store.commit(self.epoch, writes).instrument(span).await {
             Ok(results) => {
-                self.publish(writes, &results);
+                let committed = writes.iter().zip(&results);
+                self.publish(committed.filter_map(|(write, result)| Some((*result.as_ref().ok()?, write))));
                 doubt.0 = None;
                 results.into_iter().map(answer).collect()
             }
-            Err(error @ StoreError::Fenced { .. }) => {
+            Err(error) => vec![Err(self.failed(error, writes.len())); writes.len()],
+        }
+    }
+
+    /// What writers are told when the store failed.
+    fn failed(&self, error: StoreError, transitions: usize) -> CommitFailure {
+        match error {
+            error @ StoreError::Fenced { .. } => {
                 tracing::error!(%error, "fenced");
                 let why = Closed::Fenced(error.to_string());
                 self.closing.close(why.clone());
-                vec![Err(CommitFailure::Closed(why)); writes.len()]
+                CommitFailure::Closed(why)
             }
-            Err(
-                error @ (StoreError::Unavailable { .. }
-                | StoreError::InUse { .. }
-                | StoreError::Corrupt { .. }),
-            ) => {
-                tracing::warn!(%error, transitions = writes.len(), "commit failed; it is tried again");
-                vec![Err(CommitFailure::Unavailable(Arc::new(error))); writes.len()]
+            error @ (StoreError::Unavailable { .. }
+            | StoreError::InUse { .. }
+            | StoreError::Corrupt { .. }) => {
+                tracing::warn!(%error, transitions, "commit failed; it is tried again");
+                CommitFailure::Unavailable(Arc::new(error))
             }
         }
     }
 
-    fn publish(&self, writes: &[Write], results: &[Result<Position, WriteError>]) {
-        let committed =
-            || writes.iter().zip(results).filter_map(|(write, result)| Some((*result.as_ref().ok()?, write)));
-        self.log.append(committed().map(|(position, write)| (position, Arc::clone(&write.event))));
-        for (_, write) in committed() {
+    fn publish<'w>(&self, committed: impl Iterator<Item = (Position, &'w Write)> + Clone) {
+        self.log.append(committed.clone().map(|(position, write)| (position, Arc::clone(&write.event))));
+        for (_, write) in committed.clone() {
             for settlement in &write.event.settled {
                 self.waiters.settle(settlement);
             }
         }
-        if let Some(earliest) = committed().filter_map(|(_, write)| write.record.wake_at()).min() {
+        if let Some(earliest) = committed.filter_map(|(_, write)| write.record.wake_at()).min() {
             self.timers.expect(earliest);
         }
     }
@@ -296,10 +320,7 @@ fn pass_on(mut turn: Turn) {
     match turn.next() {
         Next::Nothing => {}
         next @ (Next::Writes(..) | Next::Other(_)) => {
-            let mut rest = Box::pin(commit_rest(turn, next));
-            if rest.as_mut().now_or_never().is_none() {
-                tokio::spawn(rest);
-            }
+            tokio::spawn(commit_rest(turn, next));
         }
     }
 }

@@ -85,6 +85,17 @@ struct Known {
 }
 
 impl Kept {
+    /// Whether an engine may still write.
+    fn may_write(&self, epoch: Epoch) -> Result<(), StoreError> {
+        if epoch.0 != self.epoch {
+            return Err(StoreError::Fenced { ours: epoch.0, current: self.epoch });
+        }
+        if !self.open {
+            return Err(StoreError::not_open());
+        }
+        Ok(())
+    }
+
     /// Makes one write, or says why not.
     fn apply(&mut self, write: &Write) -> Result<Position, WriteError> {
         write.check()?;
@@ -277,13 +288,17 @@ impl Store for MemoryStore {
         batch: &[Write],
     ) -> Result<Vec<Result<Position, WriteError>>, StoreError> {
         let mut kept = self.kept();
-        if epoch.0 != kept.epoch {
-            return Err(StoreError::Fenced { ours: epoch.0, current: kept.epoch });
-        }
-        if !kept.open {
-            return Err(StoreError::not_open());
-        }
+        kept.may_write(epoch)?;
         Ok(batch.iter().map(|write| kept.apply(write)).collect())
+    }
+
+    fn commit_now(
+        &self,
+        epoch: Epoch,
+        write: &Write,
+    ) -> Option<Result<Result<Position, WriteError>, StoreError>> {
+        let mut kept = self.kept();
+        Some(kept.may_write(epoch).map(|()| kept.apply(write)))
     }
 
     async fn due(

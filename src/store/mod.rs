@@ -251,6 +251,19 @@ pub trait Store: Send + Sync + 'static {
         batch: &[Write],
     ) -> Result<Vec<Result<Position, WriteError>>, StoreError>;
 
+    /// The same for one write, where nothing has to be waited for. None when it has, and then nothing was done; the
+    /// default. Called by one at a time, and never while a `commit` is on its way.
+    ///
+    /// # Errors
+    /// As `commit`.
+    fn commit_now(
+        &self,
+        _epoch: Epoch,
+        _write: &Write,
+    ) -> Option<Result<Result<Position, WriteError>, StoreError>> {
+        None
+    }
+
     /// The tenants whose wake-up is due, ordered by (time, tenant), from `after` (exclusive).
     ///
     /// # Errors
