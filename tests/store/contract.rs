@@ -62,6 +62,34 @@ pub(super) async fn the_revision_guards_each_write(store: &dyn Store) {
     assert_eq!(page(store, Position(0), &Scope::All, 10).await.len(), 1, "nor does it leave an event");
 }
 
+/// A write that is made at once is made as any other, or nothing is done.
+pub(super) async fn a_write_at_once_is_a_write(store: &dyn Store) {
+    let older = open(store).await;
+    let begin = Life::new("acme").begin();
+    match store.commit_now(older, &begin) {
+        None => {
+            assert_eq!(load(store, &id("acme")).await, Record::Absent(id("acme")), "it is left to commit");
+            commit_one(store, older, begin).await;
+        }
+        Some(answer) => {
+            assert_eq!(answer.expect("the store takes it"), Ok(Position(1)));
+            assert_eq!(load(store, &id("acme")).await, begin.record);
+            let again = store.commit_now(older, &begin).expect("at once again").expect("the store answers");
+            let mismatch = WriteError::RevisionMismatch { expected: Revision(0), actual: Revision(1) };
+            assert_eq!(again, Err(mismatch));
+            store.close().await.expect("closes");
+            let newer = open(store).await;
+            assert_ne!(older, newer);
+            let fenced = store.commit_now(older, &begin).expect("at once");
+            assert!(matches!(fenced, Err(StoreError::Fenced { .. })), "{fenced:?}");
+            store.close().await.expect("closes");
+            let closed = store.commit_now(newer, &begin).expect("at once");
+            assert!(matches!(closed, Err(StoreError::Unavailable { .. })), "{closed:?}");
+        }
+    }
+    assert_eq!(page(store, Position(0), &Scope::All, 10).await.len(), 1, "one event either way");
+}
+
 pub(super) async fn a_write_whose_parts_disagree_is_refused(store: &dyn Store) {
     let epoch = open(store).await;
     let good = Life::new("acme").begin();

@@ -11,6 +11,11 @@ async fn the_revision_guards_each_write() {
 }
 
 #[tokio::test]
+async fn a_write_at_once_is_a_write() {
+    contract::a_write_at_once_is_a_write(&MemoryStore::default()).await;
+}
+
+#[tokio::test]
 async fn a_write_whose_parts_disagree_is_refused() {
     contract::a_write_whose_parts_disagree_is_refused(&MemoryStore::default()).await;
 }

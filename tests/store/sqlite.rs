@@ -18,6 +18,12 @@ async fn the_revision_guards_each_write() {
 }
 
 #[tokio::test]
+async fn a_write_at_once_is_a_write() {
+    let (_directory, store) = fresh();
+    contract::a_write_at_once_is_a_write(&store).await;
+}
+
+#[tokio::test]
 async fn a_write_whose_parts_disagree_is_refused() {
     let (_directory, store) = fresh();
     contract::a_write_whose_parts_disagree_is_refused(&store).await;
