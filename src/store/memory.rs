@@ -33,7 +33,7 @@ pub struct MemoryOptions {
 
 impl Default for MemoryOptions {
     fn default() -> Self {
-        Self { history: 100_000, settled: 100_000 }
+        Self { history: 16_384, settled: 16_384 }
     }
 }
 
