@@ -129,6 +129,7 @@ impl<M: Model> Alone<M> {
         cx.undo = UndoBy::Provider;
         cx.cancel = cancel;
         cx.applied = applied.cloned();
+        lock(&self.world).listen(None);
         let result = match (ask, applied) {
             (Ask::Provision(spec), _) | (Ask::Repair, Some(spec)) => {
                 self.provider.provision(&cx, spec).await.map(drop)

@@ -12,8 +12,8 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::echo::{Echo, Heard};
 use super::{Case, Fault, Model};
-use crate::provider::Context;
 use crate::provider::converge::Api;
+use crate::provider::{Context, Work};
 
 /// How long a platform that has too much to do asks to be left alone.
 const LEFT_ALONE: SignedDuration = SignedDuration::from_secs(7);
@@ -50,8 +50,10 @@ pub(super) struct World<M: Model> {
     interrupted_at: Option<usize>,
     /// Calls without an answer that still happen.
     late: Vec<(Timestamp, CallOf<M>)>,
-    /// An answer that is heard again with the next one.
+    /// An answer that is heard again with the next one, by the method that heard it first.
     echo: Option<(CallOf<M>, ReplyOf<M>)>,
+    /// The method call that listens, where the engine makes it.
+    listens: Option<Work>,
     /// The platform as it was, which is what looks see until then.
     behind: Option<(M, Timestamp)>,
     /// When the platform asked to be left alone, and until when.
@@ -83,6 +85,7 @@ impl<M: Model> World<M> {
             interrupted_at: None,
             late: Vec::new(),
             echo: None,
+            listens: None,
             behind: None,
             left_alone: None,
             hasty: Vec::new(),
@@ -172,6 +175,12 @@ impl<M: Model> World<M> {
         {
             self.hasty.push(format!("{call:?}"));
         }
+    }
+
+    /// A method begins, and hears nothing that was said to another.
+    pub(super) fn listen(&mut self, work: Option<Work>) {
+        self.listens = work;
+        self.echo = None;
     }
 
     /// Whether this is the call that is interrupted; said once.
@@ -316,6 +325,9 @@ impl<M: Model> Api for Faulty<M> {
         }
         let answer = {
             let mut world = lock(&self.world);
+            if world.listens != cx.work {
+                world.listen(cx.work);
+            }
             if world.crashed { None } else { world.answer(&cx.subject, call, cx.now()) }
         };
         match answer {
