@@ -7,6 +7,7 @@ mod lifecycle;
 mod observing;
 mod recovery;
 mod store_faults;
+mod sweep;
 mod tracing;
 
 use std::time::Duration;
@@ -42,7 +43,7 @@ pub(crate) fn spec(id: &str, image: &str) -> TenantComputeSpec {
 }
 
 pub(crate) fn scripted() -> Scripted {
-    scripted_with(Capabilities::default())
+    scripted_with(Capabilities { lists_tenants: true, ..Capabilities::default() })
 }
 
 pub(crate) fn scripted_with(capabilities: Capabilities) -> Scripted {
