@@ -49,6 +49,21 @@ async fn i4_a_hanging_tenant_delays_no_other_and_no_two_calls_overlap() {
     assert_eq!(provider.overlaps(), 0);
 }
 
+/// I4: a call that does not stop when it is asked is gone before the tenant's next one begins.
+#[tokio::test(start_paused = true)]
+async fn i4_the_next_call_begins_when_the_one_before_is_gone() {
+    let provider = scripted();
+    let engine = engine(memory(), &provider).start().await.expect("starts");
+    let acme = engine.tenant(tenant("acme"));
+    provider.script(&tenant("acme"), Method::Provision, [Act::Work, Act::Hang]);
+    let operation = acme.provision(spec("acme", "v1"), Options::default()).await.expect("accepted");
+    acme.cancel(Options::default()).await.expect("accepted");
+    let settled = tokio::time::timeout(Duration::from_secs(600), operation).await.expect("it ends");
+    assert_eq!(settled.expect("settles"), Settled::Cancelled { left: Vec::new() });
+    let methods: Vec<Method> = provider.calls_for(&tenant("acme")).iter().map(|call| call.method).collect();
+    assert_eq!((methods, provider.overlaps()), (vec![Method::Provision, Method::Destroy], 0));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_provider_gets_no_more_calls_at_a_time_than_it_can_take() {
     let capabilities = Capabilities { max_concurrent_calls: 3, ..Capabilities::default() };
