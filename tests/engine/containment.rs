@@ -7,7 +7,7 @@ use landlord_compute::provider::Capabilities;
 use landlord_compute::provider::scripted::Act;
 use landlord_compute::{CommandError, Options};
 
-use super::{engine, live, memory, run, scripted, scripted_with, spec, tenant};
+use super::{end, engine, live, memory, run, scripted, scripted_with, spec, tenant};
 
 /// I7: a provider that panics fails its operation, and nothing else.
 #[tokio::test(start_paused = true)]
@@ -58,8 +58,7 @@ async fn i4_the_next_call_begins_when_the_one_before_is_gone() {
     provider.script(&tenant("acme"), Method::Provision, [Act::Work, Act::Hang]);
     let operation = acme.provision(spec("acme", "v1"), Options::default()).await.expect("accepted");
     acme.cancel(Options::default()).await.expect("accepted");
-    let settled = tokio::time::timeout(Duration::from_secs(600), operation).await.expect("it ends");
-    assert_eq!(settled.expect("settles"), Settled::Cancelled { left: Vec::new() });
+    assert_eq!(end(operation).await, Settled::Cancelled { left: Vec::new() });
     let methods: Vec<Method> = provider.calls_for(&tenant("acme")).iter().map(|call| call.method).collect();
     assert_eq!((methods, provider.overlaps()), (vec![Method::Provision, Method::Destroy], 0));
 }

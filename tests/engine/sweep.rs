@@ -1,19 +1,23 @@
 //! The leak sweep: what belongs to nobody is found and removed, and nothing else is.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use landlord_compute::clock::TokioClock;
-use landlord_compute::machines::id::{Incarnation, ProviderName};
+use landlord_compute::machines::error::ProviderError;
+use landlord_compute::machines::id::{Incarnation, ProviderName, TenantId};
 use landlord_compute::machines::planner::Subject;
+use landlord_compute::machines::result::{ComputeStatus, ProvisionResult, UpdateResult};
+use landlord_compute::machines::spec::Spec;
 use landlord_compute::machines::sweep::Orphaned;
 use landlord_compute::machines::tenant::{Method, Record, Rejection, Settled, StateName};
 use landlord_compute::provider::scripted::{Act, Scripted};
-use landlord_compute::provider::{Capabilities, Context, Provider};
+use landlord_compute::provider::{Capabilities, Context, OwnedTenant, Provider};
 use landlord_compute::{CommandError, Engine, Options, Orphan, Sweep, SweepError};
 
-use super::{engine, live, memory, run, scripted, scripted_with, spec, tenant};
+use super::{end, engine, live, memory, run, scripted, scripted_with, spec, tenant, without_providers};
 
 fn name() -> ProviderName {
     ProviderName::new("scripted").expect("a valid name")
@@ -77,7 +81,7 @@ async fn i3_what_no_tenant_owns_is_found_and_removed() {
     assert_eq!(provider.tenants().len(), 2, "looking removes nothing");
     for orphan in &seen.orphans {
         let removal = engine.reclaim(orphan, Options::default()).await.expect("accepted");
-        assert_eq!(removal.await.expect("settles"), Settled::Done);
+        assert_eq!(end(removal).await, Settled::Done);
     }
     assert_eq!(provider.tenants(), []);
     assert!(sweep(&engine).await.is_clean());
@@ -161,7 +165,7 @@ async fn a_provision_during_a_removal_is_refused() {
     let again = engine.tenant(tenant("acme")).destroy(Options::default()).await.expect("joins");
     assert_eq!(again.id(), removal.id());
     provider.open("go");
-    assert_eq!(removal.await.expect("settles"), Settled::Done);
+    assert_eq!(end(removal).await, Settled::Done);
     run(&engine, "acme", "v1").await;
     assert!(sweep(&engine).await.is_clean());
     assert_eq!(provider.overlaps(), 0);
@@ -180,7 +184,7 @@ async fn what_another_life_left_beside_a_running_tenant_goes_with_an_update() {
     assert_eq!(seen.missing.len(), 1, "and what it should have is not there");
     let calls = provider.calls_for(&tenant("acme")).len();
     let correction = engine.reclaim(&seen.orphans[0], Options::default()).await.expect("accepted");
-    assert_eq!(correction.await.expect("settles"), Settled::Done);
+    assert_eq!(end(correction).await, Settled::Done);
     let made: Vec<Method> =
         provider.calls_for(&tenant("acme"))[calls..].iter().map(|call| call.method).collect();
     assert_eq!(made, [Method::Update], "nothing is destroyed under a tenant that runs");
@@ -217,10 +221,73 @@ async fn i2_the_next_engine_finishes_a_removal() {
     let id = removal.id();
     drop(first);
     let second = engine(store, &provider).start().await.expect("starts");
-    assert_eq!(second.operation(id).await.expect("known").await.expect("settles"), Settled::Done);
+    assert_eq!(end(second.operation(id).await.expect("known")).await, Settled::Done);
     assert_eq!(provider.tenants(), []);
     let record = second.tenant(tenant("acme")).snapshot().await.expect("readable");
     assert!(matches!(record, Record::Gone(_)), "{record:?}");
+}
+
+/// A platform that was listed a moment before everything changed: the first list is an old one.
+struct Old {
+    platform: Scripted,
+    first: Arc<Mutex<Option<Vec<OwnedTenant>>>>,
+}
+
+#[async_trait]
+impl Provider for Old {
+    fn name(&self) -> ProviderName {
+        self.platform.name()
+    }
+
+    async fn provision(&self, cx: &Context, spec: &Spec) -> Result<ProvisionResult, ProviderError> {
+        self.platform.provision(cx, spec).await
+    }
+
+    async fn update(&self, cx: &Context, id: &TenantId, spec: &Spec) -> Result<UpdateResult, ProviderError> {
+        self.platform.update(cx, id, spec).await
+    }
+
+    async fn destroy(&self, cx: &Context, id: &TenantId) -> Result<(), ProviderError> {
+        self.platform.destroy(cx, id).await
+    }
+
+    async fn get_status(&self, cx: &Context, id: &TenantId) -> Result<ComputeStatus, ProviderError> {
+        self.platform.get_status(cx, id).await
+    }
+
+    async fn validate(&self, cx: &Context, spec: &Spec) -> Result<(), ProviderError> {
+        self.platform.validate(cx, spec).await
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.platform.capabilities()
+    }
+
+    async fn list_tenants(&self, engine: &str) -> Result<Vec<OwnedTenant>, ProviderError> {
+        let old = self.first.lock().expect("no panic in here").take();
+        match old {
+            Some(old) => Ok(old),
+            None => self.platform.list_tenants(engine).await,
+        }
+    }
+}
+
+/// What changes between the list and the record is looked at again: nobody is called an orphan or missing for it.
+#[tokio::test(start_paused = true)]
+async fn who_comes_or_goes_while_the_platform_is_listed_is_not_judged_by_the_old_list() {
+    let platform = scripted();
+    let first = Arc::new(Mutex::new(None));
+    let provider = Old { platform: platform.clone(), first: Arc::clone(&first) };
+    let engine = without_providers(memory()).provider(provider).start().await.expect("starts");
+    run(&engine, "goes", "v1").await;
+    run(&engine, "stays", "v1").await;
+    *first.lock().expect("no panic in here") = Some(platform.list_tenants("engine").await.expect("listed"));
+    run(&engine, "comes", "v1").await;
+    let gone = engine.tenant(tenant("goes")).destroy(Options::default()).await.expect("accepted");
+    assert_eq!(end(gone).await, Settled::Done);
+    let seen = sweep(&engine).await;
+    assert_eq!((seen.orphans, seen.missing, seen.unsettled), (vec![], vec![], vec![]));
+    assert_eq!(seen.listed, 2, "what is said is from the second list");
 }
 
 #[tokio::test(start_paused = true)]
