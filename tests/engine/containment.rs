@@ -43,6 +43,7 @@ async fn i4_a_hanging_tenant_delays_no_other_and_no_two_calls_overlap() {
         run(&engine, id, "v1").await;
     }
     assert_eq!(live(&engine, "slow").await.state.name(), StateName::Provisioning);
+    assert_eq!(provider.calls_for(&tenant("slow")).len(), 1, "nobody waited for its end");
     // Its call is dropped after its time, and made again.
     assert_eq!(slow.await.expect("settles"), Settled::Done);
     assert_eq!(provider.calls_for(&tenant("slow")).len(), 2);
