@@ -15,7 +15,7 @@ use landlord_compute::machines::sweep::Orphaned;
 use landlord_compute::machines::tenant::{Method, Record, Rejection, Settled, StateName};
 use landlord_compute::provider::scripted::{Act, Scripted};
 use landlord_compute::provider::{Capabilities, Context, OwnedTenant, Provider};
-use landlord_compute::{CommandError, Engine, Options, Orphan, Sweep, SweepError};
+use landlord_compute::{CommandError, Engine, Options, Orphan, Sweep, SweepError, TenantHandle};
 
 use super::{end, engine, live, memory, run, scripted, scripted_with, spec, tenant, without_providers};
 
@@ -227,10 +227,19 @@ async fn i2_the_next_engine_finishes_a_removal() {
     assert!(matches!(record, Record::Gone(_)), "{record:?}");
 }
 
-/// A platform that was listed a moment before everything changed: the first list is an old one.
+/// A platform that is listed a moment before everything changes.
 struct Old {
     platform: Scripted,
+    /// What the first list says, although it is no longer so.
     first: Arc<Mutex<Option<Vec<OwnedTenant>>>>,
+    /// Who is provisioned while the next list is made, after it was looked at.
+    meanwhile: Arc<Mutex<Option<TenantHandle>>>,
+}
+
+impl Old {
+    fn new(platform: &Scripted) -> Self {
+        Self { platform: platform.clone(), first: Arc::default(), meanwhile: Arc::default() }
+    }
 }
 
 #[async_trait]
@@ -264,11 +273,18 @@ impl Provider for Old {
     }
 
     async fn list_tenants(&self, engine: &str) -> Result<Vec<OwnedTenant>, ProviderError> {
-        let old = self.first.lock().expect("no panic in here").take();
-        match old {
-            Some(old) => Ok(old),
-            None => self.platform.list_tenants(engine).await,
+        let first = self.first.lock().expect("no panic in here").take();
+        if let Some(first) = first {
+            return Ok(first);
         }
+        let list = self.platform.list_tenants(engine).await;
+        let meanwhile = self.meanwhile.lock().expect("no panic in here").take();
+        if let Some(tenant) = meanwhile {
+            let spec = spec(tenant.id().as_str(), "v1");
+            let provisioned = tenant.provision(spec, Options::default()).await.expect("accepted");
+            assert_eq!(end(provisioned).await, Settled::Done);
+        }
+        list
     }
 }
 
@@ -276,8 +292,8 @@ impl Provider for Old {
 #[tokio::test(start_paused = true)]
 async fn who_comes_or_goes_while_the_platform_is_listed_is_not_judged_by_the_old_list() {
     let platform = scripted();
-    let first = Arc::new(Mutex::new(None));
-    let provider = Old { platform: platform.clone(), first: Arc::clone(&first) };
+    let provider = Old::new(&platform);
+    let first = Arc::clone(&provider.first);
     let engine = without_providers(memory()).provider(provider).start().await.expect("starts");
     run(&engine, "goes", "v1").await;
     run(&engine, "stays", "v1").await;
@@ -288,6 +304,21 @@ async fn who_comes_or_goes_while_the_platform_is_listed_is_not_judged_by_the_old
     let seen = sweep(&engine).await;
     assert_eq!((seen.orphans, seen.missing, seen.unsettled), (vec![], vec![], vec![]));
     assert_eq!(seen.listed, 2, "what is said is from the second list");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_provisioned_while_the_platform_is_listed_is_not_judged() {
+    let platform = scripted();
+    let provider = Old::new(&platform);
+    let (first, meanwhile) = (Arc::clone(&provider.first), Arc::clone(&provider.meanwhile));
+    let engine = without_providers(memory()).provider(provider).start().await.expect("starts");
+    plant(&platform, "acme", 7).await;
+    *first.lock().expect("no panic in here") = Some(platform.list_tenants("engine").await.expect("listed"));
+    *meanwhile.lock().expect("no panic in here") = Some(engine.tenant(tenant("acme")));
+    let seen = sweep(&engine).await;
+    assert_eq!(live(&engine, "acme").await.state.name(), StateName::Running);
+    assert_eq!((seen.orphans, seen.missing, seen.unsettled), (vec![], vec![], vec![tenant("acme")]));
+    assert!(sweep(&engine).await.is_clean(), "the next sweep sees it as it is");
 }
 
 #[tokio::test(start_paused = true)]
