@@ -2,7 +2,8 @@
 # Passes every test and check of the project. Needs cargo and a C compiler, nothing else.
 #
 #   LANDLORD_KILLS=n   kill the engine n times (20)
-#   LANDLORD_SEED=n    repeat a run of kills
+#   LANDLORD_FAULTS=n  try n cases with several faults for each operation of a planner (5)
+#   LANDLORD_SEED=n    repeat a run of kills, or of several faults
 #   PROPTEST_CASES=n   widen the properties
 #   LANDLORD_LONG=1    run the tests that take minutes too
 set -euo pipefail

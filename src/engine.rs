@@ -7,7 +7,7 @@ use std::time::Duration;
 use crossbeam_utils::CachePadded;
 use futures_util::Stream;
 use jiff::Timestamp;
-use landlord_state_machines::id::{OperationId, TenantId};
+use landlord_state_machines::id::{OperationId, ProviderName, TenantId};
 use landlord_state_machines::planner::Subject;
 use landlord_state_machines::tenant::{Policy, Tenant};
 
@@ -17,12 +17,13 @@ use crate::clock::{Clock, SystemClock};
 use crate::closing::{Closed, Closing};
 use crate::count::Count;
 use crate::events::{self, Delivery, EventLog};
-use crate::handle::{OperationHandle, TenantHandle, WaitError};
+use crate::handle::{CommandError, OperationHandle, Options, TenantHandle, WaitError};
 use crate::observers::{self, ObservePolicy};
 use crate::provider::registry::{Registry, RegistryError};
 use crate::provider::{Context, Provider};
 use crate::store::committer::Committer;
 use crate::store::{Opened, Page, Position, Scope, Store, StoreError, TenantFilter};
+use crate::sweep::{Orphan, Sweep, SweepError, sweep};
 use crate::timers::{self, Timers};
 use crate::waiters::Waiters;
 
@@ -369,6 +370,25 @@ impl Engine {
             since,
             scope,
         )
+    }
+
+    /// Compares what a provider holds, by its tags, with the records. Changes nothing.
+    ///
+    /// # Errors
+    /// [`SweepError`]; a provider that cannot list is one.
+    pub async fn sweep(&self, provider: &ProviderName) -> Result<Sweep, SweepError> {
+        let registered = self.core.registry.get(provider.as_str())?;
+        sweep(self.core.store.as_ref(), registered.provider.as_ref(), &self.core.opened.engine).await
+    }
+
+    /// Removes what a sweep found to belong to nobody. It is an operation of the tenant whose tags it carries, so a
+    /// tenant that was provisioned meanwhile refuses it, and one that is asked for later waits for it: what no tenant
+    /// owns is destroyed; what is left of another life of a tenant that runs goes with an update to what runs.
+    ///
+    /// # Errors
+    /// [`CommandError`]: the tenant's record is no longer what the sweep saw, or it lives at another provider.
+    pub async fn reclaim(&self, orphan: &Orphan, options: Options) -> Result<OperationHandle, CommandError> {
+        self.tenant(orphan.tenant_id.clone()).reclaim(orphan, options).await
     }
 
     /// Where the last published event stands.

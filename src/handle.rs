@@ -10,6 +10,7 @@ use landlord_state_machines::error::ProviderError;
 use landlord_state_machines::id::{OperationId, ProviderName, Revision, TenantId};
 use landlord_state_machines::result::ComputeStatus;
 use landlord_state_machines::spec::{Invalid, Problem, Spec, TenantComputeSpec};
+use landlord_state_machines::sweep::Orphaned;
 use landlord_state_machines::tenant::{Command, Record, Rejection, Request, Settled, after};
 use landlord_state_machines::trace::TraceContext;
 use tokio::sync::oneshot;
@@ -21,6 +22,7 @@ use crate::count::{Count, Counted};
 use crate::engine::Core;
 use crate::provider::registry::RegistryError;
 use crate::store::StoreError;
+use crate::sweep::Orphan;
 use crate::telemetry;
 
 /// How often a command is sent again to a tenant whose actor panicked over it.
@@ -200,6 +202,29 @@ impl TenantHandle {
         options: Options,
     ) -> Result<OperationHandle, CommandError> {
         self.operate(Request::Abandon { reason: reason.into() }, options).await
+    }
+
+    /// Removes what a sweep found, if the tenant is still as the sweep saw it.
+    pub(crate) async fn reclaim(
+        &self,
+        orphan: &Orphan,
+        options: Options,
+    ) -> Result<OperationHandle, CommandError> {
+        let options = Options { expected_revision: Some(orphan.revision), ..options };
+        let record = self.snapshot().await.map_err(|error| CommandError::Store(Arc::new(error)))?;
+        let applied = match (&orphan.why, &record) {
+            (Orphaned::AnotherLife { .. }, Record::Live(tenant)) => {
+                tenant.applied().map(|it| it.spec.clone())
+            }
+            (Orphaned::AnotherLife { .. }, Record::Absent(_) | Record::Gone(_))
+            | (Orphaned::NoTenant | Orphaned::AnotherProvider { .. }, _) => None,
+        };
+        let provider = orphan.provider.clone();
+        let request = match applied {
+            Some(spec) => Request::Update { spec, provider, deadline: None },
+            None => Request::Reclaim { provider, incarnation: orphan.incarnation },
+        };
+        self.operate(request, options).await
     }
 
     /// Asks the tenant's provider for its state now.

@@ -542,6 +542,7 @@ pub(crate) fn command_name(command: &Command) -> &'static str {
         Request::Retry => "retry",
         Request::Pause => "pause",
         Request::Resume => "resume",
+        Request::Reclaim { .. } => "reclaim",
         Request::Abandon { .. } => "abandon",
     }
 }
@@ -549,7 +550,9 @@ pub(crate) fn command_name(command: &Command) -> &'static str {
 /// The provider that a command names, for the same.
 pub(crate) fn provider_name(command: &Command) -> Option<&ProviderName> {
     match &command.request {
-        Request::Provision { provider, .. } | Request::Update { provider, .. } => Some(provider),
+        Request::Provision { provider, .. }
+        | Request::Update { provider, .. }
+        | Request::Reclaim { provider, .. } => Some(provider),
         Request::Destroy
         | Request::Cancel
         | Request::Retry

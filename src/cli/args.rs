@@ -137,6 +137,18 @@ pub(crate) enum Command {
         #[arg(long, value_name = "N")]
         last: Option<usize>,
     },
+    /// Find what no tenant owns on the platform, and who holds nothing there.
+    ///
+    /// What the store's engine owns is found by its tags; what others own is never touched. A tenant with an operation
+    /// on its way is not judged. Without --delete nothing is changed, and an engine may have the store.
+    Sweep {
+        /// Only what this provider holds.
+        #[arg(long, value_parser = ProviderName::new)]
+        provider: Option<ProviderName>,
+        /// Remove what no tenant owns. What is missing is what `run` repairs.
+        #[arg(long)]
+        delete: bool,
+    },
     /// Check a spec, without changing anything.
     Validate {
         #[command(flatten)]

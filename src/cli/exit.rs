@@ -9,7 +9,7 @@ use landlord_compute::machines::id::{OperationId, TenantId};
 use landlord_compute::machines::spec::{Invalid, SpecError};
 use landlord_compute::machines::tenant::Settled;
 use landlord_compute::store::StoreError;
-use landlord_compute::{Closed, CommandError, StartError, WaitError};
+use landlord_compute::{Closed, CommandError, StartError, SweepError, WaitError};
 use serde_json::{Value, json};
 
 /// The exit codes. `--help` lists them from here.
@@ -23,13 +23,14 @@ pub(crate) enum Exit {
     Store,
     Overloaded,
     Platform,
+    Unclean,
     Defect,
     Output,
     Interrupted,
 }
 
 impl Exit {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Done,
         Self::Failed,
         Self::Usage,
@@ -38,6 +39,7 @@ impl Exit {
         Self::Store,
         Self::Overloaded,
         Self::Platform,
+        Self::Unclean,
         Self::Defect,
         Self::Output,
         Self::Interrupted,
@@ -53,6 +55,7 @@ impl Exit {
             Self::Store => 5,
             Self::Overloaded => 6,
             Self::Platform => 7,
+            Self::Unclean => 8,
             Self::Defect => 70,
             Self::Output => 74,
             Self::Interrupted => 130,
@@ -70,6 +73,7 @@ impl Exit {
             Self::Store => "store",
             Self::Overloaded => "overloaded",
             Self::Platform => "platform",
+            Self::Unclean => "unclean",
             Self::Defect => "defect",
             Self::Output => "output",
             Self::Interrupted => "interrupted",
@@ -85,7 +89,8 @@ impl Exit {
             Self::NotFound => "there is no such tenant or operation",
             Self::Store => "the store is missing, in use by another engine, or cannot be used",
             Self::Overloaded => "too much is on its way already",
-            Self::Platform => "the platform did not say how the tenant is",
+            Self::Platform => "the platform did not say how the tenant is, or what it holds",
+            Self::Unclean => "a sweep found what should not be so, and it still is",
             Self::Defect => "a defect of landlord-compute",
             Self::Output => "the output could not be written",
             Self::Interrupted => "Ctrl-C: the operation is recorded and goes on when an engine runs",
@@ -137,6 +142,10 @@ pub(crate) enum Failure {
     Platform(#[from] ProviderError),
     #[error("operation {operation} of tenant {tenant} {settled}")]
     NotAsAsked { operation: OperationId, tenant: TenantId, settled: Settled, logs: PathBuf },
+    #[error(transparent)]
+    Sweep(#[from] SweepError),
+    #[error("{orphans} orphans and {missing} missing tenants were found, and are left")]
+    Unclean { orphans: usize, missing: usize, delete: bool },
     #[error("interrupted; operation {0} is recorded and not over")]
     Interrupted(OperationId),
     #[error("the engine ended: {0}")]
@@ -182,6 +191,12 @@ impl Failure {
                 | ErrorKind::DestroyFailed
                 | ErrorKind::StatusFailed => Exit::Platform,
             },
+            Self::Sweep(error) => match error {
+                SweepError::Registry(_) => Exit::Usage,
+                SweepError::CannotList(_) | SweepError::Platform { .. } => Exit::Platform,
+                SweepError::Store(_) => Exit::Store,
+            },
+            Self::Unclean { .. } => Exit::Unclean,
             Self::NotAsAsked { .. } | Self::Demo => Exit::Failed,
             Self::Interrupted(_) => Exit::Interrupted,
             Self::System { .. } => Exit::Defect,
@@ -220,8 +235,19 @@ impl Failure {
                 | ErrorKind::DestroyFailed
                 | ErrorKind::StatusFailed => None,
             },
+            Self::Unclean { orphans, missing, delete } => {
+                let mut next = Vec::new();
+                if *orphans > 0 && !delete {
+                    next.push("`landlord-compute sweep --delete` removes the orphans");
+                }
+                if *missing > 0 {
+                    next.push("`landlord-compute run` repairs what is missing");
+                }
+                (!next.is_empty()).then(|| next.join("; "))
+            }
             Self::Usage(_)
             | Self::File { .. }
+            | Self::Sweep(_)
             | Self::Command(_)
             | Self::Store(_)
             | Self::Start(_)

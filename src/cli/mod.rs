@@ -12,6 +12,7 @@ mod report;
 mod screen;
 mod signals;
 mod spec_file;
+mod sweep;
 mod validate;
 mod view;
 mod words;
@@ -103,6 +104,7 @@ async fn command(screen: &Screen, cli: Cli) -> Result<(), Failure> {
             let scope = tenant.map_or(Scope::All, Scope::Tenant);
             events::events(screen, place, scope, after, last, follow).await
         }
+        Command::Sweep { provider, delete } => sweep::sweep(screen, place, provider, delete).await,
         Command::Validate { file } => validate::validate(screen, place, &file.file).await,
         Command::Machine { name } => machine::machine(screen, name),
         Command::DemoTenant(tenant) => demo::tenant(tenant).await,

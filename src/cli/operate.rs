@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use landlord_compute::machines::id::{OperationId, TenantId};
 use landlord_compute::machines::spec::Spec;
+use landlord_compute::machines::tenant::Settled;
 use landlord_compute::store::{Position, Scope, Store, StoreError};
 use landlord_compute::{
     CommandError, Delivery, Engine, ObservePolicy, OperationHandle, Options, StartError, TenantHandle,
@@ -81,7 +82,7 @@ pub(crate) async fn operate(
     let outcome = match ask.send(&with.engine.tenant(tenant.clone()), options).await {
         Ok(operation) => {
             let id = operation.id();
-            with.watch(&tenant, since, operation).await.map(|()| id)
+            with.watch(&tenant, since, operation).await.map(|_| id)
         }
         Err(error) => Err(error.into()),
     };
@@ -101,7 +102,7 @@ pub(crate) async fn wait(screen: &Screen, place: &Place, id: OperationId) -> Res
             Ok(mut with) => {
                 let since = with.engine.head();
                 let outcome = match with.engine.operation(id).await {
-                    Ok(operation) => with.watch(&tenant, since, operation).await,
+                    Ok(operation) => with.watch(&tenant, since, operation).await.map(drop),
                     Err(error) => Err(error.into()),
                 };
                 with.end(outcome).await?;
@@ -144,27 +145,27 @@ pub(crate) async fn resume(
 }
 
 /// An engine for the time of one command.
-struct With<'a> {
+pub(crate) struct With<'a> {
     screen: &'a Screen,
-    engine: Engine,
+    pub(crate) engine: Engine,
     signals: Signals,
 }
 
 impl<'a> With<'a> {
     /// It looks after nobody by itself: a repair that it began would be cut off at its end.
-    async fn engine(screen: &'a Screen, place: &Place, missing: Missing) -> Result<Self, Failure> {
+    pub(crate) async fn engine(screen: &'a Screen, place: &Place, missing: Missing) -> Result<Self, Failure> {
         let signals = Signals::listen()?;
         let engine = place.engine(missing)?.observe(ObservePolicy::Off).start().await?;
         Ok(Self { screen, engine, signals })
     }
 
     /// Shows what happens to the tenant until the operation has settled.
-    async fn watch(
+    pub(crate) async fn watch(
         &mut self,
         tenant: &TenantId,
         since: Position,
         mut operation: OperationHandle,
-    ) -> Result<(), Failure> {
+    ) -> Result<Settled, Failure> {
         let mut events = Box::pin(self.engine.subscribe(since, Scope::Tenant(tenant.clone())).fuse());
         loop {
             tokio::select! {
@@ -173,14 +174,14 @@ impl<'a> With<'a> {
                     Delivery::Event { event, .. } => self.screen.progress(&words::progress(&event)),
                     Delivery::Gap { .. } => {}
                 },
-                settled = operation.settled() => return Ok(settled.map(|_| ())?),
+                settled = operation.settled() => return Ok(settled?),
                 () = self.signals.next() => return Err(Failure::Interrupted(operation.id())),
             }
         }
     }
 
     /// Ends the engine in order; after Ctrl-C at once.
-    async fn end<T>(mut self, outcome: Result<T, Failure>) -> Result<T, Failure> {
+    pub(crate) async fn end<T>(mut self, outcome: Result<T, Failure>) -> Result<T, Failure> {
         let grace = match &outcome {
             Err(Failure::Interrupted(_)) => Duration::ZERO,
             Ok(_) | Err(_) => GRACE,

@@ -1,36 +1,54 @@
 //! Every call of a planner, made to fail in every way, against a model of its platform.
 //!
-//! A planner and the real driver run on simulated time against a [`Model`], an in-memory platform. An operation is
-//! run once without faults to count its calls, and then once for each of its calls and each [`Fault`] there, as the
-//! engine would run it: it tries again with the ledger, restarts after a crash from what was durable, and undoes.
-//! After each of these:
+//! A planner and the model of its platform are one [`Model`]; [`run`] is the one function that tries it. An operation
+//! is run once without faults to count its calls, and then once for each of its calls and each [`Fault`] there.
+//! [`By::Engine`] runs it through the whole engine: the real actors and machine, a memory store, the real driver, all
+//! on simulated time; a crash is an engine that is dropped with whatever it had not committed. [`By::Alone`] calls a
+//! method of the driver once, which has to undo by itself. After each of these:
 //!
 //! - no write went out before its intent was durable (I1);
-//! - the operation settled (nothing is stuck);
+//! - every operation settled once, and everybody who waited was told (nothing is stuck);
 //! - the platform holds exactly the resources of the applied spec, or none (I3);
-//! - the ledger says what a look at the platform without a ledger says.
+//! - the ledger says what a look at the platform without a ledger says;
+//! - one fault that may pass does not change how an operation ends, and a platform that asked to be left alone was.
 //!
-//! It is here and not beside the planners because what is tested is the planner *and* the order in which the driver
-//! stores and calls.
+//! It is here and not beside the planners because what is tested is the planner *and* the order in which the engine
+//! stores and the driver calls. [`HARNESSES`] lists the planners that are tested; a test holds it against those that
+//! there are.
 
-mod engine;
+mod alone;
+mod echo;
+mod explore;
+mod judge;
 pub mod processes;
 #[cfg(test)]
 mod tests;
+mod watched;
+mod whole;
+mod world;
 
 use std::fmt;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use landlord_state_machines::error::ProviderError;
-use landlord_state_machines::planner::{Planner, Subject};
+use landlord_state_machines::planner::{Kind, Planner, Subject};
 use landlord_state_machines::spec::Spec;
 
-use engine::{Case, Run};
+pub use explore::{explore, explore_at_random, run};
+use processes::Processes;
 
-/// A deterministic platform in memory. Time only moves by the `now` it is given.
-pub trait Model: Send + 'static {
+/// The tenant that every [`Operation`]'s spec is of.
+pub const TENANT: &str = "acme";
+
+/// A deterministic platform in memory, and what is tried on it. Time only moves by the `now` it is given.
+///
+/// Its specs are those of the tenant [`TENANT`] and name [`Model::NAME`] as their provider.
+pub trait Model: Default + Clone + Send + 'static {
     /// Whose calls it answers.
     type Planner: Planner;
+
+    /// The planner's name: that of its module in `landlord_state_machines::planner`.
+    const NAME: &'static str;
 
     /// Makes one call: changes the platform and answers as it would.
     ///
@@ -43,12 +61,46 @@ pub trait Model: Send + 'static {
         now: Timestamp,
     ) -> Result<<Self::Planner as Planner>::Reply, ProviderError>;
 
+    /// Makes a call again that was just made, as a transport does that tries again by itself: with the same tokens.
+    /// Default: like any other call.
+    ///
+    /// # Errors
+    /// When the platform would refuse.
+    fn answer_again(
+        &mut self,
+        subject: &Subject,
+        call: &<Self::Planner as Planner>::Call,
+        now: Timestamp,
+    ) -> Result<<Self::Planner as Planner>::Reply, ProviderError> {
+        self.answer(subject, call, now)
+    }
+
+    /// Whether a call changes anything.
+    fn kind(call: &<Self::Planner as Planner>::Call) -> Kind;
+
+    /// How late a call without an answer may still happen.
+    fn late() -> SignedDuration {
+        SignedDuration::from_millis(600)
+    }
+
+    /// How long what a call did may not be seen yet: on such a platform looks do not show for that long what was done
+    /// when its answer was lost, or was [`Fault::Unseen`]. Default: it is seen at once.
+    fn unseen() -> SignedDuration {
+        SignedDuration::ZERO
+    }
+
+    /// Something that runs breaks by itself, so that a repair is due.
+    fn breaks(&mut self, now: Timestamp);
+
     /// Whether the platform holds exactly what `spec` asks for, or nothing at all without one.
     ///
     /// # Errors
     /// What is there too much, what is missing, or what a call did that no call may do.
     fn holds_exactly(&mut self, subject: &Subject, spec: Option<&Spec>, now: Timestamp)
     -> Result<(), String>;
+
+    /// What is tried: every way in which the planner can be asked for something.
+    fn operations() -> Vec<Operation>;
 }
 
 /// How one call goes wrong.
@@ -60,12 +112,22 @@ pub enum Fault {
     RefusedForGood,
     /// Refused, although it worked.
     RefusedAfter,
+    /// Refused, because the platform has too much to do; it asks to be left alone for a while.
+    Throttled,
+    /// The same answer, although it worked.
+    ThrottledAfter,
     /// No answer, and it did not happen.
     Lost,
     /// No answer, and it worked.
     LostAfter,
     /// No answer, and it works a while later.
     LostThenLate,
+    /// The transport tries it again by itself: it happens twice, and the second answer is heard.
+    Twice,
+    /// Its answer is heard, and heard again after the next one.
+    HeardAgain,
+    /// It works and is answered, but looks do not show it for as long as the platform may be behind.
+    Unseen,
     /// The engine crashes before the call.
     Crash,
     /// The call works and the engine crashes before it stores the answer.
@@ -73,17 +135,60 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// All of them.
-    pub const ALL: [Self; 8] = [
+    /// All of them; those that only an engine can have last.
+    pub const ALL: [Self; 13] = [
         Self::Refused,
         Self::RefusedForGood,
         Self::RefusedAfter,
+        Self::Throttled,
+        Self::ThrottledAfter,
         Self::Lost,
         Self::LostAfter,
         Self::LostThenLate,
+        Self::Twice,
+        Self::HeardAgain,
+        Self::Unseen,
         Self::Crash,
         Self::CrashAfter,
     ];
+
+    /// Whether it makes a difference to a call of this kind on this platform.
+    fn strikes<M: Model>(self, kind: Kind) -> bool {
+        match self {
+            Self::Refused
+            | Self::RefusedForGood
+            | Self::RefusedAfter
+            | Self::Throttled
+            | Self::ThrottledAfter
+            | Self::Lost
+            | Self::LostAfter
+            | Self::LostThenLate
+            | Self::HeardAgain
+            | Self::Crash
+            | Self::CrashAfter => true,
+            Self::Twice => kind == Kind::Write,
+            Self::Unseen => kind == Kind::Write && M::unseen() > SignedDuration::ZERO,
+        }
+    }
+
+    /// Whether whoever tries again gets what was asked for.
+    fn passes(self) -> bool {
+        match self {
+            Self::RefusedForGood => false,
+            Self::Refused
+            | Self::RefusedAfter
+            | Self::Throttled
+            | Self::ThrottledAfter
+            | Self::Lost
+            | Self::LostAfter
+            | Self::LostThenLate
+            | Self::Twice
+            | Self::HeardAgain
+            | Self::Unseen
+            | Self::Crash
+            | Self::CrashAfter => true,
+        }
+    }
 }
 
 /// What is asked for.
@@ -93,8 +198,43 @@ pub enum Ask {
     Provision(Spec),
     /// An update.
     Update(Spec),
+    /// What runs is made whole again, after it broke by itself.
+    Repair,
     /// A destroy.
     Destroy,
+}
+
+/// How an operation ends when nothing else goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ends {
+    /// What was asked for is so.
+    Done,
+    /// It fails, and everything is as it was before.
+    Undone,
+}
+
+/// Something to ask for, and what comes of it.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    /// A name for people.
+    pub name: &'static str,
+    /// What runs before, provisioned without faults.
+    pub applied: Option<Spec>,
+    /// What is asked for.
+    pub ask: Ask,
+    /// How that ends.
+    pub ends: Ends,
+    /// How many calls it takes.
+    pub length: Length,
+}
+
+/// How many calls an operation takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Length {
+    /// Few: interrupting it at each of them and faulting each then is done every day.
+    Short,
+    /// Many: the same takes long.
+    Long,
 }
 
 /// What is asked for while it runs.
@@ -118,39 +258,64 @@ pub enum By {
 /// One operation to run in all ways.
 #[derive(Clone, Debug)]
 pub struct Scenario {
-    /// A name for people.
-    pub name: &'static str,
+    /// What is asked for.
+    pub operation: Operation,
     /// Who runs it.
     pub by: By,
-    /// What runs before, provisioned without faults.
-    pub applied: Option<Spec>,
-    /// What is asked for.
-    pub ask: Ask,
     /// What interrupts it, at each of its calls in turn.
     pub interrupt: Option<Interrupt>,
+}
+
+/// Which of a scenario's cases: where it is interrupted, and what goes wrong at which call.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Case {
+    /// The call at which the interruption arrives.
+    pub interrupted_at: Option<usize>,
+    /// The calls that go wrong, counted from 0 after the preparation.
+    pub faults: Vec<(usize, Fault)>,
+    /// Chooses how long the engine waits between tries.
+    pub seed: u64,
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(call) = self.interrupted_at {
+            write!(f, "interrupted at call {call}, ")?;
+        }
+        match self.faults.is_empty() {
+            true => f.write_str("without faults"),
+            false => write!(f, "with {:?}, seed {}", self.faults, self.seed),
+        }
+    }
 }
 
 /// What was tried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Explored {
-    /// The cases run.
+    /// The cases run: an operation, and the calls of it that went wrong.
     pub cases: usize,
     /// The API calls made in them.
     pub calls: usize,
 }
 
-impl Explored {
-    fn add(&mut self, run: &Run) {
-        self.cases += 1;
-        self.calls += run.calls;
+impl std::ops::AddAssign for Explored {
+    fn add_assign(&mut self, more: Self) {
+        self.cases += more.cases;
+        self.calls += more.calls;
     }
 }
 
 /// A case that broke a promise.
 #[derive(Clone, Debug, thiserror::Error)]
 pub struct Breach {
-    /// The scenario.
-    pub scenario: &'static str,
+    /// The planner.
+    pub planner: &'static str,
+    /// The operation.
+    pub operation: &'static str,
+    /// Who ran it.
+    pub by: By,
+    /// What interrupted it.
+    pub interrupt: Option<Interrupt>,
     /// Which case of it.
     pub case: Case,
     /// What was broken.
@@ -161,83 +326,44 @@ pub struct Breach {
 
 impl fmt::Display for Breach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, {}: {}\n  {}", self.scenario, self.case, self.what, self.story.join("\n  "))
+        let Self { planner, operation, by, interrupt, case, what, story } = self;
+        write!(
+            f,
+            "{planner}: {operation}, by {by:?}, {interrupt:?}, {case}: {what}\n  {}",
+            story.join("\n  ")
+        )
     }
 }
 
-/// Runs a scenario without a fault and with every single fault.
-///
-/// # Errors
-/// The first case that breaks a promise.
-pub fn explore<M: Model>(platform: &impl Fn() -> M, scenario: &Scenario) -> Result<Explored, Box<Breach>> {
-    let mut explored = Explored::default();
-    for interrupted_at in interrupts(platform, scenario)? {
-        let quiet = engine::run(platform, scenario, Case { interrupted_at, faults: Vec::new() })?;
-        explored.add(&quiet);
-        // Up to the fault a run is the quiet one, so these are all the calls that can be faulted.
-        for index in 0..quiet.calls {
-            for fault in faults(scenario.by) {
-                let case = Case { interrupted_at, faults: vec![(index, *fault)] };
-                explored.add(&engine::run(platform, scenario, case)?);
-            }
-        }
-    }
-    Ok(explored)
+/// A part of all that can be tried, so that parts run side by side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Every operation, each of its calls, each fault.
+    OneFault,
+    /// Every operation of this length, interrupted at each of its calls, and each fault at each call then.
+    Interrupted(Interrupt, Length),
+    /// Several faults in each case, so many cases for each operation and interruption.
+    Several {
+        /// All that is needed to see the same again.
+        seed: u64,
+        /// How many cases.
+        cases: usize,
+    },
 }
 
-/// Runs a scenario `times` times with two faults (and an interruption), chosen by `seed`.
-///
-/// # Errors
-/// The first case that breaks a promise.
-pub fn explore_pairs<M: Model>(
-    platform: &impl Fn() -> M,
-    scenario: &Scenario,
-    seed: u64,
-    times: usize,
-) -> Result<Explored, Box<Breach>> {
-    let mut explored = Explored::default();
-    let mut dice = Dice(seed);
-    let interrupts = interrupts(platform, scenario)?;
-    let faults = faults(scenario.by);
-    for _ in 0..times {
-        let interrupted_at = interrupts.get(dice.below(interrupts.len())).copied().flatten();
-        let quiet = engine::run(platform, scenario, Case { interrupted_at, faults: Vec::new() })?;
-        // The second one may hit what the first one made necessary.
-        let mut fault = |among: usize| (dice.below(among), faults[dice.below(faults.len())]);
-        let pair = vec![fault(quiet.calls), fault(quiet.calls * 2)];
-        explored.add(&engine::run(platform, scenario, Case { interrupted_at, faults: pair })?);
-    }
-    Ok(explored)
+/// A planner that is tested.
+pub struct Harness {
+    /// Its name.
+    pub planner: &'static str,
+    /// [`run`] for its model.
+    pub run: fn(Part) -> Result<Explored, Box<Breach>>,
 }
 
-/// Where the interruption falls: at each call of the quiet run, or nowhere.
-fn interrupts<M: Model>(
-    platform: &impl Fn() -> M,
-    scenario: &Scenario,
-) -> Result<Vec<Option<usize>>, Box<Breach>> {
-    let quiet = engine::run(platform, scenario, Case { interrupted_at: None, faults: Vec::new() })?;
-    Ok(match scenario.interrupt {
-        None => vec![None],
-        Some(Interrupt::Cancel | Interrupt::Destroy) => (0..quiet.calls).map(Some).collect(),
-    })
-}
-
-fn faults(by: By) -> &'static [Fault] {
-    match by {
-        By::Engine => &Fault::ALL,
-        By::Alone => &Fault::ALL[..6],
+impl Harness {
+    const fn of<M: Model>() -> Self {
+        Self { planner: M::NAME, run: run::<M> }
     }
 }
 
-/// A small generator of numbers (splitmix64), so that a seed is all that a failure needs to be seen again.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut roll = self.0;
-        roll = (roll ^ (roll >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        roll = (roll ^ (roll >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((roll ^ (roll >> 31)) >> 33).unwrap_or(0) % end.max(1)
-    }
-}
+/// Every planner of this crate with the model of its platform.
+pub const HARNESSES: &[Harness] = &[Harness::of::<Processes>()];

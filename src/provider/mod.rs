@@ -104,8 +104,8 @@ pub trait Provider: Send + Sync + 'static {
     }
 
     /// Every tenant that an engine owns something of on the platform, found by ownership tags alone. `engine` names
-    /// it, as [`Subject::engine`](landlord_state_machines::planner::Subject) does. Default: none; a provider that
-    /// cannot list cannot be swept for leaks.
+    /// it, as [`Subject::engine`](landlord_state_machines::planner::Subject) does. A provider that has this says so in
+    /// [`Capabilities::lists_tenants`]; one that cannot list cannot be swept for leaks. Default: none.
     ///
     /// # Errors
     /// When the platform cannot be asked.
@@ -128,6 +128,8 @@ pub struct Capabilities {
     pub max_concurrent_calls: usize,
     /// How long one call may take before the engine drops it and tries again, in seconds.
     pub call_timeout_seconds: u64,
+    /// Whether `list_tenants` tells of all that there is; else it cannot be swept for leaks.
+    pub lists_tenants: bool,
     /// Whether images must be OCI references.
     pub oci_images: bool,
     /// Limits of a spec that are not enforced there, each with the reason; shown to the caller, never ignored
@@ -140,6 +142,7 @@ impl Default for Capabilities {
         Self {
             max_concurrent_calls: 64,
             call_timeout_seconds: 900,
+            lists_tenants: false,
             oci_images: false,
             not_enforced: Vec::new(),
         }

@@ -125,6 +125,12 @@ impl ProviderError {
         )
     }
 
+    /// The platform has too much to do, and asks to be left alone for this long. Nothing is wrong with the request,
+    /// and a limit on how much there may be is another error: one that needs a person.
+    pub fn throttled(kind: ErrorKind, pause: Duration, message: impl Into<String>) -> Self {
+        Self::new(kind, Remedy::Retry, ErrorCode::ResourceExhausted, message).with_retry_after(pause)
+    }
+
     /// The platform did not say in time how the tenant is.
     pub fn status_timeout(tenant: impl fmt::Display) -> Self {
         Self::new(

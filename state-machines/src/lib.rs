@@ -10,5 +10,6 @@ pub mod planner;
 pub mod render;
 pub mod result;
 pub mod spec;
+pub mod sweep;
 pub mod tenant;
 pub mod trace;

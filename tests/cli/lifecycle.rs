@@ -143,4 +143,5 @@ fn help_is_as_it_was() {
     let bench = Bench::new();
     insta::assert_snapshot!("help", bench.run(&["--help"]).out);
     insta::assert_snapshot!("help of provision", bench.run(&["provision", "--help"]).out);
+    insta::assert_snapshot!("help of sweep", bench.run(&["sweep", "--help"]).out);
 }

@@ -4,6 +4,8 @@ mod bad_input;
 mod demo;
 mod interrupted;
 mod lifecycle;
+mod secrets;
+mod sweep;
 
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};

@@ -6,8 +6,9 @@ use landlord_compute::machines::tenant::{Method, Settled, StateName};
 use landlord_compute::provider::Capabilities;
 use landlord_compute::provider::scripted::Act;
 use landlord_compute::{CommandError, Options};
+use tokio::time::Instant;
 
-use super::{engine, live, memory, run, scripted, scripted_with, spec, tenant};
+use super::{end, engine, live, memory, run, scripted, scripted_with, spec, tenant};
 
 /// I7: a provider that panics fails its operation, and nothing else.
 #[tokio::test(start_paused = true)]
@@ -34,6 +35,7 @@ async fn i4_a_hanging_tenant_delays_no_other_and_no_two_calls_overlap() {
     let provider = scripted_with(capabilities);
     let engine = engine(memory(), &provider).start().await.expect("starts");
     provider.script(&tenant("slow"), Method::Provision, [Act::Work, Act::Hang]);
+    let begun = Instant::now();
     let slow = engine
         .tenant(tenant("slow"))
         .provision(spec("slow", "v1"), Options::default())
@@ -43,10 +45,25 @@ async fn i4_a_hanging_tenant_delays_no_other_and_no_two_calls_overlap() {
         run(&engine, id, "v1").await;
     }
     assert_eq!(live(&engine, "slow").await.state.name(), StateName::Provisioning);
+    assert!(begun.elapsed() < Duration::from_secs(30), "nobody waited for its end");
     // Its call is dropped after its time, and made again.
     assert_eq!(slow.await.expect("settles"), Settled::Done);
     assert_eq!(provider.calls_for(&tenant("slow")).len(), 2);
     assert_eq!(provider.overlaps(), 0);
+}
+
+/// I4: a call that does not stop when it is asked is gone before the tenant's next one begins.
+#[tokio::test(start_paused = true)]
+async fn i4_the_next_call_begins_when_the_one_before_is_gone() {
+    let provider = scripted();
+    let engine = engine(memory(), &provider).start().await.expect("starts");
+    let acme = engine.tenant(tenant("acme"));
+    provider.script(&tenant("acme"), Method::Provision, [Act::Work, Act::Hang]);
+    let operation = acme.provision(spec("acme", "v1"), Options::default()).await.expect("accepted");
+    acme.cancel(Options::default()).await.expect("accepted");
+    assert_eq!(end(operation).await, Settled::Cancelled { left: Vec::new() });
+    let methods: Vec<Method> = provider.calls_for(&tenant("acme")).iter().map(|call| call.method).collect();
+    assert_eq!((methods, provider.overlaps()), (vec![Method::Provision, Method::Destroy], 0));
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,6 +7,7 @@ mod lifecycle;
 mod observing;
 mod recovery;
 mod store_faults;
+mod sweep;
 mod tracing;
 
 use std::time::Duration;
@@ -16,11 +17,11 @@ use jiff::Timestamp;
 use landlord_compute::clock::TokioClock;
 use landlord_compute::machines::id::{ProviderName, TenantId};
 use landlord_compute::machines::spec::{ContainerSpec, ResourceRequirements, TenantComputeSpec};
-use landlord_compute::machines::tenant::{LifecycleEvent, Record, StateName, Tenant};
+use landlord_compute::machines::tenant::{LifecycleEvent, Record, Settled, StateName, Tenant};
 use landlord_compute::provider::Capabilities;
 use landlord_compute::provider::scripted::Scripted;
 use landlord_compute::store::{MemoryOptions, MemoryStore, Position, Scope};
-use landlord_compute::{Delivery, Engine, EngineBuilder, ObservePolicy, Options};
+use landlord_compute::{Delivery, Engine, EngineBuilder, ObservePolicy, OperationHandle, Options};
 
 pub(crate) fn tenant(id: &str) -> TenantId {
     TenantId::new(id).expect("a valid id")
@@ -42,7 +43,7 @@ pub(crate) fn spec(id: &str, image: &str) -> TenantComputeSpec {
 }
 
 pub(crate) fn scripted() -> Scripted {
-    scripted_with(Capabilities::default())
+    scripted_with(Capabilities { lists_tenants: true, ..Capabilities::default() })
 }
 
 pub(crate) fn scripted_with(capabilities: Capabilities) -> Scripted {
@@ -69,6 +70,12 @@ pub(crate) async fn live(engine: &Engine, id: &str) -> std::sync::Arc<Tenant> {
         Record::Live(tenant) => tenant,
         other @ (Record::Absent(_) | Record::Gone(_)) => panic!("{id} does not live: {other:?}"),
     }
+}
+
+/// How an operation ended. One that does not end is a failure, and not a test that hangs.
+pub(crate) async fn end(operation: OperationHandle) -> Settled {
+    let settled = tokio::time::timeout(Duration::from_secs(100_000), operation).await;
+    settled.expect("it ends").expect("settles")
 }
 
 /// Provisions a tenant and waits until it runs.

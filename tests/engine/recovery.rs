@@ -10,7 +10,7 @@ use landlord_compute::provider::scripted::Act;
 use landlord_compute::store::{MemoryOptions, MemoryStore};
 use landlord_compute::{CommandError, Options, WaitError};
 
-use super::{engine, events_until, live, run, scripted, spec, tenant, without_providers};
+use super::{end, engine, events_until, live, run, scripted, spec, tenant, without_providers};
 
 fn shared() -> MemoryStore {
     MemoryStore::new(MemoryOptions::default())
@@ -36,7 +36,7 @@ async fn i2_the_next_engine_finishes_what_was_on_its_way() {
 
     let second = engine(store, &provider).start().await.expect("starts");
     let again = second.operation(id).await.expect("known");
-    assert_eq!(again.await.expect("settles"), Settled::Done);
+    assert_eq!(end(again).await, Settled::Done);
     let calls = provider.calls_for(&tenant("acme"));
     assert_eq!(calls.len(), 2);
     assert_eq!((calls[1].attempt, calls[1].resumed), (Some(2), true), "it goes on from its ledger");
@@ -66,7 +66,7 @@ async fn i2_the_next_engine_wakes_what_waits() {
     events_until(&first, "acme", |event| matches!(event.what, What::WillRetry { .. })).await;
     first.shutdown(Duration::from_secs(1)).await.expect("in order");
     let second = engine(store, &provider).start().await.expect("starts");
-    assert_eq!(second.operation(id).await.expect("known").await.expect("settles"), Settled::Done);
+    assert_eq!(end(second.operation(id).await.expect("known")).await, Settled::Done);
 }
 
 /// Fencing: an engine whose store was taken over stops, and changes nothing any more.

@@ -2,18 +2,20 @@
 //!
 //! What a process does is said by the first of its container's `args`; see [`Behaviour`].
 
+mod operations;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
-use landlord_state_machines::planner::Subject;
 use landlord_state_machines::planner::process::{
     Call, Check, Exit, ExitCause, Found, FoundLaunch, LaunchId, Life, Manifest, Port, Probe, Probed, Process,
     ProcessPlanner, Reply, ReservePorts, Signal, Start, Stop,
 };
+use landlord_state_machines::planner::{Kind, Subject};
 use landlord_state_machines::spec::{ContainerSpec, Spec};
 
-use super::Model;
+use super::{Model, Operation};
 
 /// What a process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -216,6 +218,7 @@ impl Processes {
 
 impl Model for Processes {
     type Planner = ProcessPlanner;
+    const NAME: &'static str = "process";
 
     fn answer(&mut self, _subject: &Subject, call: &Call, now: Timestamp) -> Result<Reply, ProviderError> {
         Ok(match call {
@@ -232,6 +235,42 @@ impl Model for Processes {
             Call::Signal(signal) => self.signal(signal, now),
             Call::Clear { launch, container: _ } => self.clear(*launch, now),
         })
+    }
+
+    /// A launch that was made already is not made again.
+    fn answer_again(
+        &mut self,
+        subject: &Subject,
+        call: &Call,
+        now: Timestamp,
+    ) -> Result<Reply, ProviderError> {
+        match call {
+            Call::Start(start) => match self.rows.get(&start.launch) {
+                Some(row) => Ok(Reply::Started { launch: start.launch, leader: row.leader }),
+                None => self.answer(subject, call, now),
+            },
+            Call::Find | Call::ReservePorts(_) | Call::Probe(_) | Call::Signal(_) | Call::Clear { .. } => {
+                self.answer(subject, call, now)
+            }
+        }
+    }
+
+    fn kind(call: &Call) -> Kind {
+        match call {
+            Call::Find | Call::ReservePorts(_) | Call::Probe(_) => Kind::Read,
+            Call::Start(_) | Call::Signal(_) | Call::Clear { .. } => Kind::Write,
+        }
+    }
+
+    /// The first of its processes is killed by somebody else.
+    fn breaks(&mut self, now: Timestamp) {
+        if let Some(row) = self.rows.values_mut().next() {
+            row.end(now, 9);
+        }
+    }
+
+    fn operations() -> Vec<Operation> {
+        operations::all()
     }
 
     fn holds_exactly(

@@ -192,7 +192,11 @@ impl Provider for ProcessProvider {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { not_enforced: validate::NOT_ENFORCED.to_vec(), ..Capabilities::default() }
+        Capabilities {
+            lists_tenants: true,
+            not_enforced: validate::NOT_ENFORCED.to_vec(),
+            ..Capabilities::default()
+        }
     }
 
     async fn plan(

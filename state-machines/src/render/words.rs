@@ -37,6 +37,7 @@ fn rejection(rejection: &Rejection) -> &'static str {
         Rejection::NotCancellable => "NotCancellable",
         Rejection::NothingToRetry => "NothingToRetry",
         Rejection::DestroyFirst => "DestroyFirst",
+        Rejection::Lives => "Lives",
         Rejection::RevisionMismatch { .. } => "RevisionMismatch",
     }
 }

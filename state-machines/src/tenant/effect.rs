@@ -129,6 +129,9 @@ pub enum Rejection {
     /// Only a destroy can be abandoned.
     #[error("only a destroy can be abandoned; destroy the tenant first")]
     DestroyFirst,
+    /// It lives, so that what is found of it may be its own.
+    #[error("the tenant lives; what an earlier life left goes with it when it is destroyed")]
+    Lives,
     /// It changed since the caller looked.
     #[error("the tenant is at revision {actual}, not {expected}; look at it again before you change it")]
     RevisionMismatch {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::error::ProviderError;
-use crate::id::{CallId, OperationId, ProviderName, Revision};
+use crate::id::{CallId, Incarnation, OperationId, ProviderName, Revision};
 use crate::ledger::Ledger;
 use crate::observation::Observation;
 use crate::spec::Spec;
@@ -91,6 +91,13 @@ pub enum Request {
     Pause,
     /// Go on.
     Resume,
+    /// Remove what a life that is over left on its platform, where no tenant of this name lives.
+    Reclaim {
+        /// Where it was found.
+        provider: ProviderName,
+        /// The life that it was tagged with.
+        incarnation: Incarnation,
+    },
     /// Give up a destroy, and leave what is left.
     Abandon {
         /// Why, for the audit.

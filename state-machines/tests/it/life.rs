@@ -36,7 +36,7 @@ proptest! {
 
     /// I5: Destroy is accepted in every state, and ends once the platform answers.
     #[test]
-    fn a_destroy_ends_from_everywhere(policy in policies(), life in lives()) {
+    fn i5_a_destroy_ends_from_everywhere(policy in policies(), life in lives()) {
         let mut world = World::new(policy);
         world.live(life);
         world.command(Request::Destroy);
@@ -50,7 +50,7 @@ proptest! {
 
     /// I5: and if the platform never answers, it is abandoned.
     #[test]
-    fn a_destroy_can_be_abandoned_from_everywhere(policy in policies(), life in lives()) {
+    fn i5_a_destroy_can_be_abandoned_from_everywhere(policy in policies(), life in lives()) {
         let mut world = World::new(policy);
         world.live(life);
         world.command(Request::Destroy);

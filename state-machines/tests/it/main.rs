@@ -1,9 +1,10 @@
-//! The vocabulary; the tenant machine: its samples, its page, its snapshots, and random lives.
+//! The vocabulary; the tenant machine: its samples, its page, its snapshots, and random lives; and that all is pure.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
 mod life;
 mod page;
+mod purity;
 mod samples;
 mod table;
 mod vocabulary;

@@ -6,8 +6,11 @@ use super::super::{Command, Input, Outcome, Record, Request, Stamp};
 use super::{CALL, REVISION, STALE_CALL, SpecRole, at, error, every, ledger, moment, stamp};
 use super::{other_provider, provider, tenant};
 use crate::error::{ErrorCode, ErrorKind, Remedy};
-use crate::id::{CallId, Revision};
+use crate::id::{CallId, Incarnation, Revision};
 use crate::observation::{Observation, Seen};
+
+/// The life that left something on the platform.
+const LEFT_BY: Incarnation = Incarnation(5);
 
 /// An input that is worth telling apart from others.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,7 +74,8 @@ fn commands(record: &Record) -> Vec<Sample> {
         Request::Cancel => Some(Request::Retry),
         Request::Retry => Some(Request::Pause),
         Request::Pause => Some(Request::Resume),
-        Request::Resume => Some(Request::Abandon { reason: "the account is closed".to_owned() }),
+        Request::Resume => Some(Request::Reclaim { provider: provider(), incarnation: LEFT_BY }),
+        Request::Reclaim { .. } => Some(Request::Abandon { reason: "the account is closed".to_owned() }),
         Request::Abandon { .. } => None,
     })
     .into_iter()
@@ -86,6 +90,10 @@ fn commands(record: &Record) -> Vec<Sample> {
         Request::Retry => vec![command("retry", "", None, request)],
         Request::Pause => vec![command("pause", "", None, request)],
         Request::Resume => vec![command("resume", "", None, request)],
+        Request::Reclaim { .. } => vec![
+            command("reclaim", "", None, request.clone()),
+            command("reclaim", "of another revision", Some(Revision(REVISION.0 - 1)), request),
+        ],
         Request::Abandon { .. } => vec![command("abandon", "", None, request)],
     })
     .collect()
@@ -109,6 +117,7 @@ fn with_specs(record: &Record, name: &'static str, request: fn(SpecRole) -> Requ
         | Request::Retry
         | Request::Pause
         | Request::Resume
+        | Request::Reclaim { .. }
         | Request::Abandon { .. }) => other,
     };
     specs(record)

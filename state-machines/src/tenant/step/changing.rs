@@ -68,6 +68,7 @@ fn command(at: At<'_>, request: Request) -> Decision {
             | Request::Update { .. }
             | Request::Pause
             | Request::Resume
+            | Request::Reclaim { .. }
             | Request::Abandon { .. } => Decision::Reject(Rejection::BeingDestroyed { by }),
         };
     }
@@ -97,6 +98,7 @@ fn command(at: At<'_>, request: Request) -> Decision {
                 draft.apply(Some(change.operation), What::Resumed)
             }
         },
+        Request::Reclaim { .. } => Decision::Reject(Rejection::Lives),
         Request::Abandon { .. } => Decision::Reject(Rejection::DestroyFirst),
     }
 }

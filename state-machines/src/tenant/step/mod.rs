@@ -60,6 +60,7 @@ fn spec_refusal(tenant: &Tenant, request: &Request) -> Option<Rejection> {
         | Request::Retry
         | Request::Pause
         | Request::Resume
+        | Request::Reclaim { .. }
         | Request::Abandon { .. } => None,
     }
 }

@@ -36,6 +36,7 @@ pub(super) fn step(tenant: &Tenant, stamp: Stamp, input: Input) -> Decision {
                         draft.apply(None, What::Resumed)
                     }
                 },
+                Request::Reclaim { .. } => Decision::Reject(Rejection::Lives),
                 Request::Abandon { .. } => Decision::Reject(Rejection::DestroyFirst),
             }
         }

@@ -22,7 +22,7 @@ pub(super) fn step(
             Request::Provision { .. } | Request::Update { .. } | Request::Pause | Request::Resume => {
                 Decision::Reject(Rejection::BeingDestroyed { by: operation })
             }
-            Request::Destroy => Decision::Join(operation),
+            Request::Destroy | Request::Reclaim { .. } => Decision::Join(operation),
             Request::Cancel => Decision::Reject(Rejection::NotCancellable),
             Request::Retry => match removal.run {
                 RemovalRun::Calling(_) => Decision::Reject(Rejection::NothingToRetry),

@@ -84,6 +84,7 @@ fn command(tenant: &Tenant, applied: &Versioned, stamp: Stamp, request: Request)
                 draft.apply(about, What::Resumed)
             }
         },
+        Request::Reclaim { .. } => Decision::Reject(Rejection::Lives),
         Request::Abandon { .. } => Decision::Reject(Rejection::DestroyFirst),
     }
 }

@@ -26,6 +26,10 @@ pub(super) enum Move {
     Pause,
     Resume,
     Abandon,
+    /// What a life left is removed, as a sweep asks for it.
+    Reclaim {
+        life: u64,
+    },
     /// A command of somebody who looked at another revision.
     Outdated,
     /// The call in flight ends, and its outcome arrives.
@@ -83,6 +87,7 @@ fn moves() -> impl Strategy<Value = Move> {
         2 => Just(Move::Pause),
         3 => Just(Move::Resume),
         1 => Just(Move::Abandon),
+        1 => (1..4_u64).prop_map(|life| Move::Reclaim { life }),
         1 => Just(Move::Outdated),
         20 => endings().prop_map(Move::CallEnds),
         4 => (any::<Index>(), endings()).prop_map(|(index, ending)| Move::StaleOutcome(index, ending)),

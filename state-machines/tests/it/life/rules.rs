@@ -136,10 +136,19 @@ fn the_event_tells_the_transition(world: &World, stamp: Stamp, transition: &Tran
     assert_eq!((&event.tenant_id, after.id()), (before.id(), before.id()));
     assert_eq!(event.from, state(before).unwrap_or(StateName::Pending), "from");
     assert_eq!(event.to, state(after), "to");
-    let incarnation = match before {
-        Record::Absent(_) => Incarnation(1),
-        Record::Gone(tombstone) => Incarnation(tombstone.incarnation.0 + 1),
-        Record::Live(tenant) => tenant.incarnation,
+    let lived = match before {
+        Record::Absent(_) => 0,
+        Record::Gone(tombstone) => tombstone.incarnation.0,
+        Record::Live(tenant) => tenant.incarnation.0,
+    };
+    let incarnation = match (before, event.to) {
+        (Record::Live(tenant), _) => tenant.incarnation,
+        // What a life left is removed; no other begins, but it may be one that the record has forgotten.
+        (Record::Absent(_) | Record::Gone(_), Some(StateName::Destroying)) => {
+            assert!(event.incarnation.0 >= lived.max(1), "a life is counted twice");
+            event.incarnation
+        }
+        (Record::Absent(_) | Record::Gone(_), _) => Incarnation(lived + 1),
     };
     let lives_as = match after {
         Record::Absent(_) => panic!("a transition to nothing"),

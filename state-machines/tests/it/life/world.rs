@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
-use landlord_state_machines::id::{CallId, OperationId, ProviderName, Revision, TenantId};
+use landlord_state_machines::id::{CallId, Incarnation, OperationId, ProviderName, Revision, TenantId};
 use landlord_state_machines::ledger::Ledger;
 use landlord_state_machines::observation::{Observation, Seen};
 use landlord_state_machines::spec::{ContainerSpec, ResourceRequirements, Spec, TenantComputeSpec};
@@ -87,6 +87,10 @@ impl World {
             Move::Pause => self.command(Request::Pause),
             Move::Resume => self.command(Request::Resume),
             Move::Abandon => self.command(Request::Abandon { reason: "enough".to_owned() }),
+            Move::Reclaim { life } => {
+                let provider = ProviderName::new("process").unwrap();
+                self.command(Request::Reclaim { provider, incarnation: Incarnation(life) });
+            }
             Move::Outdated => {
                 let expected = Some(Revision(self.record.revision().0 + 1));
                 self.input(Input::Command(Command { expected, request: Request::Destroy }));

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{checked, http_check};
 
 #[test]
-fn debug_output_never_shows_a_value_that_may_be_secret() {
+fn i9_debug_output_never_shows_a_value_that_may_be_secret() {
     let spec = checked(|spec| {
         let web = &mut spec.containers[0];
         web.command = vec!["run".into(), "--password=hunter2".into()];

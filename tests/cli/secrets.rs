@@ -1,0 +1,94 @@
+//! I9: a secret reaches the tenant's process and nothing else, whatever goes wrong and whoever listens.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::{Bench, Version};
+
+/// Found nowhere by chance, and neither in a name nor in a hash.
+const SENTINEL: &str = "Xq7-sentinel-Zw9";
+
+/// Every file of a folder whose bytes hold the sentinel; what a tenant wrote itself is its own.
+fn holders(folder: &Path, found: &mut Vec<String>) {
+    for entry in fs::read_dir(folder).expect("readable") {
+        let path = entry.expect("readable").path();
+        let is_output = path.extension().is_some_and(|extension| extension == "out" || extension == "err");
+        if path.is_dir() {
+            holders(&path, found);
+        } else if !is_output && fs::read(&path).is_ok_and(|bytes| holds(&bytes)) {
+            found.push(path.display().to_string());
+        }
+    }
+}
+
+fn holds(bytes: &[u8]) -> bool {
+    bytes.windows(SENTINEL.len()).any(|window| window == SENTINEL.as_bytes())
+}
+
+/// A tenant that ends at once unless it got both secrets, and then does what `then` says.
+fn spec(file: &Path, then: &str) -> Value {
+    let mut spec = Version::good("hello").spec("acme");
+    let got = format!("[ ${{#DB}} = {0} ] && [ ${{#API}} = {0} ] || exit 9; {then}", SENTINEL.len());
+    spec["containers"][0]["command"] = json!(["sh", "-c", got]);
+    spec["containers"][0]["health_check"] = Value::Null;
+    spec["secrets"] = json!([
+        { "name": "db", "source": "file", "key": file, "env_var": "DB" },
+        { "name": "api", "source": "environment", "key": "OPERATORS_API_KEY", "env_var": "API" },
+    ]);
+    spec
+}
+
+#[test]
+fn i9_a_secret_reaches_its_process_and_nothing_else() {
+    let (bench, vault) = (Bench::new(), tempfile::tempdir().expect("a folder"));
+    let file = vault.path().join("db");
+    fs::write(&file, SENTINEL).expect("written");
+    let good = spec(&file, "exec sleep 600");
+    // It says its secret and ends, so that the error tells what it said last.
+    let bad = spec(&file, "echo \"wrong password $DB\" >&2; exit 3");
+    fs::write(bench.path("good.json"), good.to_string()).expect("written");
+    fs::write(bench.path("bad.json"), bad.to_string()).expect("written");
+
+    let mut said = Vec::new();
+    let mut run = |args: &[&str]| {
+        let mut command = bench.command(args);
+        command.env("OPERATORS_API_KEY", SENTINEL).env("RUST_LOG", "trace");
+        let output = command.output().expect("it runs");
+        said.extend([output.stdout.clone(), output.stderr.clone()]);
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr),
+        )
+    };
+    let (code, text) = run(&["provision", "-f", "good.json"]);
+    assert_eq!(code, Some(0), "the process got both: {text}");
+    let (code, failed) = run(&["update", "-f", "bad.json", "--deadline", "3s"]);
+    assert_eq!(code, Some(1), "{failed}");
+    assert!(
+        failed.contains("wrong password [secret]"),
+        "what the process said is shown without it: {failed}"
+    );
+    for args in [
+        &["describe", "acme"][..],
+        &["describe", "acme", "-o", "json"],
+        &["events", "acme", "-o", "json"],
+        &["events"],
+        &["status", "acme", "-o", "json"],
+        &["list", "-o", "json"],
+        &["sweep", "-o", "json"],
+        &["validate", "-f", "bad.json"],
+    ] {
+        run(args);
+    }
+    for said in &said {
+        assert!(!holds(said), "{}", String::from_utf8_lossy(said));
+    }
+    let mut found = Vec::new();
+    holders(bench.folder.path(), &mut found);
+    assert_eq!(found, Vec::<String>::new(), "the store and the records of launches hold it not");
+    let logs = bench.path("landlord.db.d").join("acme");
+    let mut logs = fs::read_dir(logs).expect("there").map(|entry| fs::read(entry.expect("readable").path()));
+    assert!(logs.any(|log| log.is_ok_and(|bytes| holds(&bytes))), "the search would have found it");
+}
