@@ -9,11 +9,13 @@ use landlord_compute::machines::tenant::Record;
 use landlord_compute::store::{
     Events, Opened, Position, Scope, SqliteOptions, SqliteStore, Store, StoreError, TenantFilter,
 };
+use landlord_compute::{Closed, CommandError, Options};
 use rusqlite::Connection;
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 
 use super::contract::commit_one;
 use super::samples::{Life, id, time};
+use crate::engine::{engine, run, scripted, spec, tenant};
 
 /// A directory of its own, which goes with the test, and the path of a store in it.
 fn place() -> (tempfile::TempDir, PathBuf) {
@@ -85,6 +87,28 @@ async fn a_second_engine_is_told_who_the_owner_is() {
     assert!(matches!(again, StoreError::InUse { .. }), "{again}");
     first.close().await.expect("closes");
     store(&path).open().await.expect("opens once the owner is gone, whatever the lock file says");
+}
+
+/// Somebody removes the lock file, and starts another engine: the first one is told at its next write, and makes none.
+#[tokio::test]
+async fn an_engine_whose_lock_was_taken_away_writes_nothing_more() {
+    let (directory, path) = place();
+    let provider = scripted();
+    let first = engine(store(&path), &provider).start().await.expect("starts");
+    run(&first, "acme", "v1").await;
+    std::fs::remove_file(directory.path().join("store.db.lock")).expect("removes");
+    let second = engine(store(&path), &provider).start().await.expect("nobody holds the new lock");
+    let head = second.head();
+
+    let told = first.tenant(tenant("acme")).destroy(Options::default()).await.expect_err("fenced");
+    assert!(matches!(told, CommandError::Closed(Closed::Fenced(_))), "{told:?}");
+    assert!(told.to_string().contains("another engine (epoch 2) has taken over"), "{told}");
+    assert!(matches!(first.closed().await, Closed::Fenced(_)));
+    let again = first.tenant(tenant("other")).provision(spec("other", "v1"), Options::default()).await;
+    assert!(matches!(again, Err(CommandError::Closed(_))), "{again:?}");
+    assert_eq!(second.head(), head, "nothing was written");
+    assert!(provider.running(&tenant("acme")).is_some(), "nor called");
+    run(&second, "other", "v1").await;
 }
 
 #[cfg(unix)]
