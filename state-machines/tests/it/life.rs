@@ -3,9 +3,9 @@
 //! Whatever happens, in whatever order, each transition keeps the [`rules`]. A failing life is shrunk and printed,
 //! and its seed is kept beside this file; `PROPTEST_CASES` raises the number of lives.
 
-mod moves;
+pub(crate) mod moves;
 mod rules;
-mod world;
+pub(crate) mod world;
 
 use landlord_state_machines::id::OperationId;
 use landlord_state_machines::tenant::{Direction, Record, Request, Run, State};

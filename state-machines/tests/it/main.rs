@@ -1,8 +1,9 @@
 //! The vocabulary; the tenant machine: its samples, its page, its snapshots, and random lives.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
 mod life;
+mod model;
 mod page;
 mod samples;
 mod table;

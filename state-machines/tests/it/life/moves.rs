@@ -46,8 +46,8 @@ pub(super) enum Move {
 }
 
 /// How a call ends.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Ending {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
     Succeeded,
     Retry { after: Option<u64> },
     Permanent,
@@ -59,8 +59,8 @@ pub(super) enum Ending {
 }
 
 /// What a look shows.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Sight {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sight {
     Healthy,
     Unhealthy,
     Broken,

@@ -32,7 +32,7 @@ pub(super) struct World {
     minted: u64,
 }
 
-static SPECS: LazyLock<Vec<Spec>> = LazyLock::new(|| {
+pub(crate) static SPECS: LazyLock<Vec<Spec>> = LazyLock::new(|| {
     let spec = |number: usize| TenantComputeSpec {
         tenant_id: "acme".to_owned(),
         provider_type: "process".to_owned(),
@@ -47,7 +47,7 @@ static SPECS: LazyLock<Vec<Spec>> = LazyLock::new(|| {
     (0..3).map(|number| spec(number).check().unwrap()).collect()
 });
 
-fn acme() -> TenantId {
+pub(crate) fn acme() -> TenantId {
     TenantId::new("acme").unwrap()
 }
 
@@ -249,7 +249,7 @@ impl World {
     }
 }
 
-fn outcome(ending: Ending) -> Outcome {
+pub(crate) fn outcome(ending: Ending) -> Outcome {
     let error = |kind, remedy, code| ProviderError::new(kind, remedy, code, "no");
     let retry = || error(ErrorKind::UpdateFailed, Remedy::Retry, ErrorCode::ProviderUnavailable);
     match ending {
@@ -275,7 +275,7 @@ fn outcome(ending: Ending) -> Outcome {
     }
 }
 
-fn progressed(call: CallId) -> Input {
+pub(crate) fn progressed(call: CallId) -> Input {
     let ledger = Ledger {
         version: 1,
         resources: [("web".to_owned(), call.to_string())].into(),
@@ -285,7 +285,7 @@ fn progressed(call: CallId) -> Input {
     Input::Progressed { call, ledger: Arc::new(ledger), step: "on its way".to_owned() }
 }
 
-fn seen(sight: Sight) -> Seen {
+pub(crate) fn seen(sight: Sight) -> Seen {
     match sight {
         Sight::Healthy => Seen::Healthy,
         Sight::Unhealthy => Seen::Unhealthy("not ready".to_owned()),
