@@ -12,7 +12,7 @@ mod world;
 use std::time::Instant;
 
 use landlord_state_machines::tenant::RepairPolicy;
-use stateright::{Checker, Model, Property};
+use stateright::{Checker, DiscoveryClassification, Model, Property};
 
 use world::{Action, World};
 
@@ -46,6 +46,7 @@ impl Model for Life {
     }
 }
 
+#[expect(clippy::print_stdout, reason = "it says how much was explored")]
 fn explore(what: &str, repair: RepairPolicy) {
     let wanted = std::env::var("LANDLORD_MODEL_DEPTH").unwrap_or_else(|_| DEPTH.to_string());
     let began = Instant::now();
@@ -62,6 +63,14 @@ fn explore(what: &str, repair: RepairPolicy) {
         checker.max_depth(),
         began.elapsed().as_secs_f64(),
     );
+    let broken = checker.discoveries().into_iter().filter_map(|(name, path)| {
+        let broken =
+            matches!(checker.discovery_classification(name), DiscoveryClassification::Counterexample);
+        broken.then(|| format!("broken: {name}\n  by {:?}", path.into_actions()))
+    });
+    let broken: Vec<String> = broken.collect();
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+    // What should happen sometimes, does.
     checker.assert_properties();
     assert!(checker.unique_state_count() > 1_000, "almost nothing was explored");
 }

@@ -59,7 +59,9 @@ pub(super) fn all() -> Vec<Property<Life>> {
         Property::always("the budget of tries is kept", |_, world: &World| {
             world.broken != Some(Rule::Budget)
         }),
-        Property::always("a deadline is kept", |_, world: &World| world.broken != Some(Rule::Deadline)),
+        Property::always("a deadline is kept", |_, world: &World| {
+            world.broken != Some(Rule::Deadline) && deadline_wakes(world)
+        }),
         Property::always("what waits is woken, and no timer fires in vain", timers_lead_on),
         Property::sometimes("it runs", |_, world: &World| state(&world.record) == Some(StateName::Running)),
         Property::sometimes("it is undone", |_, world: &World| {
@@ -179,6 +181,17 @@ fn deadline_is_kept(world: &World, input: &Input, transition: &Transition) -> bo
         after.operation == change.operation && !matches!(after.run, Run::Stopping { .. })
     });
     !(over && goes_on && *input == Input::TimerFired)
+}
+
+fn deadline_wakes(world: &World) -> bool {
+    let Record::Live(tenant) = &world.record else { return true };
+    let Some(change) = forward(tenant) else { return true };
+    match (&change.direction, &change.run, tenant.paused) {
+        (Direction::Forward { deadline: Some(deadline) }, Run::Calling(_) | Run::Waiting { .. }, None) => {
+            tenant.wake_at().is_some_and(|at| at <= *deadline)
+        }
+        (Direction::Forward { .. } | Direction::Repair | Direction::Undo(_), _, _) => true,
+    }
 }
 
 fn what_is_open_is_on_the_record(world: &World) -> bool {
