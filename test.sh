@@ -4,6 +4,7 @@
 #   LANDLORD_KILLS=n   kill the engine n times (20)
 #   LANDLORD_SEED=n    repeat a run of kills
 #   PROPTEST_CASES=n   widen the properties
+#   LANDLORD_MODEL_DEPTH=n  explore a tenant's lives to depth n (8), or all of them
 #   LANDLORD_LONG=1    run the tests that take minutes too
 set -euo pipefail
 cd "$(dirname "$0")"

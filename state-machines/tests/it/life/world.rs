@@ -65,7 +65,7 @@ impl World {
         }
     }
 
-    pub(super) fn live(&mut self, life: Vec<Move>) {
+    pub(super) fn live(&mut self, life: impl IntoIterator<Item = Move>) {
         for next in life {
             self.happen(next);
         }
@@ -139,9 +139,9 @@ impl World {
         (SPECS[spec].clone(), provider, deadline)
     }
 
-    fn stale(&self, index: proptest::sample::Index) -> Option<CallId> {
+    fn stale(&self, index: usize) -> Option<CallId> {
         let stale: Vec<_> = self.calls.iter().filter(|call| self.alive != Some(**call)).collect();
-        (!stale.is_empty()).then(|| *stale[index.index(stale.len())])
+        (!stale.is_empty()).then(|| *stale[index % stale.len()])
     }
 
     pub(super) fn command(&mut self, request: Request) {
