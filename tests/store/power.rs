@@ -44,6 +44,12 @@ fn i2_a_failed_fsync_of_a_store_that_nobody_reads_and_a_power_cut_lose_nothing_a
     nothing_acknowledged_is_lost("fsync fails while nobody reads");
 }
 
+/// I2: while somebody reads the log it cannot be begun anew, and that is said.
+#[test]
+fn i2_a_failed_fsync_of_a_store_that_a_shell_reads_and_a_power_cut_lose_nothing_acknowledged() {
+    nothing_acknowledged_is_lost("fsync fails while a shell reads");
+}
+
 fn nothing_acknowledged_is_lost(trouble: &str) {
     let disk = Disk::new();
     let output = tempfile::NamedTempFile::new().expect("creates");
@@ -99,8 +105,10 @@ async fn child_that_provisions_until_the_power_goes() {
         return;
     };
     let path = disk.join("store.db");
-    if trouble == "fsync fails while nobody reads" {
-        return commit_only(&disk, &path).await;
+    match trouble.as_str() {
+        "fsync fails while nobody reads" => return commit_only(&disk, &path, false).await,
+        "fsync fails while a shell reads" => return commit_only(&disk, &path, true).await,
+        _ => {}
     }
     let provider = scripted();
     let mut engine = start(&path, &provider).await;
@@ -128,17 +136,27 @@ async fn child_that_provisions_until_the_power_goes() {
     }
 }
 
-/// A store without an engine, and so without readers.
+/// A store without an engine, and so without readers but a shell.
 #[expect(clippy::print_stdout, reason = "its parent reads it")]
-async fn commit_only(disk: &Path, path: &Path) {
+async fn commit_only(disk: &Path, path: &Path, shell_reads: bool) {
     let store = SqliteStore::new(SqliteOptions::new(path));
     let epoch = store.open().await.expect("opens").epoch;
     for number in 0.. {
         if number == 10 {
-            let _failing = Fault::failing(disk);
-            let refused =
-                store.commit(epoch, &[Life::new("refused").begin()]).await.expect_err("not durable");
-            println!("\nrefused: {refused}");
+            let refused = [Life::new("refused").begin()];
+            let shell = shell_reads.then(|| {
+                let shell = Connection::open(path).expect("opens beside the owner");
+                shell.execute_batch("BEGIN; SELECT * FROM tenants").expect("reads");
+                shell
+            });
+            let failing = Fault::failing(disk);
+            let error = store.commit(epoch, &refused).await.expect_err("not durable");
+            println!("\nrefused: {error}");
+            drop(failing);
+            if shell.is_some() {
+                let error = store.commit(epoch, &refused).await.expect_err("the log is in use");
+                assert!(error.to_string().contains("another program reads"), "{error}");
+            }
         }
         let mut life = Life::new(&format!("t{number}"));
         commit_one(&store, epoch, life.begin()).await;
