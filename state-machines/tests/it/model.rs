@@ -50,7 +50,8 @@ impl Model for Life {
 fn explore(what: &str, repair: RepairPolicy) {
     let wanted = std::env::var("LANDLORD_MODEL_DEPTH").unwrap_or_else(|_| DEPTH.to_string());
     let began = Instant::now();
-    let checker = Life { repair }.checker().threads(2);
+    // One thread, so that every state is met first on its shortest way, and the depth is exact.
+    let checker = Life { repair }.checker().threads(1);
     let checker = match wanted.as_str() {
         "all" => checker,
         depth => checker.target_max_depth(depth.parse().expect("a number, or all")),

@@ -10,7 +10,7 @@ use landlord_state_machines::tenant::{
 use stateright::Property;
 
 use super::Life;
-use super::world::{Action, Platform, World, number, stale};
+use super::world::{Action, Platform, World, number};
 
 /// What a transition can break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -51,7 +51,7 @@ pub(super) fn all() -> Vec<Property<Life>> {
             world.broken != Some(Rule::Pure)
         }),
         Property::always("what is stale changes nothing", |_, world: &World| {
-            world.decide(stale()) == Decision::Ignore
+            world.stale().all(|stale| world.decide(stale) == Decision::Ignore)
         }),
         Property::always("nothing begins by itself while it is paused", |_, world: &World| {
             world.broken != Some(Rule::Pause)

@@ -261,6 +261,21 @@ impl World {
         step(&self.policy, &self.record, self.stamp(), input)
     }
 
+    /// What comes too late: from a call that is long over, or seen before the last operation settled.
+    pub(super) fn stale(&self) -> impl Iterator<Item = Input> {
+        let over = CallId(0);
+        let settled_at = match &self.record {
+            Record::Absent(_) | Record::Gone(_) => None,
+            Record::Live(tenant) => tenant.settled_at,
+        };
+        let look = settled_at.map(|settled_at| {
+            let begun = settled_at.checked_sub(Duration::from_secs(1)).unwrap();
+            Input::Observed(Observation { tenant: acme(), begun, seen: seen(Sight::Broken) })
+        });
+        let outcome = Input::Outcome { call: over, outcome: Outcome::Succeeded { changes: Vec::new() } };
+        [outcome, progressed(over)].into_iter().chain(look)
+    }
+
     /// One step of the machine, with its commit and its effects; whether anything changed.
     fn input(&mut self, input: Input) -> bool {
         let decision = self.decide(input.clone());
@@ -338,9 +353,4 @@ fn endings(alive: Alive, platform: Platform) -> impl Iterator<Item = Ending> {
 /// The number of a spec.
 pub(super) fn number(spec: &Spec) -> Option<usize> {
     SPECS.iter().position(|known| known == spec)
-}
-
-/// An outcome of a call that is long over.
-pub(super) fn stale() -> Input {
-    Input::Outcome { call: CallId(0), outcome: Outcome::Succeeded { changes: Vec::new() } }
 }
