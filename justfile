@@ -30,3 +30,11 @@ pages:
 # Licences, advisories and sources of all dependencies.
 deny:
     cargo deny check
+
+# Fuzz a target (spec_json, spec_yaml, step); needs cargo-fuzz and a nightly toolchain.
+fuzz target seconds="600":
+    cargo +nightly fuzz run {{target}} -- -max_total_time={{seconds}}
+
+# Explore a tenant's lives to a depth, or `all` of them.
+model depth="12":
+    LANDLORD_MODEL_DEPTH={{depth}} cargo test -p landlord-state-machines model:: -- --nocapture

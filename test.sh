@@ -5,6 +5,7 @@
 #   LANDLORD_FAULTS=n  try n cases with several faults for each operation of a planner (5)
 #   LANDLORD_SEED=n    repeat a run of kills, or of several faults
 #   PROPTEST_CASES=n   widen the properties
+#   LANDLORD_MODEL_DEPTH=n  explore a tenant's lives to depth n (8), or all of them
 #   LANDLORD_LONG=1    run the tests that take minutes too
 set -euo pipefail
 cd "$(dirname "$0")"

@@ -3,8 +3,11 @@
 mod admission;
 mod containment;
 mod events;
+mod every_commit;
+mod faulty;
 mod lifecycle;
 mod observing;
+mod pressure;
 mod recovery;
 mod store_faults;
 mod sweep;

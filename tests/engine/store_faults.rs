@@ -1,130 +1,14 @@
 //! A store that fails, fails after it worked, or panics: nothing is lost, and everybody gets an answer.
 
-use std::collections::VecDeque;
-use std::num::NonZeroU64;
-use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use jiff::Timestamp;
-use landlord_compute::machines::id::{OperationId, TenantId};
-use landlord_compute::machines::tenant::{Method, Record, Settled, StateName, Tenant, What};
+use landlord_compute::machines::tenant::{Method, Settled, StateName, What};
 use landlord_compute::provider::scripted::Act;
-use landlord_compute::store::{
-    Epoch, Events, MemoryStore, Opened, OperationRecord, Page, Position, Scope, Store, StoreError,
-    TenantFilter, Write, WriteError,
-};
 use landlord_compute::{CommandError, Options};
 
-use super::{engine, events_until, live, memory, run, scripted, spec, tenant};
-
-#[derive(Clone, Copy)]
-enum Fault {
-    FailBefore,
-    FailAfter,
-    Panic,
-}
-
-/// A memory store whose next commits go wrong.
-#[derive(Clone)]
-struct Faulty {
-    store: MemoryStore,
-    faults: Arc<Mutex<VecDeque<Fault>>>,
-    /// How many looks at events panic.
-    panics: Arc<AtomicUsize>,
-}
-
-impl Faulty {
-    fn new() -> Self {
-        Self { store: memory(), faults: Arc::default(), panics: Arc::default() }
-    }
-
-    fn next(&self, faults: impl IntoIterator<Item = Fault>) {
-        self.faults.lock().expect("no panic in here").extend(faults);
-    }
-}
-
-fn down() -> StoreError {
-    StoreError::Unavailable { message: "the disk is on fire".to_owned(), source: None }
-}
-
-#[async_trait]
-impl Store for Faulty {
-    async fn open(&self) -> Result<Opened, StoreError> {
-        self.store.open().await
-    }
-
-    async fn load(&self, tenant: &TenantId) -> Result<Record, StoreError> {
-        self.store.load(tenant).await
-    }
-
-    async fn commit(
-        &self,
-        epoch: Epoch,
-        batch: &[Write],
-    ) -> Result<Vec<Result<Position, WriteError>>, StoreError> {
-        let fault = self.faults.lock().expect("no panic in here").pop_front();
-        match fault {
-            None => self.store.commit(epoch, batch).await,
-            Some(Fault::FailBefore) => Err(down()),
-            Some(Fault::FailAfter) => {
-                self.store.commit(epoch, batch).await?;
-                Err(down())
-            }
-            Some(Fault::Panic) => panic!("a panic while the tenant's actor commits"),
-        }
-    }
-
-    async fn due(
-        &self,
-        before: Timestamp,
-        after: Option<(Timestamp, TenantId)>,
-        limit: usize,
-    ) -> Result<Vec<(Timestamp, TenantId)>, StoreError> {
-        self.store.due(before, after, limit).await
-    }
-
-    async fn in_flight(&self, after: Option<TenantId>, limit: usize) -> Result<Vec<TenantId>, StoreError> {
-        self.store.in_flight(after, limit).await
-    }
-
-    async fn list(
-        &self,
-        filter: &TenantFilter,
-        after: Option<TenantId>,
-        limit: usize,
-    ) -> Result<Page<Arc<Tenant>>, StoreError> {
-        self.store.list(filter, after, limit).await
-    }
-
-    async fn operation(&self, id: OperationId) -> Result<Option<OperationRecord>, StoreError> {
-        self.store.operation(id).await
-    }
-
-    async fn request(
-        &self,
-        tenant: &TenantId,
-        request_id: &str,
-    ) -> Result<Option<OperationRecord>, StoreError> {
-        self.store.request(tenant, request_id).await
-    }
-
-    async fn events(&self, after: Position, scope: &Scope, limit: usize) -> Result<Events, StoreError> {
-        let panics = self.panics.fetch_update(SeqCst, SeqCst, |panics| panics.checked_sub(1));
-        assert!(panics.is_err(), "a panic while the tenant's actor reads");
-        self.store.events(after, scope, limit).await
-    }
-
-    fn batch_limit(&self) -> NonZeroU64 {
-        self.store.batch_limit()
-    }
-
-    async fn close(&self) -> Result<(), StoreError> {
-        self.store.close().await
-    }
-}
+use super::faulty::{Fault, Faulty, When};
+use super::{engine, events_until, live, run, scripted, spec, tenant};
 
 async fn outcome_survives(faults: &[Fault]) {
     let store = Faulty::new();
@@ -147,21 +31,28 @@ async fn outcome_survives(faults: &[Fault]) {
 /// I2: an outcome whose commit fails is committed later.
 #[tokio::test(start_paused = true)]
 async fn i2_an_outcome_is_committed_when_the_store_is_back() {
-    outcome_survives(&[Fault::FailBefore, Fault::FailBefore, Fault::FailBefore]).await;
+    outcome_survives(&[Fault::Fail(When::Before), Fault::Fail(When::Before), Fault::Fail(When::Before)])
+        .await;
 }
 
 /// I2: a commit that failed may have been durable all the same.
 #[tokio::test(start_paused = true)]
 async fn i2_an_outcome_that_was_durable_although_its_commit_failed_counts_once() {
-    outcome_survives(&[Fault::FailAfter]).await;
-    outcome_survives(&[Fault::FailBefore, Fault::FailAfter]).await;
+    outcome_survives(&[Fault::Fail(When::After)]).await;
+    outcome_survives(&[Fault::Fail(When::Before), Fault::Fail(When::After)]).await;
 }
 
 /// I7: an actor that panics starts again from the store, and loses nothing.
 #[tokio::test(start_paused = true)]
 async fn i7_an_actor_that_panics_starts_again_and_loses_nothing() {
-    outcome_survives(&[Fault::Panic]).await;
-    outcome_survives(&[Fault::Panic, Fault::FailBefore, Fault::Panic, Fault::FailAfter]).await;
+    outcome_survives(&[Fault::Panic(When::Before)]).await;
+    outcome_survives(&[
+        Fault::Panic(When::Before),
+        Fault::Fail(When::Before),
+        Fault::Panic(When::Before),
+        Fault::Fail(When::After),
+    ])
+    .await;
 }
 
 /// I7: a settlement that nobody was told of, because the actor was lost after its commit, is told all the same.
@@ -173,7 +64,7 @@ async fn i7_a_settlement_that_an_actor_took_with_it_is_told() {
     provider.script(&tenant("acme"), Method::Provision, [Act::Gate("go"), Act::Work]);
     let operation = engine.tenant(tenant("acme")).provision(spec("acme", "v1"), Options::default()).await;
     let operation = operation.expect("accepted");
-    store.next([Fault::FailAfter]);
+    store.next([Fault::Fail(When::After)]);
     store.panics.store(1, SeqCst);
     provider.open("go");
     assert_eq!(operation.await.expect("settles"), Settled::Done);
@@ -186,7 +77,7 @@ async fn i7_a_settlement_that_an_actor_took_with_it_is_told() {
 
 #[tokio::test(start_paused = true)]
 async fn a_command_that_is_not_durable_is_refused_and_can_be_sent_again() {
-    for fault in [Fault::FailBefore, Fault::FailAfter] {
+    for fault in [Fault::Fail(When::Before), Fault::Fail(When::After)] {
         let store = Faulty::new();
         let provider = scripted();
         let engine = engine(store.clone(), &provider).start().await.expect("starts");
@@ -209,7 +100,7 @@ async fn i2_a_command_that_was_durable_although_it_was_refused_is_carried_out() 
     let store = Faulty::new();
     let provider = scripted();
     let engine = engine(store.clone(), &provider).start().await.expect("starts");
-    store.next([Fault::FailAfter]);
+    store.next([Fault::Fail(When::After)]);
     let refused = engine.tenant(tenant("acme")).provision(spec("acme", "v1"), Options::default()).await;
     assert!(matches!(refused, Err(CommandError::Store(_))), "{refused:?}");
     let events = events_until(&engine, "acme", |event| event.to == Some(StateName::Running)).await;
@@ -223,11 +114,11 @@ async fn i7_a_command_whose_actor_panics_is_not_lost() {
     let store = Faulty::new();
     let provider = scripted();
     let engine = engine(store.clone(), &provider).start().await.expect("starts");
-    store.next([Fault::Panic]);
+    store.next([Fault::Panic(When::Before)]);
     let acme = engine.tenant(tenant("acme"));
     let operation = acme.provision(spec("acme", "v1"), Options::default()).await.expect("accepted");
     assert_eq!(operation.await.expect("settles"), Settled::Done);
-    store.next([Fault::Panic, Fault::Panic, Fault::Panic]);
+    store.next([Fault::Panic(When::Before), Fault::Panic(When::Before), Fault::Panic(When::Before)]);
     let defect = acme.destroy(Options::default()).await.expect_err("it panics again and again");
     assert!(matches!(defect, CommandError::Defect), "{defect}");
     assert_eq!(live(&engine, "acme").await.state.name(), StateName::Running);

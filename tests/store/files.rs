@@ -1,5 +1,6 @@
 //! What the SQLite store does beyond the contract: its file, its owner, crashes, and bad input of every kind.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -8,10 +9,13 @@ use landlord_compute::machines::tenant::Record;
 use landlord_compute::store::{
     Events, Opened, Position, Scope, SqliteOptions, SqliteStore, Store, StoreError, TenantFilter,
 };
+use landlord_compute::{Closed, CommandError, Options};
 use rusqlite::Connection;
+use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 
 use super::contract::commit_one;
 use super::samples::{Life, id, time};
+use crate::engine::{engine, run, scripted, spec, tenant};
 
 /// A directory of its own, which goes with the test, and the path of a store in it.
 fn place() -> (tempfile::TempDir, PathBuf) {
@@ -83,6 +87,28 @@ async fn a_second_engine_is_told_who_the_owner_is() {
     assert!(matches!(again, StoreError::InUse { .. }), "{again}");
     first.close().await.expect("closes");
     store(&path).open().await.expect("opens once the owner is gone, whatever the lock file says");
+}
+
+/// Somebody removes the lock file, and starts another engine: the first one is told at its next write, and makes none.
+#[tokio::test]
+async fn an_engine_whose_lock_was_taken_away_writes_nothing_more() {
+    let (directory, path) = place();
+    let provider = scripted();
+    let first = engine(store(&path), &provider).start().await.expect("starts");
+    run(&first, "acme", "v1").await;
+    std::fs::remove_file(directory.path().join("store.db.lock")).expect("removes");
+    let second = engine(store(&path), &provider).start().await.expect("nobody holds the new lock");
+    let head = second.head();
+
+    let told = first.tenant(tenant("acme")).destroy(Options::default()).await.expect_err("fenced");
+    assert!(matches!(told, CommandError::Closed(Closed::Fenced(_))), "{told:?}");
+    assert!(told.to_string().contains("another engine (epoch 2) has taken over"), "{told}");
+    assert!(matches!(first.closed().await, Closed::Fenced(_)));
+    let again = first.tenant(tenant("other")).provision(spec("other", "v1"), Options::default()).await;
+    assert!(matches!(again, Err(CommandError::Closed(_))), "{again:?}");
+    assert_eq!(second.head(), head, "nothing was written");
+    assert!(provider.running(&tenant("acme")).is_some(), "nor called");
+    run(&second, "other", "v1").await;
 }
 
 #[cfg(unix)]
@@ -238,26 +264,44 @@ async fn a_store_of_a_newer_version_is_refused() {
     }
 }
 
-/// Root may write everything, so this says nothing when root runs it.
-#[cfg(unix)]
-#[tokio::test]
-async fn a_read_only_store_is_refused() {
-    use std::os::unix::fs::PermissionsExt;
+/// Without capabilities root may write no more than others.
+#[test]
+fn a_read_only_store_is_refused() {
+    std::thread::scope(|threads| {
+        let unprivileged = threads.spawn(|| {
+            let none = CapabilitySet::empty();
+            set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })
+                .expect("a thread may give up what it has");
+            let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+            runtime.block_on(read_only_is_refused());
+        });
+        unprivileged.join().expect("no panic");
+    });
+}
+
+async fn read_only_is_refused() {
     let (directory, path) = place();
     written(&path).await;
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o444)).expect("sets");
-    if std::fs::OpenOptions::new().write(true).open(&path).is_ok() {
-        return;
-    }
+    let allow = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("sets");
+    };
+    allow(&path, 0o444);
+    let error = std::fs::OpenOptions::new().write(true).open(&path).expect_err("it is read-only");
+    assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
     let file = open_error(&path).await;
-    assert!(file.to_string().contains("read-only"), "{file}");
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).expect("sets");
+    assert!(matches!(file, StoreError::Unavailable { .. }), "{file:?}");
+    assert!(file.to_string().contains("right to read and write"), "{file}");
+    allow(&path, 0o000);
     let unreadable = open_error(&path).await;
-    assert!(matches!(unreadable, StoreError::Unavailable { .. }), "{unreadable}");
-    std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o555)).expect("sets");
+    assert!(matches!(unreadable, StoreError::Unavailable { .. }), "{unreadable:?}");
+    assert!(unreadable.to_string().contains("right to read"), "{unreadable}");
+    allow(directory.path(), 0o555);
     let elsewhere = open_error(&directory.path().join("new.db")).await;
+    assert!(matches!(elsewhere, StoreError::Unavailable { .. }), "{elsewhere:?}");
     assert!(elsewhere.to_string().contains("right to"), "{elsewhere}");
-    std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).expect("sets");
+    allow(directory.path(), 0o755);
+    allow(&path, 0o644);
+    store(&path).open().await.expect("opens once it may be written, and holds what it held");
 }
 
 #[tokio::test]
@@ -277,40 +321,6 @@ async fn another_programs_lock_is_named_and_nothing_is_lost() {
     shell.execute_batch("ROLLBACK").expect("unlocks");
     commit_one(&store, epoch, done.clone()).await;
     assert_eq!(store.load(&id("acme")).await.expect("loads"), done.record);
-}
-
-/// Needs a file system that can be filled: this one runs where `LANDLORD_TEST_SMALL_DISK` names a directory on one
-/// of a few megabytes, such as `mount -t tmpfs -o size=4m`.
-#[tokio::test]
-async fn a_full_disk_is_named_and_nothing_is_lost() {
-    let Some(disk) = std::env::var_os("LANDLORD_TEST_SMALL_DISK") else { return };
-    let directory = tempfile::tempdir_in(disk).expect("a directory");
-    let path = directory.path().join("store.db");
-    let store = store(&path);
-    let epoch = store.open().await.expect("opens").epoch;
-    let mut kept = Vec::new();
-    let full = loop {
-        let write = Life::new(&format!("t{}", kept.len())).begin();
-        match store.commit(epoch, std::slice::from_ref(&write)).await {
-            Ok(answers) => {
-                assert!(answers[0].is_ok(), "{answers:?}");
-                kept.push(write.record);
-            }
-            Err(error) => break error,
-        }
-        assert!(kept.len() < 100_000, "the disk is not small");
-    };
-    assert!(full.to_string().contains("the disk is full"), "{full}");
-    for record in &kept {
-        assert_eq!(&store.load(record.id()).await.expect("loads"), record);
-    }
-    drop(store);
-    let again = SqliteStore::new(SqliteOptions::new(&path));
-    // A full disk may not even let the epoch be counted; what is there can be read all the same.
-    let _ = again.open().await;
-    let look = SqliteStore::read_only(&path).expect("can be looked at");
-    let last = kept.last().expect("some were kept");
-    assert_eq!(&look.load(last.id()).await.expect("loads"), last);
 }
 
 /// Names the store for the process that [`kill_minus_nine_loses_nothing_acknowledged`] starts and kills.

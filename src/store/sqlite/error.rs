@@ -43,6 +43,11 @@ pub(super) fn sqlite(path: &Path, doing: &str, cause: Error) -> StoreError {
             "cannot {doing} {path}: it, or a file beside it, cannot be opened; give this process the right to \
              read and write them"
         ),
+        Some(ErrorCode::SystemIoFailure) if is_refused_write(&cause) => format!(
+            "cannot {doing} {path}: the disk refused a write ({}); look for a quota or a limit of file sizes, and \
+             then at the system's log",
+            extended(&cause)
+        ),
         Some(ErrorCode::SystemIoFailure) => {
             format!("cannot {doing} {path}: the disk failed ({}); look at the system's log", extended(&cause))
         }
@@ -85,6 +90,30 @@ pub(super) fn row(
 pub(super) fn is_the_writes_fault(cause: &Error) -> bool {
     matches!(code(cause), Some(ErrorCode::ConstraintViolation | ErrorCode::TooBig))
         || matches!(cause, Error::ToSqlConversionFailure(_) | Error::IntegralValueOutOfRange(..))
+}
+
+/// Somebody reads a log that has to be emptied before it is written again.
+pub(super) fn read_after_failure(path: &Path) -> StoreError {
+    StoreError::Unavailable {
+        message: format!(
+            "cannot write {0}: the disk failed, and another program reads {0} in a transaction, such as a sqlite3 \
+             shell; end that",
+            path.display()
+        ),
+        source: None,
+    }
+}
+
+/// Whether the disk failed: what was written may not be on it.
+pub(super) fn is_the_disks_fault(cause: &Error) -> bool {
+    code(cause) == Some(ErrorCode::SystemIoFailure)
+}
+
+/// A write that was refused for another reason than a full disk: a quota, a limit, or a disk that fails.
+fn is_refused_write(cause: &Error) -> bool {
+    cause.sqlite_error().is_some_and(|error| {
+        [ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_IOERR_TRUNCATE].contains(&error.extended_code)
+    })
 }
 
 fn code(cause: &Error) -> Option<ErrorCode> {

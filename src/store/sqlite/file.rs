@@ -1,6 +1,6 @@
 //! The store's file: making it, checking it, connecting to it, bringing it to this version.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -44,7 +44,8 @@ pub(super) fn prepare(path: &Path) -> Result<(), StoreError> {
     if !exists(path)? {
         create(path)?;
     }
-    check(path)?;
+    // SQLite would make its files beside a read-only one read-only too, and they would stay so.
+    check(path, File::options().read(true).write(true))?;
     let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     migrate(&mut connection, path, &MIGRATIONS)
 }
@@ -67,6 +68,23 @@ pub(super) fn writer(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
+/// What became of the log.
+pub(super) enum Log {
+    /// It is in the file, and begins anew.
+    Emptied,
+    /// Somebody reads in a transaction, and needs it.
+    InUse,
+}
+
+/// Copies the log into the file, and has both on the disk. What a failed fsync should have kept may be in the kernel's
+/// memory only, and look as if it were on the disk: whatever is appended to such a log is lost with it.
+pub(super) fn empty_log(connection: &Connection, path: &Path) -> Result<Log, StoreError> {
+    let busy: bool = connection
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+        .map_err(|cause| error::sqlite(path, "write", cause))?;
+    Ok(if busy { Log::InUse } else { Log::Emptied })
+}
+
 /// A connection that reads; of a store of exactly this version.
 pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
@@ -86,7 +104,7 @@ pub(super) fn check_readable(path: &Path) -> Result<(), StoreError> {
             source: Some(Box::new(cause)),
         });
     }
-    check(path)?;
+    check(path, File::options().read(true))?;
     let version = version(&reader(path)?, path)?;
     if version == MIGRATIONS.len() {
         return Ok(());
@@ -149,16 +167,16 @@ fn create(path: &Path) -> Result<(), StoreError> {
 
 /// What can be seen at once: no full check, which would read everything (`PRAGMA integrity_check` does). SQLite
 /// itself says so when it comes upon a page that makes no sense.
-fn check(path: &Path) -> Result<(), StoreError> {
-    let failed = |cause| error::io(path, "read", cause);
-    let mut file = File::open(path).map_err(failed)?;
-    let found = file.metadata().map_err(failed)?;
+fn check(path: &Path, access: &OpenOptions) -> Result<(), StoreError> {
+    let failed = |cause| error::io(path, "open", cause);
+    let found = fs::metadata(path).map_err(failed)?;
     if found.is_dir() {
         return Err(StoreError::Unavailable {
             message: format!("{} is a directory; give the path of a file", path.display()),
             source: None,
         });
     }
+    let mut file = access.open(path).map_err(failed)?;
     let mut header = [0_u8; 32];
     match file.read_exact(&mut header) {
         Ok(()) => {}

@@ -57,10 +57,18 @@ pub(super) fn run(
 struct Writer {
     path: PathBuf,
     history: Option<u64>,
-    /// None after a failure: what is on disk is the truth, so the next commit begins by opening it again.
-    connection: Option<Connection>,
+    database: Database,
     /// Last, so that the store is given up when the connection is closed.
     _ownership: Ownership,
+}
+
+/// The writer's connection.
+enum Database {
+    Open(Connection),
+    /// After a failure: what is on disk is the truth, so the next commit begins by opening it again.
+    Closed,
+    /// After a failure of the disk: its log is not built upon.
+    InDoubt,
 }
 
 impl Writer {
@@ -68,34 +76,48 @@ impl Writer {
         let ownership = Ownership::take(&path)?;
         file::prepare(&path)?;
         let connection = file::writer(&path)?;
+        // An engine that is gone may have left a log in doubt. Whoever only reads does not keep this one from starting.
+        file::empty_log(&connection, &path)?;
         let opened = take_epoch(&connection).map_err(|cause| error::sqlite(&path, "open", cause))?;
-        let writer = Self { path, history, connection: Some(connection), _ownership: ownership };
+        let writer = Self { path, history, database: Database::Open(connection), _ownership: ownership };
         Ok((writer, opened))
     }
 
     fn commit(&mut self, epoch: Epoch, batch: &[Write]) -> Result<Answers, StoreError> {
-        let connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => file::writer(&self.path)?,
+        let connection = match std::mem::replace(&mut self.database, Database::InDoubt) {
+            Database::Open(connection) => connection,
+            Database::Closed => file::writer(&self.path)?,
+            Database::InDoubt => {
+                let connection = file::writer(&self.path)?;
+                match file::empty_log(&connection, &self.path)? {
+                    file::Log::Emptied => connection,
+                    file::Log::InUse => return Err(error::read_after_failure(&self.path)),
+                }
+            }
         };
         match commit(&connection, self.history, epoch, batch) {
             Ok(answers) => {
-                self.connection = Some(connection);
+                self.database = Database::Open(connection);
                 Ok(answers)
             }
             Err(Failed::Fenced { current }) => {
-                self.connection = Some(connection);
+                self.database = Database::Open(connection);
                 Err(StoreError::Fenced { ours: epoch.0, current })
             }
             // The connection is dropped, and with it all that it believes to know.
-            Err(Failed::Store(cause)) => Err(error::sqlite(&self.path, "write", cause)),
+            Err(Failed::Store(cause)) => {
+                if !error::is_the_disks_fault(&cause) {
+                    self.database = Database::Closed;
+                }
+                Err(error::sqlite(&self.path, "write", cause))
+            }
         }
     }
 
-    fn close(mut self) -> Result<(), StoreError> {
-        match self.connection.take() {
-            None => Ok(()),
-            Some(connection) => {
+    fn close(self) -> Result<(), StoreError> {
+        match self.database {
+            Database::Closed | Database::InDoubt => Ok(()),
+            Database::Open(connection) => {
                 connection.close().map_err(|(_, cause)| error::sqlite(&self.path, "close", cause))
             }
         }

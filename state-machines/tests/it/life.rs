@@ -3,16 +3,18 @@
 //! Whatever happens, in whatever order, each transition keeps the [`rules`]. A failing life is shrunk and printed,
 //! and its seed is kept beside this file; `PROPTEST_CASES` raises the number of lives.
 
-mod moves;
+pub(crate) mod bytes;
+pub(crate) mod moves;
 mod rules;
-mod world;
+mod strategies;
+pub(crate) mod world;
 
 use landlord_state_machines::id::OperationId;
 use landlord_state_machines::tenant::{Direction, Record, Request, Run, State};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 
-use moves::{lives, policies};
+use strategies::{lives, policies};
 use world::World;
 
 fn config() -> ProptestConfig {

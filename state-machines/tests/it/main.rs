@@ -1,8 +1,10 @@
 //! The vocabulary; the tenant machine: its samples, its page, its snapshots, and random lives; and that all is pure.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
+mod fuzzed;
 mod life;
+mod model;
 mod page;
 mod purity;
 mod samples;

@@ -32,7 +32,7 @@ pub(super) struct World {
     minted: u64,
 }
 
-static SPECS: LazyLock<Vec<Spec>> = LazyLock::new(|| {
+pub(crate) static SPECS: LazyLock<Vec<Spec>> = LazyLock::new(|| {
     let spec = |number: usize| TenantComputeSpec {
         tenant_id: "acme".to_owned(),
         provider_type: "process".to_owned(),
@@ -47,7 +47,7 @@ static SPECS: LazyLock<Vec<Spec>> = LazyLock::new(|| {
     (0..3).map(|number| spec(number).check().unwrap()).collect()
 });
 
-fn acme() -> TenantId {
+pub(crate) fn acme() -> TenantId {
     TenantId::new("acme").unwrap()
 }
 
@@ -65,7 +65,7 @@ impl World {
         }
     }
 
-    pub(super) fn live(&mut self, life: Vec<Move>) {
+    pub(super) fn live(&mut self, life: impl IntoIterator<Item = Move>) {
         for next in life {
             self.happen(next);
         }
@@ -143,9 +143,9 @@ impl World {
         (SPECS[spec].clone(), provider, deadline)
     }
 
-    fn stale(&self, index: proptest::sample::Index) -> Option<CallId> {
+    fn stale(&self, index: usize) -> Option<CallId> {
         let stale: Vec<_> = self.calls.iter().filter(|call| self.alive != Some(**call)).collect();
-        (!stale.is_empty()).then(|| *stale[index.index(stale.len())])
+        (!stale.is_empty()).then(|| *stale[index % stale.len()])
     }
 
     pub(super) fn command(&mut self, request: Request) {
@@ -253,7 +253,7 @@ impl World {
     }
 }
 
-fn outcome(ending: Ending) -> Outcome {
+pub(crate) fn outcome(ending: Ending) -> Outcome {
     let error = |kind, remedy, code| ProviderError::new(kind, remedy, code, "no");
     let retry = || error(ErrorKind::UpdateFailed, Remedy::Retry, ErrorCode::ProviderUnavailable);
     match ending {
@@ -279,7 +279,7 @@ fn outcome(ending: Ending) -> Outcome {
     }
 }
 
-fn progressed(call: CallId) -> Input {
+pub(crate) fn progressed(call: CallId) -> Input {
     let ledger = Ledger {
         version: 1,
         resources: [("web".to_owned(), call.to_string())].into(),
@@ -289,7 +289,7 @@ fn progressed(call: CallId) -> Input {
     Input::Progressed { call, ledger: Arc::new(ledger), step: "on its way".to_owned() }
 }
 
-fn seen(sight: Sight) -> Seen {
+pub(crate) fn seen(sight: Sight) -> Seen {
     match sight {
         Sight::Healthy => Seen::Healthy,
         Sight::Unhealthy => Seen::Unhealthy("not ready".to_owned()),

@@ -1,0 +1,258 @@
+//! A memory store that goes wrong at chosen commits.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU64;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use landlord_compute::machines::id::{OperationId, TenantId};
+use landlord_compute::machines::tenant::{Record, Tenant};
+use landlord_compute::store::{
+    Epoch, Events, MemoryStore, Opened, OperationRecord, Page, Position, Scope, Store, StoreError,
+    TenantFilter, Write, WriteError,
+};
+use tokio::sync::watch;
+
+use super::memory;
+
+/// When a fault comes: when the commit is not durable yet, or already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum When {
+    Before,
+    After,
+}
+
+/// How a commit goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// It is answered with an error, as a disk or its fsync gives one.
+    Fail(When),
+    /// It panics.
+    Panic(When),
+    /// It takes ten minutes.
+    Late(When),
+    /// It takes until [`Faulty::go_on`], whether anybody still waits for it or not.
+    Hang(When),
+    /// Another engine takes the store over.
+    Lost(When),
+}
+
+pub(super) const BOTH: [When; 2] = [When::Before, When::After];
+
+/// A memory store whose commits go wrong. Clones share everything.
+#[derive(Clone)]
+pub(super) struct Faulty {
+    store: MemoryStore,
+    seen: Arc<Mutex<Seen>>,
+    /// How many looks at events panic.
+    pub(super) panics: Arc<AtomicUsize>,
+    /// While it is set, nothing can be read either.
+    unreadable: Arc<AtomicBool>,
+    /// Whether what hangs may go on.
+    released: Arc<watch::Sender<bool>>,
+    /// How much hangs.
+    hanging: Arc<watch::Sender<usize>>,
+}
+
+/// What went through a [`Faulty`].
+#[derive(Default)]
+pub(super) struct Seen {
+    /// How many commits were asked for.
+    pub(super) commits: usize,
+    /// Every operation that a durable write opened.
+    pub(super) opened: BTreeSet<OperationId>,
+    /// Epochs that were told that they are over.
+    fenced: BTreeSet<Epoch>,
+    /// How many commits were asked for under such an epoch.
+    pub(super) after_fencing: usize,
+    faults: BTreeMap<usize, Fault>,
+    /// Every commit hangs.
+    hang: bool,
+}
+
+fn down() -> StoreError {
+    StoreError::Unavailable { message: "the disk is on fire".to_owned(), source: None }
+}
+
+impl Faulty {
+    pub(super) fn new() -> Self {
+        Self {
+            store: memory(),
+            seen: Arc::default(),
+            panics: Arc::default(),
+            unreadable: Arc::default(),
+            released: Arc::new(watch::Sender::new(false)),
+            hanging: Arc::new(watch::Sender::new(0)),
+        }
+    }
+
+    /// The commit of this number, counted from 1, goes wrong.
+    pub(super) fn at(&self, commit: usize, fault: Fault) {
+        self.seen().faults.insert(commit, fault);
+    }
+
+    /// The next commits go wrong.
+    pub(super) fn next(&self, faults: impl IntoIterator<Item = Fault>) {
+        let mut seen = self.seen();
+        let next = seen.commits + 1;
+        seen.faults.extend((next..).zip(faults));
+    }
+
+    /// Every commit from now on hangs; nothing can be read either when `reads` is set.
+    pub(super) fn hang(&self, reads: bool) {
+        self.seen().hang = true;
+        self.unreadable.store(reads, SeqCst);
+    }
+
+    /// Whatever hangs goes on, and nothing hangs any more.
+    pub(super) fn go_on(&self) {
+        let mut seen = self.seen();
+        seen.hang = false;
+        seen.faults.retain(|_, fault| !matches!(fault, Fault::Hang(_)));
+        self.unreadable.store(false, SeqCst);
+        self.released.send_replace(true);
+    }
+
+    /// Returns when something hangs.
+    pub(super) async fn hangs(&self) {
+        let mut hanging = self.hanging.subscribe();
+        hanging.wait_for(|hanging| *hanging > 0).await.expect("the store is there");
+    }
+
+    pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().expect("no panic in here")
+    }
+
+    /// Returns when what hangs may go on.
+    async fn released(&self) {
+        self.hanging.send_modify(|hanging| *hanging += 1);
+        self.released.subscribe().wait_for(|released| *released).await.expect("the store is there");
+        self.hanging.send_modify(|hanging| *hanging -= 1);
+    }
+
+    /// What a fault does at this point.
+    async fn meet(&self, now: When, fault: Option<Fault>) -> Result<(), StoreError> {
+        match fault {
+            Some(Fault::Fail(when)) if when == now => return Err(down()),
+            Some(Fault::Panic(when)) if when == now => panic!("a panic while the tenant's actor commits"),
+            Some(Fault::Late(when)) if when == now => tokio::time::sleep(Duration::from_secs(600)).await,
+            Some(Fault::Hang(when)) if when == now => self.released().await,
+            Some(Fault::Lost(when)) if when == now => {
+                self.store.open().await?;
+            }
+            Some(Fault::Fail(_) | Fault::Panic(_) | Fault::Late(_) | Fault::Hang(_) | Fault::Lost(_))
+            | None => {}
+        }
+        Ok(())
+    }
+
+    async fn make(
+        &self,
+        fault: Option<Fault>,
+        epoch: Epoch,
+        batch: &[Write],
+    ) -> Result<Vec<Result<Position, WriteError>>, StoreError> {
+        self.meet(When::Before, fault).await?;
+        let answers = self.store.commit(epoch, batch).await;
+        {
+            let mut seen = self.seen();
+            match &answers {
+                Ok(answers) => {
+                    let made = batch.iter().zip(answers).filter(|(_, answer)| answer.is_ok());
+                    let opened = made.filter_map(|(write, _)| write.opened.as_ref());
+                    seen.opened.extend(opened.map(|opened| opened.id));
+                }
+                Err(_fenced) => {
+                    seen.fenced.insert(epoch);
+                }
+            }
+        }
+        let answers = answers?;
+        self.meet(When::After, fault).await?;
+        Ok(answers)
+    }
+}
+
+#[async_trait]
+impl Store for Faulty {
+    async fn open(&self) -> Result<Opened, StoreError> {
+        self.store.open().await
+    }
+
+    async fn load(&self, tenant: &TenantId) -> Result<Record, StoreError> {
+        if self.unreadable.load(SeqCst) {
+            self.released().await;
+        }
+        self.store.load(tenant).await
+    }
+
+    async fn commit(
+        &self,
+        epoch: Epoch,
+        batch: &[Write],
+    ) -> Result<Vec<Result<Position, WriteError>>, StoreError> {
+        let fault = {
+            let mut seen = self.seen();
+            seen.commits += 1;
+            seen.after_fencing += usize::from(seen.fenced.contains(&epoch));
+            let commit = seen.commits;
+            if seen.hang { Some(Fault::Hang(When::Before)) } else { seen.faults.get(&commit).copied() }
+        };
+        let Some(Fault::Hang(_)) = fault else { return self.make(fault, epoch, batch).await };
+        // A writer that hangs goes on later, although whoever asked it may be gone.
+        let (store, batch) = (self.clone(), batch.to_vec());
+        tokio::spawn(async move { store.make(fault, epoch, &batch).await }).await.expect("no panic")
+    }
+
+    async fn due(
+        &self,
+        before: Timestamp,
+        after: Option<(Timestamp, TenantId)>,
+        limit: usize,
+    ) -> Result<Vec<(Timestamp, TenantId)>, StoreError> {
+        self.store.due(before, after, limit).await
+    }
+
+    async fn in_flight(&self, after: Option<TenantId>, limit: usize) -> Result<Vec<TenantId>, StoreError> {
+        self.store.in_flight(after, limit).await
+    }
+
+    async fn list(
+        &self,
+        filter: &TenantFilter,
+        after: Option<TenantId>,
+        limit: usize,
+    ) -> Result<Page<Arc<Tenant>>, StoreError> {
+        self.store.list(filter, after, limit).await
+    }
+
+    async fn operation(&self, id: OperationId) -> Result<Option<OperationRecord>, StoreError> {
+        self.store.operation(id).await
+    }
+
+    async fn request(
+        &self,
+        tenant: &TenantId,
+        request_id: &str,
+    ) -> Result<Option<OperationRecord>, StoreError> {
+        self.store.request(tenant, request_id).await
+    }
+
+    async fn events(&self, after: Position, scope: &Scope, limit: usize) -> Result<Events, StoreError> {
+        let panics = self.panics.fetch_update(SeqCst, SeqCst, |panics| panics.checked_sub(1));
+        assert!(panics.is_err(), "a panic while the tenant's actor reads");
+        self.store.events(after, scope, limit).await
+    }
+
+    fn batch_limit(&self) -> NonZeroU64 {
+        self.store.batch_limit()
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.store.close().await
+    }
+}
