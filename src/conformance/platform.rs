@@ -48,7 +48,7 @@ pub trait Platform: Send + Sync {
         Err(Unable::new("it is not said how to do that to a tenant"))
     }
 
-    /// Ends [`Harm::Stall`] and [`Harm::Outage`].
+    /// Ends [`Harm::Stall`], [`Harm::Outage`] and [`Harm::Obstruct`].
     async fn heal(&self, _tenant: &TenantId) {}
 
     /// Makes a resource that has the name of one which a provision for `subject` would make, and belongs to
@@ -128,6 +128,8 @@ pub enum Harm {
     Stall,
     /// The platform refuses whatever is asked about it; asking again may help.
     Outage,
+    /// The platform refuses to remove what it has, until somebody does something about that.
+    Obstruct,
 }
 
 /// Something on the platform.

@@ -211,7 +211,7 @@ impl Cloud {
             Harm::Stall => {
                 rows.stalled.insert(tenant.clone());
             }
-            Harm::Outage => {
+            Harm::Outage | Harm::Obstruct => {
                 rows.outages.insert(tenant.clone());
             }
         }

@@ -3,6 +3,8 @@
 mod cloud;
 mod defects;
 mod model;
+#[cfg(feature = "process")]
+mod process;
 
 /// Runs on paused time.
 fn on_paused_time<T>(run: impl AsyncFnOnce() -> T) -> T {

@@ -72,9 +72,9 @@ async fn update_failed(bench: &Bench<'_>) -> Checked {
 async fn destroy_failed(bench: &Bench<'_>) -> Checked {
     let mut tenant = bench.tenant();
     tenant.start(Variant::First).await?;
-    tenant.harm(Harm::Outage).await?;
+    tenant.harm(Harm::Obstruct).await?;
     let refused = tenant.destroy(&tenant.cx(UndoBy::Engine)).await?;
-    let error = failed("a destroy while the platform refuses everything", refused)?;
+    let error = failed("a destroy that the platform refuses", refused)?;
     expect(error.kind == ErrorKind::DestroyFailed, || format!("it is {:?}: {error}", error.kind))?;
     bench.platform.heal(tenant.id()).await;
     succeeded("the same destroy later", tenant.destroy(&tenant.cx(UndoBy::Engine)).await?)?;
