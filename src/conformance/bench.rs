@@ -1,9 +1,12 @@
 //! What the checks share: tenants of a clause's own, calls that end, looks at the platform.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::ready;
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use landlord_state_machines::error::ProviderError;
 use landlord_state_machines::id::{CallId, Incarnation, OperationId, TenantId};
@@ -133,6 +136,16 @@ impl<'p> Bench<'p> {
         }
     }
 
+    /// Checks each of these steps with a tenant of its own, some at a time.
+    pub(super) async fn each<C: Future<Output = Checked>>(
+        &self,
+        steps: Vec<usize>,
+        check: impl Fn(usize) -> C,
+    ) -> Checked {
+        let checks = stream::iter(steps).map(check).buffer_unordered(self.limits.parallel.max(1));
+        checks.try_for_each(|()| ready(Ok(()))).await
+    }
+
     /// What was logged so far.
     pub(super) fn lines(&self) -> Vec<Line> {
         self.log.lines()
@@ -141,20 +154,16 @@ impl<'p> Bench<'p> {
     /// Removes what the clause has made, whatever became of it.
     pub(super) async fn clear(&self) {
         let tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        for subject in tenants {
+        let clear = |subject: Subject| async move {
             self.platform.heal(&subject.tenant).await;
             let cx = Context::alone(subject.clone(), Arc::new(self.clock));
             let provider = self.platform.provider();
-            // Its own clause says when it does not work.
-            let _ = timeout(self.limits.call, guarded(provider.destroy(&cx, &subject.tenant))).await;
-        }
+            // Its own clause says when it does not work; a panic is not looked at again either.
+            let destroyed = AssertUnwindSafe(provider.destroy(&cx, &subject.tenant)).catch_unwind();
+            let _ = timeout(self.limits.call, destroyed).await;
+        };
+        stream::iter(tenants).for_each_concurrent(self.limits.parallel.max(1), clear).await;
     }
-}
-
-/// A panic of a provider that clears away is not looked at again.
-async fn guarded<T>(call: impl Future<Output = T>) -> Option<T> {
-    use futures_util::FutureExt;
-    std::panic::AssertUnwindSafe(call).catch_unwind().await.ok()
 }
 
 impl<'b> Tenant<'b> {

@@ -153,11 +153,14 @@ impl fmt::Debug for Clause {
 pub async fn run(platform: &dyn Platform) -> Report {
     // While there is only one subscriber, an event that a thread without it meets first is switched off for all.
     let _another = Log::default().dispatch();
-    let checks = stream::iter(clauses()).map(|clause| async move {
+    let checks = stream::iter(clauses().into_iter().enumerate()).map(|(number, clause)| async move {
         let verdict = clause.check(platform).await;
         let Clause { id, source, level, statement, check: _ } = *clause;
-        Row { clause: id, source, level, statement, verdict }
+        (number, Row { clause: id, source, level, statement, verdict })
     });
-    let rows = checks.buffered(platform.limits().parallel.max(1)).collect().await;
+    let mut rows: Vec<(usize, Row)> =
+        checks.buffer_unordered(platform.limits().parallel.max(1)).collect().await;
+    rows.sort_by_key(|(number, _)| *number);
+    let rows = rows.into_iter().map(|(_, row)| row).collect();
     Report { provider: platform.provider().name(), rows }
 }

@@ -167,7 +167,7 @@ pub struct Limits {
     pub pause: Duration,
     /// At how many steps of a call it is cancelled or dropped, at most.
     pub interruptions: usize,
-    /// How many tenants, and how many clauses, at a time.
+    /// How many clauses at a time, and how many tenants in each of them.
     pub parallel: usize,
 }
 

@@ -167,15 +167,27 @@ impl Platform for Machine {
     fn spec(&self, tenant: &TenantId, variant: Variant) -> Result<TenantComputeSpec, Unable> {
         let shell = |script: &str| (["/bin/sh", "-c", script].map(str::to_owned).to_vec(), Vec::new());
         let (command, args) = match variant {
-            Variant::Failing => shell("echo 'no database' >&2; exit 3"),
-            Variant::SecretFailing => shell("echo \"wrong password $DB\" >&2; exit 3"),
             Variant::Unhealthy => shell("exec sleep 600"),
             Variant::First
             | Variant::Changed
+            | Variant::Failing
             | Variant::Secret
+            | Variant::SecretFailing
             | Variant::Invalid
             | Variant::TooLarge
             | Variant::BadImage => self.server(),
+        };
+        // What fails is only a part, and not the one that is waited for first.
+        let (worker, _) = match variant {
+            Variant::Failing => shell("echo 'no database' >&2; exit 3"),
+            Variant::SecretFailing => shell("echo \"wrong password $DB\" >&2; exit 3"),
+            Variant::First
+            | Variant::Changed
+            | Variant::Unhealthy
+            | Variant::Secret
+            | Variant::Invalid
+            | Variant::TooLarge
+            | Variant::BadImage => shell("exec sleep 600"),
         };
         let name = VARIANTS.iter().find(|(_, named)| *named == variant).map_or("other", |(name, _)| *name);
         let run = self.dir.path().display().to_string();
@@ -195,34 +207,43 @@ impl Platform for Machine {
             key: self.dir.path().join("secret").display().to_string(),
             env_var: Some("DB".to_owned()),
         };
+
+        let web = ContainerSpec {
+            name: "web".to_owned(),
+            image: if variant == Variant::BadImage { "nginx:1.27" } else { "host" }.to_owned(),
+            command,
+            args,
+            env: env.clone(),
+            ports: vec![PortMapping {
+                container_port: 80,
+                protocol: "tcp".to_owned(),
+                ..PortMapping::default()
+            }],
+            // Longer than a status may take, so that a program that stands still keeps it waiting.
+            health_check: Some(HealthCheckConfig {
+                kind: "http".to_owned(),
+                http_path: Some("/health".to_owned()),
+                port: Some(80),
+                command: Vec::new(),
+                interval_seconds: 30,
+                timeout_seconds: 20,
+                healthy_threshold: 1,
+                unhealthy_threshold: 1,
+            }),
+            resources: None,
+        };
+        let worker = ContainerSpec {
+            name: "worker".to_owned(),
+            image: "host".to_owned(),
+            command: worker,
+            env,
+            ..ContainerSpec::default()
+        };
         let has_secret = matches!(variant, Variant::Secret | Variant::SecretFailing);
         Ok(TenantComputeSpec {
             tenant_id: tenant.to_string(),
             provider_type: "process".to_owned(),
-            containers: vec![ContainerSpec {
-                name: "web".to_owned(),
-                image: if variant == Variant::BadImage { "nginx:1.27" } else { "host" }.to_owned(),
-                command,
-                args,
-                env,
-                ports: vec![PortMapping {
-                    container_port: 80,
-                    protocol: "tcp".to_owned(),
-                    ..PortMapping::default()
-                }],
-                // Longer than a status may take, so that a program that stands still keeps it waiting.
-                health_check: Some(HealthCheckConfig {
-                    kind: "http".to_owned(),
-                    http_path: Some("/health".to_owned()),
-                    port: Some(80),
-                    command: Vec::new(),
-                    interval_seconds: 30,
-                    timeout_seconds: 20,
-                    healthy_threshold: 1,
-                    unhealthy_threshold: 1,
-                }),
-                resources: None,
-            }],
+            containers: vec![web, worker],
             resources: ResourceRequirements {
                 cpu: 128,
                 memory: if variant == Variant::TooLarge { 1_000_000_000 } else { 512 },
@@ -308,7 +329,7 @@ impl Platform for Machine {
     }
 
     fn limits(&self) -> Limits {
-        Limits { pause: Duration::from_millis(20), interruptions: 6, parallel: 10, ..Limits::default() }
+        Limits { pause: Duration::from_millis(20), interruptions: 6, parallel: 8, ..Limits::default() }
     }
 }
 

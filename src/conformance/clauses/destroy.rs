@@ -76,16 +76,18 @@ async fn not_cancelled(bench: &Bench<'_>) -> Checked {
     let quiet = started(bench).await?;
     let cx = quiet.cx(UndoBy::Engine);
     let (_, pauses) = counted(quiet.destroy(&cx)).await;
-    for at in spread(0, pauses, bench.limits.interruptions) {
-        let tenant = started(bench).await?;
-        let cx = tenant.cx(UndoBy::Engine);
-        let what = format!("a destroy that was cancelled at step {at} of {pauses}");
-        if let Some(answer) = cancelled(tenant.destroy(&cx), &cx.cancel, at).await {
-            succeeded(&what, answer?)?;
-        }
-        tenant.holds_nothing(&what).await?;
-    }
-    Ok(())
+    bench
+        .each(spread(0, pauses, bench.limits.interruptions), |at| async move {
+            let tenant = started(bench).await?;
+            let cx = tenant.cx(UndoBy::Engine);
+            let what = format!("a destroy that was cancelled at step {at} of {pauses}");
+            if let Some(answer) = cancelled(tenant.destroy(&cx), &cx.cancel, at).await {
+                succeeded(&what, answer?)?;
+            }
+            tenant.holds_nothing(&what).await?;
+            Ok(())
+        })
+        .await
 }
 
 async fn lost_ledger(bench: &Bench<'_>) -> Checked {

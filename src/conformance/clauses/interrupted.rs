@@ -68,16 +68,18 @@ async fn half_provisioned<'b>(bench: &'b Bench<'_>, at: usize) -> Result<Tenant<
 
 async fn provision(bench: &Bench<'_>) -> Checked {
     let (count, steps) = quiet_provision(bench).await?;
-    for at in steps {
-        let mut tenant = half_provisioned(bench, at).await?;
-        tenant.restart();
-        let spec = tenant.spec(Variant::First)?;
-        let what = format!("a provision that was dropped at step {at} and called again");
-        succeeded(&what, tenant.provision(&tenant.cx(UndoBy::Engine), &spec).await?)?;
-        tenant.holds(count, Variant::First, &what).await?;
-        tenant.is_well(&what).await?;
-    }
-    Ok(())
+    bench
+        .each(steps, |at| async move {
+            let mut tenant = half_provisioned(bench, at).await?;
+            tenant.restart();
+            let spec = tenant.spec(Variant::First)?;
+            let what = format!("a provision that was dropped at step {at} and called again");
+            succeeded(&what, tenant.provision(&tenant.cx(UndoBy::Engine), &spec).await?)?;
+            tenant.holds(count, Variant::First, &what).await?;
+            tenant.is_well(&what).await?;
+            Ok(())
+        })
+        .await
 }
 
 async fn update(bench: &Bench<'_>) -> Checked {
@@ -89,19 +91,21 @@ async fn update(bench: &Bench<'_>) -> Checked {
     if let Some(answer) = updated {
         succeeded("an update", answer?)?;
     }
-    for at in steps(bench, pauses)? {
-        let mut tenant = bench.tenant();
-        tenant.start(Variant::First).await?;
-        let changed = tenant.spec(Variant::Changed)?;
-        let cx = tenant.cx(UndoBy::Engine);
-        let _ended = dropped(tenant.update(&cx, &changed), at).await.transpose()?;
-        tenant.restart();
-        let what = format!("an update that was dropped at step {at} and called again");
-        succeeded(&what, tenant.update(&tenant.cx(UndoBy::Engine), &changed).await?)?;
-        tenant.holds(count, Variant::Changed, &what).await?;
-        tenant.is_well(&what).await?;
-    }
-    Ok(())
+    bench
+        .each(steps(bench, pauses)?, |at| async move {
+            let mut tenant = bench.tenant();
+            tenant.start(Variant::First).await?;
+            let changed = tenant.spec(Variant::Changed)?;
+            let cx = tenant.cx(UndoBy::Engine);
+            let _ended = dropped(tenant.update(&cx, &changed), at).await.transpose()?;
+            tenant.restart();
+            let what = format!("an update that was dropped at step {at} and called again");
+            succeeded(&what, tenant.update(&tenant.cx(UndoBy::Engine), &changed).await?)?;
+            tenant.holds(count, Variant::Changed, &what).await?;
+            tenant.is_well(&what).await?;
+            Ok(())
+        })
+        .await
 }
 
 async fn destroy(bench: &Bench<'_>) -> Checked {
@@ -109,57 +113,54 @@ async fn destroy(bench: &Bench<'_>) -> Checked {
     quiet.start(Variant::First).await?;
     let cx = quiet.cx(UndoBy::Engine);
     let (_, pauses) = counted(quiet.destroy(&cx)).await;
-    for at in steps(bench, pauses)? {
-        let mut tenant = bench.tenant();
-        tenant.start(Variant::First).await?;
-        let cx = tenant.cx(UndoBy::Engine);
-        let _ended = dropped(tenant.destroy(&cx), at).await.transpose()?;
-        tenant.restart();
-        let what = format!("a destroy that was dropped at step {at} and called again");
-        succeeded(&what, tenant.destroy(&tenant.cx(UndoBy::Engine)).await?)?;
-        tenant.holds_nothing(&what).await?;
-    }
-    Ok(())
+    bench
+        .each(steps(bench, pauses)?, |at| async move {
+            let mut tenant = bench.tenant();
+            tenant.start(Variant::First).await?;
+            let cx = tenant.cx(UndoBy::Engine);
+            let _ended = dropped(tenant.destroy(&cx), at).await.transpose()?;
+            tenant.restart();
+            let what = format!("a destroy that was dropped at step {at} and called again");
+            succeeded(&what, tenant.destroy(&tenant.cx(UndoBy::Engine)).await?)?;
+            tenant.holds_nothing(&what).await?;
+            Ok(())
+        })
+        .await
 }
 
 async fn intent(bench: &Bench<'_>) -> Checked {
     keeps_ledger(bench).await?;
     let (_, steps) = quiet_provision(bench).await?;
-    for at in steps {
-        let tenant = half_provisioned(bench, at).await?;
-        is_in_ledger(&tenant, &format!("a provision that was dropped at step {at}")).await?;
-    }
-    Ok(())
+    bench
+        .each(steps, |at| async move {
+            let tenant = half_provisioned(bench, at).await?;
+            is_in_ledger(&tenant, &format!("a provision that was dropped at step {at}")).await?;
+            Ok(())
+        })
+        .await
 }
 
 async fn found_again(bench: &Bench<'_>) -> Checked {
     let (_, steps) = quiet_provision(bench).await?;
-    let mut tenants = Vec::new();
-    for at in steps {
-        tenants.push((at, half_provisioned(bench, at).await?));
-    }
-    // What was on its way when the calls were dropped comes until then. There is no condition for that.
-    sleep(bench.limits.settle).await;
-    for (at, tenant) in &mut tenants {
+    let check = |at| async move {
+        let what = format!("a provision that was dropped at step {at}");
+        let mut tenant = half_provisioned(bench, at).await?;
+        // What was on its way when the call was dropped comes until then. There is no condition for that.
+        sleep(bench.limits.settle).await;
         tenant.restart();
         let held = tenant.held().await;
         let owned = tenant.provider.list_tenants(&tenant.subject.engine).await;
         let owned = succeeded("list_tenants", owned)?;
         let found = owned.iter().any(|owned| owned.tenant == *tenant.id());
         expect(found || held.is_empty(), || {
-            format!(
-                "after a provision that was dropped at step {at} list_tenants does not know of {}",
-                held[0]
-            )
+            format!("after {what} list_tenants does not know of {}", held[0])
         })?;
-        let what = format!("a destroy without a ledger, after a provision that was dropped at step {at}");
-        succeeded(&what, tenant.destroy(&tenant.bare_cx()).await?)?;
-        tenant.holds_nothing(&what).await?;
-    }
-    // As above: nothing comes late.
-    sleep(bench.limits.settle).await;
-    for (at, tenant) in &tenants {
-        tenant.holds_nothing(&format!("a while after a provision that was dropped at step {at}")).await?;
-    }
-    Ok(())
+        let destroy = format!("a destroy without a ledger, after {what}");
+        succeeded(&destroy, tenant.destroy(&tenant.bare_cx()).await?)?;
+        tenant.holds_nothing(&destroy).await?;
+        // As above: nothing comes late.
+        sleep(bench.limits.settle).await;
+        tenant.holds_nothing(&format!("a while after {what}")).await
+    };
+    bench.each(steps, check).await
 }

@@ -105,17 +105,19 @@ async fn cancelled_provision(bench: &Bench<'_>) -> Checked {
     let mut quiet = bench.tenant();
     let (started, pauses) = counted(quiet.start(Variant::First)).await;
     let count = started.unwrap_or(Ok(0))?;
-    for at in spread(0, pauses, bench.limits.interruptions) {
-        let tenant = bench.tenant();
-        let spec = tenant.spec(Variant::First)?;
-        let cx = tenant.cx(UndoBy::Provider);
-        let what = format!("a provision that was cancelled at step {at} of {pauses}");
-        match cancelled(tenant.provision(&cx, &spec), &cx.cancel, at).await.transpose()? {
-            Some(Ok(_)) => tenant.holds(count, Variant::First, &what).await?,
-            Some(Err(_)) | None => tenant.holds_nothing(&what).await?,
-        }
-    }
-    Ok(())
+    bench
+        .each(spread(0, pauses, bench.limits.interruptions), |at| async move {
+            let tenant = bench.tenant();
+            let spec = tenant.spec(Variant::First)?;
+            let cx = tenant.cx(UndoBy::Provider);
+            let what = format!("a provision that was cancelled at step {at} of {pauses}");
+            match cancelled(tenant.provision(&cx, &spec), &cx.cancel, at).await.transpose()? {
+                Some(Ok(_)) => tenant.holds(count, Variant::First, &what).await?,
+                Some(Err(_)) | None => tenant.holds_nothing(&what).await?,
+            }
+            Ok(())
+        })
+        .await
 }
 
 /// A tenant that runs the first spec, how much that is, and how often an update of it pauses.
@@ -133,38 +135,42 @@ async fn quiet_update(bench: &Bench<'_>) -> Result<(usize, usize), Stop> {
 
 async fn cancelled_update(bench: &Bench<'_>) -> Checked {
     let (count, pauses) = quiet_update(bench).await?;
-    for at in spread(0, pauses, bench.limits.interruptions) {
-        let mut tenant = bench.tenant();
-        tenant.start(Variant::First).await?;
-        let changed = tenant.spec(Variant::Changed)?;
-        let cx = tenant.cx(UndoBy::Provider);
-        let what = format!("an update that was cancelled at step {at} of {pauses}");
-        match cancelled(tenant.update(&cx, &changed), &cx.cancel, at).await.transpose()? {
-            Some(Ok(_)) => tenant.holds(count, Variant::Changed, &what).await?,
-            Some(Err(_)) | None => tenant.holds(count, Variant::First, &what).await?,
-        }
-        tenant.is_well(&what).await?;
-    }
-    Ok(())
+    bench
+        .each(spread(0, pauses, bench.limits.interruptions), |at| async move {
+            let mut tenant = bench.tenant();
+            tenant.start(Variant::First).await?;
+            let changed = tenant.spec(Variant::Changed)?;
+            let cx = tenant.cx(UndoBy::Provider);
+            let what = format!("an update that was cancelled at step {at} of {pauses}");
+            match cancelled(tenant.update(&cx, &changed), &cx.cancel, at).await.transpose()? {
+                Some(Ok(_)) => tenant.holds(count, Variant::Changed, &what).await?,
+                Some(Err(_)) | None => tenant.holds(count, Variant::First, &what).await?,
+            }
+            tenant.is_well(&what).await?;
+            Ok(())
+        })
+        .await
 }
 
 async fn cancelled_by_engine(bench: &Bench<'_>) -> Checked {
     let (count, pauses) = quiet_update(bench).await?;
-    for at in spread(0, pauses, bench.limits.interruptions) {
-        let mut tenant = bench.tenant();
-        let spec = tenant.spec(Variant::First)?;
-        let cx = tenant.cx(UndoBy::Engine);
-        // Cancelled also where success came first: the engine undoes it all the same.
-        let _answer = cancelled(tenant.provision(&cx, &spec), &cx.cancel, at).await.transpose()?;
-        let what = format!("a provision that was cancelled at step {at}, and undone");
-        succeeded(&what, tenant.destroy(&tenant.cx(UndoBy::Engine)).await?)?;
-        tenant.holds_nothing(&what).await?;
-        tenant.reborn();
-        tenant.start(Variant::First).await?;
-        let changed = tenant.spec(Variant::Changed)?;
-        let cx = tenant.cx(UndoBy::Engine);
-        let _answer = cancelled(tenant.update(&cx, &changed), &cx.cancel, at).await.transpose()?;
-        back(&tenant, count).await?;
-    }
-    Ok(())
+    bench
+        .each(spread(0, pauses, bench.limits.interruptions), |at| async move {
+            let mut tenant = bench.tenant();
+            let spec = tenant.spec(Variant::First)?;
+            let cx = tenant.cx(UndoBy::Engine);
+            // Cancelled also where success came first: the engine undoes it all the same.
+            let _answer = cancelled(tenant.provision(&cx, &spec), &cx.cancel, at).await.transpose()?;
+            let what = format!("a provision that was cancelled at step {at}, and undone");
+            succeeded(&what, tenant.destroy(&tenant.cx(UndoBy::Engine)).await?)?;
+            tenant.holds_nothing(&what).await?;
+            tenant.reborn();
+            tenant.start(Variant::First).await?;
+            let changed = tenant.spec(Variant::Changed)?;
+            let cx = tenant.cx(UndoBy::Engine);
+            let _answer = cancelled(tenant.update(&cx, &changed), &cx.cancel, at).await.transpose()?;
+            back(&tenant, count).await?;
+            Ok(())
+        })
+        .await
 }
