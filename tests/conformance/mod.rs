@@ -5,6 +5,7 @@ mod defects;
 mod model;
 #[cfg(feature = "process")]
 mod process;
+mod scripted;
 
 /// Runs on paused time.
 fn on_paused_time<T>(run: impl AsyncFnOnce() -> T) -> T {
