@@ -45,24 +45,37 @@ pub(super) struct Tenant<'b> {
 
 /// A journal in memory.
 #[derive(Debug, Default)]
-pub(super) struct Kept(Mutex<Vec<Arc<Ledger>>>);
+pub(super) struct Kept {
+    ledgers: Mutex<Vec<Arc<Ledger>>>,
+    /// How many it takes until somebody else owns the store.
+    takes: Option<usize>,
+}
 
 impl Kept {
+    /// A journal that takes so many ledgers and no more.
+    pub(super) fn taking(ledgers: usize) -> Self {
+        Self { ledgers: Mutex::default(), takes: Some(ledgers) }
+    }
+
     /// Every ledger that was ever written.
     pub(super) fn all(&self) -> Vec<Arc<Ledger>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.ledgers.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The ledger as a crash leaves it.
     pub(super) fn last(&self) -> Option<Arc<Ledger>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).last().cloned()
+        self.ledgers.lock().unwrap_or_else(PoisonError::into_inner).last().cloned()
     }
 }
 
 #[async_trait]
 impl Journal for Kept {
     async fn write(&self, ledger: Arc<Ledger>, _step: &str) -> Result<(), CheckpointError> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(ledger);
+        let mut ledgers = self.ledgers.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.takes.is_some_and(|takes| ledgers.len() >= takes) {
+            return Err(CheckpointError::Fenced);
+        }
+        ledgers.push(ledger);
         Ok(())
     }
 }
@@ -248,8 +261,11 @@ impl<'b> Tenant<'b> {
     }
 
     pub(super) async fn status(&self) -> Result<Answer<ComputeStatus>, Stop> {
-        let cx = self.cx(UndoBy::Provider);
-        self.bounded("get_status", self.bench.limits.call, self.provider.get_status(&cx, self.id())).await
+        self.status_in(&self.cx(UndoBy::Provider)).await
+    }
+
+    pub(super) async fn status_in(&self, cx: &Context) -> Result<Answer<ComputeStatus>, Stop> {
+        self.bounded("get_status", self.bench.limits.call, self.provider.get_status(cx, self.id())).await
     }
 
     pub(super) async fn validate(&self, spec: &Spec) -> Result<Answer<()>, Stop> {

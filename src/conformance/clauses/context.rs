@@ -1,13 +1,17 @@
 //! What a context asks for: to stop, to be done in time, to be passed on.
 
+use std::sync::Arc;
+
 use jiff::SignedDuration;
 use landlord_state_machines::error::ErrorCode;
 use tokio::time::{Instant, sleep};
 
 use super::specification::CONTEXT;
-use super::{Clause, must, should};
+use super::undo::keeps_ledger;
+use super::{Clause, contract, must, should};
 use crate::clock::Clock;
-use crate::conformance::bench::{Bench, failed, succeeded};
+use crate::conformance::bench::{Bench, Kept, failed, succeeded};
+use crate::conformance::steps::spread;
 use crate::conformance::{Checked, Unable, Variant, expect};
 use crate::provider::UndoBy;
 
@@ -33,7 +37,31 @@ pub(super) const CLAUSES: &[Clause] = &[
     should("context.propagated", CONTEXT, "what it does belongs to the caller's trace", |bench| {
         Box::pin(propagated(bench))
     }),
+    must(
+        "context.fenced",
+        contract::CHECKPOINT,
+        "a ledger that is not stored ends the call; nothing is done after",
+        |bench| Box::pin(fenced(bench)),
+    ),
 ];
+
+async fn fenced(bench: &Bench<'_>) -> Checked {
+    keeps_ledger(bench).await?;
+    let mut quiet = bench.tenant();
+    quiet.start(Variant::First).await?;
+    let writes = quiet.kept.all().len();
+    for takes in spread(0, writes - 1, bench.limits.interruptions) {
+        let mut tenant = bench.tenant();
+        tenant.kept = Arc::new(Kept::taking(takes));
+        let spec = tenant.spec(Variant::First)?;
+        let answer = tenant.provision(&tenant.cx(UndoBy::Engine), &spec).await?;
+        failed(&format!("a provision that could store its ledger {takes} times"), answer)?;
+        if takes == 0 {
+            tenant.holds_nothing("a provision that could not store what it intends").await?;
+        }
+    }
+    Ok(())
+}
 
 async fn cancelled_before(bench: &Bench<'_>) -> Checked {
     for by in [UndoBy::Engine, UndoBy::Provider] {

@@ -75,5 +75,6 @@ mod contract {
     pub(super) const STATUS: &str = "contract, get_status";
     pub(super) const CREATES: &str = "contract, Uncertain creates";
     pub(super) const READY: &str = "contract, Ready means ready";
+    pub(super) const CHECKPOINT: &str = "contract, checkpoint";
     pub(super) const LOGS: &str = "contract, Logs";
 }

@@ -40,6 +40,12 @@ pub(super) const CLAUSES: &[Clause] = &[
         "it does not succeed while the tenant is not healthy",
         |bench| Box::pin(waits(bench)),
     ),
+    must(
+        "provision.fails-early",
+        contract::READY,
+        "it does not wait for what the platform says has failed",
+        |bench| Box::pin(fails_early(bench)),
+    ),
 ];
 
 async fn idempotent(bench: &Bench<'_>) -> Checked {
@@ -129,6 +135,16 @@ async fn ready(bench: &Bench<'_>) -> Checked {
         tenant.is_well("a provision").await?;
     }
     Ok(())
+}
+
+async fn fails_early(bench: &Bench<'_>) -> Checked {
+    let tenant = bench.tenant();
+    let spec = tenant.spec(Variant::Failing)?;
+    let (cx, within) = (tenant.cx(UndoBy::Engine), bench.limits.prompt);
+    match tokio::time::timeout(within, tenant.provision(&cx, &spec)).await {
+        Err(_) => broken(format!("{within:?} after the platform said that it failed, it still waits")),
+        Ok(answer) => failed("a provision of a spec that fails", answer?).map(drop),
+    }
 }
 
 async fn waits(bench: &Bench<'_>) -> Checked {

@@ -22,6 +22,12 @@ pub(super) const CLAUSES: &[Clause] = &[
         Box::pin(health(bench))
     }),
     must(
+        "status.lost-ledger",
+        contract::DISCOVERY,
+        "without a ledger it finds the tenant by its tags",
+        |bench| Box::pin(lost_ledger(bench)),
+    ),
+    must(
         "status.timeout",
         contract::STATUS,
         "where nobody answers it says PROVIDER_TIMEOUT after 5 s",
@@ -86,6 +92,15 @@ async fn health(bench: &Bench<'_>) -> Checked {
         Err(Stop::NotApplicable(_)) | Ok(()) => Ok(()),
         Err(stop @ Stop::Broken(_)) => Err(stop),
     }
+}
+
+async fn lost_ledger(bench: &Bench<'_>) -> Checked {
+    let mut tenant = bench.tenant();
+    tenant.start(Variant::First).await?;
+    tenant.restart();
+    let status = tenant.status_in(&tenant.bare_cx()).await?;
+    let status = succeeded("get_status without the ledger", status)?;
+    expect(is_well(&status), || format!("without the ledger it is {}", shown(&status)))
 }
 
 async fn times_out(bench: &Bench<'_>) -> Checked {

@@ -1,10 +1,12 @@
 //! What a call that failed or was cancelled leaves, and who undoes it.
 
+use tokio::time::sleep;
+
 use super::specification::PROVISION;
 use super::{Clause, contract, must, should};
-use crate::conformance::bench::{Bench, Tenant, failed, succeeded};
+use crate::conformance::bench::{Bench, Tenant, failed, listed, succeeded};
 use crate::conformance::steps::{cancelled, counted, spread};
-use crate::conformance::{Checked, Stop, Unable, Variant, expect};
+use crate::conformance::{Checked, Harm, Stop, Unable, Variant, expect};
 use crate::provider::UndoBy;
 
 pub(super) const CLAUSES: &[Clause] = &[
@@ -25,6 +27,12 @@ pub(super) const CLAUSES: &[Clause] = &[
         contract::UNDO,
         "under the engine, what a call that failed left is in its ledger",
         |bench| Box::pin(ledger(bench)),
+    ),
+    must(
+        "undo.itemised",
+        contract::CANCELLATION,
+        "called alone, what could not be undone is in the error",
+        |bench| Box::pin(itemised(bench)),
     ),
     should(
         "cancelled.provision",
@@ -99,6 +107,31 @@ async fn ledger(bench: &Bench<'_>) -> Checked {
     let spec = tenant.spec(Variant::Failing)?;
     failed("a provision that fails", tenant.provision(&tenant.cx(UndoBy::Engine), &spec).await?)?;
     is_in_ledger(&tenant, "a provision that failed").await
+}
+
+async fn itemised(bench: &Bench<'_>) -> Checked {
+    keeps_ledger(bench).await?;
+    let tenant = bench.tenant();
+    let spec = tenant.spec(Variant::Unhealthy)?;
+    let cx = tenant.cx(UndoBy::Provider);
+    let obstruct = async {
+        sleep(bench.limits.soon).await;
+        let harmed = tenant.harm(Harm::Obstruct).await;
+        cx.cancel.cancel();
+        harmed
+    };
+    let (answer, harmed) = tokio::join!(tenant.provision(&cx, &spec), obstruct);
+    harmed?;
+    let error = failed("a provision that was cancelled", answer?)?;
+    let left = tenant.held().await;
+    expect(!left.is_empty(), || "it was undone although the platform refuses that".to_owned())?;
+    let known = tenant.kept.last().map(|ledger| ledger.resources.clone()).unwrap_or_default();
+    let named = known.iter().any(|(name, id)| error.message.contains(name) || error.message.contains(id));
+    expect(named, || format!("{} is left, and it says: {error}", listed(&left)))?;
+    bench.platform.heal(tenant.id()).await;
+    let what = "a destroy of what was left";
+    succeeded(what, tenant.destroy(&tenant.cx(UndoBy::Engine)).await?)?;
+    tenant.holds_nothing(what).await
 }
 
 async fn cancelled_provision(bench: &Bench<'_>) -> Checked {
