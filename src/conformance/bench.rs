@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use futures_util::future::ready;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
-use landlord_state_machines::error::ProviderError;
+use landlord_state_machines::error::{ProviderError, Remedy};
 use landlord_state_machines::id::{CallId, Incarnation, OperationId, TenantId};
 use landlord_state_machines::ledger::Ledger;
 use landlord_state_machines::planner::Subject;
@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::{Instrument, info_span};
 
 use super::log::{CALLER, Line, Log};
+use super::steps::counted;
 use super::{Checked, Harm, Limits, Platform, Resource, Stop, Variant, broken, expect};
 use crate::clock::TokioClock;
 use crate::provider::{CheckpointError, Context, Journal, Provider, UndoBy, Work};
@@ -275,17 +276,43 @@ impl<'b> Tenant<'b> {
 
     /// Provisions this spec, which must succeed, and says how much it made.
     pub(super) async fn start(&mut self, variant: Variant) -> Result<usize, Stop> {
+        Ok(self.start_counting(variant).await?.0)
+    }
+
+    /// The same, and how often the call paused.
+    pub(super) async fn start_counting(&mut self, variant: Variant) -> Result<(usize, usize), Stop> {
         let spec = self.spec(variant)?;
-        let answer = self.provision(&self.cx(UndoBy::Engine), &spec).await?;
-        succeeded(&format!("a provision of {variant}"), answer)?;
+        let cx = self.cx(UndoBy::Engine);
+        let (answer, pauses) = counted(self.provision(&cx, &spec)).await;
+        succeeded(&format!("a provision of {variant}"), answer?)?;
         self.applied = Some(spec);
-        let held = self.bench.until(async || match self.held().await {
-            held if held.is_empty() => {
-                Err(format!("after a provision of {variant} the platform holds nothing"))
+        Ok((self.settled().await?.len(), pauses))
+    }
+
+    /// What the platform holds, once two looks at it show the same.
+    pub(super) async fn settled(&self) -> Result<Vec<Resource>, Stop> {
+        let mut before = self.held().await;
+        let look = async || {
+            sleep(self.bench.limits.pause).await;
+            let now = self.held().await;
+            match now == before && !now.is_empty() {
+                true => Ok(now),
+                false => {
+                    before = now;
+                    Err(format!("the platform does not show what was made; it shows {}", listed(&before)))
+                }
             }
-            held => Ok(held.len()),
-        });
-        held.await
+        };
+        self.bench.until(look).await
+    }
+
+    /// The platform holds what it held before.
+    pub(super) async fn still_holds(&self, before: &[Resource], after: &str) -> Checked {
+        let look = async || match self.held().await {
+            now if now == before => Ok(()),
+            now => Err(format!("{after} the platform holds {}, before {}", listed(&now), listed(before))),
+        };
+        self.bench.until(look).await
     }
 
     /// What the platform holds.
@@ -319,10 +346,18 @@ impl<'b> Tenant<'b> {
         self.bench.until(look).await
     }
 
-    /// It runs, passes its checks, and says so.
+    /// It runs, passes its checks, and says so. A status that says to ask again is asked again: how fast it is is
+    /// another clause.
     pub(super) async fn is_well(&self, after: &str) -> Checked {
-        let status = self.status().await?;
-        let status = succeeded(&format!("get_status after {after}"), status)?;
+        let deadline = Instant::now() + self.bench.limits.call;
+        let status = loop {
+            match self.status().await? {
+                Err(error) if error.remedy == Remedy::Retry && Instant::now() < deadline => {
+                    sleep(self.bench.limits.pause).await;
+                }
+                answer => break succeeded(&format!("get_status after {after}"), answer)?,
+            }
+        };
         expect(is_well(&status), || format!("after {after} its status is {}", shown(&status)))
     }
 }

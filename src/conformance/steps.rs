@@ -1,60 +1,50 @@
 //! A call watched step by step. A step ends where the call pauses to wait for something.
 
 use std::future::poll_fn;
-use std::ops::ControlFlow;
 use std::pin::pin;
 use std::task::Poll;
 
 use tokio_util::sync::CancellationToken;
 
 /// Lets the call go on to its end, and counts its pauses.
-pub(super) async fn counted<T>(call: impl Future<Output = T>) -> (Option<T>, usize) {
+pub(super) async fn counted<T>(call: impl Future<Output = T>) -> (T, usize) {
+    let mut call = pin!(call);
     let mut pauses = 0;
-    let done = watched(call, |pause| {
-        pauses = pause;
-        ControlFlow::Continue(())
-    })
-    .await;
-    (done, pauses)
+    let done = poll_fn(|task| {
+        let polled = call.as_mut().poll(task);
+        pauses += usize::from(polled.is_pending());
+        polled
+    });
+    (done.await, pauses)
 }
 
 /// Cancels at a pause, or before the call begins where that is 0, and lets the call go on to its end.
-pub(super) async fn cancelled<T>(
-    call: impl Future<Output = T>,
-    cancel: &CancellationToken,
-    at: usize,
-) -> Option<T> {
+pub(super) async fn cancelled<T>(call: impl Future<Output = T>, cancel: &CancellationToken, at: usize) -> T {
+    let mut call = pin!(call);
+    let mut pauses = 0;
     if at == 0 {
         cancel.cancel();
     }
-    watched(call, |pause| {
-        if pause == at {
+    poll_fn(|task| {
+        let polled = call.as_mut().poll(task);
+        pauses += usize::from(polled.is_pending());
+        if pauses == at {
             cancel.cancel();
         }
-        ControlFlow::Continue(())
+        polled
     })
     .await
 }
 
 /// Drops the call at a pause; `None` when it did not end before.
 pub(super) async fn dropped<T>(call: impl Future<Output = T>, at: usize) -> Option<T> {
-    watched(call, |pause| if pause >= at { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }).await
-}
-
-async fn watched<T>(
-    call: impl Future<Output = T>,
-    mut at_pause: impl FnMut(usize) -> ControlFlow<()>,
-) -> Option<T> {
     let mut call = pin!(call);
     let mut pauses = 0;
     poll_fn(|task| match call.as_mut().poll(task) {
         Poll::Ready(done) => Poll::Ready(Some(done)),
         Poll::Pending => {
             pauses += 1;
-            match at_pause(pauses) {
-                ControlFlow::Continue(()) => Poll::Pending,
-                ControlFlow::Break(()) => Poll::Ready(None),
-            }
+            if pauses >= at { Poll::Ready(None) } else { Poll::Pending }
         }
     })
     .await
@@ -83,13 +73,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_ends_or_is_dropped_at_its_pause() {
-        assert_eq!(counted(pauses(3)).await, (Some(3), 3));
+        assert_eq!(counted(pauses(3)).await, (3, 3));
         assert_eq!(dropped(pauses(3), 3).await, None);
         assert_eq!(dropped(pauses(3), 4).await, Some(3));
         let cancel = CancellationToken::new();
-        assert_eq!(cancelled(pauses(3), &cancel, 4).await, Some(3));
+        assert_eq!(cancelled(pauses(3), &cancel, 4).await, 3);
         assert!(!cancel.is_cancelled());
-        assert_eq!(cancelled(pauses(3), &cancel, 3).await, Some(3));
+        assert_eq!(cancelled(pauses(3), &cancel, 3).await, 3);
         assert!(cancel.is_cancelled());
     }
 

@@ -329,7 +329,7 @@ impl Platform for Machine {
     }
 
     fn limits(&self) -> Limits {
-        Limits { pause: Duration::from_millis(20), interruptions: 6, parallel: 8, ..Limits::default() }
+        Limits { pause: Duration::from_millis(20), interruptions: 6, parallel: 4, ..Limits::default() }
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::update::unlisted;
 use super::{Clause, contract, must};
-use crate::conformance::bench::{Bench, listed, succeeded};
+use crate::conformance::bench::{Bench, succeeded};
 use crate::conformance::{Checked, Harm, Unable, Variant, broken, expect};
 use crate::provider::UndoBy;
 use std::sync::Arc;
@@ -68,12 +68,11 @@ async fn plan(bench: &Bench<'_>) -> Checked {
     let mut tenant = bench.tenant();
     tenant.start(Variant::First).await?;
     let (first, changed) = (tenant.spec(Variant::First)?, tenant.spec(Variant::Changed)?);
-    let before = tenant.held().await;
+    let before = tenant.settled().await?;
     let cx = tenant.cx(UndoBy::Engine);
     let planned = succeeded("plan", tenant.provider.plan(&cx, tenant.id(), &changed).await)?;
     let nothing = succeeded("plan", tenant.provider.plan(&cx, tenant.id(), &first).await)?;
-    let after = tenant.held().await;
-    expect(after == before, || format!("it changed {} to {}", listed(&before), listed(&after)))?;
+    tenant.still_holds(&before, "after a plan").await?;
     expect(nothing.is_empty(), || format!("for the spec that runs it plans {nothing:?}"))?;
     if planned.is_empty() {
         return Err(Unable::new("it does not plan").into());

@@ -75,15 +75,14 @@ async fn partly_gone(bench: &Bench<'_>) -> Checked {
 async fn not_cancelled(bench: &Bench<'_>) -> Checked {
     let quiet = started(bench).await?;
     let cx = quiet.cx(UndoBy::Engine);
-    let (_, pauses) = counted(quiet.destroy(&cx)).await;
+    let (destroyed, pauses) = counted(quiet.destroy(&cx)).await;
+    succeeded("a destroy", destroyed?)?;
     bench
         .each(spread(0, pauses, bench.limits.interruptions), |at| async move {
             let tenant = started(bench).await?;
             let cx = tenant.cx(UndoBy::Engine);
             let what = format!("a destroy that was cancelled at step {at} of {pauses}");
-            if let Some(answer) = cancelled(tenant.destroy(&cx), &cx.cancel, at).await {
-                succeeded(&what, answer?)?;
-            }
+            succeeded(&what, cancelled(tenant.destroy(&cx), &cx.cancel, at).await?)?;
             tenant.holds_nothing(&what).await?;
             Ok(())
         })

@@ -45,8 +45,7 @@ pub(super) const CLAUSES: &[Clause] = &[
 /// How much a provision of the first spec makes, and at which of its steps to drop one.
 async fn quiet_provision(bench: &Bench<'_>) -> Result<(usize, Vec<usize>), Stop> {
     let mut tenant = bench.tenant();
-    let (started, pauses) = counted(tenant.start(Variant::First)).await;
-    let count = started.unwrap_or(Ok(0))?;
+    let (count, pauses) = tenant.start_counting(Variant::First).await?;
     Ok((count, steps(bench, pauses)?))
 }
 
@@ -88,9 +87,7 @@ async fn update(bench: &Bench<'_>) -> Checked {
     let changed = quiet.spec(Variant::Changed)?;
     let cx = quiet.cx(UndoBy::Engine);
     let (updated, pauses) = counted(quiet.update(&cx, &changed)).await;
-    if let Some(answer) = updated {
-        succeeded("an update", answer?)?;
-    }
+    succeeded("an update", updated?)?;
     bench
         .each(steps(bench, pauses)?, |at| async move {
             let mut tenant = bench.tenant();
@@ -112,7 +109,8 @@ async fn destroy(bench: &Bench<'_>) -> Checked {
     let mut quiet = bench.tenant();
     quiet.start(Variant::First).await?;
     let cx = quiet.cx(UndoBy::Engine);
-    let (_, pauses) = counted(quiet.destroy(&cx)).await;
+    let (destroyed, pauses) = counted(quiet.destroy(&cx)).await;
+    succeeded("a destroy", destroyed?)?;
     bench
         .each(steps(bench, pauses)?, |at| async move {
             let mut tenant = bench.tenant();

@@ -3,7 +3,7 @@
 use landlord_state_machines::error::{ErrorCode, ErrorKind};
 
 use super::{Clause, contract, must};
-use crate::conformance::bench::{Bench, failed, listed, succeeded};
+use crate::conformance::bench::{Bench, failed, succeeded};
 use crate::conformance::{Checked, Variant, expect};
 use crate::provider::UndoBy;
 
@@ -28,14 +28,8 @@ pub(super) const CLAUSES: &[Clause] = &[
 async fn foreign(bench: &Bench<'_>) -> Checked {
     let tenant = bench.tenant();
     bench.platform.plant(&tenant.subject).await?;
-    let planted = tenant.held().await;
-    expect(!planted.is_empty(), || "the platform does not show what was planted".to_owned())?;
-    let untouched = async |after: &str| {
-        let now = tenant.held().await;
-        expect(now == planted, || {
-            format!("{after}, {} of somebody else became {}", listed(&planted), listed(&now))
-        })
-    };
+    let planted = tenant.settled().await?;
+    let untouched = async |after: &str| tenant.still_holds(&planted, after).await;
     let spec = tenant.spec(Variant::First)?;
     let refused = tenant.provision(&tenant.cx(UndoBy::Provider), &spec).await?;
     untouched("after a provision").await?;
@@ -53,7 +47,7 @@ async fn foreign(bench: &Bench<'_>) -> Checked {
 async fn engines(bench: &Bench<'_>) -> Checked {
     let mut ours = bench.tenant();
     ours.start(Variant::First).await?;
-    let held = ours.held().await;
+    let held = ours.settled().await?;
     let mut theirs = bench.tenant();
     theirs.subject.tenant = ours.id().clone();
     theirs.subject.engine = format!("{}-2", bench.engine()).into();
@@ -63,10 +57,7 @@ async fn engines(bench: &Bench<'_>) -> Checked {
     let listed_there = succeeded("list_tenants for another engine", listed_there)?;
     expect(listed_there.is_empty(), || format!("list_tenants for another engine names {listed_there:?}"))?;
     succeeded("a destroy by another engine", theirs.destroy(&theirs.bare_cx()).await?)?;
-    let now = ours.held().await;
-    expect(now == held, || {
-        format!("a destroy by another engine made {} of {}", listed(&now), listed(&held))
-    })?;
+    ours.still_holds(&held, "after a destroy by another engine").await?;
     ours.is_well("a destroy by another engine").await
 }
 

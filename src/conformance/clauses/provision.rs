@@ -5,7 +5,7 @@ use landlord_state_machines::result::ProvisionStatus;
 
 use super::specification::PROVISION;
 use super::{Clause, contract, must, should};
-use crate::conformance::bench::{Bench, failed, listed, succeeded};
+use crate::conformance::bench::{Bench, failed, succeeded};
 use crate::conformance::{Checked, Variant, broken, expect};
 use crate::provider::UndoBy;
 
@@ -54,7 +54,7 @@ async fn idempotent(bench: &Bench<'_>) -> Checked {
     let first = tenant.provision(&tenant.cx(UndoBy::Engine), &spec).await?;
     let first = succeeded("a provision", first)?;
     tenant.applied = Some(spec.clone());
-    let held = tenant.held().await;
+    let held = tenant.settled().await?;
     for (what, by, restarted) in [
         ("the same provision again", UndoBy::Engine, false),
         ("the same provision again after a restart", UndoBy::Engine, true),
@@ -68,10 +68,7 @@ async fn idempotent(bench: &Bench<'_>) -> Checked {
         expect(again.resource_ids == first.resource_ids, || {
             format!("{what} names {:?}, the first one named {:?}", again.resource_ids, first.resource_ids)
         })?;
-        let now = tenant.held().await;
-        expect(now == held, || {
-            format!("after {what} the platform holds {}, before {}", listed(&now), listed(&held))
-        })?;
+        tenant.still_holds(&held, &format!("after {what}")).await?;
     }
     Ok(())
 }
@@ -111,17 +108,14 @@ async fn validates(bench: &Bench<'_>) -> Checked {
 
 async fn conflict(bench: &Bench<'_>) -> Checked {
     let mut tenant = bench.tenant();
-    let count = tenant.start(Variant::First).await?;
-    let held = tenant.held().await;
+    tenant.start(Variant::First).await?;
+    let held = tenant.settled().await?;
     let changed = tenant.spec(Variant::Changed)?;
     for by in [UndoBy::Engine, UndoBy::Provider] {
         let error = failed("a provision of another spec", tenant.provision(&tenant.cx(by), &changed).await?)?;
         expect(error.code == ErrorCode::Conflict, || format!("another spec is not a conflict: {error}"))?;
         expect(error.message.contains("update"), || format!("it does not point at update: {error}"))?;
-        let now = tenant.held().await;
-        expect(now == held, || {
-            format!("the conflict changed {} of {count} to {}", listed(&held), listed(&now))
-        })?;
+        tenant.still_holds(&held, "after a conflict").await?;
     }
     tenant.is_well("a conflict").await
 }

@@ -6,7 +6,7 @@ use tokio::time::timeout;
 
 use super::specification::THREADS;
 use super::{Clause, contract, must, should};
-use crate::conformance::bench::{Bench, Tenant, listed, succeeded};
+use crate::conformance::bench::{Bench, Tenant, succeeded};
 use crate::conformance::{Checked, Stop, Variant, broken, expect};
 use crate::provider::UndoBy;
 
@@ -54,7 +54,7 @@ async fn concurrent(bench: &Bench<'_>) -> Checked {
         let (provisioned, looked) = tokio::join!(tenant.provision(&cx, &spec), looks);
         looked?;
         succeeded("one of several provisions", provisioned?)?;
-        let count = tenant.held().await.len();
+        let count = tenant.settled().await?.len();
         tenant.is_well("one of several provisions").await?;
         tenant.applied = Some(spec);
         let changed = tenant.spec(Variant::Changed)?;
@@ -96,18 +96,12 @@ async fn pair<'b>(mut one: Tenant<'b>, mut other: Tenant<'b>) -> Result<[Tenant<
 
 /// What happens to `one` leaves `other` as it is.
 async fn leave_each_other_alone(one: &Tenant<'_>, other: &Tenant<'_>) -> Checked {
-    let before = other.held().await;
-    let untouched = async |after: &str| {
-        let now = other.held().await;
-        expect(now == before, || {
-            format!("{after} another one's changed from {} to {}", listed(&before), listed(&now))
-        })
-    };
+    let before = other.settled().await?;
     let changed = one.spec(Variant::Changed)?;
     succeeded("an update", one.update(&one.cx(UndoBy::Engine), &changed).await?)?;
-    untouched("after an update of one tenant").await?;
+    other.still_holds(&before, "after an update of another tenant").await?;
     succeeded("a destroy", one.destroy(&one.cx(UndoBy::Engine)).await?)?;
-    untouched("after a destroy of one tenant").await?;
+    other.still_holds(&before, "after a destroy of another tenant").await?;
     other.is_well("a destroy of another tenant").await
 }
 

@@ -136,17 +136,16 @@ async fn itemised(bench: &Bench<'_>) -> Checked {
 
 async fn cancelled_provision(bench: &Bench<'_>) -> Checked {
     let mut quiet = bench.tenant();
-    let (started, pauses) = counted(quiet.start(Variant::First)).await;
-    let count = started.unwrap_or(Ok(0))?;
+    let (count, pauses) = quiet.start_counting(Variant::First).await?;
     bench
         .each(spread(0, pauses, bench.limits.interruptions), |at| async move {
             let tenant = bench.tenant();
             let spec = tenant.spec(Variant::First)?;
             let cx = tenant.cx(UndoBy::Provider);
             let what = format!("a provision that was cancelled at step {at} of {pauses}");
-            match cancelled(tenant.provision(&cx, &spec), &cx.cancel, at).await.transpose()? {
-                Some(Ok(_)) => tenant.holds(count, Variant::First, &what).await?,
-                Some(Err(_)) | None => tenant.holds_nothing(&what).await?,
+            match cancelled(tenant.provision(&cx, &spec), &cx.cancel, at).await? {
+                Ok(_) => tenant.holds(count, Variant::First, &what).await?,
+                Err(_) => tenant.holds_nothing(&what).await?,
             }
             Ok(())
         })
@@ -160,9 +159,7 @@ async fn quiet_update(bench: &Bench<'_>) -> Result<(usize, usize), Stop> {
     let changed = tenant.spec(Variant::Changed)?;
     let cx = tenant.cx(UndoBy::Engine);
     let (updated, pauses) = counted(tenant.update(&cx, &changed)).await;
-    if let Some(answer) = updated {
-        succeeded("an update", answer?)?;
-    }
+    succeeded("an update", updated?)?;
     Ok((count, pauses))
 }
 
@@ -175,9 +172,9 @@ async fn cancelled_update(bench: &Bench<'_>) -> Checked {
             let changed = tenant.spec(Variant::Changed)?;
             let cx = tenant.cx(UndoBy::Provider);
             let what = format!("an update that was cancelled at step {at} of {pauses}");
-            match cancelled(tenant.update(&cx, &changed), &cx.cancel, at).await.transpose()? {
-                Some(Ok(_)) => tenant.holds(count, Variant::Changed, &what).await?,
-                Some(Err(_)) | None => tenant.holds(count, Variant::First, &what).await?,
+            match cancelled(tenant.update(&cx, &changed), &cx.cancel, at).await? {
+                Ok(_) => tenant.holds(count, Variant::Changed, &what).await?,
+                Err(_) => tenant.holds(count, Variant::First, &what).await?,
             }
             tenant.is_well(&what).await?;
             Ok(())
@@ -193,7 +190,7 @@ async fn cancelled_by_engine(bench: &Bench<'_>) -> Checked {
             let spec = tenant.spec(Variant::First)?;
             let cx = tenant.cx(UndoBy::Engine);
             // Cancelled also where success came first: the engine undoes it all the same.
-            let _answer = cancelled(tenant.provision(&cx, &spec), &cx.cancel, at).await.transpose()?;
+            let _answer = cancelled(tenant.provision(&cx, &spec), &cx.cancel, at).await?;
             let what = format!("a provision that was cancelled at step {at}, and undone");
             succeeded(&what, tenant.destroy(&tenant.cx(UndoBy::Engine)).await?)?;
             tenant.holds_nothing(&what).await?;
@@ -201,7 +198,7 @@ async fn cancelled_by_engine(bench: &Bench<'_>) -> Checked {
             tenant.start(Variant::First).await?;
             let changed = tenant.spec(Variant::Changed)?;
             let cx = tenant.cx(UndoBy::Engine);
-            let _answer = cancelled(tenant.update(&cx, &changed), &cx.cancel, at).await.transpose()?;
+            let _answer = cancelled(tenant.update(&cx, &changed), &cx.cancel, at).await?;
             back(&tenant, count).await?;
             Ok(())
         })

@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use super::specification::UPDATE;
 use super::{Clause, contract, must, should};
-use crate::conformance::bench::{Bench, failed, listed, succeeded};
+use crate::conformance::bench::{Bench, failed, succeeded};
 use crate::conformance::{Checked, Harm, Variant, broken, expect};
 use crate::provider::UndoBy;
 
@@ -54,16 +54,13 @@ async fn idempotent(bench: &Bench<'_>) -> Checked {
     let mut tenant = bench.tenant();
     tenant.start(Variant::First).await?;
     let spec = tenant.spec(Variant::First)?;
-    let held = tenant.held().await;
+    let held = tenant.settled().await?;
     for by in [UndoBy::Engine, UndoBy::Provider] {
         let what = "an update with the same spec";
         let result = succeeded(what, tenant.update(&tenant.cx(by), &spec).await?)?;
         expect(result.status == UpdateStatus::NoChanges, || format!("{what} says {:?}", result.status))?;
         expect(result.changes.is_empty(), || format!("{what} lists {:?}", result.changes))?;
-        let now = tenant.held().await;
-        expect(now == held, || {
-            format!("after {what} the platform holds {}, before {}", listed(&now), listed(&held))
-        })?;
+        tenant.still_holds(&held, &format!("after {what}")).await?;
     }
     Ok(())
 }
