@@ -21,7 +21,7 @@ use super::log::{CALLER, Line, Log};
 use super::steps::counted;
 use super::{Checked, Harm, Limits, Platform, Resource, Stop, Variant, broken, expect};
 use crate::clock::TokioClock;
-use crate::provider::{CheckpointError, Context, Journal, Provider, UndoBy, Work};
+use crate::provider::{CheckpointError, Context, Journal, OwnedTenant, Provider, UndoBy, Work};
 
 /// One clause's place to work.
 pub(super) struct Bench<'p> {
@@ -272,6 +272,16 @@ impl<'b> Tenant<'b> {
     pub(super) async fn validate(&self, spec: &Spec) -> Result<Answer<()>, Stop> {
         let cx = self.cx(UndoBy::Engine);
         self.bounded("validate", self.bench.limits.call, self.provider.validate(&cx, spec)).await
+    }
+
+    pub(super) async fn plan(&self, cx: &Context, spec: &Spec) -> Result<Answer<Vec<String>>, Stop> {
+        self.bounded("plan", self.bench.limits.call, self.provider.plan(cx, self.id(), spec)).await
+    }
+
+    /// Who has something, as the tenant's provider sees it for the tenant's engine.
+    pub(super) async fn owned(&self) -> Result<Answer<Vec<OwnedTenant>>, Stop> {
+        let list = self.provider.list_tenants(&self.subject.engine);
+        self.bounded("list_tenants", self.bench.limits.call, list).await
     }
 
     /// Provisions this spec, which must succeed, and says how much it made.

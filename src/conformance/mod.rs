@@ -38,6 +38,7 @@ pub use clauses::clauses;
 pub use platform::{Harm, Limits, Platform, Resource, Unable, Variant};
 pub use report::{Report, Row};
 
+use std::any::Any;
 use std::fmt;
 use std::panic::AssertUnwindSafe;
 
@@ -95,6 +96,12 @@ impl From<Unable> for Stop {
     }
 }
 
+/// What a panic said.
+fn words(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("it said nothing")
+}
+
 /// How a check ends.
 type Checked = Result<(), Stop>;
 
@@ -138,7 +145,7 @@ impl Clause {
             Ok(Ok(())) => Verdict::Held,
             Ok(Err(Stop::Broken(why))) => Verdict::Broken { why },
             Ok(Err(Stop::NotApplicable(why))) => Verdict::NotApplicable { why },
-            Err(_panic) => Verdict::Broken { why: "a panic".to_owned() },
+            Err(panic) => Verdict::Broken { why: format!("a panic: {}", words(&*panic)) },
         }
     }
 }

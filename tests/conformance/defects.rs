@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use landlord_compute::conformance::{clauses, run};
+use landlord_compute::conformance::{Verdict, clauses, run};
 
 use super::model::ModelPlatform;
 use super::on_paused_time;
@@ -95,6 +95,7 @@ pub(super) enum Defect {
     WaitsForTheDead,
     IgnoresFence,
     SaysNotWhatIsLeft,
+    StatusPanics,
 }
 
 /// A defect, the clause that is there for it, and those that cannot but notice it too.
@@ -210,6 +211,17 @@ fn each_clause_has_a_defect_that_breaks_it() {
     for clause in clauses() {
         assert!(DEFECTS.iter().any(|(_, id, _)| *id == clause.id), "no defect breaks {}", clause.id);
     }
+}
+
+#[test]
+fn a_panic_breaks_the_clause_that_meets_it_and_no_other() {
+    let judged = |id: &str| {
+        let clause = *clauses().iter().find(|clause| clause.id == id).expect("a clause");
+        on_paused_time(async || clause.check(&ModelPlatform::new(Some(Defect::StatusPanics))).await)
+    };
+    let why = "a panic: the status of a tenant".to_owned();
+    assert_eq!(judged("status.fast"), Verdict::Broken { why });
+    assert_eq!(judged("provision.resource-ids"), Verdict::Held);
 }
 
 /// What is wrong about which clauses a defect breaks.

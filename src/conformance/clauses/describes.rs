@@ -70,8 +70,8 @@ async fn plan(bench: &Bench<'_>) -> Checked {
     let (first, changed) = (tenant.spec(Variant::First)?, tenant.spec(Variant::Changed)?);
     let before = tenant.settled().await?;
     let cx = tenant.cx(UndoBy::Engine);
-    let planned = succeeded("plan", tenant.provider.plan(&cx, tenant.id(), &changed).await)?;
-    let nothing = succeeded("plan", tenant.provider.plan(&cx, tenant.id(), &first).await)?;
+    let planned = succeeded("plan", tenant.plan(&cx, &changed).await?)?;
+    let nothing = succeeded("plan", tenant.plan(&cx, &first).await?)?;
     tenant.still_holds(&before, "after a plan").await?;
     expect(nothing.is_empty(), || format!("for the spec that runs it plans {nothing:?}"))?;
     if planned.is_empty() {

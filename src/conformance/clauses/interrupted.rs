@@ -147,7 +147,7 @@ async fn found_again(bench: &Bench<'_>) -> Checked {
         sleep(bench.limits.settle).await;
         tenant.restart();
         let held = tenant.held().await;
-        let owned = tenant.provider.list_tenants(&tenant.subject.engine).await;
+        let owned = tenant.owned().await?;
         let owned = succeeded("list_tenants", owned)?;
         let found = owned.iter().any(|owned| owned.tenant == *tenant.id());
         expect(found || held.is_empty(), || {

@@ -40,7 +40,7 @@ async fn foreign(bench: &Bench<'_>) -> Checked {
     untouched("after an update").await?;
     let _said = tenant.destroy(&tenant.bare_cx()).await?;
     untouched("after a destroy").await?;
-    let owned = succeeded("list_tenants", tenant.provider.list_tenants(&tenant.subject.engine).await)?;
+    let owned = succeeded("list_tenants", tenant.owned().await?)?;
     expect(owned.is_empty(), || format!("list_tenants takes it for its own: {owned:?}"))
 }
 
@@ -53,7 +53,7 @@ async fn engines(bench: &Bench<'_>) -> Checked {
     theirs.subject.engine = format!("{}-2", bench.engine()).into();
     let error = failed("get_status by another engine", theirs.status().await?)?;
     expect(error.kind == ErrorKind::TenantNotFound, || format!("get_status by another engine: {error}"))?;
-    let listed_there = theirs.provider.list_tenants(&theirs.subject.engine).await;
+    let listed_there = theirs.owned().await?;
     let listed_there = succeeded("list_tenants for another engine", listed_there)?;
     expect(listed_there.is_empty(), || format!("list_tenants for another engine names {listed_there:?}"))?;
     succeeded("a destroy by another engine", theirs.destroy(&theirs.bare_cx()).await?)?;
@@ -66,9 +66,8 @@ async fn list(bench: &Bench<'_>) -> Checked {
     for tenant in &mut tenants {
         tenant.start(Variant::First).await?;
     }
-    let engine = bench.engine();
     // One that has never called anything.
-    let list = async || succeeded("list_tenants", bench.platform.provider().list_tenants(&engine).await);
+    let list = async || succeeded("list_tenants", bench.tenant().owned().await?);
     let mut wanted: Vec<_> =
         tenants.iter().map(|tenant| (tenant.id().clone(), tenant.subject.incarnation)).collect();
     wanted.sort();

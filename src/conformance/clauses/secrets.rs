@@ -116,11 +116,11 @@ async fn results(bench: &Bench<'_>) -> Checked {
     tenant.applied = Some(spec);
     let status = tenant.status().await?;
     old.answer("the status", status)?;
-    let owned = tenant.provider.list_tenants(&tenant.subject.engine).await;
+    let owned = tenant.owned().await?;
     old.answer("list_tenants", owned)?;
     let changed = new.spec(&tenant, Variant::Secret, Variant::First)?;
     let cx = tenant.cx(UndoBy::Engine);
-    let planned = succeeded("plan", tenant.provider.plan(&cx, tenant.id(), &changed).await)?;
+    let planned = succeeded("plan", tenant.plan(&cx, &changed).await?)?;
     let updated = succeeded("an update", tenant.update(&cx, &changed).await?)?;
     for hidden in [&old, &new] {
         hidden.all_of("plan", &planned)?;

@@ -131,7 +131,7 @@ async fn lives(bench: &Bench<'_>) -> Checked {
     let what = "a provision of a new life";
     succeeded(what, tenant.provision(&tenant.cx(UndoBy::Engine), &changed).await?)?;
     tenant.holds(count, Variant::Changed, what).await?;
-    let owned = tenant.provider.list_tenants(&tenant.subject.engine).await;
+    let owned = tenant.owned().await?;
     let owned = succeeded("list_tenants", owned)?;
     let stale = owned
         .iter()

@@ -376,6 +376,7 @@ impl Provider for Model {
         {
             return Err(ProviderError::status_timeout(tenant_id));
         }
+        assert!(!self.is(Defect::StatusPanics), "the status of a tenant");
         if self.is(Defect::StatusNeedsLedger) && cx.ledger().is_none() {
             return Err(self.not_found(tenant_id));
         }
