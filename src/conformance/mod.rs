@@ -4,10 +4,13 @@
 //! leaves it open, with a check. [`run`] checks them all on a [`Platform`], which is what a provider's author gives:
 //! a way to make the provider, a few specs, and a look at what is really there. The [`Report`] prints as a table.
 //!
-//! ```rust,ignore
-//! let report = conformance::run(&MyPlatform::start()).await;
+//! ```no_run
+//! # use landlord_compute::conformance::{self, Platform};
+//! # async fn judge(platform: impl Platform) {
+//! let report = conformance::run(&platform).await;
 //! println!("{report}");
 //! assert!(report.all_held());
+//! # }
 //! ```
 //!
 //! # Guarantees

@@ -21,8 +21,8 @@ pub trait Platform: Send + Sync {
     /// others from here did, and finds what they left on the platform.
     fn provider(&self) -> Arc<dyn Provider>;
 
-    /// A spec for the tenant. [`Variant::First`] and [`Variant::Changed`] there must be. Variants that run make
-    /// equally many resources.
+    /// A spec for the tenant. Without [`Variant::First`] and [`Variant::Changed`] every clause that needs them is
+    /// broken. Variants that run make equally many resources.
     ///
     /// # Errors
     /// Why there is none.
