@@ -54,7 +54,7 @@ fn listen(layer: impl Layer<Registry> + Send + Sync) -> DefaultGuard {
 #[tokio::test(start_paused = true)]
 async fn everything_that_happens_to_a_tenant_is_a_span_that_names_it() {
     let spans = Spans::default();
-    let _listening = tracing::subscriber::set_default(tracing_subscriber::registry().with(spans.clone()));
+    let _listening = listen(spans.clone());
     let provider = scripted();
     let engine = engine(memory(), &provider).start().await.expect("starts");
     let error =
