@@ -4,6 +4,8 @@ mod actor;
 mod calls;
 pub mod clock;
 mod closing;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod count;
 mod engine;
 mod events;

@@ -3,6 +3,8 @@
 
 #[cfg(feature = "cli")]
 mod cli;
+#[cfg(feature = "conformance")]
+mod conformance;
 mod engine;
 #[cfg(all(feature = "process", feature = "sqlite"))]
 mod examples;

@@ -1,8 +1,12 @@
 //! A provider for tests: what each call answers, when, and whether it works first, is set per tenant and method.
 //!
-//! Its platform is a table in memory. A call without a script works at once, as the contract wants.
+//! Its platform is a table in memory. A call without a script does as the contract wants: it works at once, unless
+//! the platform's [`Mood`] or the spec's [`Fate`] is another.
+
+mod table;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,7 +14,7 @@ use async_trait::async_trait;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
-use landlord_state_machines::id::{CallId, Incarnation, OperationId, ProviderName, TenantId};
+use landlord_state_machines::id::{CallId, OperationId, ProviderName, TenantId};
 use landlord_state_machines::ledger::Ledger;
 use landlord_state_machines::observation::{Observation, Seen};
 use landlord_state_machines::result::{
@@ -24,7 +28,13 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::clock::Clock;
 
-use super::{Capabilities, Context, OwnedTenant, Provider};
+use super::{Capabilities, Context, OwnedTenant, Provider, UndoBy};
+use table::{Table, unavailable};
+
+pub use table::{Fate, Mood};
+
+/// How long `get_status` may take.
+const STATUS_WITHIN: Duration = Duration::from_secs(5);
 
 /// One thing that a scripted call does. A call does its acts in order and then returns.
 #[derive(Clone, Debug)]
@@ -82,22 +92,20 @@ struct Shared {
 #[derive(Default)]
 struct Platform {
     scripts: HashMap<(TenantId, Method), VecDeque<Vec<Act>>>,
-    running: BTreeMap<TenantId, Running>,
+    table: Table,
     busy: HashMap<TenantId, usize>,
     overlaps: usize,
     most_at_once: usize,
     calls: Vec<SeenCall>,
     open_gates: Vec<&'static str>,
     panicking: Vec<TenantId>,
-    observers: Vec<mpsc::UnboundedSender<Observation>>,
+    observers: Vec<Observer>,
 }
 
-#[derive(Clone)]
-struct Running {
-    spec: Spec,
-    incarnation: Incarnation,
-    health: Health,
-    crashed: bool,
+/// Somebody who is told what happens to an engine's tenants.
+struct Observer {
+    engine: String,
+    told: mpsc::UnboundedSender<Observation>,
 }
 
 impl Scripted {
@@ -138,12 +146,12 @@ impl Scripted {
 
     /// The spec that runs for a tenant.
     pub fn running(&self, tenant: &TenantId) -> Option<Spec> {
-        self.platform().running.get(tenant).map(|running| running.spec.clone())
+        self.platform().table.rows.get(tenant).map(|row| row.spec.clone())
     }
 
     /// Everybody who has something on the platform.
     pub fn tenants(&self) -> Vec<TenantId> {
-        self.platform().running.keys().cloned().collect()
+        self.platform().table.rows.keys().cloned().collect()
     }
 
     /// How often two calls for one tenant ran at the same time. The engine must never let that happen.
@@ -159,20 +167,53 @@ impl Scripted {
     /// What runs for the tenant crashes, and the platform reports it to whoever observes.
     pub fn crash(&self, tenant: &TenantId, begun: jiff::Timestamp) {
         let mut platform = self.platform();
-        if let Some(running) = platform.running.get_mut(tenant) {
-            running.crashed = true;
-        }
-        let seen = Seen::Broken("it crashed".to_owned());
-        platform.observers.retain(|observer| {
-            observer.send(Observation { tenant: tenant.clone(), begun, seen: seen.clone() }).is_ok()
+        let Platform { table, observers, .. } = &mut *platform;
+        let Some(row) = table.rows.get_mut(tenant) else { return };
+        row.crashed = true;
+        let observation =
+            Observation { tenant: tenant.clone(), begun, seen: Seen::Broken("it crashed".to_owned()) };
+        observers.retain(|observer| {
+            *observer.engine != *row.engine || observer.told.send(observation.clone()).is_ok()
         });
     }
 
     /// What runs for the tenant becomes healthy or not, without anybody being told.
     pub fn set_health(&self, tenant: &TenantId, health: Health) {
-        if let Some(running) = self.platform().running.get_mut(tenant) {
-            running.health = health;
+        if let Some(row) = self.platform().table.rows.get_mut(tenant) {
+            row.health = health;
         }
+    }
+
+    /// What becomes from now on of specs that have a container with this image.
+    pub fn set_fate(&self, image: impl Into<String>, fate: Fate) {
+        self.platform().table.fates.insert(image.into(), fate);
+    }
+
+    /// How the platform answers from now on what is asked about the tenant. Calls that are not answered yet stay
+    /// so.
+    pub fn set_mood(&self, tenant: &TenantId, mood: Mood) {
+        self.platform().table.moods.insert(tenant.clone(), mood);
+    }
+
+    /// How long from now on a call without a script takes before it has its effect, and again afterwards. At first
+    /// it takes no time.
+    pub fn set_latency(&self, latency: Duration) {
+        self.platform().table.latency = latency;
+    }
+
+    /// What the tenant has is gone, without anybody being told.
+    pub fn lose(&self, tenant: &TenantId) {
+        self.platform().table.rows.remove(tenant);
+    }
+
+    /// Somebody else takes the name of the tenant's row.
+    pub fn occupy(&self, tenant: &TenantId) {
+        self.platform().table.occupied.insert(tenant.clone());
+    }
+
+    /// Whether somebody else has the name of the tenant's row.
+    pub fn is_occupied(&self, tenant: &TenantId) -> bool {
+        self.platform().table.occupied.contains(tenant)
     }
 
     /// From now on, asking for the tenant's status panics.
@@ -194,9 +235,10 @@ impl Scripted {
                 resumed: cx.ledger().is_some(),
             });
             let scripts = platform.scripts.get_mut(&(tenant.clone(), method));
-            scripts.and_then(VecDeque::pop_front).unwrap_or_else(|| vec![Act::Work])
+            scripts.and_then(VecDeque::pop_front)
         };
         let _busy = Busy::begin(self, tenant);
+        let Some(acts) = acts else { return self.keep_contract(cx, method, spec).await };
         for act in acts {
             match act {
                 Act::Sleep(pause) => tokio::time::sleep(pause).await,
@@ -238,33 +280,158 @@ impl Scripted {
     }
 
     fn work(&self, cx: &Context, method: Method, spec: Option<&Spec>) -> Result<(), ProviderError> {
-        let tenant = &cx.subject.tenant;
-        let mut platform = self.platform();
-        let there = platform.running.get(tenant).filter(|running| !running.crashed).cloned();
-        match (method, spec, there) {
-            (Method::Destroy, _, _) | (Method::Provision | Method::Update, None, _) => {
-                platform.running.remove(tenant);
-            }
-            (Method::Provision, Some(spec), Some(there)) if there.spec != *spec => {
-                return Err(ProviderError::new(
-                    ErrorKind::ProvisionFailed,
-                    Remedy::Permanent,
-                    ErrorCode::Conflict,
-                    "another spec runs; use update",
-                ));
-            }
-            (Method::Update, Some(_), None) => return Err(ProviderError::tenant_not_found(tenant)),
-            (Method::Provision | Method::Update, Some(spec), _) => {
-                let running = Running {
-                    spec: spec.clone(),
-                    incarnation: cx.subject.incarnation,
-                    health: Health::Healthy,
-                    crashed: false,
-                };
-                platform.running.insert(tenant.clone(), running);
+        let table = &mut self.platform().table;
+        match (method, spec) {
+            (Method::Destroy, _) | (Method::Provision | Method::Update, None) => table.remove(&cx.subject),
+            (Method::Provision | Method::Update, Some(spec)) => {
+                table.admit(&cx.subject, method, spec)?;
+                table.put(&cx.subject, spec);
             }
         }
         Ok(())
+    }
+
+    /// What a call without a script does.
+    async fn keep_contract(
+        &self,
+        cx: &Context,
+        method: Method,
+        spec: Option<&Spec>,
+    ) -> Result<(), ProviderError> {
+        match self.mood(&cx.subject.tenant) {
+            Mood::Answers => {}
+            Mood::Refuses => return Err(unavailable(kind_of(method))),
+            Mood::Silent => pending().await,
+        }
+        let latency = self.platform().table.latency;
+        take(latency).await;
+        self.take_effect(cx, method, spec).await?;
+        take(latency).await;
+        Ok(())
+    }
+
+    async fn take_effect(
+        &self,
+        cx: &Context,
+        method: Method,
+        spec: Option<&Spec>,
+    ) -> Result<(), ProviderError> {
+        let (Method::Provision | Method::Update, Some(spec)) = (method, spec) else {
+            return self.work(cx, method, spec);
+        };
+        self.platform().table.check(spec)?;
+        if let Some(stop) = stop(cx, method) {
+            return Err(stop);
+        }
+        let fate = self.platform().table.fate(spec);
+        match fate {
+            None | Some(Fate::Refused) => self.work(cx, method, Some(spec)),
+            Some(Fate::Crashes) => {
+                let error =
+                    refusal(method, Remedy::Retry, "it crashed before it was healthy; look at its log");
+                self.fail_at(cx, method, spec, async { error.with_platform("exit code 1") }).await
+            }
+            Some(Fate::NeverHealthy) => self.fail_at(cx, method, spec, stopped(cx, method)).await,
+        }
+    }
+
+    /// Begins to run the spec, and fails with what `end` ends with. What ran before an update runs on.
+    async fn fail_at(
+        &self,
+        cx: &Context,
+        method: Method,
+        spec: &Spec,
+        end: impl Future<Output = ProviderError>,
+    ) -> Result<(), ProviderError> {
+        let before = {
+            let table = &mut self.platform().table;
+            table.admit(&cx.subject, method, spec)?;
+            let before = table.own(&cx.subject).cloned();
+            if method == Method::Provision {
+                table.put(&cx.subject, spec);
+                table.rows.entry(cx.subject.tenant.clone()).and_modify(|row| row.health = Health::Unhealthy);
+            }
+            before
+        };
+        let error = end.await;
+        let table = &mut self.platform().table;
+        match cx.undo {
+            UndoBy::Provider => table.restore(&cx.subject, before),
+            UndoBy::Engine if method == Method::Provision => {
+                table.rows.entry(cx.subject.tenant.clone()).and_modify(|row| row.crashed = true);
+            }
+            UndoBy::Engine => {}
+        }
+        Err(error)
+    }
+
+    fn mood(&self, tenant: &TenantId) -> Mood {
+        self.platform().table.mood(tenant)
+    }
+
+    /// One call, and its end in the log.
+    async fn logged(&self, cx: &Context, method: Method, spec: Option<&Spec>) -> Result<(), ProviderError> {
+        let result = self.call(cx, method, spec).await;
+        let (tenant_id, provider) = (&cx.subject.tenant, &self.name);
+        match &result {
+            Ok(()) => tracing::info!(%tenant_id, %provider, ?method, "done"),
+            Err(error) => match error.remedy {
+                Remedy::Retry => {
+                    tracing::warn!(%tenant_id, %provider, ?method, %error, "failed, may be tried again")
+                }
+                Remedy::Permanent | Remedy::NeedsPerson => {
+                    tracing::error!(%tenant_id, %provider, ?method, %error, "failed");
+                }
+            },
+        }
+        result
+    }
+}
+
+/// Takes that long; nothing at all does not even pause.
+async fn take(time: Duration) {
+    if time > Duration::ZERO {
+        tokio::time::sleep(time).await;
+    }
+}
+
+/// Why a call has to stop now: it was cancelled, or is late and nobody else sees to that.
+fn stop(cx: &Context, method: Method) -> Option<ProviderError> {
+    let late = own_deadline(cx).is_some_and(|deadline| cx.now() >= deadline);
+    match (cx.cancel.is_cancelled(), late) {
+        (true, true | false) => Some(refusal(method, Remedy::Retry, "stopped")),
+        (false, true) => {
+            let message = "its deadline passed before it was done";
+            let error = refusal(method, Remedy::Retry, message);
+            Some(ProviderError { code: ErrorCode::ProviderTimeout, ..error })
+        }
+        (false, false) => None,
+    }
+}
+
+fn own_deadline(cx: &Context) -> Option<jiff::Timestamp> {
+    match cx.undo {
+        UndoBy::Provider => cx.deadline,
+        UndoBy::Engine => None,
+    }
+}
+
+/// Waits until the call has to stop.
+async fn stopped(cx: &Context, method: Method) -> ProviderError {
+    loop {
+        if let Some(stop) = stop(cx, method) {
+            return stop;
+        }
+        match own_deadline(cx) {
+            None => cx.cancel.cancelled().await,
+            Some(deadline) => {
+                let left = Duration::try_from(deadline.duration_since(cx.now())).unwrap_or(Duration::ZERO);
+                tokio::select! {
+                    () = cx.cancel.cancelled() => {}
+                    () = tokio::time::sleep(left) => {}
+                }
+            }
+        }
     }
 }
 
@@ -273,13 +440,17 @@ fn scripted_panic() {
     panic!("scripted");
 }
 
-fn refusal(method: Method, remedy: Remedy, message: &str) -> ProviderError {
-    let kind = match method {
+/// What the method's failure is called.
+fn kind_of(method: Method) -> ErrorKind {
+    match method {
         Method::Provision => ErrorKind::ProvisionFailed,
         Method::Update => ErrorKind::UpdateFailed,
         Method::Destroy => ErrorKind::DestroyFailed,
-    };
-    ProviderError::new(kind, remedy, ErrorCode::UnknownError, message)
+    }
+}
+
+fn refusal(method: Method, remedy: Remedy, message: &str) -> ProviderError {
+    ProviderError::new(kind_of(method), remedy, ErrorCode::UnknownError, message)
 }
 
 /// Counts calls that run, also when they are dropped.
@@ -320,7 +491,7 @@ impl Provider for Scripted {
     }
 
     async fn provision(&self, cx: &Context, spec: &Spec) -> Result<ProvisionResult, ProviderError> {
-        self.call(cx, Method::Provision, Some(spec)).await?;
+        self.logged(cx, Method::Provision, Some(spec)).await?;
         Ok(ProvisionResult {
             tenant_id: cx.subject.tenant.clone(),
             provider_type: self.name.clone(),
@@ -344,7 +515,7 @@ impl Provider for Scripted {
         spec: &Spec,
     ) -> Result<UpdateResult, ProviderError> {
         let before = self.running(tenant_id);
-        self.call(cx, Method::Update, Some(spec)).await?;
+        self.logged(cx, Method::Update, Some(spec)).await?;
         let changes = before.map(|before| changes(&before, spec)).unwrap_or_default();
         Ok(UpdateResult {
             tenant_id: tenant_id.clone(),
@@ -357,66 +528,79 @@ impl Provider for Scripted {
     }
 
     async fn destroy(&self, cx: &Context, _tenant_id: &TenantId) -> Result<(), ProviderError> {
-        self.call(cx, Method::Destroy, None).await
+        self.logged(cx, Method::Destroy, None).await
     }
 
     async fn get_status(&self, cx: &Context, tenant_id: &TenantId) -> Result<ComputeStatus, ProviderError> {
-        let (running, panics) = {
+        let (row, mood, panics) = {
             let platform = self.platform();
-            (platform.running.get(tenant_id).cloned(), platform.panicking.contains(tenant_id))
+            let row = platform.table.own(&cx.subject).cloned();
+            (row, platform.table.mood(tenant_id), platform.panicking.contains(tenant_id))
         };
         if panics {
             scripted_panic();
         }
-        let Some(running) = running else { return Err(ProviderError::tenant_not_found(tenant_id)) };
-        let state = if running.crashed { ComputeState::Failed } else { ComputeState::Running };
-        let ready = !running.crashed && running.health == Health::Healthy;
+        match mood {
+            Mood::Answers => {}
+            Mood::Refuses => return Err(unavailable(ErrorKind::StatusFailed)),
+            Mood::Silent => {
+                tokio::time::sleep(STATUS_WITHIN).await;
+                return Err(ProviderError::status_timeout(tenant_id));
+            }
+        }
+        let Some(row) = row else { return Err(ProviderError::tenant_not_found(tenant_id)) };
+        let state = if row.crashed { ComputeState::Failed } else { ComputeState::Running };
+        let ready = !row.crashed && row.health == Health::Healthy;
+        let containers = row.spec.containers.iter().map(|container| ContainerStatus {
+            name: container.name.clone(),
+            state,
+            ready,
+            restart_count: 0,
+            message: None,
+        });
         Ok(ComputeStatus {
             tenant_id: tenant_id.clone(),
             provider_type: self.name.clone(),
             state,
-            containers: running
-                .spec
-                .containers
-                .iter()
-                .map(|container| ContainerStatus {
-                    name: container.name.clone(),
-                    state,
-                    ready,
-                    restart_count: 0,
-                    message: None,
-                })
-                .collect(),
-            health: running.health,
+            containers: containers.collect(),
+            health: row.health,
             last_updated: cx.now(),
             metadata: BTreeMap::new(),
         })
     }
 
-    async fn validate(&self, _cx: &Context, _spec: &Spec) -> Result<(), ProviderError> {
-        Ok(())
+    async fn validate(&self, _cx: &Context, spec: &Spec) -> Result<(), ProviderError> {
+        Ok(self.platform().table.check(spec)?)
     }
 
     fn capabilities(&self) -> Capabilities {
         self.capabilities.clone()
     }
 
-    async fn list_tenants(&self, _engine: &str) -> Result<Vec<OwnedTenant>, ProviderError> {
+    async fn plan(
+        &self,
+        cx: &Context,
+        _tenant_id: &TenantId,
+        spec: &Spec,
+    ) -> Result<Vec<String>, ProviderError> {
+        Ok(self.platform().table.own(&cx.subject).map(|row| changes(&row.spec, spec)).unwrap_or_default())
+    }
+
+    async fn list_tenants(&self, engine: &str) -> Result<Vec<OwnedTenant>, ProviderError> {
         let platform = self.platform();
-        Ok(platform
-            .running
-            .iter()
-            .map(|(tenant, running)| OwnedTenant {
+        let rows = platform.table.rows.iter().filter(|(_, row)| *row.engine == *engine);
+        Ok(rows
+            .map(|(tenant, row)| OwnedTenant {
                 tenant: tenant.clone(),
-                incarnation: running.incarnation,
+                incarnation: row.incarnation,
                 resources: BTreeMap::from([("row".to_owned(), tenant.to_string())]),
             })
             .collect())
     }
 
-    fn observe(&self, _engine: &str, _clock: Arc<dyn Clock>) -> Option<BoxStream<'static, Observation>> {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        self.platform().observers.push(sender);
+    fn observe(&self, engine: &str, _clock: Arc<dyn Clock>) -> Option<BoxStream<'static, Observation>> {
+        let (told, receiver) = mpsc::unbounded_channel();
+        self.platform().observers.push(Observer { engine: engine.to_owned(), told });
         Some(
             stream::unfold(receiver, |mut receiver| async { Some((receiver.recv().await?, receiver)) })
                 .boxed(),

@@ -89,6 +89,18 @@ pub(super) fn boot_id() -> io::Result<String> {
     Ok(std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim_end().to_owned())
 }
 
+/// What all processes of this machine together can have in memory, swapped out included; in megabytes.
+pub(super) fn memory() -> io::Result<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo")?;
+    Ok(["MemTotal:", "SwapTotal:"].iter().filter_map(|name| kibibytes(&text, name)).sum::<u64>() / 1024)
+}
+
+/// A line of `/proc/meminfo`, as in `MemTotal:       16303428 kB`.
+fn kibibytes(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    line.trim().strip_suffix("kB")?.trim_end().parse().ok()
+}
+
 /// A process that is held: signals through this reach the process it was opened for, or nothing.
 #[derive(Debug)]
 pub(super) struct Held(OwnedFd);
@@ -181,6 +193,15 @@ mod tests {
         let leaving = b"7 (a) R 0 -1 -1 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 0 0 4711 0 0";
         assert!(!parse_stat(leaving).unwrap().alive);
         assert_eq!(parse_stat(b"7 (a"), None);
+    }
+
+    #[test]
+    fn the_memory_of_the_machine_is_read() {
+        let text = "MemTotal:       16303428 kB\nMemFree: 1 kB\nSwapTotal:             0 kB\n";
+        assert_eq!(kibibytes(text, "MemTotal:"), Some(16_303_428));
+        assert_eq!(kibibytes(text, "SwapTotal:"), Some(0));
+        assert_eq!(kibibytes(text, "Nothing:"), None);
+        assert!(memory().unwrap() > 0);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::program::Root;
-use super::{secrets, tags};
+use super::{procfs, secrets, tags};
 
 /// Limits and wishes of every spec that processes do not keep, each with the reason.
 pub(super) const NOT_ENFORCED: [&str; 3] = [
@@ -21,6 +21,7 @@ pub(super) const NOT_ENFORCED: [&str; 3] = [
 /// Every problem of the spec, each with its path.
 pub(super) fn check(spec: &Spec) -> Result<(), Invalid> {
     let mut problems = Problems(Vec::new());
+    problems.memory(spec.resources.memory);
     let config = problems.config(spec.provider_config.as_ref());
     for (n, container) in spec.containers.iter().enumerate() {
         problems.container(&format!("containers[{n}]"), container, &config);
@@ -51,6 +52,15 @@ struct Problems(Vec<Problem>);
 impl Problems {
     fn add(&mut self, path: impl Into<String>, message: impl Into<String>) {
         self.0.push(Problem::new(path, message));
+    }
+
+    /// A container has at most what its tenant has, so only that is looked at. Where the machine does not say how
+    /// much there is, nothing is too much.
+    fn memory(&mut self, wanted: i64) {
+        let Ok(there_is) = procfs::memory() else { return };
+        if u64::try_from(wanted).is_ok_and(|wanted| wanted > there_is) {
+            self.add("resources.memory", format!("this machine has {there_is} MB; ask for less"));
+        }
     }
 
     /// The configuration, or the defaults where it is not right.
@@ -262,6 +272,15 @@ mod tests {
         ] {
             assert!(paths.contains(&path), "{path} is not in {paths:?}");
         }
+    }
+
+    #[test]
+    fn more_memory_than_the_machine_has_is_refused() {
+        let asks = |memory: u64| spec(|spec| spec["resources"]["memory"] = json!(memory));
+        let there_is = procfs::memory().unwrap();
+        assert_eq!(check(&asks(there_is)), Ok(()));
+        let invalid = check(&asks(there_is + 1)).unwrap_err();
+        assert_eq!(invalid.problems()[0].path, "resources.memory");
     }
 
     #[test]
