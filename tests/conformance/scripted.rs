@@ -30,8 +30,10 @@ const IMAGES: [(&str, Variant); 6] = [
 
 impl Table {
     fn new() -> Self {
-        let scripted =
-            Scripted::new(ProviderName::new("scripted").expect("a valid name"), Capabilities::default());
+        let scripted = Scripted::new(
+            ProviderName::new("scripted").expect("a valid name"),
+            Capabilities { lists_tenants: true, ..Capabilities::default() },
+        );
         scripted.set_latency(Duration::from_millis(10));
         scripted.set_fate("failing", Fate::Crashes);
         scripted.set_fate("unhealthy", Fate::NeverHealthy);

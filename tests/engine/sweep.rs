@@ -27,11 +27,16 @@ async fn sweep(engine: &Engine) -> Sweep {
     engine.sweep(&name()).await.expect("swept")
 }
 
+/// A context of the engine's, which the engine knows nothing of.
+async fn beside(engine: &Engine, id: &str, incarnation: u64) -> Context {
+    let engine = sweep(engine).await.engine;
+    let subject = Subject { engine, tenant: tenant(id), incarnation: Incarnation(incarnation) };
+    Context::alone(subject, Arc::new(TokioClock::starting_at(Timestamp::UNIX_EPOCH)))
+}
+
 /// Something of a tenant is there that no engine was asked for.
-async fn plant(provider: &Scripted, id: &str, incarnation: u64) {
-    let subject =
-        Subject { engine: "engine".into(), tenant: tenant(id), incarnation: Incarnation(incarnation) };
-    let cx = Context::alone(subject, Arc::new(TokioClock::starting_at(Timestamp::UNIX_EPOCH)));
+async fn plant(engine: &Engine, provider: &Scripted, id: &str, incarnation: u64) {
+    let cx = beside(engine, id, incarnation).await;
     let spec = spec(id, "v1").check().expect("valid");
     provider.provision(&cx, &spec).await.expect("there");
 }
@@ -69,7 +74,7 @@ async fn i3_what_no_tenant_owns_is_found_and_removed() {
     let provider = scripted();
     let engine = engine(memory(), &provider).start().await.expect("starts");
     // The store knows nothing of one, and of the other that it is over.
-    plant(&provider, "lost", 3).await;
+    plant(&engine, &provider, "lost", 3).await;
     run(&engine, "given-up", "v1").await;
     provider.script(&tenant("given-up"), Method::Destroy, [Act::Hang]);
     let given_up = engine.tenant(tenant("given-up"));
@@ -95,8 +100,7 @@ async fn who_should_run_and_holds_nothing_is_missing() {
     let engine = engine(memory(), &provider).start().await.expect("starts");
     run(&engine, "acme", "v1").await;
     run(&engine, "fine", "v1").await;
-    let subject = Subject { engine: "engine".into(), tenant: tenant("acme"), incarnation: Incarnation(1) };
-    let cx = Context::alone(subject, Arc::new(TokioClock::starting_at(Timestamp::UNIX_EPOCH)));
+    let cx = beside(&engine, "acme", 1).await;
     provider.destroy(&cx, &tenant("acme")).await.expect("gone behind the engine's back");
     let sweep = sweep(&engine).await;
     let missing: Vec<_> = sweep.missing.iter().map(|it| (it.tenant_id.as_str(), it.incarnation.0)).collect();
@@ -108,7 +112,7 @@ async fn what_is_on_its_way_is_not_judged() {
     let provider = scripted();
     let engine = engine(memory(), &provider).start().await.expect("starts");
     // Something of an earlier life is there while the next one is being made.
-    plant(&provider, "acme", 9).await;
+    plant(&engine, &provider, "acme", 9).await;
     provider.script(&tenant("acme"), Method::Provision, [Act::Hang]);
     let options = Options { deadline: Some(Duration::from_secs(5)), ..Options::default() };
     let operation = engine.tenant(tenant("acme")).provision(spec("acme", "v1"), options).await;
@@ -119,7 +123,7 @@ async fn what_is_on_its_way_is_not_judged() {
     assert_eq!(live(&engine, "acme").await.state.name(), StateName::Pending);
     // Undone: nothing should run, and nothing does.
     assert!(sweep(&engine).await.is_clean());
-    plant(&provider, "acme", 1).await;
+    plant(&engine, &provider, "acme", 1).await;
     assert_eq!(sweep(&engine).await.unsettled, [tenant("acme")], "a tenant that is tried is not judged");
 }
 
@@ -128,7 +132,7 @@ async fn what_is_on_its_way_is_not_judged() {
 async fn a_tenant_provisioned_meanwhile_is_not_removed() {
     let provider = scripted();
     let engine = engine(memory(), &provider).start().await.expect("starts");
-    plant(&provider, "acme", 1).await;
+    plant(&engine, &provider, "acme", 1).await;
     let seen = sweep(&engine).await;
     let [orphan] = &seen.orphans[..] else { panic!("{seen:?}") };
     run(&engine, "acme", "v1").await;
@@ -144,7 +148,7 @@ async fn a_tenant_provisioned_meanwhile_is_not_removed() {
         .expect("accepted")
         .await
         .expect("settles");
-    plant(&provider, "acme", 2).await;
+    plant(&engine, &provider, "acme", 2).await;
     let rejection = rejected(engine.reclaim(orphan, Options::default()).await);
     assert!(matches!(rejection, Rejection::RevisionMismatch { .. }), "{rejection}");
 }
@@ -154,7 +158,7 @@ async fn a_tenant_provisioned_meanwhile_is_not_removed() {
 async fn a_provision_during_a_removal_is_refused() {
     let provider = scripted();
     let engine = engine(memory(), &provider).start().await.expect("starts");
-    plant(&provider, "acme", 1).await;
+    plant(&engine, &provider, "acme", 1).await;
     let seen = sweep(&engine).await;
     provider.script(&tenant("acme"), Method::Destroy, [Act::Gate("go"), Act::Work]);
     let removal = engine.reclaim(&seen.orphans[0], Options::default()).await.expect("accepted");
@@ -177,7 +181,7 @@ async fn what_another_life_left_beside_a_running_tenant_goes_with_an_update() {
     let engine = engine(memory(), &provider).start().await.expect("starts");
     run(&engine, "acme", "v1").await;
     // The scripted platform has one place a tenant, so the other life takes the living one's.
-    plant(&provider, "acme", 7).await;
+    plant(&engine, &provider, "acme", 7).await;
     let before = live(&engine, "acme").await.revision;
     let seen = sweep(&engine).await;
     assert_eq!(found(&seen), [("acme", 7, Orphaned::AnotherLife { living: Incarnation(1) })]);
@@ -201,7 +205,7 @@ async fn a_tenant_that_lives_elsewhere_is_left_alone() {
     moved.provider_type = "elsewhere".to_owned();
     let acme = engine.tenant(tenant("acme"));
     acme.provision(moved, Options::default()).await.expect("accepted").await.expect("settles");
-    plant(&here, "acme", 1).await;
+    plant(&engine, &here, "acme", 1).await;
     let seen = sweep(&engine).await;
     let living = ProviderName::new("elsewhere").expect("valid");
     assert_eq!(found(&seen), [("acme", 1, Orphaned::AnotherProvider { living })]);
@@ -214,7 +218,7 @@ async fn a_tenant_that_lives_elsewhere_is_left_alone() {
 async fn i2_the_next_engine_finishes_a_removal() {
     let (store, provider) = (memory(), scripted());
     let first = engine(store.clone(), &provider).start().await.expect("starts");
-    plant(&provider, "acme", 1).await;
+    plant(&first, &provider, "acme", 1).await;
     let seen = sweep(&first).await;
     provider.script(&tenant("acme"), Method::Destroy, [Act::Hang]);
     let removal = first.reclaim(&seen.orphans[0], Options::default()).await.expect("accepted");
@@ -297,7 +301,8 @@ async fn who_comes_or_goes_while_the_platform_is_listed_is_not_judged_by_the_old
     let engine = without_providers(memory()).provider(provider).start().await.expect("starts");
     run(&engine, "goes", "v1").await;
     run(&engine, "stays", "v1").await;
-    *first.lock().expect("no panic in here") = Some(platform.list_tenants("engine").await.expect("listed"));
+    *first.lock().expect("no panic in here") =
+        Some(platform.list_tenants(&sweep(&engine).await.engine).await.expect("listed"));
     run(&engine, "comes", "v1").await;
     let gone = engine.tenant(tenant("goes")).destroy(Options::default()).await.expect("accepted");
     assert_eq!(end(gone).await, Settled::Done);
@@ -312,8 +317,9 @@ async fn who_is_provisioned_while_the_platform_is_listed_is_not_judged() {
     let provider = Old::new(&platform);
     let (first, meanwhile) = (Arc::clone(&provider.first), Arc::clone(&provider.meanwhile));
     let engine = without_providers(memory()).provider(provider).start().await.expect("starts");
-    plant(&platform, "acme", 7).await;
-    *first.lock().expect("no panic in here") = Some(platform.list_tenants("engine").await.expect("listed"));
+    plant(&engine, &platform, "acme", 7).await;
+    *first.lock().expect("no panic in here") =
+        Some(platform.list_tenants(&sweep(&engine).await.engine).await.expect("listed"));
     *meanwhile.lock().expect("no panic in here") = Some(engine.tenant(tenant("acme")));
     let seen = sweep(&engine).await;
     assert_eq!(live(&engine, "acme").await.state.name(), StateName::Running);

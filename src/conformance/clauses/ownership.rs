@@ -23,6 +23,12 @@ pub(super) const CLAUSES: &[Clause] = &[
         "list_tenants finds by tags who has something, and which life",
         |bench| Box::pin(list(bench)),
     ),
+    must(
+        "ownership.sweepable",
+        contract::DISCOVERY,
+        "a provider that can list says so, or it is never swept for leaks",
+        |bench| Box::pin(sweepable(bench)),
+    ),
 ];
 
 async fn foreign(bench: &Bench<'_>) -> Checked {
@@ -83,4 +89,12 @@ async fn list(bench: &Bench<'_>) -> Checked {
     }
     let owned = list().await?;
     expect(owned.is_empty(), || format!("they were destroyed, it names {owned:?}"))
+}
+
+async fn sweepable(bench: &Bench<'_>) -> Checked {
+    let mut tenant = bench.tenant();
+    tenant.start(Variant::First).await?;
+    let lists = !succeeded("list_tenants", tenant.owned().await?)?.is_empty();
+    let says = tenant.provider.capabilities().lists_tenants;
+    expect(lists == says, || format!("it lists tenants: {lists}; capabilities().lists_tenants: {says}"))
 }

@@ -430,7 +430,8 @@ impl Provider for Model {
 
     fn capabilities(&self) -> Capabilities {
         let calls = if self.is(Defect::NoRoomForCalls) { 0 } else { 64 };
-        Capabilities { max_concurrent_calls: calls, ..Capabilities::default() }
+        let lists_tenants = !self.is(Defect::HidesThatItLists);
+        Capabilities { max_concurrent_calls: calls, lists_tenants, ..Capabilities::default() }
     }
 
     async fn plan(&self, cx: &Context, _: &TenantId, spec: &Spec) -> Result<Vec<String>, ProviderError> {
