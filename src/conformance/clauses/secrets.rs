@@ -157,16 +157,22 @@ async fn errors(bench: &Bench<'_>) -> Checked {
     Ok(())
 }
 
+/// A tenant runs with a secret, and, where the platform can fail one with a secret, an update of it fails.
+async fn runs_and_fails(hidden: &Hidden, tenant: &mut Tenant<'_>, undo: UndoBy) -> Checked {
+    let spec = hidden.spec(tenant, Variant::Secret, Variant::First)?;
+    succeeded("a provision", tenant.provision(&tenant.cx(UndoBy::Engine), &spec).await?)?;
+    tenant.applied = Some(spec);
+    if let Ok(failing) = hidden.spec(tenant, Variant::SecretFailing, Variant::Failing) {
+        let answer = tenant.update(&tenant.cx(undo), &failing).await?;
+        failed("an update that fails", answer)?;
+    }
+    Ok(())
+}
+
 async fn ledgers(bench: &Bench<'_>) -> Checked {
     let hidden = Hidden::on(bench);
     let mut tenant = bench.tenant();
-    let spec = hidden.spec(&tenant, Variant::Secret, Variant::First)?;
-    succeeded("a provision", tenant.provision(&tenant.cx(UndoBy::Engine), &spec).await?)?;
-    tenant.applied = Some(spec);
-    if let Ok(failing) = hidden.spec(&tenant, Variant::SecretFailing, Variant::Failing) {
-        let answer = tenant.update(&tenant.cx(UndoBy::Engine), &failing).await?;
-        failed("an update that fails", answer)?;
-    }
+    runs_and_fails(&hidden, &mut tenant, UndoBy::Engine).await?;
     let ledgers = tenant.kept.all();
     if ledgers.is_empty() {
         return Err(Unable::new("it keeps no ledger").into());
@@ -231,13 +237,7 @@ async fn events(bench: &Bench<'_>) -> Checked {
 async fn logs(bench: &Bench<'_>) -> Checked {
     let hidden = Hidden::on(bench);
     let mut tenant = bench.tenant();
-    let spec = hidden.spec(&tenant, Variant::Secret, Variant::First)?;
-    succeeded("a provision", tenant.provision(&tenant.cx(UndoBy::Engine), &spec).await?)?;
-    tenant.applied = Some(spec);
-    if let Ok(failing) = hidden.spec(&tenant, Variant::SecretFailing, Variant::Failing) {
-        let answer = tenant.update(&tenant.cx(UndoBy::Provider), &failing).await?;
-        failed("an update that fails", answer)?;
-    }
+    runs_and_fails(&hidden, &mut tenant, UndoBy::Provider).await?;
     succeeded("a destroy", tenant.destroy(&tenant.cx(UndoBy::Engine)).await?)?;
     let lines = bench.lines();
     if lines.is_empty() {

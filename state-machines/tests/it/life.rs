@@ -5,7 +5,7 @@
 
 pub(crate) mod bytes;
 pub(crate) mod moves;
-mod rules;
+pub(crate) mod rules;
 mod strategies;
 pub(crate) mod world;
 

@@ -59,9 +59,9 @@ fn destroy_is_accepted(world: &World, input: &Input, decision: &Decision) {
     let lives = matches!(world.record, Record::Live(_));
     let accepted = match decision {
         Decision::Apply(transition) => {
-            transition.opened.is_some_and(|opened| destroy(&transition.record) == Some(opened.operation))
+            transition.opened.is_some_and(|opened| destroying(&transition.record) == Some(opened.operation))
         }
-        Decision::Join(operation) => destroy(&world.record) == Some(*operation),
+        Decision::Join(operation) => destroying(&world.record) == Some(*operation),
         Decision::Ignore => !lives,
         Decision::Reject(_) => false,
     };
@@ -69,7 +69,7 @@ fn destroy_is_accepted(world: &World, input: &Input, decision: &Decision) {
 }
 
 /// The destroy that is on its way, or follows.
-fn destroy(record: &Record) -> Option<OperationId> {
+pub(crate) fn destroying(record: &Record) -> Option<OperationId> {
     let Record::Live(tenant) = record else { return None };
     match &tenant.state {
         State::Destroying(removal) => Some(removal.operation),
@@ -78,7 +78,8 @@ fn destroy(record: &Record) -> Option<OperationId> {
     }
 }
 
-fn awaited_destroy(change: &Change) -> Option<OperationId> {
+/// The destroy that follows when a call has stopped.
+pub(crate) fn awaited_destroy(change: &Change) -> Option<OperationId> {
     match change.run {
         Run::Stopping { why: Why::Destroy(destroy), .. } => Some(destroy),
         Run::Stopping { why: Why::Cancel | Why::Deadline, .. } | Run::Calling(_) | Run::Waiting { .. } => {

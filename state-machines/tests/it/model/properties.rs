@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use landlord_state_machines::id::{CallId, OperationId};
 use landlord_state_machines::tenant::{
     Change, Command, Decision, Direction, Effect, Input, Method, Record, Request, Run, State, StateName,
-    Tenant, Transition, Why,
+    Tenant, Transition,
 };
 use stateright::Property;
 
 use super::Life;
 use super::world::{Action, Platform, World, number};
+use crate::life::rules::{awaited_destroy, destroying};
 
 /// What a transition can break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -290,25 +291,6 @@ fn timers_lead_on(_: &Life, world: &World) -> bool {
     let mut woken = world.clone();
     woken.now = woken.now.max(at);
     matches!(woken.decide(Input::TimerFired), Decision::Apply(_))
-}
-
-/// The destroy that is on its way, or follows.
-fn destroying(record: &Record) -> Option<OperationId> {
-    let Record::Live(tenant) = record else { return None };
-    match &tenant.state {
-        State::Destroying(removal) => Some(removal.operation),
-        State::Pending | State::Running { .. } => None,
-        State::Provisioning(change) | State::Updating { change, .. } => awaited_destroy(change),
-    }
-}
-
-fn awaited_destroy(change: &Change) -> Option<OperationId> {
-    match change.run {
-        Run::Stopping { why: Why::Destroy(destroy), .. } => Some(destroy),
-        Run::Stopping { why: Why::Cancel | Why::Deadline, .. } | Run::Calling(_) | Run::Waiting { .. } => {
-            None
-        }
-    }
 }
 
 fn change(record: &Record) -> Option<&Change> {
