@@ -35,6 +35,8 @@ pub enum Call {
         site: Site,
         /// Where the tenant answers; not asked of ECS, but what its answer is read with.
         serves: Vec<Serves>,
+        /// Why the deployment is given up, where it is; not asked of ECS either.
+        giving_up: Option<String>,
     },
     /// Write, `RegisterTaskDefinition`.
     RegisterDefinition(Box<Register>),
@@ -299,6 +301,8 @@ pub struct Deployment {
     pub rollout: Rollout,
     /// How many of its tasks failed to start or to become healthy.
     pub failed_tasks: u32,
+    /// When ECS made it.
+    pub created: Option<Timestamp>,
 }
 
 /// How far a deployment is.
