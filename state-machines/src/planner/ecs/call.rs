@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::config::{CapacityProvider, CircuitBreaker, LaunchType, ServiceRegistry};
 use super::definition::Definition;
 use super::site::{Place, Site};
+use crate::planner::Subject;
 use crate::result::{Endpoint, EndpointType};
 
 /// One thing to ask. The subject comes with the call's context.
@@ -19,7 +20,12 @@ pub enum Call {
     /// to. For a tenant of whom no ledger tells.
     Locate,
     /// Read, `DescribeServices` with tags. A service that is INACTIVE is none.
-    DescribeService(Site),
+    DescribeService {
+        /// Which.
+        site: Site,
+        /// Whose it should be; not asked of ECS, but what its answer is read with.
+        subject: Subject,
+    },
     /// Read, `ListTaskDefinitions`, all pages: the revisions of the site's family that have this status.
     ListDefinitions(Site, DefinitionStatus),
     /// Read, `DescribeTaskDefinition` with tags.
@@ -28,6 +34,8 @@ pub enum Call {
         place: Place,
         /// Its ARN, or `family:revision`.
         definition: String,
+        /// Whose it should be; not asked of ECS, but what its answer is read with.
+        subject: Subject,
     },
     /// Read, `ListTasks` and `DescribeTasks`: the service's tasks that should run, and those that stopped lately.
     FindTasks {
