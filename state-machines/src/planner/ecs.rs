@@ -7,6 +7,7 @@ mod call;
 mod config;
 mod definition;
 mod site;
+mod stub;
 pub mod tags;
 mod wanted;
 
@@ -21,4 +22,5 @@ pub use config::{
 };
 pub use definition::{Container, ContainerCheck, ContainerPort, Definition, Log, NetworkMode};
 pub use site::{Place, Site};
+pub use stub::{EcsPlanner, check};
 pub use wanted::{Source, Wanted};
