@@ -9,7 +9,7 @@ pub mod process;
 pub(crate) mod registry;
 pub mod scripted;
 
-pub use context::{CheckpointError, Context, Journal, UndoBy, Work};
+pub use context::{Asker, CheckpointError, Context, Journal, UndoBy, Work};
 pub use registry::RegistryError;
 
 use std::collections::BTreeMap;
