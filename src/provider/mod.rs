@@ -2,6 +2,8 @@
 
 mod context;
 pub mod converge;
+#[cfg(feature = "ecs")]
+pub mod ecs;
 #[cfg(any(test, feature = "conformance"))]
 pub mod faults;
 #[cfg(feature = "process")]
