@@ -3,11 +3,14 @@
 //! A tenant has one service and the revisions of one family of task definitions, which share a name
 //! ([`Site`]). Both carry tags that say whose they are, so that a lost ledger leaves nothing unknown.
 
+mod arn;
 mod call;
 mod config;
 mod definition;
+mod mapping;
 mod site;
 pub mod tags;
+mod validate;
 mod wanted;
 
 pub use call::{
@@ -21,4 +24,5 @@ pub use config::{
 };
 pub use definition::{Container, ContainerCheck, ContainerPort, Definition, Log, NetworkMode};
 pub use site::{Place, Site};
+pub use validate::{NOT_ENFORCED, check, problems};
 pub use wanted::{Source, Wanted};

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::spec::TenantComputeSpec;
+use crate::spec::{Problem, TenantComputeSpec, path};
 
 /// The `provider_config` of a tenant that runs on ECS. The operator's defaults lie under the tenant's
 /// ([`Config::merged`]).
@@ -33,7 +33,7 @@ pub struct Config {
     /// The security groups of the tasks; the spec's `networking.security_groups` come first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub security_groups: Vec<String>,
-    /// Whether tasks get a public address; without it, the spec's `networking.public_ip` says so.
+    /// Whether tasks get a public address; the spec's `networking.public_ip` gives them one too. FARGATE only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub assign_public_ip: Option<bool>,
     /// The role of the tenant's programs.
@@ -87,10 +87,13 @@ pub struct Config {
 #[serde(rename_all = "UPPERCASE")]
 pub enum LaunchType {
     /// On container instances of the cluster.
+    #[serde(alias = "ec2")]
     Ec2,
     /// Without servers to look after.
+    #[serde(alias = "fargate")]
     Fargate,
     /// On registered machines outside AWS.
+    #[serde(alias = "external")]
     External,
 }
 
@@ -231,6 +234,32 @@ impl Config {
         Self::deserialize(&Self::merged(&Value::Null, value)?).map_err(|error| ConfigError(error.to_string()))
     }
 
+    /// Reads a configuration as far as it can be read. Each field is read alone, so that every problem is told; the
+    /// ones that are wrong are as in [`Config::default`].
+    pub(super) fn read_all(value: &Value) -> (Self, Vec<Problem>) {
+        let fields = match Self::merged(&Value::Null, value) {
+            Ok(Value::Object(fields)) => fields,
+            Ok(_) => Map::new(),
+            Err(ConfigError(message)) => {
+                return (Self::default(), vec![Problem::new("provider_config", message)]);
+            }
+        };
+        let mut problems = Vec::new();
+        let mut good = Map::new();
+        for (name, value) in fields {
+            let found = field_problems(&name, &value);
+            match found.is_empty() {
+                true => drop(good.insert(name, value)),
+                false => problems.extend(found),
+            }
+        }
+        match Self::deserialize(&Value::Object(good)) {
+            Ok(config) => (config, problems),
+            // Fields that can be read one by one can be read together.
+            Err(error) => (Self::default(), vec![Problem::new("provider_config", error.to_string())]),
+        }
+    }
+
     /// A tenant's configuration over the operator's: objects are joined field by field, anything else of the tenant's
     /// replaces the operator's. The older key `cluster_arn` becomes `cluster`.
     ///
@@ -250,6 +279,29 @@ impl Config {
             }
         }
         Ok(Value::Object(joined(under, over)))
+    }
+}
+
+/// What is wrong with one field; of a list, with each of its elements.
+fn field_problems(name: &str, value: &Value) -> Vec<Problem> {
+    let read = |value: Value| Config::deserialize(&Value::Object(Map::from_iter([(name.to_owned(), value)])));
+    let Err(error) = read(value.clone()) else { return Vec::new() };
+    let at = path::key("provider_config", name);
+    let elements = value.as_array().map(Vec::as_slice).unwrap_or_default().iter().enumerate();
+    let inside: Vec<Problem> = elements
+        .filter_map(|(n, element)| {
+            let error = read(Value::Array(vec![element.clone()])).err()?;
+            Some(Problem::new(path::index(&at, n), error.to_string()))
+        })
+        .collect();
+    match (name, inside.is_empty()) {
+        // The reader's words would show a value, and the external id is nobody's business.
+        ("assume_role", _) => vec![Problem::new(
+            at,
+            "cannot be read; give role_arn and, where they are needed, external_id and session_name, each a text",
+        )],
+        (_, true) => vec![Problem::new(at, error.to_string())],
+        (_, false) => inside,
     }
 }
 
@@ -273,7 +325,7 @@ fn fields(value: &Value) -> Result<Map<String, Value>, ConfigError> {
 }
 
 fn joined(mut under: Map<String, Value>, over: Map<String, Value>) -> Map<String, Value> {
-    for (name, value) in over {
+    for (name, value) in over.into_iter().filter(|(_, value)| !value.is_null()) {
         let value = match (under.remove(&name), value) {
             (Some(Value::Object(under)), Value::Object(over)) => Value::Object(joined(under, over)),
             (_, value) => value,
