@@ -3,7 +3,6 @@
 //! Provision, update, destroy, undo and resuming after a crash are all the same question, asked again after
 //! every answer. There is no program counter and no undo list: the facts are all there is to remember.
 
-mod canonical;
 pub mod ecs;
 pub mod process;
 

@@ -65,14 +65,9 @@ impl Site {
     }
 }
 
-/// The region that is given, or that of what is named there: another region does not know it.
+/// The region that is given, or that of the cluster's ARN: another region does not know it.
 fn region(config: &Config) -> Option<String> {
-    let named = || {
-        Arn::region_of(&config.cluster)
-            .or_else(|| config.task_definition_arn.as_deref().and_then(Arn::region_of))
-            .map(str::to_owned)
-    };
-    config.region.clone().or_else(named)
+    config.region.clone().or_else(|| Arn::region_of(&config.cluster).map(str::to_owned))
 }
 
 /// A prefix that stands apart from what follows.

@@ -9,8 +9,9 @@ use super::definition::Definition;
 use super::mapping::{self, Tasking};
 use super::site::Site;
 use super::tags;
+use crate::canonical;
 use crate::error::ProviderError;
-use crate::planner::{Subject, canonical};
+use crate::planner::Subject;
 use crate::spec::{Invalid, Spec};
 
 /// A whole SHA-256.

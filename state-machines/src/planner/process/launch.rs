@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
+use crate::canonical;
 use crate::id::Incarnation;
-use crate::planner::canonical;
 use crate::spec::{ContainerSpec, ResourceRequirements, SecretReference};
 
 /// Names one start of a container, for one tenant of one engine: its life, and a number that counts the starts of

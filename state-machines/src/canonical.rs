@@ -4,7 +4,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 /// The first bytes of the SHA-256 of `value`, in hexadecimal.
-pub(super) fn hash(value: &Value, bytes: usize) -> String {
+pub(crate) fn hash(value: &Value, bytes: usize) -> String {
     let mut hash = Sha256::new();
     feed(&mut hash, value);
     hash.finalize().iter().take(bytes).map(|byte| format!("{byte:02x}")).collect()
