@@ -3,7 +3,7 @@
 //! A tenant has one service and the revisions of one family of task definitions, which share a name
 //! ([`Site`]). Both carry tags that say whose they are, so that a lost ledger leaves nothing unknown.
 //!
-//! - `next` decides, `learn` takes in, `view` shows; `wanted` reads the spec; `facts` is what is remembered; `tasks` reads
+//! - `next` decides and `deploy` what has to run, `learn` takes in, `view` shows; `wanted` reads the spec; `facts` is what is remembered; `tasks` reads
 //!   what a service's tasks say.
 //! - ECS shows what was done a while later, so a look counts only some time after the last write. A write of unknown
 //!   outcome is waited for until it can no longer happen. A create has a token, so that asking again makes no second one.
@@ -14,10 +14,13 @@ mod arn;
 mod call;
 mod config;
 mod definition;
+mod deploy;
 mod facts;
 mod learn;
 mod mapping;
 mod next;
+#[cfg(test)]
+mod page;
 mod site;
 pub mod tags;
 mod tasks;

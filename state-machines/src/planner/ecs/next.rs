@@ -4,15 +4,12 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::call::{
-    Call, Create, DELETED_AT_ONCE, DefinitionStatus, Deployment, Launch, Register, Rollout, Service,
-    Settings, Shown, Update,
-};
-use super::facts::{Facts, Look, Revision, Stage, Watched, Whereabouts, Whose, after};
+use super::call::{Call, DELETED_AT_ONCE, DefinitionStatus, Serves, Service};
+use super::facts::{Facts, Look, Revision, Whereabouts, Whose, after};
 use super::learn::is;
 use super::site::Site;
-use super::wanted::{Source, Wanted};
-use super::{tasks, token};
+use super::tags;
+use super::wanted::Wanted;
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use crate::planner::{Act, Goal, Kind, Means, Next, Subject};
 
@@ -20,10 +17,6 @@ use crate::planner::{Act, Goal, Kind, Means, Next, Subject};
 const BELIEVED: SignedDuration = SignedDuration::from_mins(10);
 /// From one look at a service that drains to the next.
 const DRAINING: SignedDuration = SignedDuration::from_secs(5);
-/// How many failed tasks are enough to give up a deployment that ECS itself does not give up.
-const FAILURES: usize = 3;
-/// How long our deployment may be out of sight until it was put aside.
-const PUT_ASIDE: SignedDuration = SignedDuration::from_secs(15);
 /// How many definitions are described at a time.
 const DESCRIBED: usize = 10;
 
@@ -59,33 +52,34 @@ pub(super) fn next(subject: &Subject, goal: Goal<'_>, facts: &Facts, now: Timest
 
 /// How recent a list of revisions has to be.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Listed {
+pub(super) enum Listed {
     /// What was registered since is known by its answer.
     Lately,
     /// An answer does not tell whether there are two of it.
     SinceTheLastWasRegistered,
 }
 
-struct Plan<'a> {
-    subject: &'a Subject,
-    facts: &'a Facts,
-    now: Timestamp,
+/// What a plan is made from.
+pub(super) struct Plan<'a> {
+    pub(super) subject: &'a Subject,
+    pub(super) facts: &'a Facts,
+    pub(super) now: Timestamp,
 }
 
 impl Plan<'_> {
     /// Looks, once a look shows what was done.
-    fn look(&self, acts: Vec<Act<Call>>) -> Next<Call> {
+    pub(super) fn look(&self, acts: Vec<Act<Call>>) -> Next<Call> {
         match self.facts.settled_at() {
             Some(until) if self.now < until => Next::Wait { until, why: "ECS to show what was done" },
             Some(_) | None => Next::Do(acts),
         }
     }
 
-    fn wait(&self, pause: SignedDuration, why: &'static str) -> Next<Call> {
+    pub(super) fn wait(&self, pause: SignedDuration, why: &'static str) -> Next<Call> {
         Next::Wait { until: after(self.now, pause), why }
     }
 
-    fn service(&self) -> Option<&Service> {
+    pub(super) fn service(&self) -> Option<&Service> {
         match &self.facts.seen.service {
             Look::Is(service) => Some(service),
             Look::NotYet | Look::None => None,
@@ -93,7 +87,7 @@ impl Plan<'_> {
     }
 
     /// The service, where it is the tenant's, and the life that made it.
-    fn its_service(&self) -> Option<(&Service, u64)> {
+    pub(super) fn its_service(&self) -> Option<(&Service, u64)> {
         let service = self.service()?;
         match Whose::of(&service.tags, self.subject) {
             Whose::Its(life) => Some((service, life.0)),
@@ -131,7 +125,7 @@ impl Plan<'_> {
     }
 
     /// Lists the family's revisions and learns whose they are.
-    fn know_revisions(&self, site: &Site, how: Listed) -> Option<Next<Call>> {
+    pub(super) fn know_revisions(&self, site: &Site, how: Listed) -> Option<Next<Call>> {
         let is_known = |status: &DefinitionStatus| {
             self.facts.listed.get(status).is_some_and(|at| {
                 let since_registered = self.facts.registered_at.is_none_or(|registered| *at > registered);
@@ -165,10 +159,10 @@ impl Plan<'_> {
         Act { step: "look at the service", call, kind: Kind::Read }
     }
 
-    fn find_tasks(
+    pub(super) fn find_tasks(
         &self,
         site: &Site,
-        serves: Vec<super::call::Serves>,
+        serves: Vec<Serves>,
         giving_up: Option<String>,
     ) -> Act<Call> {
         let call = Call::FindTasks { site: site.clone(), serves, giving_up };
@@ -210,9 +204,7 @@ impl Plan<'_> {
     fn refuse(&self, wanted: &Wanted, by: Means) -> Option<Next<Call>> {
         match (by, self.its_service()) {
             (Means::Provision, Some((service, _))) => {
-                let tag =
-                    |tags: &std::collections::BTreeMap<String, String>| tags.get(super::tags::SPEC).cloned();
-                let same = tag(&service.tags) == tag(&wanted.tags);
+                let same = service.tags.get(tags::SPEC) == wanted.tags.get(tags::SPEC);
                 let message =
                     format!("tenant {} runs with another spec; use update to change it", self.subject.tenant);
                 (!same).then(|| Next::Fail(conflict(message)))
@@ -223,231 +215,6 @@ impl Plan<'_> {
                 None => Some(Next::Fail(ProviderError::tenant_not_found(&self.subject.tenant))),
             },
         }
-    }
-
-    // ---- what runs
-
-    /// The definition, the service, its deployment, and then what is left of others.
-    fn run(&self, wanted: &Wanted, by: Means) -> Option<Next<Call>> {
-        let definition = match (self.definition(wanted), &wanted.source) {
-            (Some(definition), Source::Existing(_) | Source::Own { .. }) => definition,
-            (None, Source::Existing(named)) => named.clone(),
-            (None, Source::Own { definition, content, tags }) => {
-                return Some(write(
-                    "register the task definition",
-                    Call::RegisterDefinition(Box::new(Register {
-                        site: wanted.site.clone(),
-                        definition: definition.clone(),
-                        content: content.clone(),
-                        tags: tags.clone(),
-                    })),
-                ));
-            }
-        };
-        let Some((service, _)) = self.its_service() else {
-            return Some(self.create(wanted, definition));
-        };
-        self.tag(wanted, service)
-            .or_else(|| self.deploy(wanted, &definition, service, by))
-            .or_else(|| self.know_revisions(&wanted.site, Listed::SinceTheLastWasRegistered))
-            .or_else(|| self.remove_revisions(&wanted.site, Some(&definition)))
-    }
-
-    /// Revisions of the tenant's that this life made.
-    fn its_revisions(&self) -> impl Iterator<Item = (&String, &Revision)> {
-        let this_life = Whose::Its(self.subject.incarnation);
-        self.facts.revisions.iter().filter(move |(_, revision)| revision.whose.as_ref() == Some(&this_life))
-    }
-
-    /// A revision that says what is wanted: the one that runs rather than any other.
-    fn definition(&self, wanted: &Wanted) -> Option<String> {
-        let Source::Own { content, .. } = &wanted.source else { return None };
-        let primary = self.service().and_then(Service::primary);
-        let runs = |arn: &str| primary.is_some_and(|primary| is(&primary.definition, arn));
-        let same = self.its_revisions().filter(|(_, revision)| {
-            revision.status == DefinitionStatus::Active && revision.content.as_ref() == Some(content)
-        });
-        same.map(|(arn, _)| arn).max_by_key(|arn| runs(arn)).cloned()
-    }
-
-    fn create(&self, wanted: &Wanted, definition: String) -> Next<Call> {
-        let token = token::of(self.subject, self.facts.creations, &definition, &wanted.settings);
-        write(
-            "create the service",
-            Call::CreateService(Box::new(Create {
-                site: wanted.site.clone(),
-                token,
-                definition,
-                settings: wanted.settings.clone(),
-                tags: wanted.tags.clone(),
-            })),
-        )
-    }
-
-    /// The tags of the service, before its tasks inherit them.
-    fn tag(&self, wanted: &Wanted, service: &Service) -> Option<Next<Call>> {
-        let missing: std::collections::BTreeMap<String, String> = wanted
-            .tags
-            .iter()
-            .filter(|(key, value)| service.tags.get(*key) != Some(*value))
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect();
-        let gone: BTreeSet<String> = (self.facts.labels.iter())
-            .filter(|key| !wanted.tags.contains_key(*key) && service.tags.contains_key(*key))
-            .cloned()
-            .collect();
-        let (place, arn) = (wanted.site.place.clone(), service.arn.clone());
-        match (missing.is_empty(), gone.is_empty()) {
-            (false, _) => Some(write("tag the service", Call::TagService { place, arn, tags: missing })),
-            (true, false) => Some(write("untag the service", Call::UntagService { place, arn, keys: gone })),
-            (true, true) => None,
-        }
-    }
-
-    /// Brings the service to the definition and the settings, and waits until its tasks run.
-    fn deploy(&self, wanted: &Wanted, definition: &str, service: &Service, by: Means) -> Option<Next<Call>> {
-        let Some(primary) = service.primary() else {
-            return Some(self.wait(DRAINING, "the service to have a deployment"));
-        };
-        let ours = is(&primary.definition, definition);
-        let fits =
-            self.facts.seen.asked.as_ref() == Some(&wanted.settings) || service.shown.keeps(&wanted.settings);
-        let told = match &self.facts.rollout {
-            Some(Watched { stage: Stage::GivenUp { why, told: false }, .. }) => {
-                return Some(Next::Fail(failed(by, self.subject, why)));
-            }
-            Some(Watched { definition: of, stage: Stage::Going { deployment } })
-                if !ours && is(of, definition) =>
-            {
-                return Some(self.put_aside(wanted, service, deployment, primary));
-            }
-            Some(Watched { stage: Stage::GivenUp { told: true, .. }, .. }) => true,
-            Some(Watched { stage: Stage::Asked | Stage::Going { .. }, .. }) | None => false,
-        };
-        match (ours && fits, &primary.rollout) {
-            (false, Rollout::InProgress | Rollout::Completed | Rollout::Failed(_)) => {
-                Some(self.change(wanted, definition, service, primary))
-            }
-            (true, Rollout::Failed(_)) if told => Some(self.again(wanted, definition)),
-            (true, Rollout::Failed(why)) => Some(self.give_up(wanted, why.clone())),
-            (true, Rollout::InProgress) if told => Some(self.again(wanted, definition)),
-            (true, Rollout::InProgress) => Some(self.rollout(wanted, service, primary)),
-            (true, Rollout::Completed) => self.tasks(wanted, definition, service, primary, told),
-        }
-    }
-
-    /// Another deployment is in the place of ours: ECS gave ours up and went back.
-    fn put_aside(&self, wanted: &Wanted, service: &Service, ours: &str, primary: &Deployment) -> Next<Call> {
-        let listed = service.deployments.iter().find(|deployment| deployment.id == ours);
-        let out_of_sight = self.facts.wrote_at.is_none_or(|at| self.now >= after(at, PUT_ASIDE));
-        match listed.map(|deployment| &deployment.rollout) {
-            Some(Rollout::Failed(why)) => self.give_up(wanted, why.clone()),
-            Some(Rollout::InProgress | Rollout::Completed) | None if out_of_sight => {
-                let back = format!("ECS went back to {}", primary.definition);
-                self.give_up(
-                    wanted,
-                    service.event.as_ref().map_or(back.clone(), |event| format!("{back}: {event}")),
-                )
-            }
-            Some(Rollout::InProgress | Rollout::Completed) | None => {
-                self.wait(poll(SignedDuration::ZERO), "the deployment to show")
-            }
-        }
-    }
-
-    /// Another definition or other settings. A deployment that goes on is stopped first.
-    fn change(
-        &self,
-        wanted: &Wanted,
-        definition: &str,
-        service: &Service,
-        primary: &Deployment,
-    ) -> Next<Call> {
-        let going = match &primary.rollout {
-            Rollout::InProgress => service.current_deployment.as_ref(),
-            Rollout::Completed | Rollout::Failed(_) => None,
-        };
-        match (going, &service.shown.launch, &wanted.settings.launch) {
-            (_, Some(Launch::Type(now)), Launch::Type(then)) if now != then => Next::Fail(invalid(format!(
-                "provider_config.launch_type: ECS cannot change the launch type of service {}; destroy it and \
-                 provision it anew",
-                wanted.site.name
-            ))),
-            (Some(going), _, _)
-                if self.facts.stopped.as_ref() != Some(going) && !is(&primary.definition, definition) =>
-            {
-                let (place, deployment) = (wanted.site.place.clone(), going.clone());
-                write("stop the deployment", Call::StopDeployment { place, deployment })
-            }
-            (Some(_) | None, _, _) => self.update(wanted, definition, false),
-        }
-    }
-
-    fn update(&self, wanted: &Wanted, definition: &str, force: bool) -> Next<Call> {
-        write(
-            "deploy",
-            Call::UpdateService(Box::new(Update {
-                site: wanted.site.clone(),
-                definition: definition.to_owned(),
-                settings: wanted.settings.clone(),
-                force,
-            })),
-        )
-    }
-
-    /// A deployment that was given up by an earlier method is tried again.
-    fn again(&self, wanted: &Wanted, definition: &str) -> Next<Call> {
-        self.update(wanted, definition, true)
-    }
-
-    /// Asks for the platform's words; what comes back ends the method.
-    fn give_up(&self, wanted: &Wanted, why: String) -> Next<Call> {
-        self.look(vec![self.find_tasks(&wanted.site, wanted.serves.clone(), Some(why))])
-    }
-
-    /// A deployment that goes on.
-    fn rollout(&self, wanted: &Wanted, service: &Service, primary: &Deployment) -> Next<Call> {
-        let age = self.age(primary.created);
-        let failed = usize::try_from(primary.failed_tasks).unwrap_or(usize::MAX);
-        match (failed >= FAILURES, age >= timeout(wanted)) {
-            (true, true | false) => self.give_up(wanted, format!("{failed} of its tasks failed")),
-            (false, true) => self.give_up(wanted, too_long(wanted, service)),
-            (false, false) => self.wait(poll(age), "the deployment"),
-        }
-    }
-
-    /// A deployment that ECS calls complete, until its tasks show that it is.
-    fn tasks(
-        &self,
-        wanted: &Wanted,
-        definition: &str,
-        service: &Service,
-        primary: &Deployment,
-        told: bool,
-    ) -> Option<Next<Call>> {
-        let Some(found) = &self.facts.seen.tasks else {
-            return Some(self.look(vec![self.find_tasks(&wanted.site, wanted.serves.clone(), None)]));
-        };
-        let failures = match &self.facts.rollout {
-            Some(_) => tasks::failures(found, &primary.definition, primary.created).len(),
-            None => 0,
-        };
-        let short = self.age(self.facts.short_since);
-        match &self.facts.steady {
-            Some(steady) if steady.is_proven(self.now) => None,
-            Some(_) | None if told => Some(self.again(wanted, definition)),
-            Some(_) | None if failures >= FAILURES => {
-                Some(self.give_up(wanted, format!("{failures} of its tasks failed")))
-            }
-            Some(_) | None if short >= timeout(wanted) => {
-                Some(self.give_up(wanted, too_long(wanted, service)))
-            }
-            Some(_) | None => Some(self.wait(poll(short), "the tasks")),
-        }
-    }
-
-    fn age(&self, since: Option<Timestamp>) -> SignedDuration {
-        since.map_or(SignedDuration::ZERO, |since| self.now.duration_since(since).max(SignedDuration::ZERO))
     }
 
     // ---- what goes
@@ -471,7 +238,7 @@ impl Plan<'_> {
     }
 
     /// The tenant's revisions, of all its lives, but for this one: first they are deregistered, then deleted.
-    fn remove_revisions(&self, site: &Site, kept: Option<&str>) -> Option<Next<Call>> {
+    pub(super) fn remove_revisions(&self, site: &Site, kept: Option<&str>) -> Option<Next<Call>> {
         let extra = |status: DefinitionStatus| {
             let of_tenant = self.facts.revisions.iter().filter(move |(arn, revision)| {
                 revision.status == status
@@ -501,35 +268,6 @@ impl Plan<'_> {
     }
 }
 
-impl Shown {
-    /// Whether what ECS tells of a service's settings is what is wanted.
-    fn keeps(&self, wanted: &Settings) -> bool {
-        fn same<T: PartialEq>(told: Option<&T>, wanted: &T) -> bool {
-            told.is_none_or(|told| told == wanted)
-        }
-        let network = match (&self.network, &wanted.network) {
-            // Without groups of its own ECS gives it the network's.
-            (Some(told), Some(wanted)) => {
-                told.subnets == wanted.subnets
-                    && told.assign_public_ip == wanted.assign_public_ip
-                    && (wanted.security_groups.is_empty() || told.security_groups == wanted.security_groups)
-            }
-            (Some(_) | None, None) | (None, Some(_)) => true,
-        };
-        network
-            && self.desired_count == wanted.desired_count
-            && same(self.launch.as_ref(), &wanted.launch)
-            && same(self.load_balancers.as_ref(), &wanted.load_balancers)
-            && same(self.registries.as_ref(), &wanted.registries)
-            && same(self.circuit_breaker.as_ref(), &wanted.circuit_breaker)
-            && same(self.minimum_healthy_percent.as_ref(), &wanted.minimum_healthy_percent)
-            && same(self.maximum_percent.as_ref(), &wanted.maximum_percent)
-            && wanted
-                .grace_period_seconds
-                .is_none_or(|wanted| same(self.grace_period_seconds.as_ref(), &wanted))
-    }
-}
-
 fn locate() -> Act<Call> {
     Act { step: "find the service by its tags", call: Call::Locate, kind: Kind::Read }
 }
@@ -539,44 +277,14 @@ fn list(site: &Site, status: DefinitionStatus) -> Act<Call> {
     Act { step: "list the task definitions", call, kind: Kind::Read }
 }
 
-fn write(step: &'static str, call: Call) -> Next<Call> {
+pub(super) fn write(step: &'static str, call: Call) -> Next<Call> {
     Next::Do(vec![Act { step, call, kind: Kind::Write }])
-}
-
-/// How long to the next look at something of this age: soon at first, then less and less often.
-fn poll(age: SignedDuration) -> SignedDuration {
-    match age.as_secs() {
-        ..30 => SignedDuration::from_secs(3),
-        30..120 => SignedDuration::from_secs(5),
-        120.. => SignedDuration::from_secs(10),
-    }
-}
-
-fn timeout(wanted: &Wanted) -> SignedDuration {
-    SignedDuration::from_secs(wanted.deployment_timeout_seconds.into())
-}
-
-fn too_long(wanted: &Wanted, service: &Service) -> String {
-    let event = service.event.as_ref().map(|event| format!(": {event}")).unwrap_or_default();
-    format!("its tasks do not run after {} s{event}", wanted.deployment_timeout_seconds)
-}
-
-fn failed(by: Means, subject: &Subject, why: &str) -> ProviderError {
-    let kind = match by {
-        Means::Provision => ErrorKind::ProvisionFailed,
-        Means::Update => ErrorKind::UpdateFailed,
-    };
-    let message = format!(
-        "ECS did not get tenant {} to run: {why}; look at the image, its command, its health check and its log",
-        subject.tenant
-    );
-    ProviderError::new(kind, Remedy::Permanent, ErrorCode::UnknownError, message).with_platform(why)
 }
 
 fn conflict(message: String) -> ProviderError {
     ProviderError::new(ErrorKind::ProvisionFailed, Remedy::Permanent, ErrorCode::Conflict, message)
 }
 
-fn invalid(message: String) -> ProviderError {
+pub(super) fn invalid(message: String) -> ProviderError {
     ProviderError::new(ErrorKind::InvalidSpec, Remedy::Permanent, ErrorCode::InvalidConfiguration, message)
 }
