@@ -166,8 +166,14 @@ fn did(facts: &mut Facts, call: &Call, reply: Reply, now: Timestamp) {
         }
         (Call::CreateService(create), Reply::Service(made)) => {
             facts.seen.asked = Some(create.settings.clone());
+            facts.creations = facts.creations.saturating_add(1);
+            facts.service = Held::None;
             let made = made.map(|made| Box::new(Service { tags: create.tags.clone(), ..*made }));
             its_service(facts, made, now);
+            // An answer without a service is the one to an earlier create: a look tells.
+            if facts.seen.service == Look::None {
+                facts.seen.service = Look::NotYet;
+            }
         }
         (Call::UpdateService(update), Reply::Service(changed)) => {
             facts.seen.asked = Some(update.settings.clone());
@@ -245,6 +251,7 @@ fn its_service(facts: &mut Facts, shown: Option<Box<Service>>, now: Timestamp) {
         return;
     };
     match facts.service {
+        // It was made, although no answer said so.
         Held::Asked => facts.creations = facts.creations.saturating_add(1),
         Held::None | Held::There(_) => {}
     }
