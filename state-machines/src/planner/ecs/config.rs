@@ -69,7 +69,7 @@ pub struct Config {
     /// The CloudWatch group that containers log to (driver `awslogs`); it is made where it is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_group: Option<String>,
-    /// More tags for everything that is made.
+    /// More tags for everything that is made; the spec's `labels` come over them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
     /// The role in whose name this tenant's calls are made; the SDK's default chain finds who may take it.
