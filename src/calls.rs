@@ -30,7 +30,7 @@ use crate::actor::Message;
 use crate::count::{Count, Counted};
 use crate::engine::Core;
 use crate::provider::registry::Registered;
-use crate::provider::{self, CheckpointError, Context, Journal};
+use crate::provider::{self, Asker, CheckpointError, Context, Journal};
 use crate::telemetry;
 
 const SHARDS: usize = 64;
@@ -98,6 +98,7 @@ pub(crate) struct Particulars {
     pub(crate) subject: Subject,
     pub(crate) ledger: Option<Arc<Ledger>>,
     pub(crate) trace: Option<TraceContext>,
+    pub(crate) asker: Asker,
 }
 
 impl Calls {
@@ -170,7 +171,7 @@ impl Calls {
     }
 
     fn begin(&self, core: &Arc<Core>, start: StartCall, particulars: Particulars) -> Begun {
-        let Particulars { subject, ledger, trace } = particulars;
+        let Particulars { subject, ledger, trace, asker } = particulars;
         let journal =
             CallJournal { core: Arc::clone(core), tenant: subject.tenant.clone(), call: start.call };
         let journal = Arc::new(journal);
@@ -184,6 +185,7 @@ impl Calls {
         cx.work = Some(provider::Work { operation, call, attempt });
         cx.deadline = start.deadline;
         cx.trace = trace;
+        cx.asker = asker;
         cx.applied = start.applied.clone();
         let (tenant, call, cancel) = (cx.subject.tenant.clone(), start.call, cx.cancel.clone());
         let span = telemetry::call_span(&tenant, &start, cx.trace.as_ref());

@@ -20,7 +20,7 @@ use crate::events::{self, Delivery, EventLog};
 use crate::handle::{CommandError, OperationHandle, Options, TenantHandle, WaitError};
 use crate::observers::{self, ObservePolicy};
 use crate::provider::registry::{Registry, RegistryError};
-use crate::provider::{Context, Provider};
+use crate::provider::{Asker, Context, Provider};
 use crate::store::committer::Committer;
 use crate::store::{Opened, Page, Position, Scope, Store, StoreError, TenantFilter};
 use crate::sweep::{Orphan, Sweep, SweepError, sweep};
@@ -235,12 +235,15 @@ impl Core {
         }
     }
 
-    /// A context that belongs to no operation.
-    pub(crate) fn bare_context(&self, subject: &Subject) -> Context {
-        Context::alone(subject.clone(), Arc::clone(&self.clock))
+    /// A context that belongs to no operation, for a look at a tenant.
+    pub(crate) fn look_context(&self, tenant: &Tenant, asker: Asker) -> Context {
+        let cx = Context::alone(self.subject_of(tenant), Arc::clone(&self.clock));
+        let mut cx = cx.with_ledger(tenant.ledger.clone());
+        cx.asker = asker;
+        cx
     }
 
-    pub(crate) fn subject_of(&self, tenant: &Tenant) -> Subject {
+    fn subject_of(&self, tenant: &Tenant) -> Subject {
         Subject {
             engine: Arc::clone(&self.opened.engine),
             tenant: tenant.id.clone(),

@@ -20,6 +20,7 @@ use crate::actor::{Answer, CommandMessage, Message, Refusal};
 use crate::closing::Closed;
 use crate::count::{Count, Counted};
 use crate::engine::Core;
+use crate::provider::Asker;
 use crate::provider::registry::RegistryError;
 use crate::store::StoreError;
 use crate::sweep::Orphan;
@@ -238,7 +239,7 @@ impl TenantHandle {
             Record::Gone(tombstone) => return Err(ProviderError::tenant_not_found(tombstone.id).into()),
         };
         let registered = self.core.registry.get(tenant.provider.as_str())?;
-        let cx = self.core.bare_context(&self.core.subject_of(&tenant));
+        let cx = self.core.look_context(&tenant, Asker::Person);
         let status = registered.provider.get_status(&cx, &self.id);
         match tokio::time::timeout(STATUS_TIMEOUT, status).await {
             Ok(status) => Ok(status?),

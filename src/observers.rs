@@ -12,6 +12,7 @@ use landlord_state_machines::tenant::{StateName, Tenant};
 
 use crate::actor::Message;
 use crate::engine::Core;
+use crate::provider::Asker;
 use crate::provider::registry::Registered;
 use crate::store::TenantFilter;
 
@@ -111,7 +112,7 @@ pub(crate) async fn patrol(core: Weak<Core>, every: Duration, per_second: u32) {
 async fn look(core: Arc<Core>, tenant: Arc<Tenant>) {
     let Ok(registered) = core.registry.get(tenant.provider.as_str()) else { return };
     let begun = core.now();
-    let cx = core.bare_context(&core.subject_of(&tenant));
+    let cx = core.look_context(&tenant, Asker::Engine);
     // A panic of one provider over one tenant ends no other look (I7).
     let status = AssertUnwindSafe(registered.provider.get_status(&cx, &tenant.id)).catch_unwind();
     let seen = match tokio::time::timeout(STATUS_TIMEOUT, status).await {

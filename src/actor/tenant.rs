@@ -7,8 +7,8 @@ use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy
 use landlord_state_machines::id::{OperationId, ProviderName, TenantId};
 use landlord_state_machines::planner::Subject;
 use landlord_state_machines::tenant::{
-    Command, Decision, Effect, Input, LifecycleEvent, Opened, Outcome, Record, Rejection, Request, Settled,
-    Stamp, StartCall, Transition, step,
+    Command, Decision, Direction, Effect, Input, LifecycleEvent, Opened, Outcome, Record, Rejection, Request,
+    Settled, Stamp, StartCall, State, Transition, step,
 };
 use landlord_state_machines::trace::TraceContext;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -20,7 +20,7 @@ use super::{Answer, CommandMessage, Message, Refusal};
 use crate::calls::{Dropped, Over, Particulars};
 use crate::closing::Closed;
 use crate::engine::Core;
-use crate::provider::CheckpointError;
+use crate::provider::{Asker, CheckpointError};
 use crate::store::committer::{CommitFailure, CommitLater, Committing};
 use crate::store::{OperationRecord, Position, StoreError, Write};
 use crate::telemetry;
@@ -476,6 +476,7 @@ impl TenantState {
     async fn particulars(&mut self, start: &StartCall) -> Option<Particulars> {
         let Some(Record::Live(tenant)) = &self.record else { return None };
         let (incarnation, ledger) = (tenant.incarnation, tenant.ledger.clone());
+        let asker = asker(&tenant.state);
         let trace = match self.begun.iter().find(|begun| begun.operation == start.operation) {
             Some(begun) => begun.trace.clone(),
             None => Box::pin(self.look_up_trace(start.operation)).await,
@@ -485,7 +486,8 @@ impl TenantState {
             return None;
         }
         let engine = Arc::clone(&self.core.opened.engine);
-        Some(Particulars { subject: Subject { engine, tenant: self.id.clone(), incarnation }, ledger, trace })
+        let subject = Subject { engine, tenant: self.id.clone(), incarnation };
+        Some(Particulars { subject, ledger, trace, asker })
     }
 
     /// The trace that an operation was asked for in, also before a restart. It is worth a read, but not a failure.
@@ -529,6 +531,17 @@ fn refused(input: Input) -> Option<Input> {
         | Input::TimerFired
         | Input::Observed(_)
         | Input::Recovered => None,
+    }
+}
+
+/// Who waits for what a tenant is doing: the engine for a repair, somebody for all else.
+fn asker(state: &State) -> Asker {
+    match state {
+        State::Provisioning(change) | State::Updating { change, .. } => match change.direction {
+            Direction::Repair => Asker::Engine,
+            Direction::Forward { .. } | Direction::Undo(_) => Asker::Person,
+        },
+        State::Pending | State::Running { .. } | State::Destroying(_) => Asker::Person,
     }
 }
 

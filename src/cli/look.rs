@@ -200,7 +200,7 @@ pub(crate) async fn status(screen: &Screen, place: &Place, id: &TenantId) -> Res
     }
     let engine = look.engine().await?;
     let subject = Subject { engine, tenant: id.clone(), incarnation: tenant.incarnation };
-    let cx = Context::alone(subject, Arc::new(SystemClock));
+    let cx = Context::alone(subject, Arc::new(SystemClock)).with_ledger(tenant.ledger.clone());
     let status = tokio::time::timeout(STATUS_TIMEOUT, provider.get_status(&cx, id))
         .await
         .unwrap_or_else(|_elapsed| Err(ProviderError::status_timeout(id)))?;

@@ -54,6 +54,15 @@ pub enum UndoBy {
     Provider,
 }
 
+/// Who waits for a call. A provider that has to choose serves people first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Asker {
+    /// Somebody: an operation that was asked for, its retries and its undo, or a question.
+    Person,
+    /// The engine by itself: it looks after tenants, and repairs what broke.
+    Engine,
+}
+
 /// What a provider's method is given: who it is for, how long it may take, and where its ledger is kept.
 #[derive(Clone)]
 pub struct Context {
@@ -72,6 +81,8 @@ pub struct Context {
     pub applied: Option<Spec>,
     /// Who undoes.
     pub undo: UndoBy,
+    /// Who waits for it.
+    pub asker: Asker,
     clock: Arc<dyn Clock>,
     ledger: Arc<Mutex<Option<Arc<Ledger>>>>,
     journal: Option<Arc<dyn Journal>>,
@@ -88,6 +99,7 @@ impl Context {
             trace: None,
             applied: None,
             undo: UndoBy::Provider,
+            asker: Asker::Person,
             clock,
             ledger: Arc::default(),
             journal: None,
@@ -109,10 +121,17 @@ impl Context {
             trace: None,
             applied: None,
             undo: UndoBy::Engine,
+            asker: Asker::Person,
             clock,
             ledger: Arc::new(Mutex::new(ledger)),
             journal: Some(journal),
         }
+    }
+
+    /// The same context with what the ledger was last; it spares a provider the search for what a tenant has.
+    #[must_use]
+    pub fn with_ledger(self, ledger: Option<Arc<Ledger>>) -> Self {
+        Self { ledger: Arc::new(Mutex::new(ledger)), ..self }
     }
 
     /// Now.

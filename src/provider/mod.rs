@@ -2,6 +2,8 @@
 
 mod context;
 pub mod converge;
+#[cfg(feature = "ecs")]
+pub mod ecs;
 #[cfg(any(test, feature = "conformance"))]
 pub mod faults;
 #[cfg(feature = "process")]
@@ -9,7 +11,7 @@ pub mod process;
 pub(crate) mod registry;
 pub mod scripted;
 
-pub use context::{CheckpointError, Context, Journal, UndoBy, Work};
+pub use context::{Asker, CheckpointError, Context, Journal, UndoBy, Work};
 pub use registry::RegistryError;
 
 use std::collections::BTreeMap;

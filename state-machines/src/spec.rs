@@ -252,6 +252,14 @@ impl Spec {
     pub fn provider(&self) -> &ProviderName {
         &self.provider
     }
+
+    /// The same spec with another `provider_config`: what a provider makes of it with its operator's defaults.
+    #[must_use]
+    pub fn with_provider_config(&self, config: Value) -> Self {
+        let body =
+            TenantComputeSpec { provider_config: Some(config), ..TenantComputeSpec::clone(&self.body) };
+        Self { body: Arc::new(body), ..self.clone() }
+    }
 }
 
 impl Deref for Spec {

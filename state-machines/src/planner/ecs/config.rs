@@ -1,5 +1,8 @@
 //! The ECS provider's part of a spec.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -24,14 +27,18 @@ pub struct Config {
     pub launch_type: Option<LaunchType>,
     /// Capacity providers of the cluster, instead of a launch type.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
     pub capacity_providers: Vec<CapacityProvider>,
     /// How many tasks.
+    #[schemars(range(max = 5000))]
     pub desired_count: u32,
     /// The subnets of the tasks; the spec's `networking.subnets` come first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
     pub subnets: Vec<String>,
     /// The security groups of the tasks; the spec's `networking.security_groups` come first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 5))]
     pub security_groups: Vec<String>,
     /// Whether tasks get a public address; the spec's `networking.public_ip` gives them one too. FARGATE only.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,14 +60,16 @@ pub struct Config {
     pub task_definition_arn: Option<String>,
     /// The load balancers' target groups that tasks are registered in.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 5))]
     pub target_groups: Vec<TargetGroup>,
     /// The service discovery services that tasks are registered in.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1))]
     pub service_registries: Vec<ServiceRegistry>,
     /// The CloudWatch group that containers log to (driver `awslogs`); it is made where it is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_group: Option<String>,
-    /// More tags for everything that is made.
+    /// More tags for everything that is made; the spec's `labels` come over them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
     /// The role in whose name this tenant's calls are made; the SDK's default chain finds who may take it.
@@ -69,13 +78,17 @@ pub struct Config {
     /// What ECS does by itself with a deployment whose tasks do not start.
     pub circuit_breaker: CircuitBreaker,
     /// How many of the desired tasks run at least while one deployment follows another, in per cent.
+    #[schemars(range(max = 100))]
     pub minimum_healthy_percent: u32,
     /// How many of them run at most then, in per cent.
+    #[schemars(range(min = 100, max = 200))]
     pub maximum_percent: u32,
     /// For how many seconds a new task's load balancer checks do not count; only with target groups.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 2_147_483_647))]
     pub health_check_grace_period_seconds: Option<u32>,
     /// How long a deployment may take until it counts as failed, in seconds.
+    #[schemars(range(min = 1, max = 86_400))]
     pub deployment_timeout_seconds: u32,
     /// Another endpoint than AWS's, for tests and emulators.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,9 +118,11 @@ pub struct CapacityProvider {
     pub name: String,
     /// Its share of the tasks beyond the bases.
     #[serde(default)]
+    #[schemars(range(max = 1000))]
     pub weight: u32,
     /// How many tasks run on it before the shares count.
     #[serde(default)]
+    #[schemars(range(max = 100_000))]
     pub base: u32,
 }
 
@@ -120,6 +135,7 @@ pub struct TargetGroup {
     /// The container that it reaches.
     pub container_name: String,
     /// The port there.
+    #[schemars(range(min = 1))]
     pub container_port: u16,
     /// The URL at which the load balancer answers for it, such as `https://acme.example.com`; it becomes the tenant's
     /// endpoint.
@@ -138,6 +154,7 @@ pub struct ServiceRegistry {
     pub container_name: Option<String>,
     /// The port of its SRV records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub container_port: Option<u16>,
 }
 
@@ -248,10 +265,10 @@ impl Config {
         let mut good = Map::new();
         for (name, value) in fields {
             let found = field_problems(&name, &value);
-            match found.is_empty() {
-                true => drop(good.insert(name, value)),
-                false => problems.extend(found),
+            if found.is_empty() {
+                good.insert(name, value);
             }
+            problems.extend(found);
         }
         match Self::deserialize(&Value::Object(good)) {
             Ok(config) => (config, problems),
@@ -274,7 +291,8 @@ impl Config {
             ("capacity_providers", "launch_type"),
             ("service_name_prefix", "service_name"),
         ] {
-            if over.contains_key(one) {
+            // An empty list takes something away, and stands for nothing else.
+            if over.get(one).is_some_and(|value| value.as_array().is_none_or(|list| !list.is_empty())) {
                 under.remove(other);
             }
         }

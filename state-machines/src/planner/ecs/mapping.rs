@@ -22,7 +22,7 @@ use serde_json::Value;
 use self::attachments::Tasks;
 use self::problems::Problems;
 use super::call::{Serves, Settings};
-use super::config::Config;
+use super::config::{CircuitBreaker, Config};
 use super::definition::{Definition, NetworkMode};
 use super::site::Site;
 use crate::spec::{Problem, Spec};
@@ -58,7 +58,8 @@ pub(super) fn map(spec: &Spec) -> (Mapped, Vec<Problem>) {
         Some(arn) => Tasking::Existing(arn.clone()),
         None => {
             let mode = if network.is_some() { NetworkMode::Awsvpc } else { NetworkMode::Bridge };
-            Tasking::Own(containers::definition(&mut problems, spec, &config, on, mode))
+            let region = site.place.region.as_deref();
+            Tasking::Own(containers::definition(&mut problems, spec, &config, region, (on, mode)))
         }
     };
     let containers = match &source {
@@ -81,7 +82,7 @@ pub(super) fn map(spec: &Spec) -> (Mapped, Vec<Problem>) {
             network,
             load_balancers,
             registries,
-            circuit_breaker: config.circuit_breaker,
+            circuit_breaker: breaker(config.circuit_breaker),
             minimum_healthy_percent: config.minimum_healthy_percent,
             maximum_percent: config.maximum_percent,
         },
@@ -91,4 +92,9 @@ pub(super) fn map(spec: &Spec) -> (Mapped, Vec<Problem>) {
     };
     unread.extend(problems.into_vec());
     (mapped, unread)
+}
+
+/// One that is off does not go back either, so that to say so once is enough.
+fn breaker(given: CircuitBreaker) -> CircuitBreaker {
+    CircuitBreaker { rollback: given.enable && given.rollback, ..given }
 }

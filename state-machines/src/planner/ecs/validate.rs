@@ -7,6 +7,7 @@ use crate::spec::{Invalid, Problem, Spec};
 pub const NOT_ENFORCED: &[&str] = &[
     "containers[].health_check.healthy_threshold: one check that passes makes a container healthy",
     "containers[].health_check.timeout_seconds: 1 becomes 2, the shortest that there is",
+    "containers[].health_check: http and tcp checks run in the container, which needs curl or wget, nc or bash",
     "containers[].resources.cpu: a share while the task's processors are busy, not a limit",
     "containers[].resources.storage: the containers of a task share its storage",
     "resources.cpu, resources.memory: on Fargate the next size that is not smaller",

@@ -44,7 +44,7 @@ fn command(problems: &mut Problems, at: &str, check: &HealthCheckConfig) -> Vec<
 }
 
 /// A GET that answers 200 to 399. Images have curl or wget, if any: BusyBox brings wget. No option is used that one of
-/// the two wgets lacks or (`-T` of BusyBox 1.35) crashes on: ECS's timeout ends what hangs. Wget follows a
+/// a wget lacks or (`-T` of BusyBox 1.35) crashes on: ECS's timeout ends what hangs. Wget follows a
 /// redirection, where curl takes it for an answer. A proxy of the tenant's is not asked for what is in the container,
 /// and `localhost` may be an address that the program does not listen on.
 fn http(port: i64, path: &str) -> String {
@@ -52,7 +52,7 @@ fn http(port: i64, path: &str) -> String {
     format!(
         "if command -v curl >/dev/null 2>&1; \
          then curl -gfsS --noproxy '*' -o /dev/null {url}; \
-         else wget -q -Y off -O /dev/null {url}; \
+         else http_proxy= wget -q -O /dev/null {url}; \
          fi || exit 1"
     )
 }
@@ -103,7 +103,7 @@ mod tests {
         assert_eq!(problems, []);
         insta::assert_snapshot!(mapped(&config("http")).0.command.join("\n"), @r"
         CMD-SHELL
-        if command -v curl >/dev/null 2>&1; then curl -gfsS --noproxy '*' -o /dev/null 'http://127.0.0.1:8080/healthz'; else wget -q -Y off -O /dev/null 'http://127.0.0.1:8080/healthz'; fi || exit 1
+        if command -v curl >/dev/null 2>&1; then curl -gfsS --noproxy '*' -o /dev/null 'http://127.0.0.1:8080/healthz'; else http_proxy= wget -q -O /dev/null 'http://127.0.0.1:8080/healthz'; fi || exit 1
         ");
         insta::assert_snapshot!(mapped(&config("tcp")).0.command.join("\n"), @r"
         CMD-SHELL
@@ -151,5 +151,42 @@ mod tests {
             ..config("exec")
         };
         assert_eq!(mapped(&edge).1, []);
+    }
+
+    /// Runs a check's line where only these programs are, each of which ends with its code.
+    fn passes(config: &HealthCheckConfig, programs: &[(&str, i32)]) -> bool {
+        use std::os::unix::fs::PermissionsExt;
+        let names: Vec<String> = programs.iter().map(|(name, code)| format!("{name}{code}")).collect();
+        let bin = std::env::temp_dir().join(format!(
+            "landlord-checks-{}-{}-{}",
+            std::process::id(),
+            config.kind,
+            names.join("-")
+        ));
+        std::fs::create_dir_all(&bin).unwrap();
+        for (name, code) in programs {
+            let program = bin.join(name);
+            std::fs::write(&program, format!("#!/bin/sh\nexit {code}\n")).unwrap();
+            std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let line = mapped(config).0.command.remove(1);
+        let mut shell = std::process::Command::new("/bin/sh");
+        let ended = shell.args(["-c", &line]).env("PATH", &bin).stderr(std::process::Stdio::null()).status();
+        std::fs::remove_dir_all(&bin).unwrap();
+        match ended.unwrap().code() {
+            Some(0) => true,
+            Some(1) => false,
+            other => panic!("{other:?}, where a check ends with 0 or 1"),
+        }
+    }
+
+    #[test]
+    fn the_first_program_that_is_there_decides() {
+        let http = |programs: &[(&str, i32)]| passes(&config("http"), programs);
+        assert!(http(&[("curl", 0)]) && http(&[("wget", 0)]) && http(&[("curl", 0), ("wget", 8)]));
+        assert!(!http(&[("curl", 22), ("wget", 0)]) && !http(&[("wget", 8)]) && !http(&[]));
+        let tcp = |programs: &[(&str, i32)]| passes(&config("tcp"), programs);
+        assert!(tcp(&[("nc", 0)]) && tcp(&[("bash", 0)]) && tcp(&[("nc", 2), ("bash", 0)]));
+        assert!(!tcp(&[("nc", 1), ("bash", 1)]) && !tcp(&[("nc", 1)]) && !tcp(&[]));
     }
 }

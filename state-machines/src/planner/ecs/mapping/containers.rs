@@ -11,10 +11,10 @@ use crate::spec::{ContainerSpec, PortMapping, Spec, oci_image_problem, path};
 const CONTAINERS: usize = 10;
 /// The longest task definition, in bytes.
 const LONGEST: usize = 64 * 1024;
-/// CPU units of a task on container instances.
-const UNITS: std::ops::RangeInclusive<u32> = 128..=196_608;
-/// The least MiB of a container.
-const LEAST_MEMORY: u32 = 6;
+/// Millicores of a task on container instances: 192 cores at most.
+const MILLICORES: std::ops::RangeInclusive<u32> = 125..=192_000;
+/// MiB of a container: the least that it can have, and what no machine has.
+const MEMORY: std::ops::RangeInclusive<u32> = 6..=1_000_000_000;
 /// GiB of ephemeral storage that every Fargate task has, and the most that one can have.
 const STORAGE_ANYWAY: i64 = 20;
 const STORAGE_AT_MOST: i64 = 200;
@@ -24,14 +24,14 @@ pub(super) fn definition(
     problems: &mut Problems,
     spec: &Spec,
     config: &Config,
-    on: LaunchType,
-    network_mode: NetworkMode,
+    region: Option<&str>,
+    (on, network_mode): (LaunchType, NetworkMode),
 ) -> Definition {
     problems.at_most("containers", spec.containers.len(), CONTAINERS);
     let secrets = secrets::values(problems, &spec.secrets);
     let log = config.log_group.as_ref().map(|group| Log {
         group: group.clone(),
-        region: config.region.clone(),
+        region: region.map(str::to_owned),
         stream_prefix: spec.tenant().to_string(),
     });
     let mut taken = BTreeMap::new();
@@ -95,11 +95,9 @@ fn container(problems: &mut Problems, at: &str, from: &ContainerSpec, mode: Netw
             .health_check
             .as_ref()
             .map(|check| checks::check(problems, &path::field(at, "health_check"), check)),
-        cpu: own.map(|own| {
-            problems.number(&path::field(&own_at, "cpu"), sizes::share(own.cpu), 0..=*UNITS.end())
-        }),
-        memory: own
-            .map(|own| problems.number(&path::field(&own_at, "memory"), own.memory, LEAST_MEMORY..=u32::MAX)),
+        // It is within the task's.
+        cpu: own.map(|own| u32::try_from(sizes::share(own.cpu)).unwrap_or(u32::MAX)),
+        memory: own.map(|own| problems.number(&path::field(&own_at, "memory"), own.memory, MEMORY)),
         log: None,
         labels: BTreeMap::new(),
     }
@@ -155,12 +153,11 @@ fn share_interface<'s>(
 /// CPU units and MiB of the task. A spec's megabyte is 2^20 bytes, as ECS's is.
 fn size(problems: &mut Problems, spec: &Spec, on: LaunchType) -> (u32, u32) {
     let asked = &spec.resources;
-    let units = sizes::units(asked.cpu);
     match on {
         LaunchType::Fargate => {
             // What is more than a u32 is more than Fargate has, too.
             let most = |number: i64| u32::try_from(number).unwrap_or(u32::MAX);
-            match sizes::nearest(most(units), most(asked.memory)) {
+            match sizes::nearest(most(sizes::units(asked.cpu)), most(asked.memory)) {
                 Some(size) => (size.cpu, size.memory),
                 None => {
                     problems.add(
@@ -177,8 +174,9 @@ fn size(problems: &mut Problems, spec: &Spec, on: LaunchType) -> (u32, u32) {
             }
         }
         LaunchType::Ec2 | LaunchType::External => {
-            let cpu = problems.number("resources.cpu", units, UNITS);
-            (cpu, problems.number("resources.memory", asked.memory, LEAST_MEMORY..=u32::MAX))
+            let millicores = problems.number("resources.cpu", asked.cpu, MILLICORES);
+            let cpu = u32::try_from(sizes::units(millicores.into())).unwrap_or(u32::MAX);
+            (cpu, problems.number("resources.memory", asked.memory, MEMORY))
         }
     }
 }

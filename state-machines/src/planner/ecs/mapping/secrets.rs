@@ -12,12 +12,11 @@ pub(super) fn values(problems: &mut Problems, secrets: &[SecretReference]) -> BT
     for (n, secret) in secrets.iter().enumerate() {
         let at = path::index("secrets", n);
         source(problems, &at, secret);
-        match &secret.env_var {
-            Some(name) => drop(values.insert(name.clone(), secret.key.clone())),
-            None => problems.add(
-                path::field(&at, "env_var"),
-                "missing; a container gets a secret only in its environment",
-            ),
+        if let Some(name) = &secret.env_var {
+            values.insert(name.clone(), secret.key.clone());
+        } else {
+            let message = "missing; a container gets a secret only in its environment";
+            problems.add(path::field(&at, "env_var"), message);
         }
     }
     values

@@ -113,10 +113,4 @@ fn counts(problems: &mut Problems, config: &Config) {
             ),
         );
     }
-    if config.circuit_breaker.rollback && !config.circuit_breaker.enable {
-        problems.add(
-            config_at("circuit_breaker.rollback"),
-            "needs a circuit breaker that is on; set enable, or rollback to false",
-        );
-    }
 }

@@ -17,16 +17,20 @@ pub(super) fn endpoint(url: &str) -> Result<Endpoint, &'static str> {
     if authority.as_str().contains('@') {
         return Err("holds a name before the host; leave it out, as URLs are shown");
     }
-    let given = authority.port().map(|port| port.as_u16());
-    let bare = authority.host().trim_start_matches('[').trim_end_matches(']');
-    match (authority.host().is_empty(), given) {
-        (true, _) | (_, Some(0)) => Err(WRONG),
-        (false, port) => Ok(Endpoint {
-            kind,
-            address: bare.to_owned(),
-            port: port.unwrap_or(usual),
-            url: Some(url.to_owned()),
-        }),
+    let host = authority.host();
+    let port = match authority.as_str().strip_prefix(host) {
+        Some("") => usual,
+        Some(rest) => match rest.strip_prefix(':').and_then(|port| port.parse().ok()) {
+            Some(0) | None => return Err(WRONG),
+            Some(port) => port,
+        },
+        None => return Err(WRONG),
+    };
+    // An IPv6 address is in brackets only within a URL.
+    let address = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    match address.is_empty() {
+        true => Err(WRONG),
+        false => Ok(Endpoint { kind, address, port, url: Some(url.to_owned()) }),
     }
 }
 

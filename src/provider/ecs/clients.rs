@@ -1,0 +1,169 @@
+//! The SDK's clients, one for each account, region and endpoint that tenants name.
+//!
+//! What is behind a client (credentials, sessions of roles, connections) belongs to the SDK: it keeps sessions in memory
+//! and renews them before they expire. Nothing is resolved before the first call needs it.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_config::sts::AssumeRoleProvider;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_ecs::Client;
+use aws_sdk_ecs::config::retry::RetryConfig;
+use aws_sdk_ecs::config::{SharedCredentialsProvider, SharedHttpClient};
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_http_client::{Builder, Connector};
+use landlord_state_machines::planner::ecs::{AssumeRole, Place};
+use tokio::sync::OnceCell;
+
+/// How long a connection may take to be made.
+const CONNECT: Duration = Duration::from_secs(3);
+/// How long one request that only looks may take.
+const READ: Duration = Duration::from_secs(15);
+/// How long one request that changes something may take.
+const WRITE: Duration = Duration::from_secs(30);
+/// How many accounts, and how many regions, are kept open. The one that was used longest ago goes first.
+const KEPT: usize = 256;
+/// What a role's session is named where the configuration does not name it.
+const SESSION: &str = "landlord";
+
+/// One account's ECS in one region.
+#[derive(Debug)]
+pub(super) struct Account {
+    /// For requests that only look.
+    pub(super) reads: Client,
+    /// For requests that change something.
+    pub(super) writes: Client,
+    /// Its region, where one is known.
+    pub(super) region: Option<String>,
+}
+
+/// In whose name, and where. Its `Debug` is that of [`AssumeRole`], which hides the external id.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    region: Option<String>,
+    endpoint_url: Option<String>,
+    assume_role: Option<AssumeRole>,
+}
+
+/// The clients that are open.
+#[derive(Debug)]
+pub(super) struct Clients {
+    http: SharedHttpClient,
+    accounts: Kept<Key, Arc<Account>>,
+    /// The default chain's answer in a region.
+    bases: Kept<Option<String>, SdkConfig>,
+}
+
+impl Clients {
+    /// None is open. `http` makes the requests; without it, HTTP/1 and 2 over rustls, through the proxy that the
+    /// environment names.
+    pub(super) fn new(http: Option<SharedHttpClient>) -> Self {
+        Self { http: http.unwrap_or_else(https), accounts: Kept::new(), bases: Kept::new() }
+    }
+
+    /// The client for a place.
+    pub(super) async fn of(&self, place: &Place) -> Arc<Account> {
+        let Place { region, endpoint_url, assume_role, cluster: _ } = place.clone();
+        let key = Key { region, endpoint_url, assume_role };
+        let cell = self.accounts.cell(&key);
+        Arc::clone(cell.get_or_init(|| self.open(key)).await)
+    }
+
+    async fn open(&self, key: Key) -> Arc<Account> {
+        let cell = self.bases.cell(&key.region);
+        let base = cell.get_or_init(|| self.base(key.region.clone())).await;
+        let mut config = base.to_builder();
+        config.set_endpoint_url(key.endpoint_url.or_else(|| base.endpoint_url().map(str::to_owned)));
+        let config = config.build();
+        let config = match key.assume_role {
+            None => config,
+            Some(AssumeRole { role_arn, external_id, session_name }) => {
+                let mut role = AssumeRoleProvider::builder(role_arn)
+                    .session_name(session_name.unwrap_or_else(|| SESSION.to_owned()))
+                    .configure(&config);
+                if let Some(external_id) = external_id {
+                    role = role.external_id(external_id);
+                }
+                let role = SharedCredentialsProvider::new(role.build().await);
+                config.to_builder().credentials_provider(role).build()
+            }
+        };
+        Arc::new(Account {
+            reads: client(&config, READ),
+            writes: client(&config, WRITE),
+            region: config.region().map(ToString::to_string),
+        })
+    }
+
+    /// What the environment, the profile or the machine say.
+    async fn base(&self, region: Option<String>) -> SdkConfig {
+        let mut chain = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .http_client(self.http.clone())
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts(READ));
+        if let Some(region) = region {
+            chain = chain.region(Region::new(region));
+        }
+        chain.load().await
+    }
+}
+
+fn client(config: &SdkConfig, within: Duration) -> Client {
+    let config = aws_sdk_ecs::config::Builder::from(config).timeout_config(timeouts(within));
+    Client::from_conf(config.build())
+}
+
+fn timeouts(within: Duration) -> TimeoutConfig {
+    TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(within).build()
+}
+
+fn https() -> SharedHttpClient {
+    Builder::new().build_with_connector_fn(|settings, components| {
+        let mut connector = Connector::builder()
+            .proxy_config(ProxyConfig::from_env())
+            .tls_provider(Provider::Rustls(CryptoMode::Ring));
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
+        connector.build()
+    })
+}
+
+/// What was used lately, at most [`KEPT`] of it.
+#[derive(Debug)]
+struct Kept<K, V>(Mutex<Used<K, V>>);
+
+#[derive(Debug)]
+struct Used<K, V> {
+    /// Counts uses.
+    clock: u64,
+    cells: HashMap<K, (u64, Arc<OnceCell<V>>)>,
+}
+
+impl<K: Clone + Eq + Hash, V> Kept<K, V> {
+    fn new() -> Self {
+        Self(Mutex::new(Used { clock: 0, cells: HashMap::new() }))
+    }
+
+    /// Where the value of a key is, or will be.
+    fn cell(&self, key: &K) -> Arc<OnceCell<V>> {
+        let mut used = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        used.clock += 1;
+        let now = used.clock;
+        if let Some((at, cell)) = used.cells.get_mut(key) {
+            *at = now;
+            return Arc::clone(cell);
+        }
+        if used.cells.len() >= KEPT {
+            let oldest = used.cells.iter().min_by_key(|(_, (at, _))| *at).map(|(key, _)| key.clone());
+            oldest.map(|oldest| used.cells.remove(&oldest));
+        }
+        let cell = Arc::new(OnceCell::new());
+        used.cells.insert(key.clone(), (now, Arc::clone(&cell)));
+        cell
+    }
+}

@@ -1,0 +1,293 @@
+//! Tenants as services of AWS ECS, on Fargate, EC2 or machines of one's own.
+//!
+//! A tenant has one service and one family of task definitions, which share a name. Both, and its tasks, carry tags that
+//! say whose they are. What to ask of ECS, the planner
+//! ([`EcsPlanner`](landlord_state_machines::planner::ecs::EcsPlanner)) decides; here it is asked, with AWS's SDK.
+//!
+//! # Guarantees
+//! - A request is made once. What is tried again, and when, the planner and the engine decide.
+//! - Errors carry AWS's code, its words and the id of the request, and their class comes from the code.
+//! - No more is asked of an account in a region than AWS's quotas take. Tenants take turns, and what people wait for
+//!   comes before what the engine does by itself.
+//! - Describes of several tenants at one time are one request.
+//!
+//! # Credentials and secrets
+//! - Credentials come from the SDK's default chain (environment, profile, the role of the machine). A tenant's
+//!   `assume_role` is taken in their name; its session is kept in memory and renewed.
+//! - Environments, external ids and credentials are in no event, span, error or ledger. The SDK itself logs whole
+//!   requests, with the environments of tasks, at the level `trace`, and access key ids at `debug`: keep the targets
+//!   `aws_smithy_runtime`, `aws_config`, `aws_runtime`, `aws_sigv4`, `aws_sdk_ecs`, `aws_sdk_sts` and `hyper_util` at
+//!   `info` or above.
+//!
+//! # Assumptions
+//! - Two engines that share a cluster have different engine ids.
+//! - A tenant whose record was lost is looked for in the cluster, the account and the region that the operator's
+//!   configuration names, and not elsewhere.
+//!
+//! # Caveats
+//! - The specification's limits that ECS does not keep are in [`Capabilities::not_enforced`].
+//! - An account's requests that others make count against the same quotas; the provider then gets slower until AWS
+//!   throttles no more.
+//! - The search for a tenant of whom no record tells lists the whole cluster: about a request for every ten services.
+
+mod answer;
+mod api;
+mod budget;
+mod clients;
+mod error;
+mod find;
+mod reads;
+mod request;
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_sdk_ecs::config::SharedHttpClient;
+use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
+use landlord_state_machines::id::{ProviderName, TenantId};
+use landlord_state_machines::planner::ecs::{Config, ConfigError, Place, check};
+use landlord_state_machines::result::{ComputeStatus, ProvisionResult, UpdateResult};
+use landlord_state_machines::spec::{Spec, changes};
+use schemars::generate::SchemaSettings;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::converge::Converge;
+use super::{Capabilities, Context, OwnedTenant, Provider};
+use api::Ecs;
+use clients::Clients;
+use error::Failure;
+use reads::Cluster;
+
+/// Limits of every spec that ECS does not keep, each with the reason.
+const NOT_ENFORCED: [&str; 3] = [
+    "cpu: on EC2 and EXTERNAL it is a share; a task may use more while the machine has it to spare",
+    "storage: on EC2 and EXTERNAL it is the machine's, and tasks share it",
+    "health_check.healthy_threshold: ECS counts one success",
+];
+
+/// For how long a cluster that was seen to be usable counts as usable.
+const CLUSTER_SEEN: Duration = Duration::from_secs(60);
+/// How many clusters are remembered.
+const CLUSTERS: usize = 256;
+
+/// How the engine's operator sets this provider up.
+#[derive(Clone, Debug, Default)]
+pub struct EcsOptions {
+    /// The configuration that lies under every tenant's `provider_config`; an object, or nothing (`null`).
+    pub defaults: Value,
+    /// What makes the HTTP requests. None: HTTP over rustls with the system's certificates, through the proxy that the
+    /// environment names.
+    pub http_client: Option<SharedHttpClient>,
+}
+
+impl EcsOptions {
+    /// With this configuration under every tenant's.
+    pub fn new(defaults: Value) -> Self {
+        Self { defaults, http_client: None }
+    }
+}
+
+/// What is wrong with an operator's configuration.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EcsOptionsError {
+    /// It cannot be read.
+    #[error("the ECS provider's defaults: {0}")]
+    Config(#[from] ConfigError),
+    /// Every tenant would have the same service.
+    #[error(
+        "the ECS provider's defaults: service_name is one tenant's own and two tenants cannot share it; give \
+         service_name_prefix instead"
+    )]
+    SharedName,
+}
+
+/// Runs tenants as services of AWS ECS. Its name is `ecs`.
+#[derive(Debug)]
+pub struct EcsProvider {
+    name: ProviderName,
+    methods: Converge<Ecs>,
+    /// The operator's configuration, as it was given.
+    defaults: Value,
+    /// When a cluster was last seen to be usable.
+    clusters: Mutex<HashMap<Place, Instant>>,
+}
+
+impl EcsProvider {
+    /// A provider over AWS. Nothing is asked before the first call: no credentials, no region.
+    ///
+    /// # Errors
+    /// [`EcsOptionsError`] when the defaults cannot be every tenant's.
+    pub fn new(options: EcsOptions) -> Result<Self, EcsOptionsError> {
+        let EcsOptions { defaults, http_client } = options;
+        let defaults = Config::merged(&Value::Null, &defaults)?;
+        let config = Config::read(&defaults)?;
+        if config.service_name.is_some() {
+            return Err(EcsOptionsError::SharedName);
+        }
+        // A constant that is a valid name.
+        #[expect(clippy::expect_used)]
+        let name = ProviderName::new("ecs").expect("`ecs` is lowercase letters");
+        let ecs = Ecs { clients: Clients::new(http_client), defaults: config };
+        let methods = Converge::new(name.clone(), ecs, changes);
+        Ok(Self { name, methods, defaults, clusters: Mutex::default() })
+    }
+
+    fn ecs(&self) -> &Ecs {
+        self.methods.api()
+    }
+
+    /// The spec with the operator's configuration under its own.
+    fn merged(&self, spec: &Spec) -> Result<Spec, ProviderError> {
+        let own = spec.provider_config.as_ref().unwrap_or(&Value::Null);
+        match Config::merged(&self.defaults, own) {
+            Ok(config) => Ok(spec.with_provider_config(config)),
+            Err(error) => Err(invalid(Remedy::Permanent, ErrorCode::InvalidConfiguration, error.to_string())),
+        }
+    }
+
+    /// The spec as the planner gets it, and a context in which the spec that ran before is such a one too.
+    fn prepared(&self, cx: &Context, spec: &Spec) -> Result<(Context, Spec), ProviderError> {
+        let spec = self.merged(spec)?;
+        check(&spec)?;
+        // What ran before may not fit the operator's configuration of today; then nothing is known of it.
+        let mut cx = cx.clone();
+        cx.applied = cx.applied.and_then(|applied| self.merged(&applied).ok());
+        Ok((cx, spec))
+    }
+
+    /// Whether what the spec refers to is there.
+    async fn look(&self, cx: &Context, spec: &Spec) -> Result<(), ProviderError> {
+        let unasked = |failure: Failure| ProviderError {
+            kind: match cx.applied {
+                Some(_) => ErrorKind::UpdateFailed,
+                None => ErrorKind::ProvisionFailed,
+            },
+            ..failure.into_error()
+        };
+        // It was checked before, so it can be read.
+        let Ok(config) = Config::of(spec) else { return Ok(()) };
+        let place = Place::of(&config);
+        let at = self.ecs().at(&place, cx).await;
+        if !self.seen_lately(&place) {
+            match at.describe_cluster().await.map_err(unasked)? {
+                Cluster::Active => self.seen(place),
+                Cluster::Not(state) => {
+                    let what = format!(
+                        "provider_config.cluster: {} is {state}; name one that is ACTIVE",
+                        config.cluster
+                    );
+                    return Err(invalid(Remedy::NeedsPerson, ErrorCode::ResourceNotFound, what));
+                }
+                Cluster::Missing => {
+                    let region = at.account.region.as_deref().unwrap_or("no region");
+                    let what = format!(
+                        "provider_config.cluster: there is no {} in {region}; make it, or correct the name or the \
+                         region",
+                        config.cluster
+                    );
+                    return Err(invalid(Remedy::NeedsPerson, ErrorCode::ResourceNotFound, what));
+                }
+            }
+        }
+        if let Some(definition) = &config.task_definition_arn
+            && at.describe_definition(definition).await.map_err(unasked)?.is_none()
+        {
+            let what = format!("provider_config.task_definition_arn: there is no {definition}; correct it");
+            return Err(invalid(Remedy::NeedsPerson, ErrorCode::ResourceNotFound, what));
+        }
+        Ok(())
+    }
+
+    fn seen_lately(&self, place: &Place) -> bool {
+        let clusters = self.clusters.lock().unwrap_or_else(PoisonError::into_inner);
+        clusters.get(place).is_some_and(|seen| seen.elapsed() < CLUSTER_SEEN)
+    }
+
+    fn seen(&self, place: Place) {
+        let mut clusters = self.clusters.lock().unwrap_or_else(PoisonError::into_inner);
+        if clusters.len() >= CLUSTERS {
+            clusters.clear();
+        }
+        clusters.insert(place, Instant::now());
+    }
+}
+
+fn invalid(remedy: Remedy, code: ErrorCode, what: String) -> ProviderError {
+    ProviderError::new(ErrorKind::InvalidSpec, remedy, code, what)
+}
+
+#[async_trait]
+impl Provider for EcsProvider {
+    fn name(&self) -> ProviderName {
+        self.name.clone()
+    }
+
+    async fn provision(&self, cx: &Context, spec: &Spec) -> Result<ProvisionResult, ProviderError> {
+        let (cx, spec) = self.prepared(cx, spec)?;
+        self.methods.provision(&cx, &spec).await
+    }
+
+    async fn update(
+        &self,
+        cx: &Context,
+        _tenant_id: &TenantId,
+        spec: &Spec,
+    ) -> Result<UpdateResult, ProviderError> {
+        let (cx, spec) = self.prepared(cx, spec)?;
+        self.methods.update(&cx, &spec).await
+    }
+
+    async fn destroy(&self, cx: &Context, _tenant_id: &TenantId) -> Result<(), ProviderError> {
+        self.methods.destroy(cx).await
+    }
+
+    async fn get_status(&self, cx: &Context, _tenant_id: &TenantId) -> Result<ComputeStatus, ProviderError> {
+        self.methods.get_status(cx).await
+    }
+
+    async fn validate(&self, cx: &Context, spec: &Spec) -> Result<(), ProviderError> {
+        let (cx, spec) = self.prepared(cx, spec)?;
+        self.look(&cx, &spec).await
+    }
+
+    fn config_schema(&self) -> Value {
+        SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Config>().to_value()
+    }
+
+    /// The operator's configuration, without the external id, which is between two accounts.
+    fn config_defaults(&self) -> Value {
+        let mut defaults = self.defaults.clone();
+        if let Some(Value::Object(role)) = defaults.get_mut("assume_role") {
+            role.remove("external_id");
+        }
+        defaults
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            max_concurrent_calls: 2_048,
+            call_timeout_seconds: 1_800,
+            lists_tenants: true,
+            oci_images: true,
+            not_enforced: NOT_ENFORCED.to_vec(),
+        }
+    }
+
+    async fn plan(
+        &self,
+        cx: &Context,
+        _tenant_id: &TenantId,
+        spec: &Spec,
+    ) -> Result<Vec<String>, ProviderError> {
+        let (cx, spec) = self.prepared(cx, spec)?;
+        Ok(cx.applied.as_ref().map(|applied| changes(applied, &spec)).unwrap_or_default())
+    }
+
+    async fn list_tenants(&self, engine: &str) -> Result<Vec<OwnedTenant>, ProviderError> {
+        let listed = self.ecs().list(engine).await;
+        listed.map_err(|failure| ProviderError { kind: ErrorKind::StatusFailed, ..failure.into_error() })
+    }
+}
