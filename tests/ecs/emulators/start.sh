@@ -12,9 +12,13 @@ root=$1 kind=$2
 exec 3>&1 1>&2
 
 servers=()
-home=$(mktemp -d)
+mkdir -p "$root"
+home=$(mktemp -d "$root/home.XXXXXX")
 stop() {
-  for server in "${servers[@]}"; do kill -KILL "$server" 2>/dev/null || true; done
+  for server in "${servers[@]}"; do
+    kill -KILL "$server" 2>/dev/null || true
+    wait "$server" 2>/dev/null || true
+  done
   if [ -n "${ENGINE_PID:-}" ]; then
     local engine=$ENGINE_PID stdin=${ENGINE[1]}
     exec {stdin}>&-
