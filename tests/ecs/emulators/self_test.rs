@@ -153,10 +153,12 @@ fn a_reset_call_never_arrives_and_one_whose_answer_is_lost_does() {
 #[test]
 fn a_slow_call_is_answered() {
     let emulator = Emulator::shared(Kind::MiniStack);
-    let fault = Fault::Slow(Duration::from_millis(5));
-    let rules = emulator.rules("slow-call", &[Rule { operation: None, fault, when: When::Always }]);
+    let fault = Fault::Slow(Duration::from_millis(7));
+    let _rules = emulator.rules("slow-call", &[Rule { operation: None, fault, when: When::Always }]);
     done(emulator.url(), "CreateCluster", &json!({ "clusterName": "slow-call" }));
-    assert_eq!(rules.met(), 1);
+    let log = http::send(emulator.url(), "GET", "/_microburst/fired", &[], b"").expect("it answers").json();
+    let mut actions = log.as_array().into_iter().flatten().map(|event| &event["action"]);
+    assert!(actions.any(|action| action == "latency:7ms"), "{log}");
 }
 
 #[test]

@@ -12,8 +12,12 @@ root=$1 kind=$2
 exec 3>&1 1>&2
 
 servers=()
-mkdir -p "$root"
-home=$(mktemp -d "$root/home.XXXXXX")
+home=$root/home.$$
+mkdir -p "$home"
+# What those left that were killed.
+for left in "$root"/home.*; do
+  [ -d "/proc/${left##*.}" ] || rm -rf "$left"
+done
 stop() {
   for server in "${servers[@]}"; do
     kill -KILL "$server" 2>/dev/null || true
