@@ -10,10 +10,17 @@ here=$(cd "$(dirname "$0")" && pwd)
 bin=$1
 exec 3>&1 1>&2
 
-for slot in {0..255}; do
-  exec 9>"/run/landlord-ecs-$slot.lock"
-  if flock -n 9; then break; fi
-  exec 9>&-
+if [ "$(id -u)" != 0 ]; then
+  echo 'only root can start a Docker engine'
+  exit 1
+fi
+slot=0
+until exec 9>"/run/landlord-ecs-$slot.lock" && flock -n 9; do
+  slot=$((slot + 1))
+  if [ "$slot" -gt 255 ]; then
+    echo 'all slots for Docker engines are taken: /run/landlord-ecs-*.lock'
+    exit 1
+  fi
 done
 name=landlord-ecs-$slot
 bridge=lecs$slot

@@ -20,8 +20,8 @@ python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
 if [ "${2:-}" = engine ]; then
   command -v dockerd >/dev/null && command -v containerd >/dev/null || packages+=(docker.io)
   command -v ip >/dev/null || packages+=(iproute2)
-  # A busybox that needs no libraries is all that is in the image.
-  if ! [ -x /bin/busybox ] || grep -q ld-linux /bin/busybox; then packages+=(busybox-static); fi
+  # All that is in the image: a busybox that needs no libraries, unlike the one of the package busybox.
+  dpkg-query -W -f '${Status}' busybox-static 2>/dev/null | grep -q ' installed$' || packages+=(busybox-static)
 fi
 if [ ${#packages[@]} -gt 0 ]; then
   if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then

@@ -141,7 +141,6 @@ impl Proxy {
         match call.operation() {
             "ListTasks" if asked["serviceName"].is_string() => self.list_tasks(call, &asked),
             "DescribeTasks" => Ok(self.describe_tasks(&asked)),
-            "ListServiceDeployments" => self.list_service_deployments(call, &asked),
             "StopServiceDeployment" => Ok(self.stop_service_deployment(&asked)),
             operation => {
                 let mut answer = self.moto(call)?;
@@ -261,35 +260,6 @@ impl Proxy {
         answer(&json!({ "tasks": tasks, "failures": failures }))
     }
 
-    fn list_service_deployments(&self, call: &Call, asked: &Value) -> std::io::Result<http::Answer> {
-        let cluster = asked.get("cluster").cloned().unwrap_or(json!("default"));
-        let arn = match self.service_arn(call, &cluster, &asked["service"])? {
-            Ok(arn) => arn,
-            Err(refusal) => return Ok(refusal),
-        };
-        let rollouts = self.rollouts();
-        let deployments = rollouts.service(&arn).map_or(&[][..], |service| &service.deployments);
-        let listed = deployments.iter().rev().filter(|deployment| deployment.origin == Origin::Asked).map(|deployment| {
-            let status = match deployment.stage {
-                Stage::Going { .. } => "IN_PROGRESS",
-                Stage::Completed => "SUCCESSFUL",
-                Stage::Failed | Stage::Stopped if deployments.len() > 1 => "ROLLBACK_SUCCESSFUL",
-                Stage::Failed | Stage::Stopped => "STOPPED",
-            };
-            json!({
-                "serviceDeploymentArn": format!("{}/{}", arn.replacen(":service/", ":service-deployment/", 1), deployment.id),
-                "serviceArn": arn,
-                "clusterArn": cluster_arn(&arn),
-                "status": status,
-            })
-        });
-        let wanted: Vec<String> = array(&asked["status"]).map(text).collect();
-        let listed: Vec<Value> = listed
-            .filter(|deployment| wanted.is_empty() || wanted.contains(&text(&deployment["status"])))
-            .collect();
-        Ok(answer(&json!({ "serviceDeployments": listed })))
-    }
-
     fn stop_service_deployment(&self, asked: &Value) -> http::Answer {
         let arn = text(&asked["serviceDeploymentArn"]);
         let mut rollouts = self.rollouts();
@@ -335,6 +305,11 @@ fn rewrite(described: &mut Value, service: Option<&Service>) -> bool {
     described["pendingCount"] = json!(count("pendingCount"));
     described["taskDefinition"] = json!(service.primary().task_definition);
     described["deployments"] = json!(deployments);
+    // A rollback is part of the service deployment that failed.
+    let asked = service.deployments.iter().rev().find(|deployment| deployment.origin == Origin::Asked);
+    let current = asked.unwrap_or(service.primary());
+    let arn = text(&described["serviceArn"]).replacen(":service/", ":service-deployment/", 1);
+    described["currentServiceDeployment"] = json!(format!("{arn}/{}", current.id));
     true
 }
 

@@ -381,9 +381,9 @@ fn a_rollout_of_moto_that_never_gets_healthy_is_stopped() {
     }
     assert_eq!(service.look(), ["PRIMARY IN_PROGRESS of 2, 2 running", "ACTIVE COMPLETED of 1, 2 running"]);
 
-    let list = json!({ "cluster": "unhealthy", "service": "unhealthy", "status": ["IN_PROGRESS"] });
-    let going = done(service.emulator.url(), "ListServiceDeployments", &list);
-    let stop = json!({ "serviceDeploymentArn": going["serviceDeployments"][0]["serviceDeploymentArn"] });
+    let describe = json!({ "cluster": "unhealthy", "services": ["unhealthy"] });
+    let going = done(service.emulator.url(), "DescribeServices", &describe);
+    let stop = json!({ "serviceDeploymentArn": going["services"][0]["currentServiceDeployment"] });
     done(service.emulator.url(), "StopServiceDeployment", &stop);
     service.look();
     assert_eq!(service.look(), ["PRIMARY COMPLETED of 1, 2 running"]);
