@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Passes every test and check of the project. Needs cargo and a C compiler, nothing else.
+# The tests of ECS install their emulators under target/, and as root the packages of Debian that these need.
 #
 #   LANDLORD_KILLS=n   kill the engine n times (20)
 #   LANDLORD_FAULTS=n  try n cases with several faults for each operation of a planner (5)

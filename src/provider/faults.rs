@@ -18,6 +18,7 @@
 
 mod alone;
 mod echo;
+pub mod ecs;
 mod explore;
 mod judge;
 pub mod processes;
@@ -34,6 +35,7 @@ use landlord_state_machines::error::ProviderError;
 use landlord_state_machines::planner::{Kind, Planner, Subject};
 use landlord_state_machines::spec::Spec;
 
+use ecs::Ecs;
 pub use explore::{explore, explore_at_random, run};
 use processes::Processes;
 
@@ -366,4 +368,4 @@ impl Harness {
 }
 
 /// Every planner of this crate with the model of its platform.
-pub const HARNESSES: &[Harness] = &[Harness::of::<Processes>()];
+pub const HARNESSES: &[Harness] = &[Harness::of::<Processes>(), Harness::of::<Ecs>()];

@@ -2,6 +2,7 @@
 //!
 //! Time and ids come in with the input; what should be done goes out as data.
 
+mod canonical;
 pub mod error;
 pub mod id;
 pub mod ledger;

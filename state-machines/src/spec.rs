@@ -9,7 +9,7 @@ mod image;
 mod invalid;
 mod length;
 mod normalize;
-mod path;
+pub(crate) mod path;
 mod read;
 mod validate;
 

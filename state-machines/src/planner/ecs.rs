@@ -2,14 +2,38 @@
 //!
 //! A tenant has one service and the revisions of one family of task definitions, which share a name
 //! ([`Site`]). Both carry tags that say whose they are, so that a lost ledger leaves nothing unknown.
+//!
+//! - `next` decides and `deploy` what has to run, `learn` takes in, `view` shows; `wanted` reads the spec; `facts` is what is remembered; `tasks` reads
+//!   what a service's tasks say.
+//! - ECS shows what was done a while later, so a look counts only some time after the last write. A write of unknown
+//!   outcome is waited for until it can no longer happen. A create has a token, so that asking again makes no second one.
+//! - A deployment that does not get there ends the method with ECS's words; that ECS went back by itself is one. The undo
+//!   is the same plan with the spec before, or with nothing.
 
+mod arn;
 mod call;
 mod config;
 mod definition;
+mod deploy;
+mod facts;
+mod learn;
+mod mapping;
+mod next;
+#[cfg(test)]
+mod page;
 mod site;
-mod stub;
 pub mod tags;
+mod tasks;
+mod token;
+mod validate;
+mod view;
 mod wanted;
+
+use jiff::Timestamp;
+
+use crate::planner::{CallError, Goal, Holdings, Next, Planner, Report, Subject};
+
+pub use facts::Facts;
 
 pub use call::{
     Call, Create, DELETED_AT_ONCE, DefinitionStatus, Deployment, FoundDefinition, Launch, LoadBalancer,
@@ -22,5 +46,40 @@ pub use config::{
 };
 pub use definition::{Container, ContainerCheck, ContainerPort, Definition, Log, NetworkMode};
 pub use site::{Place, Site};
-pub use stub::{EcsPlanner, check};
+pub use validate::{NOT_ENFORCED, check, problems};
 pub use wanted::{Source, Wanted};
+
+/// The planner.
+#[derive(Clone, Copy, Debug)]
+pub struct EcsPlanner;
+
+impl Planner for EcsPlanner {
+    const LEDGER_VERSION: u32 = 1;
+    type Facts = Facts;
+    type Call = Call;
+    type Reply = Reply;
+
+    fn next(subject: &Subject, goal: Goal<'_>, facts: &Facts, now: Timestamp) -> Next<Call> {
+        next::next(subject, goal, facts, now)
+    }
+
+    fn intend(facts: &mut Facts, call: &Call, now: Timestamp) {
+        learn::intend(facts, call, now);
+    }
+
+    fn learn(facts: &mut Facts, call: &Call, reply: Result<Reply, CallError>, now: Timestamp) {
+        learn::learn(facts, call, reply, now);
+    }
+
+    fn stale(facts: &mut Facts) {
+        learn::stale(facts);
+    }
+
+    fn holdings(facts: &Facts) -> Holdings {
+        view::holdings(facts)
+    }
+
+    fn report(facts: &Facts) -> Option<Report> {
+        view::report(facts)
+    }
+}

@@ -40,7 +40,7 @@ impl<'a> Place<'a> {
 }
 
 /// The path of a named field of the object at `parent`, which is empty for the document itself.
-pub(super) fn field(parent: &str, name: &str) -> String {
+pub(crate) fn field(parent: &str, name: &str) -> String {
     match parent {
         "" => name.to_owned(),
         parent => format!("{parent}.{name}"),
@@ -48,12 +48,12 @@ pub(super) fn field(parent: &str, name: &str) -> String {
 }
 
 /// The path of an element of the list at `parent`; the index is a number, or a name that is unique there.
-pub(super) fn index(parent: &str, index: impl std::fmt::Display) -> String {
+pub(crate) fn index(parent: &str, index: impl std::fmt::Display) -> String {
     format!("{parent}[{index}]")
 }
 
 /// The path of a key that the caller chose: quoted where it would be misread, cut where it is absurdly long.
-pub(super) fn key(parent: &str, key: &str) -> String {
+pub(crate) fn key(parent: &str, key: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'/');
     if !key.is_empty() && key.len() <= SHOWN && key.bytes().all(plain) {
         field(parent, key)
@@ -63,7 +63,7 @@ pub(super) fn key(parent: &str, key: &str) -> String {
 }
 
 /// A text in quotes, with control characters escaped, cut where it is absurdly long.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     match text.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{:?}…", &text[..end]),
         None => format!("{text:?}"),

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What decisions may be made of: text, times that are given, and errors.
-const DEPENDENCIES: [&str; 7] =
-    ["jiff", "schemars", "serde", "serde-saphyr", "serde_json", "sha2", "thiserror"];
+const DEPENDENCIES: [&str; 8] =
+    ["http", "jiff", "schemars", "serde", "serde-saphyr", "serde_json", "sha2", "thiserror"];
 
 /// What none of them may bring with it.
 const IMPURE: [&str; 18] = [

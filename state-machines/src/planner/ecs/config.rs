@@ -1,5 +1,8 @@
 //! The ECS provider's part of a spec.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -7,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::spec::TenantComputeSpec;
+use crate::spec::{Problem, TenantComputeSpec, path};
 
 /// The `provider_config` of a tenant that runs on ECS. The operator's defaults lie under the tenant's
 /// ([`Config::merged`]).
@@ -24,16 +27,20 @@ pub struct Config {
     pub launch_type: Option<LaunchType>,
     /// Capacity providers of the cluster, instead of a launch type.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
     pub capacity_providers: Vec<CapacityProvider>,
     /// How many tasks.
+    #[schemars(range(max = 5000))]
     pub desired_count: u32,
     /// The subnets of the tasks; the spec's `networking.subnets` come first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
     pub subnets: Vec<String>,
     /// The security groups of the tasks; the spec's `networking.security_groups` come first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 5))]
     pub security_groups: Vec<String>,
-    /// Whether tasks get a public address; without it, the spec's `networking.public_ip` says so.
+    /// Whether tasks get a public address; the spec's `networking.public_ip` gives them one too. FARGATE only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub assign_public_ip: Option<bool>,
     /// The role of the tenant's programs.
@@ -53,14 +60,16 @@ pub struct Config {
     pub task_definition_arn: Option<String>,
     /// The load balancers' target groups that tasks are registered in.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 5))]
     pub target_groups: Vec<TargetGroup>,
     /// The service discovery services that tasks are registered in.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1))]
     pub service_registries: Vec<ServiceRegistry>,
     /// The CloudWatch group that containers log to (driver `awslogs`); it is made where it is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_group: Option<String>,
-    /// More tags for everything that is made.
+    /// More tags for everything that is made; the spec's `labels` come over them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub tags: BTreeMap<String, String>,
     /// The role in whose name this tenant's calls are made; the SDK's default chain finds who may take it.
@@ -69,13 +78,17 @@ pub struct Config {
     /// What ECS does by itself with a deployment whose tasks do not start.
     pub circuit_breaker: CircuitBreaker,
     /// How many of the desired tasks run at least while one deployment follows another, in per cent.
+    #[schemars(range(max = 100))]
     pub minimum_healthy_percent: u32,
     /// How many of them run at most then, in per cent.
+    #[schemars(range(min = 100, max = 200))]
     pub maximum_percent: u32,
     /// For how many seconds a new task's load balancer checks do not count; only with target groups.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 2_147_483_647))]
     pub health_check_grace_period_seconds: Option<u32>,
     /// How long a deployment may take until it counts as failed, in seconds.
+    #[schemars(range(min = 1, max = 86_400))]
     pub deployment_timeout_seconds: u32,
     /// Another endpoint than AWS's, for tests and emulators.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,10 +100,13 @@ pub struct Config {
 #[serde(rename_all = "UPPERCASE")]
 pub enum LaunchType {
     /// On container instances of the cluster.
+    #[serde(alias = "ec2")]
     Ec2,
     /// Without servers to look after.
+    #[serde(alias = "fargate")]
     Fargate,
     /// On registered machines outside AWS.
+    #[serde(alias = "external")]
     External,
 }
 
@@ -102,9 +118,11 @@ pub struct CapacityProvider {
     pub name: String,
     /// Its share of the tasks beyond the bases.
     #[serde(default)]
+    #[schemars(range(max = 1000))]
     pub weight: u32,
     /// How many tasks run on it before the shares count.
     #[serde(default)]
+    #[schemars(range(max = 100_000))]
     pub base: u32,
 }
 
@@ -117,6 +135,7 @@ pub struct TargetGroup {
     /// The container that it reaches.
     pub container_name: String,
     /// The port there.
+    #[schemars(range(min = 1))]
     pub container_port: u16,
     /// The URL at which the load balancer answers for it, such as `https://acme.example.com`; it becomes the tenant's
     /// endpoint.
@@ -135,6 +154,7 @@ pub struct ServiceRegistry {
     pub container_name: Option<String>,
     /// The port of its SRV records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
     pub container_port: Option<u16>,
 }
 
@@ -231,6 +251,32 @@ impl Config {
         Self::deserialize(&Self::merged(&Value::Null, value)?).map_err(|error| ConfigError(error.to_string()))
     }
 
+    /// Reads a configuration as far as it can be read. Each field is read alone, so that every problem is told; the
+    /// ones that are wrong are as in [`Config::default`].
+    pub(super) fn read_all(value: &Value) -> (Self, Vec<Problem>) {
+        let fields = match Self::merged(&Value::Null, value) {
+            Ok(Value::Object(fields)) => fields,
+            Ok(_) => Map::new(),
+            Err(ConfigError(message)) => {
+                return (Self::default(), vec![Problem::new("provider_config", message)]);
+            }
+        };
+        let mut problems = Vec::new();
+        let mut good = Map::new();
+        for (name, value) in fields {
+            let found = field_problems(&name, &value);
+            if found.is_empty() {
+                good.insert(name, value);
+            }
+            problems.extend(found);
+        }
+        match Self::deserialize(&Value::Object(good)) {
+            Ok(config) => (config, problems),
+            // Fields that can be read one by one can be read together.
+            Err(error) => (Self::default(), vec![Problem::new("provider_config", error.to_string())]),
+        }
+    }
+
     /// A tenant's configuration over the operator's: objects are joined field by field, anything else of the tenant's
     /// replaces the operator's. The older key `cluster_arn` becomes `cluster`.
     ///
@@ -245,11 +291,35 @@ impl Config {
             ("capacity_providers", "launch_type"),
             ("service_name_prefix", "service_name"),
         ] {
-            if over.contains_key(one) {
+            // An empty list takes something away, and stands for nothing else.
+            if over.get(one).is_some_and(|value| value.as_array().is_none_or(|list| !list.is_empty())) {
                 under.remove(other);
             }
         }
         Ok(Value::Object(joined(under, over)))
+    }
+}
+
+/// What is wrong with one field; of a list, with each of its elements.
+fn field_problems(name: &str, value: &Value) -> Vec<Problem> {
+    let read = |value: Value| Config::deserialize(&Value::Object(Map::from_iter([(name.to_owned(), value)])));
+    let Err(error) = read(value.clone()) else { return Vec::new() };
+    let at = path::key("provider_config", name);
+    let elements = value.as_array().map(Vec::as_slice).unwrap_or_default().iter().enumerate();
+    let inside: Vec<Problem> = elements
+        .filter_map(|(n, element)| {
+            let error = read(Value::Array(vec![element.clone()])).err()?;
+            Some(Problem::new(path::index(&at, n), error.to_string()))
+        })
+        .collect();
+    match (name, inside.is_empty()) {
+        // The reader's words would show a value, and the external id is nobody's business.
+        ("assume_role", _) => vec![Problem::new(
+            at,
+            "cannot be read; give role_arn and, where they are needed, external_id and session_name, each a text",
+        )],
+        (_, true) => vec![Problem::new(at, error.to_string())],
+        (_, false) => inside,
     }
 }
 
@@ -273,7 +343,7 @@ fn fields(value: &Value) -> Result<Map<String, Value>, ConfigError> {
 }
 
 fn joined(mut under: Map<String, Value>, over: Map<String, Value>) -> Map<String, Value> {
-    for (name, value) in over {
+    for (name, value) in over.into_iter().filter(|(_, value)| !value.is_null()) {
         let value = match (under.remove(&name), value) {
             (Some(Value::Object(under)), Value::Object(over)) => Value::Object(joined(under, over)),
             (_, value) => value,

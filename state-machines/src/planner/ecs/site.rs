@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::arn::Arn;
 use super::config::{AssumeRole, Config};
 use crate::id::TenantId;
 
@@ -37,7 +38,7 @@ impl Place {
     /// Where a configuration puts a tenant.
     pub fn of(config: &Config) -> Self {
         Self {
-            region: config.region.clone(),
+            region: region(config),
             endpoint_url: config.endpoint_url.clone(),
             assume_role: config.assume_role.clone(),
             cluster: config.cluster.clone(),
@@ -62,6 +63,11 @@ impl Site {
             format!("{:?} is no name of a service: 1 to {NAME} letters, digits, '-' and '_'", self.name)
         })
     }
+}
+
+/// The region that is given, or that of the cluster's ARN: another region does not know it.
+fn region(config: &Config) -> Option<String> {
+    config.region.clone().or_else(|| Arn::region_of(&config.cluster).map(str::to_owned))
 }
 
 /// A prefix that stands apart from what follows.

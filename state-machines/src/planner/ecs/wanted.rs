@@ -2,9 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
+
 use super::call::{Serves, Settings};
 use super::definition::Definition;
+use super::mapping::{self, Tasking};
 use super::site::Site;
+use super::tags;
+use crate::canonical;
+use crate::error::ProviderError;
+use crate::planner::Subject;
+use crate::spec::{Invalid, Spec};
+
+/// A whole SHA-256.
+const HASH: usize = 32;
 
 /// What a spec asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,4 +48,54 @@ pub enum Source {
         /// Its tags; [`tags::CONTENT`](super::tags::CONTENT) is one of them.
         tags: BTreeMap<String, String>,
     },
+}
+
+impl Wanted {
+    /// What a spec asks for, for a subject whose spec it is.
+    ///
+    /// # Errors
+    /// `InvalidSpec` with every problem, each with its path.
+    pub fn of(subject: &Subject, spec: &Spec) -> Result<Self, ProviderError> {
+        let (mapped, problems) = mapping::map(spec);
+        Invalid::unless_empty(problems)?;
+        let mut tags = mapped.tags;
+        tags.extend(tags::of(subject));
+        let source = match mapped.source {
+            Tasking::Existing(arn) => Source::Existing(arn),
+            Tasking::Own(definition) => Source::own(subject, definition, &tags),
+        };
+        let from = match &source {
+            Source::Existing(arn) => json!({ "existing": arn }),
+            Source::Own { content, .. } => json!({ "own": content }),
+        };
+        let all = json!({
+            "source": from,
+            "settings": mapped.settings,
+            "tags": tags,
+            "serves": mapped.serves,
+        });
+        tags.insert(tags::SPEC.to_owned(), canonical::hash(&all, HASH));
+        Ok(Self {
+            site: mapped.site,
+            source,
+            settings: mapped.settings,
+            tags,
+            serves: mapped.serves,
+            deployment_timeout_seconds: mapped.deployment_timeout_seconds,
+        })
+    }
+}
+
+impl Source {
+    /// A revision's content is what it says and whose it is: its life too, so that a new life never takes a revision
+    /// over that carries a dead one's tags.
+    fn own(subject: &Subject, mut definition: Definition, tags: &BTreeMap<String, String>) -> Self {
+        for container in &mut definition.containers {
+            container.labels = tags::of(subject);
+        }
+        let content = canonical::hash(&json!({ "definition": definition, "tags": tags }), HASH);
+        let mut tags = tags.clone();
+        tags.insert(tags::CONTENT.to_owned(), content.clone());
+        Self::Own { definition, content, tags }
+    }
 }

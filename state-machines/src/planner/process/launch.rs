@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
+use crate::canonical;
 use crate::id::Incarnation;
 use crate::spec::{ContainerSpec, ResourceRequirements, SecretReference};
 
@@ -117,43 +117,13 @@ impl Fingerprint {
             "resources": resources,
             "config": config,
         });
-        let mut hash = Sha256::new();
-        feed(&mut hash, &all);
-        Self(hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect())
+        Self(canonical::hash(&all, 16))
     }
 }
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-/// Feeds JSON with sorted keys, so that neither the order of a struct's fields nor a feature of `serde_json`
-/// changes a fingerprint.
-fn feed(hash: &mut Sha256, value: &Value) {
-    match value {
-        Value::Object(map) => {
-            let mut entries: Vec<_> = map.iter().collect();
-            entries.sort_by_key(|(key, _)| key.as_str());
-            hash.update(b"{");
-            for (key, value) in entries {
-                hash.update(Value::from(key.as_str()).to_string());
-                hash.update(b":");
-                feed(hash, value);
-                hash.update(b",");
-            }
-            hash.update(b"}");
-        }
-        Value::Array(items) => {
-            hash.update(b"[");
-            for item in items {
-                feed(hash, item);
-                hash.update(b",");
-            }
-            hash.update(b"]");
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => hash.update(value.to_string()),
     }
 }
 

@@ -1,0 +1,305 @@
+//! What has to run, and until it does.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::call::{
+    Call, Create, DefinitionStatus, Deployment, Launch, Register, Rollout, Service, Settings, Shown, Update,
+};
+use super::facts::{Revision, Stage, Watched, Whose, after};
+use super::learn::is;
+use super::next::{Listed, Plan, invalid, write};
+use super::wanted::{Source, Wanted};
+use super::{tasks, token};
+use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
+use crate::planner::{Means, Next, Subject};
+
+/// How many failed tasks are enough to give up a deployment that ECS itself does not give up.
+const FAILURES: usize = 3;
+/// How long our deployment may be out of sight until it was put aside.
+const PUT_ASIDE: SignedDuration = SignedDuration::from_secs(15);
+
+impl Plan<'_> {
+    /// The definition, the service, its deployment, and then what is left of others.
+    pub(super) fn run(&self, wanted: &Wanted, by: Means) -> Option<Next<Call>> {
+        let definition = match (self.definition(wanted), &wanted.source) {
+            (Some(definition), Source::Existing(_) | Source::Own { .. }) => definition,
+            (None, Source::Existing(named)) => named.clone(),
+            (None, Source::Own { definition, content, tags }) => {
+                return Some(write(
+                    "register the task definition",
+                    Call::RegisterDefinition(Box::new(Register {
+                        site: wanted.site.clone(),
+                        definition: definition.clone(),
+                        content: content.clone(),
+                        tags: tags.clone(),
+                    })),
+                ));
+            }
+        };
+        let Some((service, _)) = self.its_service() else {
+            return Some(self.create(wanted, definition));
+        };
+        self.tag(wanted, service)
+            .or_else(|| self.deploy(wanted, &definition, service, by))
+            .or_else(|| self.know_revisions(&wanted.site, Listed::SinceTheLastWasRegistered))
+            .or_else(|| self.remove_revisions(&wanted.site, Some(&definition)))
+    }
+
+    /// Revisions of the tenant's that this life made.
+    pub(super) fn its_revisions(&self) -> impl Iterator<Item = (&String, &Revision)> {
+        let this_life = Whose::Its(self.subject.incarnation);
+        self.facts.revisions.iter().filter(move |(_, revision)| revision.whose.as_ref() == Some(&this_life))
+    }
+
+    /// A revision that says what is wanted: the one that runs rather than any other.
+    fn definition(&self, wanted: &Wanted) -> Option<String> {
+        let Source::Own { content, .. } = &wanted.source else { return None };
+        let primary = self.service().and_then(Service::primary);
+        let runs = |arn: &str| primary.is_some_and(|primary| is(&primary.definition, arn));
+        let same = self.its_revisions().filter(|(_, revision)| {
+            revision.status == DefinitionStatus::Active && revision.content.as_ref() == Some(content)
+        });
+        same.map(|(arn, _)| arn).max_by_key(|arn| runs(arn)).cloned()
+    }
+
+    fn create(&self, wanted: &Wanted, definition: String) -> Next<Call> {
+        let token = token::of(self.subject, self.facts.creations, &definition, &wanted.settings);
+        write(
+            "create the service",
+            Call::CreateService(Box::new(Create {
+                site: wanted.site.clone(),
+                token,
+                definition,
+                settings: wanted.settings.clone(),
+                tags: wanted.tags.clone(),
+            })),
+        )
+    }
+
+    /// The tags of the service, before its tasks inherit them.
+    fn tag(&self, wanted: &Wanted, service: &Service) -> Option<Next<Call>> {
+        let missing: BTreeMap<String, String> = wanted
+            .tags
+            .iter()
+            .filter(|(key, value)| service.tags.get(*key) != Some(*value))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        let gone: BTreeSet<String> = (self.facts.labels.iter())
+            .filter(|key| !wanted.tags.contains_key(*key) && service.tags.contains_key(*key))
+            .cloned()
+            .collect();
+        let (place, arn) = (wanted.site.place.clone(), service.arn.clone());
+        match (missing.is_empty(), gone.is_empty()) {
+            (false, _) => Some(write("tag the service", Call::TagService { place, arn, tags: missing })),
+            (true, false) => Some(write("untag the service", Call::UntagService { place, arn, keys: gone })),
+            (true, true) => None,
+        }
+    }
+
+    /// Brings the service to the definition and the settings, and waits until its tasks run.
+    fn deploy(&self, wanted: &Wanted, definition: &str, service: &Service, by: Means) -> Option<Next<Call>> {
+        let Some(primary) = service.primary() else {
+            return Some(self.wait(poll(SignedDuration::ZERO), "the service to have a deployment"));
+        };
+        let ours = is(&primary.definition, definition);
+        let fits =
+            self.facts.seen.asked.as_ref() == Some(&wanted.settings) || service.shown.keeps(&wanted.settings);
+        let told = match &self.facts.rollout {
+            Some(Watched { stage: Stage::GivenUp { why, told: false }, .. }) => {
+                return Some(Next::Fail(failed(by, self.subject, why)));
+            }
+            Some(Watched { definition: of, stage: Stage::Going { deployment } })
+                if !ours && is(of, definition) =>
+            {
+                return Some(self.put_aside(wanted, service, deployment, primary));
+            }
+            Some(Watched { stage: Stage::GivenUp { told: true, .. }, .. }) => true,
+            Some(Watched { stage: Stage::Asked | Stage::Going { .. }, .. }) | None => false,
+        };
+        match (ours && fits, &primary.rollout) {
+            (false, Rollout::InProgress | Rollout::Completed | Rollout::Failed(_)) => {
+                Some(self.change(wanted, definition, service, primary))
+            }
+            (true, Rollout::Failed(_)) if told => Some(self.again(wanted, definition)),
+            (true, Rollout::Failed(why)) => Some(self.give_up(wanted, why.clone())),
+            (true, Rollout::InProgress) if told => Some(self.again(wanted, definition)),
+            (true, Rollout::InProgress) => Some(self.rollout(wanted, service, primary)),
+            (true, Rollout::Completed) => self.tasks(wanted, definition, service, primary, told),
+        }
+    }
+
+    /// Another deployment is in the place of ours: ECS gave ours up and went back.
+    fn put_aside(&self, wanted: &Wanted, service: &Service, ours: &str, primary: &Deployment) -> Next<Call> {
+        let listed = service.deployments.iter().find(|deployment| deployment.id == ours);
+        let out_of_sight = self.facts.wrote_at.is_none_or(|at| self.now >= after(at, PUT_ASIDE));
+        match listed.map(|deployment| &deployment.rollout) {
+            Some(Rollout::Failed(why)) => self.give_up(wanted, why.clone()),
+            Some(Rollout::InProgress | Rollout::Completed) | None if out_of_sight => {
+                let back = format!("ECS went back to {}", primary.definition);
+                self.give_up(
+                    wanted,
+                    service.event.as_ref().map_or(back.clone(), |event| format!("{back}: {event}")),
+                )
+            }
+            Some(Rollout::InProgress | Rollout::Completed) | None => {
+                self.wait(poll(SignedDuration::ZERO), "the deployment to show")
+            }
+        }
+    }
+
+    /// Another definition or other settings. A deployment that goes on is stopped first.
+    fn change(
+        &self,
+        wanted: &Wanted,
+        definition: &str,
+        service: &Service,
+        primary: &Deployment,
+    ) -> Next<Call> {
+        let going = match &primary.rollout {
+            Rollout::InProgress => service.current_deployment.as_ref(),
+            Rollout::Completed | Rollout::Failed(_) => None,
+        };
+        match (going, &service.shown.launch, &wanted.settings.launch) {
+            (_, Some(Launch::Type(now)), Launch::Type(then)) if now != then => Next::Fail(invalid(format!(
+                "provider_config.launch_type: ECS cannot change the launch type of service {}; destroy it and \
+                 provision it anew",
+                wanted.site.name
+            ))),
+            (Some(going), _, _)
+                if self.facts.stopped.as_ref() != Some(going) && !is(&primary.definition, definition) =>
+            {
+                let (place, deployment) = (wanted.site.place.clone(), going.clone());
+                write("stop the deployment", Call::StopDeployment { place, deployment })
+            }
+            (Some(_) | None, _, _) => self.update(wanted, definition, false),
+        }
+    }
+
+    fn update(&self, wanted: &Wanted, definition: &str, force: bool) -> Next<Call> {
+        write(
+            "deploy",
+            Call::UpdateService(Box::new(Update {
+                site: wanted.site.clone(),
+                definition: definition.to_owned(),
+                settings: wanted.settings.clone(),
+                force,
+            })),
+        )
+    }
+
+    /// A deployment that was given up by an earlier method is tried again.
+    fn again(&self, wanted: &Wanted, definition: &str) -> Next<Call> {
+        self.update(wanted, definition, true)
+    }
+
+    /// Asks for the platform's words; what comes back ends the method.
+    fn give_up(&self, wanted: &Wanted, why: String) -> Next<Call> {
+        self.look(vec![self.find_tasks(&wanted.site, wanted.serves.clone(), Some(why))])
+    }
+
+    /// A deployment that goes on.
+    fn rollout(&self, wanted: &Wanted, service: &Service, primary: &Deployment) -> Next<Call> {
+        let age = self.age(primary.created);
+        let failed = usize::try_from(primary.failed_tasks).unwrap_or(usize::MAX);
+        match (failed >= FAILURES, age >= timeout(wanted)) {
+            (true, true | false) => self.give_up(wanted, format!("{failed} of its tasks failed")),
+            (false, true) => self.give_up(wanted, too_long(wanted, service)),
+            (false, false) => self.wait(poll(age), "the deployment"),
+        }
+    }
+
+    /// A deployment that ECS calls complete, until its tasks show that it is.
+    fn tasks(
+        &self,
+        wanted: &Wanted,
+        definition: &str,
+        service: &Service,
+        primary: &Deployment,
+        told: bool,
+    ) -> Option<Next<Call>> {
+        let Some(found) = &self.facts.seen.tasks else {
+            return Some(self.look(vec![self.find_tasks(&wanted.site, wanted.serves.clone(), None)]));
+        };
+        let failures = match &self.facts.rollout {
+            Some(_) => tasks::failures(found, &primary.definition, primary.created).len(),
+            None => 0,
+        };
+        let short = self.age(self.facts.short_since);
+        match &self.facts.steady {
+            Some(steady) if steady.is_proven(self.now) => None,
+            Some(_) | None if told => Some(self.again(wanted, definition)),
+            Some(_) | None if failures >= FAILURES => {
+                Some(self.give_up(wanted, format!("{failures} of its tasks failed")))
+            }
+            Some(_) | None if short >= timeout(wanted) => {
+                Some(self.give_up(wanted, too_long(wanted, service)))
+            }
+            Some(_) | None => Some(self.wait(poll(short), "the tasks")),
+        }
+    }
+
+    fn age(&self, since: Option<Timestamp>) -> SignedDuration {
+        since.map_or(SignedDuration::ZERO, |since| self.now.duration_since(since).max(SignedDuration::ZERO))
+    }
+}
+
+impl Shown {
+    /// Whether what ECS tells of a service's settings is what is wanted.
+    fn keeps(&self, wanted: &Settings) -> bool {
+        fn same<T: PartialEq>(told: Option<&T>, wanted: &T) -> bool {
+            told.is_none_or(|told| told == wanted)
+        }
+        let network = match (&self.network, &wanted.network) {
+            // Without groups of its own ECS gives it the network's.
+            (Some(told), Some(wanted)) => {
+                told.subnets == wanted.subnets
+                    && told.assign_public_ip == wanted.assign_public_ip
+                    && (wanted.security_groups.is_empty() || told.security_groups == wanted.security_groups)
+            }
+            (Some(_) | None, None) | (None, Some(_)) => true,
+        };
+        network
+            && self.desired_count == wanted.desired_count
+            && same(self.launch.as_ref(), &wanted.launch)
+            && same(self.load_balancers.as_ref(), &wanted.load_balancers)
+            && same(self.registries.as_ref(), &wanted.registries)
+            && same(self.circuit_breaker.as_ref(), &wanted.circuit_breaker)
+            && same(self.minimum_healthy_percent.as_ref(), &wanted.minimum_healthy_percent)
+            && same(self.maximum_percent.as_ref(), &wanted.maximum_percent)
+            && wanted
+                .grace_period_seconds
+                .is_none_or(|wanted| same(self.grace_period_seconds.as_ref(), &wanted))
+    }
+}
+
+/// How long to the next look at something of this age: soon at first, then less and less often.
+fn poll(age: SignedDuration) -> SignedDuration {
+    match age.as_secs() {
+        ..30 => SignedDuration::from_secs(3),
+        30..120 => SignedDuration::from_secs(5),
+        120.. => SignedDuration::from_secs(10),
+    }
+}
+
+fn timeout(wanted: &Wanted) -> SignedDuration {
+    SignedDuration::from_secs(wanted.deployment_timeout_seconds.into())
+}
+
+fn too_long(wanted: &Wanted, service: &Service) -> String {
+    let event = service.event.as_ref().map(|event| format!(": {event}")).unwrap_or_default();
+    format!("its tasks do not run after {} s{event}", wanted.deployment_timeout_seconds)
+}
+
+fn failed(by: Means, subject: &Subject, why: &str) -> ProviderError {
+    let kind = match by {
+        Means::Provision => ErrorKind::ProvisionFailed,
+        Means::Update => ErrorKind::UpdateFailed,
+    };
+    let message = format!(
+        "ECS did not get tenant {} to run: {why}; look at the image, its command, its health check and its log",
+        subject.tenant
+    );
+    ProviderError::new(kind, Remedy::Permanent, ErrorCode::UnknownError, message).with_platform(why)
+}

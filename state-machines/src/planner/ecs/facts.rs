@@ -1,0 +1,271 @@
+//! All that the ECS planner knows and intends. It is the ledger.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::call::{Call, DefinitionStatus, Serves, Service, Settings, Task};
+use super::site::Site;
+use super::tags;
+use crate::error::ProviderError;
+use crate::id::{Incarnation, TenantId};
+use crate::planner::Subject;
+use crate::result::Endpoint;
+
+/// How long after a write looks may not show it: ECS is eventually consistent.
+pub(super) const VISIBLE: SignedDuration = SignedDuration::from_secs(3);
+/// How long after it was intended a write of unknown outcome may still happen.
+pub(super) const LATE: SignedDuration = SignedDuration::from_secs(20);
+
+/// What is known of a tenant's resources, and what was intended with them. Holds no environment and no secret.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Facts {
+    /// Where the tenant is.
+    pub(super) at: Whereabouts,
+    /// Its service.
+    pub(super) service: Held,
+    /// The revisions of its family that are known, by ARN.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) revisions: BTreeMap<String, Revision>,
+    /// Writes that were intended and whose end is not known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) pending: Vec<Pending>,
+    /// When the end of a write was last known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) wrote_at: Option<Timestamp>,
+    /// When a revision was last registered: a transport that asks twice makes two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) registered_at: Option<Timestamp>,
+    /// When the revisions of each status were last listed.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) listed: BTreeMap<DefinitionStatus, Timestamp>,
+    /// How many services were created in this life: no client token is used for two.
+    pub(super) creations: u32,
+    /// The keys of the tags that the service was ever given.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub(super) labels: BTreeSet<String>,
+    /// The deployment that is ours and did not end well yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) rollout: Option<Watched>,
+    /// The service deployment that was told to stop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) stopped: Option<String>,
+    /// Since when a deployment that was complete has fewer tasks than wanted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) short_since: Option<Timestamp>,
+    /// Since when all tasks run, and how many had failed by then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) steady: Option<Steady>,
+    /// Where the tenant answers, as its spec says.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) serves: Vec<Serves>,
+    /// Where that is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) endpoints: Vec<Endpoint>,
+    /// A call that brought no reply: it ends the method; the next one starts by looking.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) trouble: Option<ProviderError>,
+    /// What was seen since the method began; looked at again by the next one.
+    #[serde(skip)]
+    pub(super) seen: Seen,
+}
+
+/// Where a tenant is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Whereabouts {
+    /// Not asked yet.
+    #[default]
+    Unknown,
+    /// A search by tags found nothing.
+    Nowhere,
+    /// There.
+    At(Site),
+}
+
+/// Whether there is a service of the tenant's.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Held {
+    /// No.
+    #[default]
+    None,
+    /// It was asked for, and no look has shown it.
+    Asked,
+    /// This one.
+    There(String),
+}
+
+/// A revision of the family.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Revision {
+    pub(super) status: DefinitionStatus,
+    /// None: its tags were not looked at yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) whose: Option<Whose>,
+    /// The hash of what it says, as its tag has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) content: Option<String>,
+}
+
+/// Whose something is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Whose {
+    /// The tenant's, made in this life.
+    Its(Incarnation),
+    /// Of another tenant of this engine.
+    Another(TenantId),
+    /// It has not this engine's tags.
+    Strangers,
+}
+
+impl Whose {
+    pub(super) fn of(tags: &BTreeMap<String, String>, subject: &Subject) -> Self {
+        match tags::owner(tags, &subject.engine) {
+            Some((tenant, incarnation)) if tenant == subject.tenant => Self::Its(incarnation),
+            Some((tenant, _)) => Self::Another(tenant),
+            None => Self::Strangers,
+        }
+    }
+
+    pub(super) fn is_its(&self) -> bool {
+        match self {
+            Self::Its(_) => true,
+            Self::Another(_) | Self::Strangers => false,
+        }
+    }
+}
+
+/// A write whose end is not known.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Pending {
+    pub(super) write: Write,
+    /// When it was intended, or its answer stayed away.
+    pub(super) since: Timestamp,
+}
+
+/// What a call writes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Write {
+    Create,
+    Update,
+    Tag,
+    Stop,
+    Delete,
+    /// A definition with this content.
+    Register(String),
+    /// These revisions are deregistered or deleted.
+    Remove(BTreeSet<String>),
+}
+
+impl Write {
+    /// What a call writes; none: it only looks.
+    pub(super) fn of(call: &Call) -> Option<Self> {
+        match call {
+            Call::Locate
+            | Call::DescribeService { .. }
+            | Call::ListDefinitions(..)
+            | Call::DescribeDefinition { .. }
+            | Call::FindTasks { .. } => None,
+            Call::RegisterDefinition(register) => Some(Self::Register(register.content.clone())),
+            Call::CreateService(_) => Some(Self::Create),
+            Call::UpdateService(_) => Some(Self::Update),
+            Call::TagService { .. } | Call::UntagService { .. } => Some(Self::Tag),
+            Call::StopDeployment { .. } => Some(Self::Stop),
+            Call::DeleteService(_) => Some(Self::Delete),
+            Call::DeregisterDefinition { arn, .. } => Some(Self::Remove(BTreeSet::from([arn.clone()]))),
+            Call::DeleteDefinitions { arns, .. } => Some(Self::Remove(arns.clone())),
+        }
+    }
+
+    /// Whether it writes definitions; else the service.
+    pub(super) fn is_of_definitions(&self) -> bool {
+        match self {
+            Self::Register(_) | Self::Remove(_) => true,
+            Self::Create | Self::Update | Self::Tag | Self::Stop | Self::Delete => false,
+        }
+    }
+}
+
+/// A deployment that we asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Watched {
+    /// The task definition that it is of.
+    pub(super) definition: String,
+    pub(super) stage: Stage,
+}
+
+/// How far a deployment that we asked for is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Stage {
+    /// It was asked for, and nothing has shown it yet.
+    Asked,
+    /// ECS works on it.
+    Going {
+        /// Its id.
+        deployment: String,
+    },
+    /// It did not get there.
+    GivenUp {
+        /// ECS's words.
+        why: String,
+        /// Whether the method that has to say so has ended: then the next one deploys again.
+        told: bool,
+    },
+}
+
+/// All tasks run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Steady {
+    pub(super) since: Timestamp,
+    /// How many of the deployment's tasks had failed by then.
+    pub(super) failures: usize,
+}
+
+/// What was seen since the method began.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Seen {
+    pub(super) service: Look,
+    pub(super) tasks: Option<Vec<Task>>,
+    /// When this method last wrote: a look from before that says nothing.
+    pub(super) wrote: Option<Timestamp>,
+    /// The settings that this method asked for; what ECS shows of them later may be put another way.
+    pub(super) asked: Option<Settings>,
+}
+
+/// What a look at the service showed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) enum Look {
+    /// Nobody looked.
+    #[default]
+    NotYet,
+    /// There is none.
+    None,
+    /// This one.
+    Is(Box<Service>),
+}
+
+impl Facts {
+    /// Before this a look may not show what was done, or what may still happen.
+    pub(super) fn settled_at(&self) -> Option<Timestamp> {
+        let wrote = self.wrote_at.map(|at| after(at, VISIBLE));
+        let late = self.pending.iter().map(|pending| after(pending.since, LATE)).max();
+        wrote.max(late)
+    }
+
+    /// Whether something of the tenant may be where it is.
+    pub(super) fn holds(&self) -> bool {
+        let its = |revision: &Revision| revision.whose.as_ref().is_some_and(Whose::is_its);
+        self.service != Held::None || self.revisions.values().any(its) || !self.pending.is_empty()
+    }
+}
+
+/// A time later than another; the end of time where there is none.
+pub(super) fn after(time: Timestamp, pause: SignedDuration) -> Timestamp {
+    time.saturating_add(pause).unwrap_or(Timestamp::MAX)
+}

@@ -1,0 +1,333 @@
+//! How facts change: before a write, by an answer, and with time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::call::{Call, DefinitionStatus, FoundDefinition, Reply, Rollout, Service, Task};
+use super::facts::{
+    Facts, Held, LATE, Look, Pending, Revision, Stage, Steady, VISIBLE, Watched, Whereabouts, Whose, Write,
+    after,
+};
+use super::site::Site;
+use super::tasks;
+use crate::planner::{CallError, Subject};
+
+/// Notes what a write is about to do. Noting it twice is the same as once.
+pub(super) fn intend(facts: &mut Facts, call: &Call, now: Timestamp) {
+    let Some(write) = Write::of(call) else { return };
+    if !facts.pending.iter().any(|pending| pending.write == write) {
+        facts.pending.push(Pending { write, since: now });
+    }
+    match call {
+        Call::RegisterDefinition(register) => facts.at = Whereabouts::At(register.site.clone()),
+        Call::CreateService(create) => {
+            facts.at = Whereabouts::At(create.site.clone());
+            if facts.service == Held::None {
+                facts.service = Held::Asked;
+            }
+            facts.labels.extend(create.tags.keys().cloned());
+            ask(facts, &create.definition);
+        }
+        Call::UpdateService(update) => ask(facts, &update.definition),
+        Call::TagService { tags, .. } => facts.labels.extend(tags.keys().cloned()),
+        Call::Locate
+        | Call::DescribeService { .. }
+        | Call::ListDefinitions(..)
+        | Call::DescribeDefinition { .. }
+        | Call::FindTasks { .. }
+        | Call::UntagService { .. }
+        | Call::StopDeployment { .. }
+        | Call::DeleteService(_)
+        | Call::DeregisterDefinition { .. }
+        | Call::DeleteDefinitions { .. } => {}
+    }
+}
+
+/// From now on the deployment of this definition is watched.
+fn ask(facts: &mut Facts, definition: &str) {
+    let asked = Watched { definition: definition.to_owned(), stage: Stage::Asked };
+    if facts.rollout.as_ref() != Some(&asked) {
+        facts.rollout = Some(asked);
+        facts.steady = None;
+        facts.short_since = None;
+    }
+}
+
+/// Takes in what came back.
+pub(super) fn learn(facts: &mut Facts, call: &Call, reply: Result<Reply, CallError>, now: Timestamp) {
+    let write = Write::of(call);
+    match (reply, write) {
+        (Ok(reply), None) => {
+            // It was asked before the write, and is heard late.
+            if facts.seen.wrote.is_some_and(|at| now < after(at, VISIBLE)) {
+                return;
+            }
+            close_what_cannot_happen_any_more(facts, now);
+            saw(facts, call, reply, now);
+        }
+        (Ok(reply), Some(write)) => {
+            ended(facts, &write, now);
+            facts.trouble = None;
+            did(facts, call, reply, now);
+        }
+        (Err(CallError::Refused(error)), Some(write)) => {
+            ended(facts, &write, now);
+            forget_what_it_changed(facts, &write);
+            facts.trouble = Some(error);
+        }
+        (Err(CallError::Unknown(error)), Some(write)) => {
+            forget_what_it_changed(facts, &write);
+            facts.pending.retain(|pending| pending.write != write);
+            facts.pending.push(Pending { write, since: now });
+            facts.trouble = Some(error);
+        }
+        (Err(CallError::Refused(error) | CallError::Unknown(error)), None) => facts.trouble = Some(error),
+    }
+}
+
+/// What was seen may have changed: look again. Ids, intents and hashes stay.
+pub(super) fn stale(facts: &mut Facts) {
+    facts.trouble = None;
+    facts.seen.service = Look::NotYet;
+    facts.seen.tasks = None;
+    match &mut facts.at {
+        at @ Whereabouts::Nowhere => *at = Whereabouts::Unknown,
+        Whereabouts::Unknown | Whereabouts::At(_) => {}
+    }
+    if let Some(Watched { stage: Stage::GivenUp { told, .. }, .. }) = &mut facts.rollout {
+        *told = true;
+    }
+}
+
+/// The end of a write is known.
+fn ended(facts: &mut Facts, write: &Write, now: Timestamp) {
+    facts.pending.retain(|pending| pending.write != *write);
+    facts.wrote_at = Some(now);
+    facts.seen.wrote = Some(now);
+}
+
+fn forget_what_it_changed(facts: &mut Facts, write: &Write) {
+    match write.is_of_definitions() {
+        true => facts.listed.clear(),
+        false => facts.seen.service = Look::NotYet,
+    }
+}
+
+/// What was intended long ago has happened by now, or never will. What definitions there are, a list tells.
+fn close_what_cannot_happen_any_more(facts: &mut Facts, now: Timestamp) {
+    let is_open = |pending: &Pending| now < after(pending.since, LATE);
+    if facts.pending.iter().any(|pending| !is_open(pending) && pending.write.is_of_definitions()) {
+        facts.listed.clear();
+    }
+    facts.pending.retain(is_open);
+}
+
+/// Takes in what a look shows.
+fn saw(facts: &mut Facts, call: &Call, reply: Reply, now: Timestamp) {
+    match (call, reply) {
+        (Call::Locate, Reply::Located(None)) => facts.at = Whereabouts::Nowhere,
+        (Call::Locate, Reply::Located(Some(site))) => go_to(facts, &site),
+        (Call::DescribeService { site, subject }, Reply::Service(found)) => {
+            go_to(facts, site);
+            service(facts, found, subject, now);
+        }
+        (Call::ListDefinitions(site, _), Reply::Definitions(status, arns)) => {
+            go_to(facts, site);
+            listed(facts, status, &arns, now);
+        }
+        (Call::DescribeDefinition { definition, subject, .. }, Reply::Definition(found)) => {
+            described(facts, definition, found, subject);
+        }
+        (Call::FindTasks { serves, giving_up, .. }, Reply::Tasks(found)) => {
+            facts.serves.clone_from(serves);
+            facts.endpoints = tasks::endpoints(serves, &found);
+            look_after(facts, &found, giving_up.as_deref(), now);
+            facts.seen.tasks = Some(found);
+        }
+        // An answer to something else: nothing is learned from it.
+        (_, _) => {}
+    }
+}
+
+/// Takes in what a write did.
+fn did(facts: &mut Facts, call: &Call, reply: Reply, now: Timestamp) {
+    match (call, reply) {
+        (Call::RegisterDefinition(register), Reply::Registered(arn)) => {
+            let engine = register.tags.get(super::tags::ENGINE).map_or("", String::as_str);
+            let whose = match super::tags::owner(&register.tags, engine) {
+                Some((_, incarnation)) => Whose::Its(incarnation),
+                None => Whose::Strangers,
+            };
+            let content = Some(register.content.clone());
+            let made = Revision { status: DefinitionStatus::Active, whose: Some(whose), content };
+            facts.revisions.insert(arn, made);
+            facts.registered_at = Some(now);
+        }
+        (Call::CreateService(create), Reply::Service(made)) => {
+            facts.seen.asked = Some(create.settings.clone());
+            facts.creations = facts.creations.saturating_add(1);
+            facts.service = Held::None;
+            let made = made.map(|made| Box::new(Service { tags: create.tags.clone(), ..*made }));
+            its_service(facts, made, now);
+            // An answer without a service is the one to an earlier create: a look tells.
+            if facts.seen.service == Look::None {
+                facts.seen.service = Look::NotYet;
+            }
+        }
+        (Call::UpdateService(update), Reply::Service(changed)) => {
+            facts.seen.asked = Some(update.settings.clone());
+            // An update tells of no tags.
+            let tags = match &facts.seen.service {
+                Look::Is(before) => before.tags.clone(),
+                Look::NotYet | Look::None => BTreeMap::new(),
+            };
+            let changed = changed.map(|changed| Box::new(Service { tags, ..*changed }));
+            its_service(facts, changed, now);
+        }
+        (Call::DeleteService(_), Reply::Service(left)) => its_service(facts, left, now),
+        (Call::TagService { tags, .. }, Reply::Tagged) => {
+            if let Look::Is(service) = &mut facts.seen.service {
+                service.tags.extend(tags.clone());
+            }
+        }
+        (Call::UntagService { keys, .. }, Reply::Tagged) => {
+            facts.labels.retain(|key| !keys.contains(key));
+            if let Look::Is(service) = &mut facts.seen.service {
+                service.tags.retain(|key, _| !keys.contains(key));
+            }
+        }
+        (Call::StopDeployment { deployment, .. }, Reply::Stopped) => {
+            facts.stopped = Some(deployment.clone());
+            facts.seen.service = Look::NotYet;
+        }
+        (Call::DeregisterDefinition { .. }, Reply::Deregistered(arn)) => {
+            if let Some(revision) = facts.revisions.get_mut(&arn) {
+                revision.status = DefinitionStatus::Inactive;
+            }
+        }
+        (Call::DeleteDefinitions { .. }, Reply::Deleted(arns)) => {
+            facts.revisions.retain(|arn, _| !arns.contains(arn));
+        }
+        // An answer to something else: nothing is learned from it.
+        (_, _) => {}
+    }
+}
+
+/// The tenant is there; what was known of another place, where nothing is left, goes.
+fn go_to(facts: &mut Facts, site: &Site) {
+    let there = Whereabouts::At(site.clone());
+    if facts.at != there {
+        facts.at = there;
+        facts.listed.clear();
+        facts.revisions.clear();
+    }
+}
+
+fn service(facts: &mut Facts, found: Option<Box<Service>>, subject: &Subject, now: Timestamp) {
+    match found {
+        Some(found) if !Whose::of(&found.tags, subject).is_its() => {
+            facts.service = Held::None;
+            facts.seen.service = Look::Is(found);
+        }
+        found @ (Some(_) | None) => its_service(facts, found, now),
+    }
+}
+
+/// The tenant's service is as it is shown here.
+fn its_service(facts: &mut Facts, shown: Option<Box<Service>>, now: Timestamp) {
+    match (&shown, &facts.seen.service) {
+        // Its tasks were looked at since.
+        (Some(shown), Look::Is(before)) if shown == before => {}
+        (Some(_) | None, Look::NotYet | Look::None | Look::Is(_)) => facts.seen.tasks = None,
+    }
+    let Some(shown) = shown else {
+        facts.service = Held::None;
+        facts.seen.service = Look::None;
+        facts.rollout = None;
+        facts.short_since = None;
+        facts.steady = None;
+        facts.endpoints.clear();
+        return;
+    };
+    match facts.service {
+        // It was made, although no answer said so.
+        Held::Asked => facts.creations = facts.creations.saturating_add(1),
+        Held::None | Held::There(_) => {}
+    }
+    facts.service = Held::There(shown.arn.clone());
+    if let Some(primary) = shown.primary() {
+        if let Some(Watched { definition, stage }) = &mut facts.rollout
+            && *stage == Stage::Asked
+            && is(&primary.definition, definition)
+        {
+            *stage = Stage::Going { deployment: primary.id.clone() };
+        }
+        facts.short_since = match primary.rollout {
+            Rollout::Completed if shown.running < shown.shown.desired_count => {
+                Some(facts.short_since.unwrap_or(now))
+            }
+            Rollout::Completed | Rollout::InProgress | Rollout::Failed(_) => None,
+        };
+    }
+    facts.seen.service = Look::Is(shown);
+}
+
+fn listed(facts: &mut Facts, status: DefinitionStatus, arns: &BTreeSet<String>, now: Timestamp) {
+    facts.listed.insert(status, now);
+    facts.revisions.retain(|arn, revision| revision.status != status || arns.contains(arn));
+    for arn in arns {
+        let unknown = || Revision { status, whose: None, content: None };
+        facts.revisions.entry(arn.clone()).or_insert_with(unknown).status = status;
+    }
+}
+
+fn described(facts: &mut Facts, asked: &str, found: Option<FoundDefinition>, subject: &Subject) {
+    let Some(FoundDefinition { arn, status, tags }) = found else {
+        facts.revisions.remove(asked);
+        return;
+    };
+    let whose = Some(Whose::of(&tags, subject));
+    let content = tags.get(super::tags::CONTENT).cloned();
+    facts.revisions.insert(arn, Revision { status, whose, content });
+}
+
+/// Whether the tasks are what the deployment is there for.
+fn look_after(facts: &mut Facts, found: &[Task], giving_up: Option<&str>, now: Timestamp) {
+    let Look::Is(service) = &facts.seen.service else { return };
+    let Some(primary) = service.primary() else { return };
+    let failures = match &facts.rollout {
+        Some(Watched { definition, .. }) => {
+            let since = if is(&primary.definition, definition) { primary.created } else { None };
+            tasks::failures(found, definition, since)
+        }
+        None => Vec::new(),
+    };
+    if let Some(why) = giving_up {
+        let why = tasks::words(why, &failures, found);
+        let definition = match &facts.rollout {
+            Some(watched) => watched.definition.clone(),
+            None => primary.definition.clone(),
+        };
+        facts.rollout = Some(Watched { definition, stage: Stage::GivenUp { why, told: false } });
+        facts.steady = None;
+        return;
+    }
+    let enough = tasks::serving(found, &primary.definition) >= service.shown.desired_count;
+    facts.steady = match (enough, facts.steady.take()) {
+        (false, Some(_) | None) => None,
+        (true, Some(steady)) if steady.failures == failures.len() => Some(steady),
+        (true, Some(_) | None) => Some(Steady { since: now, failures: failures.len() }),
+    };
+    if facts.steady.as_ref().is_some_and(|steady| steady.is_proven(now)) {
+        facts.rollout = None;
+        facts.short_since = None;
+    }
+}
+
+/// Whether an ARN is that of a definition that is named by its ARN or as `family:revision`.
+pub(super) fn is(arn: &str, named: &str) -> bool {
+    let short =
+        |name: &str| name.rsplit_once("task-definition/").map_or(name.to_owned(), |(_, it)| it.to_owned());
+    arn == named || short(arn) == short(named)
+}

@@ -1,0 +1,91 @@
+//! Where a tenant answers.
+
+use super::problems::{Problems, config_at};
+use super::url;
+use crate::planner::ecs::{Config, Serves};
+use crate::result::{Endpoint, EndpointType};
+use crate::spec::{ContainerSpec, DnsConfig, Spec, path};
+
+/// A TCP port of a container.
+struct Port<'a> {
+    container: &'a str,
+    port: u16,
+    kind: EndpointType,
+}
+
+/// At places that stay, where there are some; else on each task. An existing task definition has unknown containers,
+/// so that of it only places that stay are known.
+pub(super) fn serves(
+    problems: &mut Problems,
+    spec: &Spec,
+    config: &Config,
+    containers: Option<&[ContainerSpec]>,
+) -> Vec<Serves> {
+    let ports: Vec<Port<'_>> = containers.unwrap_or_default().iter().flat_map(ports).collect();
+    let mut stays = balanced(problems, config);
+    // A name leads to the tasks where service discovery puts their addresses under it; nothing else that is made here
+    // does. What a load balancer is called is in its URL.
+    if let Some(name) = spec.networking.dns.as_ref().and_then(|dns| host(problems, dns))
+        && !config.service_registries.is_empty()
+    {
+        stays.extend(ports.iter().map(|port| at(&name, port)));
+    }
+    match stays.is_empty() {
+        true => ports.iter().map(task).collect(),
+        false => stays.into_iter().map(Serves::At).collect(),
+    }
+}
+
+/// Where the load balancers answer, each place once.
+fn balanced(problems: &mut Problems, config: &Config) -> Vec<Endpoint> {
+    let mut endpoints = Vec::new();
+    for (n, group) in config.target_groups.iter().enumerate() {
+        let Some(url) = &group.url else { continue };
+        match url::endpoint(url) {
+            Ok(endpoint) if endpoints.contains(&endpoint) => {}
+            Ok(endpoint) => endpoints.push(endpoint),
+            Err(problem) => {
+                problems.add(path::field(&path::index(&config_at("target_groups"), n), "url"), problem)
+            }
+        }
+    }
+    endpoints
+}
+
+fn host(problems: &mut Problems, dns: &DnsConfig) -> Option<String> {
+    let parts: Vec<&str> = [&dns.hostname, &dns.domain].into_iter().flatten().map(String::as_str).collect();
+    let name = parts.join(".");
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    };
+    if parts.is_empty() {
+        return None;
+    }
+    if name.len() > 253 || !name.split('.').all(label) {
+        problems.add("networking.dns", "not a name of DNS: letters, digits and '-', in parts of at most 63");
+        return None;
+    }
+    Some(name)
+}
+
+fn ports(container: &ContainerSpec) -> impl Iterator<Item = Port<'_>> {
+    let checked = container.health_check.as_ref().filter(|check| check.kind == "http");
+    container.ports.iter().filter(|port| port.protocol != "udp").filter_map(move |port| {
+        let http = checked.is_some_and(|check| check.port == Some(port.container_port));
+        Some(Port {
+            container: &container.name,
+            port: u16::try_from(port.container_port).ok()?,
+            kind: if http { EndpointType::Http } else { EndpointType::Tcp },
+        })
+    })
+}
+
+fn task(port: &Port<'_>) -> Serves {
+    Serves::Task { container: port.container.to_owned(), port: port.port, kind: port.kind }
+}
+
+fn at(name: &str, port: &Port<'_>) -> Endpoint {
+    let url = (port.kind == EndpointType::Http).then(|| format!("http://{name}:{}", port.port));
+    Endpoint { kind: port.kind, address: name.to_owned(), port: port.port, url }
+}

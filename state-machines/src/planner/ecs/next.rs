@@ -1,0 +1,290 @@
+//! What to do next.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::call::{Call, DELETED_AT_ONCE, DefinitionStatus, Serves, Service};
+use super::facts::{Facts, Look, Revision, Whereabouts, Whose, after};
+use super::learn::is;
+use super::site::Site;
+use super::tags;
+use super::wanted::Wanted;
+use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
+use crate::planner::{Act, Goal, Kind, Means, Next, Subject};
+
+/// How long a list of revisions is believed; only we register in the family.
+const BELIEVED: SignedDuration = SignedDuration::from_mins(10);
+/// From one look at a service that drains to the next.
+const DRAINING: SignedDuration = SignedDuration::from_secs(5);
+/// How many definitions are described at a time.
+const DESCRIBED: usize = 10;
+
+/// The whole behaviour. What is not known is looked at; then the first stage that has something left to do does it.
+pub(super) fn next(subject: &Subject, goal: Goal<'_>, facts: &Facts, now: Timestamp) -> Next<Call> {
+    let plan = Plan { subject, facts, now };
+    match (&facts.trouble, goal, &facts.at) {
+        (Some(trouble), Goal::Present { .. } | Goal::Absent | Goal::Known, _) => Next::Fail(trouble.clone()),
+        (None, Goal::Known, Whereabouts::Unknown) => Next::Do(vec![locate()]),
+        (None, Goal::Absent, Whereabouts::Unknown) => plan.look(vec![locate()]),
+        (None, Goal::Known | Goal::Absent, Whereabouts::Nowhere) => Next::Done,
+        (None, Goal::Known, Whereabouts::At(site)) => plan.known(site),
+        (None, Goal::Absent, Whereabouts::At(site)) => plan
+            .look_at_service(site)
+            .or_else(|| plan.remove_service(site))
+            .or_else(|| plan.know_revisions(site, Listed::SinceTheLastWasRegistered))
+            .or_else(|| plan.remove_revisions(site, None))
+            .unwrap_or(Next::Done),
+        (None, Goal::Present { spec, by }, at) => match Wanted::of(subject, spec) {
+            Err(error) => Next::Fail(error),
+            Ok(wanted) => plan
+                .stay(at, &wanted.site)
+                .or_else(|| plan.look_at_service(&wanted.site))
+                .or_else(|| plan.refuse_strangers(&wanted.site))
+                .or_else(|| plan.remove_older_life(&wanted.site))
+                .or_else(|| plan.know_revisions(&wanted.site, Listed::Lately))
+                .or_else(|| plan.refuse(&wanted, by))
+                .or_else(|| plan.run(&wanted, by))
+                .unwrap_or(Next::Done),
+        },
+    }
+}
+
+/// How recent a list of revisions has to be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Listed {
+    /// What was registered since is known by its answer.
+    Lately,
+    /// An answer does not tell whether there are two of it.
+    SinceTheLastWasRegistered,
+}
+
+/// What a plan is made from.
+pub(super) struct Plan<'a> {
+    pub(super) subject: &'a Subject,
+    pub(super) facts: &'a Facts,
+    pub(super) now: Timestamp,
+}
+
+impl Plan<'_> {
+    /// Looks, once a look shows what was done.
+    pub(super) fn look(&self, acts: Vec<Act<Call>>) -> Next<Call> {
+        match self.facts.settled_at() {
+            Some(until) if self.now < until => Next::Wait { until, why: "ECS to show what was done" },
+            Some(_) | None => Next::Do(acts),
+        }
+    }
+
+    pub(super) fn wait(&self, pause: SignedDuration, why: &'static str) -> Next<Call> {
+        Next::Wait { until: after(self.now, pause), why }
+    }
+
+    pub(super) fn service(&self) -> Option<&Service> {
+        match &self.facts.seen.service {
+            Look::Is(service) => Some(service),
+            Look::NotYet | Look::None => None,
+        }
+    }
+
+    /// The service, where it is the tenant's, and the life that made it.
+    pub(super) fn its_service(&self) -> Option<(&Service, u64)> {
+        let service = self.service()?;
+        match Whose::of(&service.tags, self.subject) {
+            Whose::Its(life) => Some((service, life.0)),
+            Whose::Another(_) | Whose::Strangers => None,
+        }
+    }
+
+    // ---- what is there
+
+    /// Everything is looked at as it is, whether or not it has settled.
+    fn known(&self, site: &Site) -> Next<Call> {
+        if self.facts.seen.service == Look::NotYet {
+            let lists = match self.facts.listed.is_empty() {
+                true => vec![list(site, DefinitionStatus::Active), list(site, DefinitionStatus::Inactive)],
+                false => Vec::new(),
+            };
+            return Next::Do([self.describe(site)].into_iter().chain(lists).collect());
+        }
+        let undescribed = self.undescribed(site);
+        match (undescribed.is_empty(), self.its_service(), &self.facts.seen.tasks) {
+            (false, _, _) => Next::Do(undescribed),
+            (true, Some(_), None) => Next::Do(vec![self.find_tasks(site, self.facts.serves.clone(), None)]),
+            (true, Some(_), Some(_)) | (true, None, _) => Next::Done,
+        }
+    }
+
+    fn look_at_service(&self, site: &Site) -> Option<Next<Call>> {
+        let here = self.facts.at == Whereabouts::At(site.clone());
+        match (&self.facts.seen.service, here) {
+            (Look::NotYet, _) | (Look::None | Look::Is(_), false) => {
+                Some(self.look(vec![self.describe(site)]))
+            }
+            (Look::None | Look::Is(_), true) => None,
+        }
+    }
+
+    /// Lists the family's revisions and learns whose they are.
+    pub(super) fn know_revisions(&self, site: &Site, how: Listed) -> Option<Next<Call>> {
+        let is_known = |status: &DefinitionStatus| {
+            self.facts.listed.get(status).is_some_and(|at| {
+                let since_registered = self.facts.registered_at.is_none_or(|registered| *at > registered);
+                self.now < after(*at, BELIEVED)
+                    && (how == Listed::Lately || *status == DefinitionStatus::Inactive || since_registered)
+            })
+        };
+        let all = [DefinitionStatus::Active, DefinitionStatus::Inactive];
+        let lists: Vec<Act<Call>> =
+            all.into_iter().filter(|status| !is_known(status)).map(|status| list(site, status)).collect();
+        let acts = if lists.is_empty() { self.undescribed(site) } else { lists };
+        (!acts.is_empty()).then(|| self.look(acts))
+    }
+
+    fn undescribed(&self, site: &Site) -> Vec<Act<Call>> {
+        let unknown = self.facts.revisions.iter().filter(|(_, revision)| revision.whose.is_none());
+        let describe = |(arn, _): (&String, &Revision)| Act {
+            step: "look at a task definition",
+            call: Call::DescribeDefinition {
+                place: site.place.clone(),
+                definition: arn.clone(),
+                subject: self.subject.clone(),
+            },
+            kind: Kind::Read,
+        };
+        unknown.map(describe).take(DESCRIBED).collect()
+    }
+
+    fn describe(&self, site: &Site) -> Act<Call> {
+        let call = Call::DescribeService { site: site.clone(), subject: self.subject.clone() };
+        Act { step: "look at the service", call, kind: Kind::Read }
+    }
+
+    pub(super) fn find_tasks(
+        &self,
+        site: &Site,
+        serves: Vec<Serves>,
+        giving_up: Option<String>,
+    ) -> Act<Call> {
+        let call = Call::FindTasks { site: site.clone(), serves, giving_up };
+        Act { step: "look at the tasks", call, kind: Kind::Read }
+    }
+
+    // ---- what is refused
+
+    /// What runs somewhere is not moved by asking for it elsewhere.
+    fn stay(&self, at: &Whereabouts, wanted: &Site) -> Option<Next<Call>> {
+        match at {
+            Whereabouts::At(site) if site != wanted && self.facts.holds() => {
+                let message = format!(
+                    "tenant {} runs as service {} in cluster {}; region, cluster, role, endpoint and name stay as \
+                     they are: destroy it and provision it anew to move it",
+                    self.subject.tenant, site.name, site.place.cluster
+                );
+                Some(Next::Fail(invalid(message)))
+            }
+            Whereabouts::At(_) | Whereabouts::Nowhere | Whereabouts::Unknown => None,
+        }
+    }
+
+    fn refuse_strangers(&self, site: &Site) -> Option<Next<Call>> {
+        let owner = match Whose::of(&self.service()?.tags, self.subject) {
+            Whose::Its(_) => return None,
+            Whose::Another(tenant) => format!("belongs to tenant {tenant}"),
+            Whose::Strangers => "is there already and has not this landlord's tags".to_owned(),
+        };
+        let message = format!(
+            "service {} in cluster {} {owner}; it is not touched: give the tenant another service_name or \
+             service_name_prefix, or delete that service",
+            site.name, site.place.cluster
+        );
+        Some(Next::Fail(conflict(message)))
+    }
+
+    /// What the two methods refuse.
+    fn refuse(&self, wanted: &Wanted, by: Means) -> Option<Next<Call>> {
+        match (by, self.its_service()) {
+            (Means::Provision, Some((service, _))) => {
+                let same = service.tags.get(tags::SPEC) == wanted.tags.get(tags::SPEC);
+                let message =
+                    format!("tenant {} runs with another spec; use update to change it", self.subject.tenant);
+                (!same).then(|| Next::Fail(conflict(message)))
+            }
+            (Means::Provision, None) | (Means::Update, Some(_)) => None,
+            (Means::Update, None) => match self.its_revisions().next() {
+                Some(_) => None,
+                None => Some(Next::Fail(ProviderError::tenant_not_found(&self.subject.tenant))),
+            },
+        }
+    }
+
+    // ---- what goes
+
+    /// The service of another life of the tenant.
+    fn remove_older_life(&self, site: &Site) -> Option<Next<Call>> {
+        let (service, life) = self.its_service()?;
+        match life == self.subject.incarnation.0 && !service.draining {
+            true => None,
+            false => self.remove_service(site),
+        }
+    }
+
+    /// The tenant's service, whichever life made it; what drains is waited for.
+    fn remove_service(&self, site: &Site) -> Option<Next<Call>> {
+        let (service, _) = self.its_service()?;
+        Some(match service.draining {
+            true => self.wait(DRAINING, "the service to drain"),
+            false => write("delete the service", Call::DeleteService(site.clone())),
+        })
+    }
+
+    /// The tenant's revisions, of all its lives, but for this one: first they are deregistered, then deleted.
+    pub(super) fn remove_revisions(&self, site: &Site, kept: Option<&str>) -> Option<Next<Call>> {
+        let extra = |status: DefinitionStatus| {
+            let of_tenant = self.facts.revisions.iter().filter(move |(arn, revision)| {
+                revision.status == status
+                    && revision.whose.as_ref().is_some_and(Whose::is_its)
+                    && kept.is_none_or(|kept| !is(arn, kept))
+            });
+            of_tenant.map(|(arn, _)| arn.clone())
+        };
+        let place = &site.place;
+        let deregister = |arn: String| Act {
+            step: "deregister a task definition",
+            call: Call::DeregisterDefinition { place: place.clone(), arn },
+            kind: Kind::Write,
+        };
+        let active: Vec<Act<Call>> = extra(DefinitionStatus::Active).map(deregister).collect();
+        if !active.is_empty() {
+            return Some(Next::Do(active));
+        }
+        let arns: BTreeSet<String> = extra(DefinitionStatus::Inactive).take(DELETED_AT_ONCE).collect();
+        let delete = || {
+            write(
+                "delete task definitions",
+                Call::DeleteDefinitions { place: place.clone(), arns: arns.clone() },
+            )
+        };
+        (!arns.is_empty()).then(delete)
+    }
+}
+
+fn locate() -> Act<Call> {
+    Act { step: "find the service by its tags", call: Call::Locate, kind: Kind::Read }
+}
+
+fn list(site: &Site, status: DefinitionStatus) -> Act<Call> {
+    let call = Call::ListDefinitions(site.clone(), status);
+    Act { step: "list the task definitions", call, kind: Kind::Read }
+}
+
+pub(super) fn write(step: &'static str, call: Call) -> Next<Call> {
+    Next::Do(vec![Act { step, call, kind: Kind::Write }])
+}
+
+fn conflict(message: String) -> ProviderError {
+    ProviderError::new(ErrorKind::ProvisionFailed, Remedy::Permanent, ErrorCode::Conflict, message)
+}
+
+pub(super) fn invalid(message: String) -> ProviderError {
+    ProviderError::new(ErrorKind::InvalidSpec, Remedy::Permanent, ErrorCode::InvalidConfiguration, message)
+}

@@ -1,0 +1,118 @@
+//! What a service's tasks say.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::call::{Serves, Service, Task, TaskHealth, TaskLife};
+use super::facts::{Steady, after};
+use super::learn::is;
+use crate::result::{Endpoint, EndpointType};
+
+/// How long tasks have to run where others of the same deployment have failed before.
+const PROVEN: SignedDuration = SignedDuration::from_secs(15);
+
+/// ECS's codes for a task that ended by itself.
+const FAILED: [&str; 2] = ["TaskFailedToStart", "EssentialContainerExited"];
+
+/// The most words of ECS's that are kept.
+const WORDS: usize = 1000;
+
+impl Steady {
+    /// Whether it is believed.
+    pub(super) fn is_proven(&self, now: Timestamp) -> bool {
+        self.failures == 0 || now >= after(self.since, PROVEN)
+    }
+}
+
+impl Service {
+    /// The deployment that the service goes towards.
+    pub fn primary(&self) -> Option<&super::call::Deployment> {
+        self.deployments.iter().find(|deployment| deployment.primary)
+    }
+}
+
+/// How many tasks of this definition run and do not fail their checks.
+pub(super) fn serving(tasks: &[Task], definition: &str) -> u32 {
+    let serves = |task: &&Task| {
+        is(&task.definition, definition)
+            && task.life == TaskLife::Running
+            && task.health != TaskHealth::Unhealthy
+    };
+    u32::try_from(tasks.iter().filter(serves).count()).unwrap_or(u32::MAX)
+}
+
+/// The tasks of this definition that ended by themselves, of those made since then.
+pub(super) fn failures<'a>(tasks: &'a [Task], definition: &str, since: Option<Timestamp>) -> Vec<&'a Task> {
+    let failed = |task: &&Task| match &task.life {
+        TaskLife::Stopped { code: Some(code), .. } => {
+            FAILED.contains(&code.as_str())
+                && is(&task.definition, definition)
+                && since.is_none_or(|since| task.created.is_none_or(|created| created >= since))
+        }
+        TaskLife::Stopped { code: None, .. }
+        | TaskLife::Starting
+        | TaskLife::Running
+        | TaskLife::Stopping => false,
+    };
+    tasks.iter().filter(failed).collect()
+}
+
+/// Why a deployment was given up, with what ECS says of its tasks: of those that failed, else of any that stopped.
+pub(super) fn words(why: &str, failures: &[&Task], all: &[Task]) -> String {
+    let of_failures: BTreeSet<String> = failures.iter().filter_map(|task| said(task)).collect();
+    let said = match of_failures.is_empty() {
+        false => of_failures,
+        true => all.iter().filter_map(said).collect(),
+    };
+    let words = [why.to_owned()].into_iter().chain(said).collect::<Vec<_>>().join("; ");
+    words.chars().take(WORDS).collect()
+}
+
+/// What ECS says of a task that stopped.
+fn said(task: &Task) -> Option<String> {
+    let TaskLife::Stopped { reason, .. } = &task.life else { return None };
+    let ended =
+        task.containers.iter().filter_map(|container| match (container.exit_code, &container.reason) {
+            (Some(code), Some(reason)) => {
+                Some(format!("container {} ended with code {code}: {reason}", container.name))
+            }
+            (Some(code), None) if code != 0 => {
+                Some(format!("container {} ended with code {code}", container.name))
+            }
+            (None, Some(reason)) => Some(format!("container {}: {reason}", container.name)),
+            (Some(_) | None, None) => None,
+        });
+    Some([reason.clone()].into_iter().chain(ended).collect::<Vec<_>>().join(", "))
+}
+
+/// Where a tenant with these tasks answers.
+pub(super) fn endpoints(serves: &[Serves], tasks: &[Task]) -> Vec<Endpoint> {
+    let running = || tasks.iter().filter(|task| task.life == TaskLife::Running);
+    let mut all: Vec<Endpoint> = Vec::new();
+    for place in serves {
+        match place {
+            Serves::At(endpoint) => all.push(endpoint.clone()),
+            Serves::Task { port, kind, container: _ } => {
+                let addresses: BTreeSet<&String> =
+                    running().filter_map(|task| task.address.as_ref()).collect();
+                all.extend(addresses.into_iter().map(|address| Endpoint {
+                    kind: *kind,
+                    address: address.clone(),
+                    port: *port,
+                    url: Some(format!("{}://{address}:{port}", scheme(*kind))),
+                }));
+            }
+        }
+    }
+    all
+}
+
+fn scheme(kind: EndpointType) -> &'static str {
+    match kind {
+        EndpointType::Http => "http",
+        EndpointType::Https => "https",
+        EndpointType::Tcp => "tcp",
+        EndpointType::Grpc => "grpc",
+    }
+}

@@ -1,0 +1,28 @@
+//! What a spec must be to run on ECS. Asks nobody.
+
+use super::mapping;
+use crate::spec::{Invalid, Problem, Spec};
+
+/// Limits and wishes of specs that ECS does not keep, each with the reason.
+pub const NOT_ENFORCED: &[&str] = &[
+    "containers[].health_check.healthy_threshold: one check that passes makes a container healthy",
+    "containers[].health_check.timeout_seconds: 1 becomes 2, the shortest that there is",
+    "containers[].health_check: http and tcp checks run in the container, which needs curl or wget, nc or bash",
+    "containers[].resources.cpu: a share while the task's processors are busy, not a limit",
+    "containers[].resources.storage: the containers of a task share its storage",
+    "resources.cpu, resources.memory: on Fargate the next size that is not smaller",
+    "networking.dns: no name is made; it is where service discovery registers the tasks",
+];
+
+/// Every problem of the spec, each with its path.
+pub fn problems(spec: &Spec) -> Vec<Problem> {
+    mapping::map(spec).1
+}
+
+/// Whether a spec can run on ECS, as far as it says itself.
+///
+/// # Errors
+/// Every problem.
+pub fn check(spec: &Spec) -> Result<(), Invalid> {
+    Invalid::unless_empty(problems(spec))
+}

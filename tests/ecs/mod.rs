@@ -1,0 +1,3 @@
+//! The ECS provider against other people's emulators of ECS.
+
+mod emulators;
