@@ -205,10 +205,8 @@ async fn an_update_names_everything_and_a_grace_period_only_with_target_groups()
 async fn described(answer: Value) -> Option<Service> {
     let server = Server::start(move |_| ok(answer.clone())).await;
     let call = Call::DescribeService { site: server.site(), subject: subject() };
-    match server.call(&call).await.unwrap() {
-        Reply::Service(service) => service.map(|service| *service),
-        other => panic!("{other:?}"),
-    }
+    let Reply::Service(service) = server.call(&call).await.unwrap() else { panic!("no service") };
+    service.map(|service| *service)
 }
 
 #[tokio::test]

@@ -41,9 +41,8 @@ fn cluster(services: Vec<Value>, families: Vec<(&'static str, Value)>) -> impl F
             "ListTaskDefinitions" => {
                 let there =
                     families.iter().any(|(name, _)| *name == family) && seen.body["status"] == "ACTIVE";
-                ok(
-                    json!({ "taskDefinitionArns": there.then(|| vec![format!("arn:td/{family}:1")]).unwrap_or_default() }),
-                )
+                let arns = if there { vec![format!("arn:td/{family}:1")] } else { Vec::new() };
+                ok(json!({ "taskDefinitionArns": arns }))
             }
             "DescribeTaskDefinition" => {
                 let arn = seen.body["taskDefinition"].as_str().unwrap();
@@ -69,10 +68,8 @@ fn provider(server: &Server) -> EcsProvider {
 }
 
 async fn located(server: &Server) -> Option<String> {
-    match server.call(&Call::Locate).await.unwrap() {
-        Reply::Located(site) => site.map(|site| site.name),
-        other => panic!("{other:?}"),
-    }
+    let Reply::Located(site) = server.call(&Call::Locate).await.unwrap() else { panic!("no site") };
+    site.map(|site| site.name)
 }
 
 #[tokio::test]

@@ -25,10 +25,8 @@ fn look(server: &Server, name: &str) -> Call {
 }
 
 fn found(reply: Result<Reply, CallError>) -> String {
-    match reply.unwrap() {
-        Reply::Service(Some(service)) => service.arn.rsplit_once('/').unwrap().1.to_owned(),
-        other => panic!("{other:?}"),
-    }
+    let Reply::Service(Some(service)) = reply.unwrap() else { panic!("no service") };
+    service.arn.rsplit_once('/').unwrap().1.to_owned()
 }
 
 /// How many names each describe had.
