@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use landlord_compute::clock::SystemClock;
+use landlord_compute::machines::error::ErrorKind;
 use landlord_compute::machines::id::Incarnation;
 use landlord_compute::machines::planner::Subject;
 use landlord_compute::provider::Context;
@@ -25,10 +26,15 @@ pub(crate) async fn validate(screen: &Screen, place: &Place, file: &Path) -> Res
     let subject =
         Subject { engine: "validate".into(), tenant: spec.tenant().clone(), incarnation: Incarnation(1) };
     let cx = Context::alone(subject, Arc::new(SystemClock));
-    provider
-        .validate(&cx, &spec)
-        .await
-        .map_err(|error| Failure::Unfit { file: file.display().to_string(), message: error.message })?;
+    provider.validate(&cx, &spec).await.map_err(|error| match error.kind {
+        ErrorKind::InvalidSpec => Failure::Unfit { file: file.display().to_string(), message: error.message },
+        // The platform could not be asked.
+        ErrorKind::ProvisionFailed
+        | ErrorKind::TenantNotFound
+        | ErrorKind::UpdateFailed
+        | ErrorKind::DestroyFailed
+        | ErrorKind::StatusFailed => Failure::Platform(error),
+    })?;
     let not_enforced = provider.capabilities().not_enforced;
     let document = json!({
         "valid": true,
