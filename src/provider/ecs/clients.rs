@@ -20,6 +20,9 @@ use aws_smithy_http_client::{Builder, Connector};
 use landlord_state_machines::planner::ecs::{AssumeRole, Place};
 use tokio::sync::OnceCell;
 
+use super::batch::Batches;
+use super::budget::Budget;
+
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(3);
 /// How long one request that only looks may take.
@@ -40,6 +43,19 @@ pub(super) struct Account {
     pub(super) writes: Client,
     /// Its region, where one is known.
     pub(super) region: Option<String>,
+    /// What may be asked of it; other identities of the same account share it.
+    pub(super) budget: Arc<Budget>,
+    /// The describes that wait to be asked together.
+    pub(super) batches: Batches,
+}
+
+/// Whose quotas requests count against.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Quotas {
+    /// The account of a role; none: that of the engine's own identity.
+    account: Option<String>,
+    region: Option<String>,
+    endpoint_url: Option<String>,
 }
 
 /// In whose name, and where. Its `Debug` is that of [`AssumeRole`], which hides the external id.
@@ -53,17 +69,27 @@ struct Key {
 /// The clients that are open.
 #[derive(Debug)]
 pub(super) struct Clients {
+    /// None: the default chain's.
+    credentials: Option<SharedCredentialsProvider>,
     http: SharedHttpClient,
     accounts: Kept<Key, Arc<Account>>,
     /// The default chain's answer in a region.
     bases: Kept<Option<String>, SdkConfig>,
+    budgets: Kept<Quotas, Arc<Budget>>,
+    quota_factor: u32,
 }
 
 impl Clients {
-    /// None is open. `http` makes the requests; without it, HTTP/1 and 2 over rustls, through the proxy that the
+    /// None is open. `credentials` are those of the engine; without them, the default chain's. `http` makes the requests; without it, HTTP/1 and 2 over rustls, through the proxy that the
     /// environment names.
-    pub(super) fn new(http: Option<SharedHttpClient>) -> Self {
-        Self { http: http.unwrap_or_else(https), accounts: Kept::new(), bases: Kept::new() }
+    pub(super) fn new(
+        credentials: Option<SharedCredentialsProvider>,
+        http: Option<SharedHttpClient>,
+        quota_factor: u32,
+    ) -> Self {
+        let http = http.unwrap_or_else(https);
+        let (accounts, bases, budgets) = (Kept::new(), Kept::new(), Kept::new());
+        Self { credentials, http, accounts, bases, budgets, quota_factor }
     }
 
     /// The client for a place.
@@ -80,6 +106,14 @@ impl Clients {
         let mut config = base.to_builder();
         config.set_endpoint_url(key.endpoint_url.or_else(|| base.endpoint_url().map(str::to_owned)));
         let config = config.build();
+        let region = config.region().map(ToString::to_string);
+        let quotas = Quotas {
+            account: key.assume_role.as_ref().and_then(|role| account(&role.role_arn)).map(str::to_owned),
+            region: region.clone(),
+            endpoint_url: config.endpoint_url().map(str::to_owned),
+        };
+        let budget = self.budgets.cell(&quotas);
+        let budget = budget.get_or_init(async || Arc::new(Budget::new(self.quota_factor))).await;
         let config = match key.assume_role {
             None => config,
             Some(AssumeRole { role_arn, external_id, session_name }) => {
@@ -96,7 +130,9 @@ impl Clients {
         Arc::new(Account {
             reads: client(&config, READ),
             writes: client(&config, WRITE),
-            region: config.region().map(ToString::to_string),
+            region,
+            budget: Arc::clone(budget),
+            batches: Batches::default(),
         })
     }
 
@@ -109,8 +145,16 @@ impl Clients {
         if let Some(region) = region {
             chain = chain.region(Region::new(region));
         }
+        if let Some(credentials) = self.credentials.clone() {
+            chain = chain.credentials_provider(credentials);
+        }
         chain.load().await
     }
+}
+
+/// The account that an ARN names: `arn:aws:iam::123456789012:role/name`.
+fn account(arn: &str) -> Option<&str> {
+    arn.split(':').nth(4).filter(|account| !account.is_empty())
 }
 
 fn client(config: &SdkConfig, within: Duration) -> Client {

@@ -13,6 +13,9 @@ use landlord_state_machines::planner::CallError;
 /// How long ECS is left alone when it throttles and does not say for how long.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// Stands for a code where ECS answered, but not all of it.
+const PARTIAL: &str = "failures";
+
 /// The longest piece of somebody else's words that is kept.
 const WORDS: usize = 1_000;
 
@@ -105,7 +108,20 @@ impl Failure {
             "ACCESS_DENIED" => (Remedy::NeedsPerson, ErrorCode::PermissionDenied, "grant it, then retry"),
             _ => (Remedy::Retry, ErrorCode::UnknownError, "it may pass"),
         };
-        Self::refused(None, error(remedy, code, format!("{}: {what}", asked.api)).with_platform(words))
+        Self::refused(
+            Some(PARTIAL),
+            error(remedy, code, format!("{}: {what}", asked.api)).with_platform(words),
+        )
+    }
+
+    /// A request that never went out.
+    pub(super) fn kept(error: ProviderError) -> Self {
+        Self::refused(None, error)
+    }
+
+    /// Whether it is about what was asked for, so that a part of it may be answered alone.
+    pub(super) fn is_about_input(&self) -> bool {
+        [PARTIAL, "InvalidParameterException", "ClientException"].iter().any(|code| self.is(code))
     }
 
     /// Whether AWS answered with this code.

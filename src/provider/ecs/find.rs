@@ -66,7 +66,7 @@ impl At {
         let mut found: BTreeMap<String, BTreeMap<Life, Resources>> = BTreeMap::new();
         let mut names = BTreeSet::new();
         for arns in self.list_services().await?.chunks(DESCRIBED_AT_ONCE) {
-            for service in self.describe_services(arns.to_vec()).await? {
+            for service in self.describe_services(&arns.iter().cloned().collect()).await? {
                 let Some(name) = service.service_name.clone() else { continue };
                 let Some(there) = answer::service(&service) else { continue };
                 if let Some(life) = tags::owner(&there.tags, engine) {

@@ -32,6 +32,7 @@
 
 mod answer;
 mod api;
+mod batch;
 mod budget;
 mod clients;
 mod error;
@@ -43,8 +44,9 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+pub use aws_sdk_ecs::config::{Credentials, SharedCredentialsProvider, SharedHttpClient};
+
 use async_trait::async_trait;
-use aws_sdk_ecs::config::SharedHttpClient;
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::id::{ProviderName, TenantId};
 use landlord_state_machines::planner::ecs::{Config, ConfigError, Place, check};
@@ -74,19 +76,25 @@ const CLUSTER_SEEN: Duration = Duration::from_secs(60);
 const CLUSTERS: usize = 256;
 
 /// How the engine's operator sets this provider up.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct EcsOptions {
     /// The configuration that lies under every tenant's `provider_config`; an object, or nothing (`null`).
     pub defaults: Value,
+    /// Who the engine is at AWS. None: as the SDK's default chain says, which looks at the environment, the profile and
+    /// the machine's role.
+    pub credentials: Option<SharedCredentialsProvider>,
     /// What makes the HTTP requests. None: HTTP over rustls with the system's certificates, through the proxy that the
     /// environment names.
     pub http_client: Option<SharedHttpClient>,
+    /// How many times AWS's default quotas the accounts have: 1, unless they were raised. Emulators have none; 1,000
+    /// is as good as none.
+    pub quota_factor: u32,
 }
 
 impl EcsOptions {
     /// With this configuration under every tenant's.
     pub fn new(defaults: Value) -> Self {
-        Self { defaults, http_client: None }
+        Self { defaults, credentials: None, http_client: None, quota_factor: 1 }
     }
 }
 
@@ -121,7 +129,7 @@ impl EcsProvider {
     /// # Errors
     /// [`EcsOptionsError`] when the defaults cannot be every tenant's.
     pub fn new(options: EcsOptions) -> Result<Self, EcsOptionsError> {
-        let EcsOptions { defaults, http_client } = options;
+        let EcsOptions { defaults, credentials, http_client, quota_factor } = options;
         let defaults = Config::merged(&Value::Null, &defaults)?;
         let config = Config::read(&defaults)?;
         if config.service_name.is_some() {
@@ -130,7 +138,7 @@ impl EcsProvider {
         // A constant that is a valid name.
         #[expect(clippy::expect_used)]
         let name = ProviderName::new("ecs").expect("`ecs` is lowercase letters");
-        let ecs = Ecs { clients: Clients::new(http_client), defaults: config };
+        let ecs = Ecs { clients: Clients::new(credentials, http_client, quota_factor), defaults: config };
         let methods = Converge::new(name.clone(), ecs, changes);
         Ok(Self { name, methods, defaults, clusters: Mutex::default() })
     }

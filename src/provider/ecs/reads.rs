@@ -47,22 +47,39 @@ impl At {
         &self.account.reads
     }
 
-    /// Makes one request, once.
+    /// Makes one request, once, when it is its turn.
     pub(super) async fn send<T, E>(
         &self,
-        _quota: Quota,
+        quota: Quota,
         api: &str,
         request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     ) -> Result<T, Failure>
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        let Who { tenant, asker } = &self.who;
-        tracing::trace!(api, ?asker, tenant_id = tenant.as_ref().map(tracing::field::display), "asks");
+        self.turn(quota).await?;
+        self.send_now(quota, api, request).await
+    }
+
+    /// Waits until one request of this kind may go out.
+    pub(super) async fn turn(&self, quota: Quota) -> Result<(), Failure> {
+        self.account.budget.turn(quota, &self.who).await.map_err(Failure::kept)
+    }
+
+    /// Makes one request whose turn it is.
+    async fn send_now<T, E>(
+        &self,
+        quota: Quota,
+        api: &str,
+        request: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+    ) -> Result<T, Failure>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
         request.await.map_err(|error| {
             let failure = Failure::of(self.asked(api), &error);
             if failure.throttled {
-                tracing::debug!(api, "AWS asks for fewer requests");
+                self.account.budget.throttled(quota);
             }
             failure
         })
@@ -72,21 +89,24 @@ impl At {
         Asked { api, cluster: &self.cluster }
     }
 
-    /// A service, as ECS has it; also one that is INACTIVE.
-    pub(super) async fn describe_service(&self, name: &str) -> Result<Option<sdk::Service>, Failure> {
-        let found = self.describe_services([name.to_owned()]).await?;
-        Ok(found.into_iter().find(|service| service.service_name() == Some(name)))
-    }
-
     /// The services of these names that are there; at most [`DESCRIBED_AT_ONCE`] names.
     pub(super) async fn describe_services(
         &self,
-        names: impl IntoIterator<Item = String>,
+        names: &BTreeSet<String>,
+    ) -> Result<Vec<sdk::Service>, Failure> {
+        self.turn(Quota::ServiceRead).await?;
+        self.describe_services_now(names).await
+    }
+
+    /// The same, when it is its turn.
+    pub(super) async fn describe_services_now(
+        &self,
+        names: &BTreeSet<String>,
     ) -> Result<Vec<sdk::Service>, Failure> {
         let api = "DescribeServices";
         let request = self.reads().describe_services().cluster(&self.cluster).include(ServiceField::Tags);
-        let request = request.set_services(Some(names.into_iter().collect()));
-        let answer = self.send(Quota::ServiceRead, api, request.send()).await?;
+        let request = request.set_services(Some(names.iter().cloned().collect())).send();
+        let answer = self.send_now(Quota::ServiceRead, api, request).await?;
         let mut failures = answer.failures.unwrap_or_default().into_iter();
         match failures.find(|failure| failure.reason() != Some("MISSING")) {
             None => Ok(answer.services.unwrap_or_default()),
