@@ -118,6 +118,9 @@ pub(crate) enum Failure {
     File { file: String, source: io::Error },
     #[error("{file} is not a valid spec:\n{source}")]
     Spec { file: String, source: SpecError },
+    #[cfg(feature = "ecs")]
+    #[error("{file}: {message}")]
+    Config { file: String, message: String },
     #[error("{file} is not valid for its provider:\n{message}")]
     Unfit { file: String, message: String },
     #[error(transparent)]
@@ -165,6 +168,8 @@ impl Failure {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) | Self::File { .. } | Self::Spec { .. } | Self::Unfit { .. } => Exit::Usage,
+            #[cfg(feature = "ecs")]
+            Self::Config { .. } => Exit::Usage,
             Self::Command(error) => match error {
                 CommandError::Invalid(_) | CommandError::Provider(_) => Exit::Usage,
                 CommandError::Rejected(_) => Exit::Rejected,
@@ -245,6 +250,8 @@ impl Failure {
                 }
                 (!next.is_empty()).then(|| next.join("; "))
             }
+            #[cfg(feature = "ecs")]
+            Self::Config { .. } => None,
             Self::Usage(_)
             | Self::File { .. }
             | Self::Sweep(_)

@@ -10,7 +10,7 @@ use landlord_compute::machines::error::{ProviderError, Remedy};
 use landlord_compute::machines::id::TenantId;
 use landlord_compute::machines::planner::Subject;
 use landlord_compute::machines::tenant::Tenant;
-use landlord_compute::provider::{Context, Provider};
+use landlord_compute::provider::Context;
 use landlord_compute::store::{Position, Scope, Store, TenantFilter};
 use serde_json::json;
 
@@ -173,8 +173,7 @@ fn facts(tenant: &Tenant, view: &TenantView<'_>, place: &Place) -> String {
 
 /// Limits of its spec that its provider does not keep.
 fn not_enforced(tenant: &Tenant, place: &Place) -> Vec<&'static str> {
-    let provider = place.provider();
-    if tenant.provider == provider.name() { provider.capabilities().not_enforced } else { Vec::new() }
+    place.provider(&tenant.provider).map(|provider| provider.capabilities().not_enforced).unwrap_or_default()
 }
 
 /// What to do about a failure.
@@ -193,11 +192,10 @@ fn advice(error: &ProviderError, view: &TenantView<'_>) -> String {
 pub(crate) async fn status(screen: &Screen, place: &Place, id: &TenantId) -> Result<(), Failure> {
     let look = place.look()?;
     let tenant = living(&look, id).await?;
-    let provider = place.provider();
-    if tenant.provider != provider.name() {
+    let Ok(provider) = place.provider(&tenant.provider) else {
         let provider = tenant.provider.to_string();
         return Err(Failure::NoProvider { tenant: id.clone(), provider });
-    }
+    };
     let engine = look.engine().await?;
     let subject = Subject { engine, tenant: id.clone(), incarnation: tenant.incarnation };
     let cx = Context::alone(subject, Arc::new(SystemClock)).with_ledger(tenant.ledger.clone());

@@ -23,6 +23,8 @@ use std::process::ExitCode;
 use clap::Parser;
 use landlord_compute::store::{Scope, TenantFilter};
 use tracing_subscriber::EnvFilter;
+#[cfg(feature = "ecs")]
+use tracing_subscriber::filter::LevelFilter;
 
 use args::{Cli, Command, Format};
 use exit::Failure;
@@ -34,6 +36,18 @@ use screen::Screen;
 /// anyway.
 const LOG: &str =
     "error,landlord_compute::store=warn,landlord_compute::provider=off,landlord_compute::telemetry=off";
+
+/// The SDK of AWS logs environments and keys where it is asked for everything; only who names its targets gets that.
+#[cfg(feature = "ecs")]
+const AWS_SDK: [&str; 7] = [
+    "aws_config=warn",
+    "aws_runtime=warn",
+    "aws_sdk_ecs=warn",
+    "aws_sdk_sts=warn",
+    "aws_sigv4=warn",
+    "aws_smithy_runtime=warn",
+    "hyper_util=warn",
+];
 
 /// Does what the command line says.
 pub(crate) fn main() -> ExitCode {
@@ -73,7 +87,10 @@ fn wants_json(words: impl Iterator<Item = OsString>) -> bool {
 }
 
 async fn command(screen: &Screen, cli: Cli) -> Result<(), Failure> {
-    let place = &Place::new(&cli.store);
+    let place = Place::new(&cli.store);
+    #[cfg(feature = "ecs")]
+    let place = place.with_ecs(cli.ecs_config.as_deref())?;
+    let place = &place;
     let operate = |tenant, ask, options| operate::operate(screen, place, tenant, ask, options);
     match cli.command {
         Command::Demo => demo::demo(screen).await,
@@ -114,5 +131,12 @@ async fn command(screen: &Screen, cli: Cli) -> Result<(), Failure> {
 /// The engine's log goes to stderr.
 fn log_to(screen: &Screen) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOG));
+    #[cfg(feature = "ecs")]
+    let filter = match filter.max_level_hint() {
+        Some(level) if level <= LevelFilter::INFO => filter,
+        Some(_) | None => {
+            AWS_SDK.iter().flat_map(|target| target.parse()).fold(filter, EnvFilter::add_directive)
+        }
+    };
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(screen.clone()).init();
 }

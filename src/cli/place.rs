@@ -1,19 +1,27 @@
 //! Where a store is, and what is beside it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use landlord_compute::machines::id::TenantId;
+use landlord_compute::machines::id::{ProviderName, TenantId};
 use landlord_compute::machines::tenant::{Record, Tenant};
+#[cfg(feature = "ecs")]
+use landlord_compute::provider::ecs::{EcsOptions, EcsProvider};
 use landlord_compute::provider::process::{ProcessOptions, ProcessProvider};
+use landlord_compute::provider::{Provider, RegistryError};
 use landlord_compute::store::{SqliteOptions, SqliteStore, Store};
 use landlord_compute::{Engine, EngineBuilder};
 
 use super::exit::Failure;
+#[cfg(feature = "ecs")]
+use super::spec_file::{self, Document};
 
 /// A store and the directory of its tenants' processes.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     store: PathBuf,
+    #[cfg(feature = "ecs")]
+    ecs: Option<Arc<EcsProvider>>,
 }
 
 /// What an engine is wanted for.
@@ -27,7 +35,31 @@ pub(crate) enum Missing {
 
 impl Place {
     pub(crate) fn new(store: &Path) -> Self {
-        Self { store: resolve(store) }
+        Self {
+            store: resolve(store),
+            #[cfg(feature = "ecs")]
+            ecs: None,
+        }
+    }
+
+    /// With tenants on ECS too, over the configuration in a file where there is one.
+    #[cfg(feature = "ecs")]
+    pub(crate) fn with_ecs(mut self, config: Option<&Path>) -> Result<Self, Failure> {
+        let (file, defaults) = match config {
+            None => (String::new(), serde_json::Value::Null),
+            Some(path) => {
+                let Document { file, text, format } = spec_file::document(path)?;
+                let defaults = format.parse(&text);
+                (
+                    file.clone(),
+                    defaults.map_err(|source| Failure::Config { file, message: source.to_string() })?,
+                )
+            }
+        };
+        let ecs = EcsProvider::new(EcsOptions::new(defaults));
+        let ecs = ecs.map_err(|source| Failure::Config { file, message: source.to_string() })?;
+        self.ecs = Some(Arc::new(ecs));
+        Ok(self)
     }
 
     pub(crate) fn store(&self) -> &Path {
@@ -45,9 +77,27 @@ impl Place {
         dir.into()
     }
 
-    /// The one provider of this program.
-    pub(crate) fn provider(&self) -> ProcessProvider {
+    /// The provider that every build of this program has.
+    pub(crate) fn process(&self) -> ProcessProvider {
         ProcessProvider::new(ProcessOptions::new(self.state_dir()))
+    }
+
+    /// The providers of this program.
+    pub(crate) fn providers(&self) -> Vec<Arc<dyn Provider>> {
+        #[cfg_attr(not(feature = "ecs"), expect(unused_mut))]
+        let mut providers: Vec<Arc<dyn Provider>> = vec![Arc::new(self.process())];
+        #[cfg(feature = "ecs")]
+        providers.extend(self.ecs.clone().map(|ecs| ecs as Arc<dyn Provider>));
+        providers
+    }
+
+    /// The provider of this name.
+    pub(crate) fn provider(&self, name: &ProviderName) -> Result<Arc<dyn Provider>, RegistryError> {
+        let providers = self.providers();
+        let registered: Vec<String> = providers.iter().map(|provider| provider.name().to_string()).collect();
+        providers.into_iter().find(|provider| provider.name() == *name).ok_or_else(|| {
+            RegistryError::ProviderNotFound { name: name.to_string(), registered: registered.join(", ") }
+        })
     }
 
     /// The store to look at, also while an engine has it.
@@ -63,7 +113,8 @@ impl Place {
             Missing::Refuse => self.require()?,
         }
         let store = SqliteStore::new(SqliteOptions::new(&self.store));
-        Ok(Engine::builder(store).provider(self.provider()))
+        let engine = Engine::builder(store);
+        Ok(self.providers().into_iter().fold(engine, EngineBuilder::shared_provider))
     }
 
     fn require(&self) -> Result<(), Failure> {
@@ -76,7 +127,7 @@ impl Place {
 }
 
 /// The tenant as a store has it, if it lives.
-pub(crate) async fn living(store: &impl Store, tenant: &TenantId) -> Result<std::sync::Arc<Tenant>, Failure> {
+pub(crate) async fn living(store: &impl Store, tenant: &TenantId) -> Result<Arc<Tenant>, Failure> {
     match store.load(tenant).await? {
         Record::Live(tenant) => Ok(tenant),
         Record::Absent(id) => Err(Failure::NoTenant(id)),

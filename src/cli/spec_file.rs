@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
-use landlord_compute::machines::spec::{MAX_DOCUMENT_BYTES, Spec, TenantComputeSpec};
+use landlord_compute::machines::spec::{Format, MAX_DOCUMENT_BYTES, Spec, TenantComputeSpec};
 
 use super::exit::Failure;
 
@@ -27,14 +27,30 @@ pub(crate) fn example() -> String {
 
 /// Reads and checks a spec; `-` is stdin. What does not end in `.json` is YAML, of which JSON is a part.
 pub(crate) fn read(path: &Path) -> Result<Spec, Failure> {
+    let Document { file, text, format } = document(path)?;
+    let spec = match format {
+        Format::Json => TenantComputeSpec::from_json(&text),
+        Format::Yaml => TenantComputeSpec::from_yaml(&text),
+    };
+    spec.and_then(|spec| Ok(spec.check()?)).map_err(|source| Failure::Spec { file, source })
+}
+
+/// A text that was read.
+pub(crate) struct Document {
+    /// Where from, for people.
+    pub(crate) file: String,
+    pub(crate) text: String,
+    pub(crate) format: Format,
+}
+
+/// Reads a text; `-` is stdin.
+pub(crate) fn document(path: &Path) -> Result<Document, Failure> {
     let stdin = path == Path::new("-");
     let file = if stdin { "stdin".to_owned() } else { path.display().to_string() };
     let read = if stdin { bounded(io::stdin().lock()) } else { File::open(path).and_then(bounded) };
     let text = read.map_err(|source| Failure::File { file: file.clone(), source })?;
     let is_json = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
-    let spec =
-        if is_json { TenantComputeSpec::from_json(&text) } else { TenantComputeSpec::from_yaml(&text) };
-    spec.and_then(|spec| Ok(spec.check()?)).map_err(|source| Failure::Spec { file, source })
+    Ok(Document { file, text, format: if is_json { Format::Json } else { Format::Yaml } })
 }
 
 /// The whole text, which may also come from something without an end.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use landlord_compute::machines::id::{ProviderName, TenantId};
 use landlord_compute::machines::sweep::Orphaned;
 use landlord_compute::machines::tenant::Settled;
-use landlord_compute::provider::{Provider, RegistryError};
+use landlord_compute::provider::Provider;
 use landlord_compute::{Missing, OperationHandle, Options, Orphan, Sweep, SweepError};
 use serde::Serialize;
 
@@ -69,20 +69,16 @@ pub(crate) async fn sweep(
     provider: Option<ProviderName>,
     delete: bool,
 ) -> Result<(), Failure> {
-    let ours = place.provider();
-    let name = provider.unwrap_or_else(|| ours.name());
+    let name = provider.unwrap_or_else(|| place.process().name());
     let (sweep, fates) = if delete {
         let mut with = With::engine(screen, place, MissingStore::Refuse).await?;
         let outcome = remove(&mut with, &name).await;
         with.end(outcome).await?
     } else {
-        if name != ours.name() {
-            let (name, registered) = (name.to_string(), ours.name().to_string());
-            return Err(SweepError::Registry(RegistryError::ProviderNotFound { name, registered }).into());
-        }
+        let provider = place.provider(&name).map_err(SweepError::Registry)?;
         let look = place.look()?;
         let engine = look.engine().await?;
-        let sweep = landlord_compute::sweep(&look, &ours, &engine).await?;
+        let sweep = landlord_compute::sweep(&look, &*provider, &engine).await?;
         let fates = sweep.orphans.iter().map(|_| Fate::Left).collect();
         (sweep, fates)
     };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use landlord_compute::clock::SystemClock;
 use landlord_compute::machines::id::Incarnation;
 use landlord_compute::machines::planner::Subject;
-use landlord_compute::provider::{Context, Provider};
+use landlord_compute::provider::Context;
 use serde_json::json;
 
 use super::exit::Failure;
@@ -17,17 +17,10 @@ use super::spec_file;
 /// Checks a spec by the rules for all providers, and by its own provider's.
 pub(crate) async fn validate(screen: &Screen, place: &Place, file: &Path) -> Result<(), Failure> {
     let spec = spec_file::read(file)?;
-    let provider = place.provider();
-    if *spec.provider() != provider.name() {
-        return Err(Failure::Unfit {
-            file: file.display().to_string(),
-            message: format!(
-                "provider_type: there is no provider {}; use {}",
-                spec.provider(),
-                provider.name()
-            ),
-        });
-    }
+    let provider = place.provider(spec.provider()).map_err(|error| Failure::Unfit {
+        file: file.display().to_string(),
+        message: format!("provider_type: {error}"),
+    })?;
     // Nothing is done there in this name.
     let subject =
         Subject { engine: "validate".into(), tenant: spec.tenant().clone(), incarnation: Incarnation(1) };

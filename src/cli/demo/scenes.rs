@@ -232,7 +232,7 @@ async fn destroy(stage: &Stage) -> Seen {
 /// Looks for leftovers: as the provider sees it, and without it.
 async fn nothing_is_left(stage: &mut Stage) -> Seen {
     stage.stop_engine().await?;
-    let owned = stage.place.provider().list_tenants(stage.engine_name()).await.map_err(Failure::from)?;
+    let owned = stage.place.process().list_tenants(stage.engine_name()).await.map_err(Failure::from)?;
     if !owned.is_empty() {
         return wrong(format!("the provider still finds {owned:?}"));
     }

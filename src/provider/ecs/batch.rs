@@ -76,6 +76,16 @@ impl Batches {
     }
 }
 
+#[cfg(test)]
+impl Batches {
+    /// How many names the open batch has.
+    pub(super) fn names(&self, cluster: &str, asker: Asker) -> usize {
+        let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let batch = open.get(&(cluster.to_owned(), asker));
+        batch.and_then(|batch| batch.names.lock().as_ref().map(BTreeSet::len)).unwrap_or_default()
+    }
+}
+
 impl Names {
     /// Adds a name; false when it is too late, or there are enough.
     fn add(&self, name: &str) -> bool {

@@ -4,10 +4,12 @@
 //! and renews them before they expire. Nothing is resolved before the first call needs it.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use aws_config::identity::IdentityCache;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -35,7 +37,6 @@ const KEPT: usize = 256;
 const SESSION: &str = "landlord";
 
 /// One account's ECS in one region.
-#[derive(Debug)]
 pub(super) struct Account {
     /// For requests that only look.
     pub(super) reads: Client,
@@ -49,8 +50,15 @@ pub(super) struct Account {
     pub(super) batches: Batches,
 }
 
+/// The SDK's own `Debug` of a client has the external id of its role.
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Account").field("region", &self.region).finish_non_exhaustive()
+    }
+}
+
 /// Whose quotas requests count against.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 struct Quotas {
     /// The account of a role; none: that of the engine's own identity.
     account: Option<String>,
@@ -58,8 +66,8 @@ struct Quotas {
     endpoint_url: Option<String>,
 }
 
-/// In whose name, and where. Its `Debug` is that of [`AssumeRole`], which hides the external id.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// In whose name, and where.
+#[derive(Clone, PartialEq, Eq, Hash)]
 struct Key {
     region: Option<String>,
     endpoint_url: Option<String>,
@@ -67,7 +75,6 @@ struct Key {
 }
 
 /// The clients that are open.
-#[derive(Debug)]
 pub(super) struct Clients {
     /// None: the default chain's.
     credentials: Option<SharedCredentialsProvider>,
@@ -77,6 +84,12 @@ pub(super) struct Clients {
     bases: Kept<Option<String>, SdkConfig>,
     budgets: Kept<Quotas, Arc<Budget>>,
     quota_factor: u32,
+}
+
+impl fmt::Debug for Clients {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Clients").field("quota_factor", &self.quota_factor).finish_non_exhaustive()
+    }
 }
 
 impl Clients {
@@ -127,6 +140,8 @@ impl Clients {
                 config.to_builder().credentials_provider(role).build()
             }
         };
+        // One of its own: the SDK's keeps few identities, and forgets the others.
+        let config = config.to_builder().identity_cache(IdentityCache::lazy().build()).build();
         Arc::new(Account {
             reads: client(&config, READ),
             writes: client(&config, WRITE),
@@ -178,10 +193,8 @@ fn https() -> SharedHttpClient {
 }
 
 /// What was used lately, at most [`KEPT`] of it.
-#[derive(Debug)]
 struct Kept<K, V>(Mutex<Used<K, V>>);
 
-#[derive(Debug)]
 struct Used<K, V> {
     /// Counts uses.
     clock: u64,

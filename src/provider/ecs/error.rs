@@ -56,10 +56,25 @@ impl Failure {
                 };
                 refusal.failure(asked)
             }
-            SdkError::ResponseError(_) => {
-                let words = chain(error);
-                let words = with_request(words, error.request_id());
-                Self::unknown(asked, ErrorCode::ProviderUnavailable, "its answer cannot be read", words)
+            SdkError::ResponseError(answer) => {
+                let status = answer.raw().status().as_u16();
+                let (words, request) = (chain(error), error.request_id());
+                match status {
+                    // A refusal all the same, in a format that is not the protocol's.
+                    400..500 => {
+                        let pause = retry_after(answer.raw());
+                        Refusal { status, code: None, words: &words, request, pause }.failure(asked)
+                    }
+                    _ => {
+                        let words = with_request(words, request);
+                        Self::unknown(
+                            asked,
+                            ErrorCode::ProviderUnavailable,
+                            "its answer cannot be read",
+                            words,
+                        )
+                    }
+                }
             }
             SdkError::TimeoutError(_) => Self::unknown(
                 asked,

@@ -39,8 +39,13 @@ mod error;
 mod find;
 mod reads;
 mod request;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -49,7 +54,7 @@ pub use aws_sdk_ecs::config::{Credentials, SharedCredentialsProvider, SharedHttp
 use async_trait::async_trait;
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::id::{ProviderName, TenantId};
-use landlord_state_machines::planner::ecs::{Config, ConfigError, Place, check};
+use landlord_state_machines::planner::ecs::{Config, ConfigError, NOT_ENFORCED, Place, check};
 use landlord_state_machines::result::{ComputeStatus, ProvisionResult, UpdateResult};
 use landlord_state_machines::spec::{Spec, changes};
 use schemars::generate::SchemaSettings;
@@ -63,20 +68,13 @@ use clients::Clients;
 use error::Failure;
 use reads::Cluster;
 
-/// Limits of every spec that ECS does not keep, each with the reason.
-const NOT_ENFORCED: [&str; 3] = [
-    "cpu: on EC2 and EXTERNAL it is a share; a task may use more while the machine has it to spare",
-    "storage: on EC2 and EXTERNAL it is the machine's, and tasks share it",
-    "health_check.healthy_threshold: ECS counts one success",
-];
-
 /// For how long a cluster that was seen to be usable counts as usable.
 const CLUSTER_SEEN: Duration = Duration::from_secs(60);
 /// How many clusters are remembered.
 const CLUSTERS: usize = 256;
 
 /// How the engine's operator sets this provider up.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct EcsOptions {
     /// The configuration that lies under every tenant's `provider_config`; an object, or nothing (`null`).
     pub defaults: Value,
@@ -98,6 +96,13 @@ impl EcsOptions {
     }
 }
 
+/// The configuration may have an external id, which does not print.
+impl fmt::Debug for EcsOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EcsOptions").field("quota_factor", &self.quota_factor).finish_non_exhaustive()
+    }
+}
+
 /// What is wrong with an operator's configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EcsOptionsError {
@@ -113,7 +118,6 @@ pub enum EcsOptionsError {
 }
 
 /// Runs tenants as services of AWS ECS. Its name is `ecs`.
-#[derive(Debug)]
 pub struct EcsProvider {
     name: ProviderName,
     methods: Converge<Ecs>,
@@ -121,6 +125,12 @@ pub struct EcsProvider {
     defaults: Value,
     /// When a cluster was last seen to be usable.
     clusters: Mutex<HashMap<Place, Instant>>,
+}
+
+impl fmt::Debug for EcsProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EcsProvider").field("defaults", &self.ecs().defaults).finish_non_exhaustive()
+    }
 }
 
 impl EcsProvider {

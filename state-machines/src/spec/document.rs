@@ -37,6 +37,16 @@ impl fmt::Display for Format {
     }
 }
 
+impl Format {
+    /// Reads a document as a tree, within the bounds of a spec's. What it says is not looked at.
+    ///
+    /// # Errors
+    /// [`SpecError::TooLarge`], [`SpecError::Malformed`].
+    pub fn parse(self, text: &str) -> Result<Value, SpecError> {
+        parse(text, self)
+    }
+}
+
 /// Why a text is not a spec.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SpecError {

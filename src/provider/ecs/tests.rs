@@ -1,0 +1,7 @@
+//! The provider through the real SDK, against a server that answers what a test says.
+
+mod calls;
+mod errors;
+mod finding;
+mod secrets;
+mod sharing;
