@@ -1,6 +1,6 @@
 //! The conformance kit over an emulator.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -193,23 +193,45 @@ impl Platform for Emulated {
     }
 
     fn limits(&self) -> Limits {
-        Limits { pause: Duration::from_millis(100), interruptions: 6, parallel: 12, ..Limits::default() }
+        Limits { pause: Duration::from_millis(100), interruptions: 6, parallel: 8, ..Limits::default() }
     }
 }
 
 fn judged(report: &Report, unsaid: &[&str]) {
     println!("{report}");
     assert!(report.all_held(), "{report}");
-    let found: Vec<&str> = report.not_applicable().map(|row| row.clause).collect();
-    assert_eq!(found, unsaid, "{report}");
+    let found: BTreeSet<&str> = report.not_applicable().map(|row| row.clause).collect();
+    assert_eq!(found, unsaid.iter().copied().collect(), "{report}");
 }
+
+/// What no emulator of ECS can be asked.
+const NO_HARM: [&str; 5] =
+    ["update.no-downtime", "update.drift", "status.current", "secrets.observations", "describes.observe"];
+
+/// What a tenant that fails or takes its time is needed for.
+const NO_FAILURE: [&str; 14] = [
+    "provision.atomic",
+    "provision.waits",
+    "provision.fails-early",
+    "update.rolls-back",
+    "errors.provision-failed",
+    "errors.update-failed",
+    "errors.platform-words",
+    "context.cancelled",
+    "context.deadline",
+    "tenants.parallel",
+    "undo.provision",
+    "undo.update",
+    "undo.ledger",
+    "undo.itemised",
+];
 
 #[tokio::test]
 async fn the_provider_keeps_the_contract_on_ministack() {
-    judged(&run(&Emulated::new(Kind::MiniStack).await).await, &[]);
+    judged(&run(&Emulated::new(Kind::MiniStack).await).await, &[&NO_HARM[..], &NO_FAILURE].concat());
 }
 
 #[tokio::test]
 async fn the_provider_keeps_the_contract_on_moto() {
-    judged(&run(&Emulated::new(Kind::Moto).await).await, &[]);
+    judged(&run(&Emulated::new(Kind::Moto).await).await, &NO_HARM);
 }
