@@ -5,6 +5,7 @@
 mod cli;
 #[cfg(feature = "conformance")]
 mod conformance;
+#[cfg(feature = "ecs")]
 mod ecs;
 mod engine;
 #[cfg(all(feature = "process", feature = "sqlite"))]

@@ -366,18 +366,22 @@ impl<'b> Tenant<'b> {
         self.bench.until(look).await
     }
 
-    /// It runs, passes its checks, and says so. A status that says to ask again is asked again: how fast it is is
-    /// another clause.
-    pub(super) async fn is_well(&self, after: &str) -> Checked {
+    /// What its status is. One that says to ask again is asked again: how fast it is is another clause.
+    pub(super) async fn status_in_the_end(&self) -> Result<Answer<ComputeStatus>, Stop> {
         let deadline = Instant::now() + self.bench.limits.call;
-        let status = loop {
+        loop {
             match self.status().await? {
                 Err(error) if error.remedy == Remedy::Retry && Instant::now() < deadline => {
                     sleep(self.bench.limits.pause).await;
                 }
-                answer => break succeeded(&format!("get_status after {after}"), answer)?,
+                answer => return Ok(answer),
             }
-        };
+        }
+    }
+
+    /// It runs, passes its checks, and says so.
+    pub(super) async fn is_well(&self, after: &str) -> Checked {
+        let status = succeeded(&format!("get_status after {after}"), self.status_in_the_end().await?)?;
         expect(is_well(&status), || format!("after {after} its status is {}", shown(&status)))
     }
 }

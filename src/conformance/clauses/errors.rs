@@ -83,7 +83,7 @@ async fn destroy_failed(bench: &Bench<'_>) -> Checked {
 
 async fn tenant_not_found(bench: &Bench<'_>) -> Checked {
     let tenant = bench.tenant();
-    let error = failed("get_status of a tenant that is not there", tenant.status().await?)?;
+    let error = failed("get_status of a tenant that is not there", tenant.status_in_the_end().await?)?;
     let class = (error.code, error.remedy);
     expect(class == (ErrorCode::ResourceNotFound, Remedy::Permanent), || format!("it is {class:?}: {error}"))
 }

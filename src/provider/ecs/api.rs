@@ -46,7 +46,7 @@ impl Ecs {
 
     async fn make(&self, cx: &Context, call: &Call) -> Result<Reply, Failure> {
         match call {
-            Call::Locate => Ok(Reply::Located(self.locate(cx).await?)),
+            Call::Locate(search) => Ok(Reply::Located(self.locate(cx, *search).await?)),
             Call::DescribeService { site, subject: _ } => {
                 let found = self.at(&site.place, cx).await.describe_service(&site.name).await?;
                 Ok(Reply::Service(found.as_ref().and_then(answer::service).map(Box::new)))

@@ -331,7 +331,7 @@ impl Model for Ecs {
         self.advance(now);
         let its = |tags: &BTreeMap<String, String>| tags::owner(tags, &subject.engine).is_some();
         Ok(match call {
-            Call::Locate => {
+            Call::Locate(_) => {
                 let service = self.service.as_ref().filter(|row| its(&row.tags)).map(|row| row.site.clone());
                 let family = self.revisions.values().any(|revision| its(&revision.tags));
                 Reply::Located(service.or_else(|| family.then(operations::site)))
@@ -374,7 +374,7 @@ impl Model for Ecs {
 
     fn kind(call: &Call) -> Kind {
         match call {
-            Call::Locate
+            Call::Locate(_)
             | Call::DescribeService { .. }
             | Call::ListDefinitions(..)
             | Call::DescribeDefinition { .. }

@@ -37,8 +37,8 @@ pub use facts::Facts;
 
 pub use call::{
     Call, Create, DELETED_AT_ONCE, DefinitionStatus, Deployment, FoundDefinition, Launch, LoadBalancer,
-    Network, Register, Reply, Rollout, Serves, Service, Settings, Shown, Task, TaskContainer, TaskHealth,
-    TaskLife, Update,
+    Network, Register, Reply, Rollout, Search, Serves, Service, Settings, Shown, Task, TaskContainer,
+    TaskHealth, TaskLife, Update,
 };
 pub use config::{
     AssumeRole, CapacityProvider, CircuitBreaker, Config, ConfigError, LaunchType, ServiceRegistry,

@@ -18,7 +18,7 @@ use crate::result::{Endpoint, EndpointType};
 pub enum Call {
     /// Read: where the subject's service or family is, by its tags, among all that the operator's configuration leads
     /// to. For a tenant of whom no ledger tells.
-    Locate,
+    Locate(Search),
     /// Read, `DescribeServices` with tags. A service that is INACTIVE is none.
     DescribeService {
         /// Which.
@@ -93,6 +93,16 @@ pub enum Call {
         /// Their ARNs.
         arns: BTreeSet<String>,
     },
+}
+
+/// What a tenant is looked for by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Search {
+    /// Its service: whoever asks how it is has no time for more.
+    Service,
+    /// Also by task definitions that have no service.
+    Everything,
 }
 
 /// Where a tenant answers.

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::config::LaunchType;
 
-/// What is registered. Two with the same content have the same [`Definition::content`].
+/// What is registered. Its hash, with its tags, is the content of a [`Source::Own`](super::Source::Own).
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Definition {
     /// What it has to be able to run on.

@@ -166,7 +166,7 @@ impl Write {
     /// What a call writes; none: it only looks.
     pub(super) fn of(call: &Call) -> Option<Self> {
         match call {
-            Call::Locate
+            Call::Locate(_)
             | Call::DescribeService { .. }
             | Call::ListDefinitions(..)
             | Call::DescribeDefinition { .. }

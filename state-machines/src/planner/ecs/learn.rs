@@ -31,7 +31,7 @@ pub(super) fn intend(facts: &mut Facts, call: &Call, now: Timestamp) {
         }
         Call::UpdateService(update) => ask(facts, &update.definition),
         Call::TagService { tags, .. } => facts.labels.extend(tags.keys().cloned()),
-        Call::Locate
+        Call::Locate(_)
         | Call::DescribeService { .. }
         | Call::ListDefinitions(..)
         | Call::DescribeDefinition { .. }
@@ -126,8 +126,8 @@ fn close_what_cannot_happen_any_more(facts: &mut Facts, now: Timestamp) {
 /// Takes in what a look shows.
 fn saw(facts: &mut Facts, call: &Call, reply: Reply, now: Timestamp) {
     match (call, reply) {
-        (Call::Locate, Reply::Located(None)) => facts.at = Whereabouts::Nowhere,
-        (Call::Locate, Reply::Located(Some(site))) => go_to(facts, &site),
+        (Call::Locate(_), Reply::Located(None)) => facts.at = Whereabouts::Nowhere,
+        (Call::Locate(_), Reply::Located(Some(site))) => go_to(facts, &site),
         (Call::DescribeService { site, subject }, Reply::Service(found)) => {
             go_to(facts, site);
             service(facts, found, subject, now);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::call::{Call, DELETED_AT_ONCE, DefinitionStatus, Serves, Service};
+use super::call::{Call, DELETED_AT_ONCE, DefinitionStatus, Search, Serves, Service};
 use super::facts::{Facts, Look, Revision, Whereabouts, Whose, after};
 use super::learn::is;
 use super::site::Site;
@@ -25,8 +25,8 @@ pub(super) fn next(subject: &Subject, goal: Goal<'_>, facts: &Facts, now: Timest
     let plan = Plan { subject, facts, now };
     match (&facts.trouble, goal, &facts.at) {
         (Some(trouble), Goal::Present { .. } | Goal::Absent | Goal::Known, _) => Next::Fail(trouble.clone()),
-        (None, Goal::Known, Whereabouts::Unknown) => Next::Do(vec![locate()]),
-        (None, Goal::Absent, Whereabouts::Unknown) => plan.look(vec![locate()]),
+        (None, Goal::Known, Whereabouts::Unknown) => Next::Do(vec![locate(Search::Service)]),
+        (None, Goal::Absent, Whereabouts::Unknown) => plan.look(vec![locate(Search::Everything)]),
         (None, Goal::Known | Goal::Absent, Whereabouts::Nowhere) => Next::Done,
         (None, Goal::Known, Whereabouts::At(site)) => plan.known(site),
         (None, Goal::Absent, Whereabouts::At(site)) => plan
@@ -268,8 +268,8 @@ impl Plan<'_> {
     }
 }
 
-fn locate() -> Act<Call> {
-    Act { step: "find the service by its tags", call: Call::Locate, kind: Kind::Read }
+fn locate(search: Search) -> Act<Call> {
+    Act { step: "find the tenant by its tags", call: Call::Locate(search), kind: Kind::Read }
 }
 
 fn list(site: &Site, status: DefinitionStatus) -> Act<Call> {

@@ -176,7 +176,7 @@ fn which(call: &Call) -> String {
         }
         Call::DeregisterDefinition { arn, .. } => short(arn),
         Call::DeleteDefinitions { arns, .. } => arns.iter().map(|arn| short(arn)).collect(),
-        Call::Locate
+        Call::Locate(_)
         | Call::DescribeService { .. }
         | Call::FindTasks { giving_up: None, .. }
         | Call::RegisterDefinition(_)

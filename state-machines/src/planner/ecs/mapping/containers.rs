@@ -63,7 +63,7 @@ pub(super) fn definition(
     };
     shares(problems, &definition);
     role(problems, spec, config, on);
-    // ECS's own form is longer than this one, so that nothing is refused that it would take.
+    // ECS's own form is longer than this one, which lacks the labels: nothing is refused that it would take.
     let length = serde_json::to_vec(&definition).map_or(0, |text| text.len());
     if length > LONGEST {
         problems

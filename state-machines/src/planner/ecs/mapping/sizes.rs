@@ -126,6 +126,14 @@ mod tests {
     }
 
     #[test]
+    fn millicores_become_units() {
+        for (millicores, whole) in [(128, 132), (250, 256), (251, 258), (1000, 1024), (16_000, 16_384)] {
+            assert_eq!(units(millicores), whole, "{millicores}");
+        }
+        assert_eq!([share(251), share(1000), share(1)], [257, 1024, 2]);
+    }
+
+    #[test]
     fn the_list_is_in_a_specs_units() {
         assert!(listed().starts_with("250 with 512 to 1024 MB in steps of 512; 250 with 2048 MB; 500 with"));
         assert!(listed().ends_with("16000 with 32768 to 122880 MB in steps of 8192"));
