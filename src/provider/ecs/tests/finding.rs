@@ -96,6 +96,9 @@ async fn what_another_engine_or_another_life_has_is_not_the_tenants() {
         vec![service("landlord-acme", &of("acme", "another", 1)), service("earlier", &of("acme", "test", 7))];
     let server = Server::start(cluster(services, Vec::new())).await;
     assert_eq!(located(&server).await, None);
+    let earlier = vec![service("landlord-acme", &of("acme", "test", 7))];
+    let server = Server::start(cluster(earlier, Vec::new())).await;
+    assert_eq!(located(&server).await, None);
 }
 
 #[tokio::test]
