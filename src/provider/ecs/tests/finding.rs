@@ -3,7 +3,7 @@
 use landlord_state_machines::error::{ErrorCode, ErrorKind};
 use landlord_state_machines::id::{Incarnation, TenantId};
 use landlord_state_machines::planner::Subject;
-use landlord_state_machines::planner::ecs::{Call, Reply};
+use landlord_state_machines::planner::ecs::{Call, Reply, Search};
 use landlord_state_machines::spec::TenantComputeSpec;
 use serde_json::{Value, json};
 
@@ -68,7 +68,9 @@ fn provider(server: &Server) -> EcsProvider {
 }
 
 async fn located(server: &Server) -> Option<String> {
-    let Reply::Located(site) = server.call(&Call::Locate).await.unwrap() else { panic!("no site") };
+    let Reply::Located(site) = server.call(&Call::Locate(Search::Everything)).await.unwrap() else {
+        panic!("no site")
+    };
     site.map(|site| site.name)
 }
 

@@ -149,7 +149,8 @@ impl Plan<'_> {
         }
     }
 
-    /// Another definition or other settings. A deployment that goes on is stopped first.
+    /// Another definition or other settings. A deployment of ours that goes on is stopped first; one with which ECS goes
+    /// back by itself is not.
     fn change(
         &self,
         wanted: &Wanted,
@@ -157,9 +158,14 @@ impl Plan<'_> {
         service: &Service,
         primary: &Deployment,
     ) -> Next<Call> {
+        let was_ours =
+            self.facts.rollout.as_ref().is_some_and(|ours| is(&primary.definition, &ours.definition));
         let going = match &primary.rollout {
-            Rollout::InProgress => service.current_deployment.as_ref(),
-            Rollout::Completed | Rollout::Failed(_) => None,
+            Rollout::InProgress if was_ours && !is(&primary.definition, definition) => service
+                .current_deployment
+                .as_ref()
+                .filter(|going| self.facts.stopped.as_ref() != Some(*going)),
+            Rollout::InProgress | Rollout::Completed | Rollout::Failed(_) => None,
         };
         match (going, &service.shown.launch, &wanted.settings.launch) {
             (_, Some(Launch::Type(now)), Launch::Type(then)) if now != then => Next::Fail(invalid(format!(
@@ -167,13 +173,11 @@ impl Plan<'_> {
                  provision it anew",
                 wanted.site.name
             ))),
-            (Some(going), _, _)
-                if self.facts.stopped.as_ref() != Some(going) && !is(&primary.definition, definition) =>
-            {
+            (Some(going), _, _) => {
                 let (place, deployment) = (wanted.site.place.clone(), going.clone());
                 write("stop the deployment", Call::StopDeployment { place, deployment })
             }
-            (Some(_) | None, _, _) => self.update(wanted, definition, false),
+            (None, _, _) => self.update(wanted, definition, false),
         }
     }
 

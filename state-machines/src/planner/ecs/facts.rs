@@ -64,7 +64,8 @@ pub struct Facts {
     /// Where that is.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) endpoints: Vec<Endpoint>,
-    /// A call that brought no reply: it ends the method; the next one starts by looking.
+    /// A call that brought no reply: what may pass is waited for; else it ends the method, and the next one starts by
+    /// looking.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) trouble: Option<ProviderError>,
     /// What was seen since the method began; looked at again by the next one.
@@ -232,6 +233,8 @@ pub(super) struct Steady {
 pub(super) struct Seen {
     pub(super) service: Look,
     pub(super) tasks: Option<Vec<Task>>,
+    /// How many calls of this method in a row brought no reply.
+    pub(super) troubles: u32,
     /// When this method last wrote: a look from before that says nothing.
     pub(super) wrote: Option<Timestamp>,
     /// The settings that this method asked for; what ECS shows of them later may be put another way.

@@ -11,6 +11,7 @@ use super::facts::{
 };
 use super::site::Site;
 use super::tasks;
+use crate::error::ProviderError;
 use crate::planner::{CallError, Subject};
 
 /// Notes what a write is about to do. Noting it twice is the same as once.
@@ -63,27 +64,34 @@ pub(super) fn learn(facts: &mut Facts, call: &Call, reply: Result<Reply, CallErr
             if facts.seen.wrote.is_some_and(|at| now < after(at, VISIBLE)) {
                 return;
             }
+            facts.seen.troubles = 0;
             close_what_cannot_happen_any_more(facts, now);
             saw(facts, call, reply, now);
         }
         (Ok(reply), Some(write)) => {
             ended(facts, &write, now);
             facts.trouble = None;
+            facts.seen.troubles = 0;
             did(facts, call, reply, now);
         }
         (Err(CallError::Refused(error)), Some(write)) => {
             ended(facts, &write, now);
             forget_what_it_changed(facts, &write);
-            facts.trouble = Some(error);
+            trouble(facts, error);
         }
         (Err(CallError::Unknown(error)), Some(write)) => {
             forget_what_it_changed(facts, &write);
             facts.pending.retain(|pending| pending.write != write);
             facts.pending.push(Pending { write, since: now });
-            facts.trouble = Some(error);
+            trouble(facts, error);
         }
-        (Err(CallError::Refused(error) | CallError::Unknown(error)), None) => facts.trouble = Some(error),
+        (Err(CallError::Refused(error) | CallError::Unknown(error)), None) => trouble(facts, error),
     }
+}
+
+fn trouble(facts: &mut Facts, error: ProviderError) {
+    facts.seen.troubles = facts.seen.troubles.saturating_add(1);
+    facts.trouble = Some(error);
 }
 
 /// What was seen may have changed: look again. Ids, intents and hashes stay.

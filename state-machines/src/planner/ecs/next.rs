@@ -17,6 +17,8 @@ use crate::planner::{Act, Goal, Kind, Means, Next, Subject};
 const BELIEVED: SignedDuration = SignedDuration::from_mins(10);
 /// From one look at a service that drains to the next.
 const DRAINING: SignedDuration = SignedDuration::from_secs(5);
+/// How many calls in a row may bring no reply until the method ends: it waits 1, 2, 4 and 8 s.
+const TROUBLES: u32 = 4;
 /// How many definitions are described at a time.
 const DESCRIBED: usize = 10;
 
@@ -24,7 +26,8 @@ const DESCRIBED: usize = 10;
 pub(super) fn next(subject: &Subject, goal: Goal<'_>, facts: &Facts, now: Timestamp) -> Next<Call> {
     let plan = Plan { subject, facts, now };
     match (&facts.trouble, goal, &facts.at) {
-        (Some(trouble), Goal::Present { .. } | Goal::Absent | Goal::Known, _) => Next::Fail(trouble.clone()),
+        (Some(trouble), Goal::Known, _) => Next::Fail(trouble.clone()),
+        (Some(trouble), Goal::Present { .. } | Goal::Absent, _) => plan.bear(trouble),
         (None, Goal::Known, Whereabouts::Unknown) => Next::Do(vec![locate(Search::Service)]),
         (None, Goal::Absent, Whereabouts::Unknown) => plan.look(vec![locate(Search::Everything)]),
         (None, Goal::Known | Goal::Absent, Whereabouts::Nowhere) => Next::Done,
@@ -72,6 +75,21 @@ impl Plan<'_> {
         match self.facts.settled_at() {
             Some(until) if self.now < until => Next::Wait { until, why: "ECS to show what was done" },
             Some(_) | None => Next::Do(acts),
+        }
+    }
+
+    /// What may pass is waited for. Of throttling there is no end to be seen, and no tenant fails for it.
+    fn bear(&self, trouble: &ProviderError) -> Next<Call> {
+        let again = match (trouble.remedy, trouble.retry_after, self.facts.seen.troubles) {
+            (Remedy::Retry, Some(pause), _) => SignedDuration::try_from(pause).ok(),
+            (Remedy::Retry, None, troubles @ ..=TROUBLES) => {
+                Some(SignedDuration::from_secs(1 << troubles.saturating_sub(1)))
+            }
+            (Remedy::Retry, None, _) | (Remedy::Permanent | Remedy::NeedsPerson, _, _) => None,
+        };
+        match again {
+            Some(pause) => self.wait(pause, "ECS to answer"),
+            None => Next::Fail(trouble.clone()),
         }
     }
 

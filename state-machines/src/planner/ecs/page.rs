@@ -199,7 +199,20 @@ fn configurations() -> Vec<(String, Facts)> {
     add("nothing", Facts::default());
     add("a search found nothing", Facts { at: Whereabouts::Nowhere, ..Facts::default() });
     add("where it is, not looked yet", not_looked());
-    add("a call failed", Facts { trouble: Some(refused), ..nothing.clone() });
+    let troubled = |error: &ProviderError, troubles| {
+        let mut facts = Facts { trouble: Some(error.clone()), ..nothing.clone() };
+        facts.seen.troubles = troubles;
+        facts
+    };
+    add("a call failed, may be tried again", troubled(&refused, 1));
+    add("the fourth in a row", troubled(&refused, 4));
+    add("the fifth in a row", troubled(&refused, 5));
+    let pause = std::time::Duration::from_secs(7);
+    add("throttled, the hundredth time in a row", troubled(&refused.clone().with_retry_after(pause), 100));
+    add(
+        "a call failed for good",
+        troubled(&ProviderError { remedy: Remedy::Permanent, ..refused.clone() }, 1),
+    );
     add("wrote just now, not looked yet", Facts { wrote_at: Some(NOW), ..not_looked() });
     let pending = |since| vec![Pending { write: Pended::Create, since }];
     add("a create without an answer just now", Facts { pending: pending(NOW), ..not_looked() });
@@ -231,10 +244,17 @@ fn configurations() -> Vec<(String, Facts)> {
         add(&format!("{whose}, failed"), runs(arn, failed(), 0));
     }
     let current = |service: &mut Service| service.current_deployment = Some("current".to_owned());
-    add("another, in progress, can be stopped", change(runs(OTHER, Rollout::InProgress, 0), current));
-    let stopped =
-        Facts { stopped: Some("current".to_owned()), ..change(runs(OTHER, Rollout::InProgress, 0), current) };
-    add("another, in progress, was told to stop", stopped);
+    let going = || {
+        let stage = Stage::Going { deployment: "other".to_owned() };
+        let rollout = Some(Watched { definition: OTHER.to_owned(), stage });
+        Facts { rollout, ..change(runs(OTHER, Rollout::InProgress, 0), current) }
+    };
+    add("another, in progress, that we asked for", going());
+    add("the same, told to stop", Facts { stopped: Some("current".to_owned()), ..going() });
+    add(
+        "another, in progress, that we did not ask for",
+        change(runs(OTHER, Rollout::InProgress, 0), current),
+    );
     let old = |age| {
         move |service: &mut Service| {
             service.deployments[0].created = Some(NOW - SignedDuration::from_secs(age))
