@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use aws_sdk_ecs::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig};
 use aws_sdk_ecs::types::{ServiceField, TaskDefinitionStatus};
 use aws_sdk_ecs::{Client, Config};
+use landlord_compute::machines::spec::{ContainerSpec, ResourceRequirements, TenantComputeSpec};
 use landlord_compute::provider::ecs::{EcsOptions, EcsProvider, SharedCredentialsProvider, SharedHttpClient};
 use serde_json::{Value, json};
 use tracing::instrument::WithSubscriber;
@@ -22,6 +23,18 @@ pub(super) struct Site {
     pub(super) cluster: String,
     pub(super) client: Client,
     defaults: Value,
+}
+
+/// A spec of one container.
+pub(super) fn spec(tenant: &str, image: &str) -> TenantComputeSpec {
+    let web = ContainerSpec { name: "web".to_owned(), image: image.to_owned(), ..ContainerSpec::default() };
+    TenantComputeSpec {
+        tenant_id: tenant.to_owned(),
+        provider_type: "ecs".to_owned(),
+        containers: vec![web],
+        resources: ResourceRequirements { cpu: 250, memory: 512, storage: None },
+        ..TenantComputeSpec::default()
+    }
 }
 
 /// What there is of one name: a service, or a revision of the family.
