@@ -104,6 +104,13 @@ async fn what_another_engine_or_another_life_has_is_not_the_tenants() {
 }
 
 #[tokio::test]
+async fn who_has_no_time_is_not_told_of_a_family_alone() {
+    let server = Server::start(cluster(Vec::new(), vec![("landlord-acme", marks(&subject()))])).await;
+    assert_eq!(server.call(&Call::Locate(Search::Service)).await.unwrap(), Reply::Located(None));
+    assert_eq!(server.operations(), ["DescribeServices", "ListServices"]);
+}
+
+#[tokio::test]
 async fn all_tenants_are_listed_also_those_with_a_family_alone() {
     let services: Vec<Value> = (0..12)
         .map(|n| service(&format!("landlord-t{n}"), &of(&format!("t{n}"), "test", 1)))
