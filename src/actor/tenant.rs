@@ -15,7 +15,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::oneshot;
 use tracing::{Instrument, Span};
 
-use super::directory::Mailbox;
+use super::directory::{Mailbox, Retired};
 use super::{Answer, CommandMessage, Message, Refusal};
 use crate::calls::{Dropped, Over, Particulars};
 use crate::closing::Closed;
@@ -32,6 +32,13 @@ const RECOMMIT: (Duration, Duration) = (Duration::from_millis(20), Duration::fro
 const ACTIVATE_LATER: Duration = Duration::from_secs(1);
 
 pub(super) struct TenantActor;
+
+/// What a tenant's actor is sent.
+pub(super) struct Delivery {
+    /// The tenant that is the actor's from now on, with its first message.
+    pub(super) activated: Option<Box<TenantState>>,
+    pub(super) message: Message,
+}
 
 /// What an actor knows of its tenant. Nothing is in here that the store does not have.
 pub(crate) struct TenantState {
@@ -107,30 +114,39 @@ impl From<CommitFailure> for Setback {
 }
 
 impl Actor for TenantActor {
-    type Msg = Message;
-    type State = TenantState;
-    type Arguments = TenantState;
+    type Msg = Delivery;
+    /// None while it is nobody's.
+    type State = Option<Box<TenantState>>;
+    type Arguments = ();
 
-    async fn pre_start(
-        &self,
-        _: ActorRef<Message>,
-        state: TenantState,
-    ) -> Result<TenantState, ActorProcessingErr> {
-        Ok(state)
+    async fn pre_start(&self, _: ActorRef<Delivery>, (): ()) -> Result<Self::State, ActorProcessingErr> {
+        Ok(None)
     }
 
     async fn handle(
         &self,
-        myself: ActorRef<Message>,
-        message: Message,
-        state: &mut TenantState,
+        myself: ActorRef<Delivery>,
+        Delivery { activated, message }: Delivery,
+        state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
+        if activated.is_some() {
+            *state = activated;
+        }
+        let Some(tenant) = state else { return Ok(()) };
         let asked_to_end = matches!(message, Message::Passivate);
         // In a box: the actor library moves this future more than once, and it is large.
-        Box::pin(state.receive(message)).await;
-        state.core.directory.handled(&state.mailbox);
-        if state.may_end(asked_to_end) && state.core.directory.retire(&state.id, &state.mailbox) {
-            myself.stop(None);
+        Box::pin(tenant.receive(message)).await;
+        let directory = &tenant.core.directory;
+        directory.handled(&tenant.mailbox);
+        if tenant.may_end(asked_to_end) {
+            match directory.retire(&tenant.id, &tenant.mailbox) {
+                Retired::Stays => {}
+                Retired::Spare => *state = None,
+                Retired::Ends => {
+                    *state = None;
+                    myself.stop(None);
+                }
+            }
         }
         Ok(())
     }
