@@ -387,7 +387,7 @@ impl TenantState {
             },
         };
         let transition = match step(&self.core.policy, record, stamp, input) {
-            Decision::Apply(transition) => *transition,
+            Decision::Apply(transition) => transition,
             Decision::Join(operation) => return Ok(Decided::Over(Advanced::Joined(operation))),
             Decision::Ignore => return Ok(Decided::Over(Advanced::Ignored)),
             Decision::Reject(rejection) => return Ok(Decided::Over(Advanced::Rejected(rejection))),
@@ -406,7 +406,6 @@ impl TenantState {
         if opened.is_some() {
             self.spare = None;
         }
-        let event = Arc::new(event);
         span.in_scope(|| telemetry::transition(&event));
         let write = Write {
             expected: before.map(|record| record.revision()).unwrap_or_default(),

@@ -235,35 +235,49 @@ fn hide_all(values: &[String]) -> Vec<Hidden> {
 }
 
 /// A checked and normalised [`TenantComputeSpec`]. Cheap to clone; two are equal when callers sent the same.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Spec {
+#[derive(Clone, PartialEq)]
+pub struct Spec(Arc<Checked>);
+
+#[derive(PartialEq)]
+struct Checked {
     tenant: TenantId,
     provider: ProviderName,
-    body: Arc<TenantComputeSpec>,
+    body: TenantComputeSpec,
 }
 
 impl Spec {
     /// The tenant this is for.
     pub fn tenant(&self) -> &TenantId {
-        &self.tenant
+        &self.0.tenant
     }
 
     /// The provider that runs it; whether it is registered, the engine knows.
     pub fn provider(&self) -> &ProviderName {
-        &self.provider
+        &self.0.provider
+    }
+}
+
+impl fmt::Debug for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Checked { tenant, provider, body } = &*self.0;
+        f.debug_struct("Spec")
+            .field("tenant", tenant)
+            .field("provider", provider)
+            .field("body", body)
+            .finish()
     }
 }
 
 impl Deref for Spec {
     type Target = TenantComputeSpec;
     fn deref(&self) -> &TenantComputeSpec {
-        &self.body
+        &self.0.body
     }
 }
 
 /// Written as its normalised [`TenantComputeSpec`]; [`Spec::from_stored_json`] reads it back.
 impl Serialize for Spec {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        self.body.serialize(to)
+        self.0.body.serialize(to)
     }
 }
