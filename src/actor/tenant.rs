@@ -44,6 +44,8 @@ pub(super) struct Delivery {
 pub(crate) struct TenantState {
     core: Arc<Core>,
     id: TenantId,
+    /// The engine's name. A copy: the uses of one that all tenants share would be counted by all cores at once.
+    engine: Arc<str>,
     mailbox: Arc<Mailbox>,
     /// Nothing until it is loaded, and again when a commit left its fate open.
     record: Option<Record>,
@@ -155,6 +157,7 @@ impl Actor for TenantActor {
 impl TenantState {
     pub(super) fn new(core: Arc<Core>, id: TenantId, mailbox: Arc<Mailbox>) -> Self {
         Self {
+            engine: Arc::from(&*core.opened.engine),
             core,
             id,
             mailbox,
@@ -411,7 +414,7 @@ impl TenantState {
             expected: before.map(|record| record.revision()).unwrap_or_default(),
             record: record.clone(),
             event: Arc::clone(&event),
-            opened: opened.map(|opened| operation_record(opened, &event, by.as_deref())),
+            opened: opened.map(|opened| Arc::new(operation_record(opened, &event, by.as_deref()))),
             spec: spec.map(|versioned| (versioned.version, versioned.spec)),
         };
         let committing = span.in_scope(|| self.core.committer.commit(write));
@@ -499,7 +502,7 @@ impl TenantState {
         if self.core.draining() {
             return None;
         }
-        let engine = Arc::clone(&self.core.opened.engine);
+        let engine = Arc::clone(&self.engine);
         Some(Particulars { subject: Subject { engine, tenant: self.id.clone(), incarnation }, ledger, trace })
     }
 

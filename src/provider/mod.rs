@@ -10,6 +10,7 @@ pub(crate) mod registry;
 pub mod scripted;
 
 pub use context::{CheckpointError, Context, Journal, UndoBy, Work};
+pub(crate) use context::{Home, Kept};
 pub use registry::RegistryError;
 
 use std::collections::BTreeMap;
