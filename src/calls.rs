@@ -13,6 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use foldhash::fast::RandomState;
 use futures_util::FutureExt;
+use jiff::Timestamp;
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::id::{CallId, TenantId};
 use landlord_state_machines::ledger::Ledger;
@@ -30,7 +31,7 @@ use crate::actor::Message;
 use crate::count::{Count, Counted};
 use crate::engine::Core;
 use crate::provider::registry::Registered;
-use crate::provider::{self, Asker, CheckpointError, Context, Journal};
+use crate::provider::{self, Asker, CheckpointError, Context, Home, Journal, Kept};
 use crate::telemetry;
 
 const SHARDS: usize = 64;
@@ -64,7 +65,8 @@ type InFlight = Counted<Arc<Count>>;
 pub(crate) struct Calls {
     shards: Box<[Mutex<HashMap<TenantId, Slot, RandomState>>]>,
     hasher: RandomState,
-    /// Calls that are queued, run, or wait for their outcome to be committed.
+    /// Calls that are queued, run, or wait for their outcome to be committed. Not alone in its line of the cache: the
+    /// count of its holders, which changes with it, is there too.
     count: Arc<Count>,
 }
 
@@ -172,15 +174,9 @@ impl Calls {
 
     fn begin(&self, core: &Arc<Core>, start: StartCall, particulars: Particulars) -> Begun {
         let Particulars { subject, ledger, trace, asker } = particulars;
-        let journal =
-            CallJournal { core: Arc::clone(core), tenant: subject.tenant.clone(), call: start.call };
-        let journal = Arc::new(journal);
-        let mut cx = Context::journaled(
-            subject,
-            Arc::clone(&core.clock),
-            ledger,
-            Arc::clone(&journal) as Arc<dyn Journal>,
-        );
+        let home = CallHome { core: Arc::clone(core), tenant: subject.tenant.clone(), call: start.call };
+        let kept = Arc::new(Kept::new(ledger, home));
+        let mut cx = Context::of(subject, Arc::clone(&kept) as Arc<Kept<dyn Home>>);
         let (operation, call, attempt) = (start.operation, start.call, start.attempt);
         cx.work = Some(provider::Work { operation, call, attempt });
         cx.deadline = start.deadline;
@@ -191,7 +187,7 @@ impl Calls {
         let span = telemetry::call_span(&tenant, &start, cx.trace.as_ref());
         let in_flight = self.count.one();
         // In a box: it is large, and moves into the task when it is not over at once.
-        let work = Box::pin(outcome(journal, start, cx).instrument(span));
+        let work = Box::pin(outcome(kept, start, cx).instrument(span));
         Begun { tenant, call, cancel, work, in_flight }
     }
 
@@ -309,8 +305,8 @@ async fn run(
 }
 
 /// What came of a call, whatever it did.
-async fn outcome(journal: Arc<CallJournal>, start: StartCall, cx: Context) -> Outcome {
-    let outcome = AssertUnwindSafe(turn(&journal.core, &start, &cx)).catch_unwind().await;
+async fn outcome(kept: Arc<Kept<CallHome>>, start: StartCall, cx: Context) -> Outcome {
+    let outcome = AssertUnwindSafe(turn(&kept.home.core, &start, &cx)).catch_unwind().await;
     outcome.unwrap_or_else(|_panic| {
         let message = "the call panicked while it was dropped; what it did is looked up";
         Outcome::Lost(Arc::new(failure(start.method, Remedy::Retry, ErrorCode::UnknownError, message)))
@@ -444,14 +440,24 @@ fn failure(method: Method, remedy: Remedy, code: ErrorCode, message: impl Into<S
 }
 
 /// Keeps a call's ledger, through the tenant's actor: a tenant has one writer.
-struct CallJournal {
+struct CallHome {
     core: Arc<Core>,
     tenant: TenantId,
     call: CallId,
 }
 
+impl Home for CallHome {
+    fn now(&self) -> Timestamp {
+        self.core.clock.now()
+    }
+
+    fn journal(&self) -> Option<&dyn Journal> {
+        Some(self)
+    }
+}
+
 #[async_trait]
-impl Journal for CallJournal {
+impl Journal for CallHome {
     async fn write(&self, ledger: Arc<Ledger>, step: &str) -> Result<(), CheckpointError> {
         let mut pause = RESEND.0;
         loop {

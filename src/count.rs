@@ -4,14 +4,12 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crossbeam_utils::CachePadded;
 use tokio::sync::Notify;
 
 /// How many of something are on their way.
 #[derive(Default)]
 pub(crate) struct Count {
-    /// Alone in its line of the cache, like everything that all cores write.
-    now: CachePadded<AtomicUsize>,
+    now: AtomicUsize,
     none_left: Notify,
 }
 

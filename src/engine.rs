@@ -159,7 +159,7 @@ impl EngineBuilder {
             directory,
             calls: Calls::new(),
             closing,
-            unanswered: Count::default(),
+            unanswered: CachePadded::default(),
             draining: AtomicBool::new(false),
             minted: CachePadded::default(),
         });
@@ -183,7 +183,7 @@ pub(crate) struct Core {
     pub(crate) calls: Calls,
     pub(crate) closing: Arc<Closing>,
     /// Commands that were taken on and not answered yet.
-    pub(crate) unanswered: Count,
+    pub(crate) unanswered: CachePadded<Count>,
     draining: AtomicBool,
     minted: CachePadded<AtomicU64>,
 }

@@ -3,6 +3,7 @@
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -14,6 +15,7 @@ use landlord_state_machines::sweep::Orphaned;
 use landlord_state_machines::tenant::{Command, Record, Rejection, Request, Settled, after};
 use landlord_state_machines::trace::TraceContext;
 use tokio::sync::oneshot;
+use tokio::sync::oneshot::error::TryRecvError;
 use tracing::Span;
 
 use crate::actor::{Answer, CommandMessage, Message, Refusal};
@@ -446,10 +448,43 @@ impl OperationHandle {
 
 impl IntoFuture for OperationHandle {
     type Output = Result<Settled, WaitError>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+    type IntoFuture = Settling;
 
-    fn into_future(mut self) -> Self::IntoFuture {
-        Box::pin(async move { self.settled().await })
+    fn into_future(self) -> Settling {
+        Settling(Wait::Begins(Some(self)))
+    }
+}
+
+/// Returns when an operation has settled, as [`OperationHandle::settled`] does.
+pub struct Settling(Wait);
+
+enum Wait {
+    /// Often it is known already how the operation ended; then nothing has to be set up.
+    Begins(Option<OperationHandle>),
+    Goes(Pin<Box<dyn Future<Output = Result<Settled, WaitError>> + Send>>),
+}
+
+impl Future for Settling {
+    type Output = Result<Settled, WaitError>;
+
+    fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Wait::Begins(operation) = &mut self.0
+            && let Some(mut operation) = operation.take()
+        {
+            if let End::Announced(announced) = &mut operation.end {
+                match announced.try_recv() {
+                    Ok(settled) => return Poll::Ready(Ok(settled)),
+                    Err(TryRecvError::Empty) => {}
+                    Err(TryRecvError::Closed) => operation.end = End::Unknown,
+                }
+            }
+            self.0 = Wait::Goes(Box::pin(async move { operation.settled().await }));
+        }
+        match &mut self.0 {
+            Wait::Goes(settling) => settling.as_mut().poll(task),
+            // It was over, and nothing more comes.
+            Wait::Begins(_) => Poll::Pending,
+        }
     }
 }
 

@@ -21,7 +21,7 @@ mod waiters;
 pub use closing::Closed;
 pub use engine::{Engine, EngineBuilder, Limits, StartError};
 pub use events::Delivery;
-pub use handle::{CommandError, OperationHandle, Options, StatusError, TenantHandle, WaitError};
+pub use handle::{CommandError, OperationHandle, Options, Settling, StatusError, TenantHandle, WaitError};
 pub use landlord_state_machines as machines;
 pub use observers::ObservePolicy;
 pub use sweep::{Missing, Orphan, Sweep, SweepError, sweep};

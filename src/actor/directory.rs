@@ -7,18 +7,23 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
+use futures_util::FutureExt;
 use landlord_state_machines::id::TenantId;
-use ractor::{Actor, ActorCell, ActorRef, ActorRuntime, MessagingErr};
+use ractor::{Actor, ActorCell, ActorRef, MessagingErr};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::Message;
 use super::supervisor::{Exit, ExitReports, Supervisor};
-use super::tenant::{TenantActor, TenantState};
+use super::tenant::{Delivery, TenantActor, TenantState};
 use crate::engine::Core;
 
 /// How many supervisors there are. One fell behind at 100,000 activations; sixty-four did not.
 const SHARDS: usize = 64;
+
+/// How many actors of a shard wait for another tenant when theirs is passivated. Starting an actor and ending it costs
+/// as much as one and a half transitions, and one that waits is 8 KB.
+const SPARE: usize = 4;
 
 /// The first and the longest pause before an actor that panicked is started again.
 const RESTART: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(60));
@@ -32,14 +37,33 @@ pub(crate) struct Mailbox {
     last_used: AtomicU32,
 }
 
-struct Live {
-    actor: ActorRef<Message>,
+/// An actor, and what waits for it.
+struct Active {
+    actor: ActorRef<Delivery>,
     mailbox: Arc<Mailbox>,
 }
 
 struct Shard {
     supervisor: ActorCell,
-    live: Mutex<HashMap<TenantId, Live, RandomState>>,
+    actors: Mutex<Actors>,
+}
+
+/// The actors of a shard.
+#[derive(Default)]
+struct Actors {
+    live: HashMap<TenantId, Active, RandomState>,
+    /// Those that have no tenant now, and nothing to handle.
+    spare: Vec<Active>,
+}
+
+/// What becomes of an actor that has nothing to do.
+pub(super) enum Retired {
+    /// There is something again, or will be.
+    Stays,
+    /// It waits for another tenant.
+    Spare,
+    /// It ends.
+    Ends,
 }
 
 /// The tenants that have an actor.
@@ -59,7 +83,7 @@ impl Directory {
         for shard in 0..SHARDS {
             let supervisor = Supervisor { shard, exits: exits.clone() };
             let (supervisor, _) = Actor::spawn(None, supervisor, ()).await?;
-            shards.push(Shard { supervisor: supervisor.get_cell(), live: Mutex::default() });
+            shards.push(Shard { supervisor: supervisor.get_cell(), actors: Mutex::default() });
         }
         let directory = Self {
             shards,
@@ -90,33 +114,33 @@ impl Directory {
     ) -> Result<(), Message> {
         let shard = self.shard(tenant);
         let round = self.round.load(Ordering::Relaxed);
-        let mut live = lock(&shard.live);
+        let mut actors = shard.actors();
         // The engine's end takes this lock after it has said so: what comes later starts nothing.
         if core.closing.is_closed() {
             return Ok(());
         }
-        if let Some(found) = live.get(tenant) {
+        if let Some(found) = actors.live.get(tenant) {
             if found.mailbox.waiting.load(Ordering::Relaxed) >= limit {
                 return Err(message);
             }
             found.mailbox.waiting.fetch_add(1, Ordering::Relaxed);
             found.mailbox.last_used.store(round, Ordering::Relaxed);
-            match found.actor.send_message(message) {
+            match found.actor.send_message(Delivery { activated: None, message }) {
                 Ok(()) => return Ok(()),
                 // It died a moment ago, and its supervisor has not reported it yet.
-                Err(MessagingErr::SendErr(returned)) => message = returned,
+                Err(MessagingErr::SendErr(returned)) => message = returned.message,
                 Err(MessagingErr::ChannelClosed | MessagingErr::InvalidActorType) => return Ok(()),
             }
-            live.remove(tenant);
+            actors.live.remove(tenant);
             self.count.fetch_sub(1, Ordering::Relaxed);
         }
-        let mailbox = Arc::new(Mailbox { waiting: AtomicU32::new(1), last_used: AtomicU32::new(round) });
-        let state = TenantState::new(Arc::clone(core), tenant.clone(), Arc::clone(&mailbox));
-        let spawned = ActorRuntime::spawn_linked_instant(None, TenantActor, state, shard.supervisor.clone());
-        // Only a name that is taken can fail, and these have none; a message that is lost is sent again.
-        let Ok((actor, _)) = spawned else { return Ok(()) };
-        let _ = actor.send_message(message);
-        live.insert(tenant.clone(), Live { actor, mailbox });
+        // An actor that could not be started, and a message that is lost with it, are tried again by whoever waits.
+        let Some(active) = actors.spare.pop().or_else(|| shard.spawn()) else { return Ok(()) };
+        active.mailbox.waiting.store(1, Ordering::Relaxed);
+        active.mailbox.last_used.store(round, Ordering::Relaxed);
+        let state = TenantState::new(Arc::clone(core), tenant.clone(), Arc::clone(&active.mailbox));
+        let _ = active.actor.send_message(Delivery { activated: Some(Box::new(state)), message });
+        actors.live.insert(tenant.clone(), active);
         self.count.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
@@ -126,28 +150,38 @@ impl Directory {
         mailbox.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Whether the actor may end: it has nothing left to handle, and gets nothing more from now on.
-    pub(super) fn retire(&self, tenant: &TenantId, mailbox: &Arc<Mailbox>) -> bool {
-        let mut live = lock(&self.shard(tenant).live);
-        let ours = live.get(tenant).is_some_and(|found| Arc::ptr_eq(&found.mailbox, mailbox));
-        // Whoever sends holds this lock: what is not counted here goes to the next actor.
-        if ours && mailbox.waiting.load(Ordering::Relaxed) == 0 {
-            live.remove(tenant);
-            self.count.fetch_sub(1, Ordering::Relaxed);
-            return true;
+    /// What becomes of an actor that could end. Unless it stays, it gets nothing more for this tenant.
+    pub(super) fn retire(&self, tenant: &TenantId, mailbox: &Arc<Mailbox>) -> Retired {
+        let mut actors = self.shard(tenant).actors();
+        match actors.live.get(tenant) {
+            Some(found) if Arc::ptr_eq(&found.mailbox, mailbox) => {}
+            // Another one has taken its place.
+            Some(_) | None => return Retired::Ends,
         }
-        !ours
+        // Whoever sends holds this lock: what is not counted here goes to the next actor.
+        if mailbox.waiting.load(Ordering::Relaxed) > 0 {
+            return Retired::Stays;
+        }
+        self.count.fetch_sub(1, Ordering::Relaxed);
+        match actors.live.remove(tenant) {
+            Some(active) if actors.spare.len() < SPARE => {
+                actors.spare.push(active);
+                Retired::Spare
+            }
+            Some(_) | None => Retired::Ends,
+        }
     }
 
     /// Asks every actor to end that got no message for this many `rounds`, which is how often this was called.
     pub(crate) fn passivate(&self, rounds: u32) {
         let now = self.round.fetch_add(1, Ordering::Relaxed) + 1;
         for shard in &self.shards {
-            for found in lock(&shard.live).values() {
+            for found in shard.actors().live.values() {
                 let quiet = now.saturating_sub(found.mailbox.last_used.load(Ordering::Relaxed));
                 if quiet > rounds && found.mailbox.waiting.load(Ordering::Relaxed) == 0 {
                     found.mailbox.waiting.fetch_add(1, Ordering::Relaxed);
-                    let _ = found.actor.send_message(Message::Passivate);
+                    let passivate = Delivery { activated: None, message: Message::Passivate };
+                    let _ = found.actor.send_message(passivate);
                 }
             }
         }
@@ -155,7 +189,7 @@ impl Directory {
 
     /// Forgets an actor that panicked, and says whose it was.
     fn bury(&self, exit: &Exit) -> Option<TenantId> {
-        let mut live = lock(&self.shards[exit.shard].live);
+        let live = &mut self.shards[exit.shard].actors().live;
         let tenant =
             live.iter().find(|(_, found)| found.actor.get_id() == exit.actor).map(|(id, _)| id.clone())?;
         live.remove(&tenant);
@@ -166,18 +200,28 @@ impl Directory {
     /// The engine ends: actors and supervisors too.
     pub(crate) fn stop(&self) {
         for shard in &self.shards {
-            for (_, found) in lock(&shard.live).drain() {
-                found.actor.stop(None);
+            let Actors { live, spare } = std::mem::take(&mut *shard.actors());
+            for active in live.into_values().chain(spare) {
+                active.actor.stop(None);
             }
             shard.supervisor.stop(None);
         }
     }
 }
 
-fn lock(
-    live: &Mutex<HashMap<TenantId, Live, RandomState>>,
-) -> MutexGuard<'_, HashMap<TenantId, Live, RandomState>> {
-    live.lock().unwrap_or_else(PoisonError::into_inner)
+impl Shard {
+    fn actors(&self) -> MutexGuard<'_, Actors> {
+        self.actors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts an actor without a tenant.
+    fn spawn(&self) -> Option<Active> {
+        let starting = Actor::spawn_linked(None, TenantActor, (), self.supervisor.clone());
+        // It waits for nothing before it runs in its own task. Only a name that is taken can fail, and it has none.
+        let (actor, _) = tokio::task::unconstrained(starting).now_or_never()?.ok()?;
+        let mailbox = Arc::new(Mailbox { waiting: AtomicU32::new(0), last_used: AtomicU32::new(0) });
+        Some(Active { actor, mailbox })
+    }
 }
 
 /// Starts actors that panicked again, each after a pause that grows while it keeps panicking.

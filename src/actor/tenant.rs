@@ -15,7 +15,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::oneshot;
 use tracing::{Instrument, Span};
 
-use super::directory::Mailbox;
+use super::directory::{Mailbox, Retired};
 use super::{Answer, CommandMessage, Message, Refusal};
 use crate::calls::{Dropped, Over, Particulars};
 use crate::closing::Closed;
@@ -33,10 +33,19 @@ const ACTIVATE_LATER: Duration = Duration::from_secs(1);
 
 pub(super) struct TenantActor;
 
+/// What a tenant's actor is sent.
+pub(super) struct Delivery {
+    /// The tenant that is the actor's from now on, with its first message.
+    pub(super) activated: Option<Box<TenantState>>,
+    pub(super) message: Message,
+}
+
 /// What an actor knows of its tenant. Nothing is in here that the store does not have.
 pub(crate) struct TenantState {
     core: Arc<Core>,
     id: TenantId,
+    /// The engine's name. A copy: the uses of one that all tenants share would be counted by all cores at once.
+    engine: Arc<str>,
     mailbox: Arc<Mailbox>,
     /// Nothing until it is loaded, and again when a commit left its fate open.
     record: Option<Record>,
@@ -107,30 +116,39 @@ impl From<CommitFailure> for Setback {
 }
 
 impl Actor for TenantActor {
-    type Msg = Message;
-    type State = TenantState;
-    type Arguments = TenantState;
+    type Msg = Delivery;
+    /// None while it is nobody's.
+    type State = Option<Box<TenantState>>;
+    type Arguments = ();
 
-    async fn pre_start(
-        &self,
-        _: ActorRef<Message>,
-        state: TenantState,
-    ) -> Result<TenantState, ActorProcessingErr> {
-        Ok(state)
+    async fn pre_start(&self, _: ActorRef<Delivery>, (): ()) -> Result<Self::State, ActorProcessingErr> {
+        Ok(None)
     }
 
     async fn handle(
         &self,
-        myself: ActorRef<Message>,
-        message: Message,
-        state: &mut TenantState,
+        myself: ActorRef<Delivery>,
+        Delivery { activated, message }: Delivery,
+        state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
+        if activated.is_some() {
+            *state = activated;
+        }
+        let Some(tenant) = state else { return Ok(()) };
         let asked_to_end = matches!(message, Message::Passivate);
         // In a box: the actor library moves this future more than once, and it is large.
-        Box::pin(state.receive(message)).await;
-        state.core.directory.handled(&state.mailbox);
-        if state.may_end(asked_to_end) && state.core.directory.retire(&state.id, &state.mailbox) {
-            myself.stop(None);
+        Box::pin(tenant.receive(message)).await;
+        let directory = &tenant.core.directory;
+        directory.handled(&tenant.mailbox);
+        if tenant.may_end(asked_to_end) {
+            match directory.retire(&tenant.id, &tenant.mailbox) {
+                Retired::Stays => {}
+                Retired::Spare => *state = None,
+                Retired::Ends => {
+                    *state = None;
+                    myself.stop(None);
+                }
+            }
         }
         Ok(())
     }
@@ -139,6 +157,7 @@ impl Actor for TenantActor {
 impl TenantState {
     pub(super) fn new(core: Arc<Core>, id: TenantId, mailbox: Arc<Mailbox>) -> Self {
         Self {
+            engine: Arc::from(&*core.opened.engine),
             core,
             id,
             mailbox,
@@ -371,7 +390,7 @@ impl TenantState {
             },
         };
         let transition = match step(&self.core.policy, record, stamp, input) {
-            Decision::Apply(transition) => *transition,
+            Decision::Apply(transition) => transition,
             Decision::Join(operation) => return Ok(Decided::Over(Advanced::Joined(operation))),
             Decision::Ignore => return Ok(Decided::Over(Advanced::Ignored)),
             Decision::Reject(rejection) => return Ok(Decided::Over(Advanced::Rejected(rejection))),
@@ -390,13 +409,12 @@ impl TenantState {
         if opened.is_some() {
             self.spare = None;
         }
-        let event = Arc::new(event);
         span.in_scope(|| telemetry::transition(&event));
         let write = Write {
             expected: before.map(|record| record.revision()).unwrap_or_default(),
             record: record.clone(),
             event: Arc::clone(&event),
-            opened: opened.map(|opened| operation_record(opened, &event, by.as_deref())),
+            opened: opened.map(|opened| Arc::new(operation_record(opened, &event, by.as_deref()))),
             spec: spec.map(|versioned| (versioned.version, versioned.spec)),
         };
         let committing = span.in_scope(|| self.core.committer.commit(write));
@@ -485,7 +503,7 @@ impl TenantState {
         if self.core.draining() {
             return None;
         }
-        let engine = Arc::clone(&self.core.opened.engine);
+        let engine = Arc::clone(&self.engine);
         let subject = Subject { engine, tenant: self.id.clone(), incarnation };
         Some(Particulars { subject, ledger, trace, asker })
     }

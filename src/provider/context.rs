@@ -83,27 +83,49 @@ pub struct Context {
     pub undo: UndoBy,
     /// Who waits for it.
     pub asker: Asker,
+    kept: Arc<Kept<dyn Home>>,
+}
+
+/// What the clones of a context share.
+pub(crate) struct Kept<H: ?Sized> {
+    ledger: Mutex<Option<Arc<Ledger>>>,
+    pub(crate) home: H,
+}
+
+/// Where a call comes from: it tells the time and keeps the ledger.
+pub(crate) trait Home: Send + Sync {
+    fn now(&self) -> Timestamp;
+
+    /// None: only the context keeps the ledger.
+    fn journal(&self) -> Option<&dyn Journal>;
+}
+
+struct Given {
     clock: Arc<dyn Clock>,
-    ledger: Arc<Mutex<Option<Arc<Ledger>>>>,
     journal: Option<Arc<dyn Journal>>,
+}
+
+impl Home for Given {
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn journal(&self) -> Option<&dyn Journal> {
+        self.journal.as_deref()
+    }
+}
+
+impl<H> Kept<H> {
+    pub(crate) fn new(ledger: Option<Arc<Ledger>>, home: H) -> Self {
+        Self { ledger: Mutex::new(ledger), home }
+    }
 }
 
 impl Context {
     /// A context for use without the engine: the ledger is kept in memory and the provider undoes by itself.
     pub fn alone(subject: Subject, clock: Arc<dyn Clock>) -> Self {
-        Self {
-            subject,
-            work: None,
-            deadline: None,
-            cancel: CancellationToken::new(),
-            trace: None,
-            applied: None,
-            undo: UndoBy::Provider,
-            asker: Asker::Person,
-            clock,
-            ledger: Arc::default(),
-            journal: None,
-        }
+        let kept = Arc::new(Kept::new(None, Given { clock, journal: None }));
+        Self { undo: UndoBy::Provider, ..Self::of(subject, kept) }
     }
 
     /// A context whose ledger starts as `ledger` and is made durable by `journal`; undo is the engine's.
@@ -113,6 +135,11 @@ impl Context {
         ledger: Option<Arc<Ledger>>,
         journal: Arc<dyn Journal>,
     ) -> Self {
+        Self::of(subject, Arc::new(Kept::new(ledger, Given { clock, journal: Some(journal) })))
+    }
+
+    /// A context of a call that comes from the engine, which undoes.
+    pub(crate) fn of(subject: Subject, kept: Arc<Kept<dyn Home>>) -> Self {
         Self {
             subject,
             work: None,
@@ -122,26 +149,25 @@ impl Context {
             applied: None,
             undo: UndoBy::Engine,
             asker: Asker::Person,
-            clock,
-            ledger: Arc::new(Mutex::new(ledger)),
-            journal: Some(journal),
+            kept,
         }
     }
 
     /// The same context with what the ledger was last; it spares a provider the search for what a tenant has.
     #[must_use]
     pub fn with_ledger(self, ledger: Option<Arc<Ledger>>) -> Self {
-        Self { ledger: Arc::new(Mutex::new(ledger)), ..self }
+        *self.kept.ledger.lock().unwrap_or_else(PoisonError::into_inner) = ledger;
+        self
     }
 
     /// Now.
     pub fn now(&self) -> Timestamp {
-        self.clock.now()
+        self.kept.home.now()
     }
 
     /// The ledger as it was last stored.
     pub fn ledger(&self) -> Option<Arc<Ledger>> {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.kept.ledger.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Stores `ledger` and names the step it belongs to. When it returns `Ok`, the ledger survives a crash.
@@ -150,10 +176,10 @@ impl Context {
     /// [`CheckpointError`]: make no further call, return.
     pub async fn checkpoint(&self, ledger: Ledger, step: &str) -> Result<(), CheckpointError> {
         let ledger = Arc::new(ledger);
-        if let Some(journal) = &self.journal {
+        if let Some(journal) = self.kept.home.journal() {
             journal.write(Arc::clone(&ledger), step).await?;
         }
-        *self.ledger.lock().unwrap_or_else(PoisonError::into_inner) = Some(ledger);
+        *self.kept.ledger.lock().unwrap_or_else(PoisonError::into_inner) = Some(ledger);
         Ok(())
     }
 }

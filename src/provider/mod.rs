@@ -12,6 +12,7 @@ pub(crate) mod registry;
 pub mod scripted;
 
 pub use context::{Asker, CheckpointError, Context, Journal, UndoBy, Work};
+pub(crate) use context::{Home, Kept};
 pub use registry::RegistryError;
 
 use std::collections::BTreeMap;

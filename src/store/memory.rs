@@ -158,8 +158,7 @@ impl Indexes {
 /// Operations, and how to find them.
 #[derive(Debug, Default)]
 struct Operations {
-    /// In boxes, so that the table stays small.
-    by_id: HashMap<OperationId, Box<OperationRecord>, RandomState>,
+    by_id: HashMap<OperationId, Arc<OperationRecord>, RandomState>,
     by_request: HashMap<(TenantId, String), OperationId>,
     /// The settled ones, the oldest first.
     settled: VecDeque<OperationId>,
@@ -167,7 +166,7 @@ struct Operations {
 
 impl Operations {
     /// An operation begins.
-    fn open(&mut self, opened: &OperationRecord) -> Result<(), WriteError> {
+    fn open(&mut self, opened: &Arc<OperationRecord>) -> Result<(), WriteError> {
         if self.by_id.contains_key(&opened.id) {
             return Err(WriteError::Invalid(format!("operation {} exists already", opened.id)));
         }
@@ -178,7 +177,7 @@ impl Operations {
             }
             self.by_request.insert(key, opened.id);
         }
-        self.by_id.insert(opened.id, Box::new(opened.clone()));
+        self.by_id.insert(opened.id, Arc::clone(opened));
         Ok(())
     }
 
@@ -186,7 +185,7 @@ impl Operations {
     fn settle(&mut self, settlements: &[Settlement], bound: usize) {
         for Settlement { operation, settled } in settlements {
             if let Some(record) = self.by_id.get_mut(operation)
-                && record.settled.replace(settled.clone()).is_none()
+                && Arc::make_mut(record).settled.replace(settled.clone()).is_none()
             {
                 self.settled.push_back(*operation);
             }
@@ -195,9 +194,9 @@ impl Operations {
             && let Some(oldest) = self.settled.pop_front()
         {
             if let Some(record) = self.by_id.remove(&oldest)
-                && let OperationRecord { tenant, request_id: Some(request), .. } = *record
+                && let OperationRecord { tenant, request_id: Some(request), .. } = &*record
             {
-                self.by_request.remove(&(tenant, request));
+                self.by_request.remove(&(tenant.clone(), request.clone()));
             }
         }
     }

@@ -52,7 +52,7 @@ pub struct Write {
     /// The event, at `expected + 1`. It names the operations that settled.
     pub event: Arc<LifecycleEvent>,
     /// An operation that began, or was queued.
-    pub opened: Option<OperationRecord>,
+    pub opened: Option<Arc<OperationRecord>>,
     /// A spec body that was not known before. Bodies of a life are dropped with its end.
     pub spec: Option<(SpecVersion, Spec)>,
 }

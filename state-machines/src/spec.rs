@@ -235,43 +235,57 @@ fn hide_all(values: &[String]) -> Vec<Hidden> {
 }
 
 /// A checked and normalised [`TenantComputeSpec`]. Cheap to clone; two are equal when callers sent the same.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Spec {
+#[derive(Clone, PartialEq)]
+pub struct Spec(Arc<Checked>);
+
+#[derive(PartialEq)]
+struct Checked {
     tenant: TenantId,
     provider: ProviderName,
-    body: Arc<TenantComputeSpec>,
+    body: TenantComputeSpec,
 }
 
 impl Spec {
     /// The tenant this is for.
     pub fn tenant(&self) -> &TenantId {
-        &self.tenant
+        &self.0.tenant
     }
 
     /// The provider that runs it; whether it is registered, the engine knows.
     pub fn provider(&self) -> &ProviderName {
-        &self.provider
+        &self.0.provider
     }
 
     /// The same spec with another `provider_config`: what a provider makes of it with its operator's defaults.
     #[must_use]
     pub fn with_provider_config(&self, config: Value) -> Self {
-        let body =
-            TenantComputeSpec { provider_config: Some(config), ..TenantComputeSpec::clone(&self.body) };
-        Self { body: Arc::new(body), ..self.clone() }
+        let Checked { tenant, provider, body } = &*self.0;
+        let body = TenantComputeSpec { provider_config: Some(config), ..body.clone() };
+        Self(Arc::new(Checked { tenant: tenant.clone(), provider: provider.clone(), body }))
+    }
+}
+
+impl fmt::Debug for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Checked { tenant, provider, body } = &*self.0;
+        f.debug_struct("Spec")
+            .field("tenant", tenant)
+            .field("provider", provider)
+            .field("body", body)
+            .finish()
     }
 }
 
 impl Deref for Spec {
     type Target = TenantComputeSpec;
     fn deref(&self) -> &TenantComputeSpec {
-        &self.body
+        &self.0.body
     }
 }
 
 /// Written as its normalised [`TenantComputeSpec`]; [`Spec::from_stored_json`] reads it back.
 impl Serialize for Spec {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        self.body.serialize(to)
+        self.0.body.serialize(to)
     }
 }

@@ -55,6 +55,32 @@ async fn i7_an_actor_that_panics_starts_again_and_loses_nothing() {
     .await;
 }
 
+/// I7: an actor knows nothing of the tenant that it had before, and when it panics it is this one's that starts again.
+#[tokio::test(start_paused = true)]
+async fn i7_an_actor_that_takes_over_another_tenant_is_its_own() {
+    let store = Faulty::new();
+    let provider = scripted();
+    let engine = engine(store.clone(), &provider).start().await.expect("starts");
+    // Enough that there is an actor without a tenant under each supervisor.
+    for n in 0..1000 {
+        let id = format!("before-{n}");
+        run(&engine, &id, "v1").await;
+        let destroyed = engine.tenant(tenant(&id)).destroy(Options::default()).await.expect("accepted");
+        assert_eq!(destroyed.await.expect("settles"), Settled::Done);
+    }
+    let calls = provider.calls().len();
+    for id in ["after", "before-7"] {
+        provider.script(&tenant(id), Method::Provision, [Act::Gate(id), Act::Work]);
+        let operation = engine.tenant(tenant(id)).provision(spec(id, "v2"), Options::default()).await;
+        let operation = operation.expect("accepted");
+        store.next([Fault::Panic(When::Before)]);
+        provider.open(id);
+        assert_eq!(operation.await.expect("settles"), Settled::Done);
+    }
+    assert_eq!(provider.calls().len(), calls + 2, "nothing is called again");
+    assert_eq!((live(&engine, "after").await.revision.0, live(&engine, "before-7").await.revision.0), (2, 6));
+}
+
 /// I7: a settlement that nobody was told of, because the actor was lost after its commit, is told all the same.
 #[tokio::test(start_paused = true)]
 async fn i7_a_settlement_that_an_actor_took_with_it_is_told() {

@@ -71,7 +71,7 @@ async fn what_was_committed_is_there_after_a_drop_without_close() {
     assert!(reopened.epoch > opened.epoch);
     assert_eq!(reopened.head, Position(1));
     assert_eq!(second.load(&id("acme")).await.expect("loads"), write.record);
-    assert_eq!(second.request(&id("acme"), "r-1").await.expect("reads"), write.opened);
+    assert_eq!(second.request(&id("acme"), "r-1").await.expect("reads").as_ref(), write.opened.as_deref());
 }
 
 #[tokio::test]

@@ -301,7 +301,7 @@ impl Life {
         };
         let what = What::Began { operation_kind: OperationKind::Provision, spec: Some(target.version) };
         Write {
-            opened: Some(OperationRecord {
+            opened: Some(Arc::new(OperationRecord {
                 id: operation,
                 tenant: self.id.clone(),
                 incarnation: self.incarnation,
@@ -315,7 +315,7 @@ impl Life {
                     tracestate: Some("vendor=1".to_owned()),
                 }),
                 settled: None,
-            }),
+            })),
             spec: Some((target.version, target.spec)),
             ..self.write(self.record(State::Provisioning(change)), what)
         }

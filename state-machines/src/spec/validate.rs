@@ -15,7 +15,7 @@ use super::invalid::{Invalid, Problem};
 use super::length;
 use super::normalize::normalize;
 use super::{
-    ContainerSpec, HealthCheckConfig, NetworkConfig, PortMapping, ResourceRequirements, Spec,
+    Checked, ContainerSpec, HealthCheckConfig, NetworkConfig, PortMapping, ResourceRequirements, Spec,
     TenantComputeSpec, path, path::Place,
 };
 use crate::id::{NAME_RULE, ProviderName, TenantId, is_valid_name};
@@ -52,7 +52,7 @@ impl TenantComputeSpec {
         match (tenant_id(&body.tenant_id), provider_type(&body.provider_type)) {
             (Ok(tenant), Ok(provider)) => {
                 Invalid::unless_empty(rest)?;
-                Ok(Spec { tenant, provider, body: Arc::new(body) })
+                Ok(Spec(Arc::new(Checked { tenant, provider, body })))
             }
             (tenant, provider) => {
                 Err(Invalid::of(tenant.err().into_iter().chain(provider.err()).chain(rest).collect()))

@@ -1,5 +1,7 @@
 //! What the machine decides, as data for the engine.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +13,7 @@ use crate::spec::Spec;
 #[derive(Clone, Debug, PartialEq)]
 pub enum Decision {
     /// The tenant changes: commit this, then run its effects.
-    Apply(Box<Transition>),
+    Apply(Transition),
     /// What was asked for is on its way already, as this operation.
     Join(OperationId),
     /// Nothing changes. For a command this means that what it wants is already so.
@@ -26,7 +28,7 @@ pub struct Transition {
     /// What is known afterwards.
     pub record: Record,
     /// What is published. It names the operations that settled.
-    pub event: LifecycleEvent,
+    pub event: Arc<LifecycleEvent>,
     /// An operation that began, or was queued.
     pub opened: Option<Opened>,
     /// A spec that was not known before: its body is stored under its version.

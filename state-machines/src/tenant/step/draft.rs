@@ -94,18 +94,20 @@ impl Draft {
             what,
             settled: self.settled,
         };
-        Decision::Apply(Box::new(Transition {
+        Decision::Apply(Transition {
             record: record(self.tenant),
-            event,
+            event: Arc::new(event),
             opened: self.opened,
             spec: self.spec,
             effects: self.effects,
-        }))
+        })
     }
 
     /// An operation ends.
     pub(super) fn settle(&mut self, operation: OperationId, settled: Settled) {
         self.tenant.settled_at = Some(self.stamp.now);
+        // Mostly there is one, and events are kept: no room for more is.
+        self.settled.reserve_exact(1);
         self.settled.push(Settlement { operation, settled });
     }
 
@@ -142,14 +144,20 @@ impl Draft {
         self.tenant.ledger = Some(ledger);
     }
 
+    fn effect(&mut self, effect: Effect) {
+        // Mostly there is one.
+        self.effects.reserve_exact(1);
+        self.effects.push(effect);
+    }
+
     /// Asks a call to stop.
     pub(super) fn stop_call(&mut self, call: CallId) {
-        self.effects.push(Effect::StopCall(call));
+        self.effect(Effect::StopCall(call));
     }
 
     /// Drops a call where it stands.
     pub(super) fn drop_call(&mut self, call: CallId) {
-        self.effects.push(Effect::DropCall(call));
+        self.effect(Effect::DropCall(call));
     }
 
     /// The id of a call that this transition starts.
@@ -165,7 +173,7 @@ impl Draft {
             Direction::Undo(_) => (applied, None),
         };
         let call = Call { id: self.fresh_call(), method };
-        self.effects.push(Effect::StartCall(StartCall {
+        self.effect(Effect::StartCall(StartCall {
             call: call.id,
             operation: change.operation,
             provider: self.tenant.provider.clone(),
@@ -228,7 +236,7 @@ impl Draft {
     /// The removal begins or is tried again.
     pub(super) fn remove(&mut self, operation: OperationId, attempt: u32) {
         let call = self.fresh_call();
-        self.effects.push(Effect::StartCall(StartCall {
+        self.effect(Effect::StartCall(StartCall {
             call,
             operation,
             provider: self.tenant.provider.clone(),

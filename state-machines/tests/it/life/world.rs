@@ -219,7 +219,7 @@ impl World {
         rules::of_decision(self, &input, &decision);
         if let Decision::Apply(transition) = decision {
             rules::of_transition(self, stamp, &input, &transition);
-            self.commit(*transition);
+            self.commit(transition);
             rules::of_record(self);
         }
     }

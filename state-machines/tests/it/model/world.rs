@@ -289,7 +289,7 @@ impl World {
         let Decision::Apply(transition) = decision else { return self.broken.is_some() };
         self.broken = self.broken.or_else(|| properties::of_transition(self, &input, &transition));
         self.minted += 1;
-        self.commit(*transition);
+        self.commit(transition);
         true
     }
 
