@@ -41,7 +41,7 @@ async fn concurrent(bench: &Bench<'_>) -> Checked {
         let looks = async {
             join_all((0..4).map(|_| async {
                 succeeded("validate", tenant.validate(&spec).await?)?;
-                match tenant.status_in_the_end().await? {
+                match tenant.status().await? {
                     Ok(_) => Ok(()),
                     Err(error) if error.kind == ErrorKind::TenantNotFound => Ok(()),
                     Err(error) => broken(format!("get_status beside a provision: {error}")),

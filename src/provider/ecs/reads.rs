@@ -160,18 +160,21 @@ impl At {
     /// The families whose names begin so, whatever became of their revisions.
     pub(super) async fn list_families(&self, prefix: &str) -> Result<BTreeSet<String>, Failure> {
         let mut all = BTreeSet::new();
-        let mut next = None;
-        loop {
-            let request = self.reads().list_task_definition_families().family_prefix(prefix);
-            let request = request.status(TaskDefinitionFamilyStatus::All).max_results(PAGE);
-            let request = request.set_next_token(next).send();
-            let answer = self.send(Quota::DefinitionRead, "ListTaskDefinitionFamilies", request).await?;
-            all.extend(answer.families.unwrap_or_default());
-            next = answer.next_token.filter(|token| !token.is_empty());
-            if next.is_none() {
-                return Ok(all);
+        // Not ALL, which not everything that plays ECS knows.
+        for status in [TaskDefinitionFamilyStatus::Active, TaskDefinitionFamilyStatus::Inactive] {
+            let mut next = None;
+            loop {
+                let request = self.reads().list_task_definition_families().family_prefix(prefix);
+                let request = request.status(status.clone()).max_results(PAGE).set_next_token(next).send();
+                let answer = self.send(Quota::DefinitionRead, "ListTaskDefinitionFamilies", request).await?;
+                all.extend(answer.families.unwrap_or_default());
+                next = answer.next_token.filter(|token| !token.is_empty());
+                if next.is_none() {
+                    break;
+                }
             }
         }
+        Ok(all)
     }
 
     /// A task definition; none when there is no such one, or when it is being deleted.
