@@ -71,11 +71,13 @@ async fn they_live(kind: Kind, cluster: &str) {
 }
 
 #[tokio::test]
+#[ignore = "minutes, mostly of waiting for real time"]
 async fn i3_lives_on_ministack_go_on_whatever_its_calls_do() {
     they_live(Kind::MiniStack, "faulted-ministack").await;
 }
 
 #[tokio::test]
+#[ignore = "minutes, mostly of waiting for real time"]
 async fn i3_lives_on_moto_go_on_whatever_its_calls_do() {
     they_live(Kind::Moto, "faulted-moto").await;
 }

@@ -226,6 +226,7 @@ const NO_FAILURE: [&str; 14] = [
 ];
 
 #[tokio::test]
+#[ignore = "minutes, mostly of waiting for real time"]
 async fn the_provider_keeps_the_contract_on_ministack() {
     let report = run(&Emulated::new(Kind::MiniStack).await).await;
     println!("{report}");
@@ -233,6 +234,7 @@ async fn the_provider_keeps_the_contract_on_ministack() {
 }
 
 #[tokio::test]
+#[ignore = "minutes, mostly of waiting for real time"]
 async fn the_provider_keeps_the_contract_on_moto() {
     let report = run(&Emulated::new(Kind::Moto).await).await;
     println!("{report}");
