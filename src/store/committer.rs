@@ -191,6 +191,10 @@ impl Committer {
         })))
     }
 
+    fn is_behind(&self) -> bool {
+        self.behind.load(Ordering::Acquire)
+    }
+
     /// Waits for the turn, for something else than a write.
     async fn turn(self: &Arc<Self>) -> Option<Turn> {
         let turn = {
@@ -208,7 +212,7 @@ impl Committer {
 
     /// Publishes what was durable all the same after a commit that ended in doubt, and tells who waits for it.
     pub(crate) async fn catch_up(self: &Arc<Self>) -> Result<(), StoreError> {
-        while self.behind.load(Ordering::Acquire) {
+        while self.is_behind() {
             // A turn that was lost on its way here is taken again.
             if let Some(turn) = self.turn().await {
                 let caught_up = self.read_on().await;
@@ -243,6 +247,10 @@ impl Committer {
         if let Some(why) = self.closing.why() {
             return Some(Err(CommitFailure::Closed(why)));
         }
+        // What was durable before has to be read first, and that may take a while.
+        if self.is_behind() {
+            return None;
+        }
         let mut doubt = Doubt(Some(&self.behind));
         let Some(result) = self.store.commit_now(self.epoch, write) else {
             doubt.0 = None;
@@ -265,11 +273,22 @@ impl Committer {
             return vec![Err(CommitFailure::Closed(why)); writes.len()];
         }
         let span = tracing::debug_span!(parent: None, "commit", transitions = writes.len());
+        let behind = self.is_behind();
         let mut doubt = Doubt(Some(&self.behind));
         match self.store.commit(self.epoch, writes).instrument(span).await {
             Ok(results) => {
                 let committed = writes.iter().zip(&results);
-                self.publish(committed.filter_map(|(write, result)| Some((*result.as_ref().ok()?, write))));
+                let committed = committed.filter_map(|(write, result)| Some((*result.as_ref().ok()?, write)));
+                match behind {
+                    false => self.publish(committed),
+                    // An earlier commit may be durable too, and its events come before these.
+                    true => match self.read_on().await {
+                        Ok(()) => {}
+                        Err(error) => {
+                            tracing::warn!(%error, "what is durable cannot be read; it is told later")
+                        }
+                    },
+                }
                 doubt.0 = None;
                 results.into_iter().map(answer).collect()
             }

@@ -1,11 +1,15 @@
 //! A store that fails, fails after it worked, or panics: nothing is lost, and everybody gets an answer.
 
+use std::collections::BTreeSet;
+use std::future::IntoFuture;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use landlord_compute::machines::tenant::{Method, Settled, StateName, What};
 use landlord_compute::provider::scripted::Act;
-use landlord_compute::{CommandError, Options};
+use landlord_compute::store::Scope;
+use landlord_compute::{CommandError, Delivery, Options};
 
 use super::faulty::{Fault, Faulty, When};
 use super::{engine, events_until, live, run, scripted, spec, tenant};
@@ -40,6 +44,41 @@ async fn i2_an_outcome_is_committed_when_the_store_is_back() {
 async fn i2_an_outcome_that_was_durable_although_its_commit_failed_counts_once() {
     outcome_survives(&[Fault::Fail(When::After)]).await;
     outcome_survives(&[Fault::Fail(When::Before), Fault::Fail(When::After)]).await;
+}
+
+/// I6: what a commit of unknown end made durable is told before what others commit after it.
+#[tokio::test(start_paused = true)]
+async fn i6_what_was_durable_in_doubt_is_told_before_what_comes_after() {
+    let store = Faulty::new();
+    let provider = scripted();
+    let engine = engine(store.clone(), &provider).start().await.expect("starts");
+    let names = ["acme", "beta"];
+    let mut waiting = Vec::new();
+    for name in names {
+        provider.script(&tenant(name), Method::Provision, [Act::Gate("go"), Act::Work]);
+        let operation = engine.tenant(tenant(name)).provision(spec(name, "v1"), Options::default()).await;
+        let id = operation.expect("accepted").id();
+        waiting.push(tokio::spawn(engine.operation(id).await.expect("known").into_future()));
+    }
+    let mut events = Box::pin(engine.subscribe(engine.head(), Scope::All));
+
+    // Both outcomes come at once: one is durable and its writer is not told, the other one is committed next.
+    store.next([Fault::Fail(When::After)]);
+    provider.open("go");
+
+    for waits in waiting {
+        let told = tokio::time::timeout(Duration::from_secs(100_000), waits).await;
+        let told = told.expect("who waits is told").expect("no panic");
+        assert_eq!(told.expect("settles"), Settled::Done);
+    }
+    let mut told = BTreeSet::new();
+    for _ in names {
+        match events.next().await.expect("the engine runs").expect("readable") {
+            Delivery::Event { event, .. } => told.insert(event.tenant_id.to_string()),
+            Delivery::Gap { resume } => panic!("a gap up to {resume:?}"),
+        };
+    }
+    assert_eq!(told, names.map(str::to_owned).into());
 }
 
 /// I7: an actor that panics starts again from the store, and loses nothing.
