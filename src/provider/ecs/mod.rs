@@ -14,10 +14,8 @@
 //! # Credentials and secrets
 //! - Credentials come from the SDK's default chain (environment, profile, the role of the machine). A tenant's
 //!   `assume_role` is taken in their name; its session is kept in memory and renewed.
-//! - Environments, external ids and credentials are in no event, span, error or ledger. The SDK itself logs whole
-//!   requests, with the environments of tasks, at the level `trace`, and access key ids at `debug`: keep the targets
-//!   `aws_smithy_runtime`, `aws_config`, `aws_runtime`, `aws_sigv4`, `aws_sdk_ecs`, `aws_sdk_sts` and `hyper_util` at
-//!   `info` or above.
+//! - Environments, external ids and credentials are in no event, span, error or ledger. What the SDK would log of a
+//!   request itself is switched off: it shows whole requests, with the environments of tasks.
 //!
 //! # Assumptions
 //! - Two engines that share a cluster have different engine ids.

@@ -12,6 +12,8 @@ use aws_sdk_ecs::types::{
 };
 use futures_util::future::try_join;
 use landlord_state_machines::planner::ecs::{DefinitionStatus, FoundDefinition, Place, Task};
+use tracing::Dispatch;
+use tracing::instrument::WithSubscriber;
 
 use super::answer;
 use super::budget::{Quota, Who};
@@ -76,7 +78,8 @@ impl At {
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        request.await.map_err(|error| {
+        // The SDK logs whole requests and answers, with the environments of tasks; what is worth a line is logged here.
+        request.with_subscriber(Dispatch::none()).await.map_err(|error| {
             let failure = Failure::of(self.asked(api), &error);
             if failure.throttled {
                 self.account.budget.throttled(quota);

@@ -185,15 +185,13 @@ fn did(facts: &mut Facts, call: &Call, reply: Reply, now: Timestamp) {
         }
         (Call::UpdateService(update), Reply::Service(changed)) => {
             facts.seen.asked = Some(update.settings.clone());
-            // An update tells of no tags.
-            let tags = match &facts.seen.service {
-                Look::Is(before) => before.tags.clone(),
-                Look::NotYet | Look::None => BTreeMap::new(),
-            };
-            let changed = changed.map(|changed| Box::new(Service { tags, ..*changed }));
+            let changed = with_known_tags(facts, changed);
             its_service(facts, changed, now);
         }
-        (Call::DeleteService(_), Reply::Service(left)) => its_service(facts, left, now),
+        (Call::DeleteService(_), Reply::Service(left)) => {
+            let left = with_known_tags(facts, left);
+            its_service(facts, left, now);
+        }
         (Call::TagService { tags, .. }, Reply::Tagged) => {
             if let Look::Is(service) = &mut facts.seen.service {
                 service.tags.extend(tags.clone());
@@ -220,6 +218,15 @@ fn did(facts: &mut Facts, call: &Call, reply: Reply, now: Timestamp) {
         // An answer to something else: nothing is learned from it.
         (_, _) => {}
     }
+}
+
+/// The answer to an update or a deletion tells of no tags.
+fn with_known_tags(facts: &Facts, service: Option<Box<Service>>) -> Option<Box<Service>> {
+    let tags = match &facts.seen.service {
+        Look::Is(before) => before.tags.clone(),
+        Look::NotYet | Look::None => BTreeMap::new(),
+    };
+    service.map(|service| Box::new(Service { tags, ..*service }))
 }
 
 /// The tenant is there; what was known of another place, where nothing is left, goes.
