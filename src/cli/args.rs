@@ -50,6 +50,8 @@ pub(crate) enum Machine {
     Tenant,
     /// What the process provider's planner knows of a launch.
     Process,
+    /// What the ECS provider's planner knows of a deployment.
+    Ecs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -157,6 +159,11 @@ pub(crate) enum Command {
     Validate {
         #[command(flatten)]
         file: SpecFile,
+    },
+    /// List the providers; with a name, what its `provider_config` may hold.
+    Providers {
+        #[arg(value_parser = ProviderName::new)]
+        name: Option<ProviderName>,
     },
     /// Print the diagram of a machine, for a Mermaid viewer; without a name, the names.
     Machine {

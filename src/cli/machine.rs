@@ -1,7 +1,7 @@
 //! `machine`: the diagrams that are generated from the code.
 
 use clap::ValueEnum;
-use landlord_compute::machines::render::{process_diagram, tenant_diagram};
+use landlord_compute::machines::render::{ecs_diagram, process_diagram, tenant_diagram};
 use serde_json::json;
 
 use super::args::Machine;
@@ -13,6 +13,7 @@ impl Machine {
         match self {
             Self::Tenant => "tenant",
             Self::Process => "process",
+            Self::Ecs => "ecs",
         }
     }
 
@@ -20,6 +21,7 @@ impl Machine {
         match self {
             Self::Tenant => tenant_diagram(),
             Self::Process => process_diagram().to_owned(),
+            Self::Ecs => ecs_diagram().to_owned(),
         }
     }
 }

@@ -8,6 +8,7 @@ mod look;
 mod machine;
 mod operate;
 mod place;
+mod providers;
 mod report;
 mod screen;
 mod signals;
@@ -123,6 +124,7 @@ async fn command(screen: &Screen, cli: Cli) -> Result<(), Failure> {
         }
         Command::Sweep { provider, delete } => sweep::sweep(screen, place, provider, delete).await,
         Command::Validate { file } => validate::validate(screen, place, &file.file).await,
+        Command::Providers { name } => providers::providers(screen, place, name.as_ref()),
         Command::Machine { name } => machine::machine(screen, name),
         Command::DemoTenant(tenant) => demo::tenant(tenant).await,
     }

@@ -11,7 +11,15 @@ pub use tenant::{tenant_diagram, tenant_page};
 /// The diagram of the process planner: what a launch goes through. Taken from its page, which a test holds against
 /// the code.
 pub fn process_diagram() -> &'static str {
-    let page = include_str!("../process.md");
+    diagram_of(include_str!("../process.md"))
+}
+
+/// The diagram of the ECS planner: what a deployment goes through. Taken from its page, as above.
+pub fn ecs_diagram() -> &'static str {
+    diagram_of(include_str!("../ecs.md"))
+}
+
+fn diagram_of(page: &'static str) -> &'static str {
     let body = page.split_once("```mermaid\n").map_or("", |(_, body)| body);
     body.split_once("```").map_or(body, |(diagram, _)| diagram)
 }

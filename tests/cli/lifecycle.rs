@@ -120,13 +120,34 @@ fn a_broken_update_is_rolled_back_and_says_what_to_do() {
 #[test]
 fn diagrams_are_printed_by_name() {
     let bench = Bench::new();
-    for name in ["tenant", "process"] {
+    for name in ["tenant", "process", "ecs"] {
         assert!(bench.run(&["machine", name]).out.starts_with("stateDiagram-v2\n"), "{name}");
     }
-    assert_eq!(bench.json(&["machine"])["machines"], json!(["tenant", "process"]));
+    assert_eq!(bench.json(&["machine"])["machines"], json!(["tenant", "process", "ecs"]));
     let unknown = bench.run(&["machine", "washing"]);
     assert_eq!(unknown.code, 2);
-    assert!(unknown.err.contains("[possible values: tenant, process]"), "{}", unknown.err);
+    assert!(unknown.err.contains("[possible values: tenant, process, ecs]"), "{}", unknown.err);
+}
+
+#[test]
+fn providers_say_what_their_configuration_may_hold() {
+    let bench = Bench::new();
+    let listed = bench.json(&["providers"]);
+    let names: Vec<&str> =
+        listed["providers"].as_array().expect("a list").iter().filter_map(|it| it["name"].as_str()).collect();
+    let all: &[&str] = if cfg!(feature = "ecs") { &["process", "ecs"] } else { &["process"] };
+    assert_eq!(names, all);
+    let process = bench.json(&["providers", "process"]);
+    assert_eq!(process["config_defaults"]["stop_grace_seconds"], 10);
+    assert_eq!(process["config_schema"]["$schema"], "https://json-schema.org/draft/2020-12/schema");
+    let shown = bench.run(&["providers", "process"]).out;
+    assert!(
+        shown.contains("stop_grace_seconds") && shown.contains("Seconds between SIGTERM and SIGKILL"),
+        "{shown}"
+    );
+    let unknown = bench.run(&["providers", "nomad"]);
+    assert_eq!(unknown.code, 2, "{}{}", unknown.out, unknown.err);
+    assert!(unknown.err.contains("no provider is named \"nomad\""), "{}", unknown.err);
 }
 
 #[test]
@@ -138,6 +159,8 @@ fn a_reader_that_has_enough_is_no_error() {
     assert_eq!((ended.status.code(), ended.stderr), (Some(0), Vec::new()));
 }
 
+/// The help of a build that has every provider.
+#[cfg(feature = "ecs")]
 #[test]
 fn help_is_as_it_was() {
     let bench = Bench::new();
