@@ -29,7 +29,7 @@ pub(crate) struct Cli {
     /// Tables for people, or JSON for programs: one document on stdout, errors on stderr.
     #[arg(short, long, global = true, value_enum, default_value_t = Format::Table, help_heading = GLOBAL, value_name = "FORMAT")]
     pub(crate) output: Format,
-    /// What lies under the provider_config of every tenant on ECS: .json or YAML.
+    /// Run tenants on ECS too, over this configuration: .json or YAML.
     #[cfg(feature = "ecs")]
     #[arg(long, global = true, env = "LANDLORD_ECS_CONFIG", hide_env_values = true, help_heading = GLOBAL, value_name = "FILE")]
     pub(crate) ecs_config: Option<PathBuf>,

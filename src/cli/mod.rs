@@ -90,7 +90,10 @@ fn wants_json(words: impl Iterator<Item = OsString>) -> bool {
 async fn command(screen: &Screen, cli: Cli) -> Result<(), Failure> {
     let place = Place::new(&cli.store);
     #[cfg(feature = "ecs")]
-    let place = place.with_ecs(cli.ecs_config.as_deref())?;
+    let place = match &cli.ecs_config {
+        Some(config) => place.with_ecs(config)?,
+        None => place,
+    };
     let place = &place;
     let operate = |tenant, ask, options| operate::operate(screen, place, tenant, ask, options);
     match cli.command {

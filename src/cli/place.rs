@@ -42,22 +42,16 @@ impl Place {
         }
     }
 
-    /// With tenants on ECS too, over the configuration in a file where there is one.
+    /// With tenants on ECS too, over the configuration in a file.
     #[cfg(feature = "ecs")]
-    pub(crate) fn with_ecs(mut self, config: Option<&Path>) -> Result<Self, Failure> {
-        let (file, defaults) = match config {
-            None => (String::new(), serde_json::Value::Null),
-            Some(path) => {
-                let Document { file, text, format } = spec_file::document(path)?;
-                let defaults = format.parse(&text);
-                (
-                    file.clone(),
-                    defaults.map_err(|source| Failure::Config { file, message: source.to_string() })?,
-                )
-            }
+    pub(crate) fn with_ecs(mut self, config: &Path) -> Result<Self, Failure> {
+        let Document { file, text, format } = spec_file::document(config)?;
+        let unfit = |message: String| Failure::Config { file, message };
+        let defaults = match format.parse(&text) {
+            Ok(defaults) => defaults,
+            Err(source) => return Err(unfit(source.to_string())),
         };
-        let ecs = EcsProvider::new(EcsOptions::new(defaults));
-        let ecs = ecs.map_err(|source| Failure::Config { file, message: source.to_string() })?;
+        let ecs = EcsProvider::new(EcsOptions::new(defaults)).map_err(|source| unfit(source.to_string()))?;
         self.ecs = Some(Arc::new(ecs));
         Ok(self)
     }

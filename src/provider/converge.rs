@@ -71,7 +71,8 @@ impl<A: Api> Converge<A> {
     /// As there.
     pub async fn provision(&self, cx: &Context, spec: &Spec) -> Result<ProvisionResult, ProviderError> {
         self.traced(cx, "provision", Kind::Write, async {
-            let goal = Goal::Present { spec, by: Means::Provision };
+            let by = if cx.applied.as_ref() == Some(spec) { Means::Repair } else { Means::Provision };
+            let goal = Goal::Present { spec, by };
             let kind = ErrorKind::ProvisionFailed;
             let drive = self.forward(cx, goal, kind, Some(Goal::Absent)).await?;
             let held = A::Planner::holdings(&drive.facts);

@@ -282,12 +282,12 @@ impl Committer {
                 match behind {
                     false => self.publish(committed),
                     // An earlier commit may be durable too, and its events come before these.
-                    true => match self.read_on().await {
-                        Ok(()) => {}
-                        Err(error) => {
-                            tracing::warn!(%error, "what is durable cannot be read; it is told later")
+                    true => {
+                        if let Err(error) = self.read_on().await {
+                            tracing::warn!(%error, "what is durable cannot be read; its events are told later");
+                            self.tell_who_waits(committed);
                         }
-                    },
+                    }
                 }
                 doubt.0 = None;
                 results.into_iter().map(answer).collect()
@@ -316,6 +316,11 @@ impl Committer {
 
     fn publish<'w>(&self, committed: impl Iterator<Item = (Position, &'w Write)> + Clone) {
         self.log.append(committed.clone().map(|(position, write)| (position, Arc::clone(&write.event))));
+        self.tell_who_waits(committed);
+    }
+
+    /// Who waits for an operation, or for a time.
+    fn tell_who_waits<'w>(&self, committed: impl Iterator<Item = (Position, &'w Write)> + Clone) {
         for (_, write) in committed.clone() {
             for settlement in &write.event.settled {
                 self.waiters.settle(settlement);

@@ -53,6 +53,8 @@ pub enum Means {
     Provision,
     /// `update`: refuses, as tenant not found, when nothing runs.
     Update,
+    /// `provision` of the spec that runs already, to make it whole: refuses neither.
+    Repair,
 }
 
 /// What to do next.

@@ -135,8 +135,7 @@ fn providers_say_what_their_configuration_may_hold() {
     let listed = bench.json(&["providers"]);
     let names: Vec<&str> =
         listed["providers"].as_array().expect("a list").iter().filter_map(|it| it["name"].as_str()).collect();
-    let all: &[&str] = if cfg!(feature = "ecs") { &["process", "ecs"] } else { &["process"] };
-    assert_eq!(names, all);
+    assert_eq!(names, ["process"]);
     let process = bench.json(&["providers", "process"]);
     assert_eq!(process["config_defaults"]["stop_grace_seconds"], 10);
     assert_eq!(process["config_schema"]["$schema"], "https://json-schema.org/draft/2020-12/schema");
@@ -148,6 +147,25 @@ fn providers_say_what_their_configuration_may_hold() {
     let unknown = bench.run(&["providers", "nomad"]);
     assert_eq!(unknown.code, 2, "{}{}", unknown.out, unknown.err);
     assert!(unknown.err.contains("no provider is named \"nomad\""), "{}", unknown.err);
+}
+
+#[cfg(feature = "ecs")]
+#[test]
+fn ecs_is_there_where_it_is_configured() {
+    let bench = Bench::new();
+    let file = bench.file("ecs.yaml", "region: eu-west-1\ncluster_arn: main\nsubnets: [subnet-1]\n");
+    let ecs = bench.json(&["providers", "ecs", "--ecs-config", &file]);
+    assert_eq!(
+        ecs["config_defaults"],
+        json!({ "cluster": "main", "region": "eu-west-1", "subnets": ["subnet-1"] })
+    );
+    assert!(ecs["config_schema"]["properties"]["execution_role_arn"].is_object());
+    let none = bench.run(&["providers", "ecs"]);
+    assert_eq!(none.code, 2, "{}", none.err);
+    let wrong = bench.file("wrong.yaml", "clutser: main\n");
+    let refused = bench.run(&["list", "--ecs-config", &wrong]);
+    assert_eq!(refused.code, 2, "{}", refused.err);
+    assert!(refused.err.contains("clutser"), "{}", refused.err);
 }
 
 #[test]

@@ -60,6 +60,14 @@ impl Bench {
         serde_json::from_str(&ran.out).expect("one document")
     }
 
+    /// A file of this name that says this; its path.
+    #[cfg(feature = "ecs")]
+    fn file(&self, name: &str, text: &str) -> String {
+        let path = self.path(name);
+        std::fs::write(&path, text).expect("a file");
+        path.display().to_string()
+    }
+
     /// Writes the spec of a tenant, and says where.
     fn spec(&self, tenant: &str, version: &Version<'_>) -> String {
         let name = format!("{tenant}.json");

@@ -110,7 +110,13 @@ impl Clients {
         let Place { region, endpoint_url, assume_role, cluster: _ } = place.clone();
         let key = Key { region, endpoint_url, assume_role };
         let cell = self.accounts.cell(&key);
-        Arc::clone(cell.get_or_init(|| self.open(key)).await)
+        let account = Arc::clone(cell.get_or_init(|| self.open(key.clone())).await);
+        // Whoever knows the region may answer next time.
+        if account.region.is_none() {
+            self.bases.forget(&key.region);
+            self.accounts.forget(&key);
+        }
+        account
     }
 
     async fn open(&self, key: Key) -> Arc<Account> {
@@ -204,6 +210,10 @@ struct Used<K, V> {
 impl<K: Clone + Eq + Hash, V> Kept<K, V> {
     fn new() -> Self {
         Self(Mutex::new(Used { clock: 0, cells: HashMap::new() }))
+    }
+
+    fn forget(&self, key: &K) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).cells.remove(key);
     }
 
     /// Where the value of a key is, or will be.

@@ -14,7 +14,8 @@
 //! # Credentials and secrets
 //! - Credentials come from the SDK's default chain (environment, profile, the role of the machine). A tenant's
 //!   `assume_role` is taken in their name; its session is kept in memory and renewed.
-//! - Environments, external ids and credentials are in no event, span, error or ledger. What the SDK would log of a
+//! - Environments and credentials are in no event, span, error or ledger. An external id, which is no secret to AWS, is in
+//!   the spec and in the ledger, as whoever destroys needs it; it is in no event, span or error. What the SDK would log of a
 //!   request itself is switched off: it shows whole requests, with the environments of tasks.
 //!
 //! # Assumptions

@@ -103,21 +103,29 @@ impl Plan<'_> {
         let Some(primary) = service.primary() else {
             return Some(self.wait(poll(SignedDuration::ZERO), "the service to have a deployment"));
         };
-        let ours = is(&primary.definition, definition);
-        let fits =
-            self.facts.seen.asked.as_ref() == Some(&wanted.settings) || service.shown.keeps(&wanted.settings);
+        let keeps = service.shown.keeps(&wanted.settings);
         let told = match &self.facts.rollout {
             Some(Watched { stage: Stage::GivenUp { why, told: false }, .. }) => {
                 return Some(Next::Fail(failed(by, self.subject, why)));
             }
-            Some(Watched { definition: of, stage: Stage::Going { deployment } })
-                if !ours && is(of, definition) =>
+            // A deployment with which ECS goes back may be of the same definition, with the settings before.
+            Some(Watched { definition: of, stage: Stage::Going { deployment }, since: _ })
+                if is(of, definition)
+                    && *deployment != primary.id
+                    && !(keeps && is(&primary.definition, definition)) =>
             {
                 return Some(self.put_aside(wanted, service, deployment, primary));
             }
-            Some(Watched { stage: Stage::GivenUp { told: true, .. }, .. }) => true,
+            Some(Watched { definition: of, stage: Stage::GivenUp { told: true, .. }, since: _ }) => {
+                is(of, definition)
+            }
             Some(Watched { stage: Stage::Asked | Stage::Going { .. }, .. }) | None => false,
         };
+        // What this method asked for may be shown another way; what was asked for before may be another thing.
+        let asked = self.facts.seen.asked.as_ref() == Some(&wanted.settings);
+        let known = self.facts.settings.as_ref().is_none_or(|settings| *settings == wanted.settings);
+        let ours = is(&primary.definition, definition);
+        let fits = known && (asked || keeps);
         match (ours && fits, &primary.rollout) {
             (false, Rollout::InProgress | Rollout::Completed | Rollout::Failed(_)) => {
                 Some(self.change(wanted, definition, service, primary))
@@ -177,7 +185,11 @@ impl Plan<'_> {
                 let (place, deployment) = (wanted.site.place.clone(), going.clone());
                 write("stop the deployment", Call::StopDeployment { place, deployment })
             }
-            (None, _, _) => self.update(wanted, definition, false),
+            // Other capacity providers are taken only with a deployment.
+            (None, shown, launch) => {
+                let other_launch = shown.as_ref().is_some_and(|shown| shown != launch);
+                self.update(wanted, definition, other_launch)
+            }
         }
     }
 
@@ -205,8 +217,10 @@ impl Plan<'_> {
 
     /// A deployment that goes on.
     fn rollout(&self, wanted: &Wanted, service: &Service, primary: &Deployment) -> Next<Call> {
-        let age = self.age(primary.created);
-        let failed = usize::try_from(primary.failed_tasks).unwrap_or(usize::MAX);
+        let age = self.age(self.since(primary));
+        // An older deployment that is asked for something more has failed before, and not at this.
+        let is_new = self.since(primary) == primary.created;
+        let failed = if is_new { usize::try_from(primary.failed_tasks).unwrap_or(usize::MAX) } else { 0 };
         match (failed >= FAILURES, age >= timeout(wanted)) {
             (true, true | false) => self.give_up(wanted, format!("{failed} of its tasks failed")),
             (false, true) => self.give_up(wanted, too_long(wanted, service)),
@@ -227,7 +241,7 @@ impl Plan<'_> {
             return Some(self.look(vec![self.find_tasks(&wanted.site, wanted.serves.clone(), None)]));
         };
         let failures = match &self.facts.rollout {
-            Some(_) => tasks::failures(found, &primary.definition, primary.created).len(),
+            Some(_) => tasks::failures(found, &primary.definition, self.since(primary)).len(),
             None => 0,
         };
         let short = self.age(self.facts.short_since);
@@ -242,6 +256,11 @@ impl Plan<'_> {
             }
             Some(_) | None => Some(self.wait(poll(short), "the tasks")),
         }
+    }
+
+    /// Since when the deployment works on what was asked for last.
+    fn since(&self, primary: &Deployment) -> Option<Timestamp> {
+        tasks::since(primary, self.facts.rollout.as_ref())
     }
 
     fn age(&self, since: Option<Timestamp>) -> SignedDuration {
@@ -298,7 +317,7 @@ fn too_long(wanted: &Wanted, service: &Service) -> String {
 
 fn failed(by: Means, subject: &Subject, why: &str) -> ProviderError {
     let kind = match by {
-        Means::Provision => ErrorKind::ProvisionFailed,
+        Means::Provision | Means::Repair => ErrorKind::ProvisionFailed,
         Means::Update => ErrorKind::UpdateFailed,
     };
     let message = format!(

@@ -49,6 +49,9 @@ pub struct Facts {
     /// The deployment that is ours and did not end well yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) rollout: Option<Watched>,
+    /// The settings that were asked for last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) settings: Option<Settings>,
     /// The service deployment that was told to stop.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) stopped: Option<String>,
@@ -197,6 +200,8 @@ impl Write {
 pub(super) struct Watched {
     /// The task definition that it is of.
     pub(super) definition: String,
+    /// When it was asked for.
+    pub(super) since: Timestamp,
     pub(super) stage: Stage,
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::call::{Call, DefinitionStatus, FoundDefinition, Reply, Rollout, Service, Task};
+use super::call::{Call, DefinitionStatus, FoundDefinition, Reply, Rollout, Service, Settings, Task};
 use super::facts::{
     Facts, Held, LATE, Look, Pending, Revision, Stage, Steady, VISIBLE, Watched, Whereabouts, Whose, Write,
     after,
@@ -28,9 +28,9 @@ pub(super) fn intend(facts: &mut Facts, call: &Call, now: Timestamp) {
                 facts.service = Held::Asked;
             }
             facts.labels.extend(create.tags.keys().cloned());
-            ask(facts, &create.definition);
+            ask(facts, &create.definition, &create.settings, now);
         }
-        Call::UpdateService(update) => ask(facts, &update.definition),
+        Call::UpdateService(update) => ask(facts, &update.definition, &update.settings, now),
         Call::TagService { tags, .. } => facts.labels.extend(tags.keys().cloned()),
         Call::Locate(_)
         | Call::DescribeService { .. }
@@ -46,12 +46,16 @@ pub(super) fn intend(facts: &mut Facts, call: &Call, now: Timestamp) {
 }
 
 /// From now on the deployment of this definition is watched.
-fn ask(facts: &mut Facts, definition: &str) {
-    let asked = Watched { definition: definition.to_owned(), stage: Stage::Asked };
-    if facts.rollout.as_ref() != Some(&asked) {
-        facts.rollout = Some(asked);
-        facts.steady = None;
-        facts.short_since = None;
+fn ask(facts: &mut Facts, definition: &str, settings: &Settings, now: Timestamp) {
+    facts.settings = Some(settings.clone());
+    match &facts.rollout {
+        Some(Watched { definition: of, stage: Stage::Asked, since: _ }) if of == definition => {}
+        Some(_) | None => {
+            let (definition, since) = (definition.to_owned(), now);
+            facts.rollout = Some(Watched { definition, since, stage: Stage::Asked });
+            facts.steady = None;
+            facts.short_since = None;
+        }
     }
 }
 
@@ -73,6 +77,11 @@ pub(super) fn learn(facts: &mut Facts, call: &Call, reply: Result<Reply, CallErr
             facts.trouble = None;
             facts.seen.troubles = 0;
             did(facts, call, reply, now);
+        }
+        // ECS cannot stop it, or may not be asked to: the update that follows takes its place.
+        (Err(CallError::Refused(error)), Some(Write::Stop)) if error.retry_after.is_none() => {
+            ended(facts, &Write::Stop, now);
+            did(facts, call, Reply::Stopped, now);
         }
         (Err(CallError::Refused(error)), Some(write)) => {
             ended(facts, &write, now);
@@ -231,9 +240,12 @@ fn with_known_tags(facts: &Facts, service: Option<Box<Service>>) -> Option<Box<S
 
 /// The tenant is there; what was known of another place, where nothing is left, goes.
 fn go_to(facts: &mut Facts, site: &Site) {
-    let there = Whereabouts::At(site.clone());
-    if facts.at != there {
-        facts.at = there;
+    let stays = match &facts.at {
+        Whereabouts::At(before) => before.is_same(site),
+        Whereabouts::Unknown | Whereabouts::Nowhere => false,
+    };
+    facts.at = Whereabouts::At(site.clone());
+    if !stays {
         facts.listed.clear();
         facts.revisions.clear();
     }
@@ -272,7 +284,7 @@ fn its_service(facts: &mut Facts, shown: Option<Box<Service>>, now: Timestamp) {
     }
     facts.service = Held::There(shown.arn.clone());
     if let Some(primary) = shown.primary() {
-        if let Some(Watched { definition, stage }) = &mut facts.rollout
+        if let Some(Watched { definition, stage, since: _ }) = &mut facts.rollout
             && *stage == Stage::Asked
             && is(&primary.definition, definition)
         {
@@ -313,21 +325,29 @@ fn look_after(facts: &mut Facts, found: &[Task], giving_up: Option<&str>, now: T
     let Some(primary) = service.primary() else { return };
     let failures = match &facts.rollout {
         Some(Watched { definition, .. }) => {
-            let since = if is(&primary.definition, definition) { primary.created } else { None };
+            let since = match is(&primary.definition, definition) {
+                true => tasks::since(primary, facts.rollout.as_ref()),
+                false => None,
+            };
             tasks::failures(found, definition, since)
         }
         None => Vec::new(),
     };
     if let Some(why) = giving_up {
         let why = tasks::words(why, &failures, found);
-        let definition = match &facts.rollout {
-            Some(watched) => watched.definition.clone(),
-            None => primary.definition.clone(),
+        let (definition, since) = match &facts.rollout {
+            Some(watched) => (watched.definition.clone(), watched.since),
+            None => (primary.definition.clone(), now),
         };
-        facts.rollout = Some(Watched { definition, stage: Stage::GivenUp { why, told: false } });
+        facts.rollout = Some(Watched { definition, since, stage: Stage::GivenUp { why, told: false } });
         facts.steady = None;
         return;
     }
+    // Those of another definition do not tell of this one.
+    let failures = match &facts.rollout {
+        Some(watched) if !is(&primary.definition, &watched.definition) => Vec::new(),
+        Some(_) | None => failures,
+    };
     let enough = tasks::serving(found, &primary.definition) >= service.shown.desired_count;
     facts.steady = match (enough, facts.steady.take()) {
         (false, Some(_) | None) => None,

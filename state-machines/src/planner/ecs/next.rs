@@ -192,7 +192,7 @@ impl Plan<'_> {
     /// What runs somewhere is not moved by asking for it elsewhere.
     fn stay(&self, at: &Whereabouts, wanted: &Site) -> Option<Next<Call>> {
         match at {
-            Whereabouts::At(site) if site != wanted && self.facts.holds() => {
+            Whereabouts::At(site) if !site.is_same(wanted) && self.facts.holds() => {
                 let message = format!(
                     "tenant {} runs as service {} in cluster {}; region, cluster, role, endpoint and name stay as \
                      they are: destroy it and provision it anew to move it",
@@ -227,7 +227,7 @@ impl Plan<'_> {
                     format!("tenant {} runs with another spec; use update to change it", self.subject.tenant);
                 (!same).then(|| Next::Fail(conflict(message)))
             }
-            (Means::Provision, None) | (Means::Update, Some(_)) => None,
+            (Means::Repair, Some(_) | None) | (Means::Provision, None) | (Means::Update, Some(_)) => None,
             (Means::Update, None) => match self.its_revisions().next() {
                 Some(_) => None,
                 None => Some(Next::Fail(ProviderError::tenant_not_found(&self.subject.tenant))),

@@ -95,7 +95,7 @@ fn name(stage: Option<&Stage>) -> &'static str {
 fn events(stage: Option<Stage>) -> Vec<(&'static str, Option<Stage>)> {
     let wanted = wanted();
     let mut facts = runs(OURS, Rollout::InProgress, 0);
-    facts.rollout = stage.map(|stage| Watched { definition: OURS.to_owned(), stage });
+    facts.rollout = stage.map(|stage| Watched { definition: OURS.to_owned(), since: NOW, stage });
     let after = |change: &dyn Fn(&mut Facts)| {
         let mut facts = facts.clone();
         change(&mut facts);
@@ -246,7 +246,7 @@ fn configurations() -> Vec<(String, Facts)> {
     let current = |service: &mut Service| service.current_deployment = Some("current".to_owned());
     let going = || {
         let stage = Stage::Going { deployment: "other".to_owned() };
-        let rollout = Some(Watched { definition: OTHER.to_owned(), stage });
+        let rollout = Some(Watched { definition: OTHER.to_owned(), since: NOW, stage });
         Facts { rollout, ..change(runs(OTHER, Rollout::InProgress, 0), current) }
     };
     add("another, in progress, that we asked for", going());
@@ -266,7 +266,7 @@ fn configurations() -> Vec<(String, Facts)> {
     add("wanted, in progress, 3 tasks failed", change(runs(OURS, Rollout::InProgress, 0), failing));
 
     let watched = |arn: &str, rollout: Rollout, stage: Stage| Facts {
-        rollout: Some(Watched { definition: OURS.to_owned(), stage }),
+        rollout: Some(Watched { definition: OURS.to_owned(), since: NOW, stage }),
         wrote_at: Some(ago(60)),
         ..runs(arn, rollout, 0)
     };
@@ -299,7 +299,7 @@ fn configurations() -> Vec<(String, Facts)> {
         task(TaskLife::Stopped { code: Some("EssentialContainerExited".to_owned()), reason: String::new() })
     };
     let mut three = looked(vec![crashed(), crashed(), crashed()], None);
-    three.rollout = Some(Watched { definition: OURS.to_owned(), stage: going() });
+    three.rollout = Some(Watched { definition: OURS.to_owned(), since: NOW, stage: going() });
     add("wanted, completed, 3 tasks of it crashed", three);
 
     let done = || looked(vec![task(TaskLife::Running)], steady(NOW, 0));

@@ -56,6 +56,24 @@ impl Site {
         Self { place: Place::of(config), name }
     }
 
+    /// Whether both are the same place and name, however the cluster, the region and the role are written.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let (here, there) = (&self.place, &other.place);
+        let same_region = match (&here.region, &there.region) {
+            (Some(here), Some(there)) => here == there,
+            (Some(_) | None, None) | (None, Some(_)) => true,
+        };
+        let account = |place: &Place| {
+            let role = place.assume_role.as_ref()?;
+            role.role_arn.split(':').nth(4).map(str::to_owned)
+        };
+        same_region
+            && account(here) == account(there)
+            && here.endpoint_url == there.endpoint_url
+            && cluster_name(&here.cluster) == cluster_name(&there.cluster)
+            && self.name == other.name
+    }
+
     /// What is wrong with the name, for a person.
     pub fn name_problem(&self) -> Option<String> {
         let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
@@ -68,6 +86,11 @@ impl Site {
 /// The region that is given, or that of the cluster's ARN: another region does not know it.
 fn region(config: &Config) -> Option<String> {
     config.region.clone().or_else(|| Arn::region_of(&config.cluster).map(str::to_owned))
+}
+
+/// A cluster's name, which its ARN ends with.
+fn cluster_name(cluster: &str) -> &str {
+    cluster.rsplit_once(":cluster/").map_or(cluster, |(_, name)| name)
 }
 
 /// A prefix that stands apart from what follows.

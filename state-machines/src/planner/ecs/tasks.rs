@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::call::{Serves, Service, Task, TaskHealth, TaskLife};
-use super::facts::{Steady, after};
+use super::call::{Deployment, Serves, Service, Task, TaskHealth, TaskLife};
+use super::facts::{Steady, Watched, after};
 use super::learn::is;
 use crate::result::{Endpoint, EndpointType};
 
@@ -27,7 +27,7 @@ impl Steady {
 
 impl Service {
     /// The deployment that the service goes towards.
-    pub fn primary(&self) -> Option<&super::call::Deployment> {
+    pub fn primary(&self) -> Option<&Deployment> {
         self.deployments.iter().find(|deployment| deployment.primary)
     }
 }
@@ -56,6 +56,17 @@ pub(super) fn failures<'a>(tasks: &'a [Task], definition: &str, since: Option<Ti
         | TaskLife::Stopping => false,
     };
     tasks.iter().filter(failed).collect()
+}
+
+/// How far the clocks of ECS and of the engine may be apart.
+const CLOCKS: SignedDuration = SignedDuration::from_secs(60);
+
+/// Since when a deployment works on what was asked for last: since it was made, or since an older one was asked for more.
+pub(super) fn since(primary: &Deployment, watched: Option<&Watched>) -> Option<Timestamp> {
+    match (primary.created, watched) {
+        (Some(created), Some(watched)) if after(created, CLOCKS) < watched.since => Some(watched.since),
+        (created, _) => created,
+    }
 }
 
 /// Why a deployment was given up, with what ECS says of its tasks: of those that failed, else of any that stopped.

@@ -46,7 +46,11 @@ pub(super) fn holdings(facts: &Facts) -> Holdings {
 pub(super) fn report(facts: &Facts) -> Option<Report> {
     let (Look::Is(service), Held::There(_)) = (&facts.seen.service, &facts.service) else { return None };
     let tasks = facts.seen.tasks.as_deref().unwrap_or_default();
-    let state = state(service, tasks);
+    let state = match (state(service, tasks), &facts.settings) {
+        // None is what was asked for.
+        (ComputeState::Stopped, Some(settings)) if settings.desired_count == 0 => ComputeState::Running,
+        (state, _) => state,
+    };
     Some(Report {
         state,
         containers: containers(state, tasks),

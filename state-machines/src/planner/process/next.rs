@@ -148,6 +148,7 @@ fn refuse(subject: &Subject, wanted: &[Wanted<'_>], by: Means, facts: &Facts) ->
                 ),
             )))
         }
+        Means::Repair => None,
         Means::Update => match ours.next() {
             Some(_) => None,
             None => Some(Next::Fail(ProviderError::tenant_not_found(&subject.tenant))),
@@ -176,7 +177,7 @@ fn fail_of_crash(subject: &Subject, wanted: &[Wanted<'_>], by: Means, facts: &Fa
 /// The error of the method that asks.
 fn failure(by: Means) -> ErrorKind {
     match by {
-        Means::Provision => ErrorKind::ProvisionFailed,
+        Means::Provision | Means::Repair => ErrorKind::ProvisionFailed,
         Means::Update => ErrorKind::UpdateFailed,
     }
 }
