@@ -18,6 +18,10 @@ demo:
 bench *args:
     cargo bench --bench fleet --all-features -- {{args}}
 
+# A thousand tenants on ECS against AWS's quotas, on simulated time, beside a client with the SDK's retries alone.
+bench-ecs tenants="1000":
+    cargo bench --bench ecs_quota --all-features -- --tenants {{tenants}}
+
 # Kill the engine many times; give a seed to repeat a run.
 kills count="200" seed="":
     cargo build --all-features --example engine-process

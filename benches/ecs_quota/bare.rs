@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig};
-use aws_sdk_ecs::error::DisplayErrorContext;
+use aws_sdk_ecs::error::ProvideErrorMetadata;
 use aws_sdk_ecs::types::{
     AwsVpcConfiguration, Compatibility, ContainerDefinition, DeploymentRolloutState, LaunchType,
     NetworkConfiguration, NetworkMode, Service,
@@ -28,8 +28,8 @@ fn client(fake: &Fake) -> Client {
     Client::from_conf(config.build())
 }
 
-fn why(error: impl std::error::Error) -> String {
-    DisplayErrorContext(error).to_string()
+fn why(error: impl ProvideErrorMetadata) -> String {
+    format!("{}: {}", error.code().unwrap_or("no answer"), error.message().unwrap_or_default())
 }
 
 async fn register(ecs: &Client, name: &str, program: &str) -> Result<String, String> {
@@ -76,7 +76,8 @@ async fn remove(ecs: &Client, arn: &str) -> Result<(), String> {
 async fn provision(ecs: &Client, name: &str) -> Result<(), String> {
     describe(ecs, name).await?;
     let arn = register(ecs, name, "app").await?;
-    let vpc = AwsVpcConfiguration::builder().subnets("subnet-1").build().map_err(why)?;
+    let vpc =
+        AwsVpcConfiguration::builder().subnets("subnet-1").build().map_err(|error| error.to_string())?;
     let call = ecs
         .create_service()
         .service_name(name)
