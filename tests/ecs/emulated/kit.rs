@@ -193,7 +193,7 @@ impl Platform for Emulated {
     }
 
     fn limits(&self) -> Limits {
-        Limits { pause: Duration::from_millis(100), interruptions: 6, parallel: 8, ..Limits::default() }
+        Limits { pause: Duration::from_millis(100), interruptions: 6, parallel: 4, ..Limits::default() }
     }
 }
 
