@@ -362,7 +362,10 @@ fn look_after(facts: &mut Facts, found: &[Task], giving_up: Option<&str>, now: T
 
 /// Whether an ARN is that of a definition that is named by its ARN or as `family:revision`.
 pub(super) fn is(arn: &str, named: &str) -> bool {
-    let short =
-        |name: &str| name.rsplit_once("task-definition/").map_or(name.to_owned(), |(_, it)| it.to_owned());
-    arn == named || short(arn) == short(named)
+    short_name(arn) == short_name(named)
+}
+
+/// The `family:revision` that an ARN ends with; one that is named so already is itself.
+pub(super) fn short_name(definition: &str) -> &str {
+    definition.rsplit_once("task-definition/").map_or(definition, |(_, name)| name)
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::call::{DefinitionStatus, Rollout, Service, Task, TaskContainer, TaskHealth, TaskLife};
 use super::facts::{Facts, Held, Look, Whereabouts, Whose, Write};
-use super::learn::is;
+use super::learn::{is, short_name};
 use super::tasks;
 use crate::planner::{Holdings, Report};
 use crate::result::{ComputeState, ContainerStatus, Health};
@@ -24,7 +24,7 @@ pub(super) fn holdings(facts: &Facts) -> Holdings {
     }
     for (arn, revision) in &facts.revisions {
         if revision.whose.as_ref().is_some_and(Whose::is_its) {
-            let name = arn.rsplit_once("task-definition/").map_or(arn.as_str(), |(_, name)| name);
+            let name = short_name(arn);
             let state = match revision.status {
                 DefinitionStatus::Active => arn.clone(),
                 DefinitionStatus::Inactive => format!("{arn}, deregistered"),
