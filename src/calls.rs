@@ -29,7 +29,7 @@ use tracing::Instrument;
 
 use crate::actor::Message;
 use crate::count::{Count, Counted};
-use crate::engine::Core;
+use crate::engine::{Core, TenantCore};
 use crate::provider::registry::Registered;
 use crate::provider::{self, Asker, CheckpointError, Context, Home, Journal, Kept};
 use crate::telemetry;
@@ -142,7 +142,7 @@ impl Calls {
     /// when this returns.
     pub(crate) fn make(
         &self,
-        core: &Arc<Core>,
+        core: &Arc<TenantCore>,
         start: StartCall,
         particulars: Particulars,
         previous: Dropped,
@@ -163,7 +163,7 @@ impl Calls {
     /// Makes a call in a task, whether it has to wait for something or not.
     pub(crate) fn hand_over(
         &self,
-        core: &Arc<Core>,
+        core: &Arc<TenantCore>,
         start: StartCall,
         particulars: Particulars,
         previous: Dropped,
@@ -172,7 +172,7 @@ impl Calls {
         self.spawn(core, begun, previous);
     }
 
-    fn begin(&self, core: &Arc<Core>, start: StartCall, particulars: Particulars) -> Begun {
+    fn begin(&self, core: &Arc<TenantCore>, start: StartCall, particulars: Particulars) -> Begun {
         let Particulars { subject, ledger, trace, asker } = particulars;
         let home = CallHome { core: Arc::clone(core), tenant: subject.tenant.clone(), call: start.call };
         let kept = Arc::new(Kept::new(ledger, home));
@@ -191,7 +191,7 @@ impl Calls {
         Begun { tenant, call, cancel, work, in_flight }
     }
 
-    fn spawn(&self, core: &Arc<Core>, begun: Begun, previous: Dropped) {
+    fn spawn(&self, core: &Arc<TenantCore>, begun: Begun, previous: Dropped) {
         let Begun { tenant, call, cancel, work, in_flight } = begun;
         let gone = CancellationToken::new();
         let guard = gone.clone().drop_guard();
@@ -289,7 +289,7 @@ type Work = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 /// One call that had to wait for something, until its outcome is handed in.
 async fn run(
-    core: Arc<Core>,
+    core: Arc<TenantCore>,
     tenant: TenantId,
     call: CallId,
     work: Work,
@@ -441,7 +441,7 @@ fn failure(method: Method, remedy: Remedy, code: ErrorCode, message: impl Into<S
 
 /// Keeps a call's ledger, through the tenant's actor: a tenant has one writer.
 struct CallHome {
-    core: Arc<Core>,
+    core: Arc<TenantCore>,
     tenant: TenantId,
     call: CallId,
 }

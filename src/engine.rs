@@ -1,5 +1,6 @@
 //! The engine: what an embedder starts, asks and shuts down.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -188,6 +189,24 @@ pub(crate) struct Core {
     minted: CachePadded<AtomicU64>,
 }
 
+/// One tenant's use of the core, which its handles or its actor and calls share: the uses of one that all tenants share
+/// would be counted by all cores at once.
+pub(crate) struct TenantCore(Arc<Core>);
+
+impl TenantCore {
+    pub(crate) fn of(core: &Arc<Core>) -> Arc<Self> {
+        Arc::new(Self(Arc::clone(core)))
+    }
+}
+
+impl Deref for TenantCore {
+    type Target = Arc<Core>;
+
+    fn deref(&self) -> &Arc<Core> {
+        &self.0
+    }
+}
+
 impl Core {
     fn start(
         self: &Arc<Self>,
@@ -334,7 +353,7 @@ impl Engine {
 
     /// A handle for a tenant, whether it exists or not. Cheap.
     pub fn tenant(&self, id: TenantId) -> TenantHandle {
-        TenantHandle::new(Arc::clone(&self.core), id)
+        TenantHandle::new(&self.core, id)
     }
 
     /// A handle for an operation that was begun before, also before a restart.
@@ -342,7 +361,7 @@ impl Engine {
     /// # Errors
     /// [`WaitError::Unknown`] when the store has no such operation; [`WaitError::Store`].
     pub async fn operation(&self, id: OperationId) -> Result<OperationHandle, WaitError> {
-        OperationHandle::find(Arc::clone(&self.core), id).await
+        OperationHandle::find(&self.core, id).await
     }
 
     /// The living tenants, ordered by id, `limit` of them after `after`.

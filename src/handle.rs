@@ -21,7 +21,7 @@ use tracing::Span;
 use crate::actor::{Answer, CommandMessage, Message, Refusal};
 use crate::closing::Closed;
 use crate::count::{Count, Counted};
-use crate::engine::Core;
+use crate::engine::{Core, TenantCore};
 use crate::provider::Asker;
 use crate::provider::registry::RegistryError;
 use crate::store::StoreError;
@@ -111,13 +111,13 @@ pub enum WaitError {
 /// One tenant, to command and to look at. Cheap to clone; dropping it cancels nothing.
 #[derive(Clone)]
 pub struct TenantHandle {
-    core: Arc<Core>,
+    core: Arc<TenantCore>,
     id: TenantId,
 }
 
 impl TenantHandle {
-    pub(crate) fn new(core: Arc<Core>, id: TenantId) -> Self {
-        Self { core, id }
+    pub(crate) fn new(core: &Arc<Core>, id: TenantId) -> Self {
+        Self { core: TenantCore::of(core), id }
     }
 
     /// The tenant's id.
@@ -382,7 +382,7 @@ impl std::fmt::Debug for TenantHandle {
 
 /// One operation. Await it for its end; dropping it cancels nothing.
 pub struct OperationHandle {
-    core: Arc<Core>,
+    core: Arc<TenantCore>,
     id: OperationId,
     end: End,
 }
@@ -397,11 +397,11 @@ enum End {
 }
 
 impl OperationHandle {
-    pub(crate) async fn find(core: Arc<Core>, id: OperationId) -> Result<Self, WaitError> {
+    pub(crate) async fn find(core: &Arc<Core>, id: OperationId) -> Result<Self, WaitError> {
         match core.store.operation(id).await? {
             Some(operation) => {
                 let end = operation.settled.map_or(End::Unknown, End::Known);
-                Ok(Self { core, id, end })
+                Ok(Self { core: TenantCore::of(core), id, end })
             }
             None => Err(WaitError::Unknown(id)),
         }

@@ -19,7 +19,7 @@ use super::directory::{Mailbox, Retired};
 use super::{Answer, CommandMessage, Message, Refusal};
 use crate::calls::{Dropped, Over, Particulars};
 use crate::closing::Closed;
-use crate::engine::Core;
+use crate::engine::{Core, TenantCore};
 use crate::provider::{Asker, CheckpointError};
 use crate::store::committer::{CommitFailure, CommitLater, Committing};
 use crate::store::{OperationRecord, Position, StoreError, Write};
@@ -42,7 +42,7 @@ pub(super) struct Delivery {
 
 /// What an actor knows of its tenant. Nothing is in here that the store does not have.
 pub(crate) struct TenantState {
-    core: Arc<Core>,
+    core: Arc<TenantCore>,
     id: TenantId,
     /// The engine's name. A copy: the uses of one that all tenants share would be counted by all cores at once.
     engine: Arc<str>,
@@ -155,10 +155,10 @@ impl Actor for TenantActor {
 }
 
 impl TenantState {
-    pub(super) fn new(core: Arc<Core>, id: TenantId, mailbox: Arc<Mailbox>) -> Self {
+    pub(super) fn new(core: &Arc<Core>, id: TenantId, mailbox: Arc<Mailbox>) -> Self {
         Self {
             engine: Arc::from(&*core.opened.engine),
-            core,
+            core: TenantCore::of(core),
             id,
             mailbox,
             record: None,
