@@ -189,13 +189,16 @@ pub(crate) struct Core {
     minted: CachePadded<AtomicU64>,
 }
 
-/// One tenant's use of the core, which its handles or its actor and calls share: the uses of one that all tenants share
-/// would be counted by all cores at once.
-pub(crate) struct TenantCore(Arc<Core>);
+/// A tenant and the engine it is in, which its handles share, and its actor and calls: the uses of one core that all
+/// tenants share would be counted by all of a machine's cores at once.
+pub(crate) struct TenantCore {
+    pub(crate) tenant: TenantId,
+    core: Arc<Core>,
+}
 
 impl TenantCore {
-    pub(crate) fn of(core: &Arc<Core>) -> Arc<Self> {
-        Arc::new(Self(Arc::clone(core)))
+    pub(crate) fn of(core: &Arc<Core>, tenant: TenantId) -> Arc<Self> {
+        Arc::new(Self { tenant, core: Arc::clone(core) })
     }
 }
 
@@ -203,7 +206,7 @@ impl Deref for TenantCore {
     type Target = Arc<Core>;
 
     fn deref(&self) -> &Arc<Core> {
-        &self.0
+        &self.core
     }
 }
 
