@@ -1,21 +1,57 @@
 //! An actor a tenant, activated on demand under 64 supervisors, by hand.
 
-use std::time::{Duration, Instant};
-
+use ractor::concurrency::oneshot;
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::Size;
-use super::bare_tokio::{Command, Phase, begin, call, end};
+use super::bare_tokio::boxed;
+use super::fleet::{Call, Fleet};
+use super::toy::{Command, Phase, begin, end};
 
-enum Message {
+/// As many as the engine has.
+const SUPERVISORS: usize = 64;
+
+pub(crate) enum Message {
     Command(Command, RpcReplyPort<()>),
     Ended(u64),
+}
+
+/// The supervisors of tenants that make this call.
+pub(crate) struct Actors {
+    call: Call,
+    supervisors: Vec<ActorCell>,
+}
+
+impl Actors {
+    pub(crate) async fn start(call: Call) -> Self {
+        let mut supervisors = Vec::with_capacity(SUPERVISORS);
+        for _ in 0..SUPERVISORS {
+            supervisors.push(Actor::spawn(None, Supervisor, ()).await.expect("it starts").0.get_cell());
+        }
+        Self { call, supervisors }
+    }
+}
+
+impl Fleet for Actors {
+    type Tenant = ActorRef<Message>;
+
+    async fn create(&self, number: usize) -> Self::Tenant {
+        let supervisor = self.supervisors[number % SUPERVISORS].clone();
+        let started = Actor::spawn_linked(None, Tenant, self.call.clone(), supervisor).await;
+        started.expect("it starts").0
+    }
+
+    async fn begin(&self, tenant: &Self::Tenant, command: Command) -> impl Future<Output = ()> + Send {
+        let (reply, done) = oneshot();
+        tenant.cast(Message::Command(command, reply.into())).expect("it lives");
+        async { done.await.expect("it answers") }
+    }
 }
 
 struct Tenant;
 
 struct State {
+    call: Call,
     phase: Phase,
     calls: u64,
     waiting: Option<RpcReplyPort<()>>,
@@ -25,10 +61,10 @@ struct State {
 impl Actor for Tenant {
     type Msg = Message;
     type State = State;
-    type Arguments = ();
+    type Arguments = Call;
 
-    async fn pre_start(&self, _: ActorRef<Message>, (): ()) -> Result<State, ActorProcessingErr> {
-        Ok(State { phase: Phase::Pending, calls: 0, waiting: None, running: None })
+    async fn pre_start(&self, _: ActorRef<Message>, call: Call) -> Result<State, ActorProcessingErr> {
+        Ok(State { call, phase: Phase::Pending, calls: 0, waiting: None, running: None })
     }
 
     async fn handle(
@@ -43,9 +79,9 @@ impl Actor for Tenant {
                 state.phase = next;
                 state.calls += 1;
                 state.waiting = Some(reply);
-                let id = state.calls;
+                let (id, call) = (state.calls, boxed(state.call.clone()));
                 state.running = Some(AbortOnDropHandle::new(tokio::spawn(async move {
-                    call().await;
+                    call.await;
                     let _ = me.cast(Message::Ended(id));
                 })));
             }
@@ -86,31 +122,4 @@ impl Actor for Supervisor {
     ) -> Result<(), ActorProcessingErr> {
         Ok(())
     }
-}
-
-pub(crate) fn lifecycle(size: Size) -> Duration {
-    super::runtime().block_on(async move {
-        let mut supervisors: Vec<ActorCell> = Vec::new();
-        for _ in 0..64 {
-            supervisors.push(Actor::spawn(None, Supervisor, ()).await.expect("it starts").0.get_cell());
-        }
-        let began = Instant::now();
-        let clients = (0..size.clients).map(|client| {
-            let supervisors = supervisors.clone();
-            tokio::spawn(async move {
-                for n in (client..size.tenants).step_by(size.clients) {
-                    let supervisor = supervisors[n % supervisors.len()].clone();
-                    let (tenant, _) =
-                        Actor::spawn_linked(None, Tenant, (), supervisor).await.expect("it starts");
-                    for command in [Command::Provision, Command::Update, Command::Destroy] {
-                        ractor::call!(tenant, |reply| Message::Command(command, reply)).expect("it answers");
-                    }
-                }
-            })
-        });
-        for client in clients.collect::<Vec<_>>() {
-            client.await.expect("no panic");
-        }
-        began.elapsed()
-    })
 }

@@ -1,0 +1,88 @@
+//! What is done, and measured.
+
+pub(crate) mod lifecycle;
+
+use std::fmt;
+
+use clap::ValueEnum;
+
+use crate::figure::{Figure, Samples};
+use crate::parameters::Parameters;
+use crate::subjects::Subject;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum Workload {
+    /// Tenants are provisioned, updated and destroyed as fast as it goes.
+    Lifecycle,
+}
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Size {
+    /// What the goals are about.
+    Full,
+    /// Just enough to try the program.
+    Quick,
+}
+
+impl Size {
+    /// One of two numbers.
+    pub(crate) fn of(self, full: usize, quick: usize) -> usize {
+        match self {
+            Self::Full => full,
+            Self::Quick => quick,
+        }
+    }
+}
+
+/// What one round of a workload with a subject can depend on.
+pub(crate) struct Round<'a> {
+    pub(crate) number: usize,
+    pub(crate) size: Size,
+    /// What was measured before, in this round too: subjects are measured in the order of [`Workload::subjects`].
+    pub(crate) samples: &'a Samples,
+}
+
+impl fmt::Display for Workload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.to_possible_value();
+        f.write_str(value.as_ref().map_or("", |value| value.get_name()))
+    }
+}
+
+impl Workload {
+    pub(crate) fn all() -> &'static [Self] {
+        Self::value_variants()
+    }
+
+    /// Who can do it, in the order in which they are measured.
+    pub(crate) fn subjects(self) -> &'static [Subject] {
+        match self {
+            Self::Lifecycle => lifecycle::SUBJECTS,
+        }
+    }
+
+    /// What the children of a round are given, one after the other.
+    ///
+    /// # Errors
+    /// Says what has to be measured before it.
+    pub(crate) fn children(self, subject: Subject, round: &Round<'_>) -> Result<Vec<Parameters>, String> {
+        match self {
+            Self::Lifecycle => lifecycle::children(subject, round),
+        }
+    }
+
+    /// Does it, in a child.
+    pub(crate) fn run(self, subject: Subject, parameters: &Parameters) -> Vec<Figure> {
+        match self {
+            Self::Lifecycle => lifecycle::run(subject, parameters),
+        }
+    }
+
+    /// What follows from the figures of all children of a round.
+    pub(crate) fn derived(self, _figures: &[Figure]) -> Vec<Figure> {
+        match self {
+            Self::Lifecycle => Vec::new(),
+        }
+    }
+}
