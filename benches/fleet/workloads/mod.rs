@@ -1,6 +1,11 @@
 //! What is done, and measured.
 
+pub(crate) mod fanout;
+pub(crate) mod hot;
+pub(crate) mod latency;
 pub(crate) mod lifecycle;
+mod open_loop;
+pub(crate) mod start;
 
 use std::fmt;
 
@@ -14,6 +19,14 @@ use crate::subjects::Subject;
 pub(crate) enum Workload {
     /// Tenants are provisioned, updated and destroyed as fast as it goes.
     Lifecycle,
+    /// From a command to its call, at parts of the maximal load.
+    Latency,
+    /// An engine starts over what a killed one left.
+    Start,
+    /// Subscribers read all events.
+    Fanout,
+    /// One tenant is commanded without a pause, among others.
+    Hot,
 }
 
 /// How much is measured.
@@ -59,6 +72,10 @@ impl Workload {
     pub(crate) fn subjects(self) -> &'static [Subject] {
         match self {
             Self::Lifecycle => lifecycle::SUBJECTS,
+            Self::Latency => latency::SUBJECTS,
+            Self::Start => start::SUBJECTS,
+            Self::Fanout => fanout::SUBJECTS,
+            Self::Hot => hot::SUBJECTS,
         }
     }
 
@@ -69,6 +86,10 @@ impl Workload {
     pub(crate) fn children(self, subject: Subject, round: &Round<'_>) -> Result<Vec<Parameters>, String> {
         match self {
             Self::Lifecycle => lifecycle::children(subject, round),
+            Self::Latency => Ok(latency::children(subject, round)),
+            Self::Start => start::children(subject, round),
+            Self::Fanout => Ok(fanout::children(subject, round)),
+            Self::Hot => Ok(hot::children(subject, round)),
         }
     }
 
@@ -76,13 +97,17 @@ impl Workload {
     pub(crate) fn run(self, subject: Subject, parameters: &Parameters) -> Vec<Figure> {
         match self {
             Self::Lifecycle => lifecycle::run(subject, parameters),
+            Self::Latency => latency::run(subject, parameters),
+            Self::Start => start::run(subject, parameters),
+            Self::Fanout => fanout::run(subject, parameters),
+            Self::Hot => hot::run(subject, parameters),
         }
     }
 
     /// What follows from the figures of all children of a round.
     pub(crate) fn derived(self, _figures: &[Figure]) -> Vec<Figure> {
         match self {
-            Self::Lifecycle => Vec::new(),
+            Self::Lifecycle | Self::Latency | Self::Start | Self::Fanout | Self::Hot => Vec::new(),
         }
     }
 }
