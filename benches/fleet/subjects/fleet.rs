@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use tokio::sync::Semaphore;
+
 use super::toy::Command;
 
 /// Many tenants.
@@ -28,6 +30,8 @@ pub(crate) enum Call {
     Returns,
     /// It counts itself, and never ends.
     Stays(Arc<AtomicUsize>),
+    /// It waits for a permit, and uses it up.
+    Waits(Arc<Semaphore>),
 }
 
 impl Call {
@@ -38,6 +42,7 @@ impl Call {
                 open.fetch_add(1, Ordering::Relaxed);
                 std::future::pending().await
             }
+            Self::Waits(permits) => permits.acquire().await.expect("it is not closed").forget(),
         }
     }
 }
