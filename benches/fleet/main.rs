@@ -22,8 +22,10 @@ mod workloads;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use rustix::time::{ClockId, clock_gettime};
 
 use figure::{Figure, Samples};
 use parameters::Parameters;
@@ -69,6 +71,12 @@ const WORKERS: usize = 2;
 pub(crate) fn runtime() -> tokio::runtime::Runtime {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.worker_threads(WORKERS).enable_all().build().expect("a runtime")
+}
+
+/// The processor time that this process has used, of all threads, in the kernel too.
+pub(crate) fn cpu() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    time.try_into().expect("it is not before its beginning")
 }
 
 fn main() -> ExitCode {

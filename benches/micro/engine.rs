@@ -14,8 +14,9 @@ use landlord_compute::store::Store;
 use landlord_compute::{Engine, Limits, ObservePolicy};
 use tokio::runtime::Runtime;
 
+/// On the thread that measures, so that waking another one is not what is measured.
 pub(crate) fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
 pub(crate) async fn start(store: impl Store, limits: Limits) -> Engine {

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Semaphore;
+
 use super::toy::Command;
 
 /// Many tenants.
@@ -33,6 +35,8 @@ pub(crate) enum Call {
     Notes(Arc<CallTimes>),
     /// It counts itself, and never ends.
     Stays(Arc<AtomicUsize>),
+    /// It waits for a permit, and uses it up.
+    Waits(Arc<Semaphore>),
 }
 
 impl Call {
@@ -48,6 +52,7 @@ impl Call {
                 open.fetch_add(1, Ordering::Relaxed);
                 std::future::pending().await
             }
+            Self::Waits(permits) => permits.acquire().await.expect("it is not closed").forget(),
         }
     }
 }

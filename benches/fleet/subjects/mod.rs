@@ -1,8 +1,10 @@
 //! Who does the work: the engine, and what one would take instead.
 
 pub(crate) mod bare_ractor;
+pub(crate) mod bare_sqlite;
 pub(crate) mod bare_tokio;
 pub(crate) mod counted;
+mod erlang;
 pub(crate) mod events;
 pub(crate) mod filled;
 pub(crate) mod fleet;
@@ -78,7 +80,8 @@ impl Subject {
             | Self::BareTokio
             | Self::BareRactor
             | Self::BareSqlite => self.this_program(workload, parameters),
-            Self::Erlang | Self::ErlangHibernated | Self::Restate => Err(Unmeasurable {
+            Self::Erlang | Self::ErlangHibernated => erlang::command(self, workload, parameters),
+            Self::Restate => Err(Unmeasurable {
                 subject: self,
                 why: "its driver is not there yet".to_owned(),
                 remedy: "wait for it".to_owned(),

@@ -11,6 +11,7 @@ use crate::figure::{Figure, Unit};
 use crate::parameters::Parameters;
 use crate::subjects::Subject;
 use crate::subjects::bare_ractor::Actors;
+use crate::subjects::bare_sqlite::rows::Rows;
 use crate::subjects::bare_tokio::Tasks;
 use crate::subjects::events::Publisher;
 use crate::subjects::fleet::{Call, CallTimes, Fleet};
@@ -25,7 +26,11 @@ pub(crate) const SUBJECTS: &[Subject] =
 /// Parts of the maximum.
 const LOADS: [usize; 3] = [10, 50, 90];
 /// What is told of a distribution.
-const QUANTILES: [(&str, f64); 3] = [("p50", 0.5), ("p99", 0.99), ("p999", 0.999)];
+const QUANTILES: [Quantile; 3] = [("p50", 0.5), P99, ("p999", 0.999)];
+const P99: Quantile = ("p99", 0.99);
+
+/// Its name, and the part of the times that are below it.
+type Quantile = (&'static str, f64);
 
 pub(crate) fn children(subject: Subject, round: &Round<'_>) -> Vec<Parameters> {
     let parameters = Parameters::default()
@@ -59,6 +64,11 @@ pub(crate) fn run(subject: Subject, parameters: &Parameters) -> Vec<Figure> {
                 let tenants = Tenants::of(landlord::builder(landlord::sqlite(folder.path()), call)).await;
                 measure(tenants, calls, Acceptance::Committed, parameters).await
             }
+            Subject::BareSqlite => {
+                let folder = tempfile::tempdir().expect("a folder");
+                let rows = Rows::open(folder.path(), call).await;
+                measure(rows, calls, Acceptance::Committed, parameters).await
+            }
             Subject::BareTokio => {
                 measure(Tasks::new(call, Publisher::Nobody), calls, Acceptance::InMailbox, parameters).await
             }
@@ -71,7 +81,7 @@ pub(crate) fn run(subject: Subject, parameters: &Parameters) -> Vec<Figure> {
                 )
                 .await
             }
-            Subject::BareSqlite | Subject::Erlang | Subject::ErlangHibernated | Subject::Restate => {
+            Subject::Erlang | Subject::ErlangHibernated | Subject::Restate => {
                 panic!("{subject} has a program of its own")
             }
         }
@@ -87,23 +97,24 @@ async fn measure(
     let lives = Lives::new(fleet, parameters.get("slots"), calls).await;
     let seconds = |key| Duration::from_secs(parameters.get(key));
     let maximum = lives.maximum(parameters.get("clients"), seconds("maximum_seconds")).await;
-    let mut figures = vec![Figure::new("maximum_commands", Unit::PerSecond, maximum)];
+    let mut figures = vec![Figure::new("maximum", Unit::PerSecond, maximum)];
     for load in LOADS {
         let times = lives.at_rate(maximum * load as f64 / 100.0, seconds("seconds")).await;
         figures.extend(quantiles("call", load, &times.call));
         if acceptance == Acceptance::Committed {
             figures.extend(quantiles("accepted", load, &times.accepted));
         }
-        figures.extend(quantiles("settled", load, &times.settled));
-        figures.extend(quantiles("generator_late", load, &times.generator));
+        figures.push(quantile("settled", load, &times.settled, P99));
+        figures.push(quantile("generator_late", load, &times.generator, P99));
     }
     figures
 }
 
 fn quantiles(what: &str, load: usize, times: &Histogram<u64>) -> impl Iterator<Item = Figure> {
-    QUANTILES.iter().map(move |(name, quantile)| {
-        let nanoseconds = times.value_at_quantile(*quantile) as f64;
-        let measure = format!("{what}_{name}_at_{load}_percent");
-        Figure::new(measure, Unit::Microseconds, nanoseconds / 1e3)
-    })
+    QUANTILES.iter().map(move |which| quantile(what, load, times, *which))
+}
+
+fn quantile(what: &str, load: usize, times: &Histogram<u64>, (name, quantile): Quantile) -> Figure {
+    let nanoseconds = times.value_at_quantile(quantile) as f64;
+    Figure::new(format!("{what}_{name}_at_{load}_percent"), Unit::Microseconds, nanoseconds / 1e3)
 }

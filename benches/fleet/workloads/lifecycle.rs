@@ -9,19 +9,26 @@ use landlord_compute::store::MemoryStore;
 
 use crate::figure::{Figure, Unit};
 use crate::parameters::Parameters;
-use crate::subjects::Subject;
 use crate::subjects::bare_ractor::Actors;
+use crate::subjects::bare_sqlite::Plan;
 use crate::subjects::bare_tokio::Tasks;
 use crate::subjects::counted::Counted;
 use crate::subjects::events::Publisher;
 use crate::subjects::fleet::{Call, Fleet};
 use crate::subjects::landlord::{self, Tenants};
 use crate::subjects::toy::LIFE;
+use crate::subjects::{Subject, bare_sqlite};
 
-use super::Round;
+use super::{Round, Workload};
 
-pub(crate) const SUBJECTS: &[Subject] =
-    &[Subject::LandlordMemory, Subject::BareTokio, Subject::BareRactor, Subject::LandlordSqlite];
+pub(crate) const SUBJECTS: &[Subject] = &[
+    Subject::LandlordMemory,
+    Subject::BareTokio,
+    Subject::BareRactor,
+    Subject::Erlang,
+    Subject::LandlordSqlite,
+    Subject::BareSqlite,
+];
 
 /// Provision, update and destroy each begin and end: six transitions a tenant.
 pub(crate) const TRANSITIONS: usize = 6;
@@ -37,7 +44,22 @@ pub(crate) fn children(subject: Subject, round: &Round<'_>) -> Result<Vec<Parame
     let load = Parameters::default()
         .with("tenants", round.size.of(100_000, 10_000))
         .with("clients", subject.clients());
-    Ok(vec![load])
+    match subject {
+        Subject::BareSqlite => {
+            let commits = Subject::LandlordSqlite;
+            let commits = round.samples.in_round(round.number, Workload::Lifecycle, "commits", commits);
+            let commits =
+                commits.ok_or("bare-sqlite makes as many commits as landlord-sqlite; measure that too")?;
+            Ok(vec![load.with("commits", commits)])
+        }
+        Subject::LandlordMemory
+        | Subject::LandlordSqlite
+        | Subject::BareTokio
+        | Subject::BareRactor
+        | Subject::Erlang
+        | Subject::ErlangHibernated
+        | Subject::Restate => Ok(vec![load]),
+    }
 }
 
 pub(crate) fn run(subject: Subject, parameters: &Parameters) -> Vec<Figure> {
@@ -68,7 +90,16 @@ pub(crate) fn run(subject: Subject, parameters: &Parameters) -> Vec<Figure> {
                     drive(Actors::start(Call::Returns, Publisher::Nobody).await, load).await,
                 )]
             }
-            Subject::BareSqlite | Subject::Erlang | Subject::ErlangHibernated | Subject::Restate => {
+            Subject::BareSqlite => {
+                let folder = tempfile::tempdir().expect("a folder");
+                let commits: f64 = parameters.get("commits");
+                let batch = ((load.tenants * TRANSITIONS) as f64 / commits).ceil() as usize;
+                let Load { tenants, clients } = load;
+                let plan = Plan { tenants, clients, batch, phases: &[0..TRANSITIONS], times: 1 };
+                let (took, _) = bare_sqlite::run(folder.path(), &plan).await;
+                vec![throughput(load, took)]
+            }
+            Subject::Erlang | Subject::ErlangHibernated | Subject::Restate => {
                 panic!("{subject} has no lifecycle of its own here")
             }
         }

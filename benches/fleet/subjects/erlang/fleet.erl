@@ -2,7 +2,7 @@
 %% Prints a figure a line, as JSON, like the children in Rust.
 -module(fleet).
 
--export([main/0]).
+-export([main/0, figure/3, clients/2, live/1, until/1]).
 
 main() ->
     [Mode | Words] = init:get_plain_arguments(),
@@ -66,9 +66,8 @@ run("memory", Parameters) ->
             figure("busy", "bytes", (resident() - Empty) / N)
     end;
 run("latency", Parameters) ->
-    {N, Rate} = {number("tenants", Parameters), number("rate", Parameters)},
-    Seconds = number("seconds", Parameters),
-    latency:run(N, Rate, Seconds).
+    {Slots, Clients} = {number("slots", Parameters), number("clients", Parameters)},
+    latency:run(Slots, Clients, number("maximum_seconds", Parameters), number("seconds", Parameters)).
 
 %% A provider call that is over at once.
 returns(_, _) -> ok.
