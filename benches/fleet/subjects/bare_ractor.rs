@@ -34,6 +34,11 @@ impl Actors {
 
 impl Fleet for Actors {
     type Tenant = ActorRef<Message>;
+    type Kept = ActorRef<Message>;
+
+    fn keep(tenant: ActorRef<Message>) -> ActorRef<Message> {
+        tenant
+    }
 
     async fn create(&self, number: usize) -> Self::Tenant {
         let supervisor = self.supervisors[number % SUPERVISORS].clone();

@@ -21,6 +21,11 @@ pub(crate) struct Tenant(mpsc::Sender<Message>);
 
 impl Fleet for Tasks {
     type Tenant = Tenant;
+    type Kept = Tenant;
+
+    fn keep(tenant: Tenant) -> Tenant {
+        tenant
+    }
 
     async fn create(&self, _: usize) -> Tenant {
         let (sender, inbox) = mpsc::channel(16);

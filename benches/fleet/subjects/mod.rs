@@ -5,6 +5,7 @@ pub(crate) mod bare_sqlite;
 pub(crate) mod bare_tokio;
 pub(crate) mod counted;
 mod erlang;
+pub(crate) mod filled;
 pub(crate) mod fleet;
 pub(crate) mod landlord;
 pub(crate) mod toy;

@@ -1,8 +1,11 @@
 //! What is done, and measured.
 
+pub(crate) mod growth;
 pub(crate) mod lifecycle;
+pub(crate) mod memory;
 
 use std::fmt;
+use std::path::Path;
 
 use clap::ValueEnum;
 
@@ -14,6 +17,10 @@ use crate::subjects::Subject;
 pub(crate) enum Workload {
     /// Tenants are provisioned, updated and destroyed as fast as it goes.
     Lifecycle,
+    /// All of many tenants are provisioned, then updated, then destroyed.
+    Growth,
+    /// Tenants run and have nothing to do, or have a call open.
+    Memory,
 }
 
 /// How much is measured.
@@ -39,6 +46,8 @@ impl Size {
 pub(crate) struct Round<'a> {
     pub(crate) number: usize,
     pub(crate) size: Size,
+    /// For what is made once a run.
+    pub(crate) folder: &'a Path,
     /// What was measured before, in this round too: subjects are measured in the order of [`Workload::subjects`].
     pub(crate) samples: &'a Samples,
 }
@@ -59,6 +68,8 @@ impl Workload {
     pub(crate) fn subjects(self) -> &'static [Subject] {
         match self {
             Self::Lifecycle => lifecycle::SUBJECTS,
+            Self::Growth => growth::SUBJECTS,
+            Self::Memory => memory::SUBJECTS,
         }
     }
 
@@ -69,6 +80,8 @@ impl Workload {
     pub(crate) fn children(self, subject: Subject, round: &Round<'_>) -> Result<Vec<Parameters>, String> {
         match self {
             Self::Lifecycle => lifecycle::children(subject, round),
+            Self::Growth => growth::children(subject, round),
+            Self::Memory => memory::children(subject, round),
         }
     }
 
@@ -76,13 +89,16 @@ impl Workload {
     pub(crate) fn run(self, subject: Subject, parameters: &Parameters) -> Vec<Figure> {
         match self {
             Self::Lifecycle => lifecycle::run(subject, parameters),
+            Self::Growth => growth::run(subject, parameters),
+            Self::Memory => memory::run(subject, parameters),
         }
     }
 
     /// What follows from the figures of all children of a round.
-    pub(crate) fn derived(self, _figures: &[Figure]) -> Vec<Figure> {
+    pub(crate) fn derived(self, figures: &[Figure]) -> Vec<Figure> {
         match self {
-            Self::Lifecycle => Vec::new(),
+            Self::Growth => growth::derived(figures),
+            Self::Lifecycle | Self::Memory => Vec::new(),
         }
     }
 }
