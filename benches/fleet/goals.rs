@@ -49,6 +49,30 @@ pub(crate) const GOALS: &[Goal] = &[
         subject: Subject::LandlordSqlite,
         bound: Bound::AtLeast(50.0, Subject::Restate),
     },
+    Goal {
+        workload: Workload::Growth,
+        measure: "cpu_growth",
+        subject: Subject::LandlordMemory,
+        bound: Bound::Below(1.2),
+    },
+    Goal {
+        workload: Workload::Growth,
+        measure: "cpu_growth",
+        subject: Subject::LandlordSqlite,
+        bound: Bound::AtMost(1.0, Subject::BareSqlite),
+    },
+    Goal {
+        workload: Workload::Memory,
+        measure: "idle",
+        subject: Subject::LandlordSqlite,
+        bound: Bound::Below(200.0),
+    },
+    Goal {
+        workload: Workload::Memory,
+        measure: "started",
+        subject: Subject::LandlordSqlite,
+        bound: Bound::Below(200.0),
+    },
 ];
 
 /// What came of a goal.

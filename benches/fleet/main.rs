@@ -2,7 +2,6 @@
 //! table of medians; asserts nothing about time. BENCHMARKS.md tells what is measured and why that is fair.
 //!
 //! `cargo bench --bench fleet` (options: `-- --help`)
-#![allow(dead_code, reason = "for the workloads that follow")]
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -17,15 +16,14 @@ mod machine;
 mod parameters;
 mod subjects;
 mod table;
+mod usage;
 mod workloads;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use rustix::time::{ClockId, clock_gettime};
 
 use figure::{Figure, Samples};
 use parameters::Parameters;
@@ -73,12 +71,6 @@ pub(crate) fn runtime() -> tokio::runtime::Runtime {
     builder.worker_threads(WORKERS).enable_all().build().expect("a runtime")
 }
 
-/// The processor time that this process has used, of all threads, in the kernel too.
-pub(crate) fn cpu() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    time.try_into().expect("it is not before its beginning")
-}
-
 fn main() -> ExitCode {
     let options = Options::parse();
     let ended = if options.child.is_empty() { measure(&options) } else { be_child(&options.child) };
@@ -116,12 +108,13 @@ fn measure(options: &Options) -> Result<(), Box<dyn Error>> {
         (options.subjects.is_empty() || options.subjects.contains(subject))
             && !options.without.contains(subject)
     };
+    let folder = tempfile::tempdir()?;
     let mut samples = Samples::default();
     for round in 1..=options.rounds {
         for workload in workloads {
             for subject in workload.subjects().iter().filter(|subject| wanted(subject)) {
                 report(&format!("round {round} of {}: {workload}, {subject}", options.rounds));
-                let round_now = Round { number: round, size, samples: &samples };
+                let round_now = Round { number: round, size, folder: folder.path(), samples: &samples };
                 let mut figures: Vec<Figure> = Vec::new();
                 for parameters in workload.children(*subject, &round_now)? {
                     figures.extend(child::figures(*workload, *subject, &parameters)?);

@@ -42,6 +42,11 @@ impl Actors {
 
 impl Fleet for Actors {
     type Tenant = ActorRef<Message>;
+    type Kept = ActorRef<Message>;
+
+    fn keep(tenant: ActorRef<Message>) -> ActorRef<Message> {
+        tenant
+    }
 
     async fn create(&self, number: usize) -> Self::Tenant {
         let supervisor = self.supervisors[number % SUPERVISORS].clone();
@@ -187,9 +192,10 @@ impl Actor for Reader {
     async fn handle(
         &self,
         me: ActorRef<Arc<Event>>,
-        _: Arc<Event>,
+        event: Arc<Event>,
         to_come: &mut usize,
     ) -> Result<(), ActorProcessingErr> {
+        event.read();
         *to_come -= 1;
         if *to_come == 0 {
             me.stop(None);

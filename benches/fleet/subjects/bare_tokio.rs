@@ -34,6 +34,11 @@ pub(crate) struct Tenant(mpsc::Sender<Message>);
 
 impl Fleet for Tasks {
     type Tenant = Tenant;
+    type Kept = Tenant;
+
+    fn keep(tenant: Tenant) -> Tenant {
+        tenant
+    }
 
     async fn create(&self, number: usize) -> Tenant {
         let (sender, inbox) = mpsc::channel(16);

@@ -15,6 +15,13 @@ pub(crate) struct Event {
     pub(crate) to: Phase,
 }
 
+impl Event {
+    /// What every reader does with it at least.
+    pub(crate) fn read(&self) {
+        std::hint::black_box((self.tenant, self.from, self.to));
+    }
+}
+
 /// Who is told.
 #[derive(Clone)]
 pub(crate) enum Publisher {

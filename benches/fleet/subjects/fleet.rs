@@ -12,6 +12,10 @@ use super::toy::Command;
 pub(crate) trait Fleet: Send + Sync + 'static {
     /// What a client holds to command a tenant.
     type Tenant: Send + Sync + 'static;
+    /// What a client has to keep of a tenant so that the tenant lives on.
+    type Kept: Send + 'static;
+
+    fn keep(tenant: Self::Tenant) -> Self::Kept;
 
     /// A tenant that did not live before.
     fn create(&self, number: usize) -> impl Future<Output = Self::Tenant> + Send;

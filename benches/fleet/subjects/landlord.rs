@@ -12,12 +12,15 @@ use landlord_compute::machines::result::{
 };
 use landlord_compute::machines::spec::{ContainerSpec, ResourceRequirements, Spec, TenantComputeSpec};
 use landlord_compute::machines::tenant::Settled;
-use landlord_compute::provider::{Context, Provider};
+use landlord_compute::provider::{Capabilities, Context, Provider};
 use landlord_compute::store::{SqliteOptions, SqliteStore, Store};
 use landlord_compute::{Engine, EngineBuilder, ObservePolicy, Options, TenantHandle};
 
 use super::fleet::{Call, Fleet};
 use super::toy::Command;
+
+/// As many calls at once as an engine takes on by default: none waits for its turn, as none does of the baselines.
+const CALLS: usize = 200_000;
 
 /// A provider whose calls do nothing but this.
 pub(crate) struct Noop {
@@ -69,6 +72,10 @@ impl Provider for Noop {
 
     async fn get_status(&self, _: &Context, tenant: &TenantId) -> Result<ComputeStatus, ProviderError> {
         Err(ProviderError::tenant_not_found(tenant))
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { max_concurrent_calls: CALLS, ..Capabilities::default() }
     }
 
     async fn validate(&self, _: &Context, _: &Spec) -> Result<(), ProviderError> {
@@ -127,6 +134,10 @@ impl Tenants {
 
 impl Fleet for Tenants {
     type Tenant = TenantHandle;
+    /// The engine has all, and a tenant is found by its id.
+    type Kept = ();
+
+    fn keep(_: TenantHandle) {}
 
     async fn create(&self, number: usize) -> TenantHandle {
         self.0.tenant(TenantId::new(&tenant_name(number)).expect("valid"))

@@ -2,6 +2,7 @@
 //! may be lost to anybody.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
@@ -15,7 +16,7 @@ use crate::parameters::Parameters;
 use crate::subjects::Subject;
 use crate::subjects::bare_ractor::{self, Actors};
 use crate::subjects::bare_tokio::Tasks;
-use crate::subjects::events::Publisher;
+use crate::subjects::events::{Event, Publisher};
 use crate::subjects::fleet::Call;
 use crate::subjects::landlord::{self, Tenants};
 
@@ -95,10 +96,10 @@ async fn landlord(tenants: Tenants, subscribers: usize, load: Load) -> Vec<Figur
 }
 
 /// Reads so many events.
-fn read_all<T: Clone + Send + 'static>(mut events: broadcast::Receiver<T>, count: usize) -> JoinHandle<()> {
+fn read_all(mut events: broadcast::Receiver<Arc<Event>>, count: usize) -> JoinHandle<()> {
     tokio::spawn(async move {
         for _ in 0..count {
-            events.recv().await.expect("no event is missing");
+            events.recv().await.expect("no event is missing").read();
         }
     })
 }

@@ -95,7 +95,8 @@ pub(crate) fn run(subject: Subject, parameters: &Parameters) -> Vec<Figure> {
                 let commits: f64 = parameters.get("commits");
                 let batch = ((load.tenants * TRANSITIONS) as f64 / commits).ceil() as usize;
                 let Load { tenants, clients } = load;
-                let plan = Plan { tenants, clients, batch, phases: &[0..TRANSITIONS], times: 1 };
+                let whole = 0..TRANSITIONS;
+                let plan = Plan { tenants, clients, batch, phases: std::slice::from_ref(&whole), times: 1 };
                 let (took, _) = bare_sqlite::run(folder.path(), &plan).await;
                 vec![throughput(load, took)]
             }

@@ -1,13 +1,16 @@
 //! What is done, and measured.
 
 pub(crate) mod fanout;
+pub(crate) mod growth;
 pub(crate) mod hot;
 pub(crate) mod latency;
 pub(crate) mod lifecycle;
+pub(crate) mod memory;
 mod open_loop;
 pub(crate) mod start;
 
 use std::fmt;
+use std::path::Path;
 
 use clap::ValueEnum;
 
@@ -27,6 +30,10 @@ pub(crate) enum Workload {
     Fanout,
     /// One tenant is commanded without a pause, among others.
     Hot,
+    /// All of many tenants are provisioned, then updated, then destroyed.
+    Growth,
+    /// Tenants run and have nothing to do, or have a call open.
+    Memory,
 }
 
 /// How much is measured.
@@ -52,6 +59,8 @@ impl Size {
 pub(crate) struct Round<'a> {
     pub(crate) number: usize,
     pub(crate) size: Size,
+    /// For what is made once a run.
+    pub(crate) folder: &'a Path,
     /// What was measured before, in this round too: subjects are measured in the order of [`Workload::subjects`].
     pub(crate) samples: &'a Samples,
 }
@@ -76,6 +85,8 @@ impl Workload {
             Self::Start => start::SUBJECTS,
             Self::Fanout => fanout::SUBJECTS,
             Self::Hot => hot::SUBJECTS,
+            Self::Growth => growth::SUBJECTS,
+            Self::Memory => memory::SUBJECTS,
         }
     }
 
@@ -90,6 +101,8 @@ impl Workload {
             Self::Start => start::children(subject, round),
             Self::Fanout => Ok(fanout::children(subject, round)),
             Self::Hot => Ok(hot::children(subject, round)),
+            Self::Growth => growth::children(subject, round),
+            Self::Memory => memory::children(subject, round),
         }
     }
 
@@ -101,13 +114,18 @@ impl Workload {
             Self::Start => start::run(subject, parameters),
             Self::Fanout => fanout::run(subject, parameters),
             Self::Hot => hot::run(subject, parameters),
+            Self::Growth => growth::run(subject, parameters),
+            Self::Memory => memory::run(subject, parameters),
         }
     }
 
     /// What follows from the figures of all children of a round.
-    pub(crate) fn derived(self, _figures: &[Figure]) -> Vec<Figure> {
+    pub(crate) fn derived(self, figures: &[Figure]) -> Vec<Figure> {
         match self {
-            Self::Lifecycle | Self::Latency | Self::Start | Self::Fanout | Self::Hot => Vec::new(),
+            Self::Growth => growth::derived(figures),
+            Self::Lifecycle | Self::Latency | Self::Start | Self::Fanout | Self::Hot | Self::Memory => {
+                Vec::new()
+            }
         }
     }
 }

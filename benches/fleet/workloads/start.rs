@@ -21,11 +21,10 @@ use tokio_util::task::TaskTracker;
 
 use crate::figure::{Figure, Unit};
 use crate::parameters::Parameters;
-use crate::subjects::Subject;
-use crate::subjects::filled::fill;
 use crate::subjects::fleet::{Call, Fleet};
 use crate::subjects::landlord::{self, Tenants};
 use crate::subjects::toy::Command;
+use crate::subjects::{Subject, filled};
 
 use super::{Round, Workload};
 
@@ -34,55 +33,37 @@ pub(crate) const SUBJECTS: &[Subject] = &[Subject::LandlordSqlite, Subject::Bare
 /// Whose number no filled store has.
 const NEWCOMER: usize = 9_999_999;
 
-/// What the engine left that was killed.
-const LEFT: &str = "fleet-start";
-
-/// Where this run's files are. Emptied at its begin; what it leaves is what `cargo clean` removes.
-fn folder(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
-}
-
 pub(crate) fn children(subject: Subject, round: &Round<'_>) -> Result<Vec<Parameters>, String> {
     let (tenants, in_flight) = (round.size.of(1_000_000, 50_000), round.size.of(10_000, 1_000));
-    let left = folder(LEFT);
-    // What there is may be of another run, and of another version.
-    if round.number == 1 && Some(&subject) == SUBJECTS.first() {
-        let made = make(&left, tenants, in_flight);
+    let left = round.folder.join("start");
+    if !left.exists() {
+        let made = make(&left, &filled::store(round.folder, tenants), tenants, in_flight);
         made.map_err(|cause| format!("the store with {tenants} tenants cannot be made: {cause}"))?;
     }
-    let copy = folder(&format!("{LEFT}-{subject}"));
-    copy_files(&left, &copy).map_err(|cause| format!("{} cannot be copied: {cause}", left.display()))?;
+    let folder = round.folder.join(format!("start-{subject}"));
+    let copied = copy(&left, &folder);
+    copied.map_err(|cause| format!("{} cannot be copied: {cause}", left.display()))?;
     // An event of each tenant that runs, and one of each that is in flight.
-    let head = tenants - in_flight / 2 + in_flight;
-    let parameters = Parameters::default().with("folder", copy.display()).with("head", head);
-    Ok(vec![parameters.with("in_flight", in_flight)])
+    let parameters = Parameters::default().with("head", tenants + in_flight).with("in_flight", in_flight);
+    Ok(vec![parameters.with("folder", folder.display())])
 }
 
-fn copy_files(from: &Path, to: &Path) -> std::io::Result<()> {
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
     if to.exists() {
         std::fs::remove_dir_all(to)?;
     }
-    std::fs::create_dir_all(to)?;
-    for file in std::fs::read_dir(from)? {
-        let file = file?;
-        std::fs::copy(file.path(), to.join(file.file_name()))?;
-    }
+    std::fs::create_dir(to)?;
+    filled::copy(from, to);
     Ok(())
 }
 
-/// Has an engine make the store, and kills it.
-fn make(left: &Path, tenants: usize, in_flight: usize) -> std::io::Result<()> {
-    if left.exists() {
-        std::fs::remove_dir_all(left)?;
-    }
-    std::fs::create_dir_all(left)?;
-    let parameters = Parameters::default()
-        .with("folder", left.display())
-        .with("make", tenants)
-        .with("in_flight", in_flight);
+/// Has an engine begin calls that never end, and kills it.
+fn make(left: &Path, running: &Path, tenants: usize, in_flight: usize) -> std::io::Result<()> {
+    copy(running, left)?;
+    let parameters = Parameters::default().with("running", tenants).with("in_flight", in_flight);
     let mut engine = Process::new(std::env::current_exe()?)
         .args(["--child", &Workload::Start.to_string(), &Subject::LandlordSqlite.to_string()])
-        .args(parameters.words())
+        .args(parameters.with("folder", left.display()).words())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()?;
@@ -106,8 +87,8 @@ pub(crate) fn run(subject: Subject, parameters: &Parameters) -> Vec<Figure> {
     let in_flight = parameters.get("in_flight");
     match subject {
         Subject::LandlordSqlite => crate::runtime().block_on(async {
-            match parameters.find("make") {
-                Some(tenants) => be_killed(&folder, tenants, in_flight).await,
+            match parameters.find("running") {
+                Some(running) => be_killed(&folder, running, in_flight).await,
                 None => {
                     start(
                         &folder,
@@ -139,15 +120,13 @@ impl Since {
     }
 }
 
-/// Fills a store, and begins calls that never end: a half are provisions of new tenants, the other updates.
+/// Begins calls that never end, over a store with running tenants: a half are provisions of new ones, the other updates.
 #[allow(clippy::print_stdout, reason = "it tells that it can be killed")]
-async fn be_killed(folder: &Path, tenants: usize, in_flight: usize) -> Vec<Figure> {
-    let running = tenants - in_flight / 2;
-    fill(&landlord::sqlite(folder), running).await;
+async fn be_killed(folder: &Path, running: usize, in_flight: usize) -> Vec<Figure> {
     let stays = Call::Stays(Arc::new(AtomicUsize::new(0)));
     let engine = Tenants::of(landlord::builder(landlord::sqlite(folder), stays)).await;
     let tasks = TaskTracker::new();
-    for number in running - in_flight.div_ceil(2)..tenants {
+    for number in running - in_flight / 2..running + in_flight.div_ceil(2) {
         let engine = engine.clone();
         tasks.spawn(async move {
             let tenant = engine.create(number).await;

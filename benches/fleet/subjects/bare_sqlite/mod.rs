@@ -19,6 +19,7 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
 use super::landlord::tenant_name;
+use crate::usage;
 use life::{Life, Whose};
 use statements::Statements;
 
@@ -47,7 +48,7 @@ pub(crate) async fn run(folder: &Path, plan: &Plan<'_>) -> (Duration, Duration) 
     let path = folder.join("bare.db");
     let connection = open(&path);
     let mut statements = Statements::prepare(&connection);
-    let (began, used) = (Instant::now(), crate::cpu());
+    let (began, used) = (Instant::now(), usage::cpu());
     let mut head = 0;
     let mut operations = 0;
     for generation in 0..plan.times {
@@ -55,7 +56,7 @@ pub(crate) async fn run(folder: &Path, plan: &Plan<'_>) -> (Duration, Duration) 
             write(&mut statements, &life, plan, generation, phase, &mut head, &mut operations);
         }
     }
-    let took = (began.elapsed(), crate::cpu() - used);
+    let took = (began.elapsed(), usage::cpu() - used);
     assert_eq!(head as usize, plan.tenants * STEPS * plan.times, "every transition was written");
     took
 }

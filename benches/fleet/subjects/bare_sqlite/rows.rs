@@ -66,6 +66,10 @@ impl Rows {
 
 impl Fleet for Rows {
     type Tenant = Tenant;
+    /// It is in the file.
+    type Kept = ();
+
+    fn keep(_: Tenant) {}
 
     async fn create(&self, number: usize) -> Tenant {
         Tenant { number, name: tenant_name(number).into(), step: AtomicUsize::new(0) }
