@@ -1,92 +1,161 @@
-//! The fleet benchmark: many tenants through provision, update and destroy with a provider that does nothing, next
-//! to what one would write without the engine, in one run. Prints medians and ratios; asserts nothing.
+//! The fleet benchmark: many tenants, beside what one would take instead of the engine, in one run. Prints one
+//! table of medians; asserts nothing about time. BENCHMARKS.md tells what is measured and why that is fair.
 //!
-//! `cargo bench --bench fleet` (options: `-- --tenants 100000 --runs 5 --clients 64 --idle 1000000`)
+//! `cargo bench --bench fleet` (options: `-- --help`)
 #![allow(
     clippy::expect_used,
+    clippy::panic,
     clippy::print_stdout,
     reason = "a benchmark prints, and stops where it cannot go on"
 )]
 
-mod bare_ractor;
-mod bare_tokio;
-mod idle;
-mod ours;
+mod child;
+mod figure;
+mod goals;
+mod machine;
+mod parameters;
+mod subjects;
+mod table;
+mod usage;
+mod workloads;
 
-use std::time::Duration;
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
-/// The same for all that is measured: one that frees across threads cheaply, as a busy server would choose.
+use clap::{Parser, ValueEnum};
+
+use figure::{Figure, Samples};
+use parameters::Parameters;
+use subjects::Subject;
+use workloads::{Round, Size, Workload};
+
+/// The same for all that is measured in Rust: one that frees across threads cheaply, as a busy server would choose.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// How large a run is.
-#[derive(Clone, Copy)]
-pub(crate) struct Size {
-    pub(crate) tenants: usize,
-    pub(crate) clients: usize,
-    pub(crate) runs: usize,
+/// Measures fleets of tenants, and prints one table.
+#[derive(Parser)]
+struct Options {
+    /// What to measure (all)
+    #[arg(long, value_enum, value_delimiter = ',')]
+    workloads: Vec<Workload>,
+    /// Whom to measure (all)
+    #[arg(long, value_enum, value_delimiter = ',')]
+    subjects: Vec<Subject>,
+    /// Whom not to measure
+    #[arg(long, value_enum, value_delimiter = ',')]
+    without: Vec<Subject>,
+    /// How often everything is measured
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Small sizes, to try the program
+    #[arg(long)]
+    quick: bool,
+    /// Put the table between the marks of this page, too
+    #[arg(long)]
+    write: Option<PathBuf>,
+    /// Run one workload: workload, subject, key=value…
+    #[arg(long, hide = true, num_args = 2..)]
+    child: Vec<String>,
+    /// Given by cargo
+    #[arg(long, hide = true)]
+    bench: bool,
 }
 
-/// Provision, update and destroy each begin and end: six transitions a tenant.
-pub(crate) const TRANSITIONS: usize = 6;
+/// As many as the machine has that the goals are for.
+const WORKERS: usize = 2;
 
-fn words(name: &str) -> Option<String> {
-    std::env::args().skip_while(|arg| arg != name).nth(1)
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(WORKERS).enable_all().build().expect("a runtime")
 }
 
-fn option(name: &str, default: usize) -> usize {
-    words(name).and_then(|value| value.parse().ok()).unwrap_or(default)
-}
-
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(option("--workers", 2))
-        .enable_all()
-        .build()
-        .expect("a runtime")
-}
-
-/// Measures `what` in turn with the others, so that a slow moment of the machine hits all alike.
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort();
-    times[times.len() / 2]
-}
-
-fn main() {
-    if let Some(folder) = words("--child") {
-        return idle::child(folder.as_ref());
-    }
-    let size = Size {
-        tenants: option("--tenants", 100_000),
-        clients: option("--clients", 64),
-        runs: option("--runs", 5),
-    };
-    let idle = option("--idle", 1_000_000);
-    println!("{} tenants, {} clients, {} runs, 2 workers; medians\n", size.tenants, size.clients, size.runs);
-    type Measure = fn(Size) -> Duration;
-    let mut rows: Vec<(&str, Measure, Vec<Duration>)> = vec![
-        ("bare tokio task + mpsc, in memory", bare_tokio::lifecycle, Vec::new()),
-        ("bare ractor on demand, 64 supervisors, in memory", bare_ractor::lifecycle, Vec::new()),
-        ("landlord-compute, memory store", ours::in_memory, Vec::new()),
-        ("landlord-compute, SQLite with fsync", ours::in_sqlite, Vec::new()),
-    ];
-    if let Some(only) = words("--only") {
-        rows.retain(|(name, _, _)| name.contains(&only));
-    }
-    for _ in 0..size.runs {
-        for (_, measure, times) in &mut rows {
-            times.push(measure(size));
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let ended = if options.child.is_empty() { measure(&options) } else { be_child(&options.child) };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report(&format!("error: {error}"));
+            ExitCode::FAILURE
         }
     }
-    let transitions = (size.tenants * TRANSITIONS) as f64;
-    let ours = rows.iter().map(|(name, _, times)| (*name, transitions / median(times.clone()).as_secs_f64()));
-    let rates: Vec<(&str, f64)> = ours.collect();
-    let ractor = rates.iter().find(|(name, _)| name.contains("ractor")).map_or(f64::NAN, |(_, rate)| *rate);
-    println!("| lifecycle | transitions/s | of bare ractor |\n| --- | ---: | ---: |");
-    for (name, rate) in &rates {
-        println!("| {name} | {:.0} k | {:.2} |", rate / 1000.0, rate / ractor);
+}
+
+#[allow(clippy::print_stderr, reason = "what is not a figure goes there")]
+fn report(line: &str) {
+    eprintln!("{line}");
+}
+
+fn be_child(words: &[String]) -> Result<(), Box<dyn Error>> {
+    let [workload, subject, parameters @ ..] = words else {
+        return Err("a child is given a workload and a subject".into());
+    };
+    let (workload, subject) = (Workload::from_str(workload, false)?, Subject::from_str(subject, false)?);
+    let parameters: Parameters = parameters.iter().cloned().collect();
+    for figure in workload.run(subject, &parameters) {
+        println!("{}", serde_json::to_string(&figure)?);
     }
-    if idle > 0 {
-        idle::report(idle);
+    Ok(())
+}
+
+/// Measures everything, a round of all after the other.
+fn measure(options: &Options) -> Result<(), Box<dyn Error>> {
+    let workloads = if options.workloads.is_empty() { Workload::all() } else { &options.workloads };
+    let size = if options.quick { Size::Quick } else { Size::Full };
+    let wanted = |subject: &Subject| {
+        (options.subjects.is_empty() || options.subjects.contains(subject))
+            && !options.without.contains(subject)
+    };
+    let folder = tempfile::tempdir()?;
+    let mut samples = Samples::default();
+    for round in 1..=options.rounds {
+        for workload in workloads {
+            for subject in workload.subjects().iter().filter(|subject| wanted(subject)) {
+                report(&format!("round {round} of {}: {workload}, {subject}", options.rounds));
+                let round_now = Round { number: round, size, folder: folder.path(), samples: &samples };
+                let mut figures: Vec<Figure> = Vec::new();
+                for parameters in workload.children(*subject, &round_now)? {
+                    figures.extend(child::figures(*workload, *subject, &parameters)?);
+                }
+                figures.extend(workload.derived(&figures));
+                samples.add(round, *workload, *subject, figures)?;
+            }
+        }
     }
+    let text = page(options, workloads, &samples);
+    println!("{text}");
+    match &options.write {
+        Some(path) => write_between_marks(path, &text),
+        None => Ok(()),
+    }
+}
+
+/// The machine, the table and what was not reached.
+fn page(options: &Options, workloads: &[Workload], samples: &Samples) -> String {
+    let mut text = format!("{}\nMedians of {} rounds.", machine::describe(), options.rounds);
+    if options.quick {
+        text.push_str(" **Small sizes, to try the program: these are no results.**");
+    }
+    if !options.without.is_empty() {
+        let without: Vec<String> = options.without.iter().map(Subject::to_string).collect();
+        text.push_str(&format!(" Left out: {}.", without.join(", ")));
+    }
+    format!("{text}\n\n{}\n\n{}", table::table(samples, workloads), table::summary(samples, workloads))
+}
+
+/// Replaces what is between the two marks of a page.
+fn write_between_marks(path: &Path, text: &str) -> Result<(), Box<dyn Error>> {
+    const MARKS: [&str; 2] = ["<!-- figures: begin -->\n", "<!-- figures: end -->"];
+    let page = std::fs::read_to_string(path)?;
+    let parts =
+        page.split_once(MARKS[0]).and_then(|(before, rest)| Some((before, rest.split_once(MARKS[1])?.1)));
+    let Some((before, after)) = parts else {
+        return Err(
+            format!("{} lacks the marks {:?}, between which the figures go", path.display(), MARKS).into()
+        );
+    };
+    std::fs::write(path, format!("{before}{}\n{text}\n{}{after}", MARKS[0], MARKS[1]))?;
+    Ok(())
 }

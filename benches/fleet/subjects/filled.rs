@@ -1,0 +1,88 @@
+//! A SQLite store in which many tenants run already, made once a run.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use landlord_compute::machines::id::{Incarnation, ProviderName, Revision, SpecVersion, TenantId};
+use landlord_compute::machines::result::Health;
+use landlord_compute::machines::tenant::{
+    LifecycleEvent, Record, Repair, State, StateName, Tenant, Versioned, What,
+};
+use landlord_compute::store::{SqliteStore, Store, Write};
+
+use super::landlord::{spec, sqlite, tenant_name};
+
+/// How many tenants are written with a commit.
+const BATCH: usize = 2000;
+
+/// The folder of a store with running tenants, below `folder`. It is filled when it is not there.
+pub(crate) fn store(folder: &Path, tenants: usize) -> PathBuf {
+    let folder = folder.join(format!("running-{tenants}"));
+    if !folder.exists() {
+        std::fs::create_dir(&folder).expect("a folder");
+        crate::runtime().block_on(fill(&sqlite(&folder), tenants));
+    }
+    folder
+}
+
+/// Copies a store that nobody has open.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    for file in std::fs::read_dir(from).expect("it is there") {
+        let file = file.expect("it is read");
+        std::fs::copy(file.path(), to.join(file.file_name())).expect("it is copied");
+    }
+}
+
+async fn fill(store: &SqliteStore, tenants: usize) {
+    let epoch = store.open().await.expect("it opens").epoch;
+    let numbers: Vec<usize> = (0..tenants).collect();
+    for chunk in numbers.chunks(BATCH) {
+        let batch: Vec<Write> = chunk.iter().map(|number| running(*number)).collect();
+        for result in store.commit(epoch, &batch).await.expect("committed") {
+            result.expect("written");
+        }
+    }
+    store.close().await.expect("closed");
+}
+
+/// The write after which a tenant runs.
+fn running(number: usize) -> Write {
+    let id = tenant_name(number);
+    let spec = spec(&id, "v1").check().expect("valid");
+    let (id, version) = (TenantId::new(&id).expect("valid"), SpecVersion(1));
+    let event = LifecycleEvent {
+        tenant_id: id.clone(),
+        incarnation: Incarnation(1),
+        revision: Revision(1),
+        at: Timestamp::UNIX_EPOCH,
+        from: StateName::Pending,
+        to: Some(StateName::Running),
+        operation: None,
+        attempt: None,
+        what: What::Succeeded { changes: Vec::new() },
+        settled: Vec::new(),
+    };
+    let tenant = Tenant {
+        id,
+        incarnation: Incarnation(1),
+        revision: Revision(1),
+        provider: ProviderName::new("noop").expect("valid"),
+        state: State::Running { applied: Versioned { version, spec: spec.clone() } },
+        next: None,
+        paused: None,
+        health: Health::Healthy,
+        repair: Repair::default(),
+        last_failure: None,
+        ledger: None,
+        latest_spec: version,
+        settled_at: None,
+    };
+    Write {
+        expected: Revision(0),
+        record: Record::Live(Arc::new(tenant)),
+        event: Arc::new(event),
+        opened: None,
+        spec: Some((version, spec)),
+    }
+}

@@ -1,0 +1,102 @@
+//! Who does the work: the engine, and what one would take instead.
+
+pub(crate) mod bare_ractor;
+pub(crate) mod bare_sqlite;
+pub(crate) mod bare_tokio;
+pub(crate) mod counted;
+mod erlang;
+pub(crate) mod events;
+pub(crate) mod filled;
+pub(crate) mod fleet;
+pub(crate) mod landlord;
+pub(crate) mod toy;
+
+use std::fmt;
+use std::process::Command;
+
+use clap::ValueEnum;
+
+use crate::parameters::Parameters;
+use crate::workloads::Workload;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum Subject {
+    /// The engine over its memory store.
+    LandlordMemory,
+    /// The engine over SQLite, every commit on the disk.
+    LandlordSqlite,
+    /// A task and a channel a tenant.
+    BareTokio,
+    /// An actor a tenant, under sharded supervisors.
+    BareRactor,
+    /// A loop of the store's own statements.
+    BareSqlite,
+    /// A gen_statem a tenant, under supervisors.
+    Erlang,
+    /// The same, hibernated when idle.
+    ErlangHibernated,
+    /// A virtual object a tenant.
+    Restate,
+}
+
+/// Why a subject cannot be measured on this machine.
+#[derive(Debug, thiserror::Error)]
+#[error("{subject} cannot be measured here: {why}; {remedy}, or leave it out with --without {subject}")]
+pub(crate) struct Unmeasurable {
+    pub(crate) subject: Subject,
+    pub(crate) why: String,
+    pub(crate) remedy: String,
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.to_possible_value();
+        f.write_str(value.as_ref().map_or("", |value| value.get_name()))
+    }
+}
+
+impl Subject {
+    /// How many clients command its tenants at a time. Many more wait for a disk together than for memory.
+    pub(crate) fn clients(self) -> usize {
+        match self {
+            Self::LandlordSqlite | Self::BareSqlite | Self::Restate => 2048,
+            Self::LandlordMemory
+            | Self::BareTokio
+            | Self::BareRactor
+            | Self::Erlang
+            | Self::ErlangHibernated => 64,
+        }
+    }
+
+    /// What runs a workload with this subject, and prints figures.
+    pub(crate) fn command(
+        self,
+        workload: Workload,
+        parameters: &Parameters,
+    ) -> Result<Command, Unmeasurable> {
+        match self {
+            Self::LandlordMemory
+            | Self::LandlordSqlite
+            | Self::BareTokio
+            | Self::BareRactor
+            | Self::BareSqlite => self.this_program(workload, parameters),
+            Self::Erlang | Self::ErlangHibernated => erlang::command(self, workload, parameters),
+            Self::Restate => Err(Unmeasurable {
+                subject: self,
+                why: "its driver is not there yet".to_owned(),
+                remedy: "wait for it".to_owned(),
+            }),
+        }
+    }
+
+    fn this_program(self, workload: Workload, parameters: &Parameters) -> Result<Command, Unmeasurable> {
+        let program = std::env::current_exe().map_err(|cause| Unmeasurable {
+            subject: self,
+            why: format!("this program does not find itself ({cause})"),
+            remedy: "start it by its path".to_owned(),
+        })?;
+        let mut command = Command::new(program);
+        command.arg("--child").arg(workload.to_string()).arg(self.to_string()).args(parameters.words());
+        Ok(command)
+    }
+}

@@ -1,0 +1,132 @@
+//! Lifecycle throughput: clients that each take one tenant after the other through provision, update and destroy,
+//! and wait for the end of each. The provider call returns at once.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use landlord_compute::store::MemoryStore;
+
+use crate::figure::{Figure, Unit};
+use crate::parameters::Parameters;
+use crate::subjects::bare_ractor::Actors;
+use crate::subjects::bare_sqlite::Plan;
+use crate::subjects::bare_tokio::Tasks;
+use crate::subjects::counted::Counted;
+use crate::subjects::events::Publisher;
+use crate::subjects::fleet::{Call, Fleet};
+use crate::subjects::landlord::{self, Tenants};
+use crate::subjects::toy::LIFE;
+use crate::subjects::{Subject, bare_sqlite};
+
+use super::{Round, Workload};
+
+pub(crate) const SUBJECTS: &[Subject] = &[
+    Subject::LandlordMemory,
+    Subject::BareTokio,
+    Subject::BareRactor,
+    Subject::Erlang,
+    Subject::LandlordSqlite,
+    Subject::BareSqlite,
+];
+
+/// Provision, update and destroy each begin and end: six transitions a tenant.
+pub(crate) const TRANSITIONS: usize = 6;
+
+/// How many tenants live, and how many clients there are.
+#[derive(Clone, Copy)]
+pub(crate) struct Load {
+    pub(crate) tenants: usize,
+    pub(crate) clients: usize,
+}
+
+pub(crate) fn children(subject: Subject, round: &Round<'_>) -> Result<Vec<Parameters>, String> {
+    let load = Parameters::default()
+        .with("tenants", round.size.of(100_000, 10_000))
+        .with("clients", subject.clients());
+    match subject {
+        Subject::BareSqlite => {
+            let commits = Subject::LandlordSqlite;
+            let commits = round.samples.in_round(round.number, Workload::Lifecycle, "commits", commits);
+            let commits =
+                commits.ok_or("bare-sqlite makes as many commits as landlord-sqlite; measure that too")?;
+            Ok(vec![load.with("commits", commits)])
+        }
+        Subject::LandlordMemory
+        | Subject::LandlordSqlite
+        | Subject::BareTokio
+        | Subject::BareRactor
+        | Subject::Erlang
+        | Subject::ErlangHibernated
+        | Subject::Restate => Ok(vec![load]),
+    }
+}
+
+pub(crate) fn run(subject: Subject, parameters: &Parameters) -> Vec<Figure> {
+    let load = Load { tenants: parameters.get("tenants"), clients: parameters.get("clients") };
+    crate::runtime().block_on(async {
+        match subject {
+            Subject::LandlordMemory => {
+                let tenants = Tenants::of(landlord::builder(MemoryStore::default(), Call::Returns)).await;
+                let took = drive(tenants.clone(), load).await;
+                tenants.check(load.tenants * TRANSITIONS);
+                vec![throughput(load, took)]
+            }
+            Subject::LandlordSqlite => {
+                let folder = tempfile::tempdir().expect("a folder");
+                let (store, commits) = Counted::new(landlord::sqlite(folder.path()));
+                let tenants = Tenants::of(landlord::builder(store, Call::Returns)).await;
+                let took = drive(tenants.clone(), load).await;
+                tenants.check(load.tenants * TRANSITIONS);
+                let commits = commits.load(Ordering::Relaxed) as f64;
+                vec![throughput(load, took), Figure::new("commits", Unit::Count, commits)]
+            }
+            Subject::BareTokio => {
+                vec![throughput(load, drive(Tasks::new(Call::Returns, Publisher::Nobody), load).await)]
+            }
+            Subject::BareRactor => {
+                vec![throughput(
+                    load,
+                    drive(Actors::start(Call::Returns, Publisher::Nobody).await, load).await,
+                )]
+            }
+            Subject::BareSqlite => {
+                let folder = tempfile::tempdir().expect("a folder");
+                let commits: f64 = parameters.get("commits");
+                let batch = ((load.tenants * TRANSITIONS) as f64 / commits).ceil() as usize;
+                let Load { tenants, clients } = load;
+                let whole = 0..TRANSITIONS;
+                let plan = Plan { tenants, clients, batch, phases: std::slice::from_ref(&whole), times: 1 };
+                let (took, _) = bare_sqlite::run(folder.path(), &plan).await;
+                vec![throughput(load, took)]
+            }
+            Subject::Erlang | Subject::ErlangHibernated | Subject::Restate => {
+                panic!("{subject} has no lifecycle of its own here")
+            }
+        }
+    })
+}
+
+pub(crate) fn throughput(load: Load, took: Duration) -> Figure {
+    Figure::new("transitions", Unit::PerSecond, (load.tenants * TRANSITIONS) as f64 / took.as_secs_f64())
+}
+
+pub(crate) async fn drive(fleet: impl Fleet, load: Load) -> Duration {
+    let fleet = Arc::new(fleet);
+    let began = Instant::now();
+    let clients = (0..load.clients).map(|client| {
+        let fleet = Arc::clone(&fleet);
+        tokio::spawn(async move {
+            for number in (client..load.tenants).step_by(load.clients) {
+                let tenant = fleet.create(number).await;
+                for command in LIFE {
+                    fleet.begin(&tenant, command).await.await;
+                }
+            }
+        })
+    });
+    for client in clients.collect::<Vec<_>>() {
+        client.await.expect("no panic");
+    }
+    began.elapsed()
+}
