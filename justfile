@@ -18,6 +18,10 @@ demo:
 bench *args:
     cargo bench --bench fleet --all-features -- {{args}}
 
+# The small things, each alone: a decision, a check, a row of the store, an activation.
+bench-micro *args:
+    cargo bench --bench micro --all-features -- {{args}}
+
 # A thousand tenants on ECS against AWS's quotas, on simulated time, beside a client with the SDK's retries alone.
 bench-ecs tenants="1000":
     cargo bench --bench ecs_quota --all-features -- --tenants {{tenants}}

@@ -13,6 +13,7 @@ pub(crate) mod toy;
 
 use std::fmt;
 use std::process::Command;
+use std::time::SystemTime;
 
 use clap::ValueEnum;
 
@@ -59,7 +60,9 @@ impl Subject {
     /// How many clients command its tenants at a time. Many more wait for a disk together than for memory.
     pub(crate) fn clients(self) -> usize {
         match self {
-            Self::LandlordSqlite | Self::BareSqlite | Self::Restate => 2048,
+            Self::LandlordSqlite | Self::BareSqlite => 2048,
+            // What it gets the most done with.
+            Self::Restate => 1024,
             Self::LandlordMemory
             | Self::BareTokio
             | Self::BareRactor
@@ -97,6 +100,10 @@ impl Subject {
         })?;
         let mut command = Command::new(program);
         command.arg("--child").arg(workload.to_string()).arg(self.to_string()).args(parameters.words());
+        if let Ok(now) = SystemTime::UNIX_EPOCH.elapsed() {
+            // For what counts from the start of its process, which is at once.
+            command.arg(format!("spawned_at={}", now.as_nanos()));
+        }
         Ok(command)
     }
 }

@@ -20,8 +20,15 @@ use crate::subjects::landlord::{self, Tenants};
 use super::Round;
 use super::open_loop::Lives;
 
-pub(crate) const SUBJECTS: &[Subject] =
-    &[Subject::LandlordMemory, Subject::BareTokio, Subject::BareRactor, Subject::LandlordSqlite];
+pub(crate) const SUBJECTS: &[Subject] = &[
+    Subject::LandlordMemory,
+    Subject::BareTokio,
+    Subject::BareRactor,
+    Subject::Erlang,
+    Subject::LandlordSqlite,
+    Subject::BareSqlite,
+    Subject::Restate,
+];
 
 /// Parts of the maximum.
 const LOADS: [usize; 3] = [10, 50, 90];
@@ -33,8 +40,19 @@ const P99: Quantile = ("p99", 0.99);
 type Quantile = (&'static str, f64);
 
 pub(crate) fn children(subject: Subject, round: &Round<'_>) -> Vec<Parameters> {
+    let slots = match subject {
+        // More than it has commands on their way at any load.
+        Subject::Restate => 4_000,
+        Subject::LandlordMemory
+        | Subject::LandlordSqlite
+        | Subject::BareTokio
+        | Subject::BareRactor
+        | Subject::BareSqlite
+        | Subject::Erlang
+        | Subject::ErlangHibernated => 10_000,
+    };
     let parameters = Parameters::default()
-        .with("slots", 10_000)
+        .with("slots", slots)
         .with("clients", subject.clients())
         .with("maximum_seconds", round.size.of(3, 1))
         .with("seconds", round.size.of(4, 1));
