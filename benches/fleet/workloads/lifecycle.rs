@@ -10,7 +10,7 @@ use landlord_compute::store::MemoryStore;
 use crate::figure::{Figure, Unit};
 use crate::parameters::Parameters;
 use crate::subjects::bare_ractor::Actors;
-use crate::subjects::bare_sqlite::Plan;
+use crate::subjects::bare_sqlite::{Lives, Plan};
 use crate::subjects::bare_tokio::Tasks;
 use crate::subjects::counted::Counted;
 use crate::subjects::fleet::{Call, Fleet};
@@ -92,12 +92,10 @@ pub(crate) fn run(subject: Subject, parameters: &Parameters) -> Vec<Figure> {
                 vec![throughput(load, drive(Actors::start(Call::Returns).await, load).await)]
             }
             Subject::BareSqlite => {
-                let folder = tempfile::tempdir().expect("a folder");
-                let commits: f64 = parameters.get("commits");
-                let batch = ((load.tenants * TRANSITIONS) as f64 / commits).ceil() as usize;
                 let Load { tenants, clients } = load;
-                let plan = Plan { tenants, clients, batch, phases: &[0..TRANSITIONS], times: 1 };
-                let (took, _) = bare_sqlite::run(folder.path(), &plan).await;
+                let mut plan = Plan { lives: Lives::Whole, tenants, times: 1, clients, batch: 1 };
+                plan.batch = batch(plan.transitions(), parameters.get("commits"));
+                let (took, _) = bare_sqlite::run(&plan).await;
                 vec![throughput(load, took)]
             }
             Subject::Erlang | Subject::ErlangHibernated | Subject::Restate => {
@@ -105,6 +103,11 @@ pub(crate) fn run(subject: Subject, parameters: &Parameters) -> Vec<Figure> {
             }
         }
     })
+}
+
+/// How many transitions go into a commit, if there are so many commits.
+pub(crate) fn batch(transitions: usize, commits: f64) -> usize {
+    (transitions as f64 / commits).ceil() as usize
 }
 
 pub(crate) fn throughput(load: Load, took: Duration) -> Figure {
