@@ -5,6 +5,7 @@ pub(crate) mod bare_sqlite;
 pub(crate) mod bare_tokio;
 pub(crate) mod counted;
 mod erlang;
+pub(crate) mod events;
 pub(crate) mod filled;
 pub(crate) mod fleet;
 pub(crate) mod landlord;
@@ -55,6 +56,18 @@ impl fmt::Display for Subject {
 }
 
 impl Subject {
+    /// How many clients command its tenants at a time. Many more wait for a disk together than for memory.
+    pub(crate) fn clients(self) -> usize {
+        match self {
+            Self::LandlordSqlite | Self::BareSqlite | Self::Restate => 2048,
+            Self::LandlordMemory
+            | Self::BareTokio
+            | Self::BareRactor
+            | Self::Erlang
+            | Self::ErlangHibernated => 64,
+        }
+    }
+
     /// What runs a workload with this subject, and prints figures.
     pub(crate) fn command(
         self,

@@ -22,6 +22,7 @@ use crate::subjects::bare_ractor::Actors;
 use crate::subjects::bare_sqlite::{self, Lives, Plan, STEPS};
 use crate::subjects::bare_tokio::Tasks;
 use crate::subjects::counted::Counted;
+use crate::subjects::events::Publisher;
 use crate::subjects::fleet::{Call, Fleet};
 use crate::subjects::landlord::{self, Tenants};
 use crate::subjects::toy::{Command, LIFE};
@@ -142,8 +143,12 @@ pub(crate) fn run(subject: Subject, parameters: &Parameters) -> Vec<Figure> {
                 let lives = Lives::Running { store: &store, alive };
                 figures(load, bare_sqlite::run(&Plan { lives, tenants, times, clients, batch }).await)
             }
-            Subject::BareTokio => figures(load, drive(Tasks(Call::Returns), load, LIFE).await),
-            Subject::BareRactor => figures(load, drive(Actors::start(Call::Returns).await, load, LIFE).await),
+            Subject::BareTokio => {
+                figures(load, drive(Tasks::new(Call::Returns, Publisher::Nobody), load, LIFE).await)
+            }
+            Subject::BareRactor => {
+                figures(load, drive(Actors::start(Call::Returns, Publisher::Nobody).await, load, LIFE).await)
+            }
             Subject::Erlang | Subject::ErlangHibernated | Subject::Restate => {
                 panic!("{subject} is not driven from here")
             }

@@ -13,6 +13,7 @@ use crate::subjects::bare_ractor::Actors;
 use crate::subjects::bare_sqlite::{Lives, Plan};
 use crate::subjects::bare_tokio::Tasks;
 use crate::subjects::counted::Counted;
+use crate::subjects::events::Publisher;
 use crate::subjects::fleet::{Call, Fleet};
 use crate::subjects::landlord::{self, Tenants};
 use crate::subjects::toy::LIFE;
@@ -40,16 +41,9 @@ pub(crate) struct Load {
 }
 
 pub(crate) fn children(subject: Subject, round: &Round<'_>) -> Result<Vec<Parameters>, String> {
-    let clients = match subject {
-        // Many more clients wait for the disk together than for memory.
-        Subject::LandlordSqlite | Subject::BareSqlite | Subject::Restate => 2048,
-        Subject::LandlordMemory
-        | Subject::BareTokio
-        | Subject::BareRactor
-        | Subject::Erlang
-        | Subject::ErlangHibernated => 64,
-    };
-    let load = Parameters::default().with("tenants", round.size.of(100_000, 10_000)).with("clients", clients);
+    let load = Parameters::default()
+        .with("tenants", round.size.of(100_000, 10_000))
+        .with("clients", subject.clients());
     match subject {
         Subject::BareSqlite => {
             let commits = Subject::LandlordSqlite;
@@ -87,9 +81,14 @@ pub(crate) fn run(subject: Subject, parameters: &Parameters) -> Vec<Figure> {
                 let commits = commits.load(Ordering::Relaxed) as f64;
                 vec![throughput(load, took), Figure::new("commits", Unit::Count, commits)]
             }
-            Subject::BareTokio => vec![throughput(load, drive(Tasks(Call::Returns), load).await)],
+            Subject::BareTokio => {
+                vec![throughput(load, drive(Tasks::new(Call::Returns, Publisher::Nobody), load).await)]
+            }
             Subject::BareRactor => {
-                vec![throughput(load, drive(Actors::start(Call::Returns).await, load).await)]
+                vec![throughput(
+                    load,
+                    drive(Actors::start(Call::Returns, Publisher::Nobody).await, load).await,
+                )]
             }
             Subject::BareSqlite => {
                 let Load { tenants, clients } = load;
@@ -114,7 +113,7 @@ pub(crate) fn throughput(load: Load, took: Duration) -> Figure {
     Figure::new("transitions", Unit::PerSecond, (load.tenants * TRANSITIONS) as f64 / took.as_secs_f64())
 }
 
-async fn drive(fleet: impl Fleet, load: Load) -> Duration {
+pub(crate) async fn drive(fleet: impl Fleet, load: Load) -> Duration {
     let fleet = Arc::new(fleet);
     let began = Instant::now();
     let clients = (0..load.clients).map(|client| {
