@@ -14,9 +14,10 @@ ci:
 demo:
     cargo run --release -- demo
 
-# The fleet benchmark beside bare tokio and bare ractor.
+# Everything beside what one would take instead, in one table (BENCHMARKS.md); `just bench --help` for less.
 bench *args:
-    cargo bench --bench fleet --all-features -- {{args}}
+    benches/erlang.sh
+    cargo bench --bench fleet -- {{args}}
 
 # A thousand tenants on ECS against AWS's quotas, on simulated time, beside a client with the SDK's retries alone.
 bench-ecs tenants="1000":
