@@ -8,6 +8,7 @@ mod erlang;
 pub(crate) mod filled;
 pub(crate) mod fleet;
 pub(crate) mod landlord;
+pub(crate) mod restate;
 pub(crate) mod toy;
 
 use std::fmt;
@@ -68,11 +69,7 @@ impl Subject {
             | Self::BareRactor
             | Self::BareSqlite => self.this_program(workload, parameters),
             Self::Erlang | Self::ErlangHibernated => erlang::command(self, workload, parameters),
-            Self::Restate => Err(Unmeasurable {
-                subject: self,
-                why: "its driver is not there yet".to_owned(),
-                remedy: "wait for it".to_owned(),
-            }),
+            Self::Restate => restate::command(workload, parameters),
         }
     }
 

@@ -27,6 +27,7 @@ pub(crate) const SUBJECTS: &[Subject] = &[
     Subject::Erlang,
     Subject::LandlordSqlite,
     Subject::BareSqlite,
+    Subject::Restate,
 ];
 
 /// Provision, update and destroy each begin and end: six transitions a tenant.
@@ -42,14 +43,27 @@ pub(crate) struct Load {
 pub(crate) fn children(subject: Subject, round: &Round<'_>) -> Result<Vec<Parameters>, String> {
     let clients = match subject {
         // Many more clients wait for the disk together than for memory.
-        Subject::LandlordSqlite | Subject::BareSqlite | Subject::Restate => 2048,
+        Subject::LandlordSqlite | Subject::BareSqlite => 2048,
+        // What it gets the most done with.
+        Subject::Restate => 1024,
         Subject::LandlordMemory
         | Subject::BareTokio
         | Subject::BareRactor
         | Subject::Erlang
         | Subject::ErlangHibernated => 64,
     };
-    let load = Parameters::default().with("tenants", round.size.of(100_000, 10_000)).with("clients", clients);
+    let tenants = match subject {
+        // As many as it gets done in some seconds: it takes no longer for each of more.
+        Subject::Restate => round.size.of(5_000, 1_000),
+        Subject::LandlordMemory
+        | Subject::LandlordSqlite
+        | Subject::BareTokio
+        | Subject::BareRactor
+        | Subject::BareSqlite
+        | Subject::Erlang
+        | Subject::ErlangHibernated => round.size.of(100_000, 10_000),
+    };
+    let load = Parameters::default().with("tenants", tenants).with("clients", clients);
     match subject {
         Subject::BareSqlite => {
             let commits = Subject::LandlordSqlite;
