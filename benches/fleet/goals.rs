@@ -50,6 +50,18 @@ pub(crate) const GOALS: &[Goal] = &[
         bound: Bound::AtLeast(50.0, Subject::Restate),
     },
     Goal {
+        workload: Workload::Latency,
+        measure: "call_p99_at_50_percent",
+        subject: Subject::LandlordMemory,
+        bound: Bound::Below(1000.0),
+    },
+    Goal {
+        workload: Workload::Start,
+        measure: "calls_begun_again",
+        subject: Subject::LandlordSqlite,
+        bound: Bound::Below(5.0),
+    },
+    Goal {
         workload: Workload::Growth,
         measure: "cpu_growth",
         subject: Subject::LandlordMemory,

@@ -23,6 +23,11 @@ impl Parameters {
             .unwrap_or_else(|| panic!("the parameter {key} is missing, or not a value of its kind: {self:?}"))
     }
 
+    /// The same where it may not be given.
+    pub(crate) fn find<T: FromStr>(&self, key: &str) -> Option<T> {
+        self.0.contains_key(key).then(|| self.get(key))
+    }
+
     /// As words of a command line.
     pub(crate) fn words(&self) -> impl Iterator<Item = String> {
         self.0.iter().map(|(key, value)| format!("{key}={value}"))

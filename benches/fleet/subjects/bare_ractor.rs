@@ -1,12 +1,15 @@
 //! An actor a tenant, activated on demand under 64 supervisors, by hand.
 
-use ractor::concurrency::oneshot;
+use std::sync::Arc;
+
+use ractor::concurrency::{JoinHandle, oneshot};
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::bare_tokio::boxed;
+use super::events::{Event, Publisher};
 use super::fleet::{Call, Fleet};
-use super::toy::{Command, Phase, begin, end};
+use super::toy::{Command, Phase, begin, end, waits};
 
 /// As many as the engine has.
 const SUPERVISORS: usize = 64;
@@ -18,17 +21,22 @@ pub(crate) enum Message {
 
 /// The supervisors of tenants that make this call.
 pub(crate) struct Actors {
-    call: Call,
+    shared: Arc<Shared>,
     supervisors: Vec<ActorCell>,
 }
 
+pub(crate) struct Shared {
+    call: Call,
+    publisher: Publisher,
+}
+
 impl Actors {
-    pub(crate) async fn start(call: Call) -> Self {
+    pub(crate) async fn start(call: Call, publisher: Publisher) -> Self {
         let mut supervisors = Vec::with_capacity(SUPERVISORS);
         for _ in 0..SUPERVISORS {
             supervisors.push(Actor::spawn(None, Supervisor, ()).await.expect("it starts").0.get_cell());
         }
-        Self { call, supervisors }
+        Self { shared: Arc::new(Shared { call, publisher }), supervisors }
     }
 }
 
@@ -42,8 +50,8 @@ impl Fleet for Actors {
 
     async fn create(&self, number: usize) -> Self::Tenant {
         let supervisor = self.supervisors[number % SUPERVISORS].clone();
-        let started = Actor::spawn_linked(None, Tenant, self.call.clone(), supervisor).await;
-        started.expect("it starts").0
+        let tenant = (number, Arc::clone(&self.shared));
+        Actor::spawn_linked(None, Tenant, tenant, supervisor).await.expect("it starts").0
     }
 
     async fn begin(&self, tenant: &Self::Tenant, command: Command) -> impl Future<Output = ()> + Send {
@@ -56,20 +64,46 @@ impl Fleet for Actors {
 struct Tenant;
 
 struct State {
-    call: Call,
+    number: usize,
+    shared: Arc<Shared>,
     phase: Phase,
     calls: u64,
     waiting: Option<RpcReplyPort<()>>,
+    /// Who waits for an update that begins when the call is over. The latest one wins.
+    queued: Option<RpcReplyPort<()>>,
     running: Option<AbortOnDropHandle<()>>,
+}
+
+impl State {
+    fn turn(&mut self, next: Phase) {
+        self.shared.publisher.publish(self.number, self.phase, next);
+        self.phase = next;
+    }
+
+    fn start(&mut self, me: ActorRef<Message>, next: Phase, reply: RpcReplyPort<()>) {
+        self.turn(next);
+        self.calls += 1;
+        self.waiting = Some(reply);
+        let (id, call) = (self.calls, boxed(self.shared.call.clone(), self.number));
+        self.running = Some(AbortOnDropHandle::new(tokio::spawn(async move {
+            call.await;
+            let _ = me.cast(Message::Ended(id));
+        })));
+    }
 }
 
 impl Actor for Tenant {
     type Msg = Message;
     type State = State;
-    type Arguments = Call;
+    type Arguments = (usize, Arc<Shared>);
 
-    async fn pre_start(&self, _: ActorRef<Message>, call: Call) -> Result<State, ActorProcessingErr> {
-        Ok(State { call, phase: Phase::Pending, calls: 0, waiting: None, running: None })
+    async fn pre_start(
+        &self,
+        _: ActorRef<Message>,
+        (number, shared): Self::Arguments,
+    ) -> Result<State, ActorProcessingErr> {
+        let (phase, calls) = (Phase::Pending, 0);
+        Ok(State { number, shared, phase, calls, waiting: None, queued: None, running: None })
     }
 
     async fn handle(
@@ -79,32 +113,32 @@ impl Actor for Tenant {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            Message::Command(command, reply) => {
-                let Some(next) = begin(state.phase, command) else { return Ok(()) };
-                state.phase = next;
-                state.calls += 1;
-                state.waiting = Some(reply);
-                let (id, call) = (state.calls, boxed(state.call.clone()));
-                state.running = Some(AbortOnDropHandle::new(tokio::spawn(async move {
-                    call.await;
-                    let _ = me.cast(Message::Ended(id));
-                })));
-            }
+            Message::Command(command, reply) => match begin(state.phase, command) {
+                Some(next) => state.start(me, next, reply),
+                None if waits(state.phase, command) => answer(state.queued.replace(reply)),
+                None => {}
+            },
             Message::Ended(id) if id == state.calls => {
                 if let Some(task) = state.running.take() {
                     task.detach();
                 }
-                state.phase = end(state.phase);
-                if let Some(reply) = state.waiting.take() {
-                    let _ = reply.send(());
-                }
+                state.turn(end(state.phase));
+                answer(state.waiting.take());
                 if state.phase == Phase::Gone {
                     me.stop(None);
+                } else if let Some(reply) = state.queued.take() {
+                    state.start(me, Phase::Updating, reply);
                 }
             }
             Message::Ended(_) => {}
         }
         Ok(())
+    }
+}
+
+fn answer(waiting: Option<RpcReplyPort<()>>) {
+    if let Some(reply) = waiting {
+        let _ = reply.send(());
     }
 }
 
@@ -125,6 +159,47 @@ impl Actor for Supervisor {
         _: SupervisionEvent,
         (): &mut (),
     ) -> Result<(), ActorProcessingErr> {
+        Ok(())
+    }
+}
+
+/// Actors that are told of each transition, and end after so many; with their ends.
+pub(crate) async fn readers(
+    count: usize,
+    events: usize,
+) -> (Arc<[ActorRef<Arc<Event>>]>, Vec<JoinHandle<()>>) {
+    let (mut readers, mut ends) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    for _ in 0..count {
+        let (reader, end) = Actor::spawn(None, Reader, events).await.expect("it starts");
+        readers.push(reader);
+        ends.push(end);
+    }
+    (readers.into(), ends)
+}
+
+struct Reader;
+
+impl Actor for Reader {
+    type Msg = Arc<Event>;
+    /// How many are to come.
+    type State = usize;
+    type Arguments = usize;
+
+    async fn pre_start(&self, _: ActorRef<Arc<Event>>, events: usize) -> Result<usize, ActorProcessingErr> {
+        Ok(events)
+    }
+
+    async fn handle(
+        &self,
+        me: ActorRef<Arc<Event>>,
+        event: Arc<Event>,
+        to_come: &mut usize,
+    ) -> Result<(), ActorProcessingErr> {
+        event.read();
+        *to_come -= 1;
+        if *to_come == 0 {
+            me.stop(None);
+        }
         Ok(())
     }
 }

@@ -41,7 +41,7 @@ impl Provider for Noop {
     }
 
     async fn provision(&self, cx: &Context, _: &Spec) -> Result<ProvisionResult, ProviderError> {
-        self.call.clone().make().await;
+        self.call.clone().make(number(&cx.subject.tenant)).await;
         Ok(ProvisionResult {
             tenant_id: cx.subject.tenant.clone(),
             provider_type: self.name.clone(),
@@ -54,7 +54,7 @@ impl Provider for Noop {
     }
 
     async fn update(&self, cx: &Context, tenant: &TenantId, _: &Spec) -> Result<UpdateResult, ProviderError> {
-        self.call.clone().make().await;
+        self.call.clone().make(number(tenant)).await;
         Ok(UpdateResult {
             tenant_id: tenant.clone(),
             provider_type: self.name.clone(),
@@ -65,8 +65,8 @@ impl Provider for Noop {
         })
     }
 
-    async fn destroy(&self, _: &Context, _: &TenantId) -> Result<(), ProviderError> {
-        self.call.clone().make().await;
+    async fn destroy(&self, _: &Context, tenant: &TenantId) -> Result<(), ProviderError> {
+        self.call.clone().make(number(tenant)).await;
         Ok(())
     }
 
@@ -85,6 +85,11 @@ impl Provider for Noop {
 
 pub(crate) fn tenant_name(number: usize) -> String {
     format!("tenant-{number:07}")
+}
+
+fn number(tenant: &TenantId) -> usize {
+    let number = tenant.as_str().strip_prefix("tenant-").and_then(|number| number.parse().ok());
+    number.expect("a name of this program")
 }
 
 pub(crate) fn spec(tenant: &str, image: &str) -> TenantComputeSpec {

@@ -5,6 +5,7 @@ pub(crate) mod bare_sqlite;
 pub(crate) mod bare_tokio;
 pub(crate) mod counted;
 mod erlang;
+pub(crate) mod events;
 pub(crate) mod filled;
 pub(crate) mod fleet;
 pub(crate) mod landlord;
@@ -13,6 +14,7 @@ pub(crate) mod toy;
 
 use std::fmt;
 use std::process::Command;
+use std::time::SystemTime;
 
 use clap::ValueEnum;
 
@@ -56,6 +58,20 @@ impl fmt::Display for Subject {
 }
 
 impl Subject {
+    /// How many clients command its tenants at a time. Many more wait for a disk together than for memory.
+    pub(crate) fn clients(self) -> usize {
+        match self {
+            Self::LandlordSqlite | Self::BareSqlite => 2048,
+            // What it gets the most done with.
+            Self::Restate => 1024,
+            Self::LandlordMemory
+            | Self::BareTokio
+            | Self::BareRactor
+            | Self::Erlang
+            | Self::ErlangHibernated => 64,
+        }
+    }
+
     /// What runs a workload with this subject, and prints figures.
     pub(crate) fn command(
         self,
@@ -81,6 +97,10 @@ impl Subject {
         })?;
         let mut command = Command::new(program);
         command.arg("--child").arg(workload.to_string()).arg(self.to_string()).args(parameters.words());
+        if let Ok(now) = SystemTime::UNIX_EPOCH.elapsed() {
+            // For what counts from the start of its process, which is at once.
+            command.arg(format!("spawned_at={}", now.as_nanos()));
+        }
         Ok(command)
     }
 }

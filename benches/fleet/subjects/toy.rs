@@ -1,7 +1,7 @@
 //! The machine that one would write by hand, for the baselines without an engine: states, three commands, one call
 //! at a time.
 
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Phase {
     Pending,
     Provisioning,
@@ -29,6 +29,11 @@ pub(crate) fn begin(phase: Phase, command: Command) -> Option<Phase> {
         (Phase::Running | Phase::Pending, Command::Destroy) => Some(Phase::Destroying),
         (_, Command::Provision | Command::Update | Command::Destroy) => None,
     }
+}
+
+/// Whether a command that does not begin now waits for the call that is on its way.
+pub(crate) fn waits(phase: Phase, command: Command) -> bool {
+    matches!((phase, command), (Phase::Provisioning | Phase::Updating, Command::Update))
 }
 
 /// What comes of a call that worked.

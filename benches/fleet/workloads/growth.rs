@@ -19,6 +19,7 @@ use crate::subjects::bare_ractor::Actors;
 use crate::subjects::bare_sqlite::{self, Plan, STEPS};
 use crate::subjects::bare_tokio::Tasks;
 use crate::subjects::counted::Counted;
+use crate::subjects::events::Publisher;
 use crate::subjects::fleet::{Call, Fleet};
 use crate::subjects::landlord::{self, Tenants};
 use crate::subjects::toy::Command;
@@ -122,8 +123,12 @@ pub(crate) fn run(subject: Subject, parameters: &Parameters) -> Vec<Figure> {
                 let plan = Plan { tenants, clients, batch, phases: &[0..2, 2..4, 4..6], times };
                 figures(load, bare_sqlite::run(folder.path(), &plan).await)
             }
-            Subject::BareTokio => figures(load, drive(Tasks(Call::Returns), load).await),
-            Subject::BareRactor => figures(load, drive(Actors::start(Call::Returns).await, load).await),
+            Subject::BareTokio => {
+                figures(load, drive(Tasks::new(Call::Returns, Publisher::Nobody), load).await)
+            }
+            Subject::BareRactor => {
+                figures(load, drive(Actors::start(Call::Returns, Publisher::Nobody).await, load).await)
+            }
             Subject::Erlang | Subject::ErlangHibernated | Subject::Restate => {
                 panic!("{subject} is not driven from here")
             }

@@ -13,6 +13,7 @@ use crate::subjects::bare_ractor::Actors;
 use crate::subjects::bare_sqlite::Plan;
 use crate::subjects::bare_tokio::Tasks;
 use crate::subjects::counted::Counted;
+use crate::subjects::events::Publisher;
 use crate::subjects::fleet::{Call, Fleet};
 use crate::subjects::landlord::{self, Tenants};
 use crate::subjects::toy::LIFE;
@@ -41,17 +42,6 @@ pub(crate) struct Load {
 }
 
 pub(crate) fn children(subject: Subject, round: &Round<'_>) -> Result<Vec<Parameters>, String> {
-    let clients = match subject {
-        // Many more clients wait for the disk together than for memory.
-        Subject::LandlordSqlite | Subject::BareSqlite => 2048,
-        // What it gets the most done with.
-        Subject::Restate => 1024,
-        Subject::LandlordMemory
-        | Subject::BareTokio
-        | Subject::BareRactor
-        | Subject::Erlang
-        | Subject::ErlangHibernated => 64,
-    };
     let tenants = match subject {
         // As many as it gets done in some seconds: it takes no longer for each of more.
         Subject::Restate => round.size.of(5_000, 1_000),
@@ -63,7 +53,7 @@ pub(crate) fn children(subject: Subject, round: &Round<'_>) -> Result<Vec<Parame
         | Subject::Erlang
         | Subject::ErlangHibernated => round.size.of(100_000, 10_000),
     };
-    let load = Parameters::default().with("tenants", tenants).with("clients", clients);
+    let load = Parameters::default().with("tenants", tenants).with("clients", subject.clients());
     match subject {
         Subject::BareSqlite => {
             let commits = Subject::LandlordSqlite;
@@ -101,16 +91,22 @@ pub(crate) fn run(subject: Subject, parameters: &Parameters) -> Vec<Figure> {
                 let commits = commits.load(Ordering::Relaxed) as f64;
                 vec![throughput(load, took), Figure::new("commits", Unit::Count, commits)]
             }
-            Subject::BareTokio => vec![throughput(load, drive(Tasks(Call::Returns), load).await)],
+            Subject::BareTokio => {
+                vec![throughput(load, drive(Tasks::new(Call::Returns, Publisher::Nobody), load).await)]
+            }
             Subject::BareRactor => {
-                vec![throughput(load, drive(Actors::start(Call::Returns).await, load).await)]
+                vec![throughput(
+                    load,
+                    drive(Actors::start(Call::Returns, Publisher::Nobody).await, load).await,
+                )]
             }
             Subject::BareSqlite => {
                 let folder = tempfile::tempdir().expect("a folder");
                 let commits: f64 = parameters.get("commits");
                 let batch = ((load.tenants * TRANSITIONS) as f64 / commits).ceil() as usize;
                 let Load { tenants, clients } = load;
-                let plan = Plan { tenants, clients, batch, phases: &[0..TRANSITIONS], times: 1 };
+                let whole = 0..TRANSITIONS;
+                let plan = Plan { tenants, clients, batch, phases: std::slice::from_ref(&whole), times: 1 };
                 let (took, _) = bare_sqlite::run(folder.path(), &plan).await;
                 vec![throughput(load, took)]
             }
@@ -125,7 +121,7 @@ pub(crate) fn throughput(load: Load, took: Duration) -> Figure {
     Figure::new("transitions", Unit::PerSecond, (load.tenants * TRANSITIONS) as f64 / took.as_secs_f64())
 }
 
-async fn drive(fleet: impl Fleet, load: Load) -> Duration {
+pub(crate) async fn drive(fleet: impl Fleet, load: Load) -> Duration {
     let fleet = Arc::new(fleet);
     let began = Instant::now();
     let clients = (0..load.clients).map(|client| {

@@ -14,6 +14,7 @@ use crate::figure::{Figure, Unit};
 use crate::parameters::Parameters;
 use crate::subjects::bare_ractor::Actors;
 use crate::subjects::bare_tokio::Tasks;
+use crate::subjects::events::Publisher;
 use crate::subjects::fleet::{Call, Fleet};
 use crate::subjects::landlord::{self, Tenants};
 use crate::subjects::toy::Command;
@@ -88,8 +89,8 @@ async fn idle(subject: Subject, load: Load) -> f64 {
             let tenants = Tenants::of(landlord::builder(landlord::sqlite(folder.path()), call)).await;
             run_all(tenants, load, passivated()).await
         }
-        Subject::BareTokio => run_all(Tasks(call), load, QUIET).await,
-        Subject::BareRactor => run_all(Actors::start(call).await, load, QUIET).await,
+        Subject::BareTokio => run_all(Tasks::new(call, Publisher::Nobody), load, QUIET).await,
+        Subject::BareRactor => run_all(Actors::start(call, Publisher::Nobody).await, load, QUIET).await,
         Subject::BareSqlite | Subject::Erlang | Subject::ErlangHibernated | Subject::Restate => {
             panic!("{subject} is not driven from here")
         }
@@ -129,8 +130,8 @@ async fn busy(subject: Subject, load: Load) -> f64 {
             let tenants = Tenants::of(landlord::builder(landlord::sqlite(folder.path()), call)).await;
             open_all(tenants, load, &open).await
         }
-        Subject::BareTokio => open_all(Tasks(call), load, &open).await,
-        Subject::BareRactor => open_all(Actors::start(call).await, load, &open).await,
+        Subject::BareTokio => open_all(Tasks::new(call, Publisher::Nobody), load, &open).await,
+        Subject::BareRactor => open_all(Actors::start(call, Publisher::Nobody).await, load, &open).await,
         Subject::BareSqlite | Subject::Erlang | Subject::ErlangHibernated | Subject::Restate => {
             panic!("{subject} is not driven from here")
         }

@@ -1,8 +1,13 @@
 //! What is done, and measured.
 
+pub(crate) mod fanout;
 pub(crate) mod growth;
+pub(crate) mod hot;
+pub(crate) mod latency;
 pub(crate) mod lifecycle;
 pub(crate) mod memory;
+mod open_loop;
+pub(crate) mod start;
 
 use std::fmt;
 use std::path::Path;
@@ -17,6 +22,14 @@ use crate::subjects::Subject;
 pub(crate) enum Workload {
     /// Tenants are provisioned, updated and destroyed as fast as it goes.
     Lifecycle,
+    /// From a command to its call, at parts of the maximal load.
+    Latency,
+    /// An engine starts over what a killed one left.
+    Start,
+    /// Subscribers read all events.
+    Fanout,
+    /// One tenant is commanded without a pause, among others.
+    Hot,
     /// All of many tenants are provisioned, then updated, then destroyed.
     Growth,
     /// Tenants run and have nothing to do, or have a call open.
@@ -68,6 +81,10 @@ impl Workload {
     pub(crate) fn subjects(self) -> &'static [Subject] {
         match self {
             Self::Lifecycle => lifecycle::SUBJECTS,
+            Self::Latency => latency::SUBJECTS,
+            Self::Start => start::SUBJECTS,
+            Self::Fanout => fanout::SUBJECTS,
+            Self::Hot => hot::SUBJECTS,
             Self::Growth => growth::SUBJECTS,
             Self::Memory => memory::SUBJECTS,
         }
@@ -80,6 +97,10 @@ impl Workload {
     pub(crate) fn children(self, subject: Subject, round: &Round<'_>) -> Result<Vec<Parameters>, String> {
         match self {
             Self::Lifecycle => lifecycle::children(subject, round),
+            Self::Latency => Ok(latency::children(subject, round)),
+            Self::Start => start::children(subject, round),
+            Self::Fanout => Ok(fanout::children(subject, round)),
+            Self::Hot => Ok(hot::children(subject, round)),
             Self::Growth => growth::children(subject, round),
             Self::Memory => memory::children(subject, round),
         }
@@ -89,6 +110,10 @@ impl Workload {
     pub(crate) fn run(self, subject: Subject, parameters: &Parameters) -> Vec<Figure> {
         match self {
             Self::Lifecycle => lifecycle::run(subject, parameters),
+            Self::Latency => latency::run(subject, parameters),
+            Self::Start => start::run(subject, parameters),
+            Self::Fanout => fanout::run(subject, parameters),
+            Self::Hot => hot::run(subject, parameters),
             Self::Growth => growth::run(subject, parameters),
             Self::Memory => memory::run(subject, parameters),
         }
@@ -98,7 +123,9 @@ impl Workload {
     pub(crate) fn derived(self, figures: &[Figure]) -> Vec<Figure> {
         match self {
             Self::Growth => growth::derived(figures),
-            Self::Lifecycle | Self::Memory => Vec::new(),
+            Self::Lifecycle | Self::Latency | Self::Start | Self::Fanout | Self::Hot | Self::Memory => {
+                Vec::new()
+            }
         }
     }
 }

@@ -140,7 +140,7 @@ impl Reader {
 
     fn rows(&self, query: &str) -> Vec<Named> {
         let mut statement = self.connection.prepare(query).expect("it is prepared");
-        let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+        let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let rows = statement.query_map([], |row| {
             let cells = names.iter().map(|name| Ok((name.clone(), row.get(name.as_str())?)));
             cells.collect::<Result<Named, rusqlite::Error>>()

@@ -7,6 +7,7 @@
 //! to the loop's favour, and the engine's goal is harder for it.
 
 mod life;
+pub(crate) mod rows;
 mod statements;
 
 use std::collections::VecDeque;

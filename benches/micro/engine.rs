@@ -1,0 +1,70 @@
+//! An engine with a provider that does nothing.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use landlord_compute::machines::error::ProviderError;
+use landlord_compute::machines::id::{ProviderName, TenantId};
+use landlord_compute::machines::result::{
+    ComputeStatus, ProvisionResult, ProvisionStatus, UpdateResult, UpdateStatus,
+};
+use landlord_compute::machines::spec::Spec;
+use landlord_compute::provider::{Context, Provider};
+use landlord_compute::store::Store;
+use landlord_compute::{Engine, Limits, ObservePolicy};
+use tokio::runtime::Runtime;
+
+/// On the thread that measures, so that waking another one is not what is measured.
+pub(crate) fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+}
+
+pub(crate) async fn start(store: impl Store, limits: Limits) -> Engine {
+    let noop = Noop(ProviderName::new("noop").expect("valid"));
+    let builder = Engine::builder(store).provider(noop).observe(ObservePolicy::Off).limits(limits);
+    builder.start().await.expect("it starts")
+}
+
+struct Noop(ProviderName);
+
+#[async_trait]
+impl Provider for Noop {
+    fn name(&self) -> ProviderName {
+        self.0.clone()
+    }
+
+    async fn provision(&self, cx: &Context, _: &Spec) -> Result<ProvisionResult, ProviderError> {
+        Ok(ProvisionResult {
+            tenant_id: cx.subject.tenant.clone(),
+            provider_type: self.0.clone(),
+            status: ProvisionStatus::Success,
+            resource_ids: BTreeMap::new(),
+            endpoints: Vec::new(),
+            message: None,
+            provisioned_at: cx.now(),
+        })
+    }
+
+    async fn update(&self, cx: &Context, tenant: &TenantId, _: &Spec) -> Result<UpdateResult, ProviderError> {
+        Ok(UpdateResult {
+            tenant_id: tenant.clone(),
+            provider_type: self.0.clone(),
+            status: UpdateStatus::Success,
+            changes: Vec::new(),
+            message: None,
+            updated_at: cx.now(),
+        })
+    }
+
+    async fn destroy(&self, _: &Context, _: &TenantId) -> Result<(), ProviderError> {
+        Ok(())
+    }
+
+    async fn get_status(&self, _: &Context, tenant: &TenantId) -> Result<ComputeStatus, ProviderError> {
+        Err(ProviderError::tenant_not_found(tenant))
+    }
+
+    async fn validate(&self, _: &Context, _: &Spec) -> Result<(), ProviderError> {
+        Ok(())
+    }
+}
