@@ -37,8 +37,9 @@ trap stop EXIT
 trap 'exit 130' INT TERM
 
 # --pdeathsig: they end with this script, even where it is killed. Random ports, and sockets at known paths.
-RESTATE_CONFIG=${RESTATE_BENCH_CONFIG:-$here/restate.toml} setpriv --pdeathsig KILL "$server" \
-  --base-dir "$folder/data" --node-name bench --bind-ip 127.0.0.1 --use-random-ports true --no-logo \
+TMPDIR=$folder RESTATE_CONFIG=${RESTATE_BENCH_CONFIG:-$here/restate.toml} \
+  setpriv --pdeathsig KILL "$server" --base-dir "$folder/data" --node-name bench \
+  --bind-ip 127.0.0.1 --use-random-ports true --no-logo \
   >"$folder/server.log" 2>&1 &
 started+=($!)
 setpriv --pdeathsig KILL "$driver" serve address_file="$folder/service" >"$folder/service.log" 2>&1 &
@@ -46,4 +47,14 @@ started+=($!)
 
 ingress=$folder/data/bench/ingress.sock
 "$driver" register admin="$folder/data/bench/admin.sock" ingress="$ingress" address_file="$folder/service" >&2
-setpriv --pdeathsig KILL "$driver" "$@" ingress="$ingress"
+setpriv --pdeathsig KILL "$driver" "$@" ingress="$ingress" &
+work=$!
+started+=("$work")
+# In the background and waited for, so that a signal stops it at once, and the end of one of the others is noticed.
+status=0
+wait -n -p ended "${started[@]}" || status=$?
+if [ "$ended" != "$work" ]; then
+  echo 'Restate or the service ended before the driver did' >&2
+  exit 1
+fi
+exit "$status"
