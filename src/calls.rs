@@ -29,7 +29,7 @@ use tracing::Instrument;
 
 use crate::actor::Message;
 use crate::count::{Count, Counted};
-use crate::engine::Core;
+use crate::engine::{Core, TenantCore};
 use crate::provider::registry::Registered;
 use crate::provider::{self, Asker, CheckpointError, Context, Home, Journal, Kept};
 use crate::telemetry;
@@ -142,7 +142,7 @@ impl Calls {
     /// when this returns.
     pub(crate) fn make(
         &self,
-        core: &Arc<Core>,
+        core: &Arc<TenantCore>,
         start: StartCall,
         particulars: Particulars,
         previous: Dropped,
@@ -150,8 +150,7 @@ impl Calls {
         if core.closing.is_closed() {
             return None;
         }
-        let alone = previous.is_gone()
-            && !self.slots(&particulars.subject.tenant).contains_key(&particulars.subject.tenant);
+        let alone = previous.is_gone() && !self.slots(&core.tenant).contains_key(&core.tenant);
         let mut begun = self.begin(core, start, particulars);
         if alone && let Some(outcome) = begun.work.as_mut().now_or_never() {
             return Some(Over { call: begun.call, outcome, in_flight: begun.in_flight });
@@ -163,7 +162,7 @@ impl Calls {
     /// Makes a call in a task, whether it has to wait for something or not.
     pub(crate) fn hand_over(
         &self,
-        core: &Arc<Core>,
+        core: &Arc<TenantCore>,
         start: StartCall,
         particulars: Particulars,
         previous: Dropped,
@@ -172,9 +171,9 @@ impl Calls {
         self.spawn(core, begun, previous);
     }
 
-    fn begin(&self, core: &Arc<Core>, start: StartCall, particulars: Particulars) -> Begun {
+    fn begin(&self, core: &Arc<TenantCore>, start: StartCall, particulars: Particulars) -> Begun {
         let Particulars { subject, ledger, trace, asker } = particulars;
-        let home = CallHome { core: Arc::clone(core), tenant: subject.tenant.clone(), call: start.call };
+        let home = CallHome { core: Arc::clone(core), call: start.call };
         let kept = Arc::new(Kept::new(ledger, home));
         let mut cx = Context::of(subject, Arc::clone(&kept) as Arc<Kept<dyn Home>>);
         let (operation, call, attempt) = (start.operation, start.call, start.attempt);
@@ -183,24 +182,25 @@ impl Calls {
         cx.trace = trace;
         cx.asker = asker;
         cx.applied = start.applied.clone();
-        let (tenant, call, cancel) = (cx.subject.tenant.clone(), start.call, cx.cancel.clone());
-        let span = telemetry::call_span(&tenant, &start, cx.trace.as_ref());
+        let (call, cancel) = (start.call, cx.cancel.clone());
+        let span = telemetry::call_span(&core.tenant, &start, cx.trace.as_ref());
         let in_flight = self.count.one();
         // In a box: it is large, and moves into the task when it is not over at once.
         let work = Box::pin(outcome(kept, start, cx).instrument(span));
-        Begun { tenant, call, cancel, work, in_flight }
+        Begun { call, cancel, work, in_flight }
     }
 
-    fn spawn(&self, core: &Arc<Core>, begun: Begun, previous: Dropped) {
-        let Begun { tenant, call, cancel, work, in_flight } = begun;
+    fn spawn(&self, core: &Arc<TenantCore>, begun: Begun, previous: Dropped) {
+        let Begun { call, cancel, work, in_flight } = begun;
+        let tenant = &core.tenant;
         let gone = CancellationToken::new();
         let guard = gone.clone().drop_guard();
-        let mut slots = self.slots(&tenant);
+        let mut slots = self.slots(tenant);
         // The engine's end takes this lock after it has said so: what comes later starts nothing.
         if core.closing.is_closed() {
             return;
         }
-        let previous = match slots.get(&tenant) {
+        let previous = match slots.get(tenant) {
             Some(stale) => {
                 stale.task.abort();
                 previous.and(stale.gone.clone())
@@ -208,10 +208,10 @@ impl Calls {
             None => previous,
         };
         let all_gone = Dropped(vec![gone]).and(previous.clone());
-        let task = tokio::spawn(run(Arc::clone(core), tenant.clone(), call, work, guard, previous));
+        let task = tokio::spawn(run(Arc::clone(core), call, work, guard, previous));
         let task = task.abort_handle();
         slots.insert(
-            tenant,
+            tenant.clone(),
             Slot { call, cancel, task, gone: all_gone, outcome: None, _in_flight: in_flight },
         );
     }
@@ -278,7 +278,6 @@ impl Calls {
 
 /// A call that has not begun to run.
 struct Begun {
-    tenant: TenantId,
     call: CallId,
     cancel: CancellationToken,
     work: Work,
@@ -288,18 +287,11 @@ struct Begun {
 type Work = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 /// One call that had to wait for something, until its outcome is handed in.
-async fn run(
-    core: Arc<Core>,
-    tenant: TenantId,
-    call: CallId,
-    work: Work,
-    gone: DropGuard,
-    previous: Dropped,
-) {
+async fn run(core: Arc<TenantCore>, call: CallId, work: Work, gone: DropGuard, previous: Dropped) {
     previous.gone().await;
     let outcome = work.await;
-    if core.calls.ended(&tenant, call, &outcome) {
-        core.tell(&tenant, Message::CallEnded { call, outcome });
+    if core.calls.ended(&core.tenant, call, &outcome) {
+        core.tell(&core.tenant, Message::CallEnded { call, outcome });
     }
     drop(gone);
 }
@@ -441,8 +433,7 @@ fn failure(method: Method, remedy: Remedy, code: ErrorCode, message: impl Into<S
 
 /// Keeps a call's ledger, through the tenant's actor: a tenant has one writer.
 struct CallHome {
-    core: Arc<Core>,
-    tenant: TenantId,
+    core: Arc<TenantCore>,
     call: CallId,
 }
 
@@ -463,7 +454,7 @@ impl Journal for CallHome {
         loop {
             let (reply, answer) = oneshot::channel();
             self.core.tell(
-                &self.tenant,
+                &self.core.tenant,
                 Message::Progressed {
                     call: self.call,
                     ledger: Arc::clone(&ledger),

@@ -1,5 +1,6 @@
 //! The engine: what an embedder starts, asks and shuts down.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -188,6 +189,27 @@ pub(crate) struct Core {
     minted: CachePadded<AtomicU64>,
 }
 
+/// A tenant and the engine it is in, which its handles share, and its actor and calls: the uses of one core that all
+/// tenants share would be counted by all of a machine's cores at once.
+pub(crate) struct TenantCore {
+    pub(crate) tenant: TenantId,
+    core: Arc<Core>,
+}
+
+impl TenantCore {
+    pub(crate) fn of(core: &Arc<Core>, tenant: TenantId) -> Arc<Self> {
+        Arc::new(Self { tenant, core: Arc::clone(core) })
+    }
+}
+
+impl Deref for TenantCore {
+    type Target = Arc<Core>;
+
+    fn deref(&self) -> &Arc<Core> {
+        &self.core
+    }
+}
+
 impl Core {
     fn start(
         self: &Arc<Self>,
@@ -334,7 +356,7 @@ impl Engine {
 
     /// A handle for a tenant, whether it exists or not. Cheap.
     pub fn tenant(&self, id: TenantId) -> TenantHandle {
-        TenantHandle::new(Arc::clone(&self.core), id)
+        TenantHandle::new(&self.core, id)
     }
 
     /// A handle for an operation that was begun before, also before a restart.
@@ -342,7 +364,7 @@ impl Engine {
     /// # Errors
     /// [`WaitError::Unknown`] when the store has no such operation; [`WaitError::Store`].
     pub async fn operation(&self, id: OperationId) -> Result<OperationHandle, WaitError> {
-        OperationHandle::find(Arc::clone(&self.core), id).await
+        OperationHandle::find(&self.core, id).await
     }
 
     /// The living tenants, ordered by id, `limit` of them after `after`.

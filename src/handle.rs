@@ -21,7 +21,7 @@ use tracing::Span;
 use crate::actor::{Answer, CommandMessage, Message, Refusal};
 use crate::closing::Closed;
 use crate::count::{Count, Counted};
-use crate::engine::Core;
+use crate::engine::{Core, TenantCore};
 use crate::provider::Asker;
 use crate::provider::registry::RegistryError;
 use crate::store::StoreError;
@@ -111,18 +111,17 @@ pub enum WaitError {
 /// One tenant, to command and to look at. Cheap to clone; dropping it cancels nothing.
 #[derive(Clone)]
 pub struct TenantHandle {
-    core: Arc<Core>,
-    id: TenantId,
+    core: Arc<TenantCore>,
 }
 
 impl TenantHandle {
-    pub(crate) fn new(core: Arc<Core>, id: TenantId) -> Self {
-        Self { core, id }
+    pub(crate) fn new(core: &Arc<Core>, id: TenantId) -> Self {
+        Self { core: TenantCore::of(core, id) }
     }
 
     /// The tenant's id.
     pub fn id(&self) -> &TenantId {
-        &self.id
+        &self.core.tenant
     }
 
     /// Makes the tenant run `spec`. Returns once that is durable; the handle waits until it is so.
@@ -242,10 +241,10 @@ impl TenantHandle {
         };
         let registered = self.core.registry.get(tenant.provider.as_str())?;
         let cx = self.core.look_context(&tenant, Asker::Person);
-        let status = registered.provider.get_status(&cx, &self.id);
+        let status = registered.provider.get_status(&cx, self.id());
         match tokio::time::timeout(STATUS_TIMEOUT, status).await {
             Ok(status) => Ok(status?),
-            Err(_elapsed) => Err(ProviderError::status_timeout(&self.id).into()),
+            Err(_elapsed) => Err(ProviderError::status_timeout(self.id()).into()),
         }
     }
 
@@ -254,14 +253,14 @@ impl TenantHandle {
     /// # Errors
     /// [`StoreError`] when the store cannot be read.
     pub async fn snapshot(&self) -> Result<Record, StoreError> {
-        self.core.store.load(&self.id).await
+        self.core.store.load(self.id()).await
     }
 
     /// All that can be said of a spec without asking a platform, before anything is recorded.
     fn check(&self, spec: TenantComputeSpec) -> Result<(Spec, ProviderName), CommandError> {
         let spec = spec.check()?;
-        if spec.tenant_id != self.id.as_str() {
-            let message = format!("names {}, but the command is for {}", spec.tenant_id, self.id);
+        if spec.tenant_id != self.id().as_str() {
+            let message = format!("names {}, but the command is for {}", spec.tenant_id, self.id());
             Invalid::unless_empty(vec![Problem::new("tenant_id", message)])?;
         }
         let registered = self.core.registry.get(&spec.provider_type)?;
@@ -315,7 +314,7 @@ impl TenantHandle {
                 settled: Some(settled),
                 reply,
             }));
-            if core.directory.send(core, &self.id, message, core.limits.per_tenant).is_err() {
+            if core.directory.send(core, self.id(), message, core.limits.per_tenant).is_err() {
                 return Err(CommandError::Overloaded("too many commands wait for this tenant"));
             }
             match answer.await {
@@ -376,13 +375,13 @@ impl Drop for Waiting<'_> {
 
 impl std::fmt::Debug for TenantHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TenantHandle").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("TenantHandle").field("id", self.id()).finish_non_exhaustive()
     }
 }
 
 /// One operation. Await it for its end; dropping it cancels nothing.
 pub struct OperationHandle {
-    core: Arc<Core>,
+    core: Arc<TenantCore>,
     id: OperationId,
     end: End,
 }
@@ -397,11 +396,11 @@ enum End {
 }
 
 impl OperationHandle {
-    pub(crate) async fn find(core: Arc<Core>, id: OperationId) -> Result<Self, WaitError> {
+    pub(crate) async fn find(core: &Arc<Core>, id: OperationId) -> Result<Self, WaitError> {
         match core.store.operation(id).await? {
             Some(operation) => {
                 let end = operation.settled.map_or(End::Unknown, End::Known);
-                Ok(Self { core, id, end })
+                Ok(Self { core: TenantCore::of(core, operation.tenant), id, end })
             }
             None => Err(WaitError::Unknown(id)),
         }

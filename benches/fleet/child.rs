@@ -1,7 +1,6 @@
 //! Every measurement is a process of its own, so that nothing of another one's heap or caches is in it.
 
 use std::process::Stdio;
-use std::time::SystemTime;
 
 use crate::figure::Figure;
 use crate::parameters::Parameters;
@@ -31,10 +30,6 @@ pub(crate) fn figures(
 ) -> Result<Vec<Figure>, ChildError> {
     let mut command = subject.command(workload, parameters)?;
     let words = format!("{command:?}");
-    if let Ok(now) = SystemTime::UNIX_EPOCH.elapsed() {
-        // For those that count from their start.
-        command.arg(format!("spawned_at={}", now.as_nanos()));
-    }
     let output = command.stdin(Stdio::null()).output();
     let output = output.map_err(|cause| ChildError::Start { command: words.clone(), cause })?;
     if !output.status.success() {

@@ -138,7 +138,7 @@ impl Directory {
         let Some(active) = actors.spare.pop().or_else(|| shard.spawn()) else { return Ok(()) };
         active.mailbox.waiting.store(1, Ordering::Relaxed);
         active.mailbox.last_used.store(round, Ordering::Relaxed);
-        let state = TenantState::new(Arc::clone(core), tenant.clone(), Arc::clone(&active.mailbox));
+        let state = TenantState::new(core, tenant.clone(), Arc::clone(&active.mailbox));
         let _ = active.actor.send_message(Delivery { activated: Some(Box::new(state)), message });
         actors.live.insert(tenant.clone(), active);
         self.count.fetch_add(1, Ordering::Relaxed);

@@ -19,7 +19,7 @@ use super::directory::{Mailbox, Retired};
 use super::{Answer, CommandMessage, Message, Refusal};
 use crate::calls::{Dropped, Over, Particulars};
 use crate::closing::Closed;
-use crate::engine::Core;
+use crate::engine::{Core, TenantCore};
 use crate::provider::{Asker, CheckpointError};
 use crate::store::committer::{CommitFailure, CommitLater, Committing};
 use crate::store::{OperationRecord, Position, StoreError, Write};
@@ -42,8 +42,7 @@ pub(super) struct Delivery {
 
 /// What an actor knows of its tenant. Nothing is in here that the store does not have.
 pub(crate) struct TenantState {
-    core: Arc<Core>,
-    id: TenantId,
+    core: Arc<TenantCore>,
     /// The engine's name. A copy: the uses of one that all tenants share would be counted by all cores at once.
     engine: Arc<str>,
     mailbox: Arc<Mailbox>,
@@ -141,7 +140,7 @@ impl Actor for TenantActor {
         let directory = &tenant.core.directory;
         directory.handled(&tenant.mailbox);
         if tenant.may_end(asked_to_end) {
-            match directory.retire(&tenant.id, &tenant.mailbox) {
+            match directory.retire(tenant.id(), &tenant.mailbox) {
                 Retired::Stays => {}
                 Retired::Spare => *state = None,
                 Retired::Ends => {
@@ -155,11 +154,10 @@ impl Actor for TenantActor {
 }
 
 impl TenantState {
-    pub(super) fn new(core: Arc<Core>, id: TenantId, mailbox: Arc<Mailbox>) -> Self {
+    pub(super) fn new(core: &Arc<Core>, id: TenantId, mailbox: Arc<Mailbox>) -> Self {
         Self {
             engine: Arc::from(&*core.opened.engine),
-            core,
-            id,
+            core: TenantCore::of(core, id),
             mailbox,
             record: None,
             leaving: Dropped::default(),
@@ -168,6 +166,10 @@ impl TenantState {
             starting: None,
             spare: None,
         }
+    }
+
+    fn id(&self) -> &TenantId {
+        &self.core.tenant
     }
 
     /// Handles a message, and makes the call that follows from it. One that is over at once needs no message to say so.
@@ -186,7 +188,7 @@ impl TenantState {
             Message::Command(message) => self.command(message).await,
             Message::CallEnded { call, outcome } => {
                 self.persist_or_end(Input::Outcome { call, outcome }).await;
-                self.core.calls.release(&self.id, call);
+                self.core.calls.release(self.id(), call);
             }
             Message::Progressed { call, ledger, step, reply } => {
                 let result = match self.persist(Input::Progressed { call, ledger, step }).await {
@@ -227,7 +229,7 @@ impl TenantState {
         if message.reply.is_closed() {
             return;
         }
-        message.span = telemetry::command_span(&self.id, &message);
+        message.span = telemetry::command_span(self.id(), &message);
         let answer = self.decide_command(&mut message).await;
         let _ = message.reply.send(answer);
     }
@@ -270,7 +272,7 @@ impl TenantState {
     async fn known(&self, message: &CommandMessage) -> Result<Option<OperationId>, Setback> {
         let store = &self.core.store;
         let found = match &message.request_id {
-            Some(request) => store.request(&self.id, request).await,
+            Some(request) => store.request(self.id(), request).await,
             None => store.operation(message.operation).await,
         };
         Ok(found.map_err(|error| Setback::Store(Arc::new(error)))?.map(|operation| operation.id))
@@ -286,7 +288,7 @@ impl TenantState {
         if std::mem::replace(&mut self.activation_due, true) {
             return;
         }
-        let (core, id) = (Arc::downgrade(&self.core), self.id.clone());
+        let (core, id) = (Arc::downgrade(&self.core), self.id().clone());
         tokio::spawn(async move {
             tokio::time::sleep(ACTIVATE_LATER).await;
             if let Some(core) = core.upgrade() {
@@ -307,7 +309,7 @@ impl TenantState {
                 Ok(advanced) => return Ok(advanced),
                 Err(Setback::Stale) => {}
                 Err(Setback::Refused(message)) => {
-                    tracing::error!(tenant_id = %self.id, message, "the store refuses what a provider said");
+                    tracing::error!(tenant_id = %self.id(), message, "the store refuses what a provider said");
                     match refused(input) {
                         Some(instead) => input = instead,
                         None => return Ok(Advanced::Ignored),
@@ -318,7 +320,7 @@ impl TenantState {
                     if let Some(why) = self.core.closing.why() {
                         return Err(why);
                     }
-                    tracing::warn!(tenant_id = %self.id, %error, ?pause, "the store cannot be used; trying again");
+                    tracing::warn!(tenant_id = %self.id(), %error, ?pause, "the store cannot be used; trying again");
                     Box::pin(tokio::time::sleep(pause)).await;
                     pause = (pause * 2).min(RECOMMIT.1);
                 }
@@ -340,17 +342,17 @@ impl TenantState {
     async fn load(&mut self) -> Result<(), Setback> {
         let unreadable = |error| Setback::Store(Arc::new(error));
         self.core.committer.catch_up().await.map_err(unreadable)?;
-        let record = self.core.store.load(&self.id).await.map_err(unreadable)?;
+        let record = self.core.store.load(self.id()).await.map_err(unreadable)?;
         let call = record.call();
         let due = record.wake_at().is_some_and(|at| at <= self.core.now());
         self.record = Some(record);
-        self.core.calls.release_all_but(&self.id, call);
+        self.core.calls.release_all_but(self.id(), call);
         if let Some(call) = call {
-            if !self.core.calls.knows(&self.id, call) {
+            if !self.core.calls.knows(self.id(), call) {
                 self.advance(Input::Recovered, None).await?;
-            } else if let Some(outcome) = self.core.calls.outcome(&self.id, call) {
+            } else if let Some(outcome) = self.core.calls.outcome(self.id(), call) {
                 self.advance(Input::Outcome { call, outcome }, None).await?;
-                self.core.calls.release(&self.id, call);
+                self.core.calls.release(self.id(), call);
             }
         }
         if due {
@@ -453,9 +455,9 @@ impl TenantState {
 
     fn run(&mut self, effect: Effect) {
         match effect {
-            Effect::StopCall(call) => self.core.calls.stop(&self.id, call),
+            Effect::StopCall(call) => self.core.calls.stop(self.id(), call),
             Effect::DropCall(call) => {
-                let dropped = self.core.calls.drop_call(&self.id, call);
+                let dropped = self.core.calls.drop_call(self.id(), call);
                 self.leaving = std::mem::take(&mut self.leaving).and(dropped);
             }
             Effect::StartCall(start) => self.starting = Some(start),
@@ -504,7 +506,7 @@ impl TenantState {
             return None;
         }
         let engine = Arc::clone(&self.engine);
-        let subject = Subject { engine, tenant: self.id.clone(), incarnation };
+        let subject = Subject { engine, tenant: self.id().clone(), incarnation };
         Some(Particulars { subject, ledger, trace, asker })
     }
 

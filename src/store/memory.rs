@@ -32,8 +32,10 @@ pub struct MemoryOptions {
 }
 
 impl Default for MemoryOptions {
+    /// As much as fits the cache of a core: with sixteen times as much, a busy engine spends a third of its time on what
+    /// it forgets. Subscribers that listen all the time do not need it: the engine keeps more for them.
     fn default() -> Self {
-        Self { history: 16_384, settled: 16_384 }
+        Self { history: 1024, settled: 1024 }
     }
 }
 

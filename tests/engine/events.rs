@@ -13,9 +13,10 @@ use super::{engine, memory, run, scripted, tenant};
 #[tokio::test(start_paused = true)]
 async fn i6_a_subscriber_that_lags_gets_every_event_in_order() {
     let provider = scripted();
-    let engine = engine(memory(), &provider).start().await.expect("starts");
+    let store = MemoryStore::new(MemoryOptions { history: 12_000, ..MemoryOptions::default() });
+    let engine = engine(store, &provider).start().await.expect("starts");
     let stream = engine.subscribe(Position(0), Scope::All);
-    // More events than are kept in memory for subscribers.
+    // More events than the engine keeps in memory for subscribers: the first come from the store.
     for life in 0..3_000 {
         run(&engine, "acme", "v1").await;
         let destroyed = engine.tenant(tenant("acme")).destroy(Options::default()).await.expect("accepted");

@@ -67,22 +67,30 @@ impl Call {
 pub(crate) struct CallTimes {
     since: Instant,
     nanoseconds: Box<[AtomicU64]>,
+    /// How many there were for the hot tenant.
+    hot: AtomicUsize,
 }
 
-/// The number of a tenant whose calls are not noted.
-pub(crate) const UNNOTED: usize = usize::MAX;
+/// The number of the tenant that is commanded without a pause. Its calls are only counted.
+pub(crate) const HOT: usize = usize::MAX;
 
 impl CallTimes {
     pub(crate) fn new(slots: usize) -> Arc<Self> {
         let nanoseconds = (0..slots).map(|_| AtomicU64::new(0)).collect();
-        Arc::new(Self { since: Instant::now(), nanoseconds })
+        Arc::new(Self { since: Instant::now(), nanoseconds, hot: AtomicUsize::new(0) })
     }
 
     fn note(&self, tenant: usize) {
-        if tenant != UNNOTED {
+        if tenant == HOT {
+            self.hot.fetch_add(1, Ordering::Relaxed);
+        } else {
             let slot = &self.nanoseconds[tenant % self.nanoseconds.len()];
             slot.store(self.since.elapsed().as_nanos() as u64, Ordering::Relaxed);
         }
+    }
+
+    pub(crate) fn hot(&self) -> usize {
+        self.hot.load(Ordering::Relaxed)
     }
 
     /// For whoever has learned that the call is over.

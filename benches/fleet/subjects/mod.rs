@@ -9,10 +9,12 @@ pub(crate) mod events;
 pub(crate) mod filled;
 pub(crate) mod fleet;
 pub(crate) mod landlord;
+pub(crate) mod restate;
 pub(crate) mod toy;
 
 use std::fmt;
 use std::process::Command;
+use std::time::SystemTime;
 
 use clap::ValueEnum;
 
@@ -59,7 +61,9 @@ impl Subject {
     /// How many clients command its tenants at a time. Many more wait for a disk together than for memory.
     pub(crate) fn clients(self) -> usize {
         match self {
-            Self::LandlordSqlite | Self::BareSqlite | Self::Restate => 2048,
+            Self::LandlordSqlite | Self::BareSqlite => 2048,
+            // What it gets the most done with.
+            Self::Restate => 1024,
             Self::LandlordMemory
             | Self::BareTokio
             | Self::BareRactor
@@ -81,11 +85,7 @@ impl Subject {
             | Self::BareRactor
             | Self::BareSqlite => self.this_program(workload, parameters),
             Self::Erlang | Self::ErlangHibernated => erlang::command(self, workload, parameters),
-            Self::Restate => Err(Unmeasurable {
-                subject: self,
-                why: "its driver is not there yet".to_owned(),
-                remedy: "wait for it".to_owned(),
-            }),
+            Self::Restate => restate::command(workload, parameters),
         }
     }
 
@@ -97,6 +97,10 @@ impl Subject {
         })?;
         let mut command = Command::new(program);
         command.arg("--child").arg(workload.to_string()).arg(self.to_string()).args(parameters.words());
+        if let Ok(now) = SystemTime::UNIX_EPOCH.elapsed() {
+            // For what counts from the start of its process, which is at once.
+            command.arg(format!("spawned_at={}", now.as_nanos()));
+        }
         Ok(command)
     }
 }

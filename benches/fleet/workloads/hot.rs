@@ -12,7 +12,7 @@ use crate::subjects::Subject;
 use crate::subjects::bare_ractor::Actors;
 use crate::subjects::bare_tokio::Tasks;
 use crate::subjects::events::Publisher;
-use crate::subjects::fleet::{Call, CallTimes, Fleet, UNNOTED};
+use crate::subjects::fleet::{Call, CallTimes, Fleet, HOT};
 use crate::subjects::landlord::{self, Tenants};
 use crate::subjects::toy::Command;
 
@@ -56,16 +56,16 @@ pub(crate) fn run(subject: Subject, parameters: &Parameters) -> Vec<Figure> {
 }
 
 async fn measure(fleet: impl Fleet, calls: Arc<CallTimes>, parameters: &Parameters) -> Vec<Figure> {
-    let lives = Lives::new(fleet, parameters.get("slots"), calls).await;
+    let lives = Lives::new(fleet, parameters.get("slots"), Arc::clone(&calls)).await;
     let seconds = |key| Duration::from_secs(parameters.get(key));
     let maximum = lives.maximum(parameters.get("clients"), seconds("maximum_seconds")).await;
     let half = maximum / 2.0;
     let alone = lives.at_rate(half, seconds("seconds")).await;
 
-    let hot = lives.fleet().create(UNNOTED).await;
+    let hot = lives.fleet().create(HOT).await;
     lives.fleet().begin(&hot, Command::Provision).await.await;
     let hot = Arc::new((lives.clone(), hot, AtomicBool::new(false)));
-    let began = Instant::now();
+    let (began, called) = (Instant::now(), calls.hot());
     let clients = (0..HOT_CLIENTS).map(|_| {
         let hot = Arc::clone(&hot);
         tokio::spawn(async move {
@@ -85,9 +85,14 @@ async fn measure(fleet: impl Fleet, calls: Arc<CallTimes>, parameters: &Paramete
     for client in clients {
         commands += client.await.expect("no panic");
     }
-    let per_second = f64::from(commands) / began.elapsed().as_secs_f64();
+    let called = (calls.hot() - called) as f64;
+    let per_second = |count: f64| count / began.elapsed().as_secs_f64();
 
-    let mut figures = vec![Figure::new("hot_commands", Unit::PerSecond, per_second)];
+    // Where several updates wait for the same call, all but the latest are answered without one of their own.
+    let mut figures = vec![
+        Figure::new("hot_commands", Unit::PerSecond, per_second(f64::from(commands))),
+        Figure::new("hot_calls", Unit::PerSecond, per_second(called)),
+    ];
     figures.extend(quantiles("alone", &alone));
     figures.extend(quantiles("beside_hot", &beside));
     figures

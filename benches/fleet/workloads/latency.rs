@@ -26,6 +26,8 @@ pub(crate) const SUBJECTS: &[Subject] = &[
     Subject::BareRactor,
     Subject::Erlang,
     Subject::LandlordSqlite,
+    Subject::BareSqlite,
+    Subject::Restate,
 ];
 
 /// Parts of the maximum.
@@ -38,8 +40,19 @@ const P99: Quantile = ("p99", 0.99);
 type Quantile = (&'static str, f64);
 
 pub(crate) fn children(subject: Subject, round: &Round<'_>) -> Vec<Parameters> {
+    let slots = match subject {
+        // More than it has commands on their way at any load.
+        Subject::Restate => 4_000,
+        Subject::LandlordMemory
+        | Subject::LandlordSqlite
+        | Subject::BareTokio
+        | Subject::BareRactor
+        | Subject::BareSqlite
+        | Subject::Erlang
+        | Subject::ErlangHibernated => 10_000,
+    };
     let parameters = Parameters::default()
-        .with("slots", 10_000)
+        .with("slots", slots)
         .with("clients", subject.clients())
         .with("maximum_seconds", round.size.of(3, 1))
         .with("seconds", round.size.of(4, 1));

@@ -28,6 +28,7 @@ pub(crate) const SUBJECTS: &[Subject] = &[
     Subject::Erlang,
     Subject::LandlordSqlite,
     Subject::BareSqlite,
+    Subject::Restate,
 ];
 
 /// Provision, update and destroy each begin and end: six transitions a tenant.
@@ -41,9 +42,18 @@ pub(crate) struct Load {
 }
 
 pub(crate) fn children(subject: Subject, round: &Round<'_>) -> Result<Vec<Parameters>, String> {
-    let load = Parameters::default()
-        .with("tenants", round.size.of(100_000, 10_000))
-        .with("clients", subject.clients());
+    let tenants = match subject {
+        // As many as it gets done in some seconds: it takes no longer for each of more.
+        Subject::Restate => round.size.of(5_000, 1_000),
+        Subject::LandlordMemory
+        | Subject::LandlordSqlite
+        | Subject::BareTokio
+        | Subject::BareRactor
+        | Subject::BareSqlite
+        | Subject::Erlang
+        | Subject::ErlangHibernated => round.size.of(100_000, 10_000),
+    };
+    let load = Parameters::default().with("tenants", tenants).with("clients", subject.clients());
     match subject {
         Subject::BareSqlite => {
             let commits = Subject::LandlordSqlite;
