@@ -19,6 +19,10 @@ bench *args:
     benches/erlang.sh
     cargo bench --bench fleet -- {{args}}
 
+# The small things, each alone: a decision, a check, a row of the store, an activation.
+bench-micro *args:
+    cargo bench --bench micro --all-features -- {{args}}
+
 # A thousand tenants on ECS against AWS's quotas, on simulated time, beside a client with the SDK's retries alone.
 bench-ecs tenants="1000":
     cargo bench --bench ecs_quota --all-features -- --tenants {{tenants}}

@@ -92,10 +92,10 @@ slot(Slot, Calls, Tenant) ->
 
 command(Slot, none) ->
     Tenant = tenants:create(Slot),
-    {ok, running} = tenant:provision(Tenant),
+    {ok, running} = tenant:provision(Tenant, fleet:spec(Slot, <<"v1">>)),
     {old, Tenant};
-command(_, {old, Tenant}) ->
-    {ok, running} = tenant:update(Tenant),
+command(Slot, {old, Tenant}) ->
+    {ok, running} = tenant:update(Tenant, fleet:spec(Slot, <<"v2">>)),
     {updated, Tenant};
 command(_, {updated, Tenant}) ->
     {ok, gone} = tenant:destroy(Tenant),
