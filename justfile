@@ -14,9 +14,10 @@ ci:
 demo:
     cargo run --release -- demo
 
-# The fleet benchmark beside bare tokio and bare ractor.
+# Everything beside what one would take instead, in one table (BENCHMARKS.md); `just bench --help` for less.
 bench *args:
-    cargo bench --bench fleet --all-features -- {{args}}
+    benches/erlang.sh
+    cargo bench --bench fleet -- {{args}}
 
 # The small things, each alone: a decision, a check, a row of the store, an activation.
 bench-micro *args:

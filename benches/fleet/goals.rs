@@ -81,7 +81,7 @@ pub(crate) const GOALS: &[Goal] = &[
     },
     Goal {
         workload: Workload::Memory,
-        measure: "started",
+        measure: "idle_after_a_start",
         subject: Subject::LandlordSqlite,
         bound: Bound::Below(200.0),
     },

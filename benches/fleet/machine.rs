@@ -7,6 +7,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
+use crate::subjects::restate;
+
 /// The machine and the versions of what runs on it, as a Markdown list.
 pub(crate) fn describe() -> String {
     let cpu = read("/proc/cpuinfo");
@@ -29,6 +31,7 @@ pub(crate) fn describe() -> String {
     line("compiler", output("rustc", &["--version"]));
     line("SQLite", rusqlite::version().to_owned());
     line("Erlang/OTP", erlang());
+    line("Restate", restate::version().unwrap_or_else(|| "none".to_owned()));
     line("date", output("date", &["-u", "+%Y-%m-%d %H:%M UTC"]));
     line("commit", output("git", &["describe", "--always", "--dirty"]));
     text

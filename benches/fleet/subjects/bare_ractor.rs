@@ -9,13 +9,14 @@ use tokio_util::task::AbortOnDropHandle;
 use super::bare_tokio::boxed;
 use super::events::{Event, Publisher};
 use super::fleet::{Call, Fleet};
-use super::toy::{Command, Phase, begin, end, waits};
+use super::landlord::tenant_name;
+use super::toy::{Command, Phase, Wanted, begin, end, waits, wanted};
 
 /// As many as the engine has.
 const SUPERVISORS: usize = 64;
 
 pub(crate) enum Message {
-    Command(Command, RpcReplyPort<()>),
+    Command(Command, Wanted, RpcReplyPort<()>),
     Ended(u64),
 }
 
@@ -40,23 +41,31 @@ impl Actors {
     }
 }
 
+/// The way to a tenant's actor.
+pub(crate) struct Reference {
+    name: String,
+    actor: ActorRef<Message>,
+}
+
 impl Fleet for Actors {
-    type Tenant = ActorRef<Message>;
+    type Tenant = Reference;
     type Kept = ActorRef<Message>;
 
-    fn keep(tenant: ActorRef<Message>) -> ActorRef<Message> {
-        tenant
+    fn keep(tenant: Reference) -> ActorRef<Message> {
+        tenant.actor
     }
 
     async fn create(&self, number: usize) -> Self::Tenant {
         let supervisor = self.supervisors[number % SUPERVISORS].clone();
         let tenant = (number, Arc::clone(&self.shared));
-        Actor::spawn_linked(None, Tenant, tenant, supervisor).await.expect("it starts").0
+        let (actor, _) = Actor::spawn_linked(None, Tenant, tenant, supervisor).await.expect("it starts");
+        Reference { name: tenant_name(number), actor }
     }
 
     async fn begin(&self, tenant: &Self::Tenant, command: Command) -> impl Future<Output = ()> + Send {
         let (reply, done) = oneshot();
-        tenant.cast(Message::Command(command, reply.into())).expect("it lives");
+        let message = Message::Command(command, wanted(&tenant.name, command), reply.into());
+        tenant.actor.cast(message).expect("it lives");
         async { done.await.expect("it answers") }
     }
 }
@@ -67,10 +76,11 @@ struct State {
     number: usize,
     shared: Arc<Shared>,
     phase: Phase,
+    wanted: Wanted,
     calls: u64,
     waiting: Option<RpcReplyPort<()>>,
-    /// Who waits for an update that begins when the call is over. The latest one wins.
-    queued: Option<RpcReplyPort<()>>,
+    /// An update that begins when the call is over, and who waits for it. The latest one wins.
+    queued: Option<(Wanted, RpcReplyPort<()>)>,
     running: Option<AbortOnDropHandle<()>>,
 }
 
@@ -80,8 +90,9 @@ impl State {
         self.phase = next;
     }
 
-    fn start(&mut self, me: ActorRef<Message>, next: Phase, reply: RpcReplyPort<()>) {
+    fn start(&mut self, me: ActorRef<Message>, next: Phase, wanted: Wanted, reply: RpcReplyPort<()>) {
         self.turn(next);
+        self.wanted = wanted;
         self.calls += 1;
         self.waiting = Some(reply);
         let (id, call) = (self.calls, boxed(self.shared.call.clone(), self.number));
@@ -103,7 +114,7 @@ impl Actor for Tenant {
         (number, shared): Self::Arguments,
     ) -> Result<State, ActorProcessingErr> {
         let (phase, calls) = (Phase::Pending, 0);
-        Ok(State { number, shared, phase, calls, waiting: None, queued: None, running: None })
+        Ok(State { number, shared, phase, wanted: None, calls, waiting: None, queued: None, running: None })
     }
 
     async fn handle(
@@ -113,9 +124,11 @@ impl Actor for Tenant {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            Message::Command(command, reply) => match begin(state.phase, command) {
-                Some(next) => state.start(me, next, reply),
-                None if waits(state.phase, command) => answer(state.queued.replace(reply)),
+            Message::Command(command, wanted, reply) => match begin(state.phase, command) {
+                Some(next) => state.start(me, next, wanted, reply),
+                None if waits(state.phase, command) => {
+                    answer(state.queued.replace((wanted, reply)).map(|(_, reply)| reply));
+                }
                 None => {}
             },
             Message::Ended(id) if id == state.calls => {
@@ -126,8 +139,8 @@ impl Actor for Tenant {
                 answer(state.waiting.take());
                 if state.phase == Phase::Gone {
                     me.stop(None);
-                } else if let Some(reply) = state.queued.take() {
-                    state.start(me, Phase::Updating, reply);
+                } else if let Some((wanted, reply)) = state.queued.take() {
+                    state.start(me, Phase::Updating, wanted, reply);
                 }
             }
             Message::Ended(_) => {}

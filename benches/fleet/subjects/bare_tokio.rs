@@ -8,10 +8,11 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::events::Publisher;
 use super::fleet::{Call, Fleet};
-use super::toy::{Command, Phase, begin, end, waits};
+use super::landlord::tenant_name;
+use super::toy::{Command, Phase, Wanted, begin, end, waits, wanted};
 
 enum Message {
-    Command(Command, oneshot::Sender<()>),
+    Command(Command, Wanted, oneshot::Sender<()>),
     Ended(u64),
 }
 
@@ -29,15 +30,21 @@ impl Tasks {
     }
 }
 
-/// The way to a tenant's task, which ends with the tenant.
-pub(crate) struct Tenant(mpsc::Sender<Message>);
+/// The way to a tenant's task.
+pub(crate) struct Tenant {
+    name: String,
+    task: Task,
+}
+
+/// Ends with the tenant, and the tenant with it.
+pub(crate) struct Task(mpsc::Sender<Message>);
 
 impl Fleet for Tasks {
     type Tenant = Tenant;
-    type Kept = Tenant;
+    type Kept = Task;
 
-    fn keep(tenant: Tenant) -> Tenant {
-        tenant
+    fn keep(tenant: Tenant) -> Task {
+        tenant.task
     }
 
     async fn create(&self, number: usize) -> Tenant {
@@ -47,18 +54,20 @@ impl Fleet for Tasks {
             shared: Arc::clone(&self.0),
             me: sender.clone(),
             phase: Phase::Pending,
+            wanted: None,
             calls: 0,
             waiting: None,
             queued: None,
             running: None,
         };
         tokio::spawn(life.live(inbox));
-        Tenant(sender)
+        Tenant { name: tenant_name(number), task: Task(sender) }
     }
 
     async fn begin(&self, tenant: &Tenant, command: Command) -> impl Future<Output = ()> + Send {
         let (reply, done) = oneshot::channel();
-        tenant.0.send(Message::Command(command, reply)).await.expect("it lives");
+        let message = Message::Command(command, wanted(&tenant.name, command), reply);
+        tenant.task.0.send(message).await.expect("it lives");
         async { done.await.expect("it answers") }
     }
 }
@@ -73,10 +82,11 @@ struct Life {
     shared: Arc<Shared>,
     me: mpsc::Sender<Message>,
     phase: Phase,
+    wanted: Wanted,
     calls: u64,
     waiting: Option<oneshot::Sender<()>>,
-    /// Who waits for an update that begins when the call is over. The latest one wins.
-    queued: Option<oneshot::Sender<()>>,
+    /// An update that begins when the call is over, and who waits for it. The latest one wins.
+    queued: Option<(Wanted, oneshot::Sender<()>)>,
     running: Option<AbortOnDropHandle<()>>,
 }
 
@@ -84,9 +94,11 @@ impl Life {
     async fn live(mut self, mut inbox: mpsc::Receiver<Message>) {
         while let Some(message) = inbox.recv().await {
             match message {
-                Message::Command(command, reply) => match begin(self.phase, command) {
-                    Some(next) => self.start(next, reply),
-                    None if waits(self.phase, command) => answer(self.queued.replace(reply)),
+                Message::Command(command, wanted, reply) => match begin(self.phase, command) {
+                    Some(next) => self.start(next, wanted, reply),
+                    None if waits(self.phase, command) => {
+                        answer(self.queued.replace((wanted, reply)).map(|(_, reply)| reply));
+                    }
                     None => {}
                 },
                 Message::Ended(id) if id == self.calls => {
@@ -98,8 +110,8 @@ impl Life {
                     if self.phase == Phase::Gone {
                         return;
                     }
-                    if let Some(reply) = self.queued.take() {
-                        self.start(Phase::Updating, reply);
+                    if let Some((wanted, reply)) = self.queued.take() {
+                        self.start(Phase::Updating, wanted, reply);
                     }
                 }
                 Message::Ended(_) => {}
@@ -112,8 +124,9 @@ impl Life {
         self.phase = next;
     }
 
-    fn start(&mut self, next: Phase, reply: oneshot::Sender<()>) {
+    fn start(&mut self, next: Phase, wanted: Wanted, reply: oneshot::Sender<()>) {
         self.turn(next);
+        self.wanted = wanted;
         self.calls += 1;
         self.waiting = Some(reply);
         let (me, id, call) = (self.me.clone(), self.calls, boxed(self.shared.call.clone(), self.number));

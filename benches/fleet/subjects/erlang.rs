@@ -32,6 +32,10 @@ pub(crate) fn command(
     // Two schedulers, as the others have two workers; room for two million tenants and their calls.
     command
         .args(["+S", "2:2", "+P", "4000000", "-noshell", "-noinput", "-pa", COMPILED, "-s", "fleet", "main"]);
+    if workload == Workload::Latency {
+        // By default the load is packed on as few schedulers as can take it, and queues there.
+        command.args(["+scl", "false"]);
+    }
     command.arg("-extra").arg(workload.to_string()).args(parameters.words());
     Ok(command)
 }

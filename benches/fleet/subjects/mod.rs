@@ -9,6 +9,7 @@ pub(crate) mod events;
 pub(crate) mod filled;
 pub(crate) mod fleet;
 pub(crate) mod landlord;
+pub(crate) mod restate;
 pub(crate) mod toy;
 
 use std::fmt;
@@ -84,11 +85,7 @@ impl Subject {
             | Self::BareRactor
             | Self::BareSqlite => self.this_program(workload, parameters),
             Self::Erlang | Self::ErlangHibernated => erlang::command(self, workload, parameters),
-            Self::Restate => Err(Unmeasurable {
-                subject: self,
-                why: "its driver is not there yet".to_owned(),
-                remedy: "wait for it".to_owned(),
-            }),
+            Self::Restate => restate::command(workload, parameters),
         }
     }
 

@@ -1,6 +1,10 @@
 //! The machine that one would write by hand, for the baselines without an engine: states, three commands, one call
 //! at a time.
 
+use landlord_compute::machines::spec::TenantComputeSpec;
+
+use super::landlord::spec;
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Phase {
     Pending,
@@ -20,6 +24,19 @@ pub(crate) enum Command {
 
 /// A tenant's life.
 pub(crate) const LIFE: [Command; 3] = [Command::Provision, Command::Update, Command::Destroy];
+
+/// What a command says that the tenant should run: what the engine is given too, though nothing checks it here. None
+/// for a destroy.
+pub(crate) type Wanted = Option<Box<TenantComputeSpec>>;
+
+/// What comes with a command.
+pub(crate) fn wanted(tenant: &str, command: Command) -> Wanted {
+    match command {
+        Command::Provision => Some(Box::new(spec(tenant, "v1"))),
+        Command::Update => Some(Box::new(spec(tenant, "v2"))),
+        Command::Destroy => None,
+    }
+}
 
 /// What begins with a command; none where it is not allowed.
 pub(crate) fn begin(phase: Phase, command: Command) -> Option<Phase> {

@@ -10,7 +10,7 @@ use landlord_compute::store::MemoryStore;
 use crate::figure::{Figure, Unit};
 use crate::parameters::Parameters;
 use crate::subjects::bare_ractor::Actors;
-use crate::subjects::bare_sqlite::Plan;
+use crate::subjects::bare_sqlite::{Lives, Plan};
 use crate::subjects::bare_tokio::Tasks;
 use crate::subjects::counted::Counted;
 use crate::subjects::events::Publisher;
@@ -28,6 +28,7 @@ pub(crate) const SUBJECTS: &[Subject] = &[
     Subject::Erlang,
     Subject::LandlordSqlite,
     Subject::BareSqlite,
+    Subject::Restate,
 ];
 
 /// Provision, update and destroy each begin and end: six transitions a tenant.
@@ -41,9 +42,18 @@ pub(crate) struct Load {
 }
 
 pub(crate) fn children(subject: Subject, round: &Round<'_>) -> Result<Vec<Parameters>, String> {
-    let load = Parameters::default()
-        .with("tenants", round.size.of(100_000, 10_000))
-        .with("clients", subject.clients());
+    let tenants = match subject {
+        // As many as it gets done in some seconds: it takes no longer for each of more.
+        Subject::Restate => round.size.of(5_000, 1_000),
+        Subject::LandlordMemory
+        | Subject::LandlordSqlite
+        | Subject::BareTokio
+        | Subject::BareRactor
+        | Subject::BareSqlite
+        | Subject::Erlang
+        | Subject::ErlangHibernated => round.size.of(100_000, 10_000),
+    };
+    let load = Parameters::default().with("tenants", tenants).with("clients", subject.clients());
     match subject {
         Subject::BareSqlite => {
             let commits = Subject::LandlordSqlite;
@@ -91,13 +101,10 @@ pub(crate) fn run(subject: Subject, parameters: &Parameters) -> Vec<Figure> {
                 )]
             }
             Subject::BareSqlite => {
-                let folder = tempfile::tempdir().expect("a folder");
-                let commits: f64 = parameters.get("commits");
-                let batch = ((load.tenants * TRANSITIONS) as f64 / commits).ceil() as usize;
                 let Load { tenants, clients } = load;
-                let whole = 0..TRANSITIONS;
-                let plan = Plan { tenants, clients, batch, phases: std::slice::from_ref(&whole), times: 1 };
-                let (took, _) = bare_sqlite::run(folder.path(), &plan).await;
+                let mut plan = Plan { lives: Lives::Whole, tenants, times: 1, clients, batch: 1 };
+                plan.batch = batch(plan.transitions(), parameters.get("commits"));
+                let (took, _) = bare_sqlite::run(&plan).await;
                 vec![throughput(load, took)]
             }
             Subject::Erlang | Subject::ErlangHibernated | Subject::Restate => {
@@ -105,6 +112,11 @@ pub(crate) fn run(subject: Subject, parameters: &Parameters) -> Vec<Figure> {
             }
         }
     })
+}
+
+/// How many transitions go into a commit, if there are so many commits.
+pub(crate) fn batch(transitions: usize, commits: f64) -> usize {
+    (transitions as f64 / commits).ceil() as usize
 }
 
 pub(crate) fn throughput(load: Load, took: Duration) -> Figure {

@@ -3,6 +3,7 @@
 //!
 //! The engine and its provider allow as many calls at once ([`landlord::Noop`] says so of itself), so that all are open.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -44,30 +45,42 @@ pub(crate) fn children(subject: Subject, round: &Round<'_>) -> Result<Vec<Parame
         let child = child.with("clients", clients);
         child.with("hibernate", subject == Subject::ErlangHibernated)
     };
-    let mut children = vec![child("idle", idle)];
-    if subject == Subject::LandlordSqlite {
-        let store = filled::store(round.folder, idle).display().to_string();
-        children.push(child("started", idle).with("store", store));
+    let idle = match subject {
+        Subject::LandlordSqlite => {
+            let store = filled::store(round.folder, idle).display().to_string();
+            child("idle", idle).with("store", store).with("at_work", round.size.of(100_000, 10_000))
+        }
+        Subject::LandlordMemory
+        | Subject::BareTokio
+        | Subject::BareRactor
+        | Subject::BareSqlite
+        | Subject::Erlang
+        | Subject::ErlangHibernated
+        | Subject::Restate => child("idle", idle),
+    };
+    if subject == Subject::ErlangHibernated {
+        return Ok(vec![idle]);
     }
-    if subject != Subject::ErlangHibernated {
-        children.push(child("busy", busy));
-    }
-    Ok(children)
+    Ok(vec![idle, child("busy", busy)])
 }
 
 pub(crate) fn run(subject: Subject, parameters: &Parameters) -> Vec<Figure> {
-    let (tenants, clients) = (parameters.get("tenants"), parameters.get("clients"));
-    let load = Load { tenants, clients };
+    let load = Load { tenants: parameters.get("tenants"), clients: parameters.get("clients") };
     let state: String = parameters.get("state");
-    let bytes = crate::runtime().block_on(async {
-        match state.as_str() {
-            "idle" => idle(subject, load).await,
-            "busy" => busy(subject, load).await,
-            "started" => started(&parameters.get::<String>("store")).await,
-            other => panic!("tenants cannot be {other}"),
+    crate::runtime().block_on(async {
+        match (state.as_str(), subject) {
+            ("idle", Subject::LandlordSqlite) => {
+                idle_in_sqlite(&parameters.get::<PathBuf>("store"), load, parameters.get("at_work")).await
+            }
+            ("idle", _) => vec![figure("idle", idle(subject, load).await, load)],
+            ("busy", _) => vec![figure("busy", busy(subject, load).await, load)],
+            (other, _) => panic!("tenants cannot be {other}"),
         }
-    });
-    vec![Figure::new(state, Unit::Bytes, bytes / load.tenants as f64)]
+    })
+}
+
+fn figure(measure: &str, bytes: f64, load: Load) -> Figure {
+    Figure::new(measure, Unit::Bytes, bytes / load.tenants as f64)
 }
 
 #[derive(Clone, Copy)]
@@ -84,16 +97,13 @@ async fn idle(subject: Subject, load: Load) -> f64 {
             let tenants = Tenants::of(landlord::builder(MemoryStore::default(), call)).await;
             run_all(tenants, load, passivated()).await
         }
-        Subject::LandlordSqlite => {
-            let folder = tempfile::tempdir().expect("a folder");
-            let tenants = Tenants::of(landlord::builder(landlord::sqlite(folder.path()), call)).await;
-            run_all(tenants, load, passivated()).await
-        }
         Subject::BareTokio => run_all(Tasks::new(call, Publisher::Nobody), load, QUIET).await,
         Subject::BareRactor => run_all(Actors::start(call, Publisher::Nobody).await, load, QUIET).await,
-        Subject::BareSqlite | Subject::Erlang | Subject::ErlangHibernated | Subject::Restate => {
-            panic!("{subject} is not driven from here")
-        }
+        Subject::LandlordSqlite
+        | Subject::BareSqlite
+        | Subject::Erlang
+        | Subject::ErlangHibernated
+        | Subject::Restate => panic!("{subject} has no idle tenants here"),
     }
 }
 
@@ -183,14 +193,25 @@ where
     all
 }
 
-/// An engine that is started over a store with running tenants.
-async fn started(store: &str) -> f64 {
+/// An engine over a store with running tenants: right after its start, and after some of them were updated and their
+/// actors passivated again.
+async fn idle_in_sqlite(store: &Path, load: Load, at_work: usize) -> Vec<Figure> {
     let folders = [tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder")];
-    filled::copy(store.as_ref(), folders[1].path());
+    filled::copy(store, folders[1].path());
+    let start =
+        |at: usize| Tenants::of(landlord::builder(landlord::sqlite(folders[at].path()), Call::Returns));
     // An engine without tenants is part of what is empty.
-    let _empty = Tenants::of(landlord::builder(landlord::sqlite(folders[0].path()), Call::Returns)).await;
+    let _empty = start(0).await;
     let empty = usage::resident();
-    let _full = Tenants::of(landlord::builder(landlord::sqlite(folders[1].path()), Call::Returns)).await;
+    let full = Arc::new(start(1).await);
     tokio::time::sleep(QUIET).await;
-    usage::resident() - empty
+    let started = usage::resident() - empty;
+    each(&full, Load { tenants: at_work, ..load }, |fleet, tenant| async move {
+        fleet.begin(&tenant, Command::Update).await.await;
+        tenant
+    })
+    .await;
+    tokio::time::sleep(passivated()).await;
+    let idle = usage::resident() - empty;
+    vec![figure("idle", idle, load), figure("idle_after_a_start", started, load)]
 }

@@ -86,7 +86,7 @@ impl Fleet for Rows {
 }
 
 fn write(path: &Path, life: &Life, transitions: &Receiver<Transition>) {
-    let connection = super::open(path);
+    let connection = super::create(path);
     let mut statements = Statements::prepare(&connection);
     let mut head = 0;
     while let Ok(first) = transitions.recv() {

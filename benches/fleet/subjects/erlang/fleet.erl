@@ -2,7 +2,7 @@
 %% Prints a figure a line, as JSON, like the children in Rust.
 -module(fleet).
 
--export([main/0, figure/3, clients/2, live/1, until/1]).
+-export([main/0, figure/3, clients/2, live/1, spec/2, until/1]).
 
 main() ->
     [Mode | Words] = init:get_plain_arguments(),
@@ -45,7 +45,7 @@ run("memory", Parameters) ->
             {ok, _} = tenants:start_link(fun returns/2, Options),
             Empty = resident(),
             clients(Clients, fun(Client) ->
-                [{ok, running} = tenant:provision(tenants:create(Id)) || Id <- lists:seq(Client, N - 1, Clients)],
+                [provisioned(Id) || Id <- lists:seq(Client, N - 1, Clients)],
                 ok
             end),
             N = tenants:alive(),
@@ -58,7 +58,7 @@ run("memory", Parameters) ->
             {ok, _} = tenants:start_link(Stays, Options),
             Empty = resident(),
             clients(Clients, fun(Client) ->
-                [tenant:begin_command(tenants:create(Id), provision) || Id <- lists:seq(Client, N - 1, Clients)],
+                [tenant:begin_command(tenants:create(Id), {provision, spec(Id, <<"v1">>)}) || Id <- lists:seq(Client, N - 1, Clients)],
                 ok
             end),
             until(fun() -> counters:get(Open, 1) =:= N end),
@@ -73,20 +73,19 @@ run("latency", Parameters) ->
 returns(_, _) -> ok.
 
 live(Id) ->
-    Tenant = tenants:create(Id),
-    {ok, running} = tenant:provision(Tenant),
-    {ok, running} = tenant:update(Tenant),
+    Tenant = provisioned(Id),
+    {ok, running} = tenant:update(Tenant, spec(Id, <<"v2">>)),
     {ok, gone} = tenant:destroy(Tenant).
 
 %% All tenants are provisioned, then all are updated, then all are destroyed.
 generation(N, Clients) ->
     Driver = self(),
     Client = fun(Client) ->
-        Tenants = [provisioned(Id) || Id <- lists:seq(Client, N - 1, Clients)],
+        Tenants = [{Id, provisioned(Id)} || Id <- lists:seq(Client, N - 1, Clients)],
         turn(Driver),
-        [{ok, running} = tenant:update(Tenant) || Tenant <- Tenants],
+        [{ok, running} = tenant:update(Tenant, spec(Id, <<"v2">>)) || {Id, Tenant} <- Tenants],
         turn(Driver),
-        [{ok, gone} = tenant:destroy(Tenant) || Tenant <- Tenants],
+        [{ok, gone} = tenant:destroy(Tenant) || {_, Tenant} <- Tenants],
         turn(Driver)
     end,
     Started = [spawn_link(fun() -> Client(C) end) || C <- lists:seq(0, Clients - 1)],
@@ -94,8 +93,17 @@ generation(N, Clients) ->
 
 provisioned(Id) ->
     Tenant = tenants:create(Id),
-    {ok, running} = tenant:provision(Tenant),
+    {ok, running} = tenant:provision(Tenant, spec(Id, <<"v1">>)),
     Tenant.
+
+%% What a command says that the tenant should run: what the engine is given too, though nothing checks it here.
+spec(Id, Image) ->
+    #{
+        tenant_id => <<"tenant-", (integer_to_binary(Id))/binary>>,
+        provider_type => <<"noop">>,
+        containers => [#{name => <<"web">>, image => Image}],
+        resources => #{cpu => 128, memory => 128}
+    }.
 
 %% A client has done its part, and waits for the others.
 turn(Driver) -> Driver ! {ready, self()}, receive go -> ok end.

@@ -42,13 +42,13 @@ lives(Slot, Slots, Clients, Until, Count) ->
     end.
 
 open_loop(Processes, Percent, Rate, Seconds) ->
-    [Call, Settled] = Histograms = [counters:new(?PARTS * ?OCTAVES, [write_concurrency]) || _ <- [call, settled]],
-    Given = counters:new(1, []),
+    [Call, Settled] = [counters:new(?PARTS * ?OCTAVES, [write_concurrency]) || _ <- [call, settled]],
     Ended = counters:new(1, [write_concurrency]),
-    Pacer = fun() -> pace(Processes, Rate, Seconds, Histograms, Given, Ended) end,
-    {Pid, Monitor} = spawn_opt(Pacer, [monitor, {priority, high}]),
-    receive {'DOWN', Monitor, process, Pid, Why} -> normal = Why end,
-    fleet:until(fun() -> counters:get(Ended, 1) =:= counters:get(Given, 1) end),
+    %% Not in messages: each would count its users.
+    persistent_term:put({?MODULE, Percent}, {Call, Settled, Ended}),
+    {Pid, Monitor} = spawn_opt(fun() -> pace(Processes, Percent, Rate, Seconds) end, [monitor, {priority, high}]),
+    receive {'DOWN', Monitor, process, Pid, {given, Given}} -> ok end,
+    fleet:until(fun() -> counters:get(Ended, 1) =:= Given end),
     At = "_at_" ++ integer_to_list(Percent) ++ "_percent",
     [fleet:figure("call_" ++ Name ++ At, "microseconds", percentile(Call, Share) / 1000)
      || {Name, Share} <- [{"p50", 0.5}, {"p99", 0.99}, {"p999", 0.999}]],
@@ -56,48 +56,53 @@ open_loop(Processes, Percent, Rate, Seconds) ->
 
 %% Gives the commands that are due about every millisecond, to one slot after the other. A command's time counts from
 %% the moment at which this process gives it, which nothing but the clock delays: it goes before all others.
-pace(Processes, Rate, Seconds, Histograms, Given, Ended) ->
+pace(Processes, Percent, Rate, Seconds) ->
     Began = now_ns(),
     Total = round(Rate * (Seconds + ?WARM_UP_US / 1.0e6)),
-    pace(Processes, Rate, Histograms, Given, Ended, Began, Began + ?WARM_UP_US * 1000, 0, Total).
+    pace(Processes, Percent, Rate, Began, 0, Total).
 
-pace(_, _, _, Given, _, _, _, Total, Total) ->
-    counters:put(Given, 1, Total);
-pace(Processes, Rate, Histograms, Given, Ended, Began, CountFrom, Sent, Total) ->
+pace(_, _, _, _, Total, Total) ->
+    exit({given, Total});
+pace(Processes, Percent, Rate, Began, Sent, Total) ->
     receive after 1 -> ok end,
     Now = now_ns(),
     Due = min(Total, trunc((Now - Began) / 1.0e9 * Rate)),
-    Into = case Now >= CountFrom of true -> Histograms; false -> none end,
-    [element(N rem tuple_size(Processes) + 1, Processes) ! {due, Now, Into, Ended} || N <- lists:seq(Sent, Due - 1)],
-    pace(Processes, Rate, Histograms, Given, Ended, Began, CountFrom, Due, Total).
+    Counts = Now - Began >= ?WARM_UP_US * 1000,
+    give(Processes, {due, Now, Percent, Counts}, Sent, Due),
+    pace(Processes, Percent, Rate, Began, Due, Total).
+
+give(_, _, Due, Due) -> ok;
+give(Processes, Message, N, Due) ->
+    element(N rem tuple_size(Processes) + 1, Processes) ! Message,
+    give(Processes, Message, N + 1, Due).
 
 %% Gives the commands of its tenants, the next when the last one is over; the wait counts.
 slot(Slot, Calls) -> slot(Slot, Calls, none).
 
 slot(Slot, Calls, Tenant) ->
     receive
-        {due, At, Histograms, Ended} ->
+        {due, At, Percent, Counts} ->
             Next = command(Slot, Tenant),
-            note(Histograms, [atomics:get(Calls, Slot) - At, now_ns() - At]),
+            {Call, Settled, Ended} = persistent_term:get({?MODULE, Percent}),
+            note(Counts, Call, atomics:get(Calls, Slot) - At),
+            note(Counts, Settled, now_ns() - At),
             counters:add(Ended, 1, 1),
             slot(Slot, Calls, Next)
     end.
 
 command(Slot, none) ->
     Tenant = tenants:create(Slot),
-    {ok, running} = tenant:provision(Tenant),
+    {ok, running} = tenant:provision(Tenant, fleet:spec(Slot, <<"v1">>)),
     {old, Tenant};
-command(_, {old, Tenant}) ->
-    {ok, running} = tenant:update(Tenant),
+command(Slot, {old, Tenant}) ->
+    {ok, running} = tenant:update(Tenant, fleet:spec(Slot, <<"v2">>)),
     {updated, Tenant};
 command(_, {updated, Tenant}) ->
     {ok, gone} = tenant:destroy(Tenant),
     none.
 
-note(none, _) -> ok;
-note([Call, Settled], [CallNs, SettledNs]) ->
-    counters:add(Call, part_of(CallNs), 1),
-    counters:add(Settled, part_of(SettledNs), 1).
+note(false, _, _) -> ok;
+note(true, Histogram, Ns) -> counters:add(Histogram, part_of(Ns), 1).
 
 %% A time's place among the parts: its octave, and the linear part of that.
 part_of(Ns) when Ns < ?PARTS -> max(Ns, 0) + 1;

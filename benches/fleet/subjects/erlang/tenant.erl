@@ -3,17 +3,17 @@
 -module(tenant).
 -behaviour(gen_statem).
 
--export([start_link/2, provision/1, update/1, destroy/1, begin_command/2]).
+-export([start_link/2, provision/2, update/2, destroy/1, begin_command/2]).
 -export([init/1, callback_mode/0, pending/3, provisioning/3, running/3, updating/3, destroying/3]).
 
--record(tenant, {id, provider, revision = 0, call, caller}).
+-record(tenant, {id, provider, revision = 0, spec, call, caller}).
 
 %% Options are gen_statem's; Provider is called with (Command, Id).
 start_link({Provider, Options}, Id) ->
     gen_statem:start_link(?MODULE, {Id, Provider}, Options).
 
-provision(Tenant) -> gen_statem:call(Tenant, provision, infinity).
-update(Tenant) -> gen_statem:call(Tenant, update, infinity).
+provision(Tenant, Spec) -> gen_statem:call(Tenant, {provision, Spec}, infinity).
+update(Tenant, Spec) -> gen_statem:call(Tenant, {update, Spec}, infinity).
 destroy(Tenant) -> gen_statem:call(Tenant, destroy, infinity).
 
 %% The same without waiting for the answer.
@@ -23,7 +23,7 @@ callback_mode() -> state_functions.
 
 init({Id, Provider}) -> {ok, pending, #tenant{id = Id, provider = Provider}}.
 
-pending({call, From}, provision, Tenant) -> call(provisioning, provision, From, Tenant);
+pending({call, From}, {provision, Spec}, Tenant) -> call(provisioning, provision, From, Tenant#tenant{spec = Spec});
 pending({call, From}, destroy, Tenant) -> call(destroying, destroy, From, Tenant);
 pending(Type, _, _) -> refuse(Type).
 
@@ -31,7 +31,7 @@ provisioning(info, {'DOWN', Call, process, _, Result}, Tenant = #tenant{call = C
     over(Result, running, Tenant);
 provisioning(Type, _, _) -> refuse(Type).
 
-running({call, From}, update, Tenant) -> call(updating, update, From, Tenant);
+running({call, From}, {update, Spec}, Tenant) -> call(updating, update, From, Tenant#tenant{spec = Spec});
 running({call, From}, destroy, Tenant) -> call(destroying, destroy, From, Tenant);
 running(Type, _, _) -> refuse(Type).
 
