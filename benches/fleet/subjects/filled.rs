@@ -1,5 +1,6 @@
 //! A SQLite store in which many tenants run already, made once a run.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -30,7 +31,10 @@ pub(crate) fn store(folder: &Path, tenants: usize) -> PathBuf {
 pub(crate) fn copy(from: &Path, to: &Path) {
     for file in std::fs::read_dir(from).expect("it is there") {
         let file = file.expect("it is read");
-        std::fs::copy(file.path(), to.join(file.file_name())).expect("it is copied");
+        let copy = to.join(file.file_name());
+        std::fs::copy(file.path(), &copy).expect("it is copied");
+        // Else the first commits of whoever opens it wait until the copy is on the disk.
+        File::open(&copy).and_then(|copy| copy.sync_all()).expect("it is on the disk");
     }
 }
 
