@@ -162,18 +162,18 @@ enum Next {
 /// Says that a commit ended in doubt, unless it is told that it did not; also when it is dropped or panics.
 struct Doubt<'a>(Option<&'a AtomicBool>);
 
-/// A batch that is durable and not published yet.
-struct Made<'a> {
-    results: Vec<Result<Position, WriteError>>,
-    doubt: Doubt<'a>,
-}
-
 impl Drop for Doubt<'_> {
     fn drop(&mut self) {
         if let Some(behind) = self.0 {
             behind.store(true, Ordering::Release);
         }
     }
+}
+
+/// A batch that is durable and not published yet.
+struct Made<'a> {
+    results: Vec<Result<Position, WriteError>>,
+    doubt: Doubt<'a>,
 }
 
 impl Committer {
