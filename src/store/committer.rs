@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::future::join;
 use jiff::Timestamp;
 use landlord_state_machines::id::Revision;
 use tokio::sync::oneshot;
@@ -113,9 +114,14 @@ impl Turn {
             self.held = false;
             return Next::Nothing;
         }
-        let room = self.committer.limit.min(queue.writes.len());
-        let (writes, replies) = queue.writes.drain(..room).unzip();
-        Next::Writes(writes, replies)
+        Next::Writes(queue.batch(self.committer.limit))
+    }
+
+    /// The next batch, if that is what comes next.
+    fn batch(&mut self) -> Option<Batch> {
+        let mut queue = self.committer.queue();
+        let first = queue.others.is_empty() && !queue.writes.is_empty();
+        first.then(|| queue.batch(self.committer.limit))
     }
 }
 
@@ -132,15 +138,35 @@ impl Drop for Turn {
     }
 }
 
+/// Writes that are made durable together, and who waits for each.
+struct Batch {
+    writes: Vec<Write>,
+    replies: Vec<oneshot::Sender<Answer>>,
+}
+
+impl Queue {
+    fn batch(&mut self, limit: usize) -> Batch {
+        let room = limit.min(self.writes.len());
+        let (writes, replies) = self.writes.drain(..room).unzip();
+        Batch { writes, replies }
+    }
+}
+
 /// What is next for whoever has the turn.
 enum Next {
-    Writes(Vec<Write>, Vec<oneshot::Sender<Answer>>),
+    Writes(Batch),
     Other(oneshot::Sender<Turn>),
     Nothing,
 }
 
 /// Says that a commit ended in doubt, unless it is told that it did not; also when it is dropped or panics.
 struct Doubt<'a>(Option<&'a AtomicBool>);
+
+/// A batch that is durable and not published yet.
+struct Made<'a> {
+    results: Vec<Result<Position, WriteError>>,
+    doubt: Doubt<'a>,
+}
 
 impl Drop for Doubt<'_> {
     fn drop(&mut self) {
@@ -269,31 +295,42 @@ impl Committer {
 
     /// One commit of the store: an answer for each write.
     async fn make(&self, writes: &[Write]) -> Vec<Answer> {
+        match self.ask(writes).await {
+            Ok(made) => self.conclude(writes, made).await,
+            Err(failure) => vec![Err(failure); writes.len()],
+        }
+    }
+
+    /// Has the store make a batch durable. It is not published yet.
+    async fn ask(&self, writes: &[Write]) -> Result<Made<'_>, CommitFailure> {
         if let Some(why) = self.closing.why() {
-            return vec![Err(CommitFailure::Closed(why)); writes.len()];
+            return Err(CommitFailure::Closed(why));
         }
         let span = tracing::debug_span!(parent: None, "commit", transitions = writes.len());
-        let behind = self.is_behind();
-        let mut doubt = Doubt(Some(&self.behind));
+        let doubt = Doubt(Some(&self.behind));
         match self.store.commit(self.epoch, writes).instrument(span).await {
-            Ok(results) => {
-                let committed = writes.iter().zip(&results);
-                let committed = committed.filter_map(|(write, result)| Some((*result.as_ref().ok()?, write)));
-                match behind {
-                    false => self.publish(committed),
-                    // An earlier commit may be durable too, and its events come before these.
-                    true => {
-                        if let Err(error) = self.read_on().await {
-                            tracing::warn!(%error, "what is durable cannot be read; its events are told later");
-                            self.tell_who_waits(committed);
-                        }
-                    }
-                }
-                doubt.0 = None;
-                results.into_iter().map(answer).collect()
-            }
-            Err(error) => vec![Err(self.failed(error, writes.len())); writes.len()],
+            Ok(results) => Ok(Made { results, doubt }),
+            Err(error) => Err(self.failed(error, writes.len())),
         }
+    }
+
+    /// Publishes a batch that is durable: an answer for each write.
+    async fn conclude(&self, writes: &[Write], made: Made<'_>) -> Vec<Answer> {
+        let Made { results, mut doubt } = made;
+        let committed = writes.iter().zip(&results);
+        let committed = committed.filter_map(|(write, result)| Some((*result.as_ref().ok()?, write)));
+        match self.is_behind() {
+            false => self.publish(committed),
+            // An earlier commit may be durable too, and its events come before these.
+            true => {
+                if let Err(error) = self.read_on().await {
+                    tracing::warn!(%error, "what is durable cannot be read; its events are told later");
+                    self.tell_who_waits(committed);
+                }
+            }
+        }
+        doubt.0 = None;
+        results.into_iter().map(answer).collect()
     }
 
     /// What writers are told when the store failed.
@@ -352,7 +389,7 @@ fn pass_on(mut turn: Turn) {
 async fn commit_rest(mut turn: Turn, mut next: Next) {
     loop {
         match next {
-            Next::Writes(writes, replies) => tell(replies, turn.committer.make(&writes).await.into_iter()),
+            Next::Writes(batch) => commit_batches(&mut turn, batch).await,
             Next::Other(other) => match other.send(turn) {
                 Ok(()) => return,
                 Err(returned) => turn = returned,
@@ -360,6 +397,30 @@ async fn commit_rest(mut turn: Turn, mut next: Next) {
             Next::Nothing => return,
         }
         next = turn.next();
+    }
+}
+
+/// One batch after the other. The store works on the next one while the last one is published and its writers are told:
+/// many of them begin something then, and would keep it waiting. Publishing still goes in the order of positions.
+async fn commit_batches(turn: &mut Turn, mut batch: Batch) {
+    let committer = Arc::clone(&turn.committer);
+    let mut asked = committer.ask(&batch.writes).await;
+    loop {
+        let made = match asked {
+            Ok(made) => made,
+            Err(failure) => return tell(batch.replies, std::iter::repeat(Err(failure))),
+        };
+        let conclude = async |batch: Batch| {
+            tell(batch.replies, committer.conclude(&batch.writes, made).await.into_iter());
+        };
+        match turn.batch() {
+            Some(next) => {
+                // In this order: what comes first is asked for before what comes second begins.
+                (asked, ()) = join(committer.ask(&next.writes), conclude(batch)).await;
+                batch = next;
+            }
+            None => return conclude(batch).await,
+        }
     }
 }
 

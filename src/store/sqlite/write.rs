@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use landlord_state_machines::id::{Revision, SpecVersion};
-use landlord_state_machines::spec::Spec;
+use landlord_state_machines::id::Revision;
 use landlord_state_machines::tenant::{LifecycleEvent, Record, Settlement};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use tokio::sync::{mpsc, oneshot};
 
 use super::super::{Epoch, Opened, OperationRecord, Position, StoreError, Write, WriteError};
@@ -219,13 +218,14 @@ fn attempt(
         return Err(Failed::Fenced { current });
     }
     let mut head = head(connection)?;
+    let mut statements = Statements::prepare(connection)?;
     let mut answers = Answers::with_capacity(batch.len());
     for (write, refused) in batch.iter().zip(refused) {
         if let Some(error) = refused {
             answers.push(Err(error.clone()));
             continue;
         }
-        match make(connection, write, head + 1) {
+        match statements.make(write, head + 1) {
             Ok(()) => {
                 head += 1;
                 answers.push(Ok(Position(head)));
@@ -244,45 +244,79 @@ fn attempt(
     Ok(Some(answers))
 }
 
-/// Makes one write, whose event is the next one.
-fn make(connection: &Connection, write: &Write, position: u64) -> Result<(), Refused> {
-    write.check().map_err(Refused::Before)?;
-    let row = codec::encode(&write.record)?;
-    if !put_event(connection, &write.event, write.expected, position)? {
-        let actual = revision(connection, row.id)?;
-        return Err(Refused::Before(WriteError::RevisionMismatch { expected: write.expected, actual }));
-    }
-    put_tenant(connection, &row, position)?;
-    if let Some((version, spec)) = &write.spec {
-        put_spec(connection, row.id, *version, spec)?;
-    }
-    if let Some(opened) = &write.opened {
-        put_operation(connection, opened)?;
-    }
-    for settlement in &write.event.settled {
-        settle(connection, settlement, &write.event)?;
-    }
-    match &write.record {
-        Record::Live(_) | Record::Absent(_) => {}
-        Record::Gone(_) => {
-            connection.prepare_cached("DELETE FROM specs WHERE tenant = ?1")?.execute([row.id])?;
-        }
-    }
-    Ok(())
+/// The statements of a batch, each prepared once for all its writes.
+struct Statements<'c> {
+    event: CachedStatement<'c>,
+    tenant: CachedStatement<'c>,
+    spec: CachedStatement<'c>,
+    operation: CachedStatement<'c>,
+    settle: CachedStatement<'c>,
+    drop_specs: CachedStatement<'c>,
+    revision: CachedStatement<'c>,
 }
 
-fn put_tenant(connection: &Connection, row: &TenantRow<'_>, last_event: u64) -> Result<(), rusqlite::Error> {
-    connection
-        .prepare_cached(
-            "INSERT OR REPLACE INTO tenants (
-                id, incarnation, revision, last_event, state, provider, health, applied_spec, target_spec,
-                latest_spec, operation, attempt, direction, deadline, undo_error_json, run, call, method,
-                stop_reason, stop_operation, until, wake_at, next_operation, next_spec, next_deadline,
-                paused_at, settled_at, repair_count, repair_last, repair_due, last_failure_json, ledger_json)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,
-                ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32)",
-        )?
-        .execute(params![
+impl<'c> Statements<'c> {
+    fn prepare(connection: &'c Connection) -> Result<Self, rusqlite::Error> {
+        Ok(Self {
+            event: connection.prepare_cached(
+                "INSERT INTO events (position, tenant, incarnation, revision, previous, at, from_state, to_state,
+                    operation, attempt, what_json, settled_json)
+                 SELECT ?1, ?2, ?3, ?4, coalesce(tenants.last_event, 0), ?5, ?6, ?7, ?8, ?9, ?10, ?11
+                 FROM (SELECT 1) LEFT JOIN tenants ON tenants.id = ?2
+                 WHERE coalesce(tenants.revision, 0) = ?12",
+            )?,
+            tenant: connection.prepare_cached(
+                "INSERT OR REPLACE INTO tenants (
+                    id, incarnation, revision, last_event, state, provider, health, applied_spec, target_spec,
+                    latest_spec, operation, attempt, direction, deadline, undo_error_json, run, call, method,
+                    stop_reason, stop_operation, until, wake_at, next_operation, next_spec, next_deadline,
+                    paused_at, settled_at, repair_count, repair_last, repair_due, last_failure_json, ledger_json)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,
+                    ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32)",
+            )?,
+            spec: connection
+                .prepare_cached("INSERT INTO specs (tenant, version, body_json) VALUES (?1, ?2, ?3)")?,
+            operation: connection.prepare_cached(
+                "INSERT INTO operations (id, tenant, incarnation, kind, target_spec, accepted_at, request_id,
+                    reason, traceparent, tracestate)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            )?,
+            settle: connection
+                .prepare_cached("UPDATE operations SET settled_at = ?2, settled_json = ?3 WHERE id = ?1")?,
+            drop_specs: connection.prepare_cached("DELETE FROM specs WHERE tenant = ?1")?,
+            revision: connection.prepare_cached("SELECT revision FROM tenants WHERE id = ?1")?,
+        })
+    }
+
+    /// Makes one write, whose event is the next one.
+    fn make(&mut self, write: &Write, position: u64) -> Result<(), Refused> {
+        write.check().map_err(Refused::Before)?;
+        let row = codec::encode(&write.record)?;
+        if !self.put_event(&write.event, write.expected, position)? {
+            let actual = self.revision(row.id)?;
+            return Err(Refused::Before(WriteError::RevisionMismatch { expected: write.expected, actual }));
+        }
+        self.put_tenant(&row, position)?;
+        if let Some((version, spec)) = &write.spec {
+            self.spec.execute(params![row.id, version.0, codec::spec_to_json(spec)?])?;
+        }
+        if let Some(opened) = &write.opened {
+            self.put_operation(opened)?;
+        }
+        for settlement in &write.event.settled {
+            self.settle(settlement, &write.event)?;
+        }
+        match &write.record {
+            Record::Live(_) | Record::Absent(_) => {}
+            Record::Gone(_) => {
+                self.drop_specs.execute([row.id])?;
+            }
+        }
+        Ok(())
+    }
+
+    fn put_tenant(&mut self, row: &TenantRow<'_>, last_event: u64) -> Result<(), rusqlite::Error> {
+        self.tenant.execute(params![
             row.id,
             row.incarnation,
             row.revision,
@@ -316,35 +350,24 @@ fn put_tenant(connection: &Connection, row: &TenantRow<'_>, last_event: u64) -> 
             row.last_failure_json,
             row.ledger_json,
         ])?;
-    Ok(())
-}
+        Ok(())
+    }
 
-/// The revision that a tenant is at.
-fn revision(connection: &Connection, tenant: &str) -> Result<Revision, rusqlite::Error> {
-    let found = connection
-        .prepare_cached("SELECT revision FROM tenants WHERE id = ?1")?
-        .query_row([tenant], |row| row.get(0))
-        .optional()?;
-    Ok(Revision(found.unwrap_or(0)))
-}
+    /// The revision that a tenant is at.
+    fn revision(&mut self, tenant: &str) -> Result<Revision, rusqlite::Error> {
+        let found = self.revision.query_row([tenant], |row| row.get(0)).optional()?;
+        Ok(Revision(found.unwrap_or(0)))
+    }
 
-/// Puts an event down if its tenant is at the expected revision, and says whether it was.
-fn put_event(
-    connection: &Connection,
-    event: &LifecycleEvent,
-    expected: Revision,
-    position: u64,
-) -> Result<bool, Refused> {
-    let settled = if event.settled.is_empty() { None } else { Some(&event.settled) };
-    let changed = connection
-        .prepare_cached(
-            "INSERT INTO events (position, tenant, incarnation, revision, previous, at, from_state, to_state,
-                operation, attempt, what_json, settled_json)
-             SELECT ?1, ?2, ?3, ?4, coalesce(tenants.last_event, 0), ?5, ?6, ?7, ?8, ?9, ?10, ?11
-             FROM (SELECT 1) LEFT JOIN tenants ON tenants.id = ?2
-             WHERE coalesce(tenants.revision, 0) = ?12",
-        )?
-        .execute(params![
+    /// Puts an event down if its tenant is at the expected revision, and says whether it was.
+    fn put_event(
+        &mut self,
+        event: &LifecycleEvent,
+        expected: Revision,
+        position: u64,
+    ) -> Result<bool, Refused> {
+        let settled = if event.settled.is_empty() { None } else { Some(&event.settled) };
+        let changed = self.event.execute(params![
             position,
             event.tenant_id.as_str(),
             event.incarnation.0,
@@ -358,24 +381,11 @@ fn put_event(
             codec::to_json("settled_json", settled)?,
             expected.0,
         ])?;
-    Ok(changed == 1)
-}
+        Ok(changed == 1)
+    }
 
-fn put_spec(connection: &Connection, tenant: &str, version: SpecVersion, spec: &Spec) -> Result<(), Refused> {
-    connection
-        .prepare_cached("INSERT INTO specs (tenant, version, body_json) VALUES (?1, ?2, ?3)")?
-        .execute(params![tenant, version.0, codec::spec_to_json(spec)?])?;
-    Ok(())
-}
-
-fn put_operation(connection: &Connection, operation: &OperationRecord) -> Result<(), rusqlite::Error> {
-    connection
-        .prepare_cached(
-            "INSERT INTO operations (id, tenant, incarnation, kind, target_spec, accepted_at, request_id,
-                reason, traceparent, tracestate)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-        )?
-        .execute(params![
+    fn put_operation(&mut self, operation: &OperationRecord) -> Result<(), rusqlite::Error> {
+        self.operation.execute(params![
             codec::operation_text(operation.id),
             operation.tenant.as_str(),
             operation.incarnation.0,
@@ -387,18 +397,17 @@ fn put_operation(connection: &Connection, operation: &OperationRecord) -> Result
             operation.trace.as_ref().map(|trace| &trace.traceparent),
             operation.trace.as_ref().and_then(|trace| trace.tracestate.as_ref()),
         ])?;
-    Ok(())
-}
+        Ok(())
+    }
 
-fn settle(connection: &Connection, settlement: &Settlement, event: &LifecycleEvent) -> Result<(), Refused> {
-    connection
-        .prepare_cached("UPDATE operations SET settled_at = ?2, settled_json = ?3 WHERE id = ?1")?
-        .execute(params![
+    fn settle(&mut self, settlement: &Settlement, event: &LifecycleEvent) -> Result<(), Refused> {
+        self.settle.execute(params![
             codec::operation_text(settlement.operation),
             event.at.as_microsecond(),
             codec::to_json("settled_json", Some(&settlement.settled))?,
         ])?;
-    Ok(())
+        Ok(())
+    }
 }
 
 /// Drops the oldest events up to a position, with the operations that they settled; a few more at a time than
