@@ -28,8 +28,8 @@ pub(crate) fn children(subject: Subject, round: &Round<'_>) -> Vec<Parameters> {
     let parameters = Parameters::default()
         .with("slots", 10_000)
         .with("clients", subject.clients())
-        .with("maximum_seconds", round.size.of(3, 1))
-        .with("seconds", round.size.of(4, 1));
+        .with("maximum_seconds", round.size.of(2, 1))
+        .with("seconds", round.size.of(3, 1));
     vec![parameters]
 }
 
