@@ -14,6 +14,8 @@ mod figure;
 mod goals;
 mod machine;
 mod parameters;
+#[path = "../common/spec.rs"]
+mod spec;
 mod subjects;
 mod table;
 mod usage;

@@ -7,7 +7,8 @@ use criterion::Criterion;
 use landlord_compute::store::{MemoryStore, SqliteOptions, SqliteStore, Store};
 use landlord_compute::{Engine, Limits, Options};
 
-use super::lives::{spec, tenant};
+use super::lives::tenant;
+use crate::spec::spec;
 
 /// Taken in turn, so that one that is to be passivated has been when its turn comes again.
 const TENANTS: usize = 1000;
@@ -29,7 +30,7 @@ fn one(criterion: &mut Criterion, name: &str, store: impl Store, limits: Limits)
         let engine = super::engine::start(store, limits).await;
         for n in 0..TENANTS {
             let id = tenant(n);
-            let spec = spec(&id, "v1");
+            let spec = spec(id.as_str(), "v1");
             let begun = engine.tenant(id).provision(spec, Options::default()).await.expect("accepted");
             begun.await.expect("settles");
         }

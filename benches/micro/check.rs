@@ -5,11 +5,12 @@ use landlord_compute::machines::spec::{
     ContainerSpec, HealthCheckConfig, PortMapping, SecretReference, TenantComputeSpec,
 };
 
-use super::lives::{spec, tenant};
+use super::lives::tenant;
+use crate::spec::spec;
 
 pub(crate) fn measure(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("check");
-    let small = spec(&tenant(1), "v1");
+    let small = spec(tenant(1).as_str(), "v1");
     for (name, spec) in [("one container", small.clone()), ("ten full containers", large(small))] {
         group.bench_function(name, |bencher| {
             let copy = || spec.clone();

@@ -4,29 +4,16 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use landlord_compute::machines::id::{OperationId, TenantId};
-use landlord_compute::machines::spec::{ContainerSpec, ResourceRequirements, Spec, TenantComputeSpec};
+use landlord_compute::machines::spec::Spec;
 use landlord_compute::machines::tenant::{
     Command, Decision, Input, Outcome, Policy, Record, Request, Stamp, Transition, step,
 };
 use landlord_compute::store::{OperationRecord, Write};
 
-/// Of one container.
-pub(crate) fn spec(tenant: &TenantId, image: &str) -> TenantComputeSpec {
-    TenantComputeSpec {
-        tenant_id: tenant.as_str().to_owned(),
-        provider_type: "noop".to_owned(),
-        containers: vec![ContainerSpec {
-            name: "web".to_owned(),
-            image: image.to_owned(),
-            ..ContainerSpec::default()
-        }],
-        resources: ResourceRequirements { cpu: 128, memory: 128, storage: None },
-        ..TenantComputeSpec::default()
-    }
-}
+use crate::spec::spec;
 
 pub(crate) fn checked(tenant: &TenantId, image: &str) -> Spec {
-    spec(tenant, image).check().expect("valid")
+    spec(tenant.as_str(), image).check().expect("valid")
 }
 
 pub(crate) fn tenant(n: usize) -> TenantId {

@@ -11,6 +11,8 @@ mod activation;
 mod check;
 mod engine;
 mod lives;
+#[path = "../common/spec.rs"]
+mod spec;
 mod sqlite;
 mod step;
 

@@ -12,7 +12,8 @@ use landlord_compute::machines::tenant::{
 };
 use landlord_compute::store::{SqliteStore, Store, Write};
 
-use super::landlord::{spec, sqlite, tenant_name};
+use super::landlord::{sqlite, tenant_name};
+use crate::spec::spec;
 
 /// How many tenants are written with a commit.
 const BATCH: usize = 2000;

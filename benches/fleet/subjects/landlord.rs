@@ -10,7 +10,7 @@ use landlord_compute::machines::id::{ProviderName, TenantId};
 use landlord_compute::machines::result::{
     ComputeStatus, ProvisionResult, ProvisionStatus, UpdateResult, UpdateStatus,
 };
-use landlord_compute::machines::spec::{ContainerSpec, ResourceRequirements, Spec, TenantComputeSpec};
+use landlord_compute::machines::spec::Spec;
 use landlord_compute::machines::tenant::Settled;
 use landlord_compute::provider::{Capabilities, Context, Provider};
 use landlord_compute::store::{SqliteOptions, SqliteStore, Store};
@@ -18,6 +18,7 @@ use landlord_compute::{Engine, EngineBuilder, ObservePolicy, Options, TenantHand
 
 use super::fleet::{Call, Fleet};
 use super::toy::Command;
+use crate::spec::spec;
 
 /// As many calls at once as an engine takes on by default: none waits for its turn, as none does of the baselines.
 const CALLS: usize = 200_000;
@@ -90,20 +91,6 @@ pub(crate) fn tenant_name(number: usize) -> String {
 fn number(tenant: &TenantId) -> usize {
     let number = tenant.as_str().strip_prefix("tenant-").and_then(|number| number.parse().ok());
     number.expect("a name of this program")
-}
-
-pub(crate) fn spec(tenant: &str, image: &str) -> TenantComputeSpec {
-    TenantComputeSpec {
-        tenant_id: tenant.to_owned(),
-        provider_type: "noop".to_owned(),
-        containers: vec![ContainerSpec {
-            name: "web".to_owned(),
-            image: image.to_owned(),
-            ..ContainerSpec::default()
-        }],
-        resources: ResourceRequirements { cpu: 128, memory: 128, storage: None },
-        ..TenantComputeSpec::default()
-    }
 }
 
 /// The store of a folder. As an embedder makes it: with the options' defaults.

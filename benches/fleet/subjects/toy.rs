@@ -3,7 +3,7 @@
 
 use landlord_compute::machines::spec::TenantComputeSpec;
 
-use super::landlord::spec;
+use crate::spec::spec;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Phase {
