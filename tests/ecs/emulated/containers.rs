@@ -1,11 +1,12 @@
 //! Tasks that are real containers: they crash, are replaced, and are rolled back.
 
-use aws_sdk_ecs::types::DesiredStatus;
+use aws_sdk_ecs::types::{DesiredStatus, Task};
 use landlord_compute::machines::error::ProviderError;
 use landlord_compute::machines::result::{ComputeState, Health};
 use landlord_compute::machines::spec::TenantComputeSpec;
 use landlord_compute::machines::tenant::Settled;
 use landlord_compute::{Engine, ObservePolicy, Options};
+use tokio::net::TcpStream;
 
 use super::site::{Site, spec};
 use crate::ecs::emulators::Kind;
@@ -14,8 +15,8 @@ use crate::engine::{memory, tenant};
 /// Serves until it is told to end. MiniStack takes `command`, and ignores an entry point.
 const SERVES: &str = "trap 'exit 0' TERM; while true; do sleep 1; done";
 
-/// The same, but it ends by itself after a while.
-const ENDS: &str = "trap 'exit 0' TERM; sleep 20 & wait; exit 5";
+/// The same, but it ends by itself as soon as somebody connects to it.
+const ENDS_WHEN_CALLED: &str = "trap 'exit 0' TERM; nc -l -p 7000 & wait; exit 5";
 
 fn program(name: &str, script: &str) -> TenantComputeSpec {
     let mut spec = spec(name, "busybox:test");
@@ -53,9 +54,11 @@ fn failure(settled: Settled) -> (std::sync::Arc<ProviderError>, bool) {
 async fn a_task_that_ends_is_replaced_and_its_tenant_goes_on() {
     let site = Site::new(Kind::MiniStackWithEngine, "replaced").await;
     let engine = engine(&site).await;
-    assert_eq!(provisioned(&engine, "replaced-a", ENDS).await, Settled::Done);
+    assert_eq!(provisioned(&engine, "replaced-a", ENDS_WHEN_CALLED).await, Settled::Done);
     let before = site.running("replaced-a").await;
     assert_eq!(before.len(), 1, "one task runs");
+    let address = site.address(&before[0]).await;
+    site.until(async || TcpStream::connect((address.as_str(), 7000)).await.ok()).await;
     let after = site.until(async || {
         let now = site.running("replaced-a").await;
         (now.len() == 1 && now != before).then_some(now)
@@ -119,10 +122,23 @@ impl Site {
         if arns.is_empty() {
             return arns;
         }
-        let described = self.client.describe_tasks().cluster(&self.cluster).set_tasks(Some(arns)).send();
-        let tasks = described.await.expect("the emulator answers").tasks.unwrap_or_default();
+        let tasks = self.tasks(arns).await;
         let running = tasks.into_iter().filter(|task| task.last_status() == Some("RUNNING"));
         running.filter_map(|task| task.task_arn).collect()
+    }
+
+    /// Where a task listens.
+    async fn address(&self, arn: &str) -> String {
+        let tasks = self.tasks(vec![arn.to_owned()]).await;
+        let attachments = tasks.iter().flat_map(|task| task.attachments());
+        let details = attachments.flat_map(|attachment| attachment.details());
+        let mut addresses = details.filter(|detail| detail.name() == Some("privateIPv4Address"));
+        addresses.next().and_then(|detail| detail.value()).expect("a task has an address").to_owned()
+    }
+
+    async fn tasks(&self, arns: Vec<String>) -> Vec<Task> {
+        let described = self.client.describe_tasks().cluster(&self.cluster).set_tasks(Some(arns)).send();
+        described.await.expect("the emulator answers").tasks.unwrap_or_default()
     }
 
     /// What a look shows in the end.
