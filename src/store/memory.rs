@@ -166,7 +166,7 @@ impl Kept {
 struct Indexes {
     /// All that ever lived, for lists; but those that came since the last one.
     ids: BTreeSet<TenantId>,
-    new_ids: Vec<TenantId>,
+    new_ids: Chunks,
     due: BTreeSet<(Timestamp, TenantId)>,
 }
 
@@ -189,8 +189,26 @@ impl Indexes {
 
     /// All that ever lived, in order. Lists are few and writes are many, so those bring it in order.
     fn ids(&mut self) -> &BTreeSet<TenantId> {
-        self.ids.extend(self.new_ids.drain(..));
+        self.ids.extend(std::mem::take(&mut self.new_ids).0.into_iter().flatten());
         &self.ids
+    }
+}
+
+/// Ids in the order of their coming. In pieces: one that grows as a whole is copied while nothing is committed.
+#[derive(Debug, Default)]
+struct Chunks(Vec<Vec<TenantId>>);
+
+impl Chunks {
+    fn push(&mut self, id: TenantId) {
+        const CHUNK: usize = 1024;
+        match self.0.last_mut() {
+            Some(last) if last.len() < CHUNK => last.push(id),
+            Some(_) | None => {
+                let mut chunk = Vec::with_capacity(CHUNK);
+                chunk.push(id);
+                self.0.push(chunk);
+            }
+        }
     }
 }
 
