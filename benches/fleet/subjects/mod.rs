@@ -97,6 +97,18 @@ impl Subject {
         })?;
         let mut command = Command::new(program);
         command.arg("--child").arg(workload.to_string()).arg(self.to_string()).args(parameters.words());
+        match workload {
+            // Else a page of 2 MiB is cleared at a time: some milliseconds on a machine that gets its memory when it is
+            // first touched.
+            Workload::Latency | Workload::Hot => {
+                command.env("MIMALLOC_ALLOW_THP", "0");
+            }
+            Workload::Lifecycle
+            | Workload::Start
+            | Workload::Fanout
+            | Workload::Growth
+            | Workload::Memory => {}
+        }
         if let Ok(now) = SystemTime::UNIX_EPOCH.elapsed() {
             // For what counts from the start of its process, which is at once.
             command.arg(format!("spawned_at={}", now.as_nanos()));
