@@ -1,7 +1,6 @@
 //! Counts what is on its way, and tells when nothing is left of it.
 
 use std::ops::Deref;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
@@ -18,13 +17,7 @@ impl Count {
         self.now.load(Ordering::SeqCst)
     }
 
-    /// Counts one more for as long as it is held.
-    pub(crate) fn one(self: &Arc<Self>) -> Counted<Arc<Self>> {
-        self.now.fetch_add(1, Ordering::SeqCst);
-        Counted(Arc::clone(self))
-    }
-
-    /// The same, unless there are `most` already.
+    /// Counts one more for as long as it is held, unless there are `most` already.
     pub(crate) fn one_of(&self, most: usize) -> Option<Counted<&Self>> {
         let before = self.now.fetch_add(1, Ordering::SeqCst);
         let counted = Counted(self);
@@ -45,6 +38,14 @@ impl Count {
 
 /// One that is on its way.
 pub(crate) struct Counted<C: Deref<Target = Count>>(C);
+
+impl<C: Deref<Target = Count>> Counted<C> {
+    /// Counts one more for as long as it is held, where `count` leads.
+    pub(crate) fn at(count: C) -> Self {
+        count.now.fetch_add(1, Ordering::SeqCst);
+        Self(count)
+    }
+}
 
 impl<C: Deref<Target = Count>> Drop for Counted<C> {
     fn drop(&mut self) {
