@@ -183,7 +183,7 @@ impl Calls {
         self.spawn(core, begun, previous);
     }
 
-    fn begin(&self, core: &Arc<TenantCore>, start: StartCall, particulars: Particulars) -> Begun {
+    fn begin(&self, core: &Arc<TenantCore>, mut start: StartCall, particulars: Particulars) -> Begun {
         let Particulars { subject, ledger, trace, asker } = particulars;
         let home = CallHome { core: Arc::clone(core), call: start.call };
         let kept = Arc::new(Kept::new(ledger, home));
@@ -193,12 +193,14 @@ impl Calls {
         cx.deadline = start.deadline;
         cx.trace = trace;
         cx.asker = asker;
-        cx.applied = start.applied.clone();
+        cx.applied = start.applied.take();
         let (call, cancel) = (start.call, cx.cancel.clone());
         let span = telemetry::call_span(&core.tenant, &start, cx.trace.as_ref());
         let in_flight = Counted::at(CallCount(Arc::clone(core)));
-        // In a box: it is large, and moves into the task when it is not over at once.
-        let work = Box::pin(outcome(kept, start, cx).instrument(span));
+        // In a box: it is large, and moves into the task when it is not over at once. An `async fn` that took what it needs
+        // by value would have room for it twice.
+        let work = async move { outcome(&kept.home.core, &start, &cx).await };
+        let work = Box::pin(work.instrument(span));
         Begun { call, cancel, work, in_flight }
     }
 
@@ -309,16 +311,12 @@ async fn run(core: Arc<TenantCore>, call: CallId, work: Work, gone: DropGuard, p
 }
 
 /// What came of a call, whatever it did.
-///
-/// Not an `async fn`: the future of one has room for each argument twice, and this one's are large.
-fn outcome(kept: Arc<Kept<CallHome>>, start: StartCall, cx: Context) -> impl Future<Output = Outcome> + Send {
-    async move {
-        let outcome = AssertUnwindSafe(turn(&kept.home.core, &start, &cx)).catch_unwind().await;
-        outcome.unwrap_or_else(|_panic| {
-            let message = "the call panicked while it was dropped; what it did is looked up";
-            Outcome::Lost(Arc::new(failure(start.method, Remedy::Retry, ErrorCode::UnknownError, message)))
-        })
-    }
+async fn outcome(core: &Core, start: &StartCall, cx: &Context) -> Outcome {
+    let outcome = AssertUnwindSafe(turn(core, start, cx)).catch_unwind().await;
+    outcome.unwrap_or_else(|_panic| {
+        let message = "the call panicked while it was dropped; what it did is looked up";
+        Outcome::Lost(Arc::new(failure(start.method, Remedy::Retry, ErrorCode::UnknownError, message)))
+    })
 }
 
 /// Waits for the provider's turn, makes the call, and says what came of it.

@@ -1,7 +1,7 @@
 //! Counts what is on its way, and tells when nothing is left of it.
 
 use std::ops::Deref;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
@@ -9,6 +9,8 @@ use tokio::sync::Notify;
 #[derive(Default)]
 pub(crate) struct Count {
     now: AtomicUsize,
+    /// Whether anybody ever waited until none was left: telling nobody takes a lock all the same.
+    awaited: AtomicBool,
     none_left: Notify,
 }
 
@@ -26,6 +28,8 @@ impl Count {
 
     /// Returns when none is left.
     pub(crate) async fn none(&self) {
+        // Before it is looked: whoever takes the last one away then sees this, or is seen.
+        self.awaited.store(true, Ordering::SeqCst);
         loop {
             let none_left = self.none_left.notified();
             if self.now() == 0 {
@@ -49,7 +53,7 @@ impl<C: Deref<Target = Count>> Counted<C> {
 
 impl<C: Deref<Target = Count>> Drop for Counted<C> {
     fn drop(&mut self) {
-        if self.0.now.fetch_sub(1, Ordering::SeqCst) == 1 {
+        if self.0.now.fetch_sub(1, Ordering::SeqCst) == 1 && self.0.awaited.load(Ordering::SeqCst) {
             self.0.none_left.notify_waiters();
         }
     }

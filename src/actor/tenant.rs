@@ -21,7 +21,7 @@ use crate::calls::{Dropped, Over, Particulars};
 use crate::closing::Closed;
 use crate::engine::TenantCore;
 use crate::provider::{Asker, CheckpointError};
-use crate::store::committer::{CommitFailure, CommitLater, Committing};
+use crate::store::committer::{CommitFailure, CommitLater};
 use crate::store::{OperationRecord, Position, StoreError, Write};
 use crate::telemetry;
 
@@ -417,17 +417,20 @@ impl TenantState {
         span.in_scope(|| telemetry::transition(&event));
         let write = Write {
             expected: before.map(|record| record.revision()).unwrap_or_default(),
-            record: record.clone(),
-            event: Arc::clone(&event),
             opened: opened.map(|opened| Arc::new(operation_record(opened, &event, by.as_deref()))),
+            record,
+            event,
             spec: spec.map(|versioned| (versioned.version, versioned.spec)),
         };
-        let committing = span.in_scope(|| self.core.committer.commit(write));
-        let follows = Follows { record, event, opened, effects, span };
-        match committing {
-            Committing::Over(answer) => self.follow(follows, answer, by).map(Decided::Over),
-            Committing::Later(answer) => Ok(Decided::Committing(Box::new(follows), answer)),
+        if let Some(answer) = span.in_scope(|| self.core.committer.commit_now(&write)) {
+            let Write { record, event, .. } = write;
+            let follows = Follows { record, event, opened, effects, span };
+            return self.follow(follows, answer, by).map(Decided::Over);
         }
+        let (record, event) = (write.record.clone(), Arc::clone(&write.event));
+        let answer = span.in_scope(|| self.core.committer.commit_later(write));
+        let follows = Follows { record, event, opened, effects, span };
+        Ok(Decided::Committing(Box::new(follows), answer))
     }
 
     /// What follows when a commit is over.
