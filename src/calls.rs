@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::hash::BuildHasher;
+use std::ops::Deref;
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,6 +12,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use crossbeam_utils::CachePadded;
 use foldhash::fast::RandomState;
 use futures_util::FutureExt;
 use jiff::Timestamp;
@@ -59,15 +61,25 @@ pub(crate) struct Over {
 }
 
 /// Counts a call for as long as it is held.
-type InFlight = Counted<Arc<Count>>;
+type InFlight = Counted<CallCount>;
+
+/// The engine's count of calls, held by way of the tenant: what holds it directly would be counted by all cores at once.
+pub(crate) struct CallCount(Arc<TenantCore>);
+
+impl Deref for CallCount {
+    type Target = Count;
+
+    fn deref(&self) -> &Count {
+        &self.0.calls.count
+    }
+}
 
 /// One slot for each tenant with a call.
 pub(crate) struct Calls {
     shards: Box<[Mutex<HashMap<TenantId, Slot, RandomState>>]>,
     hasher: RandomState,
-    /// Calls that are queued, run, or wait for their outcome to be committed. Not alone in its line of the cache: the
-    /// count of its holders, which changes with it, is there too.
-    count: Arc<Count>,
+    /// Calls that are queued, run, or wait for their outcome to be committed.
+    count: CachePadded<Count>,
 }
 
 /// Calls that were dropped, and whose futures may not be gone yet.
@@ -108,7 +120,7 @@ impl Calls {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             hasher: RandomState::default(),
-            count: Arc::default(),
+            count: CachePadded::default(),
         }
     }
 
@@ -171,7 +183,7 @@ impl Calls {
         self.spawn(core, begun, previous);
     }
 
-    fn begin(&self, core: &Arc<TenantCore>, start: StartCall, particulars: Particulars) -> Begun {
+    fn begin(&self, core: &Arc<TenantCore>, mut start: StartCall, particulars: Particulars) -> Begun {
         let Particulars { subject, ledger, trace, asker } = particulars;
         let home = CallHome { core: Arc::clone(core), call: start.call };
         let kept = Arc::new(Kept::new(ledger, home));
@@ -181,12 +193,14 @@ impl Calls {
         cx.deadline = start.deadline;
         cx.trace = trace;
         cx.asker = asker;
-        cx.applied = start.applied.clone();
+        cx.applied = start.applied.take();
         let (call, cancel) = (start.call, cx.cancel.clone());
         let span = telemetry::call_span(&core.tenant, &start, cx.trace.as_ref());
-        let in_flight = self.count.one();
-        // In a box: it is large, and moves into the task when it is not over at once.
-        let work = Box::pin(outcome(kept, start, cx).instrument(span));
+        let in_flight = Counted::at(CallCount(Arc::clone(core)));
+        // In a box: it is large, and moves into the task when it is not over at once. An `async fn` that took what it needs
+        // by value would have room for it twice.
+        let work = async move { outcome(&kept.home.core, &start, &cx).await };
+        let work = Box::pin(work.instrument(span));
         Begun { call, cancel, work, in_flight }
     }
 
@@ -291,14 +305,14 @@ async fn run(core: Arc<TenantCore>, call: CallId, work: Work, gone: DropGuard, p
     previous.gone().await;
     let outcome = work.await;
     if core.calls.ended(&core.tenant, call, &outcome) {
-        core.tell(&core.tenant, Message::CallEnded { call, outcome });
+        core.tell(Message::CallEnded { call, outcome });
     }
     drop(gone);
 }
 
 /// What came of a call, whatever it did.
-async fn outcome(kept: Arc<Kept<CallHome>>, start: StartCall, cx: Context) -> Outcome {
-    let outcome = AssertUnwindSafe(turn(&kept.home.core, &start, &cx)).catch_unwind().await;
+async fn outcome(core: &Core, start: &StartCall, cx: &Context) -> Outcome {
+    let outcome = AssertUnwindSafe(turn(core, start, cx)).catch_unwind().await;
     outcome.unwrap_or_else(|_panic| {
         let message = "the call panicked while it was dropped; what it did is looked up";
         Outcome::Lost(Arc::new(failure(start.method, Remedy::Retry, ErrorCode::UnknownError, message)))
@@ -453,15 +467,12 @@ impl Journal for CallHome {
         let mut pause = RESEND.0;
         loop {
             let (reply, answer) = oneshot::channel();
-            self.core.tell(
-                &self.core.tenant,
-                Message::Progressed {
-                    call: self.call,
-                    ledger: Arc::clone(&ledger),
-                    step: step.to_owned(),
-                    reply,
-                },
-            );
+            self.core.tell(Message::Progressed {
+                call: self.call,
+                ledger: Arc::clone(&ledger),
+                step: step.to_owned(),
+                reply,
+            });
             match answer.await {
                 Ok(result) => return result,
                 Err(_) if self.core.closing.is_closed() => return Err(CheckpointError::Fenced),

@@ -1,8 +1,7 @@
 //! Counts what is on its way, and tells when nothing is left of it.
 
 use std::ops::Deref;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
@@ -10,6 +9,8 @@ use tokio::sync::Notify;
 #[derive(Default)]
 pub(crate) struct Count {
     now: AtomicUsize,
+    /// Whether anybody ever waited until none was left: telling nobody takes a lock all the same.
+    awaited: AtomicBool,
     none_left: Notify,
 }
 
@@ -18,13 +19,7 @@ impl Count {
         self.now.load(Ordering::SeqCst)
     }
 
-    /// Counts one more for as long as it is held.
-    pub(crate) fn one(self: &Arc<Self>) -> Counted<Arc<Self>> {
-        self.now.fetch_add(1, Ordering::SeqCst);
-        Counted(Arc::clone(self))
-    }
-
-    /// The same, unless there are `most` already.
+    /// Counts one more for as long as it is held, unless there are `most` already.
     pub(crate) fn one_of(&self, most: usize) -> Option<Counted<&Self>> {
         let before = self.now.fetch_add(1, Ordering::SeqCst);
         let counted = Counted(self);
@@ -33,6 +28,8 @@ impl Count {
 
     /// Returns when none is left.
     pub(crate) async fn none(&self) {
+        // Before it is looked: whoever takes the last one away then sees this, or is seen.
+        self.awaited.store(true, Ordering::SeqCst);
         loop {
             let none_left = self.none_left.notified();
             if self.now() == 0 {
@@ -46,9 +43,17 @@ impl Count {
 /// One that is on its way.
 pub(crate) struct Counted<C: Deref<Target = Count>>(C);
 
+impl<C: Deref<Target = Count>> Counted<C> {
+    /// Counts one more for as long as it is held, where `count` leads.
+    pub(crate) fn at(count: C) -> Self {
+        count.now.fetch_add(1, Ordering::SeqCst);
+        Self(count)
+    }
+}
+
 impl<C: Deref<Target = Count>> Drop for Counted<C> {
     fn drop(&mut self) {
-        if self.0.now.fetch_sub(1, Ordering::SeqCst) == 1 {
+        if self.0.now.fetch_sub(1, Ordering::SeqCst) == 1 && self.0.awaited.load(Ordering::SeqCst) {
             self.0.none_left.notify_waiters();
         }
     }

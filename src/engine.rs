@@ -200,6 +200,12 @@ impl TenantCore {
     pub(crate) fn of(core: &Arc<Core>, tenant: TenantId) -> Arc<Self> {
         Arc::new(Self { tenant, core: Arc::clone(core) })
     }
+
+    /// Gives the tenant's actor a message that nobody is turned away for: there is one of its kind at a time.
+    pub(crate) fn tell(self: &Arc<Self>, message: Message) {
+        // Without a limit nothing is handed back.
+        let _ = self.directory.send(self, message, u32::MAX);
+    }
 }
 
 impl Deref for TenantCore {
@@ -249,12 +255,9 @@ impl Core {
         self.draining.load(Ordering::SeqCst)
     }
 
-    /// Gives the tenant's actor a message that nobody is turned away for: there is one of its kind at a time.
+    /// The same for whoever has only the tenant's id.
     pub(crate) fn tell(self: &Arc<Self>, tenant: &TenantId, message: Message) {
-        if !self.closing.is_closed() {
-            // Without a limit nothing is handed back.
-            let _ = self.directory.send(self, tenant, message, u32::MAX);
-        }
+        TenantCore::of(self, tenant.clone()).tell(message);
     }
 
     /// A context that belongs to no operation, for a look at a tenant.

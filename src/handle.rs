@@ -314,7 +314,7 @@ impl TenantHandle {
                 settled: Some(settled),
                 reply,
             }));
-            if core.directory.send(core, self.id(), message, core.limits.per_tenant).is_err() {
+            if core.directory.send(core, message, core.limits.per_tenant).is_err() {
                 return Err(CommandError::Overloaded("too many commands wait for this tenant"));
             }
             match answer.await {

@@ -15,8 +15,8 @@ use tokio::time::Instant;
 
 use super::Message;
 use super::supervisor::{Exit, ExitReports, Supervisor};
-use super::tenant::{Delivery, TenantActor, TenantState};
-use crate::engine::Core;
+use super::tenant::{Delivery, TenantActor};
+use crate::engine::{Core, TenantCore};
 
 /// How many supervisors there are. One fell behind at 100,000 activations; sixty-four did not.
 const SHARDS: usize = 64;
@@ -107,11 +107,11 @@ impl Directory {
     /// `limit` messages wait there already.
     pub(crate) fn send(
         &self,
-        core: &Arc<Core>,
-        tenant: &TenantId,
+        core: &Arc<TenantCore>,
         mut message: Message,
         limit: u32,
     ) -> Result<(), Message> {
+        let tenant = &core.tenant;
         let shard = self.shard(tenant);
         let round = self.round.load(Ordering::Relaxed);
         let mut actors = shard.actors();
@@ -135,11 +135,10 @@ impl Directory {
             self.count.fetch_sub(1, Ordering::Relaxed);
         }
         // An actor that could not be started, and a message that is lost with it, are tried again by whoever waits.
-        let Some(active) = actors.spare.pop().or_else(|| shard.spawn()) else { return Ok(()) };
+        let Some(active) = actors.spare.pop().or_else(|| shard.spawn(core)) else { return Ok(()) };
         active.mailbox.waiting.store(1, Ordering::Relaxed);
         active.mailbox.last_used.store(round, Ordering::Relaxed);
-        let state = TenantState::new(core, tenant.clone(), Arc::clone(&active.mailbox));
-        let _ = active.actor.send_message(Delivery { activated: Some(Box::new(state)), message });
+        let _ = active.actor.send_message(Delivery { activated: Some(Arc::clone(core)), message });
         actors.live.insert(tenant.clone(), active);
         self.count.fetch_add(1, Ordering::Relaxed);
         Ok(())
@@ -215,11 +214,12 @@ impl Shard {
     }
 
     /// Starts an actor without a tenant.
-    fn spawn(&self) -> Option<Active> {
-        let starting = Actor::spawn_linked(None, TenantActor, (), self.supervisor.clone());
+    fn spawn(&self, core: &Core) -> Option<Active> {
+        let mailbox = Arc::new(Mailbox { waiting: AtomicU32::new(0), last_used: AtomicU32::new(0) });
+        let actor = TenantActor { engine: Arc::from(&*core.opened.engine), mailbox: Arc::clone(&mailbox) };
+        let starting = Actor::spawn_linked(None, actor, (), self.supervisor.clone());
         // It waits for nothing before it runs in its own task. Only a name that is taken can fail, and it has none.
         let (actor, _) = tokio::task::unconstrained(starting).now_or_never()?.ok()?;
-        let mailbox = Arc::new(Mailbox { waiting: AtomicU32::new(0), last_used: AtomicU32::new(0) });
         Some(Active { actor, mailbox })
     }
 }

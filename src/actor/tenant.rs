@@ -19,9 +19,9 @@ use super::directory::{Mailbox, Retired};
 use super::{Answer, CommandMessage, Message, Refusal};
 use crate::calls::{Dropped, Over, Particulars};
 use crate::closing::Closed;
-use crate::engine::{Core, TenantCore};
+use crate::engine::TenantCore;
 use crate::provider::{Asker, CheckpointError};
-use crate::store::committer::{CommitFailure, CommitLater, Committing};
+use crate::store::committer::{CommitFailure, CommitLater};
 use crate::store::{OperationRecord, Position, StoreError, Write};
 use crate::telemetry;
 
@@ -31,21 +31,25 @@ const RECOMMIT: (Duration, Duration) = (Duration::from_millis(20), Duration::fro
 /// The pause before a tenant that could not be loaded is loaded again.
 const ACTIVATE_LATER: Duration = Duration::from_secs(1);
 
-pub(super) struct TenantActor;
+/// An actor. It is the actor of one tenant after the other.
+pub(super) struct TenantActor {
+    /// The engine's name. A copy: the uses of one that all tenants share would be counted by all cores at once.
+    pub(super) engine: Arc<str>,
+    pub(super) mailbox: Arc<Mailbox>,
+}
 
 /// What a tenant's actor is sent.
 pub(super) struct Delivery {
     /// The tenant that is the actor's from now on, with its first message.
-    pub(super) activated: Option<Box<TenantState>>,
+    pub(super) activated: Option<Arc<TenantCore>>,
     pub(super) message: Message,
 }
 
 /// What an actor knows of its tenant. Nothing is in here that the store does not have.
 pub(crate) struct TenantState {
     core: Arc<TenantCore>,
-    /// The engine's name. A copy: the uses of one that all tenants share would be counted by all cores at once.
+    /// The engine's name: its actor's copy.
     engine: Arc<str>,
-    mailbox: Arc<Mailbox>,
     /// Nothing until it is loaded, and again when a commit left its fate open.
     record: Option<Record>,
     /// Calls that were dropped: the next one starts when they are gone.
@@ -117,7 +121,7 @@ impl From<CommitFailure> for Setback {
 impl Actor for TenantActor {
     type Msg = Delivery;
     /// None while it is nobody's.
-    type State = Option<Box<TenantState>>;
+    type State = Option<TenantState>;
     type Arguments = ();
 
     async fn pre_start(&self, _: ActorRef<Delivery>, (): ()) -> Result<Self::State, ActorProcessingErr> {
@@ -130,17 +134,17 @@ impl Actor for TenantActor {
         Delivery { activated, message }: Delivery,
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
-        if activated.is_some() {
-            *state = activated;
+        if let Some(core) = activated {
+            *state = Some(TenantState::new(core, Arc::clone(&self.engine)));
         }
         let Some(tenant) = state else { return Ok(()) };
         let asked_to_end = matches!(message, Message::Passivate);
         // In a box: the actor library moves this future more than once, and it is large.
         Box::pin(tenant.receive(message)).await;
         let directory = &tenant.core.directory;
-        directory.handled(&tenant.mailbox);
+        directory.handled(&self.mailbox);
         if tenant.may_end(asked_to_end) {
-            match directory.retire(tenant.id(), &tenant.mailbox) {
+            match directory.retire(tenant.id(), &self.mailbox) {
                 Retired::Stays => {}
                 Retired::Spare => *state = None,
                 Retired::Ends => {
@@ -154,11 +158,10 @@ impl Actor for TenantActor {
 }
 
 impl TenantState {
-    pub(super) fn new(core: &Arc<Core>, id: TenantId, mailbox: Arc<Mailbox>) -> Self {
+    fn new(core: Arc<TenantCore>, engine: Arc<str>) -> Self {
         Self {
-            engine: Arc::from(&*core.opened.engine),
-            core: TenantCore::of(core, id),
-            mailbox,
+            core,
+            engine,
             record: None,
             leaving: Dropped::default(),
             activation_due: false,
@@ -288,11 +291,11 @@ impl TenantState {
         if std::mem::replace(&mut self.activation_due, true) {
             return;
         }
-        let (core, id) = (Arc::downgrade(&self.core), self.id().clone());
+        let core = Arc::downgrade(&self.core);
         tokio::spawn(async move {
             tokio::time::sleep(ACTIVATE_LATER).await;
             if let Some(core) = core.upgrade() {
-                core.tell(&id, Message::Activate);
+                core.tell(Message::Activate);
             }
         });
     }
@@ -414,17 +417,20 @@ impl TenantState {
         span.in_scope(|| telemetry::transition(&event));
         let write = Write {
             expected: before.map(|record| record.revision()).unwrap_or_default(),
-            record: record.clone(),
-            event: Arc::clone(&event),
             opened: opened.map(|opened| Arc::new(operation_record(opened, &event, by.as_deref()))),
+            record,
+            event,
             spec: spec.map(|versioned| (versioned.version, versioned.spec)),
         };
-        let committing = span.in_scope(|| self.core.committer.commit(write));
-        let follows = Follows { record, event, opened, effects, span };
-        match committing {
-            Committing::Over(answer) => self.follow(follows, answer, by).map(Decided::Over),
-            Committing::Later(answer) => Ok(Decided::Committing(Box::new(follows), answer)),
+        if let Some(answer) = span.in_scope(|| self.core.committer.commit_now(&write)) {
+            let Write { record, event, .. } = write;
+            let follows = Follows { record, event, opened, effects, span };
+            return self.follow(follows, answer, by).map(Decided::Over);
         }
+        let (record, event) = (write.record.clone(), Arc::clone(&write.event));
+        let answer = span.in_scope(|| self.core.committer.commit_later(write));
+        let follows = Follows { record, event, opened, effects, span };
+        Ok(Decided::Committing(Box::new(follows), answer))
     }
 
     /// What follows when a commit is over.

@@ -40,14 +40,6 @@ pub(crate) enum CommitFailure {
 
 type Answer = Result<Position, CommitFailure>;
 
-/// What comes of a write.
-pub(crate) enum Committing {
-    /// It is known already.
-    Over(Answer),
-    /// It will be.
-    Later(CommitLater),
-}
-
 /// A write whose commit has begun.
 pub(crate) enum CommitLater {
     /// The store is asked.
@@ -194,27 +186,33 @@ impl Committer {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins to commit a write. It is over when it is durable and published, or known not to be. When what comes
-    /// later is dropped, or whoever commits for it is, the write may or may not be durable.
-    pub(crate) fn commit(self: &Arc<Self>, write: Write) -> Committing {
+    /// Commits a write, if nothing has to be waited for. It is durable and published then, or known not to be.
+    pub(crate) fn commit_now(&self, write: &Write) -> Option<Answer> {
+        let queue = self.queue();
+        if queue.taken {
+            return None;
+        }
+        // Under the lock, which is as good as the turn for as long as nothing is waited for.
+        self.make_now(write)
+    }
+
+    /// Begins to commit a write that has to wait. When what comes of it is dropped, or whoever commits for it is, the
+    /// write may or may not be durable.
+    pub(crate) fn commit_later(self: &Arc<Self>, write: Write) -> CommitLater {
         let mut queue = self.queue();
         if queue.taken {
             let (reply, answer) = oneshot::channel();
             queue.writes.push((write, reply));
-            return Committing::Later(CommitLater::Waiting(answer));
-        }
-        // Under the lock, which is as good as the turn for as long as nothing is waited for.
-        if let Some(answer) = self.make_now(&write) {
-            return Committing::Over(answer);
+            return CommitLater::Waiting(answer);
         }
         queue.taken = true;
         drop(queue);
         let turn = Turn::of(self);
-        Committing::Later(CommitLater::Asking(Box::pin(async move {
+        CommitLater::Asking(Box::pin(async move {
             let answer = turn.committer.make(std::slice::from_ref(&write)).await.pop();
             pass_on(turn);
             answer.unwrap_or_else(|| Err(interrupted()))
-        })))
+        }))
     }
 
     fn is_behind(&self) -> bool {

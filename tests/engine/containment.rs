@@ -91,7 +91,9 @@ async fn shutdown_drains_and_then_takes_nothing() {
     provider.script(&tenant("acme"), Method::Provision, [Act::Sleep(Duration::from_secs(5)), Act::Work]);
     let acme = engine.tenant(tenant("acme"));
     let operation = acme.provision(spec("acme", "v1"), Options::default()).await.expect("accepted");
+    let began = Instant::now();
     engine.shutdown(Duration::from_secs(60)).await.expect("in order");
+    assert_eq!(began.elapsed().as_secs(), 5, "it waits for the call, and no longer");
     assert_eq!(operation.await.expect("settled while draining"), Settled::Done);
     let closed = acme.update(spec("acme", "v2"), Options::default()).await.expect_err("closed");
     assert!(matches!(closed, CommandError::Closed(_)), "{closed}");
