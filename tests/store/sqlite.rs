@@ -1,8 +1,14 @@
 //! The contract, kept by the SQLite store.
 
-use landlord_compute::store::{SqliteOptions, SqliteStore};
+use std::sync::Arc;
+
+use futures_util::future::{FutureExt, join_all};
+use landlord_compute::machines::tenant::Record;
+use landlord_compute::store::{Position, SqliteOptions, SqliteStore, Store, StoreError, Write, WriteError};
+use rusqlite::Connection;
 
 use super::contract;
+use super::samples::{Life, id};
 
 /// A new store in a directory of its own, which goes with the test.
 fn fresh() -> (tempfile::TempDir, SqliteStore) {
@@ -112,4 +118,61 @@ async fn events_beyond_the_history_are_a_gap() {
     let directory = tempfile::tempdir().expect("a directory");
     let options = SqliteOptions { path: directory.path().join("store.db"), history: Some(20) };
     contract::events_beyond_the_history_are_a_gap(&SqliteStore::new(options), 20).await;
+}
+
+/// A batch is handed to the writer in parts, and what is asked for meanwhile is read together.
+#[tokio::test]
+async fn a_write_that_the_tables_refuse_does_not_harm_a_large_batch() {
+    let (_directory, store) = fresh();
+    let epoch = store.open().await.expect("opens").epoch;
+    let mut batch: Vec<Write> = (0..500).map(|number| Life::new(&format!("t{number}")).begin()).collect();
+    let (first, clashing) = (batch[10].opened.clone().expect("it opens one"), &mut batch[300]);
+    Arc::make_mut(clashing.opened.as_mut().expect("it opens one")).id = first.id;
+
+    let answers = store.commit(epoch, &batch).await.expect("the batch commits");
+    assert!(matches!(answers[300], Err(WriteError::Invalid(_))), "{:?}", answers[300]);
+    let made: Vec<Position> = answers.into_iter().flatten().collect();
+    assert_eq!(made, (1..=499).map(Position).collect::<Vec<_>>(), "all others, without holes");
+
+    let ids: Vec<_> = (0..500).map(|number| id(&format!("t{number}"))).collect();
+    let loaded = join_all(ids.iter().map(|id| store.load(id))).await;
+    for (number, loaded) in loaded.into_iter().enumerate() {
+        let expected = match number {
+            300 => Record::Absent(ids[300].clone()),
+            _ => batch[number].record.clone(),
+        };
+        assert_eq!(loaded.expect("loads"), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_understood_fails_alone_among_those_read_with_it() {
+    let (directory, store) = fresh();
+    let epoch = store.open().await.expect("opens").epoch;
+    let batch = ["a", "b", "c"].map(|name| Life::new(name).begin());
+    store.commit(epoch, &batch).await.expect("commits");
+    let shell = Connection::open(directory.path().join("store.db")).expect("opens beside the owner");
+    shell.execute("UPDATE tenants SET state = 'lost' WHERE id = 'b'", []).expect("writes");
+
+    let (a, b, c) = (id("a"), id("b"), id("c"));
+    let (a, b, c) = tokio::join!(store.load(&a), store.load(&b), store.load(&c));
+    assert_eq!(a.expect("loads"), batch[0].record);
+    assert!(matches!(b, Err(StoreError::Corrupt { .. })), "{b:?}");
+    assert_eq!(c.expect("loads"), batch[2].record);
+}
+
+/// Who reads for others may be gone with its runtime: the store is asked again from another one.
+#[test]
+fn what_a_runtime_that_ended_was_reading_is_read_by_the_next() {
+    let (_directory, store) = fresh();
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().expect("builds");
+    let first = runtime();
+    first.block_on(async { store.open().await.map(drop) }).expect("opens");
+    // It begins to read, and the runtime ends before it has.
+    first.block_on(async {
+        assert!(store.load(&id("acme")).now_or_never().is_none());
+    });
+    drop(first);
+    let loaded = runtime().block_on(async { store.load(&id("acme")).await });
+    assert_eq!(loaded.expect("loads"), Record::Absent(id("acme")));
 }

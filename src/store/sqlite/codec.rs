@@ -349,7 +349,7 @@ pub(super) fn kind_name(kind: OperationKind) -> &'static str {
 }
 
 /// A value as JSON, none as none.
-pub(super) fn to_json<T: Serialize>(
+fn to_json<T: Serialize>(
     column: &'static str,
     value: Option<&T>,
 ) -> Result<Option<Cow<'static, str>>, BadColumn> {
@@ -365,11 +365,6 @@ pub(super) fn from_json<'de, T: Deserialize<'de>>(
     json: Option<&'de str>,
 ) -> Result<Option<T>, BadColumn> {
     json.map(serde_json::from_str).transpose().map_err(|cause| BadColumn::bad(column, cause))
-}
-
-/// A spec's body as it is stored.
-pub(super) fn spec_to_json(spec: &Spec) -> Result<String, BadColumn> {
-    serde_json::to_string(spec).map_err(|cause| BadColumn::bad("body_json", cause))
 }
 
 /// A spec's body from what was stored.

@@ -17,12 +17,15 @@
 mod codec;
 mod error;
 mod file;
+mod load;
 mod ownership;
 mod read;
+mod rows;
 mod write;
 
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc as channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -36,11 +39,16 @@ use super::{
     Epoch, Events, Opened, OperationRecord, Page, Position, Scope, Store, StoreError, TenantFilter, Write,
     WriteError,
 };
+use load::Loader;
 use read::{Readers, Unreadable};
-use write::Job;
+use rows::Rows;
+use write::{Batch, Job};
 
 /// Beyond this, a larger batch makes a commit slower but not cheaper.
 const BATCH: NonZeroU64 = NonZeroU64::MIN.saturating_add(1999);
+
+/// Of how many writes the rows are made before the writer gets them.
+const PART: usize = 64;
 
 /// How many batches wait while one is written.
 const WAITING: usize = 1;
@@ -80,8 +88,16 @@ enum Access {
 #[derive(Clone, Debug)]
 struct Session {
     readers: Arc<Readers>,
+    loader: Arc<Loader>,
     /// None when it is only looked at.
     writer: Option<mpsc::Sender<Job>>,
+}
+
+impl Session {
+    fn new(readers: Arc<Readers>, writer: Option<mpsc::Sender<Job>>) -> Self {
+        let loader = Loader::new(Arc::clone(&readers));
+        Self { readers, loader, writer }
+    }
 }
 
 impl SqliteStore {
@@ -97,7 +113,7 @@ impl SqliteStore {
     pub fn read_only(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let path = file::resolve(path.as_ref())?;
         file::check_readable(&path)?;
-        let session = Session { readers: Readers::new(path.clone()), writer: None };
+        let session = Session::new(Readers::new(path.clone()), None);
         Ok(Self {
             options: SqliteOptions::new(path),
             access: Access::Look,
@@ -161,13 +177,13 @@ impl Store for SqliteStore {
             .spawn(move || write::run(path, history, ready, jobs))
             .map_err(|cause| error::io(&self.options.path, "start a thread for", cause))?;
         let opened = opened.await.map_err(writer_is_gone)??;
-        *self.session() = Some(Session { readers, writer: Some(writer) });
+        *self.session() = Some(Session::new(readers, Some(writer)));
         Ok(opened)
     }
 
     async fn load(&self, tenant: &TenantId) -> Result<Record, StoreError> {
-        let tenant = tenant.clone();
-        self.read(move |connection| read::load(connection, tenant)).await
+        let loader = self.session().as_ref().map(|session| Arc::clone(&session.loader));
+        loader.ok_or_else(StoreError::not_open)?.load(tenant).await
     }
 
     async fn commit(
@@ -179,8 +195,15 @@ impl Store for SqliteStore {
         let writer = self.session().as_ref().and_then(|session| session.writer.clone());
         let writer = writer.ok_or_else(StoreError::not_open)?;
         let (answer, answered) = oneshot::channel();
-        let job = Job::Commit { epoch, batch: batch.to_vec(), answer };
+        let parts = batch.chunks(PART);
+        let (sender, coming) = channel::sync_channel(parts.len());
+        let job = Job::Commit { epoch, batch: Batch::new(batch.len(), coming), answer };
         writer.send(job).await.map_err(writer_is_gone)?;
+        for part in parts {
+            // There is room for all. If the writer is gone, its answer says so.
+            let _ = sender.try_send(Rows::of(part));
+        }
+        drop(sender);
         answered.await.map_err(writer_is_gone)?
     }
 

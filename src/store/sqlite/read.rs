@@ -185,8 +185,24 @@ fn record(connection: &Connection, row: &TenantRow<'_>) -> Result<Record, Unread
 }
 
 pub(super) fn load(connection: &Connection, tenant: TenantId) -> Result<Record, Unreadable> {
-    let sql = format!("SELECT {TENANT_COLUMNS} FROM tenants WHERE id = ?1");
-    let mut statement = connection.prepare_cached(&sql)?;
+    load_with(&mut load_statement(connection)?, connection, tenant)
+}
+
+/// The same for many, in their order.
+pub(super) fn load_all(connection: &Connection, tenants: Vec<TenantId>) -> Result<Vec<Record>, Unreadable> {
+    let mut statement = load_statement(connection)?;
+    tenants.into_iter().map(|tenant| load_with(&mut statement, connection, tenant)).collect()
+}
+
+fn load_statement(connection: &Connection) -> Result<CachedStatement<'_>, rusqlite::Error> {
+    connection.prepare_cached(&format!("SELECT {TENANT_COLUMNS} FROM tenants WHERE id = ?1"))
+}
+
+fn load_with(
+    statement: &mut CachedStatement<'_>,
+    connection: &Connection,
+    tenant: TenantId,
+) -> Result<Record, Unreadable> {
     let mut rows = statement.query([tenant.as_str()])?;
     match rows.next()? {
         Some(row) => record(connection, &tenant_row(row)?),

@@ -1,15 +1,15 @@
 //! The one writer: a thread that owns the store and makes each batch one transaction.
 
 use std::path::PathBuf;
+use std::sync::mpsc as channel;
 
 use landlord_state_machines::id::Revision;
-use landlord_state_machines::tenant::{LifecycleEvent, Record, Settlement};
-use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, ToSql, params, params_from_iter};
 use tokio::sync::{mpsc, oneshot};
 
-use super::super::{Epoch, Opened, OperationRecord, Position, StoreError, Write, WriteError};
-use super::codec::{self, BadColumn, TenantRow};
+use super::super::{Epoch, Opened, Position, StoreError, WriteError};
 use super::ownership::Ownership;
+use super::rows::{Prepared, Put, Rows};
 use super::{error, file};
 
 /// What became of each write of a batch.
@@ -18,9 +18,31 @@ pub(super) type Answers = Vec<Result<Position, WriteError>>;
 /// What the writer is asked.
 pub(super) enum Job {
     /// To make a batch durable.
-    Commit { epoch: Epoch, batch: Vec<Write>, answer: oneshot::Sender<Result<Answers, StoreError>> },
+    Commit { epoch: Epoch, batch: Batch, answer: oneshot::Sender<Result<Answers, StoreError>> },
     /// To put everything in order and give the store up.
     Close { answer: oneshot::Sender<Result<(), StoreError>> },
+}
+
+/// The writes of one commit. They arrive part by part: the first are written while the rows of the last are made.
+pub(super) struct Batch {
+    /// How many writes there are in all parts.
+    size: usize,
+    arrived: Vec<Rows>,
+    coming: channel::Receiver<Rows>,
+}
+
+impl Batch {
+    pub(super) fn new(size: usize, coming: channel::Receiver<Rows>) -> Self {
+        Self { size, arrived: Vec::new(), coming }
+    }
+
+    /// A part, as soon as it is there. None when there are no more.
+    fn part(&mut self, index: usize) -> Option<&Rows> {
+        if index == self.arrived.len() {
+            self.arrived.extend(self.coming.recv().ok());
+        }
+        self.arrived.get(index)
+    }
 }
 
 /// Takes the store, says so, and works until it is closed or nobody can ask any more.
@@ -41,9 +63,9 @@ pub(super) fn run(
     let _ = opened.send(Ok(what));
     while let Some(job) = jobs.blocking_recv() {
         match job {
-            Job::Commit { epoch, batch, answer } => {
+            Job::Commit { epoch, mut batch, answer } => {
                 // A commit that nobody waits for any more is made all the same.
-                let _ = answer.send(writer.commit(epoch, &batch));
+                let _ = answer.send(writer.commit(epoch, &mut batch));
             }
             Job::Close { answer } => {
                 let _ = answer.send(writer.close());
@@ -82,7 +104,7 @@ impl Writer {
         Ok((writer, opened))
     }
 
-    fn commit(&mut self, epoch: Epoch, batch: &[Write]) -> Result<Answers, StoreError> {
+    fn commit(&mut self, epoch: Epoch, batch: &mut Batch) -> Result<Answers, StoreError> {
         let connection = match std::mem::replace(&mut self.database, Database::InDoubt) {
             Database::Open(connection) => connection,
             Database::Closed => file::writer(&self.path)?,
@@ -102,6 +124,11 @@ impl Writer {
             Err(Failed::Fenced { current }) => {
                 self.database = Database::Open(connection);
                 Err(StoreError::Fenced { ours: epoch.0, current })
+            }
+            Err(Failed::Cut) => {
+                self.database = Database::Open(connection);
+                let message = "a batch was not handed over whole; nothing of it was written".to_owned();
+                Err(StoreError::Unavailable { message, source: None })
             }
             // The connection is dropped, and with it all that it believes to know.
             Err(Failed::Store(cause)) => {
@@ -143,7 +170,11 @@ fn head(connection: &Connection) -> Result<u64, rusqlite::Error> {
 
 /// Why a batch was not committed.
 enum Failed {
-    Fenced { current: u64 },
+    Fenced {
+        current: u64,
+    },
+    /// A part of it never came.
+    Cut,
     Store(rusqlite::Error),
 }
 
@@ -173,20 +204,14 @@ impl From<rusqlite::Error> for Refused {
     }
 }
 
-impl From<BadColumn> for Refused {
-    fn from(cause: BadColumn) -> Self {
-        Self::Midway(WriteError::Invalid(cause.to_string()))
-    }
-}
-
 /// Makes a batch in one transaction.
 fn commit(
     connection: &Connection,
     history: Option<u64>,
     epoch: Epoch,
-    batch: &[Write],
+    batch: &mut Batch,
 ) -> Result<Answers, Failed> {
-    let mut refused: Vec<Option<WriteError>> = vec![None; batch.len()];
+    let mut refused: Vec<Option<WriteError>> = vec![None; batch.size];
     loop {
         connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         match attempt(connection, history, epoch, batch, &mut refused) {
@@ -209,7 +234,7 @@ fn attempt(
     connection: &Connection,
     history: Option<u64>,
     epoch: Epoch,
-    batch: &[Write],
+    batch: &mut Batch,
     refused: &mut [Option<WriteError>],
 ) -> Result<Option<Answers>, Failed> {
     let current: u64 =
@@ -219,27 +244,37 @@ fn attempt(
     }
     let mut head = head(connection)?;
     let mut statements = Statements::prepare(connection)?;
-    let mut answers = Answers::with_capacity(batch.len());
-    for (write, refused) in batch.iter().zip(refused) {
-        if let Some(error) = refused {
-            answers.push(Err(error.clone()));
-            continue;
-        }
-        match statements.make(write, head + 1) {
-            Ok(()) => {
-                head += 1;
-                answers.push(Ok(Position(head)));
+    let mut answers = Answers::with_capacity(batch.size);
+    let mut parts = 0..;
+    while let Some(rows) = parts.next().and_then(|part| batch.part(part)) {
+        for write in &rows.writes {
+            let refused = &mut refused[answers.len()];
+            let write = match (&refused, write) {
+                (Some(error), _) | (None, Err(error)) => {
+                    answers.push(Err(error.clone()));
+                    continue;
+                }
+                (None, Ok(write)) => write,
+            };
+            match statements.make(rows, write, head + 1) {
+                Ok(()) => {
+                    head += 1;
+                    answers.push(Ok(Position(head)));
+                }
+                Err(Refused::Before(error)) => answers.push(Err(error)),
+                Err(Refused::Midway(error)) => {
+                    *refused = Some(error);
+                    return Ok(None);
+                }
+                Err(Refused::Store(cause)) => return Err(Failed::Store(cause)),
             }
-            Err(Refused::Before(error)) => answers.push(Err(error)),
-            Err(Refused::Midway(error)) => {
-                *refused = Some(error);
-                return Ok(None);
-            }
-            Err(Refused::Store(cause)) => return Err(Failed::Store(cause)),
         }
     }
+    if answers.len() < batch.size {
+        return Err(Failed::Cut);
+    }
     if let Some(history) = history {
-        trim(connection, head.saturating_sub(history), batch.len() as u64)?;
+        trim(connection, head.saturating_sub(history), batch.size as u64)?;
     }
     Ok(Some(answers))
 }
@@ -289,124 +324,31 @@ impl<'c> Statements<'c> {
     }
 
     /// Makes one write, whose event is the next one.
-    fn make(&mut self, write: &Write, position: u64) -> Result<(), Refused> {
-        write.check().map_err(Refused::Before)?;
-        let row = codec::encode(&write.record)?;
-        if !self.put_event(&write.event, write.expected, position)? {
-            let actual = self.revision(row.id)?;
-            return Err(Refused::Before(WriteError::RevisionMismatch { expected: write.expected, actual }));
-        }
-        self.put_tenant(&row, position)?;
-        if let Some((version, spec)) = &write.spec {
-            self.spec.execute(params![row.id, version.0, codec::spec_to_json(spec)?])?;
-        }
-        if let Some(opened) = &write.opened {
-            self.put_operation(opened)?;
-        }
-        for settlement in &write.event.settled {
-            self.settle(settlement, &write.event)?;
-        }
-        match &write.record {
-            Record::Live(_) | Record::Absent(_) => {}
-            Record::Gone(_) => {
-                self.drop_specs.execute([row.id])?;
+    fn make(&mut self, rows: &Rows, write: &Prepared, position: u64) -> Result<(), Refused> {
+        for (put, values) in rows.of_write(write, position) {
+            let values = params_from_iter(values);
+            match put {
+                // It is put down only if the tenant is at the revision that was expected.
+                Put::Event => {
+                    if self.event.execute(values)? == 0 {
+                        let (expected, actual) = (write.expected, self.revision(rows.tenant(write))?);
+                        return Err(Refused::Before(WriteError::RevisionMismatch { expected, actual }));
+                    }
+                }
+                Put::Tenant => drop(self.tenant.execute(values)?),
+                Put::Spec => drop(self.spec.execute(values)?),
+                Put::Operation => drop(self.operation.execute(values)?),
+                Put::Settlement => drop(self.settle.execute(values)?),
+                Put::NoSpecs => drop(self.drop_specs.execute(values)?),
             }
         }
         Ok(())
     }
 
-    fn put_tenant(&mut self, row: &TenantRow<'_>, last_event: u64) -> Result<(), rusqlite::Error> {
-        self.tenant.execute(params![
-            row.id,
-            row.incarnation,
-            row.revision,
-            last_event,
-            row.state,
-            row.provider,
-            row.health,
-            row.applied_spec,
-            row.target_spec,
-            row.latest_spec,
-            row.operation,
-            row.attempt,
-            row.direction,
-            row.deadline,
-            row.undo_error_json,
-            row.run,
-            row.call,
-            row.method,
-            row.stop_reason,
-            row.stop_operation,
-            row.until,
-            row.wake_at,
-            row.next_operation,
-            row.next_spec,
-            row.next_deadline,
-            row.paused_at,
-            row.settled_at,
-            row.repair_count,
-            row.repair_last,
-            row.repair_due,
-            row.last_failure_json,
-            row.ledger_json,
-        ])?;
-        Ok(())
-    }
-
     /// The revision that a tenant is at.
-    fn revision(&mut self, tenant: &str) -> Result<Revision, rusqlite::Error> {
+    fn revision(&mut self, tenant: impl ToSql) -> Result<Revision, rusqlite::Error> {
         let found = self.revision.query_row([tenant], |row| row.get(0)).optional()?;
         Ok(Revision(found.unwrap_or(0)))
-    }
-
-    /// Puts an event down if its tenant is at the expected revision, and says whether it was.
-    fn put_event(
-        &mut self,
-        event: &LifecycleEvent,
-        expected: Revision,
-        position: u64,
-    ) -> Result<bool, Refused> {
-        let settled = if event.settled.is_empty() { None } else { Some(&event.settled) };
-        let changed = self.event.execute(params![
-            position,
-            event.tenant_id.as_str(),
-            event.incarnation.0,
-            event.revision.0,
-            event.at.as_microsecond(),
-            event.from.as_str(),
-            event.to.map(|to| to.as_str()),
-            event.operation.map(codec::operation_text),
-            event.attempt,
-            codec::to_json("what_json", Some(&event.what))?,
-            codec::to_json("settled_json", settled)?,
-            expected.0,
-        ])?;
-        Ok(changed == 1)
-    }
-
-    fn put_operation(&mut self, operation: &OperationRecord) -> Result<(), rusqlite::Error> {
-        self.operation.execute(params![
-            codec::operation_text(operation.id),
-            operation.tenant.as_str(),
-            operation.incarnation.0,
-            codec::kind_name(operation.kind),
-            operation.target.map(|target| target.0),
-            operation.accepted_at.as_microsecond(),
-            operation.request_id,
-            operation.reason,
-            operation.trace.as_ref().map(|trace| &trace.traceparent),
-            operation.trace.as_ref().and_then(|trace| trace.tracestate.as_ref()),
-        ])?;
-        Ok(())
-    }
-
-    fn settle(&mut self, settlement: &Settlement, event: &LifecycleEvent) -> Result<(), Refused> {
-        self.settle.execute(params![
-            codec::operation_text(settlement.operation),
-            event.at.as_microsecond(),
-            codec::to_json("settled_json", Some(&settlement.settled))?,
-        ])?;
-        Ok(())
     }
 }
 
