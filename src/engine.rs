@@ -37,7 +37,8 @@ pub struct Limits {
     pub per_tenant: u32,
     /// Provider calls that wait for their turn or run. A destroy is taken up to twice this number.
     pub calls: usize,
-    /// Tenants with an actor; beyond this, idle ones are passivated at once.
+    /// Tenants with an actor, which is some 11 KB each; beyond this, idle ones are passivated at once, and the next
+    /// command reads the store.
     pub live_tenants: usize,
     /// How long a tenant is idle before its actor is passivated.
     pub idle: Duration,
@@ -49,7 +50,7 @@ impl Default for Limits {
             commands: 16_384,
             per_tenant: 64,
             calls: 200_000,
-            live_tenants: 50_000,
+            live_tenants: 10_000,
             idle: Duration::from_secs(10),
         }
     }

@@ -4,7 +4,7 @@
 //! each size has as many transitions. Over SQLite, a store is filled in which so many run (that is not measured), and as
 //! many of them in all sizes, spread evenly, are updated, destroyed and provisioned again.
 //!
-//! The engine runs with its defaults: up to 50,000 tenants keep their actors from one phase to the next; with more,
+//! The engine runs with its defaults: up to 10,000 tenants keep their actors from one phase to the next; with more,
 //! a tenant's actor is passivated after each command and activated by the next one, which reads the store. That is
 //! part of what a transition costs there. The baselines keep a task, an actor or a process for each tenant.
 
