@@ -193,7 +193,14 @@ impl Platform for Emulated {
     }
 
     fn limits(&self) -> Limits {
-        Limits { pause: Duration::from_millis(100), interruptions: 6, parallel: 4, ..Limits::default() }
+        Limits {
+            // An emulator that works for other tests too may stand still for seconds.
+            settle: Duration::from_secs(10),
+            pause: Duration::from_millis(100),
+            interruptions: 6,
+            parallel: 4,
+            ..Limits::default()
+        }
     }
 }
 
