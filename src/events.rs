@@ -52,7 +52,7 @@ impl EventLog {
 
     /// Takes in committed events, in the order of their positions, and lets subscribers see them. While there are
     /// none, nothing is kept for them: whoever comes reads from the store first.
-    pub(crate) fn append(&self, events: impl Iterator<Item = (Position, Arc<LifecycleEvent>)>) {
+    pub(crate) fn append<'e>(&self, events: impl Iterator<Item = (Position, &'e Arc<LifecycleEvent>)>) {
         let mut head = None;
         if self.grown.receiver_count() == 0 {
             head = events.last().map(|(position, _)| position);
@@ -67,7 +67,7 @@ impl EventLog {
                 if ring.len() == RING {
                     ring.pop_front();
                 }
-                ring.push_back((position, event));
+                ring.push_back((position, Arc::clone(event)));
                 head = Some(position);
             }
         }

@@ -256,7 +256,7 @@ impl Committer {
                     for (_, event) in &page {
                         event.settled.iter().for_each(|settlement| self.waiters.settle(settlement));
                     }
-                    self.log.append(page.into_iter());
+                    self.log.append(page.iter().map(|(position, event)| (*position, event)));
                 }
             }
         }
@@ -350,7 +350,7 @@ impl Committer {
     }
 
     fn publish<'w>(&self, committed: impl Iterator<Item = (Position, &'w Write)> + Clone) {
-        self.log.append(committed.clone().map(|(position, write)| (position, Arc::clone(&write.event))));
+        self.log.append(committed.clone().map(|(position, write)| (position, &write.event)));
         self.tell_who_waits(committed);
     }
 
