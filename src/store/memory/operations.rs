@@ -15,14 +15,7 @@ pub(super) struct Operations {
     by_id: HashMap<OperationId, Arc<OperationRecord>, RandomState>,
     by_request: HashMap<(TenantId, String), OperationId>,
     /// The settled ones, the oldest first.
-    settled: VecDeque<Ended>,
-}
-
-/// An operation that has settled, and the request it is found by: who forgets it does not have to look it up.
-#[derive(Debug)]
-struct Ended {
-    id: OperationId,
-    request: Option<(TenantId, String)>,
+    settled: VecDeque<OperationId>,
 }
 
 impl Operations {
@@ -56,20 +49,20 @@ impl Operations {
             if let Some(record) = self.by_id.get_mut(operation)
                 && Arc::make_mut(record).settled.replace(settled.clone()).is_none()
             {
-                self.settled.push_back(Ended { id: *operation, request: request(record) });
+                self.settled.push_back(*operation);
             }
         }
         while self.settled.len() > bound
-            && let Some(Ended { id, request }) = self.settled.pop_front()
+            && let Some(oldest) = self.settled.pop_front()
         {
-            self.by_id.remove(&id);
-            if let Some(request) = request {
-                self.by_request.remove(&request);
+            if let Some(key) = self.by_id.remove(&oldest).as_deref().and_then(request) {
+                self.by_request.remove(&key);
             }
         }
     }
 }
 
+/// What an operation is found by besides its id.
 fn request(operation: &OperationRecord) -> Option<(TenantId, String)> {
     operation.request_id.clone().map(|request| (operation.tenant.clone(), request))
 }
