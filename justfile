@@ -2,9 +2,13 @@
 default:
     @just --list
 
-# All checks and tests; needs cargo and a C compiler.
+# All checks and tests that need nothing but cargo and a C compiler.
 test:
     ./test.sh
+
+# The tests on real backends, which this installs and starts (as root, on Debian).
+backends:
+    ./test.sh backends
 
 # What the continuous integration runs: the same with larger counts.
 ci:
@@ -25,12 +29,12 @@ bench-micro *args:
 
 # A thousand tenants on ECS against AWS's quotas, on simulated time, beside a client with the SDK's retries alone.
 bench-ecs tenants="1000":
-    cargo bench --bench ecs_quota --all-features -- --tenants {{tenants}}
+    cargo bench --package landlord-provider-ecs --bench ecs_quota -- --tenants {{tenants}}
 
 # Kill the engine many times; give a seed to repeat a run.
 kills count="200" seed="":
-    cargo build --all-features --example engine-process
-    LANDLORD_KILLS={{count}} LANDLORD_SEED={{seed}} cargo test --all-features --test main kills:: -- --nocapture
+    cargo build --package landlord-compute --example engine-process
+    LANDLORD_KILLS={{count}} LANDLORD_SEED={{seed}} cargo test --package landlord-compute --test main kills:: -- --nocapture
 
 # Write the generated pages again, and accept snapshots after looking at each.
 pages:

@@ -4,9 +4,10 @@
 use futures_util::StreamExt;
 use landlord_compute::machines::id::TenantId;
 use landlord_compute::machines::spec::TenantComputeSpec;
-use landlord_compute::provider::process::{ProcessOptions, ProcessProvider};
-use landlord_compute::store::{Scope, SqliteOptions, SqliteStore};
+use landlord_compute::store::Scope;
 use landlord_compute::{Delivery, Engine, Options};
+use landlord_provider_process::{ProcessOptions, ProcessProvider};
+use landlord_store_sqlite::{SqliteOptions, SqliteStore};
 
 const SPEC: &str = "
 tenant_id: acme

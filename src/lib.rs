@@ -1,27 +1,18 @@
 //! landlord-compute: each tenant a supervised actor that owns a state machine and drives a compute provider.
 
-mod actor;
-mod calls;
 pub mod clock;
-mod closing;
-#[cfg(feature = "conformance")]
-pub mod conformance;
-mod count;
 mod engine;
-mod events;
-mod handle;
-mod observers;
 pub mod provider;
 pub mod store;
 mod sweep;
-mod telemetry;
-mod timers;
-mod waiters;
 
-pub use closing::Closed;
-pub use engine::{Engine, EngineBuilder, Limits, StartError};
-pub use events::Delivery;
-pub use handle::{CommandError, OperationHandle, Options, Settling, StatusError, TenantHandle, WaitError};
+pub use engine::api::Engine;
+pub use engine::builder::EngineBuilder;
+pub use engine::closing::Closed;
+pub use engine::config::{Limits, ObservePolicy};
+pub use engine::error::{CommandError, StartError, StatusError, WaitError};
+pub use engine::events::Delivery;
+pub use engine::handle::{Options, TenantHandle};
+pub use engine::operation::{OperationHandle, Settling};
 pub use landlord_state_machines as machines;
-pub use observers::ObservePolicy;
 pub use sweep::{Missing, Orphan, Sweep, SweepError, sweep};

@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use criterion::Criterion;
-use landlord_compute::store::{MemoryStore, SqliteOptions, SqliteStore, Store};
+use landlord_compute::store::{MemoryStore, Store};
 use landlord_compute::{Engine, Limits, Options};
+use landlord_store_sqlite::{SqliteOptions, SqliteStore};
 
 use super::lives::tenant;
 use crate::spec::spec;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, Throughput};
 use landlord_compute::machines::tenant::{Policy, Record};
-use landlord_compute::store::{Epoch, Events, Position, Scope, SqliteOptions, SqliteStore, Store, Write};
+use landlord_compute::store::{Epoch, Events, Position, Scope, Store, Write};
+use landlord_store_sqlite::{SqliteOptions, SqliteStore};
 use tokio::runtime::Runtime;
 
 use super::lives::{checked, decide, provision, succeeded, tenant, update, write};

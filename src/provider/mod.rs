@@ -2,17 +2,12 @@
 
 mod context;
 pub mod converge;
-#[cfg(feature = "ecs")]
-pub mod ecs;
-#[cfg(any(test, feature = "conformance"))]
-pub mod faults;
-#[cfg(feature = "process")]
-pub mod process;
+mod kind;
 pub(crate) mod registry;
-pub mod scripted;
 
 pub use context::{Asker, CheckpointError, Context, Journal, UndoBy, Work};
 pub(crate) use context::{Home, Kept};
+pub use kind::{ProviderKind, Setup, SetupError};
 pub use registry::RegistryError;
 
 use std::collections::BTreeMap;

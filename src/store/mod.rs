@@ -1,9 +1,6 @@
 //! Where tenants, their specs, operations and events are kept (DESIGN: one trait, several stores).
 
-pub(crate) mod committer;
 mod memory;
-#[cfg(feature = "sqlite")]
-mod sqlite;
 
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroU64;
@@ -18,8 +15,6 @@ use landlord_state_machines::trace::TraceContext;
 use serde::{Deserialize, Serialize};
 
 pub use memory::{MemoryOptions, MemoryStore};
-#[cfg(feature = "sqlite")]
-pub use sqlite::{SqliteOptions, SqliteStore};
 
 /// Counts the engines that opened a store. A write under any epoch but the newest is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -207,13 +202,13 @@ pub enum StoreError {
 
 impl StoreError {
     /// It was closed, or never opened.
-    fn not_open() -> Self {
+    pub fn not_open() -> Self {
         Self::Unavailable { message: "it is not open; open it first".to_owned(), source: None }
     }
 }
 
 /// A new name for a store and the engine that owns it, random: 16 hexadecimal digits.
-fn new_engine_name() -> Arc<str> {
+pub fn new_engine_name() -> Arc<str> {
     // The standard library has no other source of randomness; the operating system seeds this one.
     format!("{:016x}", RandomState::new().hash_one(std::process::id())).into()
 }

@@ -1,8 +1,8 @@
 //! I8: what is too much is answered at once, and memory stays bounded.
 
 use landlord_compute::machines::tenant::{Method, Settled};
-use landlord_compute::provider::scripted::Act;
 use landlord_compute::{CommandError, Limits, Options};
+use landlord_testing::scripted::Act;
 
 use super::{engine, memory, scripted, spec, tenant};
 

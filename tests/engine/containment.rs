@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use landlord_compute::machines::tenant::{Method, Settled, StateName};
 use landlord_compute::provider::Capabilities;
-use landlord_compute::provider::scripted::Act;
 use landlord_compute::{CommandError, Options};
+use landlord_testing::scripted::Act;
 use tokio::time::Instant;
 
 use super::{end, engine, live, memory, run, scripted, scripted_with, spec, tenant};

@@ -7,9 +7,9 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use landlord_compute::machines::id::OperationId;
 use landlord_compute::machines::tenant::{LifecycleEvent, Method, Settled};
-use landlord_compute::provider::scripted::{Act, Scripted};
 use landlord_compute::store::{Events, Position, Scope, Store};
 use landlord_compute::{Closed, CommandError, Delivery, Engine, OperationHandle, Options};
+use landlord_testing::scripted::{Act, Scripted};
 use tokio::task::JoinHandle;
 
 use super::faulty::{BOTH, Fault, Faulty, When};

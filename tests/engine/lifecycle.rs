@@ -6,9 +6,9 @@ use std::time::Duration;
 use landlord_compute::machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_compute::machines::id::Revision;
 use landlord_compute::machines::tenant::{Method, Record, Rejection, Settled, StateName, What};
-use landlord_compute::provider::scripted::Act;
 use landlord_compute::store::TenantFilter;
 use landlord_compute::{CommandError, Options};
+use landlord_testing::scripted::Act;
 
 use super::{engine, events_until, live, memory, run, scripted, spec, tenant};
 

@@ -6,9 +6,9 @@ use futures_util::StreamExt;
 use landlord_compute::machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_compute::machines::tenant::{Method, Settled, What};
 use landlord_compute::machines::trace::TraceContext;
-use landlord_compute::provider::scripted::Act;
 use landlord_compute::store::{MemoryOptions, MemoryStore};
 use landlord_compute::{CommandError, Options, WaitError};
+use landlord_testing::scripted::Act;
 
 use super::{end, engine, events_until, live, run, scripted, spec, tenant, without_providers};
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use landlord_compute::machines::tenant::{Method, Settled, StateName, What};
-use landlord_compute::provider::scripted::Act;
 use landlord_compute::store::Scope;
 use landlord_compute::{CommandError, Delivery, Options};
+use landlord_testing::scripted::Act;
 
 use super::faulty::{Fault, Faulty, When};
 use super::{engine, events_until, live, run, scripted, spec, tenant};

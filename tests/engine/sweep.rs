@@ -13,9 +13,9 @@ use landlord_compute::machines::result::{ComputeStatus, ProvisionResult, UpdateR
 use landlord_compute::machines::spec::Spec;
 use landlord_compute::machines::sweep::Orphaned;
 use landlord_compute::machines::tenant::{Method, Record, Rejection, Settled, StateName};
-use landlord_compute::provider::scripted::{Act, Scripted};
 use landlord_compute::provider::{Capabilities, Context, OwnedTenant, Provider};
 use landlord_compute::{CommandError, Engine, Options, Orphan, Sweep, SweepError, TenantHandle};
+use landlord_testing::scripted::{Act, Scripted};
 
 use super::{end, engine, live, memory, run, scripted, scripted_with, spec, tenant, without_providers};
 

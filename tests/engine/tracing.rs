@@ -7,7 +7,7 @@ use landlord_compute::Options;
 use landlord_compute::machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_compute::machines::tenant::Method;
 use landlord_compute::machines::trace::TraceContext;
-use landlord_compute::provider::scripted::Act;
+use landlord_testing::scripted::Act;
 use tracing::Dispatch;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};

@@ -14,9 +14,10 @@ use futures_util::{Stream, StreamExt};
 use landlord_compute::machines::id::Revision;
 use landlord_compute::machines::spec::TenantComputeSpec;
 use landlord_compute::machines::tenant::{Backoff, Policy, RepairPolicy};
-use landlord_compute::provider::process::{ProcessOptions, ProcessProvider};
-use landlord_compute::store::{Position, Scope, SqliteOptions, SqliteStore, StoreError};
+use landlord_compute::store::{Position, Scope, StoreError};
 use landlord_compute::{Delivery, Engine, ObservePolicy, Options, TenantHandle, WaitError};
+use landlord_provider_process::{ProcessOptions, ProcessProvider};
+use landlord_store_sqlite::{SqliteOptions, SqliteStore};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::task::JoinSet;
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use landlord_compute::machines::id::{OperationId, TenantId};
 use landlord_compute::machines::tenant::{LifecycleEvent, Record, Settled, Tenant, What};
-use landlord_compute::store::{Events, OperationRecord, Position, Scope, SqliteStore, Store, TenantFilter};
+use landlord_compute::store::{Events, OperationRecord, Position, Scope, Store, TenantFilter};
+use landlord_store_sqlite::SqliteStore;
 
 /// How many rows are read at a time.
 const PAGE: usize = 1_000;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::ledger::Ledger;
 use super::machine::{RUN, SPEC};
 use super::protocol::{Ask, Verb};
-use crate::process_provider;
+use landlord_testing::server;
 
 const TENANTS: usize = 50;
 
@@ -163,7 +163,7 @@ fn containers(program: &Program) -> Vec<Value> {
             vec![json!({ "name": "web", "command": sleeps, "health_check": checked(shell("sleep 0.3")) })]
         }
         Program::Listens => {
-            let (command, args, (name, value)) = process_provider::server_program();
+            let (command, args, (name, value)) = server::program("kills::serves_when_asked");
             vec![json!({ "name": "web", "command": [command], "args": args, "env": { name: value },
                 "ports": [{ "container_port": 80, "protocol": "tcp" }],
                 "health_check": { "type": "tcp", "port": 80, "interval_seconds": 5, "timeout_seconds": 1,

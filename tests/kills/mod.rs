@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use landlord_compute::machines::id::TenantId;
 use landlord_compute::machines::tenant::Tenant;
 use landlord_compute::provider::Provider;
-use landlord_compute::provider::process::{ProcessOptions, ProcessProvider};
+use landlord_provider_process::{ProcessOptions, ProcessProvider};
 use tokio::time::sleep;
 
 use checks::{Problem, general};
@@ -36,6 +36,12 @@ const REST: u64 = 10;
 const SETTLES: Duration = Duration::from_secs(180);
 /// How often it is looked at meanwhile.
 const LOOK: Duration = Duration::from_millis(200);
+
+/// Not a test: the program of a tenant.
+#[test]
+fn serves_when_asked() {
+    landlord_testing::server::serve_if_asked();
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn i2_an_engine_that_is_killed_again_and_again_loses_nothing() {

@@ -2,8 +2,8 @@
 
 use landlord_compute::store::{MemoryOptions, MemoryStore, Store};
 
-use super::contract;
-use super::samples::Life;
+use landlord_testing::store::contract;
+use landlord_testing::store::samples::Life;
 
 #[tokio::test]
 async fn the_revision_guards_each_write() {

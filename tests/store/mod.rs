@@ -1,17 +1,3 @@
-//! What every store promises, and what one of them promises beyond that.
+//! What every store promises, kept by the one in memory.
 
-mod contract;
-#[cfg(feature = "sqlite")]
-mod damaged;
-#[cfg(feature = "sqlite")]
-mod disk;
-#[cfg(feature = "sqlite")]
-mod files;
-#[cfg(feature = "sqlite")]
-mod full_disk;
 mod memory;
-#[cfg(feature = "sqlite")]
-mod power;
-mod samples;
-#[cfg(feature = "sqlite")]
-mod sqlite;

@@ -10,7 +10,8 @@ use landlord_compute::machines::result::Health;
 use landlord_compute::machines::tenant::{
     LifecycleEvent, Record, Repair, State, StateName, Tenant, Versioned, What,
 };
-use landlord_compute::store::{SqliteStore, Store, Write};
+use landlord_compute::store::{Store, Write};
+use landlord_store_sqlite::SqliteStore;
 
 use super::landlord::{sqlite, tenant_name};
 use crate::spec::spec;

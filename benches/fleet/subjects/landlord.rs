@@ -13,8 +13,9 @@ use landlord_compute::machines::result::{
 use landlord_compute::machines::spec::Spec;
 use landlord_compute::machines::tenant::Settled;
 use landlord_compute::provider::{Capabilities, Context, Provider};
-use landlord_compute::store::{SqliteOptions, SqliteStore, Store};
+use landlord_compute::store::Store;
 use landlord_compute::{Engine, EngineBuilder, ObservePolicy, Options, TenantHandle};
+use landlord_store_sqlite::{SqliteOptions, SqliteStore};
 
 use super::fleet::{Call, Fleet};
 use super::toy::Command;

@@ -177,11 +177,11 @@ impl Writer<'_> {
     }
 }
 
-/// A file with the store's schema (src/store/sqlite/file.rs).
+/// A file with the store's schema (stores/sqlite/src/file.rs).
 fn create(path: &Path) -> Connection {
     let connection = Connection::open(path).expect("it opens");
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())).expect("it is a log");
-    let schema = include_str!("../../../../src/store/sqlite/schema.sql");
+    let schema = include_str!("../../../../stores/sqlite/src/schema.sql");
     connection.execute_batch(schema).expect("the schema is made");
     let meta = "INSERT INTO meta (one, engine, epoch, trimmed) VALUES (1, '0123456789abcdef', 1, 0)";
     connection.execute_batch(meta).expect("it is written");

@@ -1,4 +1,4 @@
-//! The store's statements (src/store/sqlite/write.rs and file.rs), prepared once.
+//! The store's statements (stores/sqlite/src/write.rs and file.rs), prepared once.
 
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, Statement, ToSql, params};
@@ -43,8 +43,8 @@ const SET_TRIMMED: &str = "UPDATE meta SET trimmed = ?1";
 
 /// What the store says of its own.
 const STORE: [&str; 2] = [
-    include_str!("../../../../src/store/sqlite/write.rs"),
-    include_str!("../../../../src/store/sqlite/file.rs"),
+    include_str!("../../../../stores/sqlite/src/write.rs"),
+    include_str!("../../../../stores/sqlite/src/file.rs"),
 ];
 
 /// # Panics
@@ -68,7 +68,7 @@ fn check() {
     ];
     let settings = SETTINGS.split_inclusive(';');
     for statement in all.into_iter().chain(settings) {
-        assert!(store.contains(&words(statement)), "src/store/sqlite no longer has: {statement}");
+        assert!(store.contains(&words(statement)), "stores/sqlite/src no longer has: {statement}");
     }
 }
 

@@ -1,0 +1,243 @@
+//! What can be written on the command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::SignedDuration;
+use landlord_compute::Options;
+use landlord_compute::machines::id::{OperationId, ProviderName, Revision, TenantId};
+use landlord_compute::machines::tenant::StateName;
+
+use super::built_with::Configs;
+use super::exit::Exit;
+use super::{machine, spec_file};
+
+/// The options of every command.
+pub(crate) const GLOBAL: &str = "Global options";
+
+/// Runs tenants as processes of this machine, and remembers them in a SQLite file.
+///
+/// A command that changes a tenant runs an engine for as long as it takes; tenants go on running afterwards. `run`
+/// keeps an engine running, which also repairs what breaks. One engine at a time has a store; looking is always
+/// possible.
+#[derive(Debug, Parser)]
+#[command(version, after_help = Exit::help(), max_term_width = 100, propagate_version = false)]
+pub(crate) struct Cli {
+    /// The store. Logs of tenants are beside it, in FILE.d.
+    #[arg(long, global = true, env = "LANDLORD_STORE", hide_env_values = true, help_heading = GLOBAL, default_value = "landlord.db", value_name = "FILE")]
+    pub(crate) store: PathBuf,
+    /// Tables for people, or JSON for programs: one document on stdout, errors on stderr.
+    #[arg(short, long, global = true, value_enum, default_value_t = Format::Table, help_heading = GLOBAL, value_name = "FORMAT")]
+    pub(crate) output: Format,
+    #[command(flatten)]
+    pub(crate) configs: Configs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Table,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show what the engine does, on real processes, in less than a minute.
+    Demo,
+    /// Make a tenant run a spec.
+    #[command(after_help = spec_file::example())]
+    Provision {
+        #[command(flatten)]
+        file: SpecFile,
+        #[command(flatten)]
+        options: Asking,
+    },
+    /// Make a tenant that runs something run another spec.
+    Update {
+        #[command(flatten)]
+        file: SpecFile,
+        #[command(flatten)]
+        options: Asking,
+    },
+    /// Remove everything of a tenant.
+    Destroy {
+        tenant: TenantId,
+        #[command(flatten)]
+        options: Why,
+    },
+    /// Stop what is on its way for a tenant, and undo it.
+    Cancel {
+        tenant: TenantId,
+        #[command(flatten)]
+        options: Why,
+    },
+    /// Try again now what waits to be tried again.
+    Retry {
+        tenant: TenantId,
+        #[command(flatten)]
+        options: Why,
+    },
+    /// Begin nothing for a tenant until it is resumed: no retry, no repair.
+    Pause {
+        tenant: TenantId,
+        #[command(flatten)]
+        options: Why,
+    },
+    /// Go on after a pause.
+    Resume {
+        tenant: TenantId,
+        #[command(flatten)]
+        options: Why,
+    },
+    /// Give up a destroy that never ends, and leave what is left.
+    Abandon {
+        tenant: TenantId,
+        /// Why, for the audit.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Wait until an operation has settled, and go on with it where no engine runs.
+    Wait {
+        /// Its id, such as 3-17.
+        operation: OperationId,
+    },
+    /// Keep an engine running that repairs what breaks, until Ctrl-C.
+    Run,
+    /// Ask the platform how a tenant is now.
+    Status { tenant: TenantId },
+    /// List the tenants.
+    List {
+        /// Only those in this state: pending, provisioning, running, updating, destroying.
+        #[arg(long, value_parser = state_name)]
+        state: Option<StateName>,
+        /// Only those of this provider.
+        #[arg(long, value_parser = ProviderName::new)]
+        provider: Option<ProviderName>,
+    },
+    /// Show all that is known of a tenant.
+    Describe { tenant: TenantId },
+    /// Show what happened, to one tenant or to all.
+    Events {
+        tenant: Option<TenantId>,
+        /// Go on with what happens, until Ctrl-C.
+        #[arg(long)]
+        follow: bool,
+        /// Begin after this cursor, as an earlier `events` showed it.
+        #[arg(long, value_name = "CURSOR", default_value_t = 0)]
+        after: u64,
+        /// Begin with the last N.
+        #[arg(long, value_name = "N")]
+        last: Option<usize>,
+    },
+    /// Find what no tenant owns on the platform, and who holds nothing there.
+    ///
+    /// What the store's engine owns is found by its tags; what others own is never touched. A tenant with an operation
+    /// on its way is not judged. Without --delete nothing is changed, and an engine may have the store.
+    Sweep {
+        /// Only what this provider holds.
+        #[arg(long, value_parser = ProviderName::new)]
+        provider: Option<ProviderName>,
+        /// Remove what no tenant owns. What is missing is what `run` repairs.
+        #[arg(long)]
+        delete: bool,
+    },
+    /// Check a spec, without changing anything.
+    Validate {
+        #[command(flatten)]
+        file: SpecFile,
+    },
+    /// List the providers; with a name, what its `provider_config` may hold.
+    Providers {
+        #[arg(value_parser = ProviderName::new)]
+        name: Option<ProviderName>,
+    },
+    /// Print the diagram of a machine, for a Mermaid viewer; without a name, the names.
+    Machine {
+        #[arg(value_parser = PossibleValuesParser::new(machine::names()))]
+        name: Option<String>,
+    },
+    /// What the demo's tenants run.
+    #[command(hide = true)]
+    DemoTenant(DemoTenant),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SpecFile {
+    /// The spec: .json or YAML; `-` reads it from stdin.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) file: PathBuf,
+}
+
+/// What goes with a provision or an update.
+#[derive(Debug, Args)]
+pub(crate) struct Asking {
+    /// Undo it unless it is done within this time, such as 90s or 5m.
+    #[arg(long, value_parser = duration, value_name = "TIME")]
+    deadline: Option<Duration>,
+    #[command(flatten)]
+    why: Why,
+}
+
+/// What goes with every command.
+#[derive(Debug, Args)]
+pub(crate) struct Why {
+    /// Your name for the request: the same request twice is the same operation.
+    #[arg(long, value_name = "ID")]
+    request_id: Option<String>,
+    /// Why, for the audit.
+    #[arg(long)]
+    reason: Option<String>,
+    /// Refuse it unless the tenant is at this revision.
+    #[arg(long, value_name = "REVISION")]
+    expect_revision: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoTenant {
+    /// What it answers.
+    #[arg(long)]
+    pub(crate) greeting: String,
+    /// How long it takes until it listens, in milliseconds.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) slow: u64,
+    /// It ends before it listens.
+    #[arg(long)]
+    pub(crate) broken: bool,
+}
+
+impl From<Asking> for Options {
+    fn from(Asking { deadline, why }: Asking) -> Self {
+        Self { deadline, ..why.into() }
+    }
+}
+
+impl From<Why> for Options {
+    fn from(Why { request_id, reason, expect_revision }: Why) -> Self {
+        Self { request_id, reason, expected_revision: expect_revision.map(Revision), ..Self::default() }
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let problem = || format!("{text:?} is not a time; write it like 90s, 5m or 1h30m");
+    let duration: SignedDuration = text.parse().map_err(|_| problem())?;
+    match Duration::try_from(duration) {
+        Ok(duration) if duration > Duration::ZERO => Ok(duration),
+        Ok(_) | Err(_) => Err(problem()),
+    }
+}
+
+fn state_name(text: &str) -> Result<StateName, String> {
+    let all = [
+        StateName::Pending,
+        StateName::Provisioning,
+        StateName::Running,
+        StateName::Updating,
+        StateName::Destroying,
+    ];
+    all.into_iter().find(|state| state.as_str() == text).ok_or_else(|| {
+        format!("there is no state {text:?}; there are {}", all.map(StateName::as_str).join(", "))
+    })
+}

@@ -1,0 +1,200 @@
+//! Makes one call of the planner.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_ecs::error::BuildError;
+use aws_sdk_ecs::types::{self as sdk, StopServiceDeploymentStopType};
+use landlord_state_machines::planner::CallError;
+use landlord_state_machines::planner::ecs::{
+    Call, Config, Create, DefinitionStatus, EcsPlanner, Place, Register, Reply, Site, Update,
+};
+
+use super::budget::{Quota, Who};
+use super::clients::Clients;
+use super::error::Failure;
+use super::reads::{At, at};
+use super::{answer, request};
+use landlord_compute::provider::Context;
+use landlord_compute::provider::converge::Api;
+
+/// ECS, as an engine's operator set it up.
+#[derive(Debug)]
+pub(super) struct Ecs {
+    pub(super) clients: Clients,
+    /// The operator's configuration.
+    pub(super) defaults: Config,
+}
+
+impl Api for Ecs {
+    type Planner = EcsPlanner;
+
+    async fn call(&self, cx: &Context, call: &Call) -> Result<Reply, CallError> {
+        self.make(cx, call).await.map_err(CallError::from)
+    }
+}
+
+impl Ecs {
+    /// A place, asked for whoever the context is for.
+    pub(super) async fn at(&self, place: &Place, cx: &Context) -> At {
+        self.at_for(place, Who { tenant: Some(cx.subject.tenant.clone()), asker: cx.asker }).await
+    }
+
+    /// A place, asked for somebody.
+    pub(super) async fn at_for(&self, place: &Place, who: Who) -> At {
+        at(self.clients.of(place).await, place, who)
+    }
+
+    async fn make(&self, cx: &Context, call: &Call) -> Result<Reply, Failure> {
+        match call {
+            Call::Locate(search) => Ok(Reply::Located(self.locate(cx, *search).await?)),
+            Call::DescribeService { site, subject: _ } => {
+                let found = self.at(&site.place, cx).await.describe_service(&site.name).await?;
+                Ok(Reply::Service(found.as_ref().and_then(answer::service).map(Box::new)))
+            }
+            Call::ListDefinitions(site, status) => {
+                let found = self.at(&site.place, cx).await.list_definitions(&site.name, *status).await?;
+                Ok(Reply::Definitions(*status, found))
+            }
+            Call::DescribeDefinition { place, definition, subject: _ } => {
+                let found = self.at(place, cx).await.describe_definition(definition).await?;
+                Ok(Reply::Definition(found))
+            }
+            Call::FindTasks { site, serves: _, giving_up: _ } => {
+                Ok(Reply::Tasks(self.at(&site.place, cx).await.find_tasks(&site.name).await?))
+            }
+            Call::RegisterDefinition(register) => {
+                self.at(&register.site.place, cx).await.register(register).await
+            }
+            Call::CreateService(create) => self.at(&create.site.place, cx).await.create(create).await,
+            Call::UpdateService(update) => self.at(&update.site.place, cx).await.update(update).await,
+            Call::TagService { place, arn, tags } => {
+                let at = self.at(place, cx).await;
+                let request = at.account.writes.tag_resource().resource_arn(arn);
+                let request = request.set_tags(Some(request::tags(tags).unwrap_or_default())).send();
+                at.send(Quota::Tag, "TagResource", request).await?;
+                Ok(Reply::Tagged)
+            }
+            Call::UntagService { place, arn, keys } => {
+                let at = self.at(place, cx).await;
+                let request = at.account.writes.untag_resource().resource_arn(arn);
+                let request = request.set_tag_keys(Some(keys.iter().cloned().collect())).send();
+                at.send(Quota::Tag, "UntagResource", request).await?;
+                Ok(Reply::Tagged)
+            }
+            Call::StopDeployment { place, deployment } => self.at(place, cx).await.stop(deployment).await,
+            Call::DeleteService(site) => self.at(&site.place, cx).await.delete(site).await,
+            Call::DeregisterDefinition { place, arn } => self.at(place, cx).await.deregister(arn).await,
+            Call::DeleteDefinitions { place, arns } => {
+                self.at(place, cx).await.delete_definitions(arns).await
+            }
+        }
+    }
+}
+
+impl At {
+    async fn register(&self, register: &Register) -> Result<Reply, Failure> {
+        let api = "RegisterTaskDefinition";
+        let request = request::register(&self.account.writes, register, self.account.region.as_deref());
+        let request = request.map_err(|error| self.not_built(api, &error))?;
+        let answer = self.send(Quota::DefinitionModify, api, request.send()).await?;
+        let arn = answer.task_definition.and_then(|definition| definition.task_definition_arn);
+        arn.map(Reply::Registered).ok_or_else(|| Failure::incomplete(self.asked(api), "taskDefinitionArn"))
+    }
+
+    async fn create(&self, create: &Create) -> Result<Reply, Failure> {
+        let api = "CreateService";
+        let request = request::create(&self.account.writes, create);
+        let request = request.map_err(|error| self.not_built(api, &error))?;
+        let answer = self.send(Quota::ServiceModify, api, request.send()).await?;
+        let mut reply = self.service(api, answer.service)?;
+        if let Reply::Service(Some(service)) = &mut reply
+            && service.tags.is_empty()
+        {
+            // The answer to a creation need not tell its tags.
+            service.tags = create.tags.clone();
+        }
+        Ok(reply)
+    }
+
+    async fn update(&self, update: &Update) -> Result<Reply, Failure> {
+        let api = "UpdateService";
+        let request = request::update(&self.account.writes, update);
+        let request = request.map_err(|error| self.not_built(api, &error))?;
+        let answer = self.send(Quota::ServiceModify, api, request.send()).await?;
+        self.service(api, answer.service)
+    }
+
+    async fn stop(&self, deployment: &str) -> Result<Reply, Failure> {
+        let request = self.account.writes.stop_service_deployment().service_deployment_arn(deployment);
+        let request = request.stop_type(StopServiceDeploymentStopType::Rollback).send();
+        match self.send(Quota::ServiceModify, "StopServiceDeployment", request).await {
+            Ok(_) => Ok(Reply::Stopped),
+            // It is over, or is being stopped.
+            Err(failure)
+                if failure.is("ServiceDeploymentNotFoundException") || failure.is("ConflictException") =>
+            {
+                Ok(Reply::Stopped)
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    async fn delete(&self, site: &Site) -> Result<Reply, Failure> {
+        let api = "DeleteService";
+        let request = self.account.writes.delete_service().cluster(&self.cluster).service(&site.name);
+        match self.send(Quota::ServiceModify, api, request.force(true).send()).await {
+            Ok(answer) => self.service(api, answer.service),
+            Err(failure) if failure.is("ServiceNotFoundException") => Ok(Reply::Service(None)),
+            // It drains, or is gone.
+            Err(failure) if failure.is("ServiceNotActiveException") => {
+                let found = self.describe_service(&site.name).await?;
+                Ok(Reply::Service(found.as_ref().and_then(answer::service).map(Box::new)))
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    async fn deregister(&self, arn: &str) -> Result<Reply, Failure> {
+        let request = self.account.writes.deregister_task_definition().task_definition(arn).send();
+        let done = Ok(Reply::Deregistered(arn.to_owned()));
+        match self.send(Quota::DefinitionModify, "DeregisterTaskDefinition", request).await {
+            Ok(_) => done,
+            // What ECS answers where there is none, or where it is not active, and for much else.
+            Err(failure) if failure.is("ClientException") || failure.is("InvalidParameterException") => {
+                match self.describe_definition(arn).await?.map(|found| found.status) {
+                    None | Some(DefinitionStatus::Inactive) => done,
+                    Some(DefinitionStatus::Active) => Err(failure),
+                }
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    async fn delete_definitions(&self, arns: &BTreeSet<String>) -> Result<Reply, Failure> {
+        let api = "DeleteTaskDefinitions";
+        let request = self.account.writes.delete_task_definitions();
+        let request = request.set_task_definitions(Some(arns.iter().cloned().collect())).send();
+        let answer = self.send(Quota::DefinitionDelete, api, request).await?;
+        let refused = answer.failures.unwrap_or_default();
+        let refused: Vec<&sdk::Failure> =
+            refused.iter().filter(|failure| !answer::is_gone(failure)).collect();
+        let stays = |arn: &&String| refused.iter().any(|failure| failure.arn() == Some(arn));
+        let deleted: BTreeSet<String> = arns.iter().filter(|arn| !stays(arn)).cloned().collect();
+        match refused.first() {
+            Some(failure) if deleted.is_empty() => {
+                Err(Failure::partial(self.asked(api), failure.reason().unwrap_or_default(), failure.detail()))
+            }
+            Some(_) | None => Ok(Reply::Deleted(deleted)),
+        }
+    }
+
+    /// The service as an answer has it.
+    fn service(&self, api: &str, service: Option<sdk::Service>) -> Result<Reply, Failure> {
+        let service = service.ok_or_else(|| Failure::incomplete(self.asked(api), "service"))?;
+        Ok(Reply::Service(answer::service(&service).map(Box::new)))
+    }
+
+    fn not_built(&self, api: &str, error: &BuildError) -> Failure {
+        Failure::not_built(self.asked(api), error)
+    }
+}

@@ -1,0 +1,220 @@
+//! How many requests AWS takes of an account in a region, and whose turn it is.
+//!
+//! AWS counts each kind of request in a token bucket. The same buckets are kept here, so that a request waits before it
+//! goes out instead of being refused. When AWS throttles all the same, because others ask of the same account too, a
+//! bucket fills more slowly for a while.
+
+mod bucket;
+mod line;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use landlord_state_machines::error::{ErrorKind, ProviderError};
+use landlord_state_machines::id::TenantId;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use bucket::{Bucket, Seed};
+use landlord_compute::provider::Asker;
+use line::{Line, Ticket};
+
+/// How many requests of one kind may wait; one more is turned away.
+const WAITING: usize = 10_000;
+/// A wait that is longer than this is worth a line in the log.
+const LONG: Duration = Duration::from_secs(5);
+
+/// Requests that share a quota of AWS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Quota {
+    /// `DescribeClusters`.
+    ClusterRead,
+    /// `CreateService`, `UpdateService`, `DeleteService`, `StopServiceDeployment`.
+    ServiceModify,
+    /// `DescribeServices`, `ListServices`.
+    ServiceRead,
+    /// `RegisterTaskDefinition`, `DeregisterTaskDefinition`.
+    DefinitionModify,
+    /// `DeleteTaskDefinitions`.
+    DefinitionDelete,
+    /// `DescribeTaskDefinition`, `ListTaskDefinitions`, `ListTaskDefinitionFamilies`.
+    DefinitionRead,
+    /// `DescribeTasks`, `ListTasks`.
+    TaskRead,
+    /// `TagResource`, `UntagResource`.
+    Tag,
+}
+
+impl Quota {
+    /// All of them, as they are declared.
+    const ALL: [Self; 8] = [
+        Self::ClusterRead,
+        Self::ServiceModify,
+        Self::ServiceRead,
+        Self::DefinitionModify,
+        Self::DefinitionDelete,
+        Self::DefinitionRead,
+        Self::TaskRead,
+        Self::Tag,
+    ];
+
+    /// What AWS documents for an account in a region ("Request throttling for the Amazon ECS API"): the size of the
+    /// bucket, and how much flows into it in a second.
+    fn seed(self) -> Seed {
+        let (burst, per_second) = match self {
+            Self::ClusterRead => (50, 20),
+            Self::ServiceModify => (50, 5),
+            Self::ServiceRead => (100, 20),
+            Self::DefinitionModify => (20, 1),
+            Self::DefinitionDelete => (5, 1),
+            Self::DefinitionRead => (50, 20),
+            Self::TaskRead => (100, 20),
+            Self::Tag => (20, 10),
+        };
+        Seed { burst, per_second }
+    }
+}
+
+/// For whom a request is made.
+#[derive(Clone, Debug)]
+pub(super) struct Who {
+    /// The tenant; none for what is about all of them.
+    pub(super) tenant: Option<TenantId>,
+    /// Who waits for it.
+    pub(super) asker: Asker,
+}
+
+/// What may be asked of one account in one region.
+#[derive(Debug)]
+pub(super) struct Budget {
+    lanes: [Mutex<Lane>; Quota::ALL.len()],
+}
+
+/// One quota.
+#[derive(Debug)]
+struct Lane {
+    bucket: Bucket,
+    line: Line,
+}
+
+impl Budget {
+    /// Full buckets, `factor` times as large as AWS's default ones.
+    pub(super) fn new(factor: u32) -> Self {
+        let now = Instant::now();
+        let lane = |quota: Quota| {
+            let bucket = Bucket::new(quota.seed().times(factor), now);
+            Mutex::new(Lane { bucket, line: Line::default() })
+        };
+        Self { lanes: Quota::ALL.map(lane) }
+    }
+
+    /// Returns when a request may go out. The future has to be polled until then, or dropped: it holds up those behind
+    /// it as long as it is neither. Dropped, it gives its place up and has used nothing.
+    ///
+    /// # Errors
+    /// When too many wait already; it can be tried again.
+    pub(super) async fn turn(&self, quota: Quota, who: &Who) -> Result<(), ProviderError> {
+        let lane = self.lane(quota);
+        let begun = Instant::now();
+        let mut place = Place::take(lane, quota, who)?;
+        loop {
+            let more = place.try_leave();
+            match more {
+                More::No => break,
+                More::Behind => place.called.notified().await,
+                More::First(pause) => {
+                    tokio::select! {
+                        () = tokio::time::sleep(pause) => {}
+                        () = place.called.notified() => {}
+                    }
+                }
+            }
+        }
+        let waited = begun.elapsed();
+        if waited > LONG {
+            let tenant_id = who.tenant.as_ref().map(tracing::field::display);
+            tracing::debug!(tenant_id, ?quota, ?waited, "waited for AWS's quota");
+        }
+        Ok(())
+    }
+
+    /// AWS asked for fewer requests.
+    pub(super) fn throttled(&self, quota: Quota) {
+        let slower = lock(self.lane(quota)).bucket.throttled(Instant::now());
+        if let Some(per_second) = slower {
+            tracing::debug!(?quota, per_second, "AWS throttles; asking more slowly");
+        }
+    }
+
+    fn lane(&self, quota: Quota) -> &Mutex<Lane> {
+        &self.lanes[quota as usize]
+    }
+}
+
+/// A waiter's place in a line. Dropped, it is given up.
+struct Place<'a> {
+    lane: &'a Mutex<Lane>,
+    ticket: Option<Ticket>,
+    /// Whether the place may have become the first.
+    called: Arc<Notify>,
+}
+
+/// Whether a waiter has to go on waiting.
+enum More {
+    No,
+    /// It is the first, and there may be a token after this time.
+    First(Duration),
+    /// Others are before it; it is called.
+    Behind,
+}
+
+impl<'a> Place<'a> {
+    fn take(lane: &'a Mutex<Lane>, quota: Quota, who: &Who) -> Result<Self, ProviderError> {
+        let called = Arc::new(Notify::new());
+        let mut locked = lock(lane);
+        if locked.line.len() >= WAITING {
+            let pause = locked.bucket.time_for(WAITING);
+            let message =
+                format!("{WAITING} requests wait for AWS's quota ({quota:?}) already; it is tried again");
+            return Err(ProviderError::throttled(ErrorKind::ProvisionFailed, pause, message));
+        }
+        let ticket = locked.line.join(who, Arc::clone(&called));
+        drop(locked);
+        Ok(Self { lane, ticket: Some(ticket), called })
+    }
+
+    /// Takes a token if it is this place's turn and there is one.
+    fn try_leave(&mut self) -> More {
+        let Some(ticket) = &self.ticket else { return More::No };
+        let mut lane = lock(self.lane);
+        if !lane.line.is_first(ticket) {
+            return More::Behind;
+        }
+        match lane.bucket.take(Instant::now()) {
+            Err(pause) => More::First(pause),
+            Ok(()) => {
+                lane.line.serve(ticket);
+                lane.line.call_first();
+                drop(lane);
+                self.ticket = None;
+                More::No
+            }
+        }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = &self.ticket {
+            let mut lane = lock(self.lane);
+            lane.line.leave(ticket);
+            lane.line.call_first();
+        }
+    }
+}
+
+fn lock(lane: &Mutex<Lane>) -> MutexGuard<'_, Lane> {
+    lane.lock().unwrap_or_else(PoisonError::into_inner)
+}

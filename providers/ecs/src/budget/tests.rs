@@ -1,0 +1,206 @@
+use std::cell::RefCell;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use landlord_state_machines::error::{ErrorCode, Remedy};
+use landlord_state_machines::id::TenantId;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::bucket::{Bucket, Seed};
+use super::{Budget, Quota, WAITING, Who};
+use landlord_compute::provider::Asker;
+
+fn who(tenant: &str, asker: Asker) -> Who {
+    Who { tenant: Some(TenantId::new(tenant).unwrap()), asker }
+}
+
+fn person(tenant: &str) -> Who {
+    who(tenant, Asker::Person)
+}
+
+/// A budget of whose quota nothing is left now.
+async fn spent(quota: Quota) -> Budget {
+    let budget = Budget::new(1);
+    for _ in 0..quota.seed().burst {
+        budget.turn(quota, &person("spender")).await.unwrap();
+    }
+    budget
+}
+
+/// Has all of them wait, in this order, and says in which order they are served.
+async fn served(budget: &Budget, quota: Quota, waiters: &[Who]) -> Vec<usize> {
+    let order = RefCell::new(Vec::new());
+    let wait = async |n: usize, who: &Who| {
+        budget.turn(quota, who).await.unwrap();
+        order.borrow_mut().push(n);
+    };
+    join_all(waiters.iter().enumerate().map(|(n, who)| wait(n, who))).await;
+    order.into_inner()
+}
+
+#[test]
+fn each_quota_has_its_lane() {
+    for (n, quota) in Quota::ALL.into_iter().enumerate() {
+        assert_eq!(quota as usize, n, "{quota:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_goes_out_than_the_quota_gives_and_no_less() {
+    let budget = Budget::new(1);
+    let begun = Instant::now();
+    let names: Vec<Who> = (0..150).map(|n| person(&format!("t{n}"))).collect();
+    let times = join_all(names.iter().map(async |who| {
+        budget.turn(Quota::ServiceModify, who).await.unwrap();
+        begun.elapsed().as_secs_f64()
+    }))
+    .await;
+    for at in &times {
+        let gone = times.iter().filter(|time| *time <= at).count();
+        assert!(gone as f64 <= 50.0 + 5.0 * at + 1e-3, "{gone} after {at} s");
+    }
+    // 50 at once, 100 more at 5 a second.
+    let last = times.into_iter().fold(0.0, f64::max);
+    assert!((20.0..20.1).contains(&last), "the last one went out after {last} s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn quotas_are_apart() {
+    let budget = spent(Quota::DefinitionModify).await;
+    let begun = Instant::now();
+    budget.turn(Quota::ServiceRead, &person("a")).await.unwrap();
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_raised_quota_is_used() {
+    let budget = Budget::new(10);
+    let begun = Instant::now();
+    for _ in 0..200 {
+        budget.turn(Quota::DefinitionModify, &person("a")).await.unwrap();
+    }
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+    budget.turn(Quota::DefinitionModify, &person("a")).await.unwrap();
+    assert!(begun.elapsed() <= Duration::from_millis(101), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_tenant_with_many_calls_does_not_hold_up_another() {
+    let budget = spent(Quota::DefinitionModify).await;
+    let mut waiters = vec![person("many"); 20];
+    waiters.push(person("one"));
+    waiters.extend(vec![person("few"); 2]);
+    let order = served(&budget, Quota::DefinitionModify, &waiters).await;
+    // A round: one of each. Within a round, as they came.
+    assert_eq!(order[..6], [0, 20, 21, 1, 22, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn people_come_first_and_the_engine_not_never() {
+    let budget = spent(Quota::DefinitionModify).await;
+    let mut waiters = vec![who("engine", Asker::Engine); 10];
+    waiters.extend(vec![person("person"); 20]);
+    let order = served(&budget, Quota::DefinitionModify, &waiters).await;
+    let people: Vec<bool> = order[..15].iter().map(|n| *n >= 10).collect();
+    // The buckets were spent by a person, so the first turn is the engine's.
+    let five = [false, true, true, true, true];
+    assert_eq!(people, [five, five, five].concat());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waiter_that_is_dropped_returns_its_place() {
+    let budget = spent(Quota::DefinitionModify).await;
+    let begun = Instant::now();
+    let goes = person("a");
+    let dropped = timeout(Duration::from_millis(500), budget.turn(Quota::DefinitionModify, &goes));
+    let stays = async {
+        sleep(Duration::from_millis(100)).await;
+        budget.turn(Quota::DefinitionModify, &person("b")).await.unwrap();
+        begun.elapsed()
+    };
+    let (dropped, waited) = tokio::join!(dropped, stays);
+    assert!(dropped.is_err());
+    // The token that the first one waited for.
+    assert!(waited <= Duration::from_millis(1_002), "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_first_while_a_later_one_sleeps_is_served_first() {
+    let budget = spent(Quota::DefinitionModify).await;
+    let begun = Instant::now();
+    let engine = async {
+        // One that is served before the people's share is used up would prove nothing.
+        budget.turn(Quota::DefinitionModify, &who("e", Asker::Engine)).await.unwrap();
+        budget.turn(Quota::DefinitionModify, &who("e", Asker::Engine)).await.unwrap();
+        begun.elapsed()
+    };
+    let person = async {
+        sleep(Duration::from_millis(1_500)).await;
+        budget.turn(Quota::DefinitionModify, &person("p")).await.unwrap();
+        begun.elapsed()
+    };
+    let (engine, person) = tokio::join!(engine, person);
+    assert!((2.0..2.01).contains(&person.as_secs_f64()), "{person:?}");
+    assert!((3.0..3.01).contains(&engine.as_secs_f64()), "{engine:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn too_many_are_turned_away_with_a_time_to_come_again() {
+    let budget = spent(Quota::DefinitionModify).await;
+    let who = person("a");
+    let mut waiters: Vec<_> =
+        (0..WAITING).map(|_| Box::pin(budget.turn(Quota::DefinitionModify, &who))).collect();
+    for waiter in &mut waiters {
+        assert!(futures_util::poll!(waiter).is_pending());
+    }
+    let error = budget.turn(Quota::DefinitionModify, &who).await.unwrap_err();
+    assert_eq!((error.remedy, error.code), (Remedy::Retry, ErrorCode::ResourceExhausted));
+    assert_eq!(error.retry_after, Some(Duration::from_secs(WAITING as u64)));
+    // One that goes makes room.
+    drop(waiters.pop());
+    let mut next = Box::pin(budget.turn(Quota::DefinitionModify, &who));
+    assert!(futures_util::poll!(&mut next).is_pending());
+}
+
+/// How many tokens a bucket gives within a time, asked every millisecond.
+fn taken(bucket: &mut Bucket, from: Instant, within: Duration) -> u32 {
+    let moments = (0..within.as_millis() as u64).map(Duration::from_millis);
+    moments.filter(|after| bucket.take(from + *after).is_ok()).count() as u32
+}
+
+#[tokio::test(start_paused = true)]
+async fn throttling_empties_the_bucket_and_halves_the_rate() {
+    let now = Instant::now();
+    let mut bucket = Bucket::new(Seed { burst: 100, per_second: 20 }, now);
+    assert_eq!(bucket.throttled(now), Some(10.0));
+    // What was on its way together is throttled together.
+    assert_eq!(bucket.throttled(now + Duration::from_millis(900)), None);
+    let later = now + Duration::from_millis(900);
+    let first = taken(&mut bucket, later, Duration::from_secs(1));
+    assert!((10..=12).contains(&first), "{first} in the first second");
+    assert_eq!(bucket.throttled(later + Duration::from_secs(1)).map(f64::round), Some(6.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_rate_grows_back_to_what_it_was_and_no_further() {
+    let now = Instant::now();
+    let mut bucket = Bucket::new(Seed { burst: 1_000, per_second: 20 }, now);
+    bucket.throttled(now);
+    // From 10 to 20 a second in 15 seconds: 225.
+    let growing = taken(&mut bucket, now, Duration::from_secs(15));
+    assert!((223..=225).contains(&growing), "{growing} while it grew");
+    let then = now + Duration::from_secs(15);
+    let grown = taken(&mut bucket, then, Duration::from_secs(60));
+    assert!((1_199..=1_201).contains(&grown), "{grown} in the minute after");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_rate_is_never_nothing() {
+    let now = Instant::now();
+    let mut bucket = Bucket::new(Seed { burst: 5, per_second: 1 }, now);
+    for second in 0..20 {
+        bucket.throttled(now + Duration::from_secs(second));
+    }
+    let pause = bucket.take(now + Duration::from_secs(19)).unwrap_err();
+    assert!(pause <= Duration::from_secs(16), "{pause:?}");
+}

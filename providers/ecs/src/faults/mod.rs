@@ -1,0 +1,458 @@
+//! ECS in memory, as far as one tenant sees it: the [`Model`] of the ECS planner.
+//!
+//! What a task does is said by the name of its first container's image; see [`Behaviour`].
+
+mod operations;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
+use landlord_state_machines::planner::ecs::{
+    Call, Create, DefinitionStatus, Deployment, EcsPlanner, FoundDefinition, Register, Reply, Rollout,
+    Service, Settings, Shown, Site, Source, Task, TaskContainer, TaskHealth, TaskLife, Update, Wanted, tags,
+};
+use landlord_state_machines::planner::{Kind, Subject};
+use landlord_state_machines::spec::Spec;
+
+use landlord_testing::faults::{Model, Operation};
+
+/// How long a deployment takes until it is complete, and until the circuit breaker gives it up.
+const ROLLS: SignedDuration = SignedDuration::from_secs(4);
+/// How long a service drains.
+const DRAINS: SignedDuration = SignedDuration::from_secs(6);
+
+/// What tasks do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Behaviour {
+    /// They run. Also for any other image.
+    Fine,
+    /// `crash`: they end by themselves; the circuit breaker gives the deployment up, and goes back where it can.
+    Crash,
+    /// `stuck`: they end by themselves, and nobody gives up.
+    Stuck,
+}
+
+impl Behaviour {
+    fn of(image: &str) -> Self {
+        match image.split(':').next() {
+            Some("crash") => Self::Crash,
+            Some("stuck") => Self::Stuck,
+            Some(_) | None => Self::Fine,
+        }
+    }
+}
+
+/// A revision of the family.
+#[derive(Clone, Debug)]
+struct Revision {
+    status: DefinitionStatus,
+    tags: BTreeMap<String, String>,
+    behaviour: Behaviour,
+}
+
+/// The service.
+#[derive(Clone, Debug)]
+struct Row {
+    site: Site,
+    arn: String,
+    /// When it has drained, where it is being deleted.
+    gone: Option<Timestamp>,
+    tags: BTreeMap<String, String>,
+    settings: Settings,
+    /// The primary one first.
+    rollouts: Vec<Rolling>,
+    /// The last definition whose deployment was complete.
+    worked: Option<String>,
+}
+
+/// A deployment.
+#[derive(Clone, Debug)]
+struct Rolling {
+    id: String,
+    definition: String,
+    since: Timestamp,
+    state: Rollout,
+}
+
+/// A cluster with one tenant's service and task definitions.
+#[derive(Clone, Debug, Default)]
+pub struct Ecs {
+    made: u32,
+    revisions: BTreeMap<String, Revision>,
+    service: Option<Row>,
+    /// Client tokens, and what was asked for with them.
+    tokens: BTreeMap<String, (String, Settings)>,
+    breach: Option<String>,
+}
+
+impl Ecs {
+    fn number(&mut self) -> u32 {
+        self.made += 1;
+        self.made
+    }
+
+    /// What happens by itself until then.
+    fn advance(&mut self, now: Timestamp) {
+        self.service.take_if(|row| row.gone.is_some_and(|at| at <= now));
+        let behaviours: BTreeMap<&String, Behaviour> =
+            self.revisions.iter().map(|(arn, revision)| (arn, revision.behaviour)).collect();
+        let Some(row) = &mut self.service else { return };
+        // Going back is a deployment itself, which ends too.
+        loop {
+            let primary = &mut row.rollouts[0];
+            if primary.state != Rollout::InProgress || now < later(primary.since, ROLLS) {
+                return;
+            }
+            // What somebody else registered runs.
+            match behaviours.get(&primary.definition).copied().unwrap_or(Behaviour::Fine) {
+                Behaviour::Fine => {
+                    primary.state = Rollout::Completed;
+                    row.worked = Some(primary.definition.clone());
+                    row.rollouts.truncate(1);
+                }
+                Behaviour::Stuck => return,
+                Behaviour::Crash => {
+                    let why = "ECS deployment circuit breaker: tasks failed to start.";
+                    primary.state = Rollout::Failed(why.to_owned());
+                    let since = later(primary.since, ROLLS);
+                    let Some(worked) = row.worked.clone() else { return };
+                    let id = format!("{}-back", primary.id);
+                    row.rollouts
+                        .insert(0, Rolling { id, definition: worked, since, state: Rollout::InProgress });
+                }
+            }
+        }
+    }
+
+    fn deploy(&mut self, definition: &str, now: Timestamp) -> Rolling {
+        let id = format!("ecs-svc/{}", self.number());
+        Rolling { id, definition: definition.to_owned(), since: now, state: Rollout::InProgress }
+    }
+
+    fn usable(&self, definition: &str) -> Result<(), ProviderError> {
+        let strangers = !definition.contains(":task-definition/landlord-");
+        match self.revisions.get(definition).map(|revision| revision.status) {
+            Some(DefinitionStatus::Active) => Ok(()),
+            None if strangers => Ok(()),
+            Some(DefinitionStatus::Inactive) | None => {
+                Err(refused(Remedy::Permanent, "TaskDefinition is inactive"))
+            }
+        }
+    }
+
+    fn register(&mut self, register: &Register) -> Reply {
+        let number = self.number();
+        let arn = format!("arn:aws:ecs:eu-west-1:1:task-definition/{}:{number}", register.site.name);
+        let image = register.definition.containers.first().map_or("", |container| container.image.as_str());
+        let revision = Revision {
+            status: DefinitionStatus::Active,
+            tags: register.tags.clone(),
+            behaviour: Behaviour::of(image),
+        };
+        self.revisions.insert(arn.clone(), revision);
+        Reply::Registered(arn)
+    }
+
+    fn create(&mut self, create: &Create, now: Timestamp) -> Result<Reply, ProviderError> {
+        self.usable(&create.definition)?;
+        let asked = (create.definition.clone(), create.settings.clone());
+        match (&self.service, self.tokens.get(&create.token)) {
+            (Some(row), Some(before)) if row.gone.is_none() && *before == asked => return Ok(self.shown()),
+            // The token's own answer, of a service that is gone: nothing is made.
+            (None, Some(before)) if *before == asked => return Ok(Reply::Service(None)),
+            (_, Some(_)) => return Err(refused(Remedy::Retry, "Creation of service was not idempotent.")),
+            (Some(row), None) if row.gone.is_some() => {
+                return Err(refused(Remedy::Retry, "Unable to Start a service that is still Draining."));
+            }
+            (Some(_), None) => return Err(refused(Remedy::Retry, "Creation of service was not idempotent.")),
+            (None, None) => {}
+        }
+        self.tokens.insert(create.token.clone(), asked);
+        let rollout = self.deploy(&create.definition, now);
+        self.service = Some(Row {
+            site: create.site.clone(),
+            arn: format!("arn:aws:ecs:eu-west-1:1:service/c/{}", create.site.name),
+            gone: None,
+            tags: create.tags.clone(),
+            settings: create.settings.clone(),
+            rollouts: vec![rollout],
+            worked: None,
+        });
+        Ok(self.shown())
+    }
+
+    fn update(&mut self, update: &Update, now: Timestamp) -> Result<Reply, ProviderError> {
+        self.usable(&update.definition)?;
+        let rollout = self.deploy(&update.definition, now);
+        let row = self.active()?;
+        if row.rollouts[0].definition != update.definition || update.force {
+            row.rollouts.insert(0, rollout);
+        }
+        row.settings = update.settings.clone();
+        Ok(self.shown())
+    }
+
+    fn active(&mut self) -> Result<&mut Row, ProviderError> {
+        let missing = || refused(Remedy::Retry, "ServiceNotActiveException");
+        self.service.as_mut().filter(|row| row.gone.is_none()).ok_or_else(missing)
+    }
+
+    fn stop(&mut self, deployment: &str, now: Timestamp) -> Result<Reply, ProviderError> {
+        let Ok(row) = self.active() else { return Ok(Reply::Stopped) };
+        if row.rollouts[0].id == deployment && row.rollouts[0].state == Rollout::InProgress {
+            row.rollouts[0].state = Rollout::Failed("stopped".to_owned());
+            if let Some(worked) = row.worked.clone() {
+                let back = self.deploy(&worked, now);
+                self.active()?.rollouts.insert(0, back);
+            }
+        }
+        Ok(Reply::Stopped)
+    }
+
+    fn delete(&mut self, now: Timestamp) -> Reply {
+        if let Some(row) = &mut self.service {
+            row.gone.get_or_insert(later(now, DRAINS));
+        }
+        self.shown()
+    }
+
+    fn delete_definitions(&mut self, arns: &BTreeSet<String>) -> Reply {
+        for arn in arns {
+            let removed = self.revisions.remove(arn);
+            if removed.is_some_and(|revision| revision.status == DefinitionStatus::Active) {
+                self.breach = Some(format!("{arn} was deleted before it was deregistered"));
+            }
+        }
+        Reply::Deleted(arns.clone())
+    }
+
+    fn shown(&self) -> Reply {
+        Reply::Service(self.service.as_ref().map(|row| Box::new(row.shown())))
+    }
+
+    fn tasks(&self, now: Timestamp) -> Vec<Task> {
+        let Some(row) = self.service.as_ref().filter(|row| row.gone.is_none()) else { return Vec::new() };
+        let of = |rolling: &Rolling| {
+            let failed = match (&rolling.state, self.revisions.get(&rolling.definition)) {
+                (Rollout::Failed(_), _) => true,
+                (_, Some(revision)) => revision.behaviour != Behaviour::Fine,
+                (Rollout::InProgress | Rollout::Completed, None) => false,
+            };
+            let started = now >= later(rolling.since, SignedDuration::from_secs(1));
+            let life = match (failed, started) {
+                (_, false) => TaskLife::Starting,
+                (true, true) => TaskLife::Stopped {
+                    code: Some("EssentialContainerExited".to_owned()),
+                    reason: "Essential container in task exited".to_owned(),
+                },
+                (false, true) => TaskLife::Running,
+            };
+            let count = if failed { 3 } else { row.settings.desired_count };
+            (0..count).map(move |n| task(rolling, n, &life)).collect::<Vec<_>>()
+        };
+        row.rollouts.iter().flat_map(of).collect()
+    }
+}
+
+fn task(rolling: &Rolling, number: u32, life: &TaskLife) -> Task {
+    let ended = match life {
+        TaskLife::Stopped { .. } => Some(1),
+        TaskLife::Starting | TaskLife::Running | TaskLife::Stopping => None,
+    };
+    Task {
+        arn: format!("{}/{number}", rolling.id),
+        definition: rolling.definition.clone(),
+        life: life.clone(),
+        created: Some(rolling.since),
+        health: TaskHealth::Unknown,
+        address: Some(format!("10.0.0.{}", number + 1)),
+        containers: vec![TaskContainer {
+            name: "web".to_owned(),
+            running: *life == TaskLife::Running,
+            exit_code: ended,
+            reason: None,
+            health: TaskHealth::Unknown,
+            host_ports: BTreeMap::new(),
+        }],
+    }
+}
+
+impl Row {
+    fn shown(&self) -> Service {
+        let of = |(n, rolling): (usize, &Rolling)| Deployment {
+            id: rolling.id.clone(),
+            primary: n == 0,
+            definition: rolling.definition.clone(),
+            rollout: rolling.state.clone(),
+            failed_tasks: 0,
+            created: Some(rolling.since),
+        };
+        let settings = &self.settings;
+        let rolls = self.rollouts[0].state == Rollout::InProgress;
+        let completed = self.rollouts[0].state == Rollout::Completed;
+        Service {
+            arn: self.arn.clone(),
+            draining: self.gone.is_some(),
+            tags: self.tags.clone(),
+            shown: Shown {
+                desired_count: settings.desired_count,
+                launch: Some(settings.launch.clone()),
+                network: settings.network.clone(),
+                load_balancers: Some(settings.load_balancers.clone()),
+                registries: Some(settings.registries.clone()),
+                circuit_breaker: Some(settings.circuit_breaker),
+                minimum_healthy_percent: Some(settings.minimum_healthy_percent),
+                maximum_percent: Some(settings.maximum_percent),
+                grace_period_seconds: settings.grace_period_seconds,
+            },
+            running: if completed { settings.desired_count } else { 0 },
+            deployments: self.rollouts.iter().enumerate().map(of).collect(),
+            current_deployment: rolls.then(|| self.rollouts[0].id.clone()),
+            event: None,
+        }
+    }
+}
+
+fn refused(remedy: Remedy, message: &str) -> ProviderError {
+    ProviderError::new(ErrorKind::ProvisionFailed, remedy, ErrorCode::InvalidConfiguration, message)
+}
+
+fn later(time: Timestamp, by: SignedDuration) -> Timestamp {
+    time.saturating_add(by).unwrap_or(Timestamp::MAX)
+}
+
+impl Model for Ecs {
+    type Planner = EcsPlanner;
+
+    const NAME: &'static str = "ecs";
+
+    fn answer(&mut self, subject: &Subject, call: &Call, now: Timestamp) -> Result<Reply, ProviderError> {
+        self.advance(now);
+        let its = |tags: &BTreeMap<String, String>| tags::owner(tags, &subject.engine).is_some();
+        Ok(match call {
+            Call::Locate(_) => {
+                let service = self.service.as_ref().filter(|row| its(&row.tags)).map(|row| row.site.clone());
+                let family = self.revisions.values().any(|revision| its(&revision.tags));
+                Reply::Located(service.or_else(|| family.then(operations::site)))
+            }
+            Call::DescribeService { .. } => self.shown(),
+            Call::ListDefinitions(_, status) => {
+                let of_status = self.revisions.iter().filter(|(_, revision)| revision.status == *status);
+                Reply::Definitions(*status, of_status.map(|(arn, _)| arn.clone()).collect())
+            }
+            Call::DescribeDefinition { definition, .. } => {
+                Reply::Definition(self.revisions.get(definition).map(|revision| FoundDefinition {
+                    arn: definition.clone(),
+                    status: revision.status,
+                    tags: revision.tags.clone(),
+                }))
+            }
+            Call::FindTasks { .. } => Reply::Tasks(self.tasks(now)),
+            Call::RegisterDefinition(register) => self.register(register),
+            Call::CreateService(create) => self.create(create, now)?,
+            Call::UpdateService(update) => self.update(update, now)?,
+            Call::TagService { tags, .. } => {
+                self.active()?.tags.extend(tags.clone());
+                Reply::Tagged
+            }
+            Call::UntagService { keys, .. } => {
+                self.active()?.tags.retain(|key, _| !keys.contains(key));
+                Reply::Tagged
+            }
+            Call::StopDeployment { deployment, .. } => self.stop(deployment, now)?,
+            Call::DeleteService(_) => self.delete(now),
+            Call::DeregisterDefinition { arn, .. } => {
+                if let Some(revision) = self.revisions.get_mut(arn) {
+                    revision.status = DefinitionStatus::Inactive;
+                }
+                Reply::Deregistered(arn.clone())
+            }
+            Call::DeleteDefinitions { arns, .. } => self.delete_definitions(arns),
+        })
+    }
+
+    fn kind(call: &Call) -> Kind {
+        match call {
+            Call::Locate(_)
+            | Call::DescribeService { .. }
+            | Call::ListDefinitions(..)
+            | Call::DescribeDefinition { .. }
+            | Call::FindTasks { .. } => Kind::Read,
+            Call::RegisterDefinition(_)
+            | Call::CreateService(_)
+            | Call::UpdateService(_)
+            | Call::TagService { .. }
+            | Call::UntagService { .. }
+            | Call::StopDeployment { .. }
+            | Call::DeleteService(_)
+            | Call::DeregisterDefinition { .. }
+            | Call::DeleteDefinitions { .. } => Kind::Write,
+        }
+    }
+
+    fn late() -> SignedDuration {
+        SignedDuration::from_secs(10)
+    }
+
+    fn unseen() -> SignedDuration {
+        SignedDuration::from_secs(2)
+    }
+
+    /// Somebody deletes the service by hand, and it has drained.
+    fn breaks(&mut self, _now: Timestamp) {
+        self.service = None;
+    }
+
+    fn holds_exactly(
+        &mut self,
+        subject: &Subject,
+        spec: Option<&Spec>,
+        now: Timestamp,
+    ) -> Result<(), String> {
+        self.advance(now);
+        if let Some(breach) = &self.breach {
+            return Err(breach.clone());
+        }
+        let states: Vec<DefinitionStatus> = self.revisions.values().map(|revision| revision.status).collect();
+        let Some(spec) = spec else {
+            return match (&self.service, states.is_empty()) {
+                (None, true) => Ok(()),
+                (service, _) => Err(format!("revisions {states:?} are left, and the service is {service:?}")),
+            };
+        };
+        let wanted = Wanted::of(subject, spec).map_err(|error| error.to_string())?;
+        let (own, named) = match &wanted.source {
+            Source::Own { content, .. } => (Some(content), None),
+            Source::Existing(named) => (None, Some(named)),
+        };
+        let kept: Vec<Option<&String>> =
+            self.revisions.values().map(|revision| revision.tags.get(tags::CONTENT)).collect();
+        let Some(row) = &self.service else { return Err("there is no service".to_owned()) };
+        let runs = &row.rollouts[0];
+        let content =
+            self.revisions.get(&runs.definition).and_then(|revision| revision.tags.get(tags::CONTENT));
+        let right = match (own, named) {
+            (Some(own), _) => {
+                content == Some(own) && kept == [Some(own)] && states == [DefinitionStatus::Active]
+            }
+            (None, named) => Some(&runs.definition) == named && kept.is_empty(),
+        };
+        let tags = wanted.tags == row.tags;
+        match right
+            && tags
+            && row.settings == wanted.settings
+            && row.gone.is_none()
+            && runs.state == Rollout::Completed
+        {
+            true => Ok(()),
+            false => Err(format!("revisions {:?}, the service {row:?}, wanted {wanted:?}", self.revisions)),
+        }
+    }
+
+    fn operations() -> Vec<Operation> {
+        operations::all()
+    }
+}

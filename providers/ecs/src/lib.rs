@@ -1,0 +1,359 @@
+//! Tenants as services of AWS ECS, on Fargate, EC2 or machines of one's own.
+//!
+//! A tenant has one service and one family of task definitions, which share a name. Both, and its tasks, carry tags that
+//! say whose they are. What to ask of ECS, the planner
+//! ([`EcsPlanner`](landlord_state_machines::planner::ecs::EcsPlanner)) decides; here it is asked, with AWS's SDK.
+//!
+//! # Guarantees
+//! - A request is made once. What is tried again, and when, the planner and the engine decide.
+//! - Errors carry AWS's code, its words and the id of the request, and their class comes from the code.
+//! - No more is asked of an account in a region than AWS's quotas take. Tenants take turns, and what people wait for
+//!   comes before what the engine does by itself.
+//! - Describes of several tenants at one time are one request.
+//!
+//! # Credentials and secrets
+//! - Credentials come from the SDK's default chain (environment, profile, the role of the machine). A tenant's
+//!   `assume_role` is taken in their name; its session is kept in memory and renewed.
+//! - Environments and credentials are in no event, span, error or ledger. An external id, which is no secret to AWS, is in
+//!   the spec and in the ledger, as whoever destroys needs it; it is in no event, span or error.
+//! - AWS's SDK logs whole requests, with the environments of tasks. An embedder that logs keeps its targets at `warn`:
+//!   [`SECRET_TARGETS`] lists them.
+//!
+//! # Assumptions
+//! - Two engines that share a cluster have different engine ids.
+//! - A tenant whose record was lost is looked for in the cluster, the account and the region that the operator's
+//!   configuration names, and not elsewhere.
+//!
+//! # Caveats
+//! - The specification's limits that ECS does not keep are in [`Capabilities::not_enforced`].
+//! - An account's requests that others make count against the same quotas; the provider then gets slower until AWS
+//!   throttles no more.
+//! - The search for a tenant of whom no record tells lists the whole cluster: about a request for every ten services.
+
+mod answer;
+mod api;
+mod batch;
+mod budget;
+mod clients;
+mod error;
+#[cfg(any(test, feature = "testing"))]
+pub mod faults;
+mod find;
+mod reads;
+mod request;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+pub use aws_sdk_ecs::config::{Credentials, SharedCredentialsProvider, SharedHttpClient};
+
+use async_trait::async_trait;
+use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
+use landlord_state_machines::id::{ProviderName, TenantId};
+use landlord_state_machines::planner::ecs::{Config, ConfigError, NOT_ENFORCED, Place, check};
+use landlord_state_machines::render::ecs_diagram;
+use landlord_state_machines::result::{ComputeStatus, ProvisionResult, UpdateResult};
+use landlord_state_machines::spec::{Spec, changes};
+use schemars::generate::SchemaSettings;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use api::Ecs;
+use clients::Clients;
+use error::Failure;
+use landlord_compute::provider::converge::Converge;
+use landlord_compute::provider::{
+    Capabilities, Context, OwnedTenant, Provider, ProviderKind, Setup, SetupError,
+};
+use reads::Cluster;
+
+/// For how long a cluster that was seen to be usable counts as usable.
+const CLUSTER_SEEN: Duration = Duration::from_secs(60);
+/// How many clusters are remembered.
+const CLUSTERS: usize = 256;
+
+/// What this kind of provider is called, and its providers where the operator names them not.
+const KIND: &str = "ecs";
+
+/// The log targets of AWS's SDK and what is below it. At `debug` and `trace` they print whole requests, with the
+/// environments of tasks and with keys. A program that logs keeps them at `warn`; what is worth logging of a request, this
+/// crate logs itself.
+pub const SECRET_TARGETS: [&str; 7] = [
+    "aws_config",
+    "aws_runtime",
+    "aws_sdk_ecs",
+    "aws_sdk_sts",
+    "aws_sigv4",
+    "aws_smithy_runtime",
+    "hyper_util",
+];
+
+/// How the engine's operator sets this provider up.
+#[derive(Clone)]
+pub struct EcsOptions {
+    /// The configuration that lies under every tenant's `provider_config`; an object, or nothing (`null`).
+    pub defaults: Value,
+    /// Who the engine is at AWS. None: as the SDK's default chain says, which looks at the environment, the profile and
+    /// the machine's role.
+    pub credentials: Option<SharedCredentialsProvider>,
+    /// What makes the HTTP requests. None: HTTP over rustls with the system's certificates, through the proxy that the
+    /// environment names.
+    pub http_client: Option<SharedHttpClient>,
+    /// How many times AWS's default quotas the accounts have: 1, unless they were raised. Emulators have none; 1,000
+    /// is as good as none.
+    pub quota_factor: u32,
+}
+
+impl EcsOptions {
+    /// With this configuration under every tenant's.
+    pub fn new(defaults: Value) -> Self {
+        Self { defaults, credentials: None, http_client: None, quota_factor: 1 }
+    }
+}
+
+/// The configuration may have an external id, which does not print.
+impl fmt::Debug for EcsOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EcsOptions").field("quota_factor", &self.quota_factor).finish_non_exhaustive()
+    }
+}
+
+/// What is wrong with an operator's configuration.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EcsOptionsError {
+    /// It cannot be read.
+    #[error("the ECS provider's defaults: {0}")]
+    Config(#[from] ConfigError),
+    /// Every tenant would have the same service.
+    #[error(
+        "the ECS provider's defaults: service_name is one tenant's own and two tenants cannot share it; give \
+         service_name_prefix instead"
+    )]
+    SharedName,
+}
+
+/// The kind of provider that runs tenants as services of AWS ECS.
+#[derive(Clone, Copy, Debug)]
+pub struct EcsKind;
+
+impl ProviderKind for EcsKind {
+    const KIND: &'static str = KIND;
+    const PLATFORM: &'static str = "ECS";
+    const NEEDS_CONFIG: bool = true;
+    const SECRET_TARGETS: &'static [&'static str] = &SECRET_TARGETS;
+
+    fn diagram() -> &'static str {
+        ecs_diagram()
+    }
+
+    fn start(setup: Setup) -> Result<Arc<dyn Provider>, SetupError> {
+        match EcsProvider::new(EcsOptions::new(setup.config)) {
+            Ok(provider) => Ok(Arc::new(provider)),
+            Err(error) => Err(SetupError::new(error)),
+        }
+    }
+}
+
+/// Runs tenants as services of AWS ECS. Its name is `ecs`.
+pub struct EcsProvider {
+    name: ProviderName,
+    methods: Converge<Ecs>,
+    /// The operator's configuration, as it was given.
+    defaults: Value,
+    /// When a cluster was last seen to be usable.
+    clusters: Mutex<HashMap<Place, Instant>>,
+}
+
+impl fmt::Debug for EcsProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EcsProvider").field("defaults", &self.ecs().defaults).finish_non_exhaustive()
+    }
+}
+
+impl EcsProvider {
+    /// A provider over AWS. Nothing is asked before the first call: no credentials, no region.
+    ///
+    /// # Errors
+    /// [`EcsOptionsError`] when the defaults cannot be every tenant's.
+    pub fn new(options: EcsOptions) -> Result<Self, EcsOptionsError> {
+        let EcsOptions { defaults, credentials, http_client, quota_factor } = options;
+        let defaults = Config::merged(&Value::Null, &defaults)?;
+        let config = Config::read(&defaults)?;
+        if config.service_name.is_some() {
+            return Err(EcsOptionsError::SharedName);
+        }
+        // A constant that is a valid name.
+        #[expect(clippy::expect_used)]
+        let name = ProviderName::new(KIND).expect("`ecs` is lowercase letters");
+        let ecs = Ecs { clients: Clients::new(credentials, http_client, quota_factor), defaults: config };
+        let methods = Converge::new(name.clone(), ecs, changes);
+        Ok(Self { name, methods, defaults, clusters: Mutex::default() })
+    }
+
+    fn ecs(&self) -> &Ecs {
+        self.methods.api()
+    }
+
+    /// The spec with the operator's configuration under its own.
+    fn merged(&self, spec: &Spec) -> Result<Spec, ProviderError> {
+        let own = spec.provider_config.as_ref().unwrap_or(&Value::Null);
+        match Config::merged(&self.defaults, own) {
+            Ok(config) => Ok(spec.with_provider_config(config)),
+            Err(error) => Err(invalid(Remedy::Permanent, ErrorCode::InvalidConfiguration, error.to_string())),
+        }
+    }
+
+    /// The spec as the planner gets it, and a context in which the spec that ran before is such a one too.
+    fn prepared(&self, cx: &Context, spec: &Spec) -> Result<(Context, Spec), ProviderError> {
+        let spec = self.merged(spec)?;
+        check(&spec)?;
+        // What ran before may not fit the operator's configuration of today; then nothing is known of it.
+        let mut cx = cx.clone();
+        cx.applied = cx.applied.and_then(|applied| self.merged(&applied).ok());
+        Ok((cx, spec))
+    }
+
+    /// Whether what the spec refers to is there.
+    async fn look(&self, cx: &Context, spec: &Spec) -> Result<(), ProviderError> {
+        let unasked = |failure: Failure| ProviderError {
+            kind: match cx.applied {
+                Some(_) => ErrorKind::UpdateFailed,
+                None => ErrorKind::ProvisionFailed,
+            },
+            ..failure.into_error()
+        };
+        // It was checked before, so it can be read.
+        let Ok(config) = Config::of(spec) else { return Ok(()) };
+        let place = Place::of(&config);
+        let at = self.ecs().at(&place, cx).await;
+        if !self.seen_lately(&place) {
+            match at.describe_cluster().await.map_err(unasked)? {
+                Cluster::Active => self.seen(place),
+                Cluster::Not(state) => {
+                    let what = format!(
+                        "provider_config.cluster: {} is {state}; name one that is ACTIVE",
+                        config.cluster
+                    );
+                    return Err(invalid(Remedy::NeedsPerson, ErrorCode::ResourceNotFound, what));
+                }
+                Cluster::Missing => {
+                    let region = at.account.region.as_deref().unwrap_or("no region");
+                    let what = format!(
+                        "provider_config.cluster: there is no {} in {region}; make it, or correct the name or the \
+                         region",
+                        config.cluster
+                    );
+                    return Err(invalid(Remedy::NeedsPerson, ErrorCode::ResourceNotFound, what));
+                }
+            }
+        }
+        if let Some(definition) = &config.task_definition_arn
+            && at.describe_definition(definition).await.map_err(unasked)?.is_none()
+        {
+            let what = format!("provider_config.task_definition_arn: there is no {definition}; correct it");
+            return Err(invalid(Remedy::NeedsPerson, ErrorCode::ResourceNotFound, what));
+        }
+        Ok(())
+    }
+
+    fn seen_lately(&self, place: &Place) -> bool {
+        let clusters = self.clusters.lock().unwrap_or_else(PoisonError::into_inner);
+        clusters.get(place).is_some_and(|seen| seen.elapsed() < CLUSTER_SEEN)
+    }
+
+    fn seen(&self, place: Place) {
+        let mut clusters = self.clusters.lock().unwrap_or_else(PoisonError::into_inner);
+        if clusters.len() >= CLUSTERS {
+            clusters.clear();
+        }
+        clusters.insert(place, Instant::now());
+    }
+}
+
+fn invalid(remedy: Remedy, code: ErrorCode, what: String) -> ProviderError {
+    ProviderError::new(ErrorKind::InvalidSpec, remedy, code, what)
+}
+
+#[async_trait]
+impl Provider for EcsProvider {
+    fn name(&self) -> ProviderName {
+        self.name.clone()
+    }
+
+    async fn provision(&self, cx: &Context, spec: &Spec) -> Result<ProvisionResult, ProviderError> {
+        let (cx, spec) = self.prepared(cx, spec)?;
+        self.methods.provision(&cx, &spec).await
+    }
+
+    async fn update(
+        &self,
+        cx: &Context,
+        _tenant_id: &TenantId,
+        spec: &Spec,
+    ) -> Result<UpdateResult, ProviderError> {
+        let (cx, spec) = self.prepared(cx, spec)?;
+        self.methods.update(&cx, &spec).await
+    }
+
+    async fn destroy(&self, cx: &Context, _tenant_id: &TenantId) -> Result<(), ProviderError> {
+        self.methods.destroy(cx).await
+    }
+
+    async fn get_status(&self, cx: &Context, _tenant_id: &TenantId) -> Result<ComputeStatus, ProviderError> {
+        self.methods.get_status(cx).await
+    }
+
+    async fn validate(&self, cx: &Context, spec: &Spec) -> Result<(), ProviderError> {
+        let (cx, spec) = self.prepared(cx, spec)?;
+        self.look(&cx, &spec).await
+    }
+
+    fn config_schema(&self) -> Value {
+        SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Config>().to_value()
+    }
+
+    /// The operator's configuration, without the external id, which is between two accounts.
+    fn config_defaults(&self) -> Value {
+        let mut defaults = self.defaults.clone();
+        if let Some(Value::Object(role)) = defaults.get_mut("assume_role") {
+            role.remove("external_id");
+        }
+        defaults
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            max_concurrent_calls: 2_048,
+            call_timeout_seconds: 1_800,
+            lists_tenants: true,
+            oci_images: true,
+            not_enforced: NOT_ENFORCED.to_vec(),
+        }
+    }
+
+    async fn plan(
+        &self,
+        cx: &Context,
+        _tenant_id: &TenantId,
+        spec: &Spec,
+    ) -> Result<Vec<String>, ProviderError> {
+        let (cx, spec) = self.prepared(cx, spec)?;
+        Ok(cx.applied.as_ref().map(|applied| changes(applied, &spec)).unwrap_or_default())
+    }
+
+    async fn list_tenants(&self, engine: &str) -> Result<Vec<OwnedTenant>, ProviderError> {
+        let listed = self.ecs().list(engine).await;
+        listed.map_err(|failure| ProviderError { kind: ErrorKind::StatusFailed, ..failure.into_error() })
+    }
+}
+
+#[cfg(any(test, feature = "testing"))]
+impl landlord_testing::faults::Faulted for EcsKind {
+    type Model = faults::Ecs;
+}

@@ -1,0 +1,10 @@
+//! Tenants on AWS ECS: the provider against a fake of its API over HTTP.
+#![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says why and stops")]
+
+mod conformance;
+mod fake;
+mod fake_tests;
+mod fleet;
+mod lives;
+mod provider;
+mod quota;

@@ -1,0 +1,198 @@
+//! The environment of a launch, and `$(NAME)` in its command.
+
+use std::collections::BTreeMap;
+
+use landlord_state_machines::planner::process::{Protocol, Start};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::secrets::{self, SecretError};
+use super::tags::{CHECK, Tags};
+
+/// What a program is found on when it does not run with the engine's own `PATH`.
+pub(super) const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Where a launch finds its programs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Base {
+    /// `PATH`, unless the spec sets it.
+    pub(super) path: String,
+    /// `HOME`, unless the spec sets it.
+    pub(super) home: Option<String>,
+}
+
+impl Base {
+    /// What the engine itself was started with.
+    pub(super) fn of_engine() -> Self {
+        let path = std::env::var("PATH").unwrap_or_else(|_| DEFAULT_PATH.to_owned());
+        Self { path, home: std::env::var("HOME").ok() }
+    }
+
+    /// What holds in another root directory.
+    pub(super) fn of_root() -> Self {
+        Self { path: DEFAULT_PATH.to_owned(), home: Some("/".to_owned()) }
+    }
+}
+
+/// The environment of a launch by name, values kept from being printed.
+pub(super) type Environment = Vec<(String, SecretString)>;
+
+/// A launch's variables, and which values among them nobody may see.
+pub(super) struct Variables {
+    /// All of them.
+    pub(super) environment: Environment,
+    /// The values of the spec's secrets.
+    pub(super) secrets: Vec<SecretString>,
+}
+
+/// Why a launch has no environment.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum EnvironmentError {
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    #[error("the tags cannot be written as JSON")]
+    Tags(#[from] serde_json::Error),
+}
+
+/// Puts a launch's environment together. Later ones win: where programs are, the ports (udp, then tcp), the spec's
+/// variables, its secrets, the tags. Reads secrets, so it belongs on a blocking thread.
+pub(super) fn compose(base: Base, start: &Start, tags: &Tags) -> Result<Variables, EnvironmentError> {
+    let mut variables: BTreeMap<String, SecretString> = BTreeMap::new();
+    let mut set = |name: &str, value: &str| variables.insert(name.to_owned(), value.into());
+    set("PATH", &base.path);
+    if let Some(home) = &base.home {
+        set("HOME", home);
+    }
+    if let Some(first) = start.manifest.ports.first() {
+        set("PORT", &first.host_port.to_string());
+    }
+    for protocol in [Protocol::Udp, Protocol::Tcp] {
+        for port in start.manifest.ports.iter().filter(|port| port.protocol == protocol) {
+            set(&format!("PORT_{}", port.container_port), &port.host_port.to_string());
+        }
+    }
+    for (name, value) in &start.container.env {
+        set(name, value);
+    }
+    let mut values = Vec::new();
+    for reference in &start.secrets {
+        let value = secrets::resolve(reference)?;
+        if let Some(name) = &reference.env_var {
+            set(name, value.expose_secret());
+        }
+        values.push(value);
+    }
+    for (name, value) in tags.variables()? {
+        set(name, &value);
+    }
+    if let Some(check) = start.container.health_check.as_ref().filter(|check| !check.command.is_empty()) {
+        set(CHECK, &serde_json::to_string(&check.command)?);
+    }
+    Ok(Variables { environment: variables.into_iter().collect(), secrets: values })
+}
+
+/// Replaces `$(NAME)` by the variable's value, as Kubernetes does: `$$` stands for one `$`, and a name that is not
+/// set stays as it is written.
+pub(super) fn expand(text: &str, environment: &Environment) -> String {
+    let mut expanded = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('$') {
+        expanded.push_str(&rest[..at]);
+        let after = &rest[at + 1..];
+        if let Some(escaped) = after.strip_prefix('$') {
+            expanded.push('$');
+            rest = escaped;
+            continue;
+        }
+        let reference = after.strip_prefix('(').and_then(|inside| inside.split_once(')'));
+        let value = reference.and_then(|(name, after)| Some((lookup(name, environment)?, after)));
+        match value {
+            Some((value, after)) => {
+                expanded.push_str(value);
+                rest = after;
+            }
+            None => {
+                expanded.push('$');
+                rest = after;
+            }
+        }
+    }
+    expanded.push_str(rest);
+    expanded
+}
+
+fn lookup<'a>(name: &str, environment: &'a Environment) -> Option<&'a str> {
+    environment.iter().find(|(known, _)| known == name).map(|(_, value)| value.expose_secret())
+}
+
+#[cfg(test)]
+mod tests {
+    use landlord_state_machines::planner::process::Port;
+    use landlord_state_machines::spec::{
+        ContainerSpec, HealthCheckConfig, ResourceRequirements, SecretReference,
+    };
+
+    use super::*;
+    use crate::testing::tags;
+
+    #[test]
+    fn references_expand_as_in_kubernetes() {
+        let environment = vec![("PORT".to_owned(), "20001".into()), ("A".to_owned(), "$(PORT)".into())];
+        for (text, expanded) in [
+            ("--port=$(PORT)", "--port=20001"),
+            ("$(PORT)$(PORT)", "2000120001"),
+            ("$(A)", "$(PORT)"),
+            ("$(MISSING) $PORT $(PORT", "$(MISSING) $PORT $(PORT"),
+            ("$$(PORT)", "$(PORT)"),
+            ("$$$(PORT)", "$20001"),
+            ("cost: 5$", "cost: 5$"),
+        ] {
+            assert_eq!(expand(text, &environment), expanded, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_spec_wins_over_defaults_and_the_tags_over_all() {
+        let mut tags = tags("acme", "web", "1-1");
+        let port = |container_port, host_port| Port {
+            container_port,
+            host_port,
+            protocol: Protocol::Tcp,
+            name: None,
+        };
+        tags.manifest.ports = vec![port(80, 20001), port(443, 20002)];
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("db");
+        std::fs::write(&file, "hunter2").unwrap();
+        let start = Start {
+            launch: tags.key.launch,
+            manifest: tags.manifest.clone(),
+            container: ContainerSpec {
+                env: [("PATH", "/opt"), ("LANDLORD_OWNER", "me")]
+                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                    .into(),
+                health_check: Some(HealthCheckConfig { command: vec!["true".into()], ..Default::default() }),
+                ..Default::default()
+            },
+            secrets: vec![SecretReference {
+                name: "db".into(),
+                source: "file".into(),
+                key: file.to_str().unwrap().into(),
+                env_var: Some("DB".into()),
+            }],
+            resources: ResourceRequirements::default(),
+            working_dir: "/".into(),
+        };
+        let variables = compose(Base::of_root(), &start, &tags).unwrap();
+        let get = |name| lookup(name, &variables.environment);
+        assert_eq!(get("PATH"), Some("/opt"));
+        assert_eq!(get("HOME"), Some("/"));
+        assert_eq!(
+            (get("PORT"), get("PORT_80"), get("PORT_443")),
+            (Some("20001"), Some("20001"), Some("20002"))
+        );
+        assert_eq!(get("DB"), Some("hunter2"));
+        assert_eq!(get("LANDLORD_OWNER"), Some("landlord"));
+        assert_eq!(get("LANDLORD_CHECK"), Some(r#"["true"]"#));
+        assert!(!format!("{:?} {:?}", variables.environment, variables.secrets).contains("hunter2"));
+    }
+}

@@ -1,0 +1,314 @@
+//! A machine with processes, in memory: the [`Model`] of the process planner.
+//!
+//! What a process does is said by the first of its container's `args`; see [`Behaviour`].
+
+mod operations;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
+use landlord_state_machines::planner::process::{
+    Call, Check, Exit, ExitCause, Found, FoundLaunch, LaunchId, Life, Manifest, Port, Probe, Probed, Process,
+    ProcessPlanner, Reply, ReservePorts, Signal, Start, Stop,
+};
+use landlord_state_machines::planner::{Kind, Subject};
+use landlord_state_machines::spec::{ContainerSpec, Spec};
+
+use landlord_testing::faults::{Model, Operation};
+
+/// What a process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Behaviour {
+    /// It runs, passes its checks and ends when it is asked to. Also for any other word.
+    Fine,
+    /// `slow`: it passes its checks only after 3 s.
+    Slow,
+    /// `sick`: it never passes its checks.
+    Sick,
+    /// `crash`: it ends by itself after 200 ms and never passes a check before.
+    Crash,
+    /// `stubborn`: it does not end when it is asked to.
+    Stubborn,
+    /// `forks`: it has a child that outlives it and has to be killed.
+    Forks,
+}
+
+impl Behaviour {
+    fn of(container: &ContainerSpec) -> Self {
+        match container.args.first().map(String::as_str) {
+            Some("slow") => Self::Slow,
+            Some("sick") => Self::Sick,
+            Some("crash") => Self::Crash,
+            Some("stubborn") => Self::Stubborn,
+            Some("forks") => Self::Forks,
+            Some(_) | None => Self::Fine,
+        }
+    }
+
+    /// How long a process lives by itself.
+    fn lives(self) -> Option<SignedDuration> {
+        match self {
+            Self::Crash => Some(SignedDuration::from_millis(200)),
+            Self::Fine | Self::Slow | Self::Sick | Self::Stubborn | Self::Forks => None,
+        }
+    }
+
+    /// How long it takes to pass its checks.
+    fn settles(self) -> Option<SignedDuration> {
+        match self {
+            Self::Fine | Self::Stubborn | Self::Forks => Some(SignedDuration::ZERO),
+            Self::Slow => Some(SignedDuration::from_secs(3)),
+            Self::Sick | Self::Crash => None,
+        }
+    }
+}
+
+/// One launch that has processes or files.
+#[derive(Clone, Debug)]
+struct Row {
+    manifest: Manifest,
+    container: ContainerSpec,
+    behaviour: Behaviour,
+    leader: Process,
+    started: Timestamp,
+    /// When the first process ends or ended, and how.
+    ends: Option<(Timestamp, ExitCause)>,
+    /// Whether a child is left when the first process has ended.
+    child: bool,
+}
+
+impl Row {
+    fn leads(&self, now: Timestamp) -> bool {
+        self.ends.is_none_or(|(at, _)| now < at)
+    }
+
+    fn exit(&self) -> Exit {
+        Exit { cause: self.ends.map_or(ExitCause::Unseen, |(_, cause)| cause), last_line: None }
+    }
+
+    fn life(&self, now: Timestamp) -> Life {
+        match (self.leads(now), self.child) {
+            (true, true | false) => Life::Leader(self.leader),
+            (false, true) => Life::Orphans(self.exit()),
+            (false, false) => Life::Files(self.exit()),
+        }
+    }
+
+    fn is_alive(&self, now: Timestamp) -> bool {
+        match self.life(now) {
+            Life::Leader(_) | Life::Orphans(_) => true,
+            Life::Files(_) => false,
+        }
+    }
+
+    fn end(&mut self, at: Timestamp, signal: i32) {
+        if self.ends.is_none_or(|(before, _)| at < before) {
+            self.ends = Some((at, ExitCause::Signal(signal)));
+        }
+    }
+}
+
+/// The machine.
+#[derive(Clone, Debug, Default)]
+pub struct Processes {
+    rows: BTreeMap<LaunchId, Row>,
+    /// Every launch id ever used.
+    used: BTreeSet<LaunchId>,
+    started: u16,
+    breach: Option<String>,
+}
+
+impl Processes {
+    fn start(&mut self, start: &Start, now: Timestamp) -> Reply {
+        if !self.used.insert(start.launch) {
+            self.breach = Some(format!("launch {} was started twice", start.launch));
+        }
+        self.started += 1;
+        let leader = Process { pid: 1000 + u32::from(self.started), start_time: self.started.into() };
+        let behaviour = Behaviour::of(&start.container);
+        let taken = start.manifest.ports.iter().any(|port| self.occupied(port.host_port, now));
+        let lives = if taken { Some(SignedDuration::from_millis(50)) } else { behaviour.lives() };
+        let ends = lives.map(|lives| (later(now, lives), ExitCause::Code(1)));
+        let row = Row {
+            manifest: start.manifest.clone(),
+            container: start.container.clone(),
+            behaviour,
+            leader,
+            started: now,
+            ends,
+            child: behaviour == Behaviour::Forks,
+        };
+        self.rows.insert(start.launch, row);
+        Reply::Started { launch: start.launch, leader }
+    }
+
+    fn occupied(&self, host_port: u16, now: Timestamp) -> bool {
+        let alive = self.rows.values().filter(|row| row.is_alive(now));
+        alive.flat_map(|row| &row.manifest.ports).any(|port| port.host_port == host_port)
+    }
+
+    fn reserve(&self, wanted: &ReservePorts, now: Timestamp) -> Reply {
+        let mut free = (20_000..).filter(|port| !self.occupied(*port, now));
+        let ports = wanted.wanted.iter().map(|(container, wanted)| {
+            let ports = wanted.iter().filter_map(|wanted| {
+                let before = wanted.before.filter(|before| !self.occupied(*before, now));
+                Some(Port {
+                    container_port: wanted.container_port,
+                    host_port: before.or_else(|| free.next())?,
+                    protocol: wanted.protocol,
+                    name: wanted.name.clone(),
+                })
+            });
+            (container.clone(), ports.collect())
+        });
+        Reply::Ports(ports.collect())
+    }
+
+    fn probe(&self, probe: &Probe, now: Timestamp) -> Probed {
+        let Some(row) = self.rows.get(&probe.launch).filter(|row| row.leader == probe.leader) else {
+            return Probed::Gone(Exit { cause: ExitCause::Unseen, last_line: None });
+        };
+        if !row.leads(now) {
+            return Probed::Gone(row.exit());
+        }
+        let works = row.behaviour.settles().is_some_and(|settles| now >= later(row.started, settles));
+        match (&probe.check, works) {
+            (Check::Alive, true | false) | (Check::Http { .. } | Check::Tcp { .. } | Check::Exec, true) => {
+                Probed::Passed
+            }
+            (Check::Http { .. } | Check::Tcp { .. } | Check::Exec, false) => {
+                Probed::Failed("connection refused".to_owned())
+            }
+        }
+    }
+
+    fn signal(&mut self, signal: &Signal, now: Timestamp) -> Reply {
+        if let Some(row) = self.rows.get_mut(&signal.launch) {
+            match (signal.stop, row.behaviour) {
+                (Stop::Term, Behaviour::Stubborn) => {}
+                (
+                    Stop::Term,
+                    Behaviour::Fine | Behaviour::Slow | Behaviour::Sick | Behaviour::Crash | Behaviour::Forks,
+                ) => row.end(later(now, SignedDuration::from_millis(20)), 15),
+                (
+                    Stop::Kill,
+                    Behaviour::Fine
+                    | Behaviour::Slow
+                    | Behaviour::Sick
+                    | Behaviour::Crash
+                    | Behaviour::Stubborn
+                    | Behaviour::Forks,
+                ) => {
+                    row.end(now, 9);
+                    row.child = false;
+                }
+            }
+        }
+        Reply::Signalled { launch: signal.launch }
+    }
+
+    fn clear(&mut self, launch: LaunchId, now: Timestamp) -> Reply {
+        if self.rows.remove(&launch).is_some_and(|row| row.is_alive(now)) {
+            self.breach = Some(format!("the files of launch {launch} were removed while it ran"));
+        }
+        Reply::Cleared { launch }
+    }
+}
+
+impl Model for Processes {
+    type Planner = ProcessPlanner;
+    const NAME: &'static str = "process";
+
+    fn answer(&mut self, _subject: &Subject, call: &Call, now: Timestamp) -> Result<Reply, ProviderError> {
+        Ok(match call {
+            Call::Find => {
+                let found = |row: &Row| FoundLaunch { manifest: row.manifest.clone(), life: row.life(now) };
+                Reply::Found(Found {
+                    launches: self.rows.iter().map(|(id, row)| (*id, found(row))).collect(),
+                })
+            }
+            Call::ReservePorts(wanted) => self.reserve(wanted, now),
+            Call::Start(start) if start.container.image == "missing" => return Err(no_such_program(start)),
+            Call::Start(start) => self.start(start, now),
+            Call::Probe(probe) => Reply::Probed { launch: probe.launch, probed: self.probe(probe, now) },
+            Call::Signal(signal) => self.signal(signal, now),
+            Call::Clear { launch, container: _ } => self.clear(*launch, now),
+        })
+    }
+
+    /// A launch that was made already is not made again.
+    fn answer_again(
+        &mut self,
+        subject: &Subject,
+        call: &Call,
+        now: Timestamp,
+    ) -> Result<Reply, ProviderError> {
+        match call {
+            Call::Start(start) => match self.rows.get(&start.launch) {
+                Some(row) => Ok(Reply::Started { launch: start.launch, leader: row.leader }),
+                None => self.answer(subject, call, now),
+            },
+            Call::Find | Call::ReservePorts(_) | Call::Probe(_) | Call::Signal(_) | Call::Clear { .. } => {
+                self.answer(subject, call, now)
+            }
+        }
+    }
+
+    fn kind(call: &Call) -> Kind {
+        match call {
+            Call::Find | Call::ReservePorts(_) | Call::Probe(_) => Kind::Read,
+            Call::Start(_) | Call::Signal(_) | Call::Clear { .. } => Kind::Write,
+        }
+    }
+
+    /// The first of its processes is killed by somebody else.
+    fn breaks(&mut self, now: Timestamp) {
+        if let Some(row) = self.rows.values_mut().next() {
+            row.end(now, 9);
+        }
+    }
+
+    fn operations() -> Vec<Operation> {
+        operations::all()
+    }
+
+    fn holds_exactly(
+        &mut self,
+        _subject: &Subject,
+        spec: Option<&Spec>,
+        now: Timestamp,
+    ) -> Result<(), String> {
+        if let Some(breach) = &self.breach {
+            return Err(breach.clone());
+        }
+        if let Some((id, row)) = self.rows.iter().find(|(_, row)| !row.leads(now)) {
+            return Err(format!("launch {id} of {} has ended and left something", row.container.name));
+        }
+        let mut running: Vec<&ContainerSpec> = self.rows.values().map(|row| &row.container).collect();
+        running.sort_by_key(|container| &container.name);
+        let mut wanted: Vec<&ContainerSpec> =
+            spec.map_or(Vec::new(), |spec| spec.containers.iter().collect());
+        wanted.sort_by_key(|container| &container.name);
+        match running == wanted {
+            true => Ok(()),
+            false => Err(format!("{} run, {} should: {:?}", running.len(), wanted.len(), self.rows)),
+        }
+    }
+}
+
+fn no_such_program(start: &Start) -> ProviderError {
+    let message = format!("container {}: no such program", start.container.name);
+    ProviderError::new(
+        ErrorKind::ProvisionFailed,
+        Remedy::Permanent,
+        ErrorCode::InvalidConfiguration,
+        message,
+    )
+}
+
+fn later(time: Timestamp, by: SignedDuration) -> Timestamp {
+    time.saturating_add(by).unwrap_or(Timestamp::MAX)
+}

@@ -1,0 +1,105 @@
+//! What a process planner can be asked for.
+
+use landlord_state_machines::spec::{
+    ContainerSpec, HealthCheckConfig, PortMapping, ResourceRequirements, Spec, TenantComputeSpec,
+};
+
+use landlord_testing::faults::{Ask, Ends, Length, Operation, TENANT};
+
+fn container(name: &str, behaviour: &str, version: &str) -> ContainerSpec {
+    ContainerSpec {
+        name: name.to_owned(),
+        image: "host".to_owned(),
+        command: vec!["server".to_owned()],
+        args: vec![behaviour.to_owned(), version.to_owned()],
+        ports: vec![PortMapping {
+            container_port: 8080,
+            host_port: None,
+            protocol: "tcp".to_owned(),
+            name: None,
+        }],
+        health_check: Some(HealthCheckConfig {
+            kind: "http".to_owned(),
+            http_path: Some("/health".to_owned()),
+            port: Some(8080),
+            command: Vec::new(),
+            interval_seconds: 5,
+            timeout_seconds: 1,
+            healthy_threshold: 1,
+            unhealthy_threshold: 2,
+        }),
+        ..ContainerSpec::default()
+    }
+}
+
+fn spec(containers: Vec<ContainerSpec>) -> Spec {
+    let spec = TenantComputeSpec {
+        tenant_id: TENANT.to_owned(),
+        provider_type: "process".to_owned(),
+        containers,
+        resources: ResourceRequirements { cpu: 1000, memory: 1024, storage: None },
+        // Long enough to be waited for, short enough for thousands of cases.
+        provider_config: Some(serde_json::json!({ "stop_grace_seconds": 1 })),
+        ..TenantComputeSpec::default()
+    };
+    #[expect(clippy::expect_used, reason = "every spec here is a constant that is valid")]
+    spec.check().expect("a valid spec")
+}
+
+fn web(behaviour: &str, version: &str) -> Spec {
+    spec(vec![container("web", behaviour, version)])
+}
+
+fn fixed(behaviour: &str, version: &str) -> Spec {
+    let mut web = container("web", behaviour, version);
+    for port in &mut web.ports {
+        port.host_port = Some(8080);
+    }
+    spec(vec![web])
+}
+
+fn unchecked(behaviour: &str, version: &str) -> Spec {
+    spec(vec![ContainerSpec { health_check: None, ..container("web", behaviour, version) }])
+}
+
+fn pair(version: &str) -> Spec {
+    spec(vec![container("web", "fine", version), container("worker", "forks", version)])
+}
+
+pub(super) fn all() -> Vec<Operation> {
+    use Ask::{Destroy, Provision, Repair, Update};
+    let short = |name, applied, ask, ends| Operation { name, applied, ask, ends, length: Length::Short };
+    let long = |name, applied, ask, ends| Operation { name, applied, ask, ends, length: Length::Long };
+    let (done, undone) = (Ends::Done, Ends::Undone);
+    let fine = || Some(web("fine", "1"));
+    vec![
+        short("provision", None, Provision(web("fine", "1")), done),
+        short("provision without a check", None, Provision(unchecked("fine", "1")), done),
+        long("provision two containers", None, Provision(pair("1")), done),
+        short("provision again", fine(), Provision(web("fine", "1")), done),
+        short("provision over another spec", fine(), Provision(web("fine", "2")), undone),
+        short("update", fine(), Update(web("fine", "2")), done),
+        short("update with the same spec", fine(), Update(web("fine", "1")), done),
+        short("update a fixed port", Some(fixed("fine", "1")), Update(fixed("fine", "2")), done),
+        short("update that adds a container", fine(), Update(pair("1")), done),
+        short("repair", fine(), Repair, done),
+        long("provision one that is slow", None, Provision(web("slow", "1")), done),
+        long("provision one that crashes", None, Provision(web("crash", "1")), undone),
+        long("provision one that is never healthy", None, Provision(web("sick", "1")), undone),
+        long("update two containers", Some(pair("1")), Update(pair("2")), done),
+        long("update that removes a container", Some(pair("1")), Update(web("fine", "1")), done),
+        long("update that crashes", fine(), Update(web("crash", "2")), undone),
+        long("update that is never healthy", fine(), Update(web("sick", "2")), undone),
+        long(
+            "update a fixed port, never healthy",
+            Some(fixed("fine", "1")),
+            Update(fixed("sick", "2")),
+            undone,
+        ),
+        long("update of one that does not end", Some(web("stubborn", "1")), Update(web("fine", "2")), done),
+        long("repair one of two containers", Some(pair("1")), Repair, done),
+        long("destroy", Some(pair("1")), Destroy, done),
+        long("destroy one that does not end", Some(web("stubborn", "1")), Destroy, done),
+        long("destroy nothing", None, Destroy, done),
+    ]
+}

@@ -1,0 +1,265 @@
+//! Tenants as real processes of this machine: for development, for tests, and for single machines.
+//!
+//! A container's `command` and `args` run as a process in a group of its own; its `image` is `host`, or the
+//! absolute path of a directory that becomes its root directory. Linux only.
+//!
+//! # What a process gets
+//! - `PATH` and `HOME` of the engine (with a root directory: the usual path, and `/`); `PORT`, the host port of its
+//!   first port, and `PORT_<container_port>` for each; the spec's `env`; its secrets; the tags. Nothing else of the
+//!   engine's environment. `$(NAME)` in `command` and `args` stands for a variable, as in Kubernetes.
+//! - `/dev/null` as its input, and its output in `<state_dir>/<tenant>/<container>.<launch>.out` and `.err`. The
+//!   logs of the last five launches of a container stay, also after a destroy.
+//! - SIGTERM to all its processes; after `stop_grace_seconds`, SIGKILL to those that are left.
+//!
+//! # Guarantees
+//! - Processes outlive the engine, and a later engine with the same id and state directory finds them again. What
+//!   marks them is in their environment and in a record that the launching shell writes before it becomes the
+//!   program; so no crash of the engine leaves a process that nobody knows.
+//! - A process is signalled only after it was opened and then seen to be the one meant, by pid, start time and
+//!   mark. A pid that belongs to another process by now is never touched.
+//! - Values of secrets reach the environment of the launch and nothing else.
+//!
+//! # Assumptions
+//! - A state directory belongs to one engine, and `/proc` shows the engine its own processes.
+//! - Whoever stops the engine stops only the engine: with systemd, `KillMode=process`.
+//! - Tenants trust each other as processes of one user do; a root directory is no jail.
+//!
+//! # Caveats
+//! - Limits are a process's resource limits; [`Capabilities::not_enforced`] says what they cannot express.
+//! - A free port is found by trying, so another program may take it before the tenant does; the tenant's process
+//!   then ends, and is started again with another.
+//! - Health checks go to 127.0.0.1. Exec checks run without the container's limits, in `/`.
+//! - A secret that an argument refers to shows in the machine's list of processes, as every argument does.
+//! - A look reads two files of every process of the machine, about 75 µs each where it was measured. That is fine
+//!   for hundreds of tenants, not for tens of thousands.
+
+#[cfg(not(target_os = "linux"))]
+compile_error!(
+    "the process provider reads /proc and holds processes by pidfd: build it for Linux, or without the feature `process`"
+);
+
+mod api;
+mod blocking;
+mod environment;
+mod exec;
+mod exit;
+#[cfg(any(test, feature = "testing"))]
+pub mod faults;
+mod files;
+mod find;
+mod launch;
+mod launches;
+mod machine;
+mod observe;
+mod ports;
+mod probe;
+mod problem;
+mod procfs;
+mod program;
+mod secrets;
+mod signal;
+mod tags;
+#[cfg(test)]
+mod testing;
+mod validate;
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::sync::{Arc, Once};
+
+use async_trait::async_trait;
+use futures_util::stream::BoxStream;
+use landlord_state_machines::error::ProviderError;
+use landlord_state_machines::id::{Incarnation, ProviderName, TenantId};
+use landlord_state_machines::observation::Observation;
+use landlord_state_machines::planner::CallError;
+use landlord_state_machines::planner::process::{Call, Config, ProcessPlanner, Reply};
+use landlord_state_machines::render::process_diagram;
+use landlord_state_machines::result::{ComputeStatus, ProvisionResult, UpdateResult};
+use landlord_state_machines::spec::{Spec, changes};
+use schemars::generate::SchemaSettings;
+use serde_json::Value;
+
+use find::Whose;
+use landlord_compute::clock::Clock;
+use landlord_compute::provider::converge::{Api, Converge};
+use landlord_compute::provider::{
+    Capabilities, Context, OwnedTenant, Provider, ProviderKind, Setup, SetupError,
+};
+use machine::Machine;
+
+/// What this kind of provider is called, and its providers where the operator names them not.
+const KIND: &str = "process";
+
+/// How the engine's operator sets this provider up.
+#[derive(Clone, Debug)]
+pub struct ProcessOptions {
+    /// Where logs and the records of launches are kept. One engine's alone; made when it is first needed.
+    pub state_dir: PathBuf,
+    /// The host ports for container ports without a `host_port`. By default 20000 to 29999, below the ports that
+    /// Linux gives to outgoing connections.
+    pub ports: RangeInclusive<u16>,
+}
+
+impl ProcessOptions {
+    /// The defaults, with files under `state_dir`.
+    pub fn new(state_dir: impl Into<PathBuf>) -> Self {
+        Self { state_dir: state_dir.into(), ports: 20_000..=29_999 }
+    }
+}
+
+/// The kind of provider that runs tenants as processes of this machine.
+#[derive(Clone, Copy, Debug)]
+pub struct ProcessKind;
+
+impl ProviderKind for ProcessKind {
+    const KIND: &'static str = KIND;
+    const PLATFORM: &'static str = "this machine";
+    const NEEDS_CONFIG: bool = false;
+
+    fn diagram() -> &'static str {
+        process_diagram()
+    }
+
+    fn start(setup: Setup) -> Result<Arc<dyn Provider>, SetupError> {
+        match setup.config {
+            Value::Null => Ok(Arc::new(ProcessProvider::new(ProcessOptions::new(setup.state_dir)))),
+            Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+                Err(SetupError::new("the process provider has no configuration of the operator's; remove it"))
+            }
+        }
+    }
+}
+
+/// Runs tenants as processes of this machine. Its name is `process`.
+#[derive(Debug)]
+pub struct ProcessProvider {
+    name: ProviderName,
+    methods: Converge<Arc<Machine>>,
+    /// Said once: it is true of every tenant.
+    limits_said: Once,
+}
+
+impl ProcessProvider {
+    /// A provider over this machine. Nothing is touched before the first call.
+    pub fn new(options: ProcessOptions) -> Self {
+        let ProcessOptions { state_dir, ports } = options;
+        // A constant that is a valid name.
+        #[expect(clippy::expect_used)]
+        let name = ProviderName::new(KIND).expect("`process` is lowercase letters");
+        let machine = Arc::new(Machine::new(state_dir, ports));
+        Self { methods: Converge::new(name.clone(), machine, changes), name, limits_said: Once::new() }
+    }
+
+    fn machine(&self) -> &Arc<Machine> {
+        self.methods.api()
+    }
+
+    fn say_limits(&self, cx: &Context) {
+        self.limits_said.call_once(|| {
+            let tenant_id = &cx.subject.tenant;
+            tracing::warn!(%tenant_id, "limits that processes do not keep: {}", validate::NOT_ENFORCED.join("; "));
+        });
+    }
+}
+
+impl Api for Machine {
+    type Planner = ProcessPlanner;
+
+    async fn call(&self, cx: &Context, call: &Call) -> Result<Reply, CallError> {
+        self.make(&cx.subject, call).await
+    }
+}
+
+#[async_trait]
+impl Provider for ProcessProvider {
+    fn name(&self) -> ProviderName {
+        self.name.clone()
+    }
+
+    async fn provision(&self, cx: &Context, spec: &Spec) -> Result<ProvisionResult, ProviderError> {
+        self.say_limits(cx);
+        self.validate(cx, spec).await?;
+        let mut result = self.methods.provision(cx, spec).await?;
+        result.message = Some(validate::not_enforced(spec));
+        Ok(result)
+    }
+
+    async fn update(
+        &self,
+        cx: &Context,
+        _tenant_id: &TenantId,
+        spec: &Spec,
+    ) -> Result<UpdateResult, ProviderError> {
+        self.say_limits(cx);
+        self.validate(cx, spec).await?;
+        let mut result = self.methods.update(cx, spec).await?;
+        result.message = Some(validate::not_enforced(spec));
+        Ok(result)
+    }
+
+    async fn destroy(&self, cx: &Context, _tenant_id: &TenantId) -> Result<(), ProviderError> {
+        self.methods.destroy(cx).await
+    }
+
+    async fn get_status(&self, cx: &Context, _tenant_id: &TenantId) -> Result<ComputeStatus, ProviderError> {
+        self.methods.get_status(cx).await
+    }
+
+    async fn validate(&self, _cx: &Context, spec: &Spec) -> Result<(), ProviderError> {
+        let spec = spec.clone();
+        blocking::read("the check of a spec", move || validate::check(&spec)).await??;
+        Ok(())
+    }
+
+    fn config_schema(&self) -> Value {
+        SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Config>().to_value()
+    }
+
+    fn config_defaults(&self) -> Value {
+        // A struct of a number and a text, which JSON can always carry.
+        serde_json::to_value(Config::default()).unwrap_or_default()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            lists_tenants: true,
+            not_enforced: validate::NOT_ENFORCED.to_vec(),
+            ..Capabilities::default()
+        }
+    }
+
+    async fn plan(
+        &self,
+        cx: &Context,
+        _tenant_id: &TenantId,
+        spec: &Spec,
+    ) -> Result<Vec<String>, ProviderError> {
+        Ok(cx.applied.as_ref().map(|applied| changes(applied, spec)).unwrap_or_default())
+    }
+
+    async fn list_tenants(&self, engine: &str) -> Result<Vec<OwnedTenant>, ProviderError> {
+        let mut owned: BTreeMap<(TenantId, Incarnation), BTreeMap<String, String>> = BTreeMap::new();
+        let all = Whose::Engine(engine.to_owned());
+        for (key, seen) in self.machine().look(all).await? {
+            let resources = owned.entry((key.tenant, key.launch.incarnation)).or_default();
+            let processes: Vec<String> = seen.processes().map(|identity| identity.to_string()).collect();
+            let held = if processes.is_empty() { "files".to_owned() } else { processes.join(", ") };
+            resources.insert(format!("{} {}", seen.tags.manifest.container, key.launch), held);
+        }
+        let tenants = owned.into_iter();
+        Ok(tenants
+            .map(|((tenant, incarnation), resources)| OwnedTenant { tenant, incarnation, resources })
+            .collect())
+    }
+
+    fn observe(&self, engine: &str, clock: Arc<dyn Clock>) -> Option<BoxStream<'static, Observation>> {
+        Some(observe::observe(Arc::clone(self.machine()), clock, engine.to_owned()))
+    }
+}
+
+#[cfg(any(test, feature = "testing"))]
+impl landlord_testing::faults::Faulted for ProcessKind {
+    type Model = faults::Processes;
+}

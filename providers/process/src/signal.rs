@@ -1,0 +1,98 @@
+//! Tells the processes of a launch to end.
+
+use std::io;
+
+use landlord_state_machines::planner::process::Stop;
+use rustix::process::Signal;
+
+use super::find::Seen;
+use super::procfs;
+
+/// Sends a signal to every process of a launch that was seen. Each is held and looked at again first, so that one
+/// whose pid was taken over since is not touched; one that is gone is a success.
+pub(super) fn signal(seen: &Seen, stop: Stop) -> io::Result<()> {
+    let signal = match stop {
+        Stop::Term => Signal::TERM,
+        Stop::Kill => Signal::KILL,
+    };
+    // One that may not be signalled keeps no other alive.
+    let mut refused = Ok(());
+    for identity in seen.processes() {
+        let sent = procfs::hold(identity).and_then(|held| held.map_or(Ok(false), |held| held.signal(signal)));
+        if let Err(error) = sent {
+            refused = Err(error);
+        }
+    }
+    refused
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+
+    use landlord_state_machines::planner::process::{ExitCause, Life};
+    use rustix::process::Pid;
+
+    use super::*;
+    use crate::procfs::Identity;
+    use crate::tags::{Key, Tags};
+    use crate::testing::{Bench, tags, until};
+
+    #[tokio::test]
+    async fn one_that_ignores_sigterm_is_killed_with_its_grandchildren() {
+        let bench = Bench::new();
+        let script =
+            "trap '' TERM; sh -c 'sleep 60 & wait' & setsid sleep 61 & echo ready; sleep 62; sleep 63";
+        bench.start(bench.script(script)).await;
+        until("all processes", || bench.alive() == 5);
+        bench.signal(Stop::Term).await;
+        // The one in a session of its own was started with SIGTERM ignored, too.
+        assert_eq!(bench.alive(), 5);
+        bench.signal(Stop::Kill).await;
+        until("the end", || bench.alive() == 0);
+        assert!(matches!(bench.life().await, Some(Life::Files(exit)) if exit.cause == ExitCause::Signal(9)));
+    }
+
+    #[tokio::test]
+    async fn sigterm_lets_a_process_finish() {
+        let bench = Bench::new();
+        bench
+            .start(bench.script("trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 0.01; done"))
+            .await;
+        until("the start", || bench.printed().starts_with("ready"));
+        bench.signal(Stop::Term).await;
+        until("the end", || bench.alive() == 0);
+        assert_eq!(bench.printed(), "ready\nbye\n");
+    }
+
+    #[tokio::test]
+    async fn a_reused_pid_is_not_touched() {
+        let bench = Bench::new();
+        let mut stranger = Command::new("sleep").arg("60").stdin(Stdio::null()).spawn().unwrap();
+        let pid = Pid::from_child(&stranger);
+        let identity = procfs::stat(pid).unwrap().unwrap().identity;
+
+        // A record of a process that had this pid before.
+        let ours = tags("acme", "web", "1-1");
+        let key = Key { engine: bench.subject.engine.to_string(), ..ours.key };
+        let ours = Tags { key, ..ours };
+        let files = bench.machine.state.launch_of(&ours);
+        files.create_record(&ours, &procfs::boot_id().unwrap()).unwrap();
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        let earlier =
+            stat.replace(&format!(" {} ", identity.started), &format!(" {} ", identity.started - 1));
+        assert_ne!(stat, earlier);
+        let mut record = std::fs::OpenOptions::new().append(true).open(files.record()).unwrap();
+        write!(record, "LANDLORD_STAT={earlier}").unwrap();
+
+        assert!(matches!(bench.life().await, Some(Life::Files(_))));
+        bench.signal(Stop::Kill).await;
+        let mut seen = bench.seen().unwrap();
+        seen.leader = Some(Identity { started: identity.started - 1, ..identity });
+        signal(&seen, Stop::Kill).unwrap();
+        assert!(procfs::is_alive(identity), "another's process was killed");
+        stranger.kill().unwrap();
+        stranger.wait().unwrap();
+    }
+}

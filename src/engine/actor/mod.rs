@@ -1,0 +1,81 @@
+//! The actors: one a tenant that is busy, under sharded supervisors. No type of the actor library leaves here.
+
+mod directory;
+mod mailbox;
+mod supervisor;
+mod tenant;
+
+pub(crate) use directory::{Directory, restart};
+pub(crate) use supervisor::ExitReports;
+pub(crate) use tenant::{command_name, provider_name};
+
+use std::sync::Arc;
+
+use landlord_state_machines::id::{CallId, OperationId};
+use landlord_state_machines::ledger::Ledger;
+use landlord_state_machines::observation::Observation;
+use landlord_state_machines::tenant::{Command, Outcome, Rejection, Settled};
+use landlord_state_machines::trace::TraceContext;
+use tokio::sync::oneshot;
+use tracing::Span;
+
+use crate::engine::closing::Closed;
+use crate::provider::CheckpointError;
+use crate::store::StoreError;
+
+/// What a tenant's actor can be told.
+pub(crate) enum Message {
+    /// A caller asks for something.
+    Command(Box<CommandMessage>),
+    /// A call is over. Its outcome is in its slot too, until it is committed.
+    CallEnded { call: CallId, outcome: Outcome },
+    /// A call wants its ledger kept.
+    Progressed {
+        call: CallId,
+        ledger: Arc<Ledger>,
+        step: String,
+        reply: oneshot::Sender<Result<(), CheckpointError>>,
+    },
+    /// The tenant's time may have come.
+    Wake,
+    /// The tenant was looked at.
+    Observed(Observation),
+    /// Load the tenant, and take up what is on its way.
+    Activate,
+    /// End, if there is nothing to do.
+    Passivate,
+}
+
+/// A command, and who asked.
+pub(crate) struct CommandMessage {
+    pub(crate) command: Command,
+    /// The id of the operation that the command may begin.
+    pub(crate) operation: OperationId,
+    /// Whether it was sent before, to an actor that was lost.
+    pub(crate) again: bool,
+    pub(crate) request_id: Option<String>,
+    pub(crate) reason: Option<String>,
+    pub(crate) trace: Option<TraceContext>,
+    /// The span that it is handled in; none until it is.
+    pub(crate) span: Span,
+    /// Who waits for the end of the operation.
+    pub(crate) settled: Option<oneshot::Sender<Settled>>,
+    pub(crate) reply: oneshot::Sender<Result<Answer, Refusal>>,
+}
+
+/// What a durable command is answered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Answer {
+    /// It is, or is part of, this operation.
+    Operation(OperationId),
+    /// What it wants is so already; nothing was recorded.
+    Already,
+}
+
+/// Why a command was not taken.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    Rejected(Rejection),
+    Store(Arc<StoreError>),
+    Closed(Closed),
+}

@@ -1,0 +1,594 @@
+//! One tenant's actor: takes a message, asks the machine, commits what it decides, and runs the effects.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
+use landlord_state_machines::id::{OperationId, ProviderName, TenantId};
+use landlord_state_machines::planner::Subject;
+use landlord_state_machines::tenant::{
+    Command, Decision, Direction, Effect, Input, LifecycleEvent, Opened, Outcome, Record, Rejection, Request,
+    Settled, Stamp, StartCall, State, Transition, step,
+};
+use landlord_state_machines::trace::TraceContext;
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::sync::oneshot;
+use tracing::{Instrument, Span};
+
+use super::mailbox::{Delivery, Mailbox, Retired};
+use super::{Answer, CommandMessage, Message, Refusal};
+use crate::engine::calls::{Dropped, Over, Particulars};
+use crate::engine::closing::Closed;
+use crate::engine::commit::{CommitFailure, CommitLater};
+use crate::engine::core::TenantCore;
+use crate::engine::telemetry;
+use crate::provider::{Asker, CheckpointError};
+use crate::store::{OperationRecord, Position, StoreError, Write};
+
+/// The first and the longest pause before something that must not be lost is committed again.
+const RECOMMIT: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(5));
+
+/// The pause before a tenant that could not be loaded is loaded again.
+const ACTIVATE_LATER: Duration = Duration::from_secs(1);
+
+/// An actor. It is the actor of one tenant after the other.
+pub(super) struct TenantActor {
+    /// The engine's name. A copy: the uses of one that all tenants share would be counted by all cores at once.
+    pub(super) engine: Arc<str>,
+    pub(super) mailbox: Arc<Mailbox>,
+}
+
+/// What an actor knows of its tenant. Nothing is in here that the store does not have.
+pub(crate) struct TenantState {
+    core: Arc<TenantCore>,
+    /// The engine's name: its actor's copy.
+    engine: Arc<str>,
+    /// Nothing until it is loaded, and again when a commit left its fate open.
+    record: Option<Record>,
+    /// Calls that were dropped: the next one starts when they are gone.
+    leaving: Dropped,
+    /// Whether an [`Message::Activate`] is on its way.
+    activation_due: bool,
+    /// The operations on their way that this actor has seen begin.
+    begun: Vec<Begun>,
+    /// A call that the last commit wants made.
+    starting: Option<StartCall>,
+    /// An id for an operation that no command asks for; most inputs begin none.
+    spare: Option<OperationId>,
+}
+
+/// An operation on its way.
+struct Begun {
+    operation: OperationId,
+    trace: Option<TraceContext>,
+    /// Who asked for it. Where this is lost, the caller finds the settlement in the store.
+    caller: Option<oneshot::Sender<Settled>>,
+}
+
+/// What came of an input.
+enum Advanced {
+    Applied(Option<OperationId>),
+    Joined(OperationId),
+    Ignored,
+    Rejected(Rejection),
+}
+
+/// What the machine decided.
+enum Decided {
+    Over(Advanced),
+    /// It is not known yet whether this is durable.
+    Committing(Box<Follows>, CommitLater),
+}
+
+/// What follows a transition once it is durable.
+struct Follows {
+    record: Record,
+    event: Arc<LifecycleEvent>,
+    opened: Option<Opened>,
+    effects: Vec<Effect>,
+    span: Span,
+}
+
+/// Why an input brought nothing.
+enum Setback {
+    /// The tenant changed under us: it is loaded again, and the input tried at once.
+    Stale,
+    /// The store can never keep what was decided.
+    Refused(String),
+    /// The store cannot be used now. What it holds is unknown.
+    Store(Arc<StoreError>),
+    Closed(Closed),
+}
+
+impl From<CommitFailure> for Setback {
+    fn from(failure: CommitFailure) -> Self {
+        match failure {
+            CommitFailure::Stale { .. } => Self::Stale,
+            CommitFailure::Refused(message) => Self::Refused(message),
+            CommitFailure::Unavailable(error) => Self::Store(error),
+            CommitFailure::Closed(why) => Self::Closed(why),
+        }
+    }
+}
+
+impl Actor for TenantActor {
+    type Msg = Delivery;
+    /// None while it is nobody's.
+    type State = Option<TenantState>;
+    type Arguments = ();
+
+    async fn pre_start(&self, _: ActorRef<Delivery>, (): ()) -> Result<Self::State, ActorProcessingErr> {
+        Ok(None)
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Delivery>,
+        Delivery { activated, message }: Delivery,
+        state: &mut Self::State,
+    ) -> Result<(), ActorProcessingErr> {
+        if let Some(core) = activated {
+            *state = Some(TenantState::new(core, Arc::clone(&self.engine)));
+        }
+        let Some(tenant) = state else { return Ok(()) };
+        let asked_to_end = matches!(message, Message::Passivate);
+        // In a box: the actor library moves this future more than once, and it is large.
+        Box::pin(tenant.receive(message)).await;
+        self.mailbox.handled();
+        if tenant.may_end(asked_to_end) {
+            match tenant.core.directory.retire(tenant.id(), &self.mailbox) {
+                Retired::Stays => {}
+                Retired::Spare => *state = None,
+                Retired::Ends => {
+                    *state = None;
+                    myself.stop(None);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl TenantState {
+    fn new(core: Arc<TenantCore>, engine: Arc<str>) -> Self {
+        Self {
+            core,
+            engine,
+            record: None,
+            leaving: Dropped::default(),
+            activation_due: false,
+            begun: Vec::new(),
+            starting: None,
+            spare: None,
+        }
+    }
+
+    fn id(&self) -> &TenantId {
+        &self.core.tenant
+    }
+
+    /// Handles a message, and makes the call that follows from it. One that is over at once needs no message to say so.
+    async fn receive(&mut self, message: Message) {
+        self.handle(message).await;
+        while let Some(start) = self.starting.take() {
+            if let Some(Over { call, outcome, in_flight }) = self.make(start).await {
+                self.persist_or_end(Input::Outcome { call, outcome }).await;
+                drop(in_flight);
+            }
+        }
+    }
+
+    async fn handle(&mut self, message: Message) {
+        match message {
+            Message::Command(message) => self.command(message).await,
+            Message::CallEnded { call, outcome } => {
+                self.persist_or_end(Input::Outcome { call, outcome }).await;
+                self.core.calls.release(self.id(), call);
+            }
+            Message::Progressed { call, ledger, step, reply } => {
+                let result = match self.persist(Input::Progressed { call, ledger, step }).await {
+                    Ok(Advanced::Applied(_) | Advanced::Joined(_)) => Ok(()),
+                    Ok(Advanced::Ignored | Advanced::Rejected(_)) => Err(CheckpointError::Replaced),
+                    Err(_closed) => Err(CheckpointError::Fenced),
+                };
+                // A call that was dropped meanwhile does not listen any more.
+                let _ = reply.send(result);
+            }
+            Message::Wake => self.persist_or_end(Input::TimerFired).await,
+            Message::Observed(observation) => self.persist_or_end(Input::Observed(observation)).await,
+            Message::Activate => {
+                self.activation_due = false;
+                // Loading takes up what is on its way.
+                if let Err(Setback::Stale | Setback::Store(_)) = self.ready().await {
+                    self.activate_later();
+                }
+            }
+            Message::Passivate => {}
+        }
+    }
+
+    /// An idle tenant's actor ends when asked, or when there are too many; one that is gone, at once.
+    fn may_end(&self, asked: bool) -> bool {
+        match &self.record {
+            None => asked && !self.activation_due,
+            Some(Record::Absent(_) | Record::Gone(_)) => self.leaving.is_gone(),
+            Some(Record::Live(tenant)) => {
+                tenant.call().is_none()
+                    && (asked || self.core.directory.live() > self.core.limits.live_tenants)
+            }
+        }
+    }
+
+    async fn command(&mut self, mut message: Box<CommandMessage>) {
+        // Whoever asked has stopped waiting before anything was done.
+        if message.reply.is_closed() {
+            return;
+        }
+        message.span = telemetry::command_span(self.id(), &message);
+        let answer = self.decide_command(&mut message).await;
+        let _ = message.reply.send(answer);
+    }
+
+    async fn decide_command(&mut self, message: &mut CommandMessage) -> Result<Answer, Refusal> {
+        loop {
+            match self.try_command(message).await {
+                Ok(Advanced::Applied(operation)) => {
+                    return Ok(operation.map_or(Answer::Already, Answer::Operation));
+                }
+                Ok(Advanced::Joined(operation)) => return Ok(Answer::Operation(operation)),
+                Ok(Advanced::Ignored) => return Ok(Answer::Already),
+                Ok(Advanced::Rejected(rejection)) => return Err(Refusal::Rejected(rejection)),
+                Err(Setback::Stale) => {}
+                Err(Setback::Refused(message)) => {
+                    return Err(Refusal::Store(Arc::new(StoreError::Unavailable { message, source: None })));
+                }
+                Err(Setback::Store(error)) => {
+                    // It may be durable all the same, and then its call has to be made.
+                    self.activate_later();
+                    return Err(Refusal::Store(error));
+                }
+                Err(Setback::Closed(why)) => return Err(Refusal::Closed(why)),
+            }
+        }
+    }
+
+    async fn try_command(&mut self, message: &mut CommandMessage) -> Result<Advanced, Setback> {
+        self.ready().await?;
+        if (message.again || message.request_id.is_some())
+            && let Some(known) = Box::pin(self.known(message)).await?
+        {
+            return Ok(Advanced::Joined(known));
+        }
+        self.advance(Input::Command(message.command.clone()), Some(message)).await
+    }
+
+    /// The operation that this very command began already: under its request id, or, when its answer was lost
+    /// with an actor or a commit, under its own.
+    async fn known(&self, message: &CommandMessage) -> Result<Option<OperationId>, Setback> {
+        let store = &self.core.store;
+        let found = match &message.request_id {
+            Some(request) => store.request(self.id(), request).await,
+            None => store.operation(message.operation).await,
+        };
+        Ok(found.map_err(|error| Setback::Store(Arc::new(error)))?.map(|operation| operation.id))
+    }
+
+    async fn persist_or_end(&mut self, input: Input) {
+        // When the engine has ended, the next one takes up what the store says.
+        let _ = self.persist(input).await;
+    }
+
+    /// Takes up what is on its way a little later, once.
+    fn activate_later(&mut self) {
+        if std::mem::replace(&mut self.activation_due, true) {
+            return;
+        }
+        let core = Arc::downgrade(&self.core);
+        tokio::spawn(async move {
+            tokio::time::sleep(ACTIVATE_LATER).await;
+            if let Some(core) = core.upgrade() {
+                core.tell(Message::Activate);
+            }
+        });
+    }
+
+    /// Commits what must not be lost: tries until it is committed, or the engine has ended.
+    async fn persist(&mut self, mut input: Input) -> Result<Advanced, Closed> {
+        let mut pause = RECOMMIT.0;
+        loop {
+            let result = match self.ready().await {
+                Ok(()) => self.advance(input.clone(), None).await,
+                Err(setback) => Err(setback),
+            };
+            match result {
+                Ok(advanced) => return Ok(advanced),
+                Err(Setback::Stale) => {}
+                Err(Setback::Refused(message)) => {
+                    tracing::error!(tenant_id = %self.id(), message, "the store refuses what a provider said");
+                    match refused(input) {
+                        Some(instead) => input = instead,
+                        None => return Ok(Advanced::Ignored),
+                    }
+                }
+                Err(Setback::Closed(why)) => return Err(why),
+                Err(Setback::Store(error)) => {
+                    if let Some(why) = self.core.closing.why() {
+                        return Err(why);
+                    }
+                    tracing::warn!(tenant_id = %self.id(), %error, ?pause, "the store cannot be used; trying again");
+                    Box::pin(tokio::time::sleep(pause)).await;
+                    pause = (pause * 2).min(RECOMMIT.1);
+                }
+            }
+        }
+    }
+
+    /// Loads the tenant if need be.
+    async fn ready(&mut self) -> Result<(), Setback> {
+        match self.record {
+            Some(_) => Ok(()),
+            // In a box: it is rare, and would make every future that waits for it larger.
+            None => Box::pin(self.load()).await,
+        }
+    }
+
+    /// Loads the tenant, and takes up what is on its way: a call that nobody has any more, an outcome that was not
+    /// committed, a wake-up that is due.
+    async fn load(&mut self) -> Result<(), Setback> {
+        let unreadable = |error| Setback::Store(Arc::new(error));
+        self.core.committer.catch_up().await.map_err(unreadable)?;
+        let record = self.core.store.load(self.id()).await.map_err(unreadable)?;
+        let call = record.call();
+        let due = record.wake_at().is_some_and(|at| at <= self.core.now());
+        self.record = Some(record);
+        self.core.calls.release_all_but(self.id(), call);
+        if let Some(call) = call {
+            if !self.core.calls.knows(self.id(), call) {
+                self.advance(Input::Recovered, None).await?;
+            } else if let Some(outcome) = self.core.calls.outcome(self.id(), call) {
+                self.advance(Input::Outcome { call, outcome }, None).await?;
+                self.core.calls.release(self.id(), call);
+            }
+        }
+        if due {
+            self.advance(Input::TimerFired, None).await?;
+        }
+        Ok(())
+    }
+
+    /// One step of the machine. When its commit fails the record is forgotten: what the store has is unknown.
+    async fn advance(
+        &mut self,
+        input: Input,
+        mut by: Option<&mut CommandMessage>,
+    ) -> Result<Advanced, Setback> {
+        // A call that was to be made before this belongs to it from now on.
+        if let Some(start) = self.starting.take() {
+            Box::pin(self.hand_over(start)).await;
+        }
+        match self.decide(input, by.as_deref_mut())? {
+            Decided::Over(advanced) => Ok(advanced),
+            Decided::Committing(follows, answer) => {
+                let answer = answer.over().instrument(follows.span.clone()).await;
+                self.follow(*follows, answer, by)
+            }
+        }
+    }
+
+    /// Asks the machine, and begins to commit what it decides. Most often that is over at once.
+    fn decide(&mut self, input: Input, by: Option<&mut CommandMessage>) -> Result<Decided, Setback> {
+        let Some(record) = &self.record else { return Err(Setback::Stale) };
+        let stamp = Stamp {
+            now: self.core.now(),
+            jitter: fastrand::u16(0..1000),
+            operation: match &by {
+                Some(message) => message.operation,
+                None => *self.spare.get_or_insert_with(|| self.core.mint()),
+            },
+        };
+        let transition = match step(&self.core.policy, record, stamp, input) {
+            Decision::Apply(transition) => transition,
+            Decision::Join(operation) => return Ok(Decided::Over(Advanced::Joined(operation))),
+            Decision::Ignore => return Ok(Decided::Over(Advanced::Ignored)),
+            Decision::Reject(rejection) => return Ok(Decided::Over(Advanced::Rejected(rejection))),
+        };
+        let Transition { record, event, opened, spec, effects } = transition;
+        let before = self.record.take();
+        let span = match (&record, &before) {
+            (Record::Live(tenant), _) | (_, Some(Record::Live(tenant))) => {
+                let command = by.as_ref().map(|message| &message.span);
+                telemetry::transition_span(command, &event, &tenant.provider)
+            }
+            (Record::Absent(_) | Record::Gone(_), Some(Record::Absent(_) | Record::Gone(_)) | None) => {
+                Span::none()
+            }
+        };
+        if opened.is_some() {
+            self.spare = None;
+        }
+        span.in_scope(|| telemetry::transition(&event));
+        let write = Write {
+            expected: before.map(|record| record.revision()).unwrap_or_default(),
+            opened: opened.map(|opened| Arc::new(operation_record(opened, &event, by.as_deref()))),
+            record,
+            event,
+            spec: spec.map(|versioned| (versioned.version, versioned.spec)),
+        };
+        if let Some(answer) = span.in_scope(|| self.core.committer.commit_now(&write)) {
+            let Write { record, event, .. } = write;
+            let follows = Follows { record, event, opened, effects, span };
+            return self.follow(follows, answer, by).map(Decided::Over);
+        }
+        let (record, event) = (write.record.clone(), Arc::clone(&write.event));
+        let answer = span.in_scope(|| self.core.committer.commit_later(write));
+        let follows = Follows { record, event, opened, effects, span };
+        Ok(Decided::Committing(Box::new(follows), answer))
+    }
+
+    /// What follows when a commit is over.
+    fn follow(
+        &mut self,
+        follows: Follows,
+        answer: Result<Position, CommitFailure>,
+        by: Option<&mut CommandMessage>,
+    ) -> Result<Advanced, Setback> {
+        let Follows { record, event, opened, effects, span: _ } = follows;
+        if let Err(failure) = answer {
+            // Who waits for them finds in the store how they ended, if they did.
+            self.begun.clear();
+            return Err(failure.into());
+        }
+        self.record = Some(record);
+        if let Some(opened) = opened {
+            let (trace, caller) =
+                by.map_or((None, None), |message| (message.trace.take(), message.settled.take()));
+            self.begun.push(Begun { operation: opened.operation, trace, caller });
+        }
+        for effect in effects {
+            self.run(effect);
+        }
+        self.settle(&event);
+        Ok(Advanced::Applied(opened.map(|opened| opened.operation).or(event.operation)))
+    }
+
+    fn run(&mut self, effect: Effect) {
+        match effect {
+            Effect::StopCall(call) => self.core.calls.stop(self.id(), call),
+            Effect::DropCall(call) => {
+                let dropped = self.core.calls.drop_call(self.id(), call);
+                self.leaving = std::mem::take(&mut self.leaving).and(dropped);
+            }
+            Effect::StartCall(start) => self.starting = Some(start),
+        }
+    }
+
+    /// Tells callers of this actor what they wait for. Others are told by whoever publishes.
+    fn settle(&mut self, event: &LifecycleEvent) {
+        for settlement in &event.settled {
+            let Some(at) = self.begun.iter().position(|begun| begun.operation == settlement.operation) else {
+                continue;
+            };
+            if let Some(caller) = self.begun.swap_remove(at).caller {
+                // Whoever gave up does not listen.
+                let _ = caller.send(settlement.settled.clone());
+            }
+        }
+    }
+
+    /// Makes a call. It is over already, or becomes a task that tells when it is.
+    async fn make(&mut self, start: StartCall) -> Option<Over> {
+        let particulars = self.particulars(&start).await?;
+        let leaving = std::mem::take(&mut self.leaving);
+        self.core.calls.make(&self.core, start, particulars, leaving)
+    }
+
+    /// Makes a call, in a task whatever comes of it.
+    async fn hand_over(&mut self, start: StartCall) {
+        if let Some(particulars) = self.particulars(&start).await {
+            let leaving = std::mem::take(&mut self.leaving);
+            self.core.calls.hand_over(&self.core, start, particulars, leaving);
+        }
+    }
+
+    /// What a call needs; none when it must not begin.
+    async fn particulars(&mut self, start: &StartCall) -> Option<Particulars> {
+        let Some(Record::Live(tenant)) = &self.record else { return None };
+        let (incarnation, ledger) = (tenant.incarnation, tenant.ledger.clone());
+        let asker = asker(&tenant.state);
+        let trace = match self.begun.iter().find(|begun| begun.operation == start.operation) {
+            Some(begun) => begun.trace.clone(),
+            None => Box::pin(self.look_up_trace(start.operation)).await,
+        };
+        // A call that is not started now is taken up at the next start of the engine.
+        if self.core.draining() {
+            return None;
+        }
+        let engine = Arc::clone(&self.engine);
+        let subject = Subject { engine, tenant: self.id().clone(), incarnation };
+        Some(Particulars { subject, ledger, trace, asker })
+    }
+
+    /// The trace that an operation was asked for in, also before a restart. It is worth a read, but not a failure.
+    async fn look_up_trace(&mut self, operation: OperationId) -> Option<TraceContext> {
+        let found = self.core.store.operation(operation).await.ok().flatten();
+        let trace = found.and_then(|operation| operation.trace);
+        self.begun.push(Begun { operation, trace: trace.clone(), caller: None });
+        trace
+    }
+}
+
+/// What the store keeps of an operation that begins.
+fn operation_record(opened: Opened, event: &LifecycleEvent, by: Option<&CommandMessage>) -> OperationRecord {
+    OperationRecord {
+        id: opened.operation,
+        tenant: event.tenant_id.clone(),
+        incarnation: event.incarnation,
+        kind: opened.kind,
+        target: opened.target,
+        accepted_at: event.at,
+        request_id: by.and_then(|message| message.request_id.clone()),
+        reason: by.and_then(|message| message.reason.clone()),
+        trace: by.and_then(|message| message.trace.clone()),
+        settled: None,
+    }
+}
+
+/// What takes the place of an input that the store can never keep: the call that it came from has failed. A wake-up,
+/// a look or a ledger is dropped instead; the call whose ledger it was makes no further one.
+fn refused(input: Input) -> Option<Input> {
+    let message = "the store refuses what the call brought; this is a defect of the provider";
+    let error = || {
+        let (kind, code) = (ErrorKind::ProvisionFailed, ErrorCode::UnknownError);
+        Arc::new(ProviderError::new(kind, Remedy::Permanent, code, message))
+    };
+    match input {
+        Input::Outcome { outcome: Outcome::Failed(earlier), .. } if earlier.message == message => None,
+        Input::Outcome { call, .. } => Some(Input::Outcome { call, outcome: Outcome::Failed(error()) }),
+        Input::Command(_)
+        | Input::Progressed { .. }
+        | Input::TimerFired
+        | Input::Observed(_)
+        | Input::Recovered => None,
+    }
+}
+
+/// Who waits for what a tenant is doing: the engine for a repair, somebody for all else.
+fn asker(state: &State) -> Asker {
+    match state {
+        State::Provisioning(change) | State::Updating { change, .. } => match change.direction {
+            Direction::Repair => Asker::Engine,
+            Direction::Forward { .. } | Direction::Undo(_) => Asker::Person,
+        },
+        State::Pending | State::Running { .. } | State::Destroying(_) => Asker::Person,
+    }
+}
+
+/// A command's name, for the span that it is handled in.
+pub(crate) fn command_name(command: &Command) -> &'static str {
+    match command.request {
+        Request::Provision { .. } => "provision",
+        Request::Update { .. } => "update",
+        Request::Destroy => "destroy",
+        Request::Cancel => "cancel",
+        Request::Retry => "retry",
+        Request::Pause => "pause",
+        Request::Resume => "resume",
+        Request::Reclaim { .. } => "reclaim",
+        Request::Abandon { .. } => "abandon",
+    }
+}
+
+/// The provider that a command names, for the same.
+pub(crate) fn provider_name(command: &Command) -> Option<&ProviderName> {
+    match &command.request {
+        Request::Provision { provider, .. }
+        | Request::Update { provider, .. }
+        | Request::Reclaim { provider, .. } => Some(provider),
+        Request::Destroy
+        | Request::Cancel
+        | Request::Retry
+        | Request::Pause
+        | Request::Resume
+        | Request::Abandon { .. } => None,
+    }
+}

@@ -1,0 +1,130 @@
+//! The engine as its embedder has it: what it can be asked, and how it ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::Stream;
+use landlord_state_machines::id::{OperationId, ProviderName, TenantId};
+use landlord_state_machines::tenant::Tenant;
+
+use super::closing::Closed;
+use super::core::Core;
+use super::error::{CommandError, WaitError};
+use super::events::{self, Delivery};
+use super::handle::{Options, TenantHandle};
+use super::operation::OperationHandle;
+use crate::store::{Page, Position, Scope, StoreError, TenantFilter};
+use crate::sweep::{Orphan, Sweep, SweepError, sweep};
+
+/// A running engine. Dropping it ends it at once: what is on its way is taken up by the next one. Handles and streams
+/// that are still held keep the store open then; [`Engine::shutdown`] gives it up.
+pub struct Engine {
+    core: Arc<Core>,
+}
+
+impl Engine {
+    pub(crate) fn of(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+
+    /// A handle for a tenant, whether it exists or not. Cheap.
+    pub fn tenant(&self, id: TenantId) -> TenantHandle {
+        TenantHandle::new(&self.core, id)
+    }
+
+    /// A handle for an operation that was begun before, also before a restart.
+    ///
+    /// # Errors
+    /// [`WaitError::Unknown`] when the store has no such operation; [`WaitError::Store`].
+    pub async fn operation(&self, id: OperationId) -> Result<OperationHandle, WaitError> {
+        OperationHandle::find(&self.core, id).await
+    }
+
+    /// The living tenants, ordered by id, `limit` of them after `after`.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    pub async fn tenants(
+        &self,
+        filter: &TenantFilter,
+        after: Option<TenantId>,
+        limit: usize,
+    ) -> Result<Page<Arc<Tenant>>, StoreError> {
+        self.core.store.list(filter, after, limit).await
+    }
+
+    /// Every event of `scope` after `since`, in order, and then whatever follows, until the engine ends.
+    /// [`Position`] 0 is before the first event; [`Engine::head`] is after the last one. Nothing is lost: a slow
+    /// subscriber reads from the store, and learns of a [`Delivery::Gap`] where the store no longer has events.
+    pub fn subscribe(
+        &self,
+        since: Position,
+        scope: Scope,
+    ) -> impl Stream<Item = Result<Delivery, StoreError>> + Send + use<> {
+        events::subscribe(
+            Arc::clone(&self.core.log),
+            Arc::clone(&self.core.store),
+            Arc::clone(&self.core.closing),
+            since,
+            scope,
+        )
+    }
+
+    /// Compares what a provider holds, by its tags, with the records. Changes nothing.
+    ///
+    /// # Errors
+    /// [`SweepError`]; a provider that cannot list is one.
+    pub async fn sweep(&self, provider: &ProviderName) -> Result<Sweep, SweepError> {
+        let registered = self.core.registry.get(provider.as_str())?;
+        sweep(self.core.store.as_ref(), registered.provider.as_ref(), &self.core.opened.engine).await
+    }
+
+    /// Removes what a sweep found to belong to nobody. It is an operation of the tenant whose tags it carries, so a
+    /// tenant that was provisioned meanwhile refuses it, and one that is asked for later waits for it: what no tenant
+    /// owns is destroyed; what is left of another life of a tenant that runs goes with an update to what runs.
+    ///
+    /// # Errors
+    /// [`CommandError`]: the tenant's record is no longer what the sweep saw, or it lives at another provider.
+    pub async fn reclaim(&self, orphan: &Orphan, options: Options) -> Result<OperationHandle, CommandError> {
+        self.tenant(orphan.tenant_id.clone()).reclaim(orphan, options).await
+    }
+
+    /// Where the last published event stands.
+    pub fn head(&self) -> Position {
+        self.core.log.head()
+    }
+
+    /// Returns when the engine has ended, and why. An embedder that did not ask for the end stops its own work:
+    /// somebody else has the store.
+    pub async fn closed(&self) -> Closed {
+        self.core.closing.closed().await
+    }
+
+    /// Takes no more commands, lets the calls in flight end and their outcomes be committed, and gives the store
+    /// up. Calls that are not over after `within` are dropped; the next engine on this store takes them up.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store could not be given up in order. What was acknowledged is durable all the same.
+    pub async fn shutdown(self, within: Duration) -> Result<(), StoreError> {
+        self.core.drain();
+        let drained = async {
+            // Every command that was taken on is answered.
+            self.core.unanswered.none().await;
+            self.core.calls.idle().await;
+        };
+        if tokio::time::timeout(within, drained).await.is_err() {
+            let calls = self.core.calls.in_flight();
+            tracing::warn!(calls, "shut down with calls in flight; the next engine takes them up");
+        }
+        let dropped = self.core.end(Closed::ShutDown);
+        // A call that blocks its thread cannot be dropped; the store is not kept for it.
+        let _ = tokio::time::timeout(Duration::from_secs(5), dropped.gone()).await;
+        self.core.store.close().await
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        let _ = self.core.end(Closed::ShutDown);
+    }
+}

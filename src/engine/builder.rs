@@ -1,0 +1,132 @@
+//! How an engine is put together and started.
+
+use std::sync::Arc;
+
+use landlord_state_machines::tenant::Policy;
+
+use super::actor::{Directory, ExitReports, restart};
+use super::api::Engine;
+use super::calls::Calls;
+use super::config::{Limits, ObservePolicy};
+use super::core::Core;
+use super::error::StartError;
+use super::ground::{Ground, Parts};
+use super::loops::{observe, passivate, recover, wake};
+use crate::clock::{Clock, SystemClock};
+use crate::provider::Provider;
+use crate::provider::registry::Registry;
+use crate::store::Store;
+
+/// Puts an engine together.
+pub struct EngineBuilder {
+    store: Arc<dyn Store>,
+    providers: Vec<Arc<dyn Provider>>,
+    policy: Policy,
+    limits: Limits,
+    observe: ObservePolicy,
+    clock: Arc<dyn Clock>,
+}
+
+impl EngineBuilder {
+    /// Registers a provider under its name.
+    #[must_use]
+    pub fn provider(mut self, provider: impl Provider) -> Self {
+        self.providers.push(Arc::new(provider));
+        self
+    }
+
+    /// Registers a provider that is shared.
+    #[must_use]
+    pub fn shared_provider(mut self, provider: Arc<dyn Provider>) -> Self {
+        self.providers.push(provider);
+        self
+    }
+
+    /// How patient the machine is.
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// How much the engine takes on at a time.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// How running tenants are looked after.
+    #[must_use]
+    pub fn observe(mut self, observe: ObservePolicy) -> Self {
+        self.observe = observe;
+        self
+    }
+
+    /// Where the time comes from.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Opens the store and starts the engine. It takes commands at once; operations that an earlier engine left
+    /// are taken up meanwhile. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing was started then.
+    pub async fn start(self) -> Result<Engine, StartError> {
+        let mut registry = Registry::default();
+        for provider in self.providers {
+            registry.register(provider)?;
+        }
+        let opened = self.store.open().await?;
+        let (directory, exits) =
+            Directory::start().await.map_err(|error| StartError::Supervisors(error.to_string()))?;
+        let observe = self.observe;
+        let parts = Parts {
+            store: self.store,
+            registry,
+            policy: self.policy,
+            limits: self.limits,
+            clock: self.clock,
+        };
+        let ground = Ground::new(parts, opened);
+        let core = Arc::new(Core { ground, directory, calls: Calls::new() });
+        run(&core, exits, observe);
+        Ok(Engine::of(core))
+    }
+}
+
+impl Engine {
+    /// Begins to put an engine together that keeps everything in `store`.
+    pub fn builder(store: impl Store) -> EngineBuilder {
+        EngineBuilder {
+            store: Arc::new(store),
+            providers: Vec::new(),
+            policy: Policy::default(),
+            limits: Limits::default(),
+            observe: ObservePolicy::default(),
+            clock: Arc::new(SystemClock),
+        }
+    }
+}
+
+/// Starts what an engine does by itself.
+fn run(engine: &Arc<Core>, exits: ExitReports, observe: ObservePolicy) {
+    let core = || Arc::downgrade(engine);
+    tokio::spawn(restart(core(), exits));
+    tokio::spawn(wake::run(core()));
+    tokio::spawn(passivate::passivate(core()));
+    tokio::spawn(recover::recover(core()));
+    tokio::spawn(passivate::end_when_closed(core(), Arc::clone(&engine.closing)));
+    match observe {
+        ObservePolicy::Off => {}
+        ObservePolicy::On { every, per_second } => {
+            tokio::spawn(observe::patrol(core(), every, per_second));
+            for registered in engine.registry.iter() {
+                tokio::spawn(observe::listen(core(), Arc::clone(registered)));
+            }
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Why the engine did not do what it was asked.
+
+use std::sync::Arc;
+
+use landlord_state_machines::error::ProviderError;
+use landlord_state_machines::id::OperationId;
+use landlord_state_machines::spec::Invalid;
+use landlord_state_machines::tenant::Rejection;
+
+use super::closing::Closed;
+use crate::provider::registry::RegistryError;
+use crate::store::StoreError;
+
+/// Why an engine could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store could not be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The providers do not go together.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// The actors could not be started.
+    #[error("the supervisors could not be started: {0}")]
+    Supervisors(String),
+}
+
+/// Why a command was not taken. Nothing was changed, except where it says otherwise.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// The spec is not valid; every problem is named.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// Its provider is not registered.
+    #[error(transparent)]
+    Provider(#[from] RegistryError),
+    /// The tenant's state does not allow it.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// Too much is on its way already; try again later.
+    #[error("overloaded: {0}; try again later")]
+    Overloaded(&'static str),
+    /// The store cannot be used now. The command may have been recorded: send it again with the same request id.
+    #[error(transparent)]
+    Store(Arc<StoreError>),
+    /// The engine has ended.
+    #[error("{0}")]
+    Closed(Closed),
+    /// The tenant's actor panics over this command again and again; this is a defect.
+    #[error("the command could not be handled; this is a defect of the engine, see its log")]
+    Defect,
+}
+
+/// Why a tenant's status is not known.
+#[derive(Debug, thiserror::Error)]
+pub enum StatusError {
+    /// The provider says so: not found, or no answer.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    /// Its provider is not registered.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why an operation's end is not known.
+#[derive(Debug, thiserror::Error)]
+pub enum WaitError {
+    /// The store has no such operation.
+    #[error("there is no operation {0}")]
+    Unknown(OperationId),
+    /// The engine has ended; the operation goes on at the next start, and can be waited for then.
+    #[error("{why}; operation {id} goes on when the engine is started again")]
+    Closed {
+        /// The operation.
+        id: OperationId,
+        /// Why the engine ended.
+        why: Closed,
+    },
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

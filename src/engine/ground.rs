@@ -1,0 +1,121 @@
+//! What all parts of one engine stand on.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crossbeam_utils::CachePadded;
+use jiff::Timestamp;
+use landlord_state_machines::id::OperationId;
+use landlord_state_machines::planner::Subject;
+use landlord_state_machines::tenant::{Policy, Tenant};
+
+use super::closing::Closing;
+use super::commit::Committer;
+use super::config::Limits;
+use super::count::Count;
+use super::events::EventLog;
+use super::waiters::Waiters;
+use super::wakeups::Wakeups;
+use crate::clock::Clock;
+use crate::provider::registry::Registry;
+use crate::provider::{Asker, Context};
+use crate::store::{Opened, Store};
+
+/// What the parts of one engine share, and which needs none of them.
+pub(crate) struct Ground {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) opened: Opened,
+    pub(crate) registry: Registry,
+    pub(crate) policy: Policy,
+    pub(crate) limits: Limits,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) committer: Arc<Committer>,
+    pub(crate) log: Arc<EventLog>,
+    pub(crate) waiters: Arc<Waiters>,
+    pub(crate) wakeups: Arc<Wakeups>,
+    pub(crate) closing: Arc<Closing>,
+    /// Commands that were taken on and not answered yet.
+    pub(crate) unanswered: CachePadded<Count>,
+    draining: AtomicBool,
+    minted: CachePadded<AtomicU64>,
+}
+
+/// What an engine is made of that is not made here.
+pub(crate) struct Parts {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) registry: Registry,
+    pub(crate) policy: Policy,
+    pub(crate) limits: Limits,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl Ground {
+    /// On a store that was opened for this engine.
+    pub(crate) fn new(parts: Parts, opened: Opened) -> Self {
+        let Parts { store, registry, policy, limits, clock } = parts;
+        let closing = Arc::new(Closing::default());
+        let log = Arc::new(EventLog::new(opened.head));
+        let waiters = Arc::new(Waiters::new());
+        let wakeups = Arc::new(Wakeups::new());
+        let committer = Arc::new(Committer::new(
+            Arc::clone(&store),
+            opened.epoch,
+            Arc::clone(&log),
+            Arc::clone(&waiters),
+            Arc::clone(&wakeups),
+            Arc::clone(&closing),
+        ));
+        Self {
+            store,
+            opened,
+            registry,
+            policy,
+            limits,
+            clock,
+            committer,
+            log,
+            waiters,
+            wakeups,
+            closing,
+            unanswered: CachePadded::default(),
+            draining: AtomicBool::new(false),
+            minted: CachePadded::default(),
+        }
+    }
+
+    /// Now, in the whole microseconds that stores keep.
+    pub(crate) fn now(&self) -> Timestamp {
+        let now = self.clock.now();
+        Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
+    }
+
+    /// An operation id that was never used.
+    pub(crate) fn mint(&self) -> OperationId {
+        OperationId { epoch: self.opened.epoch.0, number: self.minted.fetch_add(1, Ordering::Relaxed) + 1 }
+    }
+
+    pub(crate) fn draining(&self) -> bool {
+        self.draining.load(Ordering::SeqCst)
+    }
+
+    /// No more commands are taken on.
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::SeqCst);
+    }
+
+    /// A context that belongs to no operation, for a look at a tenant.
+    pub(crate) fn look_context(&self, tenant: &Tenant, asker: Asker) -> Context {
+        let cx = Context::alone(self.subject_of(tenant), Arc::clone(&self.clock));
+        let mut cx = cx.with_ledger(tenant.ledger.clone());
+        cx.asker = asker;
+        cx
+    }
+
+    fn subject_of(&self, tenant: &Tenant) -> Subject {
+        Subject {
+            engine: Arc::clone(&self.opened.engine),
+            tenant: tenant.id.clone(),
+            incarnation: tenant.incarnation,
+        }
+    }
+}

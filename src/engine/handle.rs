@@ -1,0 +1,296 @@
+//! What a caller holds of a tenant: commands it, and looks at it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use landlord_state_machines::error::ProviderError;
+use landlord_state_machines::id::{OperationId, ProviderName, Revision, TenantId};
+use landlord_state_machines::result::ComputeStatus;
+use landlord_state_machines::spec::{Invalid, Problem, Spec, TenantComputeSpec};
+use landlord_state_machines::sweep::Orphaned;
+use landlord_state_machines::tenant::{Command, Record, Request, Settled, after};
+use landlord_state_machines::trace::TraceContext;
+use tokio::sync::oneshot;
+use tracing::Span;
+
+use super::actor::{Answer, CommandMessage, Message, Refusal};
+use super::closing::Closed;
+use super::core::{Core, TenantCore};
+use super::count::{Count, Counted};
+use super::error::{CommandError, StatusError};
+use super::operation::{End, OperationHandle};
+use super::telemetry;
+use crate::provider::Asker;
+use crate::store::StoreError;
+use crate::sweep::Orphan;
+
+/// How often a command is sent again to a tenant whose actor panicked over it.
+const RESENDS: u32 = 2;
+/// How long a status may take (specification, "GetStatus()").
+const STATUS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What goes with a command.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// How long the operation may take before it is undone, from now. None: as long as its retries take.
+    pub deadline: Option<Duration>,
+    /// Refuse the command unless the tenant is at this revision.
+    pub expected_revision: Option<Revision>,
+    /// The caller's own name for the request: the same request of a tenant twice is the same operation.
+    pub request_id: Option<String>,
+    /// Why, for the audit.
+    pub reason: Option<String>,
+    /// The caller's trace; the operation's calls are part of it, also after a restart. With the feature
+    /// `opentelemetry` it is taken from the current span when it is not given.
+    pub trace: Option<TraceContext>,
+}
+
+/// One tenant, to command and to look at. Cheap to clone; dropping it cancels nothing.
+#[derive(Clone)]
+pub struct TenantHandle {
+    core: Arc<TenantCore>,
+}
+
+impl TenantHandle {
+    pub(crate) fn new(core: &Arc<Core>, id: TenantId) -> Self {
+        Self { core: TenantCore::of(core, id) }
+    }
+
+    /// The tenant's id.
+    pub fn id(&self) -> &TenantId {
+        &self.core.tenant
+    }
+
+    /// Makes the tenant run `spec`. Returns once that is durable; the handle waits until it is so.
+    ///
+    /// # Errors
+    /// [`CommandError`]; nothing was recorded then, except where it says otherwise.
+    pub async fn provision(
+        &self,
+        spec: TenantComputeSpec,
+        options: Options,
+    ) -> Result<OperationHandle, CommandError> {
+        let (spec, provider) = self.check(spec)?;
+        let deadline = self.deadline(&options);
+        self.operate(Request::Provision { spec, provider, deadline }, options).await
+    }
+
+    /// Makes the tenant, which runs something, run `spec` instead. Queued when something is on its way.
+    ///
+    /// # Errors
+    /// [`CommandError`]; nothing was recorded then, except where it says otherwise.
+    pub async fn update(
+        &self,
+        spec: TenantComputeSpec,
+        options: Options,
+    ) -> Result<OperationHandle, CommandError> {
+        let (spec, provider) = self.check(spec)?;
+        let deadline = self.deadline(&options);
+        self.operate(Request::Update { spec, provider, deadline }, options).await
+    }
+
+    /// Removes everything of the tenant. Accepted in every state; goes on until the platform says that nothing is
+    /// left. A deadline does not apply.
+    ///
+    /// # Errors
+    /// [`CommandError`]; nothing was recorded then, except where it says otherwise.
+    pub async fn destroy(&self, options: Options) -> Result<OperationHandle, CommandError> {
+        self.operate(Request::Destroy, options).await
+    }
+
+    /// Stops the operation on its way and undoes it. The handle waits for its end.
+    ///
+    /// # Errors
+    /// [`CommandError`]: there is nothing to cancel, or it is a destroy.
+    pub async fn cancel(&self, options: Options) -> Result<OperationHandle, CommandError> {
+        self.operate(Request::Cancel, options).await
+    }
+
+    /// Tries an operation that waits again now, with a fresh budget. The handle waits for its end.
+    ///
+    /// # Errors
+    /// [`CommandError`]: nothing waits.
+    pub async fn retry(&self, options: Options) -> Result<OperationHandle, CommandError> {
+        self.operate(Request::Retry, options).await
+    }
+
+    /// Begins nothing by itself from now on: no retry, no repair, no queued update. Calls in flight, undo and
+    /// destroy go on.
+    ///
+    /// # Errors
+    /// [`CommandError`]: there is no such tenant, or it is being destroyed.
+    pub async fn pause(&self, options: Options) -> Result<(), CommandError> {
+        self.send(Request::Pause, options).await.map(|_| ())
+    }
+
+    /// Goes on after a pause.
+    ///
+    /// # Errors
+    /// [`CommandError`]: there is no such tenant, or it is being destroyed.
+    pub async fn resume(&self, options: Options) -> Result<(), CommandError> {
+        self.send(Request::Resume, options).await.map(|_| ())
+    }
+
+    /// Gives up a destroy that its platform never answers, and leaves what is left; the operation's end names it.
+    ///
+    /// # Errors
+    /// [`CommandError`]: the tenant is not being destroyed.
+    pub async fn abandon(
+        &self,
+        reason: impl Into<String>,
+        options: Options,
+    ) -> Result<OperationHandle, CommandError> {
+        self.operate(Request::Abandon { reason: reason.into() }, options).await
+    }
+
+    /// Removes what a sweep found, if the tenant is still as the sweep saw it.
+    pub(crate) async fn reclaim(
+        &self,
+        orphan: &Orphan,
+        options: Options,
+    ) -> Result<OperationHandle, CommandError> {
+        let options = Options { expected_revision: Some(orphan.revision), ..options };
+        let record = self.snapshot().await.map_err(|error| CommandError::Store(Arc::new(error)))?;
+        let applied = match (&orphan.why, &record) {
+            (Orphaned::AnotherLife { .. }, Record::Live(tenant)) => {
+                tenant.applied().map(|it| it.spec.clone())
+            }
+            (Orphaned::AnotherLife { .. }, Record::Absent(_) | Record::Gone(_))
+            | (Orphaned::NoTenant | Orphaned::AnotherProvider { .. }, _) => None,
+        };
+        let provider = orphan.provider.clone();
+        let request = match applied {
+            Some(spec) => Request::Update { spec, provider, deadline: None },
+            None => Request::Reclaim { provider, incarnation: orphan.incarnation },
+        };
+        self.operate(request, options).await
+    }
+
+    /// Asks the tenant's provider for its state now.
+    ///
+    /// # Errors
+    /// `TenantNotFound` when there is no such tenant; code `PROVIDER_TIMEOUT` after five seconds.
+    pub async fn status(&self) -> Result<ComputeStatus, StatusError> {
+        let tenant = match self.snapshot().await? {
+            Record::Live(tenant) => tenant,
+            Record::Absent(id) => return Err(ProviderError::tenant_not_found(id).into()),
+            Record::Gone(tombstone) => return Err(ProviderError::tenant_not_found(tombstone.id).into()),
+        };
+        let registered = self.core.registry.get(tenant.provider.as_str())?;
+        let cx = self.core.look_context(&tenant, Asker::Person);
+        let status = registered.provider.get_status(&cx, self.id());
+        match tokio::time::timeout(STATUS_TIMEOUT, status).await {
+            Ok(status) => Ok(status?),
+            Err(_elapsed) => Err(ProviderError::status_timeout(self.id()).into()),
+        }
+    }
+
+    /// What is known of the tenant, as it was last committed. Asks neither its actor nor its provider.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    pub async fn snapshot(&self) -> Result<Record, StoreError> {
+        self.core.store.load(self.id()).await
+    }
+
+    /// All that can be said of a spec without asking a platform, before anything is recorded.
+    fn check(&self, spec: TenantComputeSpec) -> Result<(Spec, ProviderName), CommandError> {
+        let spec = spec.check()?;
+        if spec.tenant_id != self.id().as_str() {
+            let message = format!("names {}, but the command is for {}", spec.tenant_id, self.id());
+            Invalid::unless_empty(vec![Problem::new("tenant_id", message)])?;
+        }
+        let registered = self.core.registry.get(&spec.provider_type)?;
+        if registered.capabilities.oci_images {
+            spec.check_images()?;
+        }
+        // The spec's own copy of the name: one that all tenants share would be counted by all cores at once.
+        let provider = spec.provider().clone();
+        Ok((spec, provider))
+    }
+
+    fn deadline(&self, options: &Options) -> Option<Timestamp> {
+        options.deadline.map(|within| after(self.core.now(), within))
+    }
+
+    async fn operate(&self, request: Request, options: Options) -> Result<OperationHandle, CommandError> {
+        Ok(match self.send(request, options).await? {
+            (Answer::Operation(id), settled) => self.handle(id, End::Announced(settled)),
+            (Answer::Already, _) => self.handle(self.core.mint(), End::Known(Settled::Done)),
+        })
+    }
+
+    fn handle(&self, id: OperationId, end: End) -> OperationHandle {
+        OperationHandle::new(Arc::clone(&self.core), id, end)
+    }
+
+    /// Sends a command to the tenant's actor, and again when that actor panicked over it. Gives the answer, and where
+    /// the end of the operation is announced if it began with this command and its actor lives as long.
+    async fn send(
+        &self,
+        request: Request,
+        options: Options,
+    ) -> Result<(Answer, oneshot::Receiver<Settled>), CommandError> {
+        let core = &self.core;
+        let removes = matches!(request, Request::Destroy | Request::Abandon { .. });
+        let _permit = self.admit(removes)?;
+        let operation = core.mint();
+        let command = Command { expected: options.expected_revision, request };
+        let trace = options.trace.or_else(telemetry::current_trace);
+        for resend in 0..=RESENDS {
+            let (reply, answer) = oneshot::channel();
+            let (settled, announced) = oneshot::channel();
+            let message = Message::Command(Box::new(CommandMessage {
+                command: command.clone(),
+                operation,
+                again: resend > 0,
+                request_id: options.request_id.clone(),
+                reason: options.reason.clone(),
+                trace: trace.clone(),
+                span: Span::none(),
+                settled: Some(settled),
+                reply,
+            }));
+            if core.directory.send(core, message, core.limits.per_tenant).is_err() {
+                return Err(CommandError::Overloaded("too many commands wait for this tenant"));
+            }
+            match answer.await {
+                Ok(Ok(answer)) => return Ok((answer, announced)),
+                Ok(Err(Refusal::Rejected(rejection))) => return Err(rejection.into()),
+                Ok(Err(Refusal::Store(error))) => return Err(CommandError::Store(error)),
+                Ok(Err(Refusal::Closed(why))) => return Err(CommandError::Closed(why)),
+                Err(_actor_lost) => {
+                    if let Some(why) = core.closing.why() {
+                        return Err(CommandError::Closed(why));
+                    }
+                }
+            }
+        }
+        Err(CommandError::Defect)
+    }
+
+    /// Takes the command on, or says that it is too much.
+    fn admit(&self, removes: bool) -> Result<Counted<&Count>, CommandError> {
+        let core = &self.core;
+        // Counted first: an engine that is shut down either waits for this command or is seen to be shut down.
+        let unanswered = core.unanswered.one_of(core.limits.commands);
+        if let Some(why) = core.closing.why() {
+            return Err(CommandError::Closed(why));
+        }
+        if core.draining() {
+            return Err(CommandError::Closed(Closed::ShutDown));
+        }
+        let calls = if removes { core.limits.calls.saturating_mul(2) } else { core.limits.calls };
+        if core.calls.in_flight() >= calls {
+            return Err(CommandError::Overloaded("too many operations are on their way"));
+        }
+        unanswered.ok_or(CommandError::Overloaded("too many commands wait for an answer"))
+    }
+}
+
+impl std::fmt::Debug for TenantHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TenantHandle").field("id", self.id()).finish_non_exhaustive()
+    }
+}

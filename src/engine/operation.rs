@@ -1,0 +1,154 @@
+//! An operation to wait for.
+
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use landlord_state_machines::id::OperationId;
+use landlord_state_machines::tenant::Settled;
+use tokio::sync::oneshot;
+use tokio::sync::oneshot::error::TryRecvError;
+
+use super::core::{Core, TenantCore};
+use super::error::WaitError;
+
+/// One operation. Await it for its end; dropping it cancels nothing.
+pub struct OperationHandle {
+    core: Arc<TenantCore>,
+    id: OperationId,
+    end: End,
+}
+
+/// What is known of an operation's end.
+pub(crate) enum End {
+    /// Somebody tells, or is lost and does not.
+    Announced(oneshot::Receiver<Settled>),
+    /// It has to be looked up.
+    Unknown,
+    Known(Settled),
+}
+
+impl OperationHandle {
+    pub(crate) fn new(core: Arc<TenantCore>, id: OperationId, end: End) -> Self {
+        Self { core, id, end }
+    }
+
+    pub(crate) async fn find(core: &Arc<Core>, id: OperationId) -> Result<Self, WaitError> {
+        match core.store.operation(id).await? {
+            Some(operation) => {
+                let end = operation.settled.map_or(End::Unknown, End::Known);
+                Ok(Self { core: TenantCore::of(core, operation.tenant), id, end })
+            }
+            None => Err(WaitError::Unknown(id)),
+        }
+    }
+
+    /// Its id, to find it again with [`crate::Engine::operation`], also after a restart. When what was asked for
+    /// was so already and nothing was recorded, there is nothing to find.
+    pub fn id(&self) -> OperationId {
+        self.id
+    }
+
+    /// Returns when the operation has settled. Cancelling this cancels only the waiting.
+    ///
+    /// # Errors
+    /// [`WaitError::Closed`] when the engine ends first; [`WaitError::Store`].
+    pub async fn settled(&mut self) -> Result<Settled, WaitError> {
+        loop {
+            match &mut self.end {
+                End::Known(settled) => return Ok(settled.clone()),
+                End::Announced(announced) => {
+                    let settled = tokio::select! {
+                        biased;
+                        settled = announced => settled.ok(),
+                        _ = self.core.closing.closed() => None,
+                    };
+                    self.end = settled.map_or(End::Unknown, End::Known);
+                }
+                End::Unknown => {
+                    if let Some(why) = self.core.closing.why() {
+                        return Err(WaitError::Closed { id: self.id, why });
+                    }
+                    // Wait first, look then: it cannot settle in between unseen.
+                    let mut waiting = Waiting::for_end(&self.core, self.id);
+                    let found = self.core.store.operation(self.id).await?;
+                    self.end = match found.ok_or(WaitError::Unknown(self.id))?.settled {
+                        Some(settled) => End::Known(settled),
+                        None => waiting.settled.take().map_or(End::Unknown, End::Announced),
+                    };
+                }
+            }
+        }
+    }
+}
+
+impl IntoFuture for OperationHandle {
+    type Output = Result<Settled, WaitError>;
+    type IntoFuture = Settling;
+
+    fn into_future(self) -> Settling {
+        Settling(Wait::Begins(Some(self)))
+    }
+}
+
+/// Returns when an operation has settled, as [`OperationHandle::settled`] does.
+pub struct Settling(Wait);
+
+enum Wait {
+    /// Often it is known already how the operation ended; then nothing has to be set up.
+    Begins(Option<OperationHandle>),
+    Goes(Pin<Box<dyn Future<Output = Result<Settled, WaitError>> + Send>>),
+}
+
+impl Future for Settling {
+    type Output = Result<Settled, WaitError>;
+
+    fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Wait::Begins(operation) = &mut self.0
+            && let Some(mut operation) = operation.take()
+        {
+            if let End::Announced(announced) = &mut operation.end {
+                match announced.try_recv() {
+                    Ok(settled) => return Poll::Ready(Ok(settled)),
+                    Err(TryRecvError::Empty) => {}
+                    Err(TryRecvError::Closed) => operation.end = End::Unknown,
+                }
+            }
+            self.0 = Wait::Goes(Box::pin(async move { operation.settled().await }));
+        }
+        match &mut self.0 {
+            Wait::Goes(settling) => settling.as_mut().poll(task),
+            // It was over, and nothing more comes.
+            Wait::Begins(_) => Poll::Pending,
+        }
+    }
+}
+
+impl std::fmt::Debug for OperationHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OperationHandle").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// Waits for the end of an operation. Where nobody takes over, the waiting ends with it.
+struct Waiting<'a> {
+    core: &'a Core,
+    operation: OperationId,
+    settled: Option<oneshot::Receiver<Settled>>,
+}
+
+impl<'a> Waiting<'a> {
+    fn for_end(core: &'a Core, operation: OperationId) -> Self {
+        Self { core, operation, settled: Some(core.waiters.wait(operation)) }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(settled) = self.settled.take() {
+            drop(settled);
+            self.core.waiters.prune(self.operation);
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Spans: each command, transition, commit and provider call is one, with its tenant, provider, operation and
+//! attempt. Roots on purpose: an actor outlives whoever spoke to it, so the caller's trace travels with the
+//! operation instead.
+
+use landlord_state_machines::id::{ProviderName, TenantId};
+use landlord_state_machines::tenant::{LifecycleEvent, Method, StartCall, What};
+use landlord_state_machines::trace::TraceContext;
+use tracing::Span;
+
+use crate::engine::actor::{CommandMessage, command_name, provider_name};
+
+/// The span of a command being decided and made durable.
+pub(crate) fn command_span(tenant: &TenantId, message: &CommandMessage) -> Span {
+    let span = tracing::info_span!(
+        parent: None,
+        "command",
+        command = command_name(&message.command),
+        tenant_id = %tenant,
+        provider = provider_name(&message.command).map(tracing::field::display),
+        operation = %message.operation,
+        traceparent = tracing::field::Empty,
+    );
+    continue_trace(&span, message.trace.as_ref());
+    span
+}
+
+/// The span of one use of a provider.
+pub(crate) fn call_span(tenant: &TenantId, start: &StartCall, trace: Option<&TraceContext>) -> Span {
+    let method = match start.method {
+        Method::Provision => "provision",
+        Method::Update => "update",
+        Method::Destroy => "destroy",
+    };
+    let span = tracing::info_span!(
+        parent: None,
+        "call",
+        method,
+        tenant_id = %tenant,
+        provider = %start.provider,
+        operation = %start.operation,
+        call = %start.call,
+        attempt = start.attempt,
+        traceparent = tracing::field::Empty,
+    );
+    continue_trace(&span, trace);
+    span
+}
+
+/// The span of a transition becoming durable. It is part of the command that asked for it, where one did.
+pub(crate) fn transition_span(
+    command: Option<&Span>,
+    event: &LifecycleEvent,
+    provider: &ProviderName,
+) -> Span {
+    let to = event.to.map_or("gone", landlord_state_machines::tenant::StateName::as_str);
+    tracing::info_span!(
+        parent: command.and_then(Span::id),
+        "transition",
+        tenant_id = %event.tenant_id,
+        %provider,
+        operation = event.operation.map(tracing::field::display),
+        attempt = event.attempt,
+        from = event.from.as_str(),
+        to,
+        revision = event.revision.0,
+    )
+}
+
+/// Says what happened, at the level that the specification gives it.
+pub(crate) fn transition(event: &LifecycleEvent) {
+    let operation = event.operation.map(tracing::field::display);
+    let to = event.to.map_or("gone", landlord_state_machines::tenant::StateName::as_str);
+    let (tenant_id, from, revision, attempt) =
+        (&event.tenant_id, event.from.as_str(), event.revision.0, event.attempt);
+    match &event.what {
+        What::WillRetry { error, at } => {
+            tracing::warn!(%tenant_id, operation, attempt, from, to, revision, %error, retry_at = %at, "retry later");
+        }
+        What::Undoing { error: Some(error) } | What::RepairFailed { error: Some(error), .. } => {
+            tracing::error!(%tenant_id, operation, attempt, from, to, revision, %error, "failed");
+        }
+        What::Succeeded { .. } | What::Undone => {
+            tracing::info!(%tenant_id, operation, attempt, from, to, revision, "succeeded");
+        }
+        What::Began { .. }
+        | What::AlreadyRunning
+        | What::Queued { .. }
+        | What::Progressed { .. }
+        | What::FoundNothing
+        | What::Retried
+        | What::Stopping { .. }
+        | What::Undoing { error: None }
+        | What::RepairFailed { error: None, .. }
+        | What::HealthChanged { .. }
+        | What::Recovered
+        | What::Paused
+        | What::Resumed
+        | What::QueueCancelled
+        | What::Abandoned { .. } => {
+            tracing::debug!(%tenant_id, operation, attempt, from, to, revision, "transition");
+        }
+    }
+}
+
+/// Makes the span part of the caller's trace.
+#[cfg(feature = "opentelemetry")]
+fn continue_trace(span: &Span, trace: Option<&TraceContext>) {
+    use opentelemetry::propagation::TextMapPropagator;
+    use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+    let Some(trace) = trace else { return };
+    let mut headers =
+        std::collections::HashMap::from([("traceparent".to_owned(), trace.traceparent.clone())]);
+    headers.extend(trace.tracestate.clone().map(|state| ("tracestate".to_owned(), state)));
+    let parent = opentelemetry_sdk::propagation::TraceContextPropagator::new().extract(&headers);
+    // It fails when no OpenTelemetry layer listens, and then there is nothing to continue.
+    let _ = span.set_parent(parent);
+}
+
+/// Without OpenTelemetry the caller's trace is a field of the span.
+#[cfg(not(feature = "opentelemetry"))]
+fn continue_trace(span: &Span, trace: Option<&TraceContext>) {
+    if let Some(trace) = trace {
+        span.record("traceparent", trace.traceparent.as_str());
+    }
+}
+
+/// The trace that the caller is in now, for [`crate::Options::trace`].
+#[cfg(feature = "opentelemetry")]
+pub(crate) fn current_trace() -> Option<TraceContext> {
+    use opentelemetry::propagation::TextMapPropagator;
+    use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+    let mut headers = std::collections::HashMap::new();
+    opentelemetry_sdk::propagation::TraceContextPropagator::new()
+        .inject_context(&Span::current().context(), &mut headers);
+    let traceparent = headers.remove("traceparent")?;
+    Some(TraceContext {
+        traceparent,
+        tracestate: headers.remove("tracestate").filter(|state| !state.is_empty()),
+    })
+}
+
+/// The trace that the caller is in now: not known without OpenTelemetry.
+#[cfg(not(feature = "opentelemetry"))]
+pub(crate) fn current_trace() -> Option<TraceContext> {
+    None
+}

@@ -1,0 +1,291 @@
+//! The one driver that turns any planner and its API into a provider's methods.
+//!
+//! A method asks the planner what to do next, does it, lets the planner learn what came back, and asks again. What
+//! a write intends is durable before it goes out, and what it brought is durable before the next one. Under the
+//! engine a method that fails or is stopped returns and leaves the ledger as it is; used alone it goes back first:
+//! a provision to nothing, an update to the spec that ran before.
+
+mod drive;
+
+use std::time::Duration;
+
+use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
+use landlord_state_machines::id::ProviderName;
+use landlord_state_machines::planner::{CallError, Goal, Holdings, Kind, Means, Planner};
+use landlord_state_machines::result::{
+    ComputeStatus, ProvisionResult, ProvisionStatus, UpdateResult, UpdateStatus,
+};
+use landlord_state_machines::spec::Spec;
+use tracing::Instrument;
+
+use super::{Context, UndoBy};
+use drive::{Drive, Halt};
+
+/// How long `get_status` may take.
+const STATUS_WITHIN: Duration = Duration::from_secs(5);
+
+/// The pauses between the tries of an undo that nobody else would try again.
+const UNDO_PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
+
+/// A platform's API: makes one call that a planner asks for.
+pub trait Api: Send + Sync + 'static {
+    /// Who decides which calls to make.
+    type Planner: Planner;
+
+    /// Makes the call once and says what came back. Never tries again by itself: that is the planner's to decide.
+    /// When there is no answer it has to say [`CallError::Unknown`].
+    fn call(
+        &self,
+        cx: &Context,
+        call: &<Self::Planner as Planner>::Call,
+    ) -> impl Future<Output = Result<<Self::Planner as Planner>::Reply, CallError>> + Send;
+}
+
+/// An API that is shared is one.
+impl<A: Api> Api for std::sync::Arc<A> {
+    type Planner = A::Planner;
+
+    async fn call(
+        &self,
+        cx: &Context,
+        call: &<Self::Planner as Planner>::Call,
+    ) -> Result<<Self::Planner as Planner>::Reply, CallError> {
+        A::call(self, cx, call).await
+    }
+}
+
+/// The field-level changes from one spec to another, a line each.
+pub type Changes = fn(&Spec, &Spec) -> Vec<String>;
+
+/// A provider's methods over its [`Api`].
+#[derive(Debug)]
+pub struct Converge<A> {
+    name: ProviderName,
+    api: A,
+    changes: Changes,
+}
+
+impl<A: Api> Converge<A> {
+    /// The methods of the provider `name` over `api`; `changes` is what `update` lists.
+    pub fn new(name: ProviderName, api: A, changes: Changes) -> Self {
+        Self { name, api, changes }
+    }
+
+    /// The API itself, for what needs no plan.
+    pub fn api(&self) -> &A {
+        &self.api
+    }
+
+    /// [`Provider::provision`](super::Provider::provision).
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn provision(&self, cx: &Context, spec: &Spec) -> Result<ProvisionResult, ProviderError> {
+        self.traced(cx, "provision", Kind::Write, async {
+            let by = if cx.applied.as_ref() == Some(spec) { Means::Repair } else { Means::Provision };
+            let goal = Goal::Present { spec, by };
+            let kind = ErrorKind::ProvisionFailed;
+            let drive = self.forward(cx, goal, kind, Some(Goal::Absent)).await?;
+            let held = A::Planner::holdings(&drive.facts);
+            Ok(ProvisionResult {
+                tenant_id: cx.subject.tenant.clone(),
+                provider_type: self.name.clone(),
+                status: ProvisionStatus::Success,
+                resource_ids: held.resources,
+                endpoints: held.endpoints,
+                message: None,
+                provisioned_at: cx.now(),
+            })
+        })
+        .await
+    }
+
+    /// [`Provider::update`](super::Provider::update).
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn update(&self, cx: &Context, spec: &Spec) -> Result<UpdateResult, ProviderError> {
+        self.traced(cx, "update", Kind::Write, async {
+            let goal = Goal::Present { spec, by: Means::Update };
+            let back = cx.applied.as_ref().map(|spec| Goal::Present { spec, by: Means::Update });
+            let drive = self.forward(cx, goal, ErrorKind::UpdateFailed, back).await?;
+            let mut changes = cx.applied.as_ref().map(|old| (self.changes)(old, spec)).unwrap_or_default();
+            if changes.is_empty() {
+                changes.extend(drive.written.iter().map(|step| format!("corrected: {step}")));
+            }
+            Ok(UpdateResult {
+                tenant_id: cx.subject.tenant.clone(),
+                provider_type: self.name.clone(),
+                status: if changes.is_empty() { UpdateStatus::NoChanges } else { UpdateStatus::Success },
+                changes,
+                message: None,
+                updated_at: cx.now(),
+            })
+        })
+        .await
+    }
+
+    /// [`Provider::destroy`](super::Provider::destroy).
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn destroy(&self, cx: &Context) -> Result<(), ProviderError> {
+        self.traced(cx, "destroy", Kind::Write, async {
+            let kind = ErrorKind::DestroyFailed;
+            let mut drive = Drive::load(&self.api, &self.name, cx).map_err(|error| as_kind(error, kind))?;
+            drive.run(Goal::Absent, Until::Reached).await.map_err(|halt| as_kind(halt.into_error(kind), kind))
+        })
+        .await
+    }
+
+    /// [`Provider::get_status`](super::Provider::get_status).
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn get_status(&self, cx: &Context) -> Result<ComputeStatus, ProviderError> {
+        let kind = ErrorKind::StatusFailed;
+        let asked = async {
+            let mut drive = Drive::load(&self.api, &self.name, cx)?;
+            drive.run(Goal::Known, Until::Stopped).await.map_err(|halt| halt.into_error(kind))?;
+            let report = A::Planner::report(&drive.facts);
+            report.ok_or_else(|| ProviderError::tenant_not_found(&cx.subject.tenant))
+        };
+        self.traced(cx, "get_status", Kind::Read, async {
+            let report = tokio::time::timeout(STATUS_WITHIN, asked).await.unwrap_or_else(|_| {
+                let message =
+                    format!("no answer about the tenant's status within {STATUS_WITHIN:?}; ask again");
+                Err(ProviderError::new(kind, Remedy::Retry, ErrorCode::ProviderTimeout, message))
+            })?;
+            Ok(ComputeStatus {
+                tenant_id: cx.subject.tenant.clone(),
+                provider_type: self.name.clone(),
+                state: report.state,
+                containers: report.containers,
+                health: report.health,
+                last_updated: cx.now(),
+                metadata: report.metadata,
+            })
+        })
+        .await
+    }
+
+    /// What the tenant holds, as a look at the platform and the ledger have it. Changes nothing; the base of
+    /// `list_tenants` and of a comparison.
+    ///
+    /// # Errors
+    /// As `get_status`; a tenant that holds nothing is no error.
+    pub async fn holdings(&self, cx: &Context) -> Result<Holdings, ProviderError> {
+        let mut drive = Drive::load(&self.api, &self.name, cx)?;
+        let known = drive.run(Goal::Known, Until::Stopped).await;
+        known.map_err(|halt| halt.into_error(ErrorKind::StatusFailed))?;
+        Ok(A::Planner::holdings(&drive.facts))
+    }
+
+    /// Drives to `goal`. When that fails or is stopped and nobody else undoes, drives to `back` before it returns
+    /// the error.
+    async fn forward<'a>(
+        &'a self,
+        cx: &'a Context,
+        goal: Goal<'_>,
+        kind: ErrorKind,
+        back: Option<Goal<'_>>,
+    ) -> Result<Drive<'a, A>, ProviderError> {
+        let mut drive = Drive::load(&self.api, &self.name, cx).map_err(|error| as_kind(error, kind))?;
+        let halt = match drive.run(goal, Until::Stopped).await {
+            Ok(()) => return Ok(drive),
+            Err(halt) => halt,
+        };
+        let undo = match (&halt, cx.undo) {
+            (Halt::Failed(_) | Halt::Cancelled | Halt::Late, UndoBy::Provider) => !drive.written.is_empty(),
+            (Halt::Failed(_) | Halt::Cancelled | Halt::Late, UndoBy::Engine)
+            | (Halt::NotStored(_), UndoBy::Provider | UndoBy::Engine) => false,
+        };
+        let error = as_kind(halt.into_error(kind), kind);
+        if !undo {
+            return Err(error);
+        }
+        // A provision that repaired a tenant that ran must not take it down.
+        let kept = kind == ErrorKind::ProvisionFailed && drive.found_running;
+        let undone = match back.filter(|_| !kept) {
+            Some(back) => {
+                Self::insist(&mut drive, back).await.map_err(|halt| halt.into_error(kind).to_string())
+            }
+            None if kept => Err("it ran before, so it was not removed".to_owned()),
+            None => Err("the spec that ran before is not known".to_owned()),
+        };
+        Err(match undone {
+            Ok(()) => error,
+            Err(why) => {
+                let left = A::Planner::holdings(&drive.facts).resources;
+                let left: Vec<String> = left.iter().map(|(name, id)| format!("{name}: {id}")).collect();
+                let message = format!("{}; not undone: {why}; left: {}", error.message, left.join(", "));
+                ProviderError { message, ..error }
+            }
+        })
+    }
+
+    /// Drives back; tries again, since nobody else will.
+    async fn insist(drive: &mut Drive<'_, A>, back: Goal<'_>) -> Result<(), Halt> {
+        let mut pauses = UNDO_PAUSES.iter();
+        loop {
+            match (drive.run(back, Until::Reached).await, pauses.next()) {
+                (Ok(()), Some(_) | None) => return Ok(()),
+                (Err(Halt::Failed(_) | Halt::Cancelled | Halt::Late), Some(pause)) => {
+                    tokio::time::sleep(*pause).await;
+                }
+                (Err(halt @ Halt::NotStored(_)), Some(_)) | (Err(halt), None) => return Err(halt),
+            }
+        }
+    }
+
+    /// One method call as a span, and its end as an event: a method that changes nothing ends quietly.
+    async fn traced<T>(
+        &self,
+        cx: &Context,
+        method: &'static str,
+        kind: Kind,
+        work: impl Future<Output = Result<T, ProviderError>>,
+    ) -> Result<T, ProviderError> {
+        let (tenant_id, provider) = (&cx.subject.tenant, &self.name);
+        let operation = cx.work.map(|work| tracing::field::display(work.operation));
+        let attempt = cx.work.map(|work| work.attempt);
+        let span = tracing::info_span!("provider", method, %tenant_id, %provider, operation, attempt);
+        let result = work.instrument(span.clone()).await;
+        span.in_scope(|| match (&result, kind) {
+            (Ok(_), Kind::Write) => tracing::info!(%tenant_id, %provider, "{method} done"),
+            (Ok(_), Kind::Read) => tracing::debug!(%tenant_id, %provider, "{method} done"),
+            (Err(error), Kind::Read | Kind::Write) => match error.remedy {
+                Remedy::Retry => {
+                    tracing::warn!(%tenant_id, %provider, %error, "{method} failed, may be tried again");
+                }
+                Remedy::Permanent if kind == Kind::Read => {
+                    tracing::debug!(%tenant_id, %provider, %error, "{method} failed");
+                }
+                Remedy::Permanent | Remedy::NeedsPerson => {
+                    tracing::error!(%tenant_id, %provider, %error, "{method} failed");
+                }
+            },
+        });
+        result
+    }
+}
+
+/// What ends a drive besides its goal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Until {
+    /// Cancellation, and alone the deadline too.
+    Stopped,
+    /// Nothing: a destroy and an undo go on.
+    Reached,
+}
+
+/// The error as the method's own, unless it says more than that the method failed.
+fn as_kind(error: ProviderError, kind: ErrorKind) -> ProviderError {
+    match error.kind {
+        ErrorKind::InvalidSpec | ErrorKind::TenantNotFound => error,
+        ErrorKind::ProvisionFailed
+        | ErrorKind::UpdateFailed
+        | ErrorKind::DestroyFailed
+        | ErrorKind::StatusFailed => ProviderError { kind, ..error },
+    }
+}

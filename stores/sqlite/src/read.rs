@@ -1,0 +1,397 @@
+//! Reading: a few connections, each used by one thread at a time.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use landlord_state_machines::id::{Incarnation, OperationId, Revision, SpecVersion, TenantId};
+use landlord_state_machines::spec::Spec;
+use landlord_state_machines::tenant::{LifecycleEvent, Record, Tenant};
+use landlord_state_machines::trace::TraceContext;
+use rusqlite::types::FromSql;
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
+use tokio::sync::Semaphore;
+
+use super::codec::{self, BadColumn, TenantRow};
+use super::{error, file};
+use landlord_compute::store::{Events, OperationRecord, Page, Position, Scope, StoreError, TenantFilter};
+
+/// How many reads run at the same time; more wait for their turn.
+const CONNECTIONS: usize = 4;
+
+/// How many tenants a list looks at before it answers with what it found so far.
+const SCAN: usize = 10_000;
+
+/// Why something could not be read.
+pub(super) enum Unreadable {
+    Sqlite(rusqlite::Error),
+    Column(BadColumn),
+}
+
+impl From<rusqlite::Error> for Unreadable {
+    fn from(cause: rusqlite::Error) -> Self {
+        Self::Sqlite(cause)
+    }
+}
+
+impl From<BadColumn> for Unreadable {
+    fn from(cause: BadColumn) -> Self {
+        Self::Column(cause)
+    }
+}
+
+/// The connections that read.
+#[derive(Debug)]
+pub(super) struct Readers {
+    path: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+    turns: Arc<Semaphore>,
+}
+
+impl Readers {
+    pub(super) fn new(path: PathBuf) -> Arc<Self> {
+        Arc::new(Self { path, idle: Mutex::default(), turns: Arc::new(Semaphore::new(CONNECTIONS)) })
+    }
+
+    /// Runs a read on a thread that may block, against one state of the store.
+    pub(super) async fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        read: impl FnOnce(&Connection) -> Result<T, Unreadable> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let stopped = |source| StoreError::Unavailable {
+            message: "a read was stopped; the runtime is shutting down".to_owned(),
+            source: Some(source),
+        };
+        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|cause| stopped(cause.into()))?;
+        let readers = Arc::clone(self);
+        let reading = tokio::task::spawn_blocking(move || {
+            let answer = readers.read_now(read);
+            drop(turn);
+            answer
+        });
+        reading.await.map_err(|cause| stopped(cause.into()))?
+    }
+
+    fn read_now<T>(&self, read: impl FnOnce(&Connection) -> Result<T, Unreadable>) -> Result<T, StoreError> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => file::reader(&self.path)?,
+        };
+        // One transaction, so that a tenant and its specs are of one moment. It ends with the block.
+        let answer = {
+            let _moment = connection
+                .unchecked_transaction()
+                .map_err(|cause| error::sqlite(&self.path, "read", cause))?;
+            read(&connection)
+        };
+        match answer {
+            Ok(answer) => {
+                self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+                Ok(answer)
+            }
+            Err(Unreadable::Sqlite(cause)) => Err(error::sqlite(&self.path, "read", cause)),
+            Err(Unreadable::Column(cause)) => Err(error::row(&self.path, "a row", cause)),
+        }
+    }
+
+    /// Closes the connections that are not in use.
+    pub(super) fn close_idle(&self) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+/// What the store is called in ownership tags.
+pub(super) fn engine(connection: &Connection) -> Result<Arc<str>, Unreadable> {
+    let engine: String = connection.query_row("SELECT engine FROM meta", [], |row| row.get(0))?;
+    Ok(engine.into())
+}
+
+/// SQLite counts with a sign.
+fn signed(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
+}
+
+const TENANT_COLUMNS: &str = "id, incarnation, revision, state, provider, health, applied_spec, target_spec,
+    latest_spec, operation, attempt, direction, deadline, undo_error_json, run, call, method, stop_reason,
+    stop_operation, until, wake_at, next_operation, next_spec, next_deadline, paused_at, settled_at,
+    repair_count, repair_last, repair_due, last_failure_json, ledger_json";
+
+/// The columns of [`TENANT_COLUMNS`], in their order.
+fn tenant_row<'a>(row: &'a Row<'_>) -> Result<TenantRow<'a>, rusqlite::Error> {
+    let text =
+        |column| -> Result<Option<&'a str>, rusqlite::Error> { Ok(row.get_ref(column)?.as_str_or_null()?) };
+    let long_text = |column| text(column).map(|text| text.map(std::borrow::Cow::Borrowed));
+    Ok(TenantRow {
+        id: row.get_ref(0)?.as_str()?,
+        incarnation: row.get(1)?,
+        revision: row.get(2)?,
+        state: text(3)?,
+        provider: text(4)?,
+        health: text(5)?,
+        applied_spec: row.get(6)?,
+        target_spec: row.get(7)?,
+        latest_spec: row.get(8)?,
+        operation: long_text(9)?,
+        attempt: row.get(10)?,
+        direction: text(11)?,
+        deadline: row.get(12)?,
+        undo_error_json: long_text(13)?,
+        run: text(14)?,
+        call: row.get(15)?,
+        method: text(16)?,
+        stop_reason: text(17)?,
+        stop_operation: long_text(18)?,
+        until: row.get(19)?,
+        wake_at: row.get(20)?,
+        next_operation: long_text(21)?,
+        next_spec: row.get(22)?,
+        next_deadline: row.get(23)?,
+        paused_at: row.get(24)?,
+        settled_at: row.get(25)?,
+        repair_count: row.get(26)?,
+        repair_last: row.get(27)?,
+        repair_due: row.get(28)?,
+        last_failure_json: long_text(29)?,
+        ledger_json: long_text(30)?,
+    })
+}
+
+/// The body of one of a tenant's specs.
+fn spec(connection: &Connection, tenant: &str, version: SpecVersion) -> Result<Spec, Unreadable> {
+    let body: Option<String> = connection
+        .prepare_cached("SELECT body_json FROM specs WHERE tenant = ?1 AND version = ?2")?
+        .query_row(params![tenant, version.0], |row| row.get(0))
+        .optional()?;
+    match body {
+        Some(body) => Ok(codec::spec_from_json(&body)?),
+        None => {
+            Err(BadColumn::bad("body_json", format!("spec {version} of tenant {tenant} is missing")).into())
+        }
+    }
+}
+
+/// A row with its specs.
+fn record(connection: &Connection, row: &TenantRow<'_>) -> Result<Record, Unreadable> {
+    let mut known: Vec<(SpecVersion, Spec)> = Vec::new();
+    codec::decode(row, |version| {
+        if let Some((_, spec)) = known.iter().find(|(known, _)| *known == version) {
+            return Ok(spec.clone());
+        }
+        let spec = spec(connection, row.id, version)?;
+        known.push((version, spec.clone()));
+        Ok(spec)
+    })
+}
+
+pub(super) fn load(connection: &Connection, tenant: TenantId) -> Result<Record, Unreadable> {
+    load_with(&mut load_statement(connection)?, connection, tenant)
+}
+
+/// The same for many, in their order.
+pub(super) fn load_all(connection: &Connection, tenants: Vec<TenantId>) -> Result<Vec<Record>, Unreadable> {
+    let mut statement = load_statement(connection)?;
+    tenants.into_iter().map(|tenant| load_with(&mut statement, connection, tenant)).collect()
+}
+
+fn load_statement(connection: &Connection) -> Result<CachedStatement<'_>, rusqlite::Error> {
+    connection.prepare_cached(&format!("SELECT {TENANT_COLUMNS} FROM tenants WHERE id = ?1"))
+}
+
+fn load_with(
+    statement: &mut CachedStatement<'_>,
+    connection: &Connection,
+    tenant: TenantId,
+) -> Result<Record, Unreadable> {
+    let mut rows = statement.query([tenant.as_str()])?;
+    match rows.next()? {
+        Some(row) => record(connection, &tenant_row(row)?),
+        None => Ok(Record::Absent(tenant)),
+    }
+}
+
+pub(super) fn due(
+    connection: &Connection,
+    before: Timestamp,
+    after: Option<&(Timestamp, TenantId)>,
+    limit: usize,
+) -> Result<Vec<(Timestamp, TenantId)>, Unreadable> {
+    let (time, id) = match after {
+        Some((time, id)) => (time.as_microsecond(), id.as_str()),
+        None => (i64::MIN, ""),
+    };
+    let mut statement = connection.prepare_cached(
+        "SELECT wake_at, id FROM tenants WHERE wake_at IS NOT NULL AND wake_at <= ?1 AND (wake_at, id) > (?2, ?3)
+         ORDER BY wake_at, id LIMIT ?4",
+    )?;
+    let mut rows = statement.query(params![before.as_microsecond(), time, id, signed(limit)])?;
+    let mut due = Vec::new();
+    while let Some(row) = rows.next()? {
+        due.push((codec::time("wake_at", row.get(0)?)?, tenant_id(row, 1)?));
+    }
+    Ok(due)
+}
+
+pub(super) fn in_flight(
+    connection: &Connection,
+    after: Option<&TenantId>,
+    limit: usize,
+) -> Result<Vec<TenantId>, Unreadable> {
+    let mut statement = connection
+        .prepare_cached("SELECT id FROM tenants WHERE call IS NOT NULL AND id > ?1 ORDER BY id LIMIT ?2")?;
+    let mut rows = statement.query(params![after.map_or("", TenantId::as_str), signed(limit)])?;
+    let mut ids = Vec::new();
+    while let Some(row) = rows.next()? {
+        ids.push(tenant_id(row, 0)?);
+    }
+    Ok(ids)
+}
+
+fn tenant_id(row: &Row<'_>, column: usize) -> Result<TenantId, Unreadable> {
+    let text = row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?;
+    Ok(TenantId::new(text).map_err(|cause| BadColumn::bad("id", cause))?)
+}
+
+pub(super) fn list(
+    connection: &Connection,
+    filter: &TenantFilter,
+    after: Option<&TenantId>,
+    limit: usize,
+) -> Result<Page<Arc<Tenant>>, Unreadable> {
+    let sql = format!("SELECT {TENANT_COLUMNS} FROM tenants WHERE id > ?1 ORDER BY id LIMIT ?2");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(params![after.map_or("", TenantId::as_str), signed(SCAN + 1)])?;
+    let (mut items, mut seen, mut last) = (Vec::new(), 0, None);
+    while let Some(row) = rows.next()? {
+        if seen == SCAN || items.len() == limit.max(1) {
+            return Ok(Page { items, next: last });
+        }
+        seen += 1;
+        last = Some(tenant_id(row, 0)?);
+        let row = tenant_row(row)?;
+        let wanted = filter.state.is_none_or(|state| row.state == Some(state.as_str()))
+            && filter.provider.as_ref().is_none_or(|provider| row.provider == Some(provider.as_str()));
+        if !wanted {
+            continue;
+        }
+        match record(connection, &row)? {
+            Record::Live(tenant) => items.push(tenant),
+            Record::Absent(_) | Record::Gone(_) => {}
+        }
+    }
+    Ok(Page { items, next: None })
+}
+
+const OPERATION_COLUMNS: &str = "id, tenant, incarnation, kind, target_spec, accepted_at, request_id, reason,
+    traceparent, tracestate, settled_json";
+
+pub(super) fn operation(
+    connection: &Connection,
+    id: OperationId,
+) -> Result<Option<OperationRecord>, Unreadable> {
+    let sql = format!("SELECT {OPERATION_COLUMNS} FROM operations WHERE id = ?1");
+    one_operation(connection.prepare_cached(&sql)?, [codec::operation_text(id)])
+}
+
+pub(super) fn request(
+    connection: &Connection,
+    tenant: &TenantId,
+    request_id: &str,
+) -> Result<Option<OperationRecord>, Unreadable> {
+    let sql = format!("SELECT {OPERATION_COLUMNS} FROM operations WHERE tenant = ?1 AND request_id = ?2");
+    one_operation(connection.prepare_cached(&sql)?, [tenant.as_str(), request_id])
+}
+
+fn one_operation(
+    mut statement: CachedStatement<'_>,
+    parameters: impl rusqlite::Params,
+) -> Result<Option<OperationRecord>, Unreadable> {
+    let mut rows = statement.query(parameters)?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let traceparent: Option<String> = row.get(8)?;
+    let tracestate = row.get(9)?;
+    Ok(Some(OperationRecord {
+        id: codec::operation_id("id", text(row, 0)?)?,
+        tenant: tenant_id(row, 1)?,
+        incarnation: Incarnation(row.get(2)?),
+        kind: codec::name("kind", text(row, 3)?)?,
+        target: number(row, 4)?.map(SpecVersion),
+        accepted_at: codec::time("accepted_at", row.get(5)?)?,
+        request_id: row.get(6)?,
+        reason: row.get(7)?,
+        trace: traceparent.map(|traceparent| TraceContext { traceparent, tracestate }),
+        settled: codec::from_json("settled_json", text(row, 10)?)?,
+    }))
+}
+
+fn text<'a>(row: &'a Row<'_>, column: usize) -> Result<Option<&'a str>, rusqlite::Error> {
+    Ok(row.get_ref(column)?.as_str_or_null()?)
+}
+
+fn number<T: FromSql>(row: &Row<'_>, column: usize) -> Result<Option<T>, rusqlite::Error> {
+    row.get(column)
+}
+
+const EVENT_COLUMNS: &str = "position, tenant, incarnation, revision, at, from_state, to_state, operation,
+    attempt, what_json, settled_json";
+
+pub(super) fn events(
+    connection: &Connection,
+    after: Position,
+    scope: &Scope,
+    limit: usize,
+) -> Result<Events, Unreadable> {
+    let trimmed: u64 =
+        connection.prepare_cached("SELECT trimmed FROM meta")?.query_row([], |row| row.get(0))?;
+    if after.0 < trimmed {
+        return Ok(Events::Gap { resume: Position(trimmed) });
+    }
+    let sql = match scope {
+        Scope::All => {
+            format!("SELECT {EVENT_COLUMNS} FROM events WHERE position > ?1 ORDER BY position LIMIT ?2")
+        }
+        Scope::Tenant(_) => format!(
+            "WITH RECURSIVE back (position) AS (
+                SELECT last_event FROM tenants WHERE id = ?3 AND last_event > ?1
+                UNION ALL
+                SELECT events.previous FROM back JOIN events USING (position) WHERE events.previous > ?1)
+             SELECT {EVENT_COLUMNS} FROM back JOIN events USING (position) ORDER BY position LIMIT ?2"
+        ),
+    };
+    let mut statement = connection.prepare_cached(&sql)?;
+    let (after, limit) = (signed(after.0), signed(limit));
+    let mut rows = match scope {
+        Scope::All => statement.query(params![after, limit])?,
+        Scope::Tenant(id) => statement.query(params![after, limit, id.as_str()])?,
+    };
+    let mut page = Vec::new();
+    while let Some(row) = rows.next()? {
+        page.push((Position(row.get(0)?), Arc::new(event(row)?)));
+    }
+    Ok(Events::Page(page))
+}
+
+fn event(row: &Row<'_>) -> Result<LifecycleEvent, Unreadable> {
+    let what = text(row, 9)?;
+    let to = match text(row, 6)? {
+        None => None,
+        to => Some(codec::name("to_state", to)?),
+    };
+    let operation = match text(row, 7)? {
+        None => None,
+        operation => Some(codec::operation_id("operation", operation)?),
+    };
+    Ok(LifecycleEvent {
+        tenant_id: tenant_id(row, 1)?,
+        incarnation: Incarnation(row.get(2)?),
+        revision: Revision(row.get(3)?),
+        at: codec::time("at", row.get(4)?)?,
+        from: codec::name("from_state", text(row, 5)?)?,
+        to,
+        operation,
+        attempt: row.get(8)?,
+        what: codec::from_json("what_json", what)?
+            .ok_or_else(|| BadColumn::bad("what_json", "it is empty"))?,
+        settled: codec::from_json("settled_json", text(row, 10)?)?.unwrap_or_default(),
+    })
+}

@@ -1,0 +1,375 @@
+//! The one writer: a thread that owns the store and makes each batch one transaction.
+
+use std::path::PathBuf;
+use std::sync::mpsc as channel;
+
+use landlord_state_machines::id::Revision;
+use rusqlite::{CachedStatement, Connection, OptionalExtension, ToSql, params, params_from_iter};
+use tokio::sync::{mpsc, oneshot};
+
+use super::ownership::Ownership;
+use super::rows::{Prepared, Put, Rows};
+use super::{error, file};
+use landlord_compute::store::{Epoch, Opened, Position, StoreError, WriteError};
+
+/// What became of each write of a batch.
+pub(super) type Answers = Vec<Result<Position, WriteError>>;
+
+/// What the writer is asked.
+pub(super) enum Job {
+    /// To make a batch durable.
+    Commit { epoch: Epoch, batch: Batch, answer: oneshot::Sender<Result<Answers, StoreError>> },
+    /// To put everything in order and give the store up.
+    Close { answer: oneshot::Sender<Result<(), StoreError>> },
+}
+
+/// The writes of one commit. They arrive part by part: the first are written while the rows of the last are made.
+pub(super) struct Batch {
+    /// How many writes there are in all parts.
+    size: usize,
+    arrived: Vec<Rows>,
+    coming: channel::Receiver<Rows>,
+}
+
+impl Batch {
+    pub(super) fn new(size: usize, coming: channel::Receiver<Rows>) -> Self {
+        Self { size, arrived: Vec::new(), coming }
+    }
+
+    /// A part, as soon as it is there. None when there are no more.
+    fn part(&mut self, index: usize) -> Option<&Rows> {
+        if index == self.arrived.len() {
+            self.arrived.extend(self.coming.recv().ok());
+        }
+        self.arrived.get(index)
+    }
+}
+
+/// Takes the store, says so, and works until it is closed or nobody can ask any more.
+pub(super) fn run(
+    path: PathBuf,
+    history: Option<u64>,
+    opened: oneshot::Sender<Result<Opened, StoreError>>,
+    mut jobs: mpsc::Receiver<Job>,
+) {
+    let (mut writer, what) = match Writer::open(path, history) {
+        Ok(taken) => taken,
+        Err(error) => {
+            // Whoever opened it may have given up waiting.
+            let _ = opened.send(Err(error));
+            return;
+        }
+    };
+    let _ = opened.send(Ok(what));
+    while let Some(job) = jobs.blocking_recv() {
+        match job {
+            Job::Commit { epoch, mut batch, answer } => {
+                // A commit that nobody waits for any more is made all the same.
+                let _ = answer.send(writer.commit(epoch, &mut batch));
+            }
+            Job::Close { answer } => {
+                let _ = answer.send(writer.close());
+                return;
+            }
+        }
+    }
+}
+
+struct Writer {
+    path: PathBuf,
+    history: Option<u64>,
+    database: Database,
+    /// Last, so that the store is given up when the connection is closed.
+    _ownership: Ownership,
+}
+
+/// The writer's connection.
+enum Database {
+    Open(Connection),
+    /// After a failure: what is on disk is the truth, so the next commit begins by opening it again.
+    Closed,
+    /// After a failure of the disk: its log is not built upon.
+    InDoubt,
+}
+
+impl Writer {
+    fn open(path: PathBuf, history: Option<u64>) -> Result<(Self, Opened), StoreError> {
+        let ownership = Ownership::take(&path)?;
+        file::prepare(&path)?;
+        let connection = file::writer(&path)?;
+        // An engine that is gone may have left a log in doubt. Whoever only reads does not keep this one from starting.
+        file::empty_log(&connection, &path)?;
+        let opened = take_epoch(&connection).map_err(|cause| error::sqlite(&path, "open", cause))?;
+        let writer = Self { path, history, database: Database::Open(connection), _ownership: ownership };
+        Ok((writer, opened))
+    }
+
+    fn commit(&mut self, epoch: Epoch, batch: &mut Batch) -> Result<Answers, StoreError> {
+        let connection = match std::mem::replace(&mut self.database, Database::InDoubt) {
+            Database::Open(connection) => connection,
+            Database::Closed => file::writer(&self.path)?,
+            Database::InDoubt => {
+                let connection = file::writer(&self.path)?;
+                match file::empty_log(&connection, &self.path)? {
+                    file::Log::Emptied => connection,
+                    file::Log::InUse => return Err(error::read_after_failure(&self.path)),
+                }
+            }
+        };
+        match commit(&connection, self.history, epoch, batch) {
+            Ok(answers) => {
+                self.database = Database::Open(connection);
+                Ok(answers)
+            }
+            Err(Failed::Fenced { current }) => {
+                self.database = Database::Open(connection);
+                Err(StoreError::Fenced { ours: epoch.0, current })
+            }
+            Err(Failed::Cut) => {
+                self.database = Database::Open(connection);
+                let message = "a batch was not handed over whole; nothing of it was written".to_owned();
+                Err(StoreError::Unavailable { message, source: None })
+            }
+            // The connection is dropped, and with it all that it believes to know.
+            Err(Failed::Store(cause)) => {
+                if !error::is_the_disks_fault(&cause) {
+                    self.database = Database::Closed;
+                }
+                Err(error::sqlite(&self.path, "write", cause))
+            }
+        }
+    }
+
+    fn close(self) -> Result<(), StoreError> {
+        match self.database {
+            Database::Closed | Database::InDoubt => Ok(()),
+            Database::Open(connection) => {
+                connection.close().map_err(|(_, cause)| error::sqlite(&self.path, "close", cause))
+            }
+        }
+    }
+}
+
+/// Begins a new epoch. In a transaction of its own, since what a statement returns says nothing of its commit.
+fn take_epoch(connection: &Connection) -> Result<Opened, rusqlite::Error> {
+    let transaction = connection.unchecked_transaction()?;
+    let taken = "UPDATE meta SET epoch = epoch + 1 RETURNING engine, epoch";
+    let (engine, epoch): (String, u64) =
+        transaction.query_row(taken, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let head = Position(head(&transaction)?);
+    transaction.commit()?;
+    Ok(Opened { engine: engine.into(), epoch: Epoch(epoch), head })
+}
+
+/// The position of the last event.
+fn head(connection: &Connection) -> Result<u64, rusqlite::Error> {
+    connection
+        .prepare_cached("SELECT coalesce((SELECT max(position) FROM events), (SELECT trimmed FROM meta))")?
+        .query_row([], |row| row.get(0))
+}
+
+/// Why a batch was not committed.
+enum Failed {
+    Fenced {
+        current: u64,
+    },
+    /// A part of it never came.
+    Cut,
+    Store(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Failed {
+    fn from(cause: rusqlite::Error) -> Self {
+        Self::Store(cause)
+    }
+}
+
+/// Why one write was not made.
+enum Refused {
+    /// It was seen before anything was changed.
+    Before(WriteError),
+    /// It was seen when a part of it was there already: the transaction has to begin again without it.
+    Midway(WriteError),
+    /// It is not the write's fault.
+    Store(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Refused {
+    fn from(cause: rusqlite::Error) -> Self {
+        if error::is_the_writes_fault(&cause) {
+            Self::Midway(WriteError::Invalid(cause.to_string()))
+        } else {
+            Self::Store(cause)
+        }
+    }
+}
+
+/// Makes a batch in one transaction.
+fn commit(
+    connection: &Connection,
+    history: Option<u64>,
+    epoch: Epoch,
+    batch: &mut Batch,
+) -> Result<Answers, Failed> {
+    let mut refused: Vec<Option<WriteError>> = vec![None; batch.size];
+    loop {
+        connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        match attempt(connection, history, epoch, batch, &mut refused) {
+            Ok(Some(answers)) => {
+                connection.prepare_cached("COMMIT")?.execute([])?;
+                return Ok(answers);
+            }
+            Ok(None) => connection.prepare_cached("ROLLBACK")?.execute([])?,
+            Err(failed) => {
+                // Some failures have rolled it back already; the first failure is the one to tell.
+                let _ = connection.execute_batch("ROLLBACK");
+                return Err(failed);
+            }
+        };
+    }
+}
+
+/// Makes all writes that were not refused. None when another one turned out to be refused, midway.
+fn attempt(
+    connection: &Connection,
+    history: Option<u64>,
+    epoch: Epoch,
+    batch: &mut Batch,
+    refused: &mut [Option<WriteError>],
+) -> Result<Option<Answers>, Failed> {
+    let current: u64 =
+        connection.prepare_cached("SELECT epoch FROM meta")?.query_row([], |row| row.get(0))?;
+    if current != epoch.0 {
+        return Err(Failed::Fenced { current });
+    }
+    let mut head = head(connection)?;
+    let mut statements = Statements::prepare(connection)?;
+    let mut answers = Answers::with_capacity(batch.size);
+    let mut parts = 0..;
+    while let Some(rows) = parts.next().and_then(|part| batch.part(part)) {
+        for write in &rows.writes {
+            let refused = &mut refused[answers.len()];
+            let write = match (&refused, write) {
+                (Some(error), _) | (None, Err(error)) => {
+                    answers.push(Err(error.clone()));
+                    continue;
+                }
+                (None, Ok(write)) => write,
+            };
+            match statements.make(rows, write, head + 1) {
+                Ok(()) => {
+                    head += 1;
+                    answers.push(Ok(Position(head)));
+                }
+                Err(Refused::Before(error)) => answers.push(Err(error)),
+                Err(Refused::Midway(error)) => {
+                    *refused = Some(error);
+                    return Ok(None);
+                }
+                Err(Refused::Store(cause)) => return Err(Failed::Store(cause)),
+            }
+        }
+    }
+    if answers.len() < batch.size {
+        return Err(Failed::Cut);
+    }
+    if let Some(history) = history {
+        trim(connection, head.saturating_sub(history), batch.size as u64)?;
+    }
+    Ok(Some(answers))
+}
+
+/// The statements of a batch, each prepared once for all its writes.
+struct Statements<'c> {
+    event: CachedStatement<'c>,
+    tenant: CachedStatement<'c>,
+    spec: CachedStatement<'c>,
+    operation: CachedStatement<'c>,
+    settle: CachedStatement<'c>,
+    drop_specs: CachedStatement<'c>,
+    revision: CachedStatement<'c>,
+}
+
+impl<'c> Statements<'c> {
+    fn prepare(connection: &'c Connection) -> Result<Self, rusqlite::Error> {
+        Ok(Self {
+            event: connection.prepare_cached(
+                "INSERT INTO events (position, tenant, incarnation, revision, previous, at, from_state, to_state,
+                    operation, attempt, what_json, settled_json)
+                 SELECT ?1, ?2, ?3, ?4, coalesce(tenants.last_event, 0), ?5, ?6, ?7, ?8, ?9, ?10, ?11
+                 FROM (SELECT 1) LEFT JOIN tenants ON tenants.id = ?2
+                 WHERE coalesce(tenants.revision, 0) = ?12",
+            )?,
+            tenant: connection.prepare_cached(
+                "INSERT OR REPLACE INTO tenants (
+                    id, incarnation, revision, last_event, state, provider, health, applied_spec, target_spec,
+                    latest_spec, operation, attempt, direction, deadline, undo_error_json, run, call, method,
+                    stop_reason, stop_operation, until, wake_at, next_operation, next_spec, next_deadline,
+                    paused_at, settled_at, repair_count, repair_last, repair_due, last_failure_json, ledger_json)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,
+                    ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32)",
+            )?,
+            spec: connection
+                .prepare_cached("INSERT INTO specs (tenant, version, body_json) VALUES (?1, ?2, ?3)")?,
+            operation: connection.prepare_cached(
+                "INSERT INTO operations (id, tenant, incarnation, kind, target_spec, accepted_at, request_id,
+                    reason, traceparent, tracestate)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            )?,
+            settle: connection
+                .prepare_cached("UPDATE operations SET settled_at = ?2, settled_json = ?3 WHERE id = ?1")?,
+            drop_specs: connection.prepare_cached("DELETE FROM specs WHERE tenant = ?1")?,
+            revision: connection.prepare_cached("SELECT revision FROM tenants WHERE id = ?1")?,
+        })
+    }
+
+    /// Makes one write, whose event is the next one.
+    fn make(&mut self, rows: &Rows, write: &Prepared, position: u64) -> Result<(), Refused> {
+        for (put, values) in rows.of_write(write, position) {
+            let values = params_from_iter(values);
+            match put {
+                // It is put down only if the tenant is at the revision that was expected.
+                Put::Event => {
+                    if self.event.execute(values)? == 0 {
+                        let (expected, actual) = (write.expected, self.revision(rows.tenant(write))?);
+                        return Err(Refused::Before(WriteError::RevisionMismatch { expected, actual }));
+                    }
+                }
+                Put::Tenant => drop(self.tenant.execute(values)?),
+                Put::Spec => drop(self.spec.execute(values)?),
+                Put::Operation => drop(self.operation.execute(values)?),
+                Put::Settlement => drop(self.settle.execute(values)?),
+                Put::NoSpecs => drop(self.drop_specs.execute(values)?),
+            }
+        }
+        Ok(())
+    }
+
+    /// The revision that a tenant is at.
+    fn revision(&mut self, tenant: impl ToSql) -> Result<Revision, rusqlite::Error> {
+        let found = self.revision.query_row([tenant], |row| row.get(0)).optional()?;
+        Ok(Revision(found.unwrap_or(0)))
+    }
+}
+
+/// Drops the oldest events up to a position, with the operations that they settled; a few more at a time than
+/// are written, so that no commit has to drop many.
+fn trim(connection: &Connection, up_to: u64, written: u64) -> Result<(), rusqlite::Error> {
+    let trimmed: u64 =
+        connection.prepare_cached("SELECT trimmed FROM meta")?.query_row([], |row| row.get(0))?;
+    let up_to = up_to.min(trimmed + 2 * written + 10);
+    if up_to <= trimmed {
+        return Ok(());
+    }
+    connection
+        .prepare_cached(
+            "DELETE FROM operations WHERE id IN (
+                SELECT settlement.value ->> 'operation'
+                FROM events, json_each(events.settled_json) AS settlement
+                WHERE events.position > ?1 AND events.position <= ?2 AND events.settled_json IS NOT NULL)",
+        )?
+        .execute(params![trimmed, up_to])?;
+    connection.prepare_cached("DELETE FROM events WHERE position <= ?1")?.execute([up_to])?;
+    connection.prepare_cached("UPDATE meta SET trimmed = ?1")?.execute([up_to])?;
+    Ok(())
+}

@@ -1,0 +1,103 @@
+//! The store of an engine that may crash: what is in memory survives, and whoever is dead commits nothing more.
+
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use landlord_state_machines::id::{OperationId, TenantId};
+use landlord_state_machines::tenant::{Record, Tenant};
+
+use super::Model;
+use super::world::{Shared, lock};
+use landlord_compute::store::{
+    Epoch, Events, MemoryStore, Opened, OperationRecord, Page, Position, Scope, Store, StoreError,
+    TenantFilter, Write, WriteError,
+};
+
+/// The memory store as one life of an engine sees it.
+pub(super) struct Watched<M: Model> {
+    pub(super) store: MemoryStore,
+    pub(super) world: Shared<M>,
+    /// Whether the engine of this life is dead.
+    pub(super) dead: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl<M: Model> Store for Watched<M> {
+    async fn open(&self) -> Result<Opened, StoreError> {
+        self.store.open().await
+    }
+
+    async fn load(&self, tenant: &TenantId) -> Result<Record, StoreError> {
+        self.store.load(tenant).await
+    }
+
+    async fn commit(
+        &self,
+        epoch: Epoch,
+        batch: &[Write],
+    ) -> Result<Vec<Result<Position, WriteError>>, StoreError> {
+        if self.dead.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+        let answers = self.store.commit(epoch, batch).await?;
+        let mut world = lock(&self.world);
+        for write in batch {
+            world.story.tell(|| format!("committed: {:?}", write.event.what));
+            world.opened.extend(write.opened.as_ref().map(|opened| opened.id));
+            world.store(match &write.record {
+                Record::Live(tenant) => tenant.ledger.clone(),
+                Record::Absent(_) | Record::Gone(_) => None,
+            });
+        }
+        Ok(answers)
+    }
+
+    async fn due(
+        &self,
+        before: Timestamp,
+        after: Option<(Timestamp, TenantId)>,
+        limit: usize,
+    ) -> Result<Vec<(Timestamp, TenantId)>, StoreError> {
+        self.store.due(before, after, limit).await
+    }
+
+    async fn in_flight(&self, after: Option<TenantId>, limit: usize) -> Result<Vec<TenantId>, StoreError> {
+        self.store.in_flight(after, limit).await
+    }
+
+    async fn list(
+        &self,
+        filter: &TenantFilter,
+        after: Option<TenantId>,
+        limit: usize,
+    ) -> Result<Page<Arc<Tenant>>, StoreError> {
+        self.store.list(filter, after, limit).await
+    }
+
+    async fn operation(&self, id: OperationId) -> Result<Option<OperationRecord>, StoreError> {
+        self.store.operation(id).await
+    }
+
+    async fn request(
+        &self,
+        tenant: &TenantId,
+        request_id: &str,
+    ) -> Result<Option<OperationRecord>, StoreError> {
+        self.store.request(tenant, request_id).await
+    }
+
+    async fn events(&self, after: Position, scope: &Scope, limit: usize) -> Result<Events, StoreError> {
+        self.store.events(after, scope, limit).await
+    }
+
+    fn batch_limit(&self) -> NonZeroU64 {
+        self.store.batch_limit()
+    }
+
+    async fn close(&self) -> Result<(), StoreError> {
+        self.store.close().await
+    }
+}

@@ -1,0 +1,5 @@
+//! The contract of stores, as a suite that any store is run against.
+#![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says why and stops")]
+
+pub mod contract;
+pub mod samples;

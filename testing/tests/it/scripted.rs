@@ -1,0 +1,125 @@
+//! The scripted provider, with nothing scripted.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use landlord_compute::machines::id::{ProviderName, TenantId};
+use landlord_compute::machines::planner::Subject;
+use landlord_compute::machines::result::Health;
+use landlord_compute::machines::spec::{ContainerSpec, ResourceRequirements, TenantComputeSpec};
+use landlord_compute::provider::{Capabilities, Provider};
+use landlord_testing::conformance::{Harm, Limits, Platform, Resource, Unable, Variant, run};
+use landlord_testing::scripted::{Fate, Mood, Scripted};
+
+use super::on_paused_time;
+
+const NO_SECRETS: &str = "it has no secrets of its own";
+
+/// A table in memory.
+struct Table(Scripted);
+
+const IMAGES: [(&str, Variant); 6] = [
+    ("first", Variant::First),
+    ("changed", Variant::Changed),
+    ("failing", Variant::Failing),
+    ("unhealthy", Variant::Unhealthy),
+    ("invalid", Variant::Invalid),
+    ("impossible", Variant::BadImage),
+];
+
+impl Table {
+    fn new() -> Self {
+        let scripted = Scripted::new(
+            ProviderName::new("scripted").expect("a valid name"),
+            Capabilities { lists_tenants: true, ..Capabilities::default() },
+        );
+        scripted.set_latency(Duration::from_millis(10));
+        scripted.set_fate("failing", Fate::Crashes);
+        scripted.set_fate("unhealthy", Fate::NeverHealthy);
+        scripted.set_fate("invalid", Fate::Refused);
+        scripted.set_fate("impossible", Fate::Refused);
+        Self(scripted)
+    }
+}
+
+#[async_trait]
+impl Platform for Table {
+    fn provider(&self) -> Arc<dyn Provider> {
+        Arc::new(self.0.clone())
+    }
+
+    fn spec(&self, tenant: &TenantId, variant: Variant) -> Result<TenantComputeSpec, Unable> {
+        let named = IMAGES.iter().find(|(_, named)| *named == variant);
+        let Some((image, _)) = named else {
+            let all_fits = variant == Variant::TooLarge;
+            let why = if all_fits { "a table has room for everything" } else { NO_SECRETS };
+            return Err(Unable::new(why));
+        };
+        Ok(TenantComputeSpec {
+            tenant_id: tenant.to_string(),
+            provider_type: "scripted".to_owned(),
+            containers: vec![ContainerSpec {
+                name: "web".to_owned(),
+                image: (*image).to_owned(),
+                ..ContainerSpec::default()
+            }],
+            resources: ResourceRequirements { cpu: 128, memory: 128, storage: None },
+            ..TenantComputeSpec::default()
+        })
+    }
+
+    async fn resources(&self, tenant: &TenantId) -> Vec<Resource> {
+        let row = self.0.running(tenant).map(|spec| {
+            let made_from = IMAGES.iter().find(|(image, _)| *image == spec.containers[0].image);
+            Resource { id: "row".to_owned(), made_from: made_from.map(|(_, variant)| *variant) }
+        });
+        let foreign = self.0.is_occupied(tenant);
+        let foreign = foreign.then(|| Resource { id: "somebody else's row".to_owned(), made_from: None });
+        row.into_iter().chain(foreign).collect()
+    }
+
+    async fn serves(&self, tenant: &TenantId) -> Result<bool, Unable> {
+        Ok(self.0.running(tenant).is_some())
+    }
+
+    async fn harm(&self, tenant: &TenantId, harm: Harm) -> Result<(), Unable> {
+        match harm {
+            Harm::Crash => self.0.crash(tenant, jiff::Timestamp::now()),
+            Harm::Sicken => self.0.set_health(tenant, Health::Unhealthy),
+            Harm::Remove => self.0.lose(tenant),
+            Harm::Stall => self.0.set_mood(tenant, Mood::Silent),
+            Harm::Outage | Harm::Obstruct => self.0.set_mood(tenant, Mood::Refuses),
+        }
+        Ok(())
+    }
+
+    async fn heal(&self, tenant: &TenantId) {
+        self.0.set_mood(tenant, Mood::Answers);
+    }
+
+    async fn plant(&self, subject: &Subject) -> Result<(), Unable> {
+        self.0.occupy(&subject.tenant);
+        Ok(())
+    }
+
+    fn secret(&self) -> Result<String, Unable> {
+        Err(Unable::new(NO_SECRETS))
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { pause: Duration::from_millis(10), ..Limits::default() }
+    }
+}
+
+#[test]
+fn the_scripted_provider_keeps_the_contract() {
+    let report = on_paused_time(async || run(&Table::new()).await);
+    println!("{report}");
+    assert!(report.all_held(), "{report}");
+    let unsaid: Vec<&str> = report.not_applicable().map(|row| row.clause).collect();
+    let no_ledger =
+        ["context.fenced", "undo.ledger", "undo.itemised", "interrupted.intent", "secrets.ledger"];
+    assert_eq!(unsaid[0], "validate.limits");
+    assert_eq!(unsaid[1..], no_ledger);
+}
