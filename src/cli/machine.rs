@@ -1,7 +1,8 @@
 //! `machine`: the diagrams that are generated from the code.
 
 use clap::ValueEnum;
-use landlord_compute::machines::render::{ecs_diagram, process_diagram, tenant_diagram};
+use landlord_compute::machines::planner::{ecs, process};
+use landlord_compute::machines::render::tenant_diagram;
 use serde_json::json;
 
 use super::args::Machine;
@@ -20,8 +21,8 @@ impl Machine {
     fn diagram(self) -> String {
         match self {
             Self::Tenant => tenant_diagram(),
-            Self::Process => process_diagram().to_owned(),
-            Self::Ecs => ecs_diagram().to_owned(),
+            Self::Process => process::diagram().to_owned(),
+            Self::Ecs => ecs::diagram().to_owned(),
         }
     }
 }
