@@ -44,7 +44,7 @@ pub use launch::{
 /// The diagram of this planner, in Mermaid: what a launch goes through. Taken from its page, which a test holds against the
 /// code.
 pub fn diagram() -> &'static str {
-    diagram_of(include_str!("../../process.md"))
+    diagram_of(include_str!("../../../process.md"))
 }
 
 /// The planner.

@@ -53,7 +53,7 @@ pub use wanted::{Source, Wanted};
 /// The diagram of this planner, in Mermaid: what a deployment goes through. Taken from its page, which a test holds against the
 /// code.
 pub fn diagram() -> &'static str {
-    diagram_of(include_str!("../../ecs.md"))
+    diagram_of(include_str!("../../../ecs.md"))
 }
 
 /// The planner.
