@@ -3,6 +3,7 @@
 //! [`state_diagram`], [`diagram_of`], [`table`] and [`fold`] know no machine. What is made with them is derived by running a
 //! machine, never typed by hand, so that a page shows what the code does.
 
+mod matrix;
 mod tenant;
 mod words;
 
