@@ -38,7 +38,7 @@ kills count="200" seed="":
 
 # Write the generated pages again, and accept snapshots after looking at each.
 pages:
-    UPDATE_PAGES=1 cargo test -p landlord-state-machines page
+    UPDATE_PAGES=1 cargo test -p landlord-state-machines --all-features page
 
 # Licences, advisories and sources of all dependencies.
 deny:

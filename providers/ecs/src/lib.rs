@@ -56,8 +56,8 @@ pub use aws_sdk_ecs::config::{Credentials, SharedCredentialsProvider, SharedHttp
 use async_trait::async_trait;
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::id::{ProviderName, TenantId};
+use landlord_state_machines::planner::ecs::diagram;
 use landlord_state_machines::planner::ecs::{Config, ConfigError, NOT_ENFORCED, Place, check};
-use landlord_state_machines::render::ecs_diagram;
 use landlord_state_machines::result::{ComputeStatus, ProvisionResult, UpdateResult};
 use landlord_state_machines::spec::{Spec, changes};
 use schemars::generate::SchemaSettings;
@@ -149,7 +149,7 @@ impl ProviderKind for EcsKind {
     const SECRET_TARGETS: &'static [&'static str] = &SECRET_TARGETS;
 
     fn diagram() -> &'static str {
-        ecs_diagram()
+        diagram()
     }
 
     fn start(setup: Setup) -> Result<Arc<dyn Provider>, SetupError> {

@@ -74,8 +74,8 @@ use landlord_state_machines::error::ProviderError;
 use landlord_state_machines::id::{Incarnation, ProviderName, TenantId};
 use landlord_state_machines::observation::Observation;
 use landlord_state_machines::planner::CallError;
+use landlord_state_machines::planner::process::diagram;
 use landlord_state_machines::planner::process::{Call, Config, ProcessPlanner, Reply};
-use landlord_state_machines::render::process_diagram;
 use landlord_state_machines::result::{ComputeStatus, ProvisionResult, UpdateResult};
 use landlord_state_machines::spec::{Spec, changes};
 use schemars::generate::SchemaSettings;
@@ -119,7 +119,7 @@ impl ProviderKind for ProcessKind {
     const NEEDS_CONFIG: bool = false;
 
     fn diagram() -> &'static str {
-        process_diagram()
+        diagram()
     }
 
     fn start(setup: Setup) -> Result<Arc<dyn Provider>, SetupError> {

@@ -1,33 +1,66 @@
 //! The page of the tenant machine: what [`step`] decides for every sample.
 
+use super::matrix::matrix;
 use super::{Edge, OUTSIDE, fold, state_diagram, table, words};
 use crate::error::ErrorKind;
 use crate::id::OperationId;
 use crate::tenant::samples::{Configuration, Name, Sample, configurations, inputs};
 use crate::tenant::{Change, Decision, Direction, Input, Outcome, Record, Run, State, step};
 
-const INTRODUCTION: &str = "\
+const OPENING: &str = "\
 # The tenant machine
 
+What an input (a row) does to a tenant in a state (a column). A word with a capital is the state that follows; the other
+words say what happens within the state. Where a cell has several, the rest of the record decides which one it is.
+";
+
+const INTRODUCTION: &str = "\
+What happens:
+
+- *call*: the provider is called, or called again. *wait*: it is called again later. *stop*: the call in flight is asked
+  to stop. *undo*: the change is undone; a repair has nothing to undo, it fails and the tenant is Running again.
+- *queue*: the update begins when the current operation is over. *begin*: it begins at once, in place of an undo that
+  fails. *join*: it is on its way already. *done*: it is so already.
+- *note*: it is recorded, and an event says so. *gone*: the tenant no longer lives. *refuse*: the caller gets an error.
+  *–*: nothing changes, and there is no event. An empty cell cannot occur.
+
+What the inputs are:
+
+- *Its spec* is the one that runs, or that the current operation works towards. *Either* is a provision or an update.
+  *Elsewhere* is another provider than the tenant's. *Destroy waits* while a call is stopped for it.
+- *Call* is a call towards the target, *undo* one that goes back. *Found nothing*: the provider has no such tenant. *Call
+  stopped*: a call that was asked to stop is over, or has not stopped in time. *Call lost*: the engine was started again.
+- *Time to go on*: a pause between two tries is over, or a repair is due. *Stale or unclear*: an outcome of another call
+  than the one in flight, a timer that fires early, a look that began before the last operation settled or showed
+  nothing, a restart while no call was in flight.
+
+Tenants with a queued update are left to the tables: it begins once the operation before it leaves a running tenant.
+
+## The states
+
 Generated from `landlord_state_machines::tenant::step`; `UPDATE_PAGES=1 cargo test -p landlord-state-machines`
-writes it again, and a test compares. The difference that a change makes to this page is the change of behaviour.
+writes it again, and a test compares. A change of this page is a change of behaviour.
 
 The diagram has the five states and what leads from one to another, or from one operation to the next. Failure,
 undo, retry and pause are not states but facts that are kept beside them; the tables below tell these apart.
 
-How to read the tables: each has one configuration, and every input that can reach it, those included that are
-refused. An input is applied (something changes), joined (it is on its way already, as that operation), ignored
-(nothing changes; for a command: what it wants is already so), or rejected. *Then* is the configuration that
-follows, where it is another. Inputs with the same consequences share a row. Below a table comes what is decided
-otherwise where the tenant is also paused, an update is queued, or repair is switched off; all else is as in the
-table. Times, attempts and the whole record and event are in `snapshots/`.
+How to read the tables: each has one configuration, and every input that can reach it, even if it is refused. An input
+is applied (something changes), joined (it is on its way already, as that operation), ignored (nothing changes; for a
+command: what it wants is already so), or rejected. *Then* is the configuration that follows, where it is another.
+Inputs with the same consequences share a row. Below a table stands what is decided differently while the tenant is
+also paused, an update is queued, or repair is switched off; everything else is as in the table. Times, attempts, and
+the whole record and event are in `snapshots/`.
 ";
 
 const HEAD: [&str; 5] = ["input", "decision", "then", "effects", "settled"];
 
-/// The page `tenant.md`: the diagram and the table of every configuration and input.
+/// The page `tenant.md`: the matrix of inputs and states, the diagram, and the table of every configuration and input.
 pub fn tenant_page() -> String {
-    let mut page = format!("{INTRODUCTION}\n```mermaid\n{}```\n", tenant_diagram());
+    let mut page = format!(
+        "{OPENING}\n```text\n{}```\n\n{INTRODUCTION}\n```mermaid\n{}```\n",
+        matrix(),
+        tenant_diagram()
+    );
     let mut state = None;
     let mut plain = Vec::new();
     for configuration in configurations() {
@@ -197,7 +230,7 @@ fn cause(before: &Record, sample: &Sample) -> String {
     }
 }
 
-fn change(record: &Record) -> Option<&Change> {
+pub(super) fn change(record: &Record) -> Option<&Change> {
     match record {
         Record::Absent(_) | Record::Gone(_) => None,
         Record::Live(tenant) => match &tenant.state {

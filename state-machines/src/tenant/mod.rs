@@ -1,7 +1,7 @@
 //! One tenant's life: what is known of it, what can happen, and what is decided then.
 //!
-//! [`step`] is the sole place where a tenant's state changes. The table of all that it decides is in
-//! `tenant.md` beside this crate's manifest, generated from it.
+//! [`step()`] is the sole place where a tenant's state changes; the head of `step/mod.rs` says how a change lives. The
+//! table of all that it decides is in `tenant.md` beside this crate's manifest, generated from it.
 
 mod effect;
 mod event;

@@ -26,6 +26,21 @@ fn the_page_of_the_tenant_machine_is_what_it_does() {
     check("tenant.md", &tenant_page());
 }
 
+/// Thirty lines of a terminal, or of a page in a browser.
+#[test]
+fn the_page_of_the_tenant_machine_opens_with_one_screen() {
+    let page = tenant_page();
+    let (_, matrix) = page.split_once("```text\n").unwrap();
+    let (matrix, _) = matrix.split_once("```").unwrap();
+    let lines: Vec<_> = matrix.lines().collect();
+    assert!((25..=32).contains(&lines.len()), "{} lines", lines.len());
+    let widest = lines.iter().map(|line| line.chars().count()).max().unwrap();
+    assert!(widest <= 120, "{widest} columns");
+    let states = ["No tenant", "Pending", "Provisioning", "Running", "Updating", "Destroying"];
+    let head: Vec<_> = lines[0].split("  ").map(str::trim).filter(|name| !name.is_empty()).collect();
+    assert_eq!(head, states);
+}
+
 #[test]
 fn the_diagram_has_exactly_the_five_states() {
     let diagram = tenant_diagram();

@@ -2,339 +2,280 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::super::effect::OperationKind;
-use super::super::input::{Command, Input, Outcome, Request, Stamp};
+use super::super::input::{Outcome, Request, Stamp};
 use super::super::policy::{Policy, RepairPolicy, after};
 use super::super::{
     Because, Call, Change, Decision, Direction, Method, Queued, Rejection, Repair, Run, Settled, State,
     Tenant, Versioned, What, Why,
 };
+use super::admit::{Admitted, admit};
 use super::draft::{Draft, deadline_exceeded, lost, method, settlement, stop_reason};
-use super::spec_refusal;
+use super::removing;
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
+use crate::id::CallId;
 use crate::result::Health;
 use crate::spec::Spec;
 
-/// What every function here looks at.
+/// What is looked at here.
 #[derive(Clone, Copy)]
-struct At<'a> {
-    policy: &'a Policy,
-    tenant: &'a Tenant,
+pub(super) struct At<'a> {
+    pub(super) policy: &'a Policy,
+    pub(super) tenant: &'a Tenant,
     /// What runs, and what an undo goes back to; nothing while provisioning.
-    applied: Option<&'a Versioned>,
-    change: &'a Change,
-    stamp: Stamp,
-}
-
-pub(super) fn step(
-    policy: &Policy,
-    tenant: &Tenant,
-    applied: Option<&Versioned>,
-    change: &Change,
-    stamp: Stamp,
-    input: Input,
-) -> Decision {
-    let at = At { policy, tenant, applied, change, stamp };
-    match input {
-        Input::Command(Command { request, .. }) => command(at, request),
-        Input::Outcome { call, outcome } => match &change.run {
-            Run::Calling(current) if current.id == call => answered(at, *current, outcome),
-            Run::Stopping { call: current, why, .. } if current.id == call => stopped(at, *why, None),
-            Run::Calling(_) | Run::Stopping { .. } | Run::Waiting { .. } => Decision::Ignore,
-        },
-        Input::Progressed { call, ledger, step } => match &change.run {
-            Run::Calling(current) | Run::Stopping { call: current, .. } if current.id == call => {
-                let mut draft = at.draft();
-                draft.keep(ledger);
-                draft.apply(Some(change.operation), What::Progressed { step })
-            }
-            Run::Calling(_) | Run::Stopping { .. } | Run::Waiting { .. } => Decision::Ignore,
-        },
-        Input::TimerFired => timer(at),
-        Input::Recovered => recovered(at),
-        // A call is on its way or will be; it finds out for itself.
-        Input::Observed(_) => Decision::Ignore,
-    }
-}
-
-fn command(at: At<'_>, request: Request) -> Decision {
-    let At { tenant, change, stamp, .. } = at;
-    if let Run::Stopping { why: Why::Destroy(by), .. } = change.run {
-        return match request {
-            Request::Destroy => Decision::Join(by),
-            Request::Cancel => Decision::Reject(Rejection::NotCancellable),
-            Request::Retry => Decision::Reject(Rejection::NothingToRetry),
-            Request::Provision { .. }
-            | Request::Update { .. }
-            | Request::Pause
-            | Request::Resume
-            | Request::Reclaim { .. }
-            | Request::Abandon { .. } => Decision::Reject(Rejection::BeingDestroyed { by }),
-        };
-    }
-    if let Some(refusal) = spec_refusal(tenant, &request) {
-        return Decision::Reject(refusal);
-    }
-    match request {
-        Request::Provision { spec, .. } if spec == change.target.spec => Decision::Join(change.operation),
-        Request::Provision { .. } => Decision::Reject(Rejection::Conflict),
-        Request::Update { spec, deadline, .. } => update(at, spec, deadline),
-        Request::Destroy => destroy(at),
-        Request::Cancel => cancel(at),
-        Request::Retry => match (&change.run, &change.direction, tenant.paused) {
-            (Run::Waiting { .. }, Direction::Forward { .. } | Direction::Repair, Some(_)) => {
-                Decision::Reject(Rejection::Paused)
-            }
-            (Run::Waiting { .. }, Direction::Forward { .. } | Direction::Repair, None)
-            | (Run::Waiting { .. }, Direction::Undo(_), _) => at.call_again(1, What::Retried),
-            (Run::Calling(_) | Run::Stopping { .. }, _, _) => Decision::Reject(Rejection::NothingToRetry),
-        },
-        Request::Pause => Draft::pause(tenant, stamp),
-        Request::Resume => match tenant.paused {
-            None => Decision::Ignore,
-            Some(since) => {
-                let mut draft = at.draft();
-                draft.resume(since);
-                draft.apply(Some(change.operation), What::Resumed)
-            }
-        },
-        Request::Reclaim { .. } => Decision::Reject(Rejection::Lives),
-        Request::Abandon { .. } => Decision::Reject(Rejection::DestroyFirst),
-    }
-}
-
-/// An update while something is on its way: it waits, and takes the place of one that waited already.
-fn update(at: At<'_>, spec: Spec, deadline: Option<jiff::Timestamp>) -> Decision {
-    let At { tenant, applied, change, stamp, .. } = at;
-    match (&tenant.next, applied, &change.direction, &change.run) {
-        (Some(queued), _, _, _) if queued.target.spec == spec => return Decision::Join(queued.operation),
-        (
-            None,
-            Some(_),
-            Direction::Forward { .. } | Direction::Repair,
-            Run::Calling(_) | Run::Waiting { .. },
-        ) if change.target.spec == spec => return Decision::Join(change.operation),
-        (Some(_) | None, Some(_) | None, _, _) => {}
-    }
-    let mut draft = at.draft();
-    draft.settle_queue(Settled::Superseded { by: stamp.operation });
-    let target = if spec == change.target.spec {
-        change.target.clone()
-    } else {
-        match applied {
-            Some(applied) if spec == applied.spec => applied.clone(),
-            Some(_) | None => draft.number(spec),
-        }
-    };
-    let version = target.version;
-    let began = draft.open(OperationKind::Update, Some(&target));
-    let queued = Queued { operation: stamp.operation, target, deadline };
-    match (applied, &change.direction, &change.run) {
-        // The way out of a rollback that fails: it is given up for the new spec.
-        (Some(applied), Direction::Undo(because), Run::Waiting { .. }) => {
-            draft.settle(change.operation, settlement(because, false, at.left()));
-            draft.update(applied, queued);
-            draft.apply(Some(stamp.operation), began)
-        }
-        (_, Direction::Forward { .. } | Direction::Repair | Direction::Undo(_), _) => {
-            draft.tenant.next = Some(queued);
-            draft.apply(Some(change.operation), What::Queued { queued: stamp.operation, spec: version })
-        }
-    }
-}
-
-fn destroy(at: At<'_>) -> Decision {
-    let At { policy, change, stamp, .. } = at;
-    let mut draft = at.draft();
-    draft.settle_queue(Settled::Superseded { by: stamp.operation });
-    let began = draft.open(OperationKind::Destroy, None);
-    match &change.run {
-        Run::Waiting { .. } => {
-            draft.settle(change.operation, Settled::Superseded { by: stamp.operation });
-            draft.remove(stamp.operation, 1);
-            draft.apply(Some(stamp.operation), began)
-        }
-        Run::Calling(call) => {
-            match change.direction {
-                Direction::Forward { .. } | Direction::Repair => draft.stop_call(call.id),
-                // An undo is never told to stop; it gets its grace, and its outcome no longer matters.
-                Direction::Undo(_) => {}
-            }
-            let until = after(stamp.now, policy.stop_grace);
-            at.stopping(draft, *call, Why::Destroy(stamp.operation), until)
-        }
-        Run::Stopping { call, until, .. } => at.stopping(draft, *call, Why::Destroy(stamp.operation), *until),
-    }
-}
-
-fn cancel(at: At<'_>) -> Decision {
-    let At { policy, change, stamp, .. } = at;
-    match (&change.direction, &change.run) {
-        (Direction::Undo(_), _) | (_, Run::Stopping { .. }) => Decision::Join(change.operation),
-        (Direction::Forward { .. } | Direction::Repair, Run::Waiting { .. }) => {
-            let mut draft = at.draft();
-            draft.settle_queue(Settled::Cancelled { left: Vec::new() });
-            at.turn_back(draft, Because::Cancelled)
-        }
-        (Direction::Forward { .. } | Direction::Repair, Run::Calling(call)) => {
-            let mut draft = at.draft();
-            draft.settle_queue(Settled::Cancelled { left: Vec::new() });
-            draft.stop_call(call.id);
-            let until = after(stamp.now, policy.stop_grace);
-            at.stopping(draft, *call, Why::Cancel, until)
-        }
-    }
-}
-
-fn timer(at: At<'_>) -> Decision {
-    let At { policy, tenant, applied, change, stamp } = at;
-    let paused = tenant.paused.is_some();
-    let late = match change.direction {
-        Direction::Forward { deadline: Some(deadline) } => !paused && deadline <= stamp.now,
-        Direction::Forward { deadline: None } | Direction::Repair | Direction::Undo(_) => false,
-    };
-    match (&change.run, &change.direction) {
-        (Run::Calling(call), _) if late => {
-            let mut draft = at.draft();
-            draft.stop_call(call.id);
-            let until = after(stamp.now, policy.stop_grace);
-            at.stopping(draft, *call, Why::Deadline, until)
-        }
-        (Run::Calling(_), _) => Decision::Ignore,
-        (Run::Stopping { call, why, until }, _) if *until <= stamp.now => stopped(at, *why, Some(*call)),
-        (Run::Stopping { .. }, _) => Decision::Ignore,
-        (Run::Waiting { .. }, _) if late => {
-            at.turn_back(at.draft(), Because::Failed(deadline_exceeded(applied)))
-        }
-        (Run::Waiting { .. }, Direction::Forward { .. } | Direction::Repair) if paused => Decision::Ignore,
-        (Run::Waiting { until }, Direction::Forward { .. } | Direction::Repair | Direction::Undo(_)) => {
-            if *until <= stamp.now {
-                at.call_again(change.attempt, What::Retried)
-            } else {
-                Decision::Ignore
-            }
-        }
-    }
-}
-
-fn recovered(at: At<'_>) -> Decision {
-    let At { policy, tenant, change, stamp, .. } = at;
-    match (&change.run, &change.direction) {
-        (Run::Waiting { .. }, _) => Decision::Ignore,
-        (Run::Stopping { why, .. }, _) => stopped(at, *why, None),
-        (Run::Calling(_), Direction::Undo(_)) => at.call_again(change.attempt + 1, What::Recovered),
-        // A crash loop spends the budget like any other failure.
-        (Run::Calling(call), Direction::Forward { .. } | Direction::Repair)
-            if change.attempt >= policy.attempts =>
-        {
-            at.turn_back(at.draft(), Because::Failed(lost(call.method)))
-        }
-        (Run::Calling(_), Direction::Forward { .. } | Direction::Repair) => match tenant.paused {
-            None => at.call_again(change.attempt + 1, What::Recovered),
-            Some(_) => {
-                let mut draft = at.draft();
-                let run = Run::Waiting { until: stamp.now };
-                draft.put(at.applied, Change { attempt: change.attempt + 1, run, ..change.clone() });
-                draft.apply(Some(change.operation), What::Recovered)
-            }
-        },
-    }
-}
-
-/// A call that was asked to stop is over, whatever came of it, or is dropped because its grace is.
-fn stopped(at: At<'_>, why: Why, dropped: Option<Call>) -> Decision {
-    let mut draft = at.draft();
-    if let Some(call) = dropped {
-        draft.drop_call(call.id);
-    }
-    match why {
-        Why::Cancel => at.turn_back(draft, Because::Cancelled),
-        Why::Deadline => at.turn_back(draft, Because::Failed(deadline_exceeded(at.applied))),
-        Why::Destroy(destroy) => {
-            draft.settle(at.change.operation, Settled::Superseded { by: destroy });
-            draft.remove(destroy, 1);
-            draft.apply(Some(destroy), What::Began { operation_kind: OperationKind::Destroy, spec: None })
-        }
-    }
-}
-
-/// What a call's outcome means.
-enum Verdict {
-    Did(Vec<String>),
-    /// An update found nothing to update.
-    NotThere,
-    Again(Arc<ProviderError>),
-    Never(Arc<ProviderError>),
-    Held(Arc<ProviderError>),
-}
-
-fn verdict(method: Method, outcome: Outcome) -> Verdict {
-    match outcome {
-        Outcome::Succeeded { changes } => Verdict::Did(changes),
-        Outcome::TimedOut(error) | Outcome::Lost(error) => Verdict::Again(error),
-        Outcome::Held(error) => Verdict::Held(error),
-        Outcome::Failed(error) => match (method, error.kind, error.remedy) {
-            (Method::Update, ErrorKind::TenantNotFound, _) => Verdict::NotThere,
-            (Method::Destroy, ErrorKind::TenantNotFound, _) => Verdict::Did(Vec::new()),
-            (Method::Provision | Method::Update | Method::Destroy, _, Remedy::Retry) => Verdict::Again(error),
-            (
-                Method::Provision | Method::Update | Method::Destroy,
-                _,
-                Remedy::Permanent | Remedy::NeedsPerson,
-            ) => Verdict::Never(error),
-        },
-    }
-}
-
-fn answered(at: At<'_>, call: Call, outcome: Outcome) -> Decision {
-    let At { policy, tenant, applied, change, .. } = at;
-    match (verdict(call.method, outcome), &change.direction) {
-        (Verdict::Did(changes), Direction::Forward { .. }) => {
-            let mut draft = at.draft();
-            draft.tenant.repair = Repair::default();
-            at.arrived(draft, changes)
-        }
-        (Verdict::Did(changes), Direction::Repair) => {
-            let mut draft = at.draft();
-            draft.tenant.repair = at.repaired();
-            at.arrived(draft, changes)
-        }
-        (Verdict::Did(_), Direction::Undo(because)) => at.undone(because),
-        (Verdict::NotThere, _) => {
-            let mut draft = at.draft();
-            draft.call(applied, change.clone(), Method::Provision);
-            draft.apply(Some(change.operation), What::FoundNothing)
-        }
-        (Verdict::Again(error), Direction::Forward { .. } | Direction::Repair)
-            if change.attempt < policy.attempts =>
-        {
-            at.wait(1, error)
-        }
-        (Verdict::Again(error) | Verdict::Never(error), Direction::Forward { .. } | Direction::Repair) => {
-            at.turn_back(at.draft(), Because::Failed(error))
-        }
-        (Verdict::Again(error) | Verdict::Never(error), Direction::Undo(because)) => {
-            match (applied, &tenant.next, tenant.paused) {
-                // The way out of a rollback that fails: it is given up for the spec that waits.
-                (Some(applied), Some(queued), None) => {
-                    let began = What::Began {
-                        operation_kind: OperationKind::Update,
-                        spec: Some(queued.target.version),
-                    };
-                    let mut draft = at.draft();
-                    draft.note(change.operation, &error);
-                    draft.settle(change.operation, settlement(because, false, at.left()));
-                    draft.rest(applied.clone());
-                    draft.apply(Some(queued.operation), began)
-                }
-                (Some(_) | None, Some(_) | None, Some(_) | None) => at.wait(1, error),
-            }
-        }
-        (Verdict::Held(error), _) => at.wait(0, error),
-    }
+    pub(super) applied: Option<&'a Versioned>,
+    pub(super) change: &'a Change,
+    pub(super) stamp: Stamp,
 }
 
 impl At<'_> {
+    pub(super) fn asked(self, request: Request) -> Decision {
+        let Self { tenant, change, stamp, .. } = self;
+        if let Run::Stopping { why: Why::Destroy(by), .. } = change.run {
+            return removing::asked(tenant, stamp, by, None, request);
+        }
+        admit(tenant, stamp, request, |admitted| match admitted {
+            Admitted::Provision { spec, .. } if spec == change.target.spec => {
+                Decision::Join(change.operation)
+            }
+            Admitted::Provision { .. } => Decision::Reject(Rejection::Conflict),
+            Admitted::Update { spec, deadline } => self.update(spec, deadline),
+            Admitted::Destroy => self.destroy(),
+            Admitted::Cancel => self.cancel(),
+            Admitted::Retry => match (&change.run, &change.direction, tenant.paused) {
+                (Run::Waiting { .. }, Direction::Forward { .. } | Direction::Repair, Some(_)) => {
+                    Decision::Reject(Rejection::Paused)
+                }
+                (Run::Waiting { .. }, Direction::Forward { .. } | Direction::Repair, None)
+                | (Run::Waiting { .. }, Direction::Undo(_), _) => self.call_again(1, What::Retried),
+                (Run::Calling(_) | Run::Stopping { .. }, _, _) => Decision::Reject(Rejection::NothingToRetry),
+            },
+            Admitted::Resume { since } => {
+                let mut draft = self.draft();
+                draft.resume(since);
+                draft.apply(Some(change.operation), What::Resumed)
+            }
+        })
+    }
+
+    pub(super) fn outcome(self, call: CallId, outcome: Outcome) -> Decision {
+        match &self.change.run {
+            Run::Calling(current) if current.id == call => self.answered(*current, outcome),
+            Run::Stopping { call: current, why, .. } if current.id == call => self.stopped(*why, None),
+            Run::Calling(_) | Run::Stopping { .. } | Run::Waiting { .. } => Decision::Ignore,
+        }
+    }
+
+    pub(super) fn timer(self) -> Decision {
+        let Self { policy, tenant, applied, change, stamp } = self;
+        let paused = tenant.paused.is_some();
+        let late = match change.direction {
+            Direction::Forward { deadline: Some(deadline) } => !paused && deadline <= stamp.now,
+            Direction::Forward { deadline: None } | Direction::Repair | Direction::Undo(_) => false,
+        };
+        match (&change.run, &change.direction) {
+            (Run::Calling(call), _) if late => {
+                let mut draft = self.draft();
+                draft.stop_call(call.id);
+                let until = after(stamp.now, policy.stop_grace);
+                self.stopping(draft, *call, Why::Deadline, until)
+            }
+            (Run::Calling(_), _) => Decision::Ignore,
+            (Run::Stopping { call, why, until }, _) if *until <= stamp.now => self.stopped(*why, Some(*call)),
+            (Run::Stopping { .. }, _) => Decision::Ignore,
+            (Run::Waiting { .. }, _) if late => {
+                self.turn_back(self.draft(), Because::Failed(deadline_exceeded(applied)))
+            }
+            (Run::Waiting { .. }, Direction::Forward { .. } | Direction::Repair) if paused => {
+                Decision::Ignore
+            }
+            (Run::Waiting { until }, Direction::Forward { .. } | Direction::Repair | Direction::Undo(_)) => {
+                if *until <= stamp.now {
+                    self.call_again(change.attempt, What::Retried)
+                } else {
+                    Decision::Ignore
+                }
+            }
+        }
+    }
+
+    pub(super) fn recovered(self) -> Decision {
+        let Self { policy, tenant, change, stamp, .. } = self;
+        match (&change.run, &change.direction) {
+            (Run::Waiting { .. }, _) => Decision::Ignore,
+            (Run::Stopping { why, .. }, _) => self.stopped(*why, None),
+            (Run::Calling(_), Direction::Undo(_)) => self.call_again(change.attempt + 1, What::Recovered),
+            // A crash loop spends the budget like any other failure.
+            (Run::Calling(call), Direction::Forward { .. } | Direction::Repair)
+                if change.attempt >= policy.attempts =>
+            {
+                self.turn_back(self.draft(), Because::Failed(lost(call.method)))
+            }
+            (Run::Calling(_), Direction::Forward { .. } | Direction::Repair) => match tenant.paused {
+                None => self.call_again(change.attempt + 1, What::Recovered),
+                Some(_) => {
+                    let mut draft = self.draft();
+                    let run = Run::Waiting { until: stamp.now };
+                    draft.put(self.applied, Change { attempt: change.attempt + 1, run, ..change.clone() });
+                    draft.apply(Some(change.operation), What::Recovered)
+                }
+            },
+        }
+    }
+
+    /// An update while something is on its way: it waits, and takes the place of one that waited already.
+    fn update(self, spec: Spec, deadline: Option<Timestamp>) -> Decision {
+        let Self { tenant, applied, change, stamp, .. } = self;
+        match (&tenant.next, applied, &change.direction, &change.run) {
+            (Some(queued), _, _, _) if queued.target.spec == spec => return Decision::Join(queued.operation),
+            (
+                None,
+                Some(_),
+                Direction::Forward { .. } | Direction::Repair,
+                Run::Calling(_) | Run::Waiting { .. },
+            ) if change.target.spec == spec => return Decision::Join(change.operation),
+            (Some(_) | None, Some(_) | None, _, _) => {}
+        }
+        let mut draft = self.draft();
+        draft.settle_queue(Settled::Superseded { by: stamp.operation });
+        let target = if spec == change.target.spec {
+            change.target.clone()
+        } else {
+            match applied {
+                Some(applied) if spec == applied.spec => applied.clone(),
+                Some(_) | None => draft.number(spec),
+            }
+        };
+        let version = target.version;
+        let began = draft.open(OperationKind::Update, Some(&target));
+        let queued = Queued { operation: stamp.operation, target, deadline };
+        match (applied, &change.direction, &change.run) {
+            // The way out of a rollback that fails: it is given up for the new spec.
+            (Some(applied), Direction::Undo(because), Run::Waiting { .. }) => {
+                draft.settle(change.operation, settlement(because, false, self.left()));
+                draft.update(applied, queued);
+                draft.apply(Some(stamp.operation), began)
+            }
+            (_, Direction::Forward { .. } | Direction::Repair | Direction::Undo(_), _) => {
+                draft.tenant.next = Some(queued);
+                draft.apply(Some(change.operation), What::Queued { queued: stamp.operation, spec: version })
+            }
+        }
+    }
+
+    fn destroy(self) -> Decision {
+        let Self { policy, change, stamp, .. } = self;
+        let mut draft = self.draft();
+        draft.settle_queue(Settled::Superseded { by: stamp.operation });
+        let began = draft.open(OperationKind::Destroy, None);
+        match &change.run {
+            Run::Waiting { .. } => {
+                draft.settle(change.operation, Settled::Superseded { by: stamp.operation });
+                draft.remove(stamp.operation, 1);
+                draft.apply(Some(stamp.operation), began)
+            }
+            Run::Calling(call) => {
+                match change.direction {
+                    Direction::Forward { .. } | Direction::Repair => draft.stop_call(call.id),
+                    // An undo is never told to stop; it gets its grace, and its outcome no longer matters.
+                    Direction::Undo(_) => {}
+                }
+                let until = after(stamp.now, policy.stop_grace);
+                self.stopping(draft, *call, Why::Destroy(stamp.operation), until)
+            }
+            Run::Stopping { call, until, .. } => {
+                self.stopping(draft, *call, Why::Destroy(stamp.operation), *until)
+            }
+        }
+    }
+
+    fn cancel(self) -> Decision {
+        let Self { policy, change, stamp, .. } = self;
+        match (&change.direction, &change.run) {
+            (Direction::Undo(_), _) | (_, Run::Stopping { .. }) => Decision::Join(change.operation),
+            (Direction::Forward { .. } | Direction::Repair, Run::Waiting { .. }) => {
+                let mut draft = self.draft();
+                draft.settle_queue(Settled::Cancelled { left: Vec::new() });
+                self.turn_back(draft, Because::Cancelled)
+            }
+            (Direction::Forward { .. } | Direction::Repair, Run::Calling(call)) => {
+                let mut draft = self.draft();
+                draft.settle_queue(Settled::Cancelled { left: Vec::new() });
+                draft.stop_call(call.id);
+                let until = after(stamp.now, policy.stop_grace);
+                self.stopping(draft, *call, Why::Cancel, until)
+            }
+        }
+    }
+
+    /// A call that was asked to stop is over, whatever came of it, or is dropped because its grace is.
+    fn stopped(self, why: Why, dropped: Option<Call>) -> Decision {
+        let mut draft = self.draft();
+        if let Some(call) = dropped {
+            draft.drop_call(call.id);
+        }
+        match why {
+            Why::Cancel => self.turn_back(draft, Because::Cancelled),
+            Why::Deadline => self.turn_back(draft, Because::Failed(deadline_exceeded(self.applied))),
+            Why::Destroy(destroy) => {
+                draft.settle(self.change.operation, Settled::Superseded { by: destroy });
+                draft.remove(destroy, 1);
+                draft.apply(Some(destroy), What::Began { operation_kind: OperationKind::Destroy, spec: None })
+            }
+        }
+    }
+
+    fn answered(self, call: Call, outcome: Outcome) -> Decision {
+        let Self { policy, tenant, applied, change, .. } = self;
+        match (verdict(call.method, outcome), &change.direction) {
+            (Verdict::Did(changes), Direction::Forward { .. }) => {
+                let mut draft = self.draft();
+                draft.tenant.repair = Repair::default();
+                self.arrived(draft, changes)
+            }
+            (Verdict::Did(changes), Direction::Repair) => {
+                let mut draft = self.draft();
+                draft.tenant.repair = self.repaired();
+                self.arrived(draft, changes)
+            }
+            (Verdict::Did(_), Direction::Undo(because)) => self.undone(because),
+            (Verdict::NotThere, _) => {
+                let mut draft = self.draft();
+                draft.call(applied, change.clone(), Method::Provision);
+                draft.apply(Some(change.operation), What::FoundNothing)
+            }
+            (Verdict::Again(error), Direction::Forward { .. } | Direction::Repair)
+                if change.attempt < policy.attempts =>
+            {
+                self.wait(1, error)
+            }
+            (
+                Verdict::Again(error) | Verdict::Never(error),
+                Direction::Forward { .. } | Direction::Repair,
+            ) => self.turn_back(self.draft(), Because::Failed(error)),
+            (Verdict::Again(error) | Verdict::Never(error), Direction::Undo(because)) => {
+                match (applied, &tenant.next, tenant.paused) {
+                    // The way out of a rollback that fails: it is given up for the spec that waits.
+                    (Some(applied), Some(queued), None) => {
+                        let began = What::Began {
+                            operation_kind: OperationKind::Update,
+                            spec: Some(queued.target.version),
+                        };
+                        let mut draft = self.draft();
+                        draft.note(change.operation, &error);
+                        draft.settle(change.operation, settlement(because, false, self.left()));
+                        draft.rest(applied.clone());
+                        draft.apply(Some(queued.operation), began)
+                    }
+                    (Some(_) | None, Some(_) | None, Some(_) | None) => self.wait(1, error),
+                }
+            }
+            (Verdict::Held(error), _) => self.wait(0, error),
+        }
+    }
+
     fn draft(self) -> Draft {
         Draft::of(self.tenant, self.stamp)
     }
@@ -353,7 +294,7 @@ impl At<'_> {
         Repair { count: recent + 1, last: Some(self.stamp.now), due: None }
     }
 
-    fn stopping(self, mut draft: Draft, call: Call, why: Why, until: jiff::Timestamp) -> Decision {
+    fn stopping(self, mut draft: Draft, call: Call, why: Why, until: Timestamp) -> Decision {
         let run = Run::Stopping { call, why, until };
         draft.put(self.applied, Change { run, ..self.change.clone() });
         draft.apply(Some(self.change.operation), What::Stopping { why: stop_reason(why) })
@@ -441,6 +382,34 @@ impl At<'_> {
                 draft.apply(Some(operation), What::Undoing { error })
             }
         }
+    }
+}
+
+/// What a call's outcome means.
+enum Verdict {
+    Did(Vec<String>),
+    /// An update found nothing to update.
+    NotThere,
+    Again(Arc<ProviderError>),
+    Never(Arc<ProviderError>),
+    Held(Arc<ProviderError>),
+}
+
+fn verdict(method: Method, outcome: Outcome) -> Verdict {
+    match outcome {
+        Outcome::Succeeded { changes } => Verdict::Did(changes),
+        Outcome::TimedOut(error) | Outcome::Lost(error) => Verdict::Again(error),
+        Outcome::Held(error) => Verdict::Held(error),
+        Outcome::Failed(error) => match (method, error.kind, error.remedy) {
+            (Method::Update, ErrorKind::TenantNotFound, _) => Verdict::NotThere,
+            (Method::Destroy, ErrorKind::TenantNotFound, _) => Verdict::Did(Vec::new()),
+            (Method::Provision | Method::Update | Method::Destroy, _, Remedy::Retry) => Verdict::Again(error),
+            (
+                Method::Provision | Method::Update | Method::Destroy,
+                _,
+                Remedy::Permanent | Remedy::NeedsPerson,
+            ) => Verdict::Never(error),
+        },
     }
 }
 

@@ -139,11 +139,6 @@ impl Draft {
             Some(Arc::new(Failure { at: self.stamp.now, operation, error: Arc::clone(error) }));
     }
 
-    /// The ledger becomes what a call wants kept.
-    pub(super) fn keep(&mut self, ledger: Arc<crate::ledger::Ledger>) {
-        self.tenant.ledger = Some(ledger);
-    }
-
     fn effect(&mut self, effect: Effect) {
         // Mostly there is one.
         self.effects.reserve_exact(1);
@@ -253,18 +248,6 @@ impl Draft {
     pub(super) fn retry_at(&self, policy: &Policy, failures: u32, error: &ProviderError) -> Timestamp {
         let pause = policy.retry.pause(failures, self.stamp.jitter);
         after(self.stamp.now, pause.max(error.retry_after.unwrap_or_default()))
-    }
-
-    /// Pauses the tenant, or says that it is paused.
-    pub(super) fn pause(tenant: &Tenant, stamp: Stamp) -> Decision {
-        match tenant.paused {
-            Some(_) => Decision::Ignore,
-            None => {
-                let mut draft = Self::of(tenant, stamp);
-                draft.tenant.paused = Some(stamp.now);
-                draft.apply(tenant.operation(), What::Paused)
-            }
-        }
     }
 
     /// The tenant goes on; deadlines move by the time it was paused.

@@ -2,100 +2,118 @@
 
 use std::sync::Arc;
 
-use super::super::input::{Command, Input, Outcome, Request, Stamp};
+use super::super::input::{Outcome, Request, Stamp};
 use super::super::policy::Policy;
 use super::super::{Decision, Rejection, Removal, RemovalRun, Settled, State, Tenant, What};
 use super::draft::Draft;
 use crate::error::{ErrorKind, ProviderError};
-use crate::id::OperationId;
+use crate::id::{CallId, OperationId};
 
-pub(super) fn step(
-    policy: &Policy,
+/// What is looked at here.
+#[derive(Clone, Copy)]
+pub(super) struct At<'a> {
+    pub(super) policy: &'a Policy,
+    pub(super) tenant: &'a Tenant,
+    pub(super) removal: &'a Removal,
+    pub(super) stamp: Stamp,
+}
+
+/// Answers a request while `by` destroys the tenant. There is no `run` yet while the call before it is being stopped.
+pub(super) fn asked(
     tenant: &Tenant,
-    removal: &Removal,
     stamp: Stamp,
-    input: Input,
+    by: OperationId,
+    run: Option<&RemovalRun>,
+    request: Request,
 ) -> Decision {
-    let operation = removal.operation;
-    match input {
-        Input::Command(Command { request, .. }) => match request {
-            Request::Provision { .. } | Request::Update { .. } | Request::Pause | Request::Resume => {
-                Decision::Reject(Rejection::BeingDestroyed { by: operation })
-            }
-            Request::Destroy | Request::Reclaim { .. } => Decision::Join(operation),
-            Request::Cancel => Decision::Reject(Rejection::NotCancellable),
-            Request::Retry => match removal.run {
-                RemovalRun::Calling(_) => Decision::Reject(Rejection::NothingToRetry),
-                RemovalRun::Waiting { .. } => again(tenant, operation, 1, stamp, What::Retried),
-            },
-            Request::Abandon { reason } => {
-                let mut draft = Draft::of(tenant, stamp);
-                if let RemovalRun::Calling(call) = removal.run {
-                    draft.drop_call(call);
-                }
-                let left = tenant.ledger.as_ref().map(|ledger| ledger.left()).unwrap_or_default();
-                draft.settle(operation, Settled::Abandoned { left: left.clone() });
-                draft.bury(operation, What::Abandoned { reason, left })
-            }
-        },
-        Input::Outcome { call, outcome } if removal.run == RemovalRun::Calling(call) => match outcome {
-            Outcome::Succeeded { changes } => gone(tenant, operation, stamp, changes),
-            // The specification wants no error for an absent tenant; a provider that gives one means the same.
-            Outcome::Failed(error) if error.kind == ErrorKind::TenantNotFound => {
-                gone(tenant, operation, stamp, Vec::new())
-            }
-            Outcome::Failed(error) | Outcome::TimedOut(error) | Outcome::Lost(error) => {
-                wait(policy, tenant, removal, 1, stamp, error)
-            }
-            Outcome::Held(error) => wait(policy, tenant, removal, 0, stamp, error),
-        },
-        Input::Progressed { call, ledger, step } if removal.run == RemovalRun::Calling(call) => {
-            let mut draft = Draft::of(tenant, stamp);
-            draft.keep(ledger);
-            draft.apply(Some(operation), What::Progressed { step })
+    match (request, run) {
+        (
+            Request::Provision { .. } | Request::Update { .. } | Request::Pause | Request::Resume,
+            Some(_) | None,
+        )
+        | (Request::Reclaim { .. } | Request::Abandon { .. }, None) => {
+            Decision::Reject(Rejection::BeingDestroyed { by })
         }
-        Input::TimerFired => match removal.run {
-            RemovalRun::Waiting { until } if until <= stamp.now => {
-                again(tenant, operation, removal.attempt, stamp, What::Retried)
+        (Request::Destroy, Some(_) | None) | (Request::Reclaim { .. }, Some(_)) => Decision::Join(by),
+        (Request::Cancel, Some(_) | None) => Decision::Reject(Rejection::NotCancellable),
+        (Request::Retry, Some(RemovalRun::Waiting { .. })) => again(tenant, stamp, by, 1, What::Retried),
+        (Request::Retry, Some(RemovalRun::Calling(_)) | None) => Decision::Reject(Rejection::NothingToRetry),
+        (Request::Abandon { reason }, Some(run)) => {
+            let mut draft = Draft::of(tenant, stamp);
+            if let RemovalRun::Calling(call) = run {
+                draft.drop_call(*call);
             }
-            RemovalRun::Waiting { .. } | RemovalRun::Calling(_) => Decision::Ignore,
-        },
-        Input::Recovered => match removal.run {
-            RemovalRun::Calling(_) => again(tenant, operation, removal.attempt + 1, stamp, What::Recovered),
-            RemovalRun::Waiting { .. } => Decision::Ignore,
-        },
-        Input::Outcome { .. } | Input::Progressed { .. } | Input::Observed(_) => Decision::Ignore,
+            let left = tenant.ledger.as_ref().map(|ledger| ledger.left()).unwrap_or_default();
+            draft.settle(by, Settled::Abandoned { left: left.clone() });
+            draft.bury(by, What::Abandoned { reason, left })
+        }
     }
 }
 
-fn again(tenant: &Tenant, operation: OperationId, attempt: u32, stamp: Stamp, what: What) -> Decision {
+impl At<'_> {
+    pub(super) fn asked(self, request: Request) -> Decision {
+        let Removal { operation, run, .. } = self.removal;
+        asked(self.tenant, self.stamp, *operation, Some(run), request)
+    }
+
+    pub(super) fn outcome(self, call: CallId, outcome: Outcome) -> Decision {
+        if self.removal.run != RemovalRun::Calling(call) {
+            return Decision::Ignore;
+        }
+        match outcome {
+            Outcome::Succeeded { changes } => self.gone(changes),
+            // The specification wants no error for an absent tenant; a provider that gives one means the same.
+            Outcome::Failed(error) if error.kind == ErrorKind::TenantNotFound => self.gone(Vec::new()),
+            Outcome::Failed(error) | Outcome::TimedOut(error) | Outcome::Lost(error) => self.wait(1, error),
+            Outcome::Held(error) => self.wait(0, error),
+        }
+    }
+
+    pub(super) fn timer(self) -> Decision {
+        match self.removal.run {
+            RemovalRun::Waiting { until } if until <= self.stamp.now => {
+                self.again(self.removal.attempt, What::Retried)
+            }
+            RemovalRun::Waiting { .. } | RemovalRun::Calling(_) => Decision::Ignore,
+        }
+    }
+
+    pub(super) fn recovered(self) -> Decision {
+        match self.removal.run {
+            RemovalRun::Calling(_) => self.again(self.removal.attempt + 1, What::Recovered),
+            RemovalRun::Waiting { .. } => Decision::Ignore,
+        }
+    }
+
+    fn draft(self) -> Draft {
+        Draft::of(self.tenant, self.stamp)
+    }
+
+    fn again(self, attempt: u32, what: What) -> Decision {
+        again(self.tenant, self.stamp, self.removal.operation, attempt, what)
+    }
+
+    fn gone(self, changes: Vec<String>) -> Decision {
+        let operation = self.removal.operation;
+        let mut draft = self.draft();
+        draft.settle(operation, Settled::Done);
+        draft.bury(operation, What::Succeeded { changes })
+    }
+
+    /// `spent` is how many tries this one counts as: a call that was never made costs none.
+    fn wait(self, spent: u32, error: Arc<ProviderError>) -> Decision {
+        let Removal { operation, attempt, .. } = *self.removal;
+        let mut draft = self.draft();
+        let until = draft.retry_at(self.policy, attempt, &error);
+        draft.note(operation, &error);
+        let run = RemovalRun::Waiting { until };
+        draft.tenant.state = State::Destroying(Removal { operation, attempt: attempt + spent, run });
+        draft.apply(Some(operation), What::WillRetry { error, at: until })
+    }
+}
+
+fn again(tenant: &Tenant, stamp: Stamp, operation: OperationId, attempt: u32, what: What) -> Decision {
     let mut draft = Draft::of(tenant, stamp);
     draft.remove(operation, attempt);
     draft.apply(Some(operation), what)
-}
-
-fn gone(tenant: &Tenant, operation: OperationId, stamp: Stamp, changes: Vec<String>) -> Decision {
-    let mut draft = Draft::of(tenant, stamp);
-    draft.settle(operation, Settled::Done);
-    draft.bury(operation, What::Succeeded { changes })
-}
-
-/// `spent` is how many tries this one counts as: a call that was never made costs none.
-fn wait(
-    policy: &Policy,
-    tenant: &Tenant,
-    removal: &Removal,
-    spent: u32,
-    stamp: Stamp,
-    error: Arc<ProviderError>,
-) -> Decision {
-    let mut draft = Draft::of(tenant, stamp);
-    let until = draft.retry_at(policy, removal.attempt, &error);
-    draft.note(removal.operation, &error);
-    draft.tenant.state = State::Destroying(Removal {
-        operation: removal.operation,
-        attempt: removal.attempt + spent,
-        run: RemovalRun::Waiting { until },
-    });
-    draft.apply(Some(removal.operation), What::WillRetry { error, at: until })
 }

@@ -2,19 +2,29 @@
 
 use super::super::effect::OperationKind;
 use super::super::event::StateName;
-use super::super::input::{Command, Input, Request, Stamp};
+use super::super::input::{Request, Stamp};
 use super::super::{Decision, Rejection, Repair, State, Tenant};
 use super::draft::Draft;
 use crate::id::{Incarnation, ProviderName, Revision, SpecVersion, TenantId};
 use crate::result::Health;
 
-/// `revision` is its last one, and `lives` how many it had.
-pub(super) fn step(id: &TenantId, revision: Revision, lives: u64, stamp: Stamp, input: Input) -> Decision {
-    match input {
-        Input::Command(Command { request, .. }) => match request {
+/// What is looked at here.
+#[derive(Clone, Copy)]
+pub(super) struct At<'a> {
+    pub(super) id: &'a TenantId,
+    /// Its last one.
+    pub(super) revision: Revision,
+    /// How many it had.
+    pub(super) lives: u64,
+    pub(super) stamp: Stamp,
+}
+
+impl At<'_> {
+    pub(super) fn asked(self, request: Request) -> Decision {
+        let Self { lives, stamp, .. } = self;
+        match request {
             Request::Provision { spec, provider, deadline } => {
-                let tenant = tenant(id, Incarnation(lives + 1), revision, provider);
-                let mut draft = Draft::from(tenant, StateName::Pending, stamp);
+                let mut draft = self.draft(Incarnation(lives + 1), provider);
                 let began = draft.provision(spec, deadline);
                 draft.apply(Some(stamp.operation), began)
             }
@@ -25,8 +35,7 @@ pub(super) fn step(id: &TenantId, revision: Revision, lives: u64, stamp: Stamp, 
             Request::Destroy => Decision::Ignore,
             // No life begins: what is over is removed, and the next life is counted after it.
             Request::Reclaim { provider, incarnation } => {
-                let tenant = tenant(id, Incarnation(lives).max(incarnation), revision, provider);
-                let mut draft = Draft::from(tenant, StateName::Pending, stamp);
+                let mut draft = self.draft(Incarnation(lives).max(incarnation), provider);
                 let began = draft.open(OperationKind::Destroy, None);
                 draft.remove(stamp.operation, 1);
                 draft.apply(Some(stamp.operation), began)
@@ -34,30 +43,26 @@ pub(super) fn step(id: &TenantId, revision: Revision, lives: u64, stamp: Stamp, 
             Request::Cancel => Decision::Reject(Rejection::NothingToCancel),
             Request::Retry => Decision::Reject(Rejection::NothingToRetry),
             Request::Abandon { .. } => Decision::Reject(Rejection::DestroyFirst),
-        },
-        Input::Outcome { .. }
-        | Input::Progressed { .. }
-        | Input::TimerFired
-        | Input::Observed(_)
-        | Input::Recovered => Decision::Ignore,
+        }
     }
-}
 
-/// A tenant of which nothing is known yet, at the revision after `revision`.
-fn tenant(id: &TenantId, incarnation: Incarnation, revision: Revision, provider: ProviderName) -> Tenant {
-    Tenant {
-        id: id.clone(),
-        incarnation,
-        revision: revision.next(),
-        provider,
-        state: State::Pending,
-        next: None,
-        paused: None,
-        health: Health::Unknown,
-        repair: Repair::default(),
-        last_failure: None,
-        ledger: None,
-        latest_spec: SpecVersion(0),
-        settled_at: None,
+    /// A transition to a tenant of which nothing is known yet.
+    fn draft(self, incarnation: Incarnation, provider: ProviderName) -> Draft {
+        let tenant = Tenant {
+            id: self.id.clone(),
+            incarnation,
+            revision: self.revision.next(),
+            provider,
+            state: State::Pending,
+            next: None,
+            paused: None,
+            health: Health::Unknown,
+            repair: Repair::default(),
+            last_failure: None,
+            ledger: None,
+            latest_spec: SpecVersion(0),
+            settled_at: None,
+        };
+        Draft::from(tenant, StateName::Pending, self.stamp)
     }
 }

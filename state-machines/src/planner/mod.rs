@@ -2,8 +2,12 @@
 //!
 //! Provision, update, destroy, undo and resuming after a crash are all the same question, asked again after
 //! every answer. There is no program counter and no undo list: the facts are all there is to remember.
+//!
+//! Each planner is behind the feature of its name; the traits and types here need none.
 
+#[cfg(feature = "ecs")]
 pub mod ecs;
+#[cfg(feature = "process")]
 pub mod process;
 
 use std::collections::BTreeMap;

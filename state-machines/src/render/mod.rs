@@ -1,25 +1,16 @@
 //! Pages about machines: a Mermaid diagram and tables, in Markdown.
 //!
-//! [`state_diagram`], [`table`] and [`fold`] know no machine. What is made with them is derived by running a
+//! [`state_diagram`], [`diagram_of`], [`table`] and [`fold`] know no machine. What is made with them is derived by running a
 //! machine, never typed by hand, so that a page shows what the code does.
 
+mod matrix;
 mod tenant;
 mod words;
 
 pub use tenant::{tenant_diagram, tenant_page};
 
-/// The diagram of the process planner: what a launch goes through. Taken from its page, which a test holds against
-/// the code.
-pub fn process_diagram() -> &'static str {
-    diagram_of(include_str!("../process.md"))
-}
-
-/// The diagram of the ECS planner: what a deployment goes through. Taken from its page, as above.
-pub fn ecs_diagram() -> &'static str {
-    diagram_of(include_str!("../ecs.md"))
-}
-
-fn diagram_of(page: &'static str) -> &'static str {
+/// The first diagram of a page.
+pub fn diagram_of(page: &str) -> &str {
     let body = page.split_once("```mermaid\n").map_or("", |(_, body)| body);
     body.split_once("```").map_or(body, |(diagram, _)| diagram)
 }

@@ -28,6 +28,7 @@ mod wanted;
 use jiff::Timestamp;
 
 use crate::planner::{CallError, Goal, Holdings, Next, Planner, Report, Subject};
+use crate::render::diagram_of;
 
 pub use facts::Facts;
 
@@ -39,6 +40,12 @@ pub use launch::{
     Check, Exit, ExitCause, Fingerprint, LaunchId, LaunchIdError, Manifest, Port, Process, Protocol,
     Readiness,
 };
+
+/// The diagram of this planner, in Mermaid: what a launch goes through. Taken from its page, which a test holds against the
+/// code.
+pub fn diagram() -> &'static str {
+    diagram_of(include_str!("../../../process.md"))
+}
 
 /// The planner.
 #[derive(Clone, Copy, Debug)]

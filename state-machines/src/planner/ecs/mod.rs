@@ -32,6 +32,7 @@ mod wanted;
 use jiff::Timestamp;
 
 use crate::planner::{CallError, Goal, Holdings, Next, Planner, Report, Subject};
+use crate::render::diagram_of;
 
 pub use facts::Facts;
 
@@ -48,6 +49,12 @@ pub use definition::{Container, ContainerCheck, ContainerPort, Definition, Log, 
 pub use site::{Place, Site};
 pub use validate::{NOT_ENFORCED, check, problems};
 pub use wanted::{Source, Wanted};
+
+/// The diagram of this planner, in Mermaid: what a deployment goes through. Taken from its page, which a test holds against the
+/// code.
+pub fn diagram() -> &'static str {
+    diagram_of(include_str!("../../../ecs.md"))
+}
 
 /// The planner.
 #[derive(Clone, Copy, Debug)]
