@@ -14,7 +14,7 @@ use landlord_state_machines::tenant::{Record, StateName};
 use serde::Serialize;
 
 use crate::provider::{OwnedTenant, Provider, RegistryError};
-use crate::store::{Store, StoreError, TenantFilter};
+use crate::store::{Reads, StoreError, TenantFilter};
 
 /// How many running tenants are read at a time.
 const PAGE: usize = 512;
@@ -95,7 +95,7 @@ type Listed = BTreeMap<(TenantId, Incarnation), BTreeMap<String, String>>;
 /// # Errors
 /// [`SweepError`]; a provider that cannot list is one.
 pub async fn sweep(
-    store: &dyn Store,
+    store: &dyn Reads,
     provider: &dyn Provider,
     engine: &Arc<str>,
 ) -> Result<Sweep, SweepError> {
@@ -170,7 +170,7 @@ async fn list(provider: &dyn Provider, engine: &str) -> Result<Listed, SweepErro
 
 /// The tenants of which the list and the records do not say the same, and the revision at which they did not.
 async fn suspects(
-    store: &dyn Store,
+    store: &dyn Reads,
     provider: &ProviderName,
     listed: &Listed,
 ) -> Result<BTreeMap<TenantId, Revision>, SweepError> {

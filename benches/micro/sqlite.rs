@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, Throughput};
 use landlord_compute::machines::tenant::{Policy, Record};
-use landlord_compute::store::{Epoch, Events, Position, Scope, Store, Write};
+use landlord_compute::store::{Epoch, Events, Position, Reads, Scope, Store, Write};
 use landlord_store_sqlite::{SqliteOptions, SqliteStore};
 use tokio::runtime::Runtime;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use landlord_compute::machines::tenant::LifecycleEvent;
-use landlord_compute::store::{Events, Position, Scope, Store};
+use landlord_compute::store::{Events, Position, Reads, Scope};
 use landlord_compute::{Closed, Delivery};
 use serde_json::json;
 
@@ -31,7 +31,7 @@ pub(crate) struct Reader<'a, S> {
     after: Position,
 }
 
-impl<'a, S: Store> Reader<'a, S> {
+impl<'a, S: Reads> Reader<'a, S> {
     pub(crate) fn new(store: &'a S, scope: Scope, after: Position) -> Self {
         Self { store, scope, after }
     }

@@ -11,7 +11,7 @@ use landlord_compute::machines::id::TenantId;
 use landlord_compute::machines::planner::Subject;
 use landlord_compute::machines::tenant::Tenant;
 use landlord_compute::provider::Context;
-use landlord_compute::store::{Position, Scope, Store, TenantFilter};
+use landlord_compute::store::{Position, Reads, Scope, TenantFilter};
 use serde_json::json;
 
 use super::events::Reader;

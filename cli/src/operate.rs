@@ -6,7 +6,7 @@ use futures_util::StreamExt;
 use landlord_compute::machines::id::{OperationId, TenantId};
 use landlord_compute::machines::spec::Spec;
 use landlord_compute::machines::tenant::Settled;
-use landlord_compute::store::{Position, Scope, Store, StoreError};
+use landlord_compute::store::{Position, Reads, Scope, StoreError};
 use landlord_compute::{
     CommandError, Delivery, Engine, ObservePolicy, OperationHandle, Options, StartError, TenantHandle,
 };
@@ -200,7 +200,7 @@ impl<'a> With<'a> {
 /// Shows what another program's engine does for a tenant until an operation has settled.
 async fn watch_beside(
     screen: &Screen,
-    look: &impl Store,
+    look: &impl Reads,
     tenant: &TenantId,
     id: OperationId,
 ) -> Result<(), Failure> {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use landlord_compute::machines::id::{ProviderName, TenantId};
 use landlord_compute::machines::tenant::{Record, Tenant};
 use landlord_compute::provider::{Provider, RegistryError, Setup, SetupError};
-use landlord_compute::store::Store;
+use landlord_compute::store::Reads;
 use landlord_compute::{Engine, EngineBuilder};
-use landlord_store_sqlite::{SqliteOptions, SqliteStore};
+use landlord_store_sqlite::{SqliteOptions, SqliteReader, SqliteStore};
 
 use serde_json::Value;
 
@@ -80,9 +80,9 @@ impl Place {
     }
 
     /// The store to look at, also while an engine has it.
-    pub(crate) fn look(&self) -> Result<SqliteStore, Failure> {
+    pub(crate) fn look(&self) -> Result<SqliteReader, Failure> {
         self.require()?;
-        Ok(SqliteStore::read_only(&self.store)?)
+        Ok(SqliteReader::open(&self.store)?)
     }
 
     /// The beginnings of an engine that has the store for itself.
@@ -106,7 +106,7 @@ impl Place {
 }
 
 /// The tenant as a store has it, if it lives.
-pub(crate) async fn living(store: &impl Store, tenant: &TenantId) -> Result<Arc<Tenant>, Failure> {
+pub(crate) async fn living(store: &impl Reads, tenant: &TenantId) -> Result<Arc<Tenant>, Failure> {
     match store.load(tenant).await? {
         Record::Live(tenant) => Ok(tenant),
         Record::Absent(id) => Err(Failure::NoTenant(id)),

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use landlord_compute::machines::id::{OperationId, TenantId};
 use landlord_compute::machines::tenant::{OperationKind, Record, Settled};
-use landlord_compute::store::Store;
+use landlord_compute::store::Reads;
 use serde::Serialize;
 
 use super::exit::Failure;

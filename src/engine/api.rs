@@ -13,7 +13,7 @@ use super::error::{CommandError, WaitError};
 use super::events::{self, Delivery};
 use super::handle::{Options, TenantHandle};
 use super::operation::OperationHandle;
-use crate::store::{Page, Position, Scope, StoreError, TenantFilter};
+use crate::store::{Page, Position, Scope, Store, StoreError, TenantFilter};
 use crate::sweep::{Orphan, Sweep, SweepError, sweep};
 
 /// A running engine. Dropping it ends it at once: what is on its way is taken up by the next one. Handles and streams
@@ -63,7 +63,7 @@ impl Engine {
     ) -> impl Stream<Item = Result<Delivery, StoreError>> + Send + use<> {
         events::subscribe(
             Arc::clone(&self.core.log),
-            Arc::clone(&self.core.store),
+            Arc::<dyn Store>::clone(&self.core.store),
             Arc::clone(&self.core.closing),
             since,
             scope,

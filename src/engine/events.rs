@@ -9,7 +9,7 @@ use landlord_state_machines::tenant::LifecycleEvent;
 use tokio::sync::watch;
 
 use crate::engine::closing::Closing;
-use crate::store::{Events, Position, Scope, Store, StoreError};
+use crate::store::{Events, Position, Reads, Scope, StoreError};
 
 /// How many of the latest events are kept in memory.
 const RING: usize = 8192;
@@ -113,7 +113,7 @@ impl EventLog {
 
 struct Subscriber {
     log: Arc<EventLog>,
-    store: Arc<dyn Store>,
+    store: Arc<dyn Reads>,
     closing: Arc<Closing>,
     scope: Scope,
     cursor: Position,
@@ -125,7 +125,7 @@ struct Subscriber {
 /// read now ends the stream with its error; subscribe again from the last cursor.
 pub(crate) fn subscribe(
     log: Arc<EventLog>,
-    store: Arc<dyn Store>,
+    store: Arc<dyn Reads>,
     closing: Arc<Closing>,
     since: Position,
     scope: Scope,

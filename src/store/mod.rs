@@ -213,51 +213,17 @@ pub fn new_engine_name() -> Arc<str> {
     format!("{:016x}", RandomState::new().hash_one(std::process::id())).into()
 }
 
-/// Keeps tenants, specs, operations and events.
+/// What is kept of tenants, their specs, operations and events, to look at. Needs no ownership: whoever has only this
+/// cannot change a store.
 ///
-/// **Guarantees** wanted of every store: a batch that was answered is durable; a write is made whole or not at
-/// all; positions grow in the order of commits, without holes; what was read is what was last committed.
-/// All methods may be called from many tasks; `commit` is called by one at a time. Cancelling a read is safe;
-/// a dropped `commit` may or may not have happened.
+/// What is read is what was last committed. All methods may be called from many tasks; cancelling one is safe.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
-    /// Takes the store for one engine, under a new epoch. Until [`Store::close`], or the end of the process,
-    /// nobody else can.
-    ///
-    /// # Errors
-    /// [`StoreError::InUse`] names the owner; otherwise as the store's state has it.
-    async fn open(&self) -> Result<Opened, StoreError>;
-
+pub trait Reads: Send + Sync + 'static {
     /// What is kept under a tenant id, with the specs it refers to.
     ///
     /// # Errors
     /// [`StoreError`] when it cannot be read.
     async fn load(&self, tenant: &TenantId) -> Result<Record, StoreError>;
-
-    /// Makes a batch of writes durable, at most one for each tenant, and answers each: its event's position, or
-    /// why it was not made.
-    ///
-    /// # Errors
-    /// [`StoreError`] for the whole batch: nothing of it is known to be durable. [`StoreError::Fenced`] when the
-    /// epoch is not the newest.
-    async fn commit(
-        &self,
-        epoch: Epoch,
-        batch: &[Write],
-    ) -> Result<Vec<Result<Position, WriteError>>, StoreError>;
-
-    /// The same for one write, where nothing has to be waited for. None when it has, and then nothing was done; the
-    /// default. Called by one at a time, and never while a `commit` is on its way.
-    ///
-    /// # Errors
-    /// As `commit`.
-    fn commit_now(
-        &self,
-        _epoch: Epoch,
-        _write: &Write,
-    ) -> Option<Result<Result<Position, WriteError>, StoreError>> {
-        None
-    }
 
     /// The tenants whose wake-up is due, ordered by (time, tenant), from `after` (exclusive).
     ///
@@ -308,6 +274,46 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError`] when it cannot be read.
     async fn events(&self, after: Position, scope: &Scope, limit: usize) -> Result<Events, StoreError>;
+}
+
+/// Keeps tenants, specs, operations and events, for one engine at a time.
+///
+/// **Guarantees** wanted of every store: a batch that was answered is durable; a write is made whole or not at
+/// all; positions grow in the order of commits, without holes. `commit` is called by one at a time; one that is
+/// dropped may or may not have happened.
+#[async_trait]
+pub trait Store: Reads {
+    /// Takes the store for one engine, under a new epoch. Until [`Store::close`], or the end of the process,
+    /// nobody else can.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] names the owner; otherwise as the store's state has it.
+    async fn open(&self) -> Result<Opened, StoreError>;
+
+    /// Makes a batch of writes durable, at most one for each tenant, and answers each: its event's position, or
+    /// why it was not made.
+    ///
+    /// # Errors
+    /// [`StoreError`] for the whole batch: nothing of it is known to be durable. [`StoreError::Fenced`] when the
+    /// epoch is not the newest.
+    async fn commit(
+        &self,
+        epoch: Epoch,
+        batch: &[Write],
+    ) -> Result<Vec<Result<Position, WriteError>>, StoreError>;
+
+    /// The same for one write, where nothing has to be waited for. None when it has, and then nothing was done; the
+    /// default. Called by one at a time, and never while a `commit` is on its way.
+    ///
+    /// # Errors
+    /// As `commit`.
+    fn commit_now(
+        &self,
+        _epoch: Epoch,
+        _write: &Write,
+    ) -> Option<Result<Result<Position, WriteError>, StoreError>> {
+        None
+    }
 
     /// How many writes one [`Store::commit`] should get at most.
     fn batch_limit(&self) -> NonZeroU64;

@@ -7,12 +7,13 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use landlord_compute::machines::id::OperationId;
 use landlord_compute::machines::tenant::{LifecycleEvent, Method, Settled};
-use landlord_compute::store::{Events, Position, Scope, Store};
+use landlord_compute::store::{Events, Position, Reads, Scope};
 use landlord_compute::{Closed, CommandError, Delivery, Engine, OperationHandle, Options};
+use landlord_testing::faults::Commits;
 use landlord_testing::scripted::{Act, Scripted};
 use tokio::task::JoinHandle;
 
-use super::faulty::{BOTH, Fault, Faulty, When};
+use super::faulty::{BOTH, Fault, Faulty, When, both_ways};
 use super::{engine, scripted, spec, tenant};
 
 const ACME: &str = "acme";
@@ -36,8 +37,8 @@ struct World {
 }
 
 impl World {
-    fn new() -> Self {
-        let (store, provider) = (Faulty::new(), scripted());
+    fn new(commits: Commits) -> Self {
+        let (store, provider) = (Faulty::new(commits), scripted());
         let checkpoints = [Act::Checkpoint("intended"), Act::Work, Act::Checkpoint("made")];
         provider.script(&tenant(ACME), Method::Provision, checkpoints.clone());
         provider.script(&tenant(ACME), Method::Update, checkpoints);
@@ -122,8 +123,8 @@ fn subscriber(engine: &Engine) -> JoinHandle<Vec<(Position, Arc<LifecycleEvent>)
 }
 
 /// A life under one engine that outlives its store's trouble.
-async fn survives(faults: &[(usize, Fault)]) -> usize {
-    let mut world = World::new();
+async fn survives(commits: Commits, faults: &[(usize, Fault)]) -> usize {
+    let mut world = World::new(commits);
     faults.iter().for_each(|(commit, fault)| world.store.at(*commit, *fault));
     let engine = world.start().await;
     let told = subscriber(&engine);
@@ -164,75 +165,84 @@ fn faults_that_pass() -> impl Iterator<Item = Fault> {
 /// each two commits.
 #[tokio::test(start_paused = true)]
 async fn i2_i6_a_store_that_goes_wrong_at_any_commit_loses_nothing() {
-    let commits = survives(&[]).await;
-    assert!(commits >= 10, "a short life: {commits} commits");
-    let mut cases = 1;
-    for commit in 1..=commits {
-        for fault in faults_that_pass() {
-            survives(&[(commit, fault)]).await;
-            cases += 1;
-        }
-        for second in commit + 1..=commits + 1 {
-            for (one, two) in BOTH.into_iter().flat_map(|one| BOTH.map(|two| (one, two))) {
-                survives(&[(commit, Fault::Fail(one)), (second, Fault::Fail(two))]).await;
+    both_ways(async |way| {
+        let commits = survives(way, &[]).await;
+        assert!(commits >= 10, "a short life: {commits} commits");
+        let mut cases = 1;
+        for commit in 1..=commits {
+            for fault in faults_that_pass() {
+                survives(way, &[(commit, fault)]).await;
                 cases += 1;
             }
+            for second in commit + 1..=commits + 1 {
+                for (one, two) in BOTH.into_iter().flat_map(|one| BOTH.map(|two| (one, two))) {
+                    survives(way, &[(commit, Fault::Fail(one)), (second, Fault::Fail(two))]).await;
+                    cases += 1;
+                }
+            }
         }
-    }
-    println!("{cases} cases over {commits} commits: nothing lost, nothing stuck");
+        println!("{way:?}: {cases} cases over {commits} commits: nothing lost, nothing stuck");
+    })
+    .await;
 }
 
 /// I2: the store's lock is lost at any commit: the engine stops, writes nothing more, undoes nothing, and the one that
 /// has the store now goes on.
 #[tokio::test(start_paused = true)]
 async fn i2_an_engine_that_loses_its_store_at_any_commit_stops_and_the_next_goes_on() {
-    let commits = survives(&[]).await;
-    let mut cases = 0;
-    for (commit, when) in (1..=commits).flat_map(|commit| BOTH.map(|when| (commit, when))) {
-        let mut world = World::new();
-        world.store.at(commit, Fault::Lost(when));
-        let first = world.start().await;
-        // Lost after the very last commit is noticed by nobody: there is nothing left to write.
-        let (done, why) = match within_a_day(world.live(&first, 0), (commit, when)).await {
-            Err(ended) => ended,
-            Ok(()) => {
-                assert_eq!((commit, when), (commits, When::After), "nobody noticed");
-                continue;
-            }
-        };
-        assert!(matches!(why, Closed::Fenced(_)), "{commit} {when:?}: {why:?}");
-        let calls = world.provider.calls().len();
-        tokio::time::sleep(Duration::from_secs(3600)).await;
-        assert_eq!(world.store.seen().after_fencing, 0, "it wrote on");
-        assert_eq!(world.provider.calls().len(), calls, "it called on");
-        the_next_goes_on(&mut world, done).await;
-        drop(first);
-        cases += 1;
-    }
-    assert_eq!(cases, commits * 2 - 1);
+    both_ways(async |way| {
+        let commits = survives(way, &[]).await;
+        let mut cases = 0;
+        for (commit, when) in (1..=commits).flat_map(|commit| BOTH.map(|when| (commit, when))) {
+            let mut world = World::new(way);
+            world.store.at(commit, Fault::Lost(when));
+            let first = world.start().await;
+            // Lost after the very last commit is noticed by nobody: there is nothing left to write.
+            let (done, why) = match within_a_day(world.live(&first, 0), (commit, when)).await {
+                Err(ended) => ended,
+                Ok(()) => {
+                    assert_eq!((commit, when), (commits, When::After), "nobody noticed");
+                    continue;
+                }
+            };
+            assert!(matches!(why, Closed::Fenced(_)), "{commit} {when:?}: {why:?}");
+            let calls = world.provider.calls().len();
+            tokio::time::sleep(Duration::from_secs(3600)).await;
+            assert_eq!(world.store.seen().after_fencing, 0, "it wrote on");
+            assert_eq!(world.provider.calls().len(), calls, "it called on");
+            the_next_goes_on(&mut world, done).await;
+            drop(first);
+            cases += 1;
+        }
+        assert_eq!(cases, commits * 2 - 1);
+    })
+    .await;
 }
 
 /// I2: an engine dies in a commit that hangs. It gets through when the next engine has the store already, or never.
 #[tokio::test(start_paused = true)]
 async fn i2_a_commit_that_hangs_over_the_end_of_its_engine_harms_nothing() {
-    let commits = survives(&[]).await;
-    for (commit, when) in (1..=commits).flat_map(|commit| BOTH.map(|when| (commit, when))) {
-        let mut world = World::new();
-        world.store.at(commit, Fault::Hang(when));
-        let first = world.start().await;
-        let store = world.store.clone();
-        let done = tokio::select! {
-            ended = world.live(&first, 0) => panic!("it does not hang at {commit}: {ended:?}"),
-            () = store.hangs() => world.accepted.len().saturating_sub(1),
-        };
-        drop(first);
-        // What it was answered is not known, so every wish from the last one on is asked again.
-        let second = world.start().await;
-        world.store.go_on();
-        let life = within_a_day(world.live(&second, done), (commit, when)).await;
-        life.expect("nobody else has the store");
-        world.all_is_well().await;
-    }
+    both_ways(async |way| {
+        let commits = survives(way, &[]).await;
+        for (commit, when) in (1..=commits).flat_map(|commit| BOTH.map(|when| (commit, when))) {
+            let mut world = World::new(way);
+            world.store.at(commit, Fault::Hang(when));
+            let first = world.start().await;
+            let store = world.store.clone();
+            let done = tokio::select! {
+                ended = world.live(&first, 0) => panic!("it does not hang at {commit}: {ended:?}"),
+                () = store.hangs() => world.accepted.len().saturating_sub(1),
+            };
+            drop(first);
+            // What it was answered is not known, so every wish from the last one on is asked again.
+            let second = world.start().await;
+            world.store.go_on();
+            let life = within_a_day(world.live(&second, done), (commit, when)).await;
+            life.expect("nobody else has the store");
+            world.all_is_well().await;
+        }
+    })
+    .await;
 }
 
 /// The engine that has taken the store over does the rest.

@@ -8,13 +8,15 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::FutureExt;
 use jiff::Timestamp;
 use landlord_compute::machines::id::{OperationId, TenantId};
 use landlord_compute::machines::tenant::{Record, Tenant};
 use landlord_compute::store::{
-    Epoch, Events, MemoryStore, Opened, OperationRecord, Page, Position, Scope, Store, StoreError,
+    Epoch, Events, MemoryStore, Opened, OperationRecord, Page, Position, Reads, Scope, Store, StoreError,
     TenantFilter, Write, WriteError,
 };
+use landlord_testing::faults::Commits;
 use tokio::sync::watch;
 
 use super::memory;
@@ -41,12 +43,21 @@ pub(super) enum Fault {
     Lost(When),
 }
 
+/// Runs a test on a store that commits at once, and on one whose commits are awaited.
+pub(super) async fn both_ways(test: impl AsyncFn(Commits)) {
+    for commits in [Commits::AtOnce, Commits::Awaited] {
+        eprintln!("commits: {commits:?}");
+        test(commits).await;
+    }
+}
+
 pub(super) const BOTH: [When; 2] = [When::Before, When::After];
 
 /// A memory store whose commits go wrong. Clones share everything.
 #[derive(Clone)]
 pub(super) struct Faulty {
     store: MemoryStore,
+    commits: Commits,
     seen: Arc<Mutex<Seen>>,
     /// How many looks at events panic.
     pub(super) panics: Arc<AtomicUsize>,
@@ -74,14 +85,30 @@ pub(super) struct Seen {
     hang: bool,
 }
 
+impl Seen {
+    /// Counts a commit, and says how it goes wrong.
+    fn next(&mut self, epoch: Epoch) -> Option<Fault> {
+        self.commits += 1;
+        self.after_fencing += usize::from(self.fenced.contains(&epoch));
+        if self.hang { Some(Fault::Hang(When::Before)) } else { self.faults.get(&self.commits).copied() }
+    }
+
+    /// Whether the next commit has to be awaited.
+    fn takes_time(&self) -> bool {
+        let next = self.faults.get(&(self.commits + 1));
+        self.hang || matches!(next, Some(Fault::Late(_) | Fault::Hang(_)))
+    }
+}
+
 fn down() -> StoreError {
     StoreError::Unavailable { message: "the disk is on fire".to_owned(), source: None }
 }
 
 impl Faulty {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(commits: Commits) -> Self {
         Self {
             store: memory(),
+            commits,
             seen: Arc::default(),
             panics: Arc::default(),
             unreadable: Arc::default(),
@@ -178,34 +205,12 @@ impl Faulty {
 }
 
 #[async_trait]
-impl Store for Faulty {
-    async fn open(&self) -> Result<Opened, StoreError> {
-        self.store.open().await
-    }
-
+impl Reads for Faulty {
     async fn load(&self, tenant: &TenantId) -> Result<Record, StoreError> {
         if self.unreadable.load(SeqCst) {
             self.released().await;
         }
         self.store.load(tenant).await
-    }
-
-    async fn commit(
-        &self,
-        epoch: Epoch,
-        batch: &[Write],
-    ) -> Result<Vec<Result<Position, WriteError>>, StoreError> {
-        let fault = {
-            let mut seen = self.seen();
-            seen.commits += 1;
-            seen.after_fencing += usize::from(seen.fenced.contains(&epoch));
-            let commit = seen.commits;
-            if seen.hang { Some(Fault::Hang(When::Before)) } else { seen.faults.get(&commit).copied() }
-        };
-        let Some(Fault::Hang(_)) = fault else { return self.make(fault, epoch, batch).await };
-        // A writer that hangs goes on later, although whoever asked it may be gone.
-        let (store, batch) = (self.clone(), batch.to_vec());
-        tokio::spawn(async move { store.make(fault, epoch, &batch).await }).await.expect("no panic")
     }
 
     async fn due(
@@ -246,6 +251,40 @@ impl Store for Faulty {
         let panics = self.panics.fetch_update(SeqCst, SeqCst, |panics| panics.checked_sub(1));
         assert!(panics.is_err(), "a panic while the tenant's actor reads");
         self.store.events(after, scope, limit).await
+    }
+}
+
+#[async_trait]
+impl Store for Faulty {
+    async fn open(&self) -> Result<Opened, StoreError> {
+        self.store.open().await
+    }
+
+    async fn commit(
+        &self,
+        epoch: Epoch,
+        batch: &[Write],
+    ) -> Result<Vec<Result<Position, WriteError>>, StoreError> {
+        let fault = self.seen().next(epoch);
+        let Some(Fault::Hang(_)) = fault else { return self.make(fault, epoch, batch).await };
+        // A writer that hangs goes on later, although whoever asked it may be gone.
+        let (store, batch) = (self.clone(), batch.to_vec());
+        tokio::spawn(async move { store.make(fault, epoch, &batch).await }).await.expect("no panic")
+    }
+
+    fn commit_now(
+        &self,
+        epoch: Epoch,
+        write: &Write,
+    ) -> Option<Result<Result<Position, WriteError>, StoreError>> {
+        if self.commits == Commits::Awaited || self.seen().takes_time() {
+            return None;
+        }
+        let fault = self.seen().next(epoch);
+        // What takes no time is over at its first poll.
+        let made = self.make(fault, epoch, std::slice::from_ref(write)).now_or_never();
+        let made = made.expect("only what takes time waits");
+        Some(made.map(|answers| answers.into_iter().next().expect("an answer for each write")))
     }
 
     fn batch_limit(&self) -> NonZeroU64 {

@@ -11,6 +11,8 @@ use futures_util::stream::FuturesUnordered;
 use landlord_compute::machines::tenant::Settled;
 use landlord_compute::{CommandError, Engine, Limits, OperationHandle, Options};
 
+use landlord_testing::faults::Commits;
+
 use super::faulty::Faulty;
 use super::{engine, scripted, spec, tenant};
 
@@ -46,7 +48,7 @@ fn i8_memory_is_bounded_while_ten_thousand_callers_press_on_a_store_that_hangs()
 #[tokio::test(start_paused = true)]
 async fn child_that_is_pressed() {
     let Ok(what) = std::env::var(CHILD) else { return };
-    let store = Faulty::new();
+    let store = Faulty::new(Commits::Awaited);
     let limits = Limits { commands: COMMANDS, ..Limits::default() };
     let engine = Arc::new(engine(store.clone(), &scripted()).limits(limits).start().await.expect("starts"));
     store.hang(what == "everything");

@@ -11,25 +11,28 @@ use landlord_compute::store::Scope;
 use landlord_compute::{CommandError, Delivery, Options};
 use landlord_testing::scripted::Act;
 
-use super::faulty::{Fault, Faulty, When};
+use super::faulty::{Fault, Faulty, When, both_ways};
 use super::{engine, events_until, live, run, scripted, spec, tenant};
 
 async fn outcome_survives(faults: &[Fault]) {
-    let store = Faulty::new();
-    let provider = scripted();
-    let engine = engine(store.clone(), &provider).start().await.expect("starts");
-    provider.script(&tenant("acme"), Method::Provision, [Act::Gate("go"), Act::Work]);
-    let operation = engine.tenant(tenant("acme")).provision(spec("acme", "v1"), Options::default()).await;
-    let operation = operation.expect("accepted");
-    store.next(faults.iter().copied());
-    provider.open("go");
-    assert_eq!(operation.await.expect("settles"), Settled::Done);
-    assert_eq!(live(&engine, "acme").await.state.name(), StateName::Running);
-    assert_eq!(provider.calls().len(), 1, "the call is not made again");
-    // Nobody else commits anything: what was durable is published all the same.
-    let events = events_until(&engine, "acme", |event| event.to == Some(StateName::Running)).await;
-    assert_eq!(events.len(), 2, "every event is there, once");
-    run(&engine, "other", "v1").await;
+    both_ways(async |commits| {
+        let store = Faulty::new(commits);
+        let provider = scripted();
+        let engine = engine(store.clone(), &provider).start().await.expect("starts");
+        provider.script(&tenant("acme"), Method::Provision, [Act::Gate("go"), Act::Work]);
+        let operation = engine.tenant(tenant("acme")).provision(spec("acme", "v1"), Options::default()).await;
+        let operation = operation.expect("accepted");
+        store.next(faults.iter().copied());
+        provider.open("go");
+        assert_eq!(operation.await.expect("settles"), Settled::Done);
+        assert_eq!(live(&engine, "acme").await.state.name(), StateName::Running);
+        assert_eq!(provider.calls().len(), 1, "the call is not made again");
+        // Nobody else commits anything: what was durable is published all the same.
+        let events = events_until(&engine, "acme", |event| event.to == Some(StateName::Running)).await;
+        assert_eq!(events.len(), 2, "every event is there, once");
+        run(&engine, "other", "v1").await;
+    })
+    .await;
 }
 
 /// I2: an outcome whose commit fails is committed later.
@@ -49,36 +52,39 @@ async fn i2_an_outcome_that_was_durable_although_its_commit_failed_counts_once()
 /// I6: what a commit of unknown end made durable is told before what others commit after it.
 #[tokio::test(start_paused = true)]
 async fn i6_what_was_durable_in_doubt_is_told_before_what_comes_after() {
-    let store = Faulty::new();
-    let provider = scripted();
-    let engine = engine(store.clone(), &provider).start().await.expect("starts");
-    let names = ["acme", "beta"];
-    let mut waiting = Vec::new();
-    for name in names {
-        provider.script(&tenant(name), Method::Provision, [Act::Gate("go"), Act::Work]);
-        let operation = engine.tenant(tenant(name)).provision(spec(name, "v1"), Options::default()).await;
-        let id = operation.expect("accepted").id();
-        waiting.push(tokio::spawn(engine.operation(id).await.expect("known").into_future()));
-    }
-    let mut events = Box::pin(engine.subscribe(engine.head(), Scope::All));
+    both_ways(async |commits| {
+        let store = Faulty::new(commits);
+        let provider = scripted();
+        let engine = engine(store.clone(), &provider).start().await.expect("starts");
+        let names = ["acme", "beta"];
+        let mut waiting = Vec::new();
+        for name in names {
+            provider.script(&tenant(name), Method::Provision, [Act::Gate("go"), Act::Work]);
+            let operation = engine.tenant(tenant(name)).provision(spec(name, "v1"), Options::default()).await;
+            let id = operation.expect("accepted").id();
+            waiting.push(tokio::spawn(engine.operation(id).await.expect("known").into_future()));
+        }
+        let mut events = Box::pin(engine.subscribe(engine.head(), Scope::All));
 
-    // Both outcomes come at once: one is durable and its writer is not told, the other one is committed next.
-    store.next([Fault::Fail(When::After)]);
-    provider.open("go");
+        // Both outcomes come at once: one is durable and its writer is not told, the other one is committed next.
+        store.next([Fault::Fail(When::After)]);
+        provider.open("go");
 
-    for waits in waiting {
-        let told = tokio::time::timeout(Duration::from_secs(100_000), waits).await;
-        let told = told.expect("who waits is told").expect("no panic");
-        assert_eq!(told.expect("settles"), Settled::Done);
-    }
-    let mut told = BTreeSet::new();
-    for _ in names {
-        match events.next().await.expect("the engine runs").expect("readable") {
-            Delivery::Event { event, .. } => told.insert(event.tenant_id.to_string()),
-            Delivery::Gap { resume } => panic!("a gap up to {resume:?}"),
-        };
-    }
-    assert_eq!(told, names.map(str::to_owned).into());
+        for waits in waiting {
+            let told = tokio::time::timeout(Duration::from_secs(100_000), waits).await;
+            let told = told.expect("who waits is told").expect("no panic");
+            assert_eq!(told.expect("settles"), Settled::Done);
+        }
+        let mut told = BTreeSet::new();
+        for _ in names {
+            match events.next().await.expect("the engine runs").expect("readable") {
+                Delivery::Event { event, .. } => told.insert(event.tenant_id.to_string()),
+                Delivery::Gap { resume } => panic!("a gap up to {resume:?}"),
+            };
+        }
+        assert_eq!(told, names.map(str::to_owned).into());
+    })
+    .await;
 }
 
 /// I7: an actor that panics starts again from the store, and loses nothing.
@@ -97,94 +103,112 @@ async fn i7_an_actor_that_panics_starts_again_and_loses_nothing() {
 /// I7: an actor knows nothing of the tenant that it had before, and when it panics it is this one's that starts again.
 #[tokio::test(start_paused = true)]
 async fn i7_an_actor_that_takes_over_another_tenant_is_its_own() {
-    let store = Faulty::new();
-    let provider = scripted();
-    let engine = engine(store.clone(), &provider).start().await.expect("starts");
-    // Enough that there is an actor without a tenant under each supervisor.
-    for n in 0..1000 {
-        let id = format!("before-{n}");
-        run(&engine, &id, "v1").await;
-        let destroyed = engine.tenant(tenant(&id)).destroy(Options::default()).await.expect("accepted");
-        assert_eq!(destroyed.await.expect("settles"), Settled::Done);
-    }
-    let calls = provider.calls().len();
-    for id in ["after", "before-7"] {
-        provider.script(&tenant(id), Method::Provision, [Act::Gate(id), Act::Work]);
-        let operation = engine.tenant(tenant(id)).provision(spec(id, "v2"), Options::default()).await;
-        let operation = operation.expect("accepted");
-        store.next([Fault::Panic(When::Before)]);
-        provider.open(id);
-        assert_eq!(operation.await.expect("settles"), Settled::Done);
-    }
-    assert_eq!(provider.calls().len(), calls + 2, "nothing is called again");
-    assert_eq!((live(&engine, "after").await.revision.0, live(&engine, "before-7").await.revision.0), (2, 6));
+    both_ways(async |commits| {
+        let store = Faulty::new(commits);
+        let provider = scripted();
+        let engine = engine(store.clone(), &provider).start().await.expect("starts");
+        // Enough that there is an actor without a tenant under each supervisor.
+        for n in 0..1000 {
+            let id = format!("before-{n}");
+            run(&engine, &id, "v1").await;
+            let destroyed = engine.tenant(tenant(&id)).destroy(Options::default()).await.expect("accepted");
+            assert_eq!(destroyed.await.expect("settles"), Settled::Done);
+        }
+        let calls = provider.calls().len();
+        for id in ["after", "before-7"] {
+            provider.script(&tenant(id), Method::Provision, [Act::Gate(id), Act::Work]);
+            let operation = engine.tenant(tenant(id)).provision(spec(id, "v2"), Options::default()).await;
+            let operation = operation.expect("accepted");
+            store.next([Fault::Panic(When::Before)]);
+            provider.open(id);
+            assert_eq!(operation.await.expect("settles"), Settled::Done);
+        }
+        assert_eq!(provider.calls().len(), calls + 2, "nothing is called again");
+        assert_eq!(
+            (live(&engine, "after").await.revision.0, live(&engine, "before-7").await.revision.0),
+            (2, 6)
+        );
+    })
+    .await;
 }
 
 /// I7: a settlement that nobody was told of, because the actor was lost after its commit, is told all the same.
 #[tokio::test(start_paused = true)]
 async fn i7_a_settlement_that_an_actor_took_with_it_is_told() {
-    let store = Faulty::new();
-    let provider = scripted();
-    let engine = engine(store.clone(), &provider).start().await.expect("starts");
-    provider.script(&tenant("acme"), Method::Provision, [Act::Gate("go"), Act::Work]);
-    let operation = engine.tenant(tenant("acme")).provision(spec("acme", "v1"), Options::default()).await;
-    let operation = operation.expect("accepted");
-    store.next([Fault::Fail(When::After)]);
-    store.panics.store(1, SeqCst);
-    provider.open("go");
-    assert_eq!(operation.await.expect("settles"), Settled::Done);
-    // An actor panics between its commit and its answer, and the next one takes up what it left.
-    while store.panics.load(SeqCst) > 0 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    engine.shutdown(Duration::from_secs(5)).await.expect("no call is left");
+    both_ways(async |commits| {
+        let store = Faulty::new(commits);
+        let provider = scripted();
+        let engine = engine(store.clone(), &provider).start().await.expect("starts");
+        provider.script(&tenant("acme"), Method::Provision, [Act::Gate("go"), Act::Work]);
+        let operation = engine.tenant(tenant("acme")).provision(spec("acme", "v1"), Options::default()).await;
+        let operation = operation.expect("accepted");
+        store.next([Fault::Fail(When::After)]);
+        store.panics.store(1, SeqCst);
+        provider.open("go");
+        assert_eq!(operation.await.expect("settles"), Settled::Done);
+        // An actor panics between its commit and its answer, and the next one takes up what it left.
+        while store.panics.load(SeqCst) > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        engine.shutdown(Duration::from_secs(5)).await.expect("no call is left");
+    })
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_command_that_is_not_durable_is_refused_and_can_be_sent_again() {
-    for fault in [Fault::Fail(When::Before), Fault::Fail(When::After)] {
-        let store = Faulty::new();
-        let provider = scripted();
-        let engine = engine(store.clone(), &provider).start().await.expect("starts");
-        let acme = engine.tenant(tenant("acme"));
-        let options = || Options { request_id: Some("order-1".to_owned()), ..Options::default() };
-        store.next([fault]);
-        let refused =
-            acme.provision(spec("acme", "v1"), options()).await.expect_err("not known to be durable");
-        assert!(matches!(refused, CommandError::Store(_)), "{refused}");
-        let again = acme.provision(spec("acme", "v1"), options()).await.expect("accepted");
-        assert_eq!(again.await.expect("settles"), Settled::Done);
-        let events = events_until(&engine, "acme", |event| event.to == Some(StateName::Running)).await;
-        assert!(events.iter().all(|event| event.incarnation.0 == 1), "one life, whichever way it began");
-    }
+    both_ways(async |commits| {
+        for fault in [Fault::Fail(When::Before), Fault::Fail(When::After)] {
+            let store = Faulty::new(commits);
+            let provider = scripted();
+            let engine = engine(store.clone(), &provider).start().await.expect("starts");
+            let acme = engine.tenant(tenant("acme"));
+            let options = || Options { request_id: Some("order-1".to_owned()), ..Options::default() };
+            store.next([fault]);
+            let refused =
+                acme.provision(spec("acme", "v1"), options()).await.expect_err("not known to be durable");
+            assert!(matches!(refused, CommandError::Store(_)), "{refused}");
+            let again = acme.provision(spec("acme", "v1"), options()).await.expect("accepted");
+            assert_eq!(again.await.expect("settles"), Settled::Done);
+            let events = events_until(&engine, "acme", |event| event.to == Some(StateName::Running)).await;
+            assert!(events.iter().all(|event| event.incarnation.0 == 1), "one life, whichever way it began");
+        }
+    })
+    .await;
 }
 
 /// I2: a command whose answer was an error may be durable, and is carried out then, although nobody asks again.
 #[tokio::test(start_paused = true)]
 async fn i2_a_command_that_was_durable_although_it_was_refused_is_carried_out() {
-    let store = Faulty::new();
-    let provider = scripted();
-    let engine = engine(store.clone(), &provider).start().await.expect("starts");
-    store.next([Fault::Fail(When::After)]);
-    let refused = engine.tenant(tenant("acme")).provision(spec("acme", "v1"), Options::default()).await;
-    assert!(matches!(refused, Err(CommandError::Store(_))), "{refused:?}");
-    let events = events_until(&engine, "acme", |event| event.to == Some(StateName::Running)).await;
-    assert!(events.iter().any(|event| event.what == What::Recovered));
-    assert_eq!(provider.tenants(), [tenant("acme")]);
+    both_ways(async |commits| {
+        let store = Faulty::new(commits);
+        let provider = scripted();
+        let engine = engine(store.clone(), &provider).start().await.expect("starts");
+        store.next([Fault::Fail(When::After)]);
+        let refused = engine.tenant(tenant("acme")).provision(spec("acme", "v1"), Options::default()).await;
+        assert!(matches!(refused, Err(CommandError::Store(_))), "{refused:?}");
+        let events = events_until(&engine, "acme", |event| event.to == Some(StateName::Running)).await;
+        assert!(events.iter().any(|event| event.what == What::Recovered));
+        assert_eq!(provider.tenants(), [tenant("acme")]);
+    })
+    .await;
 }
 
 /// A command whose actor panics over it is sent again, and is one operation.
 #[tokio::test(start_paused = true)]
 async fn i7_a_command_whose_actor_panics_is_not_lost() {
-    let store = Faulty::new();
-    let provider = scripted();
-    let engine = engine(store.clone(), &provider).start().await.expect("starts");
-    store.next([Fault::Panic(When::Before)]);
-    let acme = engine.tenant(tenant("acme"));
-    let operation = acme.provision(spec("acme", "v1"), Options::default()).await.expect("accepted");
-    assert_eq!(operation.await.expect("settles"), Settled::Done);
-    store.next([Fault::Panic(When::Before), Fault::Panic(When::Before), Fault::Panic(When::Before)]);
-    let defect = acme.destroy(Options::default()).await.expect_err("it panics again and again");
-    assert!(matches!(defect, CommandError::Defect), "{defect}");
-    assert_eq!(live(&engine, "acme").await.state.name(), StateName::Running);
+    both_ways(async |commits| {
+        let store = Faulty::new(commits);
+        let provider = scripted();
+        let engine = engine(store.clone(), &provider).start().await.expect("starts");
+        store.next([Fault::Panic(When::Before)]);
+        let acme = engine.tenant(tenant("acme"));
+        let operation = acme.provision(spec("acme", "v1"), Options::default()).await.expect("accepted");
+        assert_eq!(operation.await.expect("settles"), Settled::Done);
+        store.next([Fault::Panic(When::Before), Fault::Panic(When::Before), Fault::Panic(When::Before)]);
+        let defect = acme.destroy(Options::default()).await.expect_err("it panics again and again");
+        assert!(matches!(defect, CommandError::Defect), "{defect}");
+        assert_eq!(live(&engine, "acme").await.state.name(), StateName::Running);
+    })
+    .await;
 }

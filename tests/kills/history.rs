@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use landlord_compute::machines::id::{OperationId, TenantId};
 use landlord_compute::machines::tenant::{LifecycleEvent, Record, Settled, Tenant, What};
-use landlord_compute::store::{Events, OperationRecord, Position, Scope, Store, TenantFilter};
-use landlord_store_sqlite::SqliteStore;
+use landlord_compute::store::{Events, OperationRecord, Position, Reads, Scope, TenantFilter};
+use landlord_store_sqlite::SqliteReader;
 
 /// How many rows are read at a time.
 const PAGE: usize = 1_000;
@@ -23,7 +23,7 @@ pub(super) struct History {
 
 impl History {
     pub(super) async fn read(path: &Path, tenants: &[TenantId]) -> Self {
-        let store = SqliteStore::read_only(path).expect("readable");
+        let store = SqliteReader::open(path).expect("readable");
         let mut records = BTreeMap::new();
         for tenant in tenants {
             records.insert(tenant.clone(), store.load(tenant).await.expect("readable"));
@@ -61,7 +61,7 @@ impl History {
     }
 }
 
-async fn events(store: &SqliteStore) -> Vec<(Position, Arc<LifecycleEvent>)> {
+async fn events(store: &SqliteReader) -> Vec<(Position, Arc<LifecycleEvent>)> {
     let mut events: Vec<(Position, Arc<LifecycleEvent>)> = Vec::new();
     loop {
         let after = events.last().map_or(Position(0), |(position, _)| *position);
@@ -75,7 +75,7 @@ async fn events(store: &SqliteStore) -> Vec<(Position, Arc<LifecycleEvent>)> {
 
 /// The tenants that live now.
 pub(super) async fn living(path: &Path) -> Vec<Arc<Tenant>> {
-    let store = SqliteStore::read_only(path).expect("readable");
+    let store = SqliteReader::open(path).expect("readable");
     let (mut living, mut after) = (Vec::new(), None);
     loop {
         let page = store.list(&TenantFilter::default(), after, PAGE).await.expect("readable");

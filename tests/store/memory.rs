@@ -1,6 +1,6 @@
 //! The contract, kept by the memory store.
 
-use landlord_compute::store::{MemoryOptions, MemoryStore, Store};
+use landlord_compute::store::{MemoryOptions, MemoryStore, Reads, Store};
 
 use landlord_testing::store::contract;
 use landlord_testing::store::samples::Life;

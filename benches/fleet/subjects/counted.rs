@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use landlord_compute::machines::id::{OperationId, TenantId};
 use landlord_compute::machines::tenant::{Record, Tenant};
 use landlord_compute::store::{
-    Epoch, Events, Opened, OperationRecord, Page, Position, Scope, Store, StoreError, TenantFilter, Write,
-    WriteError,
+    Epoch, Events, Opened, OperationRecord, Page, Position, Reads, Scope, Store, StoreError, TenantFilter,
+    Write, WriteError,
 };
 
 pub(crate) struct Counted<S> {
@@ -27,30 +27,9 @@ impl<S> Counted<S> {
 }
 
 #[async_trait]
-impl<S: Store> Store for Counted<S> {
-    async fn open(&self) -> Result<Opened, StoreError> {
-        self.store.open().await
-    }
-
+impl<S: Store> Reads for Counted<S> {
     async fn load(&self, tenant: &TenantId) -> Result<Record, StoreError> {
         self.store.load(tenant).await
-    }
-
-    async fn commit(
-        &self,
-        epoch: Epoch,
-        batch: &[Write],
-    ) -> Result<Vec<Result<Position, WriteError>>, StoreError> {
-        self.commits.fetch_add(1, Ordering::Relaxed);
-        self.store.commit(epoch, batch).await
-    }
-
-    fn commit_now(
-        &self,
-        epoch: Epoch,
-        write: &Write,
-    ) -> Option<Result<Result<Position, WriteError>, StoreError>> {
-        self.store.commit_now(epoch, write)
     }
 
     async fn due(
@@ -89,6 +68,30 @@ impl<S: Store> Store for Counted<S> {
 
     async fn events(&self, after: Position, scope: &Scope, limit: usize) -> Result<Events, StoreError> {
         self.store.events(after, scope, limit).await
+    }
+}
+
+#[async_trait]
+impl<S: Store> Store for Counted<S> {
+    async fn open(&self) -> Result<Opened, StoreError> {
+        self.store.open().await
+    }
+
+    async fn commit(
+        &self,
+        epoch: Epoch,
+        batch: &[Write],
+    ) -> Result<Vec<Result<Position, WriteError>>, StoreError> {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        self.store.commit(epoch, batch).await
+    }
+
+    fn commit_now(
+        &self,
+        epoch: Epoch,
+        write: &Write,
+    ) -> Option<Result<Result<Position, WriteError>, StoreError>> {
+        self.store.commit_now(epoch, write)
     }
 
     fn batch_limit(&self) -> NonZeroU64 {

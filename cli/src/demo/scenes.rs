@@ -8,7 +8,7 @@ use landlord_compute::Delivery;
 use landlord_compute::Options;
 use landlord_compute::machines::id::{OperationId, TenantId};
 use landlord_compute::machines::tenant::{LifecycleEvent, OperationKind, Record, Settled, What};
-use landlord_compute::store::{Position, Scope, Store};
+use landlord_compute::store::{Position, Reads, Scope};
 use rustix::process::Pid;
 use tokio::process::Command;
 

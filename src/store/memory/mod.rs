@@ -20,8 +20,8 @@ use self::indexes::Indexes;
 use self::operations::Operations;
 use self::tenants::{Known, Tenants};
 use super::{
-    Epoch, Events, Opened, OperationRecord, Page, Position, Scope, Store, StoreError, TenantFilter, Write,
-    WriteError, new_engine_name,
+    Epoch, Events, Opened, OperationRecord, Page, Position, Reads, Scope, Store, StoreError, TenantFilter,
+    Write, WriteError, new_engine_name,
 };
 
 /// A batch of this size is applied in a fraction of a millisecond, for which the store is locked.
@@ -131,36 +131,10 @@ impl Kept {
 }
 
 #[async_trait]
-impl Store for MemoryStore {
-    async fn open(&self) -> Result<Opened, StoreError> {
-        let mut kept = self.kept();
-        kept.epoch += 1;
-        kept.open = true;
-        Ok(Opened { engine: Arc::clone(&self.engine), epoch: Epoch(kept.epoch), head: kept.history.head() })
-    }
-
+impl Reads for MemoryStore {
     async fn load(&self, tenant: &TenantId) -> Result<Record, StoreError> {
         let found = self.kept().tenants.get(tenant).map(|known| known.record.clone());
         Ok(found.unwrap_or_else(|| Record::Absent(tenant.clone())))
-    }
-
-    async fn commit(
-        &self,
-        epoch: Epoch,
-        batch: &[Write],
-    ) -> Result<Vec<Result<Position, WriteError>>, StoreError> {
-        let mut kept = self.kept();
-        kept.may_write(epoch)?;
-        Ok(batch.iter().map(|write| kept.apply(write)).collect())
-    }
-
-    fn commit_now(
-        &self,
-        epoch: Epoch,
-        write: &Write,
-    ) -> Option<Result<Result<Position, WriteError>, StoreError>> {
-        let mut kept = self.kept();
-        Some(kept.may_write(epoch).map(|()| kept.apply(write)))
     }
 
     async fn due(
@@ -239,6 +213,35 @@ impl Store for MemoryStore {
                 None => Vec::new(),
             },
         }))
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn open(&self) -> Result<Opened, StoreError> {
+        let mut kept = self.kept();
+        kept.epoch += 1;
+        kept.open = true;
+        Ok(Opened { engine: Arc::clone(&self.engine), epoch: Epoch(kept.epoch), head: kept.history.head() })
+    }
+
+    async fn commit(
+        &self,
+        epoch: Epoch,
+        batch: &[Write],
+    ) -> Result<Vec<Result<Position, WriteError>>, StoreError> {
+        let mut kept = self.kept();
+        kept.may_write(epoch)?;
+        Ok(batch.iter().map(|write| kept.apply(write)).collect())
+    }
+
+    fn commit_now(
+        &self,
+        epoch: Epoch,
+        write: &Write,
+    ) -> Option<Result<Result<Position, WriteError>, StoreError>> {
+        let mut kept = self.kept();
+        Some(kept.may_write(epoch).map(|()| kept.apply(write)))
     }
 
     fn batch_limit(&self) -> NonZeroU64 {

@@ -20,11 +20,12 @@ mod file;
 mod load;
 mod ownership;
 mod read;
+mod reader;
 mod rows;
 mod write;
 
 use std::num::NonZeroU64;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc as channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -32,15 +33,14 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use landlord_state_machines::id::{OperationId, TenantId};
 use landlord_state_machines::tenant::{Record, Tenant};
-use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use landlord_compute::store::{
-    Epoch, Events, Opened, OperationRecord, Page, Position, Scope, Store, StoreError, TenantFilter, Write,
-    WriteError,
+    Epoch, Events, Opened, OperationRecord, Page, Position, Reads, Scope, Store, StoreError, TenantFilter,
+    Write, WriteError,
 };
-use load::Loader;
-use read::{Readers, Unreadable};
+use read::Readers;
+pub use reader::SqliteReader;
 use rows::Rows;
 use write::{Batch, Job};
 
@@ -74,84 +74,29 @@ impl SqliteOptions {
 #[derive(Debug)]
 pub struct SqliteStore {
     options: SqliteOptions,
-    access: Access,
     session: Mutex<Option<Session>>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Access {
-    Own,
-    Look,
 }
 
 /// What there is while a store is open.
 #[derive(Clone, Debug)]
 struct Session {
-    readers: Arc<Readers>,
-    loader: Arc<Loader>,
-    /// None when it is only looked at.
-    writer: Option<mpsc::Sender<Job>>,
-}
-
-impl Session {
-    fn new(readers: Arc<Readers>, writer: Option<mpsc::Sender<Job>>) -> Self {
-        let loader = Loader::new(Arc::clone(&readers));
-        Self { readers, loader, writer }
-    }
+    reader: SqliteReader,
+    writer: mpsc::Sender<Job>,
 }
 
 impl SqliteStore {
     /// A store, not open yet: no file is touched.
     pub fn new(options: SqliteOptions) -> Self {
-        Self { options, access: Access::Own, session: Mutex::default() }
-    }
-
-    /// A look at a store, also at one that an engine owns. It cannot be opened or written.
-    ///
-    /// # Errors
-    /// [`StoreError`] when there is none, or it cannot be read.
-    pub fn read_only(path: impl AsRef<Path>) -> Result<Self, StoreError> {
-        let path = file::resolve(path.as_ref())?;
-        file::check_readable(&path)?;
-        let session = Session::new(Readers::new(path.clone()), None);
-        Ok(Self {
-            options: SqliteOptions::new(path),
-            access: Access::Look,
-            session: Mutex::new(Some(session)),
-        })
-    }
-
-    /// What the store is called in the ownership tags of resources: [`Opened::engine`], for those who only look.
-    ///
-    /// # Errors
-    /// [`StoreError`] when it is not open, or cannot be read.
-    pub async fn engine(&self) -> Result<Arc<str>, StoreError> {
-        self.read(read::engine).await
+        Self { options, session: Mutex::default() }
     }
 
     fn session(&self) -> MutexGuard<'_, Option<Session>> {
         self.session.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn read<T: Send + 'static>(
-        &self,
-        read: impl FnOnce(&Connection) -> Result<T, Unreadable> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        let readers = self.session().as_ref().map(|session| Arc::clone(&session.readers));
-        readers.ok_or_else(StoreError::not_open)?.read(read).await
-    }
-
-    fn refuse_if_read_only(&self) -> Result<(), StoreError> {
-        match self.access {
-            Access::Own => Ok(()),
-            Access::Look => Err(StoreError::Unavailable {
-                message: format!(
-                    "{} is only looked at here: it cannot be changed",
-                    self.options.path.display()
-                ),
-                source: None,
-            }),
-        }
+    fn reader(&self) -> Result<SqliteReader, StoreError> {
+        let reader = self.session().as_ref().map(|session| session.reader.clone());
+        reader.ok_or_else(StoreError::not_open)
     }
 }
 
@@ -164,9 +109,53 @@ fn writer_is_gone<T>(_: T) -> StoreError {
 }
 
 #[async_trait]
+impl Reads for SqliteStore {
+    async fn load(&self, tenant: &TenantId) -> Result<Record, StoreError> {
+        self.reader()?.load(tenant).await
+    }
+
+    async fn due(
+        &self,
+        before: Timestamp,
+        after: Option<(Timestamp, TenantId)>,
+        limit: usize,
+    ) -> Result<Vec<(Timestamp, TenantId)>, StoreError> {
+        self.reader()?.due(before, after, limit).await
+    }
+
+    async fn in_flight(&self, after: Option<TenantId>, limit: usize) -> Result<Vec<TenantId>, StoreError> {
+        self.reader()?.in_flight(after, limit).await
+    }
+
+    async fn list(
+        &self,
+        filter: &TenantFilter,
+        after: Option<TenantId>,
+        limit: usize,
+    ) -> Result<Page<Arc<Tenant>>, StoreError> {
+        self.reader()?.list(filter, after, limit).await
+    }
+
+    async fn operation(&self, id: OperationId) -> Result<Option<OperationRecord>, StoreError> {
+        self.reader()?.operation(id).await
+    }
+
+    async fn request(
+        &self,
+        tenant: &TenantId,
+        request_id: &str,
+    ) -> Result<Option<OperationRecord>, StoreError> {
+        self.reader()?.request(tenant, request_id).await
+    }
+
+    async fn events(&self, after: Position, scope: &Scope, limit: usize) -> Result<Events, StoreError> {
+        self.reader()?.events(after, scope, limit).await
+    }
+}
+
+#[async_trait]
 impl Store for SqliteStore {
     async fn open(&self) -> Result<Opened, StoreError> {
-        self.refuse_if_read_only()?;
         let (writer, jobs) = mpsc::channel(WAITING);
         let (ready, opened) = oneshot::channel();
         let path = file::resolve(&self.options.path)?;
@@ -177,13 +166,8 @@ impl Store for SqliteStore {
             .spawn(move || write::run(path, history, ready, jobs))
             .map_err(|cause| error::io(&self.options.path, "start a thread for", cause))?;
         let opened = opened.await.map_err(writer_is_gone)??;
-        *self.session() = Some(Session::new(readers, Some(writer)));
+        *self.session() = Some(Session { reader: SqliteReader::over(readers), writer });
         Ok(opened)
-    }
-
-    async fn load(&self, tenant: &TenantId) -> Result<Record, StoreError> {
-        let loader = self.session().as_ref().map(|session| Arc::clone(&session.loader));
-        loader.ok_or_else(StoreError::not_open)?.load(tenant).await
     }
 
     async fn commit(
@@ -191,8 +175,7 @@ impl Store for SqliteStore {
         epoch: Epoch,
         batch: &[Write],
     ) -> Result<Vec<Result<Position, WriteError>>, StoreError> {
-        self.refuse_if_read_only()?;
-        let writer = self.session().as_ref().and_then(|session| session.writer.clone());
+        let writer = self.session().as_ref().map(|session| session.writer.clone());
         let writer = writer.ok_or_else(StoreError::not_open)?;
         let (answer, answered) = oneshot::channel();
         let parts = batch.chunks(PART);
@@ -207,47 +190,6 @@ impl Store for SqliteStore {
         answered.await.map_err(writer_is_gone)?
     }
 
-    async fn due(
-        &self,
-        before: Timestamp,
-        after: Option<(Timestamp, TenantId)>,
-        limit: usize,
-    ) -> Result<Vec<(Timestamp, TenantId)>, StoreError> {
-        self.read(move |connection| read::due(connection, before, after.as_ref(), limit)).await
-    }
-
-    async fn in_flight(&self, after: Option<TenantId>, limit: usize) -> Result<Vec<TenantId>, StoreError> {
-        self.read(move |connection| read::in_flight(connection, after.as_ref(), limit)).await
-    }
-
-    async fn list(
-        &self,
-        filter: &TenantFilter,
-        after: Option<TenantId>,
-        limit: usize,
-    ) -> Result<Page<Arc<Tenant>>, StoreError> {
-        let filter = filter.clone();
-        self.read(move |connection| read::list(connection, &filter, after.as_ref(), limit)).await
-    }
-
-    async fn operation(&self, id: OperationId) -> Result<Option<OperationRecord>, StoreError> {
-        self.read(move |connection| read::operation(connection, id)).await
-    }
-
-    async fn request(
-        &self,
-        tenant: &TenantId,
-        request_id: &str,
-    ) -> Result<Option<OperationRecord>, StoreError> {
-        let (tenant, request_id) = (tenant.clone(), request_id.to_owned());
-        self.read(move |connection| read::request(connection, &tenant, &request_id)).await
-    }
-
-    async fn events(&self, after: Position, scope: &Scope, limit: usize) -> Result<Events, StoreError> {
-        let scope = scope.clone();
-        self.read(move |connection| read::events(connection, after, &scope, limit)).await
-    }
-
     fn batch_limit(&self) -> NonZeroU64 {
         BATCH
     }
@@ -255,10 +197,9 @@ impl Store for SqliteStore {
     async fn close(&self) -> Result<(), StoreError> {
         let Some(session) = self.session().take() else { return Ok(()) };
         // The last connection to close puts the log into the file: let it be the writer's.
-        session.readers.close_idle();
-        let Some(writer) = session.writer else { return Ok(()) };
+        session.reader.close_idle();
         let (answer, closed) = oneshot::channel();
-        writer.send(Job::Close { answer }).await.map_err(writer_is_gone)?;
+        session.writer.send(Job::Close { answer }).await.map_err(writer_is_gone)?;
         closed.await.map_err(writer_is_gone)?
     }
 }

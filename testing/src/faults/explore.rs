@@ -4,7 +4,8 @@ use landlord_state_machines::planner::Kind;
 
 use super::world::{Shared, Story, World, lock};
 use super::{
-    Ask, Breach, By, Case, Ends, Explored, Fault, Interrupt, Length, Model, Operation, Part, Scenario,
+    Ask, Breach, By, Case, Commits, Ends, Explored, Fault, Interrupt, Length, Model, Operation, Part,
+    Scenario,
 };
 use super::{alone, whole};
 
@@ -96,7 +97,12 @@ pub(super) fn explore_with<M: Model>(scenario: &Scenario, faults: &[Fault]) -> R
         // Up to the fault a run is the quiet one, so these are all the calls that can be faulted.
         for (index, kind) in quiet.calls.iter().enumerate() {
             for fault in faults.iter().filter(|fault| fault.strikes::<M>(*kind)) {
-                let case = Case { interrupted_at, faults: vec![(index, *fault)], seed: 0 };
+                let case = Case {
+                    interrupted_at,
+                    faults: vec![(index, *fault)],
+                    commits: commits(explored),
+                    seed: 0,
+                };
                 explored += try_case::<M>(scenario, case)?.explored();
             }
         }
@@ -125,10 +131,19 @@ pub fn explore_at_random<M: Model>(
         let calls = quiet.calls.len().max(1) * 2;
         let faults =
             (0..dice.usize(2..=4)).map(|_| (dice.usize(0..calls), kinds[dice.usize(0..kinds.len())]));
-        let case = Case { interrupted_at, faults: faults.collect(), seed: dice.u64(..) };
+        let commits = commits(explored);
+        let case = Case { interrupted_at, faults: faults.collect(), commits, seed: dice.u64(..) };
         explored += try_case::<M>(scenario, case)?.explored();
     }
     Ok(explored)
+}
+
+/// Every other case has the other kind of store.
+fn commits(explored: Explored) -> Commits {
+    match explored.cases % 2 {
+        0 => Commits::AtOnce,
+        _ => Commits::Awaited,
+    }
 }
 
 /// Where the interruption falls: at each call of the quiet run, or nowhere.

@@ -269,6 +269,16 @@ pub struct Scenario {
     pub interrupt: Option<Interrupt>,
 }
 
+/// How the engine's store makes a write durable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Commits {
+    /// Before [`Store::commit_now`](landlord_compute::store::Store::commit_now) returns, as a store in memory does.
+    #[default]
+    AtOnce,
+    /// Later, as a store on a disk does.
+    Awaited,
+}
+
 /// Which of a scenario's cases: where it is interrupted, and what goes wrong at which call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Case {
@@ -276,6 +286,8 @@ pub struct Case {
     pub interrupted_at: Option<usize>,
     /// The calls that go wrong, counted from 0 after the preparation.
     pub faults: Vec<(usize, Fault)>,
+    /// How writes become durable.
+    pub commits: Commits,
     /// Chooses how long the engine waits between tries.
     pub seed: u64,
 }
@@ -284,6 +296,10 @@ impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(call) = self.interrupted_at {
             write!(f, "interrupted at call {call}, ")?;
+        }
+        match self.commits {
+            Commits::AtOnce => {}
+            Commits::Awaited => f.write_str("commits awaited, ")?,
         }
         match self.faults.is_empty() {
             true => f.write_str("without faults"),

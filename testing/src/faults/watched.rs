@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use landlord_state_machines::id::{OperationId, TenantId};
 use landlord_state_machines::tenant::{Record, Tenant};
 
-use super::Model;
 use super::world::{Shared, lock};
+use super::{Commits, Model};
 use landlord_compute::store::{
-    Epoch, Events, MemoryStore, Opened, OperationRecord, Page, Position, Scope, Store, StoreError,
+    Epoch, Events, MemoryStore, Opened, OperationRecord, Page, Position, Reads, Scope, Store, StoreError,
     TenantFilter, Write, WriteError,
 };
 
@@ -20,39 +20,27 @@ use landlord_compute::store::{
 pub(super) struct Watched<M: Model> {
     pub(super) store: MemoryStore,
     pub(super) world: Shared<M>,
+    pub(super) commits: Commits,
     /// Whether the engine of this life is dead.
     pub(super) dead: Arc<AtomicBool>,
 }
 
-#[async_trait]
-impl<M: Model> Store for Watched<M> {
-    async fn open(&self) -> Result<Opened, StoreError> {
-        self.store.open().await
+impl<M: Model> Watched<M> {
+    fn saw(&self, write: &Write) {
+        let mut world = lock(&self.world);
+        world.story.tell(|| format!("committed: {:?}", write.event.what));
+        world.opened.extend(write.opened.as_ref().map(|opened| opened.id));
+        world.store(match &write.record {
+            Record::Live(tenant) => tenant.ledger.clone(),
+            Record::Absent(_) | Record::Gone(_) => None,
+        });
     }
+}
 
+#[async_trait]
+impl<M: Model> Reads for Watched<M> {
     async fn load(&self, tenant: &TenantId) -> Result<Record, StoreError> {
         self.store.load(tenant).await
-    }
-
-    async fn commit(
-        &self,
-        epoch: Epoch,
-        batch: &[Write],
-    ) -> Result<Vec<Result<Position, WriteError>>, StoreError> {
-        if self.dead.load(Ordering::Relaxed) {
-            std::future::pending::<()>().await;
-        }
-        let answers = self.store.commit(epoch, batch).await?;
-        let mut world = lock(&self.world);
-        for write in batch {
-            world.story.tell(|| format!("committed: {:?}", write.event.what));
-            world.opened.extend(write.opened.as_ref().map(|opened| opened.id));
-            world.store(match &write.record {
-                Record::Live(tenant) => tenant.ledger.clone(),
-                Record::Absent(_) | Record::Gone(_) => None,
-            });
-        }
-        Ok(answers)
     }
 
     async fn due(
@@ -91,6 +79,43 @@ impl<M: Model> Store for Watched<M> {
 
     async fn events(&self, after: Position, scope: &Scope, limit: usize) -> Result<Events, StoreError> {
         self.store.events(after, scope, limit).await
+    }
+}
+
+#[async_trait]
+impl<M: Model> Store for Watched<M> {
+    async fn open(&self) -> Result<Opened, StoreError> {
+        self.store.open().await
+    }
+
+    async fn commit(
+        &self,
+        epoch: Epoch,
+        batch: &[Write],
+    ) -> Result<Vec<Result<Position, WriteError>>, StoreError> {
+        if self.dead.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+        let answers = self.store.commit(epoch, batch).await?;
+        batch.iter().for_each(|write| self.saw(write));
+        Ok(answers)
+    }
+
+    fn commit_now(
+        &self,
+        epoch: Epoch,
+        write: &Write,
+    ) -> Option<Result<Result<Position, WriteError>, StoreError>> {
+        match self.commits {
+            // Whoever is dead waits in `commit`.
+            Commits::AtOnce if !self.dead.load(Ordering::Relaxed) => {}
+            Commits::AtOnce | Commits::Awaited => return None,
+        }
+        let answer = self.store.commit_now(epoch, write);
+        if let Some(Ok(_)) = answer {
+            self.saw(write);
+        }
+        answer
     }
 
     fn batch_limit(&self) -> NonZeroU64 {

@@ -21,12 +21,12 @@ use super::explore::ends_as_planned;
 use super::judge::judge;
 use super::watched::Watched;
 use super::world::{Faulty, Shared, lock};
-use super::{Ask, Case, Ends, Interrupt, Model, Scenario, TENANT};
+use super::{Ask, Case, Commits, Ends, Interrupt, Model, Scenario, TENANT};
 use landlord_compute::ObservePolicy;
 use landlord_compute::clock::{Clock, TokioClock};
 use landlord_compute::provider::converge::Converge;
 use landlord_compute::provider::{Context, Provider};
-use landlord_compute::store::{Events, MemoryStore, Position, Scope, Store};
+use landlord_compute::store::{Events, MemoryStore, Position, Reads, Scope, Store};
 use landlord_compute::{Engine, Limits};
 use landlord_compute::{OperationHandle, Options, WaitError};
 
@@ -89,6 +89,7 @@ impl<M: Model> Provider for Modelled<M> {
 struct Bench<'a, M: Model> {
     world: &'a Shared<M>,
     scenario: &'a Scenario,
+    commits: Commits,
     store: MemoryStore,
     engine: Arc<str>,
     clock: TokioClock,
@@ -119,6 +120,7 @@ pub(super) async fn run<M: Model>(
     let bench = Bench {
         world,
         scenario,
+        commits: case.commits,
         engine: store.open().await.map_err(|error| error.to_string())?.engine,
         store,
         clock: TokioClock::starting_at(Timestamp::UNIX_EPOCH),
@@ -135,8 +137,12 @@ pub(super) async fn run<M: Model>(
 impl<M: Model> Bench<'_, M> {
     async fn start(&self) -> Result<Life, String> {
         let dead = Arc::new(AtomicBool::new(false));
-        let store =
-            Watched { store: self.store.clone(), world: Arc::clone(self.world), dead: Arc::clone(&dead) };
+        let store = Watched {
+            store: self.store.clone(),
+            world: Arc::clone(self.world),
+            commits: self.commits,
+            dead: Arc::clone(&dead),
+        };
         let provider = Modelled {
             name: self.name.clone(),
             methods: Arc::clone(&self.methods),

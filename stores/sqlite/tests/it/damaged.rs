@@ -5,7 +5,7 @@ use std::path::Path;
 use landlord_compute::CommandError;
 use landlord_compute::Options;
 use landlord_compute::machines::id::OperationId;
-use landlord_compute::store::{Position, Scope, Store, StoreError, TenantFilter};
+use landlord_compute::store::{Position, Reads, Scope, Store, StoreError, TenantFilter};
 use landlord_store_sqlite::{SqliteOptions, SqliteStore};
 
 use landlord_testing::fixtures::{engine, scripted, spec, tenant};

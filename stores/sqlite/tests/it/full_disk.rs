@@ -8,9 +8,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use landlord_compute::machines::tenant::{Method, Record, Settled, StateName};
-use landlord_compute::store::{Store, StoreError};
+use landlord_compute::store::{Reads, Store, StoreError};
 use landlord_compute::{CommandError, Engine, OperationHandle, Options};
-use landlord_store_sqlite::{SqliteOptions, SqliteStore};
+use landlord_store_sqlite::{SqliteOptions, SqliteReader, SqliteStore};
 use landlord_testing::scripted::Act;
 use rusqlite::Connection;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -156,7 +156,7 @@ async fn child_on_a_disk_that_gets_full() {
     provider.open("go");
     let refused = engine.tenant(tenant("early")).destroy(Options::default()).await;
     says_what_to_do(&refused.expect_err("refused"), full.says());
-    let look = SqliteStore::read_only(&path).expect("can be looked at");
+    let look = SqliteReader::open(&path).expect("can be looked at");
     for (id, _) in &accepted {
         assert!(matches!(look.load(&tenant(id)).await, Ok(Record::Live(_))), "{id} is there");
         let record = engine.tenant(tenant(id)).snapshot().await.expect("readable");

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use landlord_compute::machines::tenant::{Record, Settled, StateName};
-use landlord_compute::store::{Events, Position, Scope, Store, StoreError};
+use landlord_compute::store::{Events, Position, Reads, Scope, Store, StoreError};
 use landlord_compute::{CommandError, Engine, Options, StartError};
 use landlord_store_sqlite::{SqliteOptions, SqliteStore};
 use landlord_testing::scripted::Scripted;

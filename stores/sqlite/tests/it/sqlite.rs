@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::{FutureExt, join_all};
 use landlord_compute::machines::tenant::Record;
-use landlord_compute::store::{Position, Store, StoreError, Write, WriteError};
+use landlord_compute::store::{Position, Reads, Store, StoreError, Write, WriteError};
 use landlord_store_sqlite::{SqliteOptions, SqliteStore};
 use rusqlite::Connection;
 

@@ -1,0 +1,110 @@
+//! A look at a store, which can change nothing.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use landlord_compute::store::{
+    Events, OperationRecord, Page, Position, Reads, Scope, StoreError, TenantFilter,
+};
+use landlord_state_machines::id::{OperationId, TenantId};
+use landlord_state_machines::tenant::{Record, Tenant};
+
+use super::file;
+use super::load::Loader;
+use super::read::{self, Readers};
+
+/// A look at a SQLite store, also at one that an engine owns. Clones share their connections.
+///
+/// It has nothing that writes:
+///
+/// ```compile_fail
+/// # async fn write(store: landlord_store_sqlite::SqliteReader) {
+/// use landlord_compute::store::Store;
+/// store.open().await;
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct SqliteReader {
+    readers: Arc<Readers>,
+    loader: Arc<Loader>,
+}
+
+impl SqliteReader {
+    /// Looks at the store in this file.
+    ///
+    /// # Errors
+    /// [`StoreError`] when there is none, or it cannot be read.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        let path = file::resolve(path.as_ref())?;
+        file::check_readable(&path)?;
+        Ok(Self::over(Readers::new(path)))
+    }
+
+    pub(super) fn over(readers: Arc<Readers>) -> Self {
+        Self { loader: Loader::new(Arc::clone(&readers)), readers }
+    }
+
+    /// What the store is called in the ownership tags of resources:
+    /// [`Opened::engine`](landlord_compute::store::Opened::engine), for those who only look.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    pub async fn engine(&self) -> Result<Arc<str>, StoreError> {
+        self.readers.read(read::engine).await
+    }
+
+    /// Closes the connections that nobody uses.
+    pub(super) fn close_idle(&self) {
+        self.readers.close_idle();
+    }
+}
+
+#[async_trait]
+impl Reads for SqliteReader {
+    async fn load(&self, tenant: &TenantId) -> Result<Record, StoreError> {
+        self.loader.load(tenant).await
+    }
+
+    async fn due(
+        &self,
+        before: Timestamp,
+        after: Option<(Timestamp, TenantId)>,
+        limit: usize,
+    ) -> Result<Vec<(Timestamp, TenantId)>, StoreError> {
+        self.readers.read(move |connection| read::due(connection, before, after.as_ref(), limit)).await
+    }
+
+    async fn in_flight(&self, after: Option<TenantId>, limit: usize) -> Result<Vec<TenantId>, StoreError> {
+        self.readers.read(move |connection| read::in_flight(connection, after.as_ref(), limit)).await
+    }
+
+    async fn list(
+        &self,
+        filter: &TenantFilter,
+        after: Option<TenantId>,
+        limit: usize,
+    ) -> Result<Page<Arc<Tenant>>, StoreError> {
+        let filter = filter.clone();
+        self.readers.read(move |connection| read::list(connection, &filter, after.as_ref(), limit)).await
+    }
+
+    async fn operation(&self, id: OperationId) -> Result<Option<OperationRecord>, StoreError> {
+        self.readers.read(move |connection| read::operation(connection, id)).await
+    }
+
+    async fn request(
+        &self,
+        tenant: &TenantId,
+        request_id: &str,
+    ) -> Result<Option<OperationRecord>, StoreError> {
+        let (tenant, request_id) = (tenant.clone(), request_id.to_owned());
+        self.readers.read(move |connection| read::request(connection, &tenant, &request_id)).await
+    }
+
+    async fn events(&self, after: Position, scope: &Scope, limit: usize) -> Result<Events, StoreError> {
+        let scope = scope.clone();
+        self.readers.read(move |connection| read::events(connection, after, &scope, limit)).await
+    }
+}
