@@ -42,6 +42,8 @@ struct Slot {
     /// Cancelled when the call's future is gone, and those of the calls that it waited for.
     gone: Dropped,
     outcome: Option<Outcome>,
+    /// What its context keeps, to tell it that something of the tenant changed.
+    kept: Arc<Kept<CallHome>>,
     _in_flight: InFlight,
 }
 
@@ -192,13 +194,14 @@ impl Calls {
         let in_flight = Counted::at(CallCount(Arc::clone(core)));
         // In a box: it is large, and moves into the task when it is not over at once. An `async fn` that took what it needs
         // by value would have room for it twice.
-        let work = async move { outcome(&kept.home.core, &start, &cx).await };
+        let home = Arc::clone(&kept);
+        let work = async move { outcome(&home.home.core, &start, &cx).await };
         let work = Box::pin(work.instrument(span));
-        Begun { call, cancel, work, in_flight }
+        Begun { call, cancel, work, kept, in_flight }
     }
 
     fn spawn(&self, core: &Arc<TenantCore>, begun: Begun, previous: Dropped) {
-        let Begun { call, cancel, work, in_flight } = begun;
+        let Begun { call, cancel, work, kept, in_flight } = begun;
         let tenant = &core.tenant;
         let gone = CancellationToken::new();
         let guard = gone.clone().drop_guard();
@@ -219,7 +222,7 @@ impl Calls {
         let task = task.abort_handle();
         slots.insert(
             tenant.clone(),
-            Slot { call, cancel, task, gone: all_gone, outcome: None, _in_flight: in_flight },
+            Slot { call, cancel, task, gone: all_gone, outcome: None, kept, _in_flight: in_flight },
         );
     }
 
@@ -227,6 +230,13 @@ impl Calls {
     pub(crate) fn stop(&self, tenant: &TenantId, call: CallId) {
         if let Some(slot) = self.slots(tenant).get(tenant).filter(|slot| slot.call == call) {
             slot.cancel.cancel();
+        }
+    }
+
+    /// Something of the tenant changed on its platform: a call that waits for that looks again.
+    pub(crate) fn ring(&self, tenant: &TenantId) {
+        if let Some(slot) = self.slots(tenant).get(tenant) {
+            slot.kept.ring();
         }
     }
 
@@ -288,6 +298,7 @@ struct Begun {
     call: CallId,
     cancel: CancellationToken,
     work: Work,
+    kept: Arc<Kept<CallHome>>,
     in_flight: InFlight,
 }
 

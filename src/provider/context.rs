@@ -9,6 +9,7 @@ use landlord_state_machines::ledger::Ledger;
 use landlord_state_machines::planner::Subject;
 use landlord_state_machines::spec::Spec;
 use landlord_state_machines::trace::TraceContext;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -89,6 +90,8 @@ pub struct Context {
 /// What the clones of a context share.
 pub(crate) struct Kept<H: ?Sized> {
     ledger: Mutex<Option<Arc<Ledger>>>,
+    /// Rings when something of the tenant changed. One ring is kept for whoever listens next.
+    changed: Notify,
     pub(crate) home: H,
 }
 
@@ -115,9 +118,15 @@ impl Home for Given {
     }
 }
 
+impl<H: ?Sized> Kept<H> {
+    pub(crate) fn ring(&self) {
+        self.changed.notify_one();
+    }
+}
+
 impl<H> Kept<H> {
     pub(crate) fn new(ledger: Option<Arc<Ledger>>, home: H) -> Self {
-        Self { ledger: Mutex::new(ledger), home }
+        Self { ledger: Mutex::new(ledger), changed: Notify::new(), home }
     }
 }
 
@@ -163,6 +172,20 @@ impl Context {
     /// Now.
     pub fn now(&self) -> Timestamp {
         self.kept.home.now()
+    }
+
+    /// Returns when something of the tenant changed on its platform, as far as [`Provider::observe`] saw it: it is time
+    /// to look again. What was seen since the last time this returned counts too. Where nobody observes, this never
+    /// returns. Cancelling it loses nothing.
+    ///
+    /// [`Provider::observe`]: super::Provider::observe
+    pub async fn changed(&self) {
+        self.kept.changed.notified().await;
+    }
+
+    /// Says that something of the tenant changed, for uses without the engine, which does this itself.
+    pub fn ring(&self) {
+        self.kept.ring();
     }
 
     /// The ledger as it was last stored.

@@ -41,6 +41,7 @@ pub(crate) async fn listen(core: Weak<Core>, registered: Arc<Registered>) {
             // A stream that panicked, like one that ended, is opened again.
             let (Ok(Some(observation)), Some(core)) = (observation, core.upgrade()) else { break };
             let tenant = observation.tenant.clone();
+            core.calls.ring(&tenant);
             core.tell(&tenant, Message::Observed(observation));
         }
         tokio::select! {

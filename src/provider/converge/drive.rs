@@ -1,5 +1,6 @@
 //! One method call: asks the planner, makes its calls, keeps its facts.
 
+use std::future::pending;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -212,16 +213,22 @@ impl<'a, A: Api> Drive<'a, A> {
         }
     }
 
+    /// Waits until then, or until the tenant is seen to have changed.
     async fn sleep(&self, due: Timestamp, until: Until) {
-        match until {
-            Until::Reached => tokio::time::sleep(self.pause(due)).await,
-            Until::Stopped => {
-                let due = self.own_deadline().map_or(due, |deadline| due.min(deadline));
-                tokio::select! {
-                    () = self.cx.cancel.cancelled() => {}
-                    () = tokio::time::sleep(self.pause(due)) => {}
-                }
+        let due = match until {
+            Until::Reached => due,
+            Until::Stopped => self.own_deadline().map_or(due, |deadline| due.min(deadline)),
+        };
+        let stopped = async {
+            match until {
+                Until::Reached => pending().await,
+                Until::Stopped => self.cx.cancel.cancelled().await,
             }
+        };
+        tokio::select! {
+            () = stopped => {}
+            () = self.cx.changed() => {}
+            () = tokio::time::sleep(self.pause(due)) => {}
         }
     }
 
