@@ -235,6 +235,9 @@ fn hide_all(values: &[String]) -> Vec<Hidden> {
 }
 
 /// A checked and normalised [`TenantComputeSpec`]. Cheap to clone; two are equal when callers sent the same.
+///
+/// One that comes from a store was checked by the rules of the time when it was stored
+/// ([`from_stored_json`](Self::from_stored_json)); today's may refuse it.
 #[derive(Clone, PartialEq)]
 pub struct Spec(Arc<Checked>);
 

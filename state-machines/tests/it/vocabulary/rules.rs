@@ -31,10 +31,10 @@ fn set_env(spec: &mut TenantComputeSpec, name: &str, value: &str) {
     spec.containers[0].env.insert(name.to_owned(), value.to_owned());
 }
 
-type Change = fn(&mut TenantComputeSpec);
+pub(super) type Change = fn(&mut TenantComputeSpec);
 
 /// Each row breaks one rule and nothing else, so the row fails when the rule is removed.
-const RULES: &[(&str, Change)] = &[
+pub(super) const RULES: &[(&str, Change)] = &[
     ("tenant_id missing", |s| s.tenant_id.clear()),
     ("tenant_id with other characters", |s| s.tenant_id = "Acme_1".into()),
     ("tenant_id starts with a hyphen", |s| s.tenant_id = "-acme".into()),
