@@ -61,6 +61,14 @@ impl TenantComputeSpec {
     }
 }
 
+/// As [`check`](TenantComputeSpec::check).
+impl TryFrom<TenantComputeSpec> for Spec {
+    type Error = Invalid;
+    fn try_from(spec: TenantComputeSpec) -> Result<Self, Invalid> {
+        spec.check()
+    }
+}
+
 impl Spec {
     /// Checks that every image is a valid OCI reference, for providers that run images.
     ///
