@@ -26,7 +26,7 @@ pub fn is_valid_name(name: &str) -> bool {
         && !name.ends_with('-')
 }
 
-/// Names one customer's compute. Cheap to clone. A valid name; one that comes from a store was valid when it was stored.
+/// Names one customer's compute. Cheap to clone. Always a valid name; one from a store was valid when it was stored.
 #[derive(Clone, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 #[expect(clippy::derived_hash_with_manual_eq, reason = "two that share their text have the same")]

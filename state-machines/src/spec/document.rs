@@ -38,7 +38,7 @@ impl fmt::Display for Format {
 }
 
 impl Format {
-    /// Reads a document as a tree, within the bounds of a spec's. What it says is not looked at.
+    /// Reads a document as a tree, within the bounds of a spec's document. Its content is not checked.
     ///
     /// # Errors
     /// [`SpecError::TooLarge`], [`SpecError::Malformed`].

@@ -47,7 +47,7 @@ pub struct TenantComputeSpec {
     /// Values that come from elsewhere and never print.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<SecretReference>,
-    /// The caller's own marks.
+    /// The caller's own labels.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
     /// The provider's own configuration, opaque to everything else.
@@ -254,7 +254,7 @@ impl Spec {
         &self.0.tenant
     }
 
-    /// The provider that runs it; whether it is registered, the engine knows.
+    /// The provider that runs it. Only the engine knows whether it is registered.
     pub fn provider(&self) -> &ProviderName {
         &self.0.provider
     }

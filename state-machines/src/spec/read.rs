@@ -1,4 +1,4 @@
-//! A tree of values as a [`TenantComputeSpec`]: unknown fields and wrong types, all at once.
+//! Reads a tree of values as a [`TenantComputeSpec`], and reports all unknown fields and wrong types at once.
 //!
 //! Written out rather than derived: a derived reader stops at the first problem, and its message quotes the
 //! value that it did not expect, which may be a secret.
@@ -44,8 +44,8 @@ impl Spec {
     /// spec says so when it is asked to.
     ///
     /// # Errors
-    /// [`SpecError`] when it is no JSON, or has a field of another type or one that is unknown here, as one of a
-    /// newer version has: what is not understood is not run in part.
+    /// [`SpecError`] when it is not JSON, when a field has another type, or when a field is unknown because a newer
+    /// version stored it: a spec is not run in part.
     pub fn from_stored_json(text: &str) -> Result<Self, SpecError> {
         let mut body = spec(document::parse_stored(text)?, Writer::Store)?;
         normalize(&mut body);
@@ -168,7 +168,7 @@ struct Fields<'p> {
     problems: &'p mut Problems,
 }
 
-/// Reads the object at `path` with `read`; what that leaves is unknown.
+/// Reads the object at `path` with `read`; the fields that it leaves are unknown.
 fn object<T>(
     path: String,
     value: Value,

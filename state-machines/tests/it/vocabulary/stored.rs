@@ -5,7 +5,7 @@ use landlord_state_machines::spec::{Spec, TenantComputeSpec, changes};
 use super::rules::RULES;
 use super::{checked, valid};
 
-/// A spec that breaks a rule of today, as an engine to which it was none has stored it.
+/// A spec that breaks a rule of today, as an engine without that rule has stored it.
 fn stored(change: fn(&mut TenantComputeSpec)) -> (TenantComputeSpec, String) {
     let mut written = valid();
     change(&mut written);
