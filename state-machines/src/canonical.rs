@@ -1,4 +1,4 @@
-//! A hash of JSON that says the same wherever and whenever it is made.
+//! A stable hash of JSON: the same on every machine and in every version.
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};

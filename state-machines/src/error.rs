@@ -98,7 +98,7 @@ pub struct ProviderError {
     pub code: ErrorCode,
     /// What happened and what to do next, for a person. Never holds a secret.
     pub message: String,
-    /// The platform asked to be left alone for this long.
+    /// The platform asked for a pause of at least this length before the next try.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<Duration>,
     /// The platform's own words: a stopped reason, an event, a condition.
@@ -125,8 +125,8 @@ impl ProviderError {
         )
     }
 
-    /// The platform has too much to do, and asks to be left alone for this long. Nothing is wrong with the request,
-    /// and a limit on how much there may be is another error: one that needs a person.
+    /// The platform throttles requests and asks for a pause. Nothing is wrong with the request. A quota on how much
+    /// there may be is another error, which needs a person.
     pub fn throttled(kind: ErrorKind, pause: Duration, message: impl Into<String>) -> Self {
         Self::new(kind, Remedy::Retry, ErrorCode::ResourceExhausted, message).with_retry_after(pause)
     }

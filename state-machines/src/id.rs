@@ -26,7 +26,7 @@ pub fn is_valid_name(name: &str) -> bool {
         && !name.ends_with('-')
 }
 
-/// Names one customer's compute. Cheap to clone; always a valid name.
+/// Names one customer's compute. Cheap to clone. Always a valid name; one from a store was valid when it was stored.
 #[derive(Clone, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 #[expect(clippy::derived_hash_with_manual_eq, reason = "two that share their text have the same")]
@@ -50,6 +50,12 @@ impl TenantId {
         } else {
             Err(NameError { name: id.chars().take(80).collect(), rule: NAME_RULE })
         }
+    }
+
+    /// The id of a tenant in a store. It was checked before it was stored, by the rule of that time: a stricter one
+    /// must not make the tenant unreadable, or nobody could destroy it. Only for stores.
+    pub fn from_stored(id: &str) -> Self {
+        Self(id.into())
     }
 
     /// The id as text.
@@ -100,6 +106,12 @@ impl ProviderName {
         } else {
             Err(NameError { name: name.chars().take(80).collect(), rule: "use 1 to 63 of a-z and 0-9" })
         }
+    }
+
+    /// The provider of a tenant in a store, by the rule of the time when it was stored. Only for stores; see
+    /// [`TenantId::from_stored`].
+    pub fn from_stored(name: &str) -> Self {
+        Self(name.into())
     }
 
     /// The name as text.

@@ -1,22 +1,22 @@
-//! Whose is what was found on a platform? A leak sweep compares what a provider lists with the records.
+//! Decides to whom the resources belong that a leak sweep found on a platform, by the tenants' records.
 
 use serde::Serialize;
 
 use crate::id::{Incarnation, ProviderName};
 use crate::tenant::{Record, State};
 
-/// What a tenant's record says about something with its tags.
+/// To whom a resource belongs, by the record of the tenant that its tags name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Claim {
-    /// It belongs to the tenant as it lives now.
+    /// It belongs to the tenant's current life.
     Its,
-    /// An operation is on its way, or nothing should run: it cannot be told yet.
+    /// It cannot be decided yet: an operation is on its way, or nothing should run.
     Unsettled,
     /// It belongs to nobody.
     Nobodys(Orphaned),
 }
 
-/// Why something on a platform belongs to nobody.
+/// Why a resource on a platform belongs to nobody.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum Orphaned {
@@ -34,7 +34,7 @@ pub enum Orphaned {
     },
 }
 
-/// Whose something is that `provider` lists for this tenant in this life.
+/// To whom a resource belongs that `provider` lists with this tenant's and this life's tags.
 pub fn claim(record: &Record, provider: &ProviderName, incarnation: Incarnation) -> Claim {
     let tenant = match record {
         Record::Absent(_) | Record::Gone(_) => return Claim::Nobodys(Orphaned::NoTenant),
@@ -54,7 +54,7 @@ pub fn claim(record: &Record, provider: &ProviderName, incarnation: Incarnation)
     }
 }
 
-/// The life in which this tenant has to have something at `provider`, if it has to.
+/// The life of this tenant whose resources must exist at `provider`; `None` where none must.
 pub fn expected(record: &Record, provider: &ProviderName) -> Option<Incarnation> {
     match record {
         Record::Absent(_) | Record::Gone(_) => None,

@@ -37,7 +37,7 @@ pub struct Subject {
 /// What should become true on the platform.
 #[derive(Clone, Copy, Debug)]
 pub enum Goal<'a> {
-    /// Exactly this spec runs, is healthy, and nothing of another does.
+    /// Exactly this spec runs and is healthy, and nothing of another spec runs.
     Present {
         /// What should run.
         spec: &'a Spec,
@@ -155,7 +155,7 @@ pub trait Planner {
     );
     /// Names and ids stay, states become unknown: after a resume and after a wait.
     fn stale(facts: &mut Self::Facts);
-    /// What the tenant holds, as the facts have it.
+    /// What the tenant holds, by the facts.
     fn holdings(facts: &Self::Facts) -> Holdings;
     /// What the facts say about the tenant; `None` when it has nothing on the platform.
     fn report(facts: &Self::Facts) -> Option<Report>;

@@ -1,7 +1,7 @@
 //! Pages about machines: a Mermaid diagram and tables, in Markdown.
 //!
-//! [`state_diagram`], [`diagram_of`], [`table`] and [`fold`] know no machine. What is made with them is derived by running a
-//! machine, never typed by hand, so that a page shows what the code does.
+//! [`state_diagram`], [`diagram_of`], [`table`] and [`fold`] know no machine. What they are given comes from running
+//! one, never from hand, so that a page shows what the code does.
 
 mod matrix;
 mod tenant;
@@ -15,7 +15,7 @@ pub fn diagram_of(page: &str) -> &str {
     body.split_once("```").map_or(body, |(diagram, _)| diagram)
 }
 
-/// What an [`Edge`] names in place of a state where it comes from, or leads, outside.
+/// Stands in an [`Edge`] for the state of what does not exist yet, or no more.
 pub const OUTSIDE: &str = "[*]";
 
 /// An arrow of a state diagram.

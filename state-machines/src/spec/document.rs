@@ -38,7 +38,7 @@ impl fmt::Display for Format {
 }
 
 impl Format {
-    /// Reads a document as a tree, within the bounds of a spec's. What it says is not looked at.
+    /// Reads a document as a tree, within the bounds of a spec's document. Its content is not checked.
     ///
     /// # Errors
     /// [`SpecError::TooLarge`], [`SpecError::Malformed`].
@@ -83,14 +83,23 @@ pub(super) fn parse(text: &str, format: Format) -> Result<Value, SpecError> {
     }
 }
 
+/// Reads a document that was within the bounds when it was stored; they may be narrower now.
+pub(super) fn parse_stored(text: &str) -> Result<Value, SpecError> {
+    serde_json::from_str(text).map_err(malformed_json)
+}
+
 fn parse_json(text: &str) -> Result<Value, SpecError> {
     let mut from = serde_json::Deserializer::from_str(text);
-    tree(&mut from).and_then(|value| from.end().map(|()| value)).map_err(|error| SpecError::Malformed {
+    tree(&mut from).and_then(|value| from.end().map(|()| value)).map_err(malformed_json)
+}
+
+fn malformed_json(error: serde_json::Error) -> SpecError {
+    SpecError::Malformed {
         format: Format::Json,
         line: error.line() as u64,
         column: error.column() as u64,
         message: error.to_string(),
-    })
+    }
 }
 
 fn parse_yaml(text: &str) -> Result<Value, SpecError> {

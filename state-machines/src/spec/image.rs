@@ -2,7 +2,7 @@
 //!
 //! The grammar is that of the reference implementation, `distribution/reference`:
 //! `[domain[:port]/]component[/component…][:tag][@algorithm:hex]`. Written out because the crates that parse
-//! it bring a regex engine and derive macros with them; this only has to say whether, and why not.
+//! it bring a regex engine and derive macros with them; here it is only needed whether it is valid, and why not.
 
 /// What is wrong with an image as an OCI reference, and what to write; `None` when it is valid.
 pub fn oci_image_problem(image: &str) -> Option<String> {

@@ -1,5 +1,6 @@
 //! What is wrong with a spec: all of it, each problem with its path.
 
+use std::convert::Infallible;
 use std::fmt;
 
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
@@ -77,6 +78,14 @@ impl fmt::Display for Invalid {
 }
 
 impl std::error::Error for Invalid {}
+
+/// What converts to a [`Spec`](super::Spec) and cannot fail has this error in place of [`Invalid`]: a bound
+/// `TryInto<Spec, Error: Into<Invalid>>` takes a spec that is checked as well as one that is not.
+impl From<Infallible> for Invalid {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
 
 impl From<Invalid> for ProviderError {
     fn from(invalid: Invalid) -> Self {

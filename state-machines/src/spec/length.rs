@@ -1,4 +1,5 @@
-//! How long a spec is as JSON. Most are far from the limit, which a sum of their parts shows without writing them.
+//! How long a spec is as JSON. Most are far below the limit, which a cheap upper bound shows; only the others are
+//! written out and measured.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +10,12 @@ use super::{
     SecretReference, TenantComputeSpec,
 };
 
-/// What a byte of a text takes at most: a control character becomes `\u001f`.
+/// The most that a byte of a text takes in JSON: a control character becomes `\u001f`.
 const ESCAPED: usize = 6;
 /// More than any field takes besides its text: its name, quotes, a number, commas and brackets.
 const FIELD: usize = 48;
 
-/// No less than the length of the spec as JSON, in bytes.
+/// An upper bound of the length of the spec as JSON, in bytes.
 pub(super) fn at_most(spec: &TenantComputeSpec) -> usize {
     let TenantComputeSpec {
         tenant_id,

@@ -47,7 +47,7 @@ pub struct TenantComputeSpec {
     /// Values that come from elsewhere and never print.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<SecretReference>,
-    /// The caller's own marks.
+    /// The caller's own labels.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
     /// The provider's own configuration, opaque to everything else.
@@ -235,6 +235,9 @@ fn hide_all(values: &[String]) -> Vec<Hidden> {
 }
 
 /// A checked and normalised [`TenantComputeSpec`]. Cheap to clone; two are equal when callers sent the same.
+///
+/// One that comes from a store was checked by the rules of the time when it was stored
+/// ([`from_stored_json`](Self::from_stored_json)); today's may refuse it.
 #[derive(Clone, PartialEq)]
 pub struct Spec(Arc<Checked>);
 
@@ -251,7 +254,7 @@ impl Spec {
         &self.0.tenant
     }
 
-    /// The provider that runs it; whether it is registered, the engine knows.
+    /// The provider that runs it. Only the engine knows whether it is registered.
     pub fn provider(&self) -> &ProviderName {
         &self.0.provider
     }

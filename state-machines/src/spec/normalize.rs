@@ -6,7 +6,7 @@ use super::{
     ContainerSpec, DnsConfig, HealthCheckConfig, PortMapping, ResourceRequirements, TenantComputeSpec,
 };
 
-/// Nothing, an empty value and the zero value that Go writes are the same.
+/// An absent field, an empty value and the zero value that Go writes mean the same.
 pub(super) fn normalize(spec: &mut TenantComputeSpec) {
     spec.containers.iter_mut().for_each(container);
     resources(&mut spec.resources);

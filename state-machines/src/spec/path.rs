@@ -3,7 +3,7 @@
 /// The longest key and value that an error or a change shows.
 const SHOWN: usize = 120;
 
-/// A place in a document, written out only when something is said about it.
+/// A place in a document. Its path is written out only when a problem is reported there.
 #[derive(Clone, Copy)]
 pub(super) enum Place<'a> {
     /// The document itself.

@@ -1,19 +1,22 @@
-//! A tree of values as a [`TenantComputeSpec`]: unknown fields and wrong types, all at once.
+//! Reads a tree of values as a [`TenantComputeSpec`], and reports all unknown fields and wrong types at once.
 //!
 //! Written out rather than derived: a derived reader stops at the first problem, and its message quotes the
 //! value that it did not expect, which may be a secret.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::document::{self, Format, SpecError};
 use super::invalid::{Invalid, Problem};
+use super::normalize::normalize;
 use super::{
-    ContainerSpec, DnsConfig, HealthCheckConfig, NetworkConfig, PortMapping, ResourceRequirements,
+    Checked, ContainerSpec, DnsConfig, HealthCheckConfig, NetworkConfig, PortMapping, ResourceRequirements,
     SecretReference, Spec, TenantComputeSpec, path,
 };
+use crate::id::{ProviderName, TenantId};
 
 impl TenantComputeSpec {
     /// Reads a spec from JSON. `null` counts as absent; what is absent is empty.
@@ -21,7 +24,7 @@ impl TenantComputeSpec {
     /// # Errors
     /// [`SpecError`]: malformed, too large, or all unknown fields and wrong types.
     pub fn from_json(text: &str) -> Result<Self, SpecError> {
-        Ok(spec(document::parse(text, Format::Json)?)?)
+        Ok(spec(document::parse(text, Format::Json)?, Writer::Caller)?)
     }
 
     /// Reads a spec from YAML 1.2, the same as from JSON: a number where a text belongs has to be quoted.
@@ -29,31 +32,53 @@ impl TenantComputeSpec {
     /// # Errors
     /// As for [`from_json`](Self::from_json).
     pub fn from_yaml(text: &str) -> Result<Self, SpecError> {
-        Ok(spec(document::parse(text, Format::Yaml)?)?)
+        Ok(spec(document::parse(text, Format::Yaml)?, Writer::Caller)?)
     }
 }
 
 impl Spec {
-    /// Reads a spec that was checked before it was stored, and checks it again.
+    /// Reads a spec that a store kept, as a [`Spec`] writes it.
+    ///
+    /// It was checked before it was stored, by the rules of that time, and none is applied again: a rule that became
+    /// stricter since must not make a tenant unreadable, or nobody could destroy it. A provider that cannot run such a
+    /// spec says so when it is asked to.
     ///
     /// # Errors
-    /// [`SpecError`] when it is not what a [`Spec`] writes, e.g. since a rule has become stricter.
+    /// [`SpecError`] when it is not JSON, when a field has another type, or when a field is unknown because a newer
+    /// version stored it: a spec is not run in part.
     pub fn from_stored_json(text: &str) -> Result<Self, SpecError> {
-        Ok(TenantComputeSpec::from_json(text)?.check()?)
+        let mut body = spec(document::parse_stored(text)?, Writer::Store)?;
+        normalize(&mut body);
+        let tenant = TenantId::from_stored(&body.tenant_id);
+        let provider = ProviderName::from_stored(&body.provider_type);
+        Ok(Self(Arc::new(Checked { tenant, provider, body })))
     }
 }
 
 /// So that a spec can be part of a larger document, read by the same rules.
 impl<'de> Deserialize<'de> for TenantComputeSpec {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        spec(document::tree(from)?).map_err(serde::de::Error::custom)
+        spec(document::tree(from)?, Writer::Caller).map_err(serde::de::Error::custom)
     }
 }
 
-fn spec(tree: Value) -> Result<TenantComputeSpec, Invalid> {
-    let mut problems = Vec::new();
+/// Who wrote a spec, and so can do something about an unknown field.
+#[derive(Clone, Copy)]
+enum Writer {
+    Caller,
+    Store,
+}
+
+/// What is wrong with a spec.
+struct Problems {
+    writer: Writer,
+    found: Vec<Problem>,
+}
+
+fn spec(tree: Value, writer: Writer) -> Result<TenantComputeSpec, Invalid> {
+    let mut problems = Problems { writer, found: Vec::new() };
     let spec = object(String::new(), tree, &mut problems, tenant);
-    Invalid::unless_empty(problems)?;
+    Invalid::unless_empty(problems.found)?;
     Ok(spec.unwrap_or_default())
 }
 
@@ -140,27 +165,31 @@ struct Fields<'p> {
     path: String,
     left: Map<String, Value>,
     known: Vec<&'static str>,
-    problems: &'p mut Vec<Problem>,
+    problems: &'p mut Problems,
 }
 
-/// Reads the object at `path` with `read`; what that leaves is unknown.
+/// Reads the object at `path` with `read`; the fields that it leaves are unknown.
 fn object<T>(
     path: String,
     value: Value,
-    problems: &mut Vec<Problem>,
+    problems: &mut Problems,
     read: fn(&mut Fields<'_>) -> T,
 ) -> Option<T> {
     let found = kind(&value);
     let Value::Object(left) = value else {
-        problems.push(Problem::new(path, format!("must be an object, not {found}")));
+        problems.found.push(Problem::new(path, format!("must be an object, not {found}")));
         return None;
     };
     let mut fields = Fields { path, left, known: Vec::new(), problems };
     let read = read(&mut fields);
     for name in fields.left.keys() {
-        let known = fields.known.join(", ");
-        let message = format!("unknown field; remove it, or use one of: {known}");
-        fields.problems.push(Problem::new(path::key(&fields.path, name), message));
+        let message = match fields.problems.writer {
+            Writer::Caller => format!("unknown field; remove it, or use one of: {}", fields.known.join(", ")),
+            Writer::Store => {
+                "unknown field; a newer version of the engine stored it, start that one".to_owned()
+            }
+        };
+        fields.problems.found.push(Problem::new(path::key(&fields.path, name), message));
     }
     Some(read)
 }
@@ -177,7 +206,7 @@ impl Fields<'_> {
     }
 
     fn mismatch(&mut self, path: String, wanted: &str, found: &Value) {
-        self.problems.push(Problem::new(path, format!("must be {wanted}, not {}", kind(found))));
+        self.problems.found.push(Problem::new(path, format!("must be {wanted}, not {}", kind(found))));
     }
 
     fn text(&mut self, name: &'static str) -> Option<String> {

@@ -61,6 +61,14 @@ impl TenantComputeSpec {
     }
 }
 
+/// As [`check`](TenantComputeSpec::check).
+impl TryFrom<TenantComputeSpec> for Spec {
+    type Error = Invalid;
+    fn try_from(spec: TenantComputeSpec) -> Result<Self, Invalid> {
+        spec.check()
+    }
+}
+
 impl Spec {
     /// Checks that every image is a valid OCI reference, for providers that run images.
     ///
@@ -279,7 +287,7 @@ impl Rules {
         }
     }
 
-    /// A container's share of the tenant's; of a tenant's share that is itself wrong, nothing follows.
+    /// A container's share is within the tenant's; not checked where the tenant's is itself wrong.
     fn within(&mut self, at: &Place<'_>, own: i64, tenant: i64, of: &str) {
         if tenant > 0 && own > tenant {
             self.add(at, format!("{own} is more than the whole tenant has ({of}: {tenant})"));

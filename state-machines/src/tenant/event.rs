@@ -121,7 +121,7 @@ pub enum What {
     },
     /// The provider got somewhere.
     Progressed {
-        /// What it is at.
+        /// What it is doing.
         step: String,
     },
     /// The provider did what it was asked.
@@ -163,7 +163,7 @@ pub enum What {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         next_at: Option<Timestamp>,
     },
-    /// The tenant was looked at, and its health is another.
+    /// The tenant was looked at, and its health has changed.
     HealthChanged {
         /// What it is now.
         health: Health,

@@ -33,13 +33,13 @@ pub enum Input {
         /// With what.
         outcome: Outcome,
     },
-    /// A call got somewhere, and wants its ledger kept.
+    /// A call made progress, and wants its ledger kept.
     Progressed {
         /// Which.
         call: CallId,
         /// What the provider now knows and intends.
         ledger: Arc<Ledger>,
-        /// What it is at, for people.
+        /// What it is doing, for people.
         step: String,
     },
     /// The time that [`super::Tenant::wake_at`] named may have come.
@@ -91,7 +91,7 @@ pub enum Request {
     Pause,
     /// Go on.
     Resume,
-    /// Remove what a life that is over left on its platform, where no tenant of this name lives.
+    /// Remove what an earlier life left on its platform, while no tenant of this name lives.
     Reclaim {
         /// Where it was found.
         provider: ProviderName,

@@ -114,11 +114,11 @@ pub struct Tenant {
     pub ledger: Option<Arc<Ledger>>,
     /// The version of the latest spec it was given.
     pub latest_spec: SpecVersion,
-    /// When an operation settled last. What was seen before then says nothing about now.
+    /// When an operation settled last. An observation from before then is outdated.
     pub settled_at: Option<Timestamp>,
 }
 
-/// Where a tenant is in its life. Failure is no state, but a fact kept beside it.
+/// Where a tenant is in its life. Failure is not a state but a fact that is kept beside it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
@@ -197,11 +197,11 @@ pub enum Because {
 pub enum Run {
     /// The provider works.
     Calling(Call),
-    /// The provider was asked to stop, and gets until then.
+    /// The provider was asked to stop, and has until then.
     Stopping {
         /// The call that should stop.
         call: Call,
-        /// What for, and so what follows.
+        /// Why, which decides what follows.
         why: Why,
         /// When the engine drops the call.
         until: Timestamp,
@@ -337,7 +337,7 @@ impl Tenant {
         }
     }
 
-    /// The call that is in flight, if one is. After a restart it is nobody's: the tenant gets
+    /// The call that is in flight, if one is. After a restart nobody makes it any more: the tenant then gets
     /// [`Input::Recovered`].
     pub fn call(&self) -> Option<CallId> {
         match &self.state {

@@ -197,7 +197,7 @@ pub(super) fn decode<E: From<BadColumn>>(
     row: &TenantRow<'_>,
     mut spec: impl FnMut(SpecVersion) -> Result<Spec, E>,
 ) -> Result<Record, E> {
-    let id = TenantId::new(row.id).map_err(|cause| BadColumn::bad("id", cause))?;
+    let id = TenantId::from_stored(row.id);
     let (incarnation, revision) = (Incarnation(row.incarnation), Revision(row.revision));
     let Some(state) = row.state else {
         return Ok(Record::Gone(Tombstone { id, incarnation, revision }));
@@ -231,7 +231,7 @@ pub(super) fn decode<E: From<BadColumn>>(
         id,
         incarnation,
         revision,
-        provider: ProviderName::new(provider).map_err(|cause| BadColumn::bad("provider", cause))?,
+        provider: ProviderName::from_stored(provider),
         state,
         next,
         paused: optional_time("paused_at", row.paused_at)?,
@@ -376,5 +376,56 @@ fn unknown(column: &'static str, found: Option<&str>) -> BadColumn {
     match found {
         Some(found) => BadColumn::bad(column, format!("it holds {found:?}")),
         None => BadColumn::missing(column),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use landlord_state_machines::tenant::samples::configurations;
+    use landlord_state_machines::tenant::{
+        Command, Decision, Effect, Input, Policy, Record, Request, Stamp, step,
+    };
+
+    use super::*;
+
+    /// What is stored breaks rules of today: those of names, of health checks, of resources.
+    const BODY: &str = r#"{
+        "tenant_id": "Acme_1", "provider_type": "aws-ecs",
+        "containers": [{ "name": "Web", "image": "nginx", "health_check": { "type": "tcp", "port": 0,
+            "interval_seconds": 1, "timeout_seconds": 1, "healthy_threshold": 0, "unhealthy_threshold": 0 } }],
+        "resources": { "cpu": 1, "memory": 1 }, "networking": { "public_ip": false }
+    }"#;
+
+    #[test]
+    fn i5_a_tenant_is_read_and_destroyed_whatever_the_rules_are_by_now() {
+        let stamp =
+            Stamp { now: Timestamp::UNIX_EPOCH, jitter: 0, operation: OperationId { epoch: 9, number: 9 } };
+        let mut destroyed = 0;
+        for configuration in configurations() {
+            let mut row = encode(&configuration.record).expect("a row");
+            row.id = "Acme_1";
+            row.provider = row.provider.map(|_| "aws-ecs");
+            let record = decode(&row, |_| spec_from_json(BODY)).expect("it is read");
+            assert_eq!(record.id().as_str(), "Acme_1");
+            assert_eq!(encode(&record).expect("a row").id, "Acme_1");
+            let Record::Live(tenant) = &record else { continue };
+            assert_eq!(tenant.provider.as_str(), "aws-ecs");
+            let command = Command { expected: None, request: Request::Destroy };
+            match step(&Policy::default(), &record, stamp, Input::Command(command)) {
+                Decision::Apply(transition) => {
+                    let calls = transition.effects.iter().filter_map(|effect| match effect {
+                        Effect::StartCall(call) => Some(&call.provider),
+                        Effect::StopCall(_) | Effect::DropCall(_) => None,
+                    });
+                    calls.for_each(|provider| assert_eq!(*provider, tenant.provider));
+                }
+                Decision::Join(_) => {}
+                other @ (Decision::Ignore | Decision::Reject(_)) => {
+                    panic!("{}: {other:?}", configuration.name)
+                }
+            }
+            destroyed += 1;
+        }
+        assert!(destroyed > 100, "{destroyed}");
     }
 }

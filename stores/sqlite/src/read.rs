@@ -249,7 +249,7 @@ pub(super) fn in_flight(
 
 fn tenant_id(row: &Row<'_>, column: usize) -> Result<TenantId, Unreadable> {
     let text = row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?;
-    Ok(TenantId::new(text).map_err(|cause| BadColumn::bad("id", cause))?)
+    Ok(TenantId::from_stored(text))
 }
 
 pub(super) fn list(

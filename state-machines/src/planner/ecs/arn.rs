@@ -1,6 +1,6 @@
-//! The shapes of what AWS names things by.
+//! The forms of names at AWS: ARNs, and shorter ones.
 
-/// What a name of AWS is made of: `arn:partition:service:region:account:resource`. The resource may hold colons.
+/// The parts of an ARN: `arn:partition:service:region:account:resource`. The resource may hold colons.
 pub(super) struct Arn<'a> {
     /// Such as `ecs`.
     pub(super) service: &'a str,

@@ -16,14 +16,14 @@ use crate::result::{Endpoint, EndpointType};
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Call {
-    /// Read: where the subject's service or family is, by its tags, among all that the operator's configuration leads
-    /// to. For a tenant of whom no ledger tells.
+    /// Read: finds the subject's service or family by its tags, everywhere that the operator's configuration leads
+    /// to. For a tenant without a ledger.
     Locate(Search),
-    /// Read, `DescribeServices` with tags. A service that is INACTIVE is none.
+    /// Read, `DescribeServices` with tags. An INACTIVE service counts as none.
     DescribeService {
         /// Which.
         site: Site,
-        /// Whose it should be; not asked of ECS, but what its answer is read with.
+        /// Whose it should be. Not sent to ECS; its answer is read with it.
         subject: Subject,
     },
     /// Read, `ListTaskDefinitions`, all pages: the revisions of the site's family that have this status.
@@ -34,16 +34,16 @@ pub enum Call {
         place: Place,
         /// Its ARN, or `family:revision`.
         definition: String,
-        /// Whose it should be; not asked of ECS, but what its answer is read with.
+        /// Whose it should be. Not sent to ECS; its answer is read with it.
         subject: Subject,
     },
     /// Read, `ListTasks` and `DescribeTasks`: the service's tasks that should run, and those that stopped lately.
     FindTasks {
         /// The service.
         site: Site,
-        /// Where the tenant answers; not asked of ECS, but what its answer is read with.
+        /// Where the tenant answers. Not sent to ECS; its answer is read with it.
         serves: Vec<Serves>,
-        /// Why the deployment is given up, where it is; not asked of ECS either.
+        /// Why the deployment is given up, where it is. Not sent to ECS either.
         giving_up: Option<String>,
     },
     /// Write, `RegisterTaskDefinition`.
@@ -77,16 +77,17 @@ pub enum Call {
         /// The service deployment's ARN.
         deployment: String,
     },
-    /// Write, `DeleteService` with force: its tasks are stopped. None there, or one that drains, is a success.
+    /// Write, `DeleteService` with force: its tasks are stopped. It is a success when there is no service, or when it
+    /// drains already.
     DeleteService(Site),
-    /// Write, `DeregisterTaskDefinition`. One that is not active, or not there, is a success.
+    /// Write, `DeregisterTaskDefinition`. It is a success when that is not active, or not there.
     DeregisterDefinition {
         /// Where.
         place: Place,
         /// Its ARN.
         arn: String,
     },
-    /// Write, `DeleteTaskDefinitions`, at most 10. One that is being deleted, or is not there, is a success.
+    /// Write, `DeleteTaskDefinitions`, at most 10. It is a success when one is being deleted already, or is not there.
     DeleteDefinitions {
         /// Where.
         place: Place,
@@ -99,7 +100,7 @@ pub enum Call {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Search {
-    /// Its service: whoever asks how it is has no time for more.
+    /// Its service only, because a status has to be quick.
     Service,
     /// Also by task definitions that have no service.
     Everything,
@@ -130,7 +131,7 @@ pub const DELETED_AT_ONCE: usize = 10;
 pub struct Register {
     /// Where; its name is the family.
     pub site: Site,
-    /// What it says. Left out of what is written anywhere, as environments are nobody else's business.
+    /// What it says. Never written anywhere, because environments may hold secrets.
     #[serde(skip)]
     pub definition: Definition,
     /// The hash of it, which is among the tags too.
@@ -163,11 +164,11 @@ pub struct Update {
     pub definition: String,
     /// How it runs them.
     pub settings: Settings,
-    /// Whether it deploys even though nothing is different.
+    /// Whether it deploys even if nothing differs.
     pub force: bool,
 }
 
-/// How a service runs its tasks; what of it ECS can be asked to change.
+/// How a service runs its tasks: the settings that ECS can change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
     /// How many tasks.
@@ -194,7 +195,7 @@ pub struct Settings {
     pub grace_period_seconds: Option<u32>,
 }
 
-/// The settings that ECS tells of a service; what is none was not told.
+/// The settings that ECS shows of a service; `None` where it shows nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shown {
     /// As in [`Settings`].
@@ -302,14 +303,14 @@ pub struct Service {
     pub deployments: Vec<Deployment>,
     /// The ARN of the service deployment that is going on, where ECS says so.
     pub current_deployment: Option<String>,
-    /// The latest thing it said of itself.
+    /// The text of its latest event.
     pub event: Option<String>,
 }
 
 /// A deployment of a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deployment {
-    /// Its id; what it starts says that it was started by it.
+    /// Its id; the tasks that it starts name it.
     pub id: String,
     /// Whether it is the one that the service goes towards.
     pub primary: bool,

@@ -1,4 +1,4 @@
-//! What has to run, and until it does.
+//! Deploys what has to run, and waits until it does.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ use crate::planner::{Means, Next, Subject};
 
 /// How many failed tasks are enough to give up a deployment that ECS itself does not give up.
 const FAILURES: usize = 3;
-/// How long our deployment may be out of sight until it was put aside.
+/// How long our deployment may be missing until it counts as replaced.
 const PUT_ASIDE: SignedDuration = SignedDuration::from_secs(15);
 
 impl Plan<'_> {
@@ -108,7 +108,7 @@ impl Plan<'_> {
             Some(Watched { stage: Stage::GivenUp { why, told: false }, .. }) => {
                 return Some(Next::Fail(failed(by, self.subject, why)));
             }
-            // A deployment with which ECS goes back may be of the same definition, with the settings before.
+            // ECS's own rollback may be a deployment of the same definition, with the earlier settings.
             Some(Watched { definition: of, stage: Stage::Going { deployment }, since: _ })
                 if is(of, definition)
                     && *deployment != primary.id
@@ -121,7 +121,7 @@ impl Plan<'_> {
             }
             Some(Watched { stage: Stage::Asked | Stage::Going { .. }, .. }) | None => false,
         };
-        // What this method asked for may be shown another way; what was asked for before may be another thing.
+        // ECS may show in another form what this method asked for. What was asked for earlier may really differ.
         let asked = self.facts.seen.asked.as_ref() == Some(&wanted.settings);
         let known = self.facts.settings.as_ref().is_none_or(|settings| *settings == wanted.settings);
         let ours = is(&primary.definition, definition);
@@ -185,7 +185,7 @@ impl Plan<'_> {
                 let (place, deployment) = (wanted.site.place.clone(), going.clone());
                 write("stop the deployment", Call::StopDeployment { place, deployment })
             }
-            // Other capacity providers are taken only with a deployment.
+            // ECS takes other capacity providers only with a deployment.
             (None, shown, launch) => {
                 let other_launch = shown.as_ref().is_some_and(|shown| shown != launch);
                 self.update(wanted, definition, other_launch)
@@ -218,7 +218,7 @@ impl Plan<'_> {
     /// A deployment that goes on.
     fn rollout(&self, wanted: &Wanted, service: &Service, primary: &Deployment) -> Next<Call> {
         let age = self.age(self.since(primary));
-        // An older deployment that is asked for something more has failed before, and not at this.
+        // The failures of an older deployment are from before it was asked for more.
         let is_new = self.since(primary) == primary.created;
         let failed = if is_new { usize::try_from(primary.failed_tasks).unwrap_or(usize::MAX) } else { 0 };
         match (failed >= FAILURES, age >= timeout(wanted)) {

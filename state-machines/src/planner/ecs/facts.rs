@@ -67,8 +67,8 @@ pub struct Facts {
     /// Where that is.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) endpoints: Vec<Endpoint>,
-    /// A call that brought no reply: what may pass is waited for; else it ends the method, and the next one starts by
-    /// looking.
+    /// A call that brought no reply. An error that may pass is waited out; any other one ends the method, and the
+    /// next one starts by looking.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) trouble: Option<ProviderError>,
     /// What was seen since the method began; looked at again by the next one.
@@ -220,7 +220,7 @@ pub(super) enum Stage {
     GivenUp {
         /// ECS's words.
         why: String,
-        /// Whether the method that has to say so has ended: then the next one deploys again.
+        /// Whether a method has reported it: then the next one deploys again.
         told: bool,
     },
 }
@@ -259,7 +259,7 @@ pub(super) enum Look {
 }
 
 impl Facts {
-    /// Before this a look may not show what was done, or what may still happen.
+    /// Until then a look may not show what was done, or what may still happen.
     pub(super) fn settled_at(&self) -> Option<Timestamp> {
         let wrote = self.wrote_at.map(|at| after(at, VISIBLE));
         let late = self.pending.iter().map(|pending| after(pending.since, LATE)).max();

@@ -64,7 +64,7 @@ pub(super) fn learn(facts: &mut Facts, call: &Call, reply: Result<Reply, CallErr
     let write = Write::of(call);
     match (reply, write) {
         (Ok(reply), None) => {
-            // It was asked before the write, and is heard late.
+            // It was asked before the write, and the answer came late.
             if facts.seen.wrote.is_some_and(|at| now < after(at, VISIBLE)) {
                 return;
             }
@@ -131,7 +131,7 @@ fn forget_what_it_changed(facts: &mut Facts, write: &Write) {
     }
 }
 
-/// What was intended long ago has happened by now, or never will. What definitions there are, a list tells.
+/// What was intended long ago has happened by now, or never will. Which definitions there are, a list shows.
 fn close_what_cannot_happen_any_more(facts: &mut Facts, now: Timestamp) {
     let is_open = |pending: &Pending| now < after(pending.since, LATE);
     if facts.pending.iter().any(|pending| !is_open(pending) && pending.write.is_of_definitions()) {
@@ -187,7 +187,7 @@ fn did(facts: &mut Facts, call: &Call, reply: Reply, now: Timestamp) {
             facts.service = Held::None;
             let made = made.map(|made| Box::new(Service { tags: create.tags.clone(), ..*made }));
             its_service(facts, made, now);
-            // An answer without a service is the one to an earlier create: a look tells.
+            // An answer without a service is that of an earlier create: the next look shows the service.
             if facts.seen.service == Look::None {
                 facts.seen.service = Look::NotYet;
             }
@@ -229,7 +229,7 @@ fn did(facts: &mut Facts, call: &Call, reply: Reply, now: Timestamp) {
     }
 }
 
-/// The answer to an update or a deletion tells of no tags.
+/// The answer to an update or a deletion has no tags.
 fn with_known_tags(facts: &Facts, service: Option<Box<Service>>) -> Option<Box<Service>> {
     let tags = match &facts.seen.service {
         Look::Is(before) => before.tags.clone(),
@@ -238,7 +238,7 @@ fn with_known_tags(facts: &Facts, service: Option<Box<Service>>) -> Option<Box<S
     service.map(|service| Box::new(Service { tags, ..*service }))
 }
 
-/// The tenant is there; what was known of another place, where nothing is left, goes.
+/// The tenant is at this site. What was known of another one, where nothing is left, is forgotten.
 fn go_to(facts: &mut Facts, site: &Site) {
     let stays = match &facts.at {
         Whereabouts::At(before) => before.is_same(site),
@@ -319,7 +319,7 @@ fn described(facts: &mut Facts, asked: &str, found: Option<FoundDefinition>, sub
     facts.revisions.insert(arn, Revision { status, whose, content });
 }
 
-/// Whether the tasks are what the deployment is there for.
+/// Takes in what the tasks say about the deployment.
 fn look_after(facts: &mut Facts, found: &[Task], giving_up: Option<&str>, now: Timestamp) {
     let Look::Is(service) = &facts.seen.service else { return };
     let Some(primary) = service.primary() else { return };
@@ -343,7 +343,7 @@ fn look_after(facts: &mut Facts, found: &[Task], giving_up: Option<&str>, now: T
         facts.steady = None;
         return;
     }
-    // Those of another definition do not tell of this one.
+    // Failures of another definition say nothing about this one.
     let failures = match &facts.rollout {
         Some(watched) if !is(&primary.definition, &watched.definition) => Vec::new(),
         Some(_) | None => failures,

@@ -3,12 +3,12 @@
 //! A tenant has one service and the revisions of one family of task definitions, which share a name
 //! ([`Site`]). Both carry tags that say whose they are, so that a lost ledger leaves nothing unknown.
 //!
-//! - `next` decides and `deploy` what has to run, `learn` takes in, `view` shows; `wanted` reads the spec; `facts` is what is remembered; `tasks` reads
-//!   what a service's tasks say.
+//! - `next` decides, and `deploy` for what has to run; `learn` takes in, `view` shows; `wanted` reads the spec; `facts`
+//!   is what is remembered; `tasks` reads what a service's tasks say.
 //! - ECS shows what was done a while later, so a look counts only some time after the last write. A write of unknown
 //!   outcome is waited for until it can no longer happen. A create has a token, so that asking again makes no second one.
-//! - A deployment that does not get there ends the method with ECS's words; that ECS went back by itself is one. The undo
-//!   is the same plan with the spec before, or with nothing.
+//! - A deployment that fails ends the method with ECS's words; one that ECS rolled back by itself has failed, too. The
+//!   undo is the same plan with the spec before, or with nothing.
 
 mod arn;
 mod call;
@@ -50,8 +50,8 @@ pub use site::{Place, Site};
 pub use validate::{NOT_ENFORCED, check, problems};
 pub use wanted::{Source, Wanted};
 
-/// The diagram of this planner, in Mermaid: what a deployment goes through. Taken from its page, which a test holds against the
-/// code.
+/// The diagram of this planner, in Mermaid: what a deployment goes through. Taken from its page, which a test
+/// compares with the code.
 pub fn diagram() -> &'static str {
     diagram_of(include_str!("../../../ecs.md"))
 }

@@ -56,9 +56,9 @@ pub(super) fn next(subject: &Subject, goal: Goal<'_>, facts: &Facts, now: Timest
 /// How recent a list of revisions has to be.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Listed {
-    /// What was registered since is known by its answer.
+    /// A recent list is enough: what was registered since is known by the answer.
     Lately,
-    /// An answer does not tell whether there are two of it.
+    /// It has to be later than the last registration, whose answer does not show whether it was made twice.
     SinceTheLastWasRegistered,
 }
 
@@ -70,7 +70,7 @@ pub(super) struct Plan<'a> {
 }
 
 impl Plan<'_> {
-    /// Looks, once a look shows what was done.
+    /// Looks, but not before a look can show what was done.
     pub(super) fn look(&self, acts: Vec<Act<Call>>) -> Next<Call> {
         match self.facts.settled_at() {
             Some(until) if self.now < until => Next::Wait { until, why: "ECS to show what was done" },
@@ -78,7 +78,7 @@ impl Plan<'_> {
         }
     }
 
-    /// What may pass is waited for. Of throttling there is no end to be seen, and no tenant fails for it.
+    /// Waits out what may pass. Throttling is waited out without a limit, so that no tenant fails because of it.
     fn bear(&self, trouble: &ProviderError) -> Next<Call> {
         let again = match (trouble.remedy, trouble.retry_after, self.facts.seen.troubles) {
             (Remedy::Retry, Some(pause), _) => SignedDuration::try_from(pause).ok(),
@@ -189,7 +189,7 @@ impl Plan<'_> {
 
     // ---- what is refused
 
-    /// What runs somewhere is not moved by asking for it elsewhere.
+    /// A tenant that runs at one place is not moved by asking for it at another.
     fn stay(&self, at: &Whereabouts, wanted: &Site) -> Option<Next<Call>> {
         match at {
             Whereabouts::At(site) if !site.is_same(wanted) && self.facts.holds() => {
@@ -218,7 +218,7 @@ impl Plan<'_> {
         Some(Next::Fail(conflict(message)))
     }
 
-    /// What the two methods refuse.
+    /// What provision and update refuse.
     fn refuse(&self, wanted: &Wanted, by: Means) -> Option<Next<Call>> {
         match (by, self.its_service()) {
             (Means::Provision, Some((service, _))) => {

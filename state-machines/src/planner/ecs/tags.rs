@@ -19,7 +19,7 @@ pub const INCARNATION: &str = "landlord.incarnation";
 pub const SPEC: &str = "landlord.spec";
 /// On a task definition: the hash of its content.
 pub const CONTENT: &str = "landlord.content";
-/// What all of these begin with; nobody else's tags may.
+/// What all of these begin with. A caller's tags may not.
 pub const RESERVED: &str = "landlord.";
 
 /// The tags of everything that is made for a subject.

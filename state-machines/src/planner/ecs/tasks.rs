@@ -19,7 +19,7 @@ const FAILED: [&str; 2] = ["TaskFailedToStart", "EssentialContainerExited"];
 const WORDS: usize = 1000;
 
 impl Steady {
-    /// Whether it is believed.
+    /// Whether it has lasted long enough to count.
     pub(super) fn is_proven(&self, now: Timestamp) -> bool {
         self.failures == 0 || now >= after(self.since, PROVEN)
     }

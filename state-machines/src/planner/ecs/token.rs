@@ -6,9 +6,9 @@ use super::call::Settings;
 use crate::canonical;
 use crate::planner::Subject;
 
-/// The same for the same intention: a life of a tenant, how many services that life has had, and what is asked for. So
-/// one that is asked for again is not made twice, and a new one never gets the answer to a dead one. 32 letters and
-/// digits; ECS takes 36.
+/// A hash of the tenant's life, of how many services that life has had, and of what is asked for. So a request that is
+/// repeated makes no second service, and a new service never gets the answer to an old one. 32 letters and digits;
+/// ECS takes 36.
 pub(super) fn of(subject: &Subject, creations: u32, definition: &str, settings: &Settings) -> String {
     let intention = json!({
         "subject": subject,

@@ -3,7 +3,7 @@
 use super::mapping;
 use crate::spec::{Invalid, Problem, Spec};
 
-/// Limits and wishes of specs that ECS does not keep, each with the reason.
+/// What a spec can ask for and ECS does not enforce, each with the reason.
 pub const NOT_ENFORCED: &[&str] = &[
     "containers[].health_check.healthy_threshold: one check that passes makes a container healthy",
     "containers[].health_check.timeout_seconds: 1 becomes 2, the shortest that there is",
@@ -19,7 +19,7 @@ pub fn problems(spec: &Spec) -> Vec<Problem> {
     mapping::map(spec).1
 }
 
-/// Whether a spec can run on ECS, as far as it says itself.
+/// Whether a spec can run on ECS, as far as the spec alone shows.
 ///
 /// # Errors
 /// Every problem.

@@ -47,7 +47,7 @@ pub(super) fn report(facts: &Facts) -> Option<Report> {
     let (Look::Is(service), Held::There(_)) = (&facts.seen.service, &facts.service) else { return None };
     let tasks = facts.seen.tasks.as_deref().unwrap_or_default();
     let state = match (state(service, tasks), &facts.settings) {
-        // None is what was asked for.
+        // No task is what was asked for.
         (ComputeState::Stopped, Some(settings)) if settings.desired_count == 0 => ComputeState::Running,
         (state, _) => state,
     };

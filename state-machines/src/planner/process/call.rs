@@ -19,12 +19,12 @@ pub enum Call {
     ReservePorts(ReservePorts),
     /// Write: start a container. Refused means that neither a process nor a file is left of it.
     Start(Box<Start>),
-    /// Read: does it live, does it pass its check.
+    /// Read: whether it lives and passes its check.
     Probe(Probe),
-    /// Write: a signal to every process of a launch: the group of its leader, and all that carry its tag. One
-    /// whose pid or start time differs is never touched. Nothing there to signal is a success.
+    /// Write: a signal to every process of a launch: the group of its leader, and all that carry its tag. A process
+    /// whose pid or start time differs gets none. It is a success when there is no process left.
     Signal(Signal),
-    /// Write: remove the files of a launch that has no process any more. No files is a success.
+    /// Write: remove the files of a launch that has no process any more. It is a success when there are none.
     Clear {
         /// The launch.
         launch: LaunchId,
@@ -62,7 +62,7 @@ pub struct Start {
     pub launch: LaunchId,
     /// The rest of the tag.
     pub manifest: Manifest,
-    /// What to run. Left out of what is written anywhere: its environment is nobody else's business.
+    /// What to run. Never written anywhere, because its environment may hold secrets.
     #[serde(skip)]
     pub container: ContainerSpec,
     /// Where the values of secret environment variables come from.

@@ -30,7 +30,7 @@ pub struct Facts {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Launch {
     pub(super) manifest: Manifest,
-    /// How many crashed starts of the same container and configuration it follows.
+    /// How many starts of the same container and configuration crashed before it.
     pub(super) restarts: u32,
     pub(super) run: Run,
 }
@@ -39,9 +39,9 @@ pub(super) struct Launch {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Run {
-    /// Its start was intended, and nothing tells whether it happened.
+    /// Its start was intended; whether it happened is not known.
     Starting {
-        /// When a look first did not show it. Only a second look, later by the settle time, closes it.
+        /// When a look first did not show it. Only a second look, at least the settle time later, closes it.
         missed: Option<Timestamp>,
     },
     /// Its first process lives.
@@ -68,7 +68,7 @@ pub(super) struct Live {
     pub(super) leader: Process,
     /// When it was first known to live.
     pub(super) since: Timestamp,
-    /// Whether it ever passed its checks often enough; assumed of one that was found and is not in the ledger.
+    /// Whether it ever passed its checks often enough. Assumed of a launch that was found and is not in the ledger.
     pub(super) ready: bool,
     pub(super) health: Streak,
     /// Whether it was checked since the facts were last stale.

@@ -49,7 +49,7 @@ pub(super) fn learn(facts: &mut Facts, call: &Call, reply: Result<Reply, CallErr
         }
         Err(CallError::Refused(error)) => {
             match call {
-                // Nothing of it is there, says the platform; a look would show it if that were wrong.
+                // The platform says that nothing of it is there. If that is wrong, the next look shows it.
                 Call::Start(start) => {
                     facts.launches.remove(&start.launch);
                 }
@@ -132,7 +132,7 @@ fn probed_launch(launch: &Launch, probed: Probed, now: Timestamp) -> Run {
             let health = Streak::Failing { times: health.failures().saturating_add(1), at: now, why };
             Run::Live(Live { leader, since, ready, health, fresh: true })
         }
-        // Whether others of it are left, the next look tells.
+        // The next look shows whether other processes of it are left.
         (Run::Live(Live { ready, .. }), Probed::Gone(exit)) => {
             Run::Dead { exit, death: death(ready), orphans: false }
         }

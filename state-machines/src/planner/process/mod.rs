@@ -1,9 +1,8 @@
 //! A tenant's containers as local processes.
 //!
 //! Each start is a *launch* with an id of its own. The launch's id and its [`Manifest`] are in the environment of
-//! every process that it made, so that the processes alone tell all that matters: a ledger that was lost, or that
-//! a crash kept from being written, leaves nothing unknown.
-
+//! every process that it made. So the processes alone tell all that matters, even when the ledger was lost, or a crash
+//! came before it was written.
 //!
 //! - `next` decides, `learn` takes in, `view` shows; `wanted` reads the spec; `facts` is what is remembered.
 //! - An update starts the new launches, waits until they are ready, then ends the old ones, unless a new one needs a
@@ -41,8 +40,8 @@ pub use launch::{
     Readiness,
 };
 
-/// The diagram of this planner, in Mermaid: what a launch goes through. Taken from its page, which a test holds against the
-/// code.
+/// The diagram of this planner, in Mermaid: what a launch goes through. Taken from its page, which a test compares
+/// with the code.
 pub fn diagram() -> &'static str {
     diagram_of(include_str!("../../../process.md"))
 }

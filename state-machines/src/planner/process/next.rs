@@ -15,9 +15,9 @@ use crate::planner::{Act, Goal, Kind, Means, Next, Subject};
 /// How long a start of unknown outcome may still come true, and how long a process without a health check has to
 /// live until it counts as ready.
 pub(super) const SETTLE: SignedDuration = SignedDuration::from_secs(1);
-/// From a failed check of a launch that was never ready to the next one; the interval of its spec is for later.
+/// The pause after a failed check of a launch that was never ready. The interval of its spec counts once it is.
 const EAGER: SignedDuration = SignedDuration::from_secs(1);
-/// From one SIGKILL to the next, for what a launch started while it was being killed.
+/// The pause between two SIGKILLs: a launch may start a process while it is being killed.
 const KILL_AGAIN: SignedDuration = SignedDuration::from_secs(1);
 /// The shortest and the longest pause between two looks at a launch that is ending.
 const ENDING: (SignedDuration, SignedDuration) =
@@ -129,7 +129,7 @@ fn occupies(manifest: &Manifest, ports: &[&SpecPort<'_>]) -> bool {
     })
 }
 
-/// What the two methods refuse.
+/// What provision and update refuse.
 fn refuse(subject: &Subject, wanted: &[Wanted<'_>], by: Means, facts: &Facts) -> Option<Next<Call>> {
     let mut ours = facts.launches.iter().filter(|(id, _)| id.incarnation == subject.incarnation);
     match by {
@@ -189,8 +189,8 @@ enum Move {
     Never(ProviderError),
 }
 
-/// What all of them need: nothing can be done about a failure; what can be done is done at once; else the first
-/// that is due is waited for.
+/// What all of them need: the first failure ends the plan; else everything that can be done now is done; else the
+/// earliest wait begins.
 fn together(moves: impl Iterator<Item = Move>) -> Option<Next<Call>> {
     let mut acts = Vec::new();
     let mut earliest: Option<(Timestamp, &'static str)> = None;
@@ -328,7 +328,7 @@ fn check(id: LaunchId, manifest: &Manifest, live: &Live, by: Means, now: Timesta
     let Live { leader, since, ready, health, fresh } = live;
     let readiness = &manifest.readiness;
     let interval = SignedDuration::from_secs(readiness.interval_seconds.into());
-    // As long as the spec gives it: failures until unhealthy and successes until healthy, an interval each.
+    // Its spec gives it one interval for each failure until unhealthy and for each success until healthy.
     let checks = readiness.unhealthy_threshold.saturating_add(readiness.healthy_threshold);
     let patience = after(*since, interval.saturating_mul(i32::try_from(checks).unwrap_or(i32::MAX)));
     let first = match readiness.check {

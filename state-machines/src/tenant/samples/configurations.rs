@@ -75,7 +75,7 @@ fn records_without_life() -> Vec<Record> {
     })
 }
 
-/// Whether it is decided otherwise where repair is switched off.
+/// Whether switching repair off changes a decision.
 fn heeds_repair_policy(configuration: &Configuration) -> bool {
     match &configuration.record {
         Record::Absent(_) | Record::Gone(_) => false,
@@ -210,7 +210,7 @@ fn runs(usual: Method, direction: &Direction) -> Vec<(Run, u32)> {
             .filter(move |run| match run {
                 Run::Calling(_) => true,
                 Run::Stopping { why, .. } => can_stop(direction, *why),
-                // What waits has no call, and so no method that it came by.
+                // Nothing is being called while it waits, so methods make no difference.
                 Run::Waiting { .. } => usually,
             })
         })
@@ -229,7 +229,7 @@ fn stopping(call: Call, why: Why) -> Run {
     Run::Stopping { call, why, until: at(moment::GRACE_OVER) }
 }
 
-/// The methods by which a direction is gone: the one it begins with, and provision when an update found nothing.
+/// The methods that a direction calls: the one it begins with, and provision after an update found nothing.
 fn methods(usual: Method, direction: &Direction) -> Vec<Method> {
     match method_of(usual, direction) {
         Method::Update => vec![Method::Update, Method::Provision],

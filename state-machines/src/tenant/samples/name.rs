@@ -7,7 +7,7 @@ use super::super::{
 };
 use crate::result::Health;
 
-/// What a configuration is called. Two records of the same name are decided alike.
+/// What a configuration is called. Records with the same name get the same decisions.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Name {
     /// What the tenant is doing.
@@ -16,7 +16,7 @@ pub struct Name {
     pub paused: bool,
     /// Whether an update waits.
     pub queued: bool,
-    /// Whether the machine was told to repair nothing, where that matters. No fact of the record.
+    /// Whether repair is switched off, where that matters. A fact of the policy, not of the record.
     pub repair_off: bool,
 }
 

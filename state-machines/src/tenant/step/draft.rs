@@ -106,7 +106,7 @@ impl Draft {
     /// An operation ends.
     pub(super) fn settle(&mut self, operation: OperationId, settled: Settled) {
         self.tenant.settled_at = Some(self.stamp.now);
-        // Mostly there is one, and events are kept: no room for more is.
+        // Mostly there is one, and events stay in memory: no room is reserved for more.
         self.settled.reserve_exact(1);
         self.settled.push(Settlement { operation, settled });
     }
@@ -118,7 +118,7 @@ impl Draft {
         }
     }
 
-    /// The operation that this input asked for, or that follows from it, begins. Its event.
+    /// Opens the operation that this input asked for, or that follows from it; returns its event.
     pub(super) fn open(&mut self, kind: OperationKind, target: Option<&Versioned>) -> What {
         let spec = target.map(|target| target.version);
         self.opened = Some(Opened { operation: self.stamp.operation, kind, target: spec });
@@ -189,7 +189,7 @@ impl Draft {
         };
     }
 
-    /// A provision begins. Its event.
+    /// Begins a provision; returns its event.
     pub(super) fn provision(&mut self, spec: Spec, deadline: Option<Timestamp>) -> What {
         let target = self.number(spec);
         let began = self.open(OperationKind::Provision, Some(&target));
@@ -204,7 +204,7 @@ impl Draft {
         began
     }
 
-    /// An update begins, of a tenant on which nothing else is on its way.
+    /// Begins an update; no other operation is on its way.
     pub(super) fn update(&mut self, applied: &Versioned, queued: Queued) {
         let change = Change {
             operation: queued.operation,
@@ -302,7 +302,7 @@ pub(super) fn deadline_exceeded(applied: Option<&Versioned>) -> Arc<ProviderErro
     ))
 }
 
-/// A call that nobody knows the end of.
+/// A call whose end nobody knows.
 pub(super) fn lost(method: Method) -> Arc<ProviderError> {
     let kind = match method {
         Method::Provision => ErrorKind::ProvisionFailed,

@@ -1,5 +1,5 @@
 //! Every life of a tenant up to a depth, explored by a model checker: commands × outcomes × crashes × time × what
-//! happens on the platform. The rules are the invariants of DESIGN.md, as far as they are the machine's.
+//! happens on the platform. The rules are the invariants of ARCHITECTURE.md, as far as they are the machine's.
 //!
 //! States that differ only in ids, in how long ago something was, or in how often something failed beyond the last
 //! difference that it makes, are one state ([`key`]), so the number of states is finite. `LANDLORD_MODEL_DEPTH` sets the

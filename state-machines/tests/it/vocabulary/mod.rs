@@ -6,6 +6,7 @@ mod printing;
 mod reading;
 mod round_trips;
 mod rules;
+mod stored;
 
 use landlord_state_machines::spec::{
     ContainerSpec, HealthCheckConfig, PortMapping, ResourceRequirements, SecretReference, Spec,

@@ -213,8 +213,10 @@ fn yaml_texts_that_older_yaml_took_for_something_else_stay_texts() {
 fn a_stored_spec_is_read_back_and_a_broken_one_is_not() {
     let spec = TenantComputeSpec::from_json(GO).unwrap().check().unwrap();
     let stored = serde_json::to_string(&spec).unwrap();
-    assert_eq!(Spec::from_stored_json(&stored).unwrap(), spec);
-    assert!(Spec::from_stored_json("{}").is_err());
+    let read = Spec::from_stored_json(&stored).unwrap();
+    assert_eq!(read, spec);
+    assert_eq!((read.tenant(), read.provider()), (spec.tenant(), spec.provider()));
+    assert!(Spec::from_stored_json("[]").is_err());
     assert!(Spec::from_stored_json("{").is_err());
 }
 

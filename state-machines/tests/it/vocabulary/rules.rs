@@ -3,7 +3,7 @@
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::spec::{
     ContainerSpec, DnsConfig, HealthCheckConfig, Invalid, MAX_PROBLEMS, PortMapping, Problem,
-    ResourceRequirements, SecretReference, TenantComputeSpec,
+    ResourceRequirements, SecretReference, Spec, TenantComputeSpec,
 };
 use serde_json::{Value, json};
 
@@ -31,10 +31,10 @@ fn set_env(spec: &mut TenantComputeSpec, name: &str, value: &str) {
     spec.containers[0].env.insert(name.to_owned(), value.to_owned());
 }
 
-type Change = fn(&mut TenantComputeSpec);
+pub(super) type Change = fn(&mut TenantComputeSpec);
 
 /// Each row breaks one rule and nothing else, so the row fails when the rule is removed.
-const RULES: &[(&str, Change)] = &[
+pub(super) const RULES: &[(&str, Change)] = &[
     ("tenant_id missing", |s| s.tenant_id.clear()),
     ("tenant_id with other characters", |s| s.tenant_id = "Acme_1".into()),
     ("tenant_id starts with a hyphen", |s| s.tenant_id = "-acme".into()),
@@ -254,6 +254,19 @@ fn an_invalid_spec_is_a_permanent_provider_error() {
         error.message.contains("tenant_id: missing") && error.message.contains("\nresources.cpu: 1 is out"),
         "{error}"
     );
+}
+
+/// What an embedder hands over is checked once, or has been.
+#[test]
+fn a_checked_spec_and_one_that_is_not_are_taken_by_one_bound() {
+    fn take(spec: impl TryInto<Spec, Error: Into<Invalid>>) -> Result<Spec, Invalid> {
+        spec.try_into().map_err(Into::into)
+    }
+    let spec = checked(|_| ());
+    assert_eq!(take(valid()).as_ref(), Ok(&spec));
+    assert_eq!(take(spec.clone()).as_ref(), Ok(&spec));
+    let broken = TenantComputeSpec { tenant_id: "Acme_1".into(), ..valid() };
+    assert_eq!(take(broken.clone()), broken.check());
 }
 
 #[test]

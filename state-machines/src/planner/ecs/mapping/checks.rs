@@ -24,8 +24,11 @@ pub(super) fn check(problems: &mut Problems, at: &str, check: &HealthCheckConfig
 
 fn command(problems: &mut Problems, at: &str, check: &HealthCheckConfig) -> Vec<String> {
     let shell = |line: String| vec!["CMD-SHELL".to_owned(), line];
-    // A checked spec has a port where the kind needs one.
+    // Only a spec that was stored under other rules can lack a port, or have another kind.
     let port = check.port.unwrap_or_default();
+    if check.port.is_none() && matches!(check.kind.as_str(), "http" | "tcp") {
+        problems.add(path::field(at, "port"), format!("missing; a check of type {} needs one", check.kind));
+    }
     match check.kind.as_str() {
         "http" => {
             let given = check.http_path.as_deref().unwrap_or("/");
@@ -38,8 +41,14 @@ fn command(problems: &mut Problems, at: &str, check: &HealthCheckConfig) -> Vec<
             shell(http(port, given))
         }
         "tcp" => shell(tcp(port)),
-        // "exec": a checked spec has no other kind.
-        _ => std::iter::once("CMD".to_owned()).chain(check.command.iter().cloned()).collect(),
+        "exec" => std::iter::once("CMD".to_owned()).chain(check.command.iter().cloned()).collect(),
+        other => {
+            problems.add(
+                path::field(at, "type"),
+                format!("{} is unknown; use http, tcp or exec", path::quoted(other)),
+            );
+            Vec::new()
+        }
     }
 }
 
@@ -118,6 +127,16 @@ mod tests {
         assert_eq!(line.matches(r"'http://127.0.0.1:8080/'\'';reboot;'\'''").count(), 2, "{line}");
         let spaced = HealthCheckConfig { http_path: Some("/a b".to_owned()), ..config("http") };
         assert_eq!(mapped(&spaced).1[0].path, "containers[0].health_check.http_path");
+    }
+
+    /// As only a spec can have it that was stored under other rules.
+    #[test]
+    fn a_check_of_another_kind_or_without_a_port_is_refused() {
+        let problems = |check| mapped(&check).1.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let other = problems(config("grpc"));
+        assert_eq!(other, [r#"containers[0].health_check.type: "grpc" is unknown; use http, tcp or exec"#]);
+        let nowhere = problems(HealthCheckConfig { port: None, ..config("tcp") });
+        assert_eq!(nowhere, ["containers[0].health_check.port: missing; a check of type tcp needs one"]);
     }
 
     #[test]

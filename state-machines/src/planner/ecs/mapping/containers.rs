@@ -63,7 +63,7 @@ pub(super) fn definition(
     };
     shares(problems, &definition);
     role(problems, spec, config, on);
-    // ECS's own form is longer than this one, which lacks the labels: nothing is refused that it would take.
+    // ECS's own form is longer than this one, which lacks the labels. So nothing is refused that ECS would take.
     let length = serde_json::to_vec(&definition).map_or(0, |text| text.len());
     if length > LONGEST {
         problems
@@ -129,7 +129,7 @@ fn is_port_name(name: &str) -> bool {
         && !name.starts_with('-')
 }
 
-/// Containers of a task share its interface, so that none can listen where another does.
+/// Containers of a task share its interface, so no two can listen on the same port.
 fn share_interface<'s>(
     problems: &mut Problems,
     at: &str,
@@ -181,8 +181,8 @@ fn size(problems: &mut Problems, spec: &Spec, on: LaunchType) -> (u32, u32) {
     }
 }
 
-/// GiB of ephemeral storage beyond what there is anyway. Containers share it: without a tenant's wish it is theirs
-/// together.
+/// GiB of ephemeral storage, where more is asked for than there is anyway. Containers share it: where the tenant's
+/// resources name none, it is the sum of theirs.
 fn storage(problems: &mut Problems, spec: &Spec, on: LaunchType) -> Option<u32> {
     let own = |container: &ContainerSpec| container.resources.as_ref().and_then(|own| own.storage);
     let theirs: i64 = spec.containers.iter().filter_map(own).sum();

@@ -46,7 +46,7 @@ pub(super) enum Tasking {
     Own(Definition),
 }
 
-/// Maps a spec. Where there are problems, what is mapped stands for nothing.
+/// Maps a spec. Where there are problems, the result is not to be used.
 pub(super) fn map(spec: &Spec) -> (Mapped, Vec<Problem>) {
     let mut problems = Problems::default();
     let (config, mut unread) = Config::read_all(spec.provider_config.as_ref().unwrap_or(&Value::Null));
@@ -75,7 +75,7 @@ pub(super) fn map(spec: &Spec) -> (Mapped, Vec<Problem>) {
         settings: Settings {
             desired_count: config.desired_count,
             launch,
-            // Without load balancers ECS has nothing to be patient with.
+            // It is about load balancers' checks; without load balancers ECS refuses it.
             grace_period_seconds: config
                 .health_check_grace_period_seconds
                 .filter(|_| !load_balancers.is_empty()),
@@ -94,7 +94,7 @@ pub(super) fn map(spec: &Spec) -> (Mapped, Vec<Problem>) {
     (mapped, unread)
 }
 
-/// One that is off does not go back either, so that to say so once is enough.
+/// A circuit breaker that is off does not roll back either, whatever else was given.
 fn breaker(given: CircuitBreaker) -> CircuitBreaker {
     CircuitBreaker { rollback: given.enable && given.rollback, ..given }
 }

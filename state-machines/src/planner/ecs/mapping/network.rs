@@ -31,7 +31,7 @@ impl<'a> Given<'a> {
         }
     }
 
-    /// Something that there is nothing for.
+    /// Refuses the list where nothing can be done with it.
     fn refuse(&self, problems: &mut Problems, why: &str) {
         if !self.list.is_empty() {
             problems.add(&self.at, why);
@@ -49,7 +49,7 @@ pub(super) fn network(
     let wished = &spec.networking;
     let subnets = Given::of("subnets", &wished.subnets, &config.subnets);
     let groups = Given::of("security_groups", &wished.security_groups, &config.security_groups);
-    // The spec's wish always has a value, so that only yes can be told from nothing.
+    // In the spec, `false` may mean that nothing was said; only `true` counts.
     let public = match (wished.public_ip, config.assign_public_ip) {
         (true, _) => Some("networking.public_ip".to_owned()),
         (false, Some(true)) => Some(config_at("assign_public_ip")),

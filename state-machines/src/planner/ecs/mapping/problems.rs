@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use crate::spec::Problem;
 
-/// Collects problems while a spec is mapped. What is mapped beside a problem stands for nothing.
+/// Collects problems while a spec is mapped. With a problem, the result is not to be used.
 #[derive(Default)]
 pub(in crate::planner::ecs) struct Problems(Vec<Problem>);
 

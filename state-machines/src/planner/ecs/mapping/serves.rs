@@ -13,8 +13,8 @@ struct Port<'a> {
     kind: EndpointType,
 }
 
-/// At places that stay, where there are some; else on each task. An existing task definition has unknown containers,
-/// so that of it only places that stay are known.
+/// At places that stay, where there are some; else on each task. The containers of an existing task definition are
+/// unknown, so only its places that stay are known.
 pub(super) fn serves(
     problems: &mut Problems,
     spec: &Spec,

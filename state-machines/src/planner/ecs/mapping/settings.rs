@@ -10,7 +10,7 @@ const TASKS: u32 = 5000;
 /// A day: a deployment that takes longer does not end.
 const LONGEST_DEPLOYMENT: u32 = 86_400;
 
-/// Everything that stands for itself.
+/// Checks every setting that can be judged by itself.
 pub(super) fn check(problems: &mut Problems, config: &Config, site: &Site) {
     place(problems, config);
     if let Some(problem) = site.name_problem() {

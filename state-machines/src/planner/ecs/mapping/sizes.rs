@@ -65,14 +65,14 @@ pub(super) fn listed() -> String {
     list
 }
 
-/// Millicores in CPU units, not less than they are.
+/// Millicores as CPU units, rounded up.
 pub(super) fn units(millicores: i64) -> i64 {
     // Both factors are small: a spec has at most 10^9 millicores.
     millicores.saturating_mul(CORE).saturating_add(999) / 1000
 }
 
-/// A container's share of them in CPU units, not more than it is, so that shares add up to the whole; 2 is the least
-/// share that Linux has.
+/// A container's millicores as CPU units, rounded down, so that all shares together fit into the task; at least 2,
+/// the least that Linux has.
 pub(super) fn share(millicores: i64) -> i64 {
     (millicores.saturating_mul(CORE) / 1000).max(2)
 }
