@@ -11,11 +11,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use landlord_compute::machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_compute::machines::id::{NameError, ProviderName, TenantId};
-use landlord_compute::machines::result::{
+use landlord_compute::machines::spec::{Spec, TenantComputeSpec};
+use landlord_compute::machines::status::{
     ComputeState, ComputeStatus, ContainerStatus, Health, ProvisionResult, ProvisionStatus, UpdateResult,
     UpdateStatus,
 };
-use landlord_compute::machines::spec::{Spec, TenantComputeSpec};
 use landlord_compute::provider::{Context, Provider};
 use landlord_compute::store::{MemoryOptions, MemoryStore};
 use landlord_compute::{Engine, Options};

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use landlord_compute::machines::error::ProviderError;
 use landlord_compute::machines::id::{ProviderName, TenantId};
-use landlord_compute::machines::result::{
+use landlord_compute::machines::spec::Spec;
+use landlord_compute::machines::status::{
     ComputeStatus, ProvisionResult, ProvisionStatus, UpdateResult, UpdateStatus,
 };
-use landlord_compute::machines::spec::Spec;
 use landlord_compute::provider::{Context, Provider};
 use landlord_compute::store::Store;
 use landlord_compute::{Engine, Limits, ObservePolicy};

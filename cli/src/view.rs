@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use landlord_compute::machines::id::{
     Incarnation, OperationId, ProviderName, Revision, SpecVersion, TenantId,
 };
-use landlord_compute::machines::result::{Endpoint, Health};
 use landlord_compute::machines::spec::{PortMapping, Spec};
+use landlord_compute::machines::status::{Endpoint, Health};
 use landlord_compute::machines::tenant::{
     Change, Direction, Failure, Removal, RemovalRun, Run, State, StateName, Tenant,
 };

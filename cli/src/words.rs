@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 use landlord_compute::machines::error::ProviderError;
-use landlord_compute::machines::result::{ComputeState, Endpoint, EndpointType, Health};
-use landlord_compute::machines::tenant::{LifecycleEvent, OperationKind, StopReason, What};
+use landlord_compute::machines::status::{ComputeState, Endpoint, EndpointType, Health};
+use landlord_compute::machines::tenant::{EventKind, LifecycleEvent, OperationKind, StopReason};
 
 /// What happened, and what ended with it.
 pub(crate) fn event(event: &LifecycleEvent) -> String {
@@ -23,45 +23,45 @@ pub(crate) fn progress(event: &LifecycleEvent) -> String {
     }
 }
 
-fn what(what: &What, now: Timestamp) -> String {
+fn what(what: &EventKind, now: Timestamp) -> String {
     match what {
-        What::Began { operation_kind, spec } => match spec {
+        EventKind::Began { operation_kind, spec } => match spec {
             Some(spec) => format!("{} to spec {spec} began", kind(*operation_kind)),
             None => format!("{} began", kind(*operation_kind)),
         },
-        What::AlreadyRunning => "runs this spec already".to_owned(),
-        What::Queued { queued, spec } => format!("update {queued} to spec {spec} waits for its turn"),
-        What::Progressed { step } => step.clone(),
-        What::Succeeded { changes } if changes.is_empty() => "succeeded".to_owned(),
-        What::Succeeded { changes } => format!("succeeded: {}", changes.join(", ")),
-        What::FoundNothing => "found nothing to update, provisions instead".to_owned(),
-        What::WillRetry { error, at } => format!("tries again {}: {}", when(now, *at), reason(error)),
-        What::Retried => "tries again".to_owned(),
-        What::Stopping { why } => match why {
+        EventKind::AlreadyRunning => "runs this spec already".to_owned(),
+        EventKind::Queued { queued, spec } => format!("update {queued} to spec {spec} waits for its turn"),
+        EventKind::Progressed { step } => step.clone(),
+        EventKind::Succeeded { changes } if changes.is_empty() => "succeeded".to_owned(),
+        EventKind::Succeeded { changes } => format!("succeeded: {}", changes.join(", ")),
+        EventKind::FoundNothing => "found nothing to update, provisions instead".to_owned(),
+        EventKind::WillRetry { error, at } => format!("tries again {}: {}", when(now, *at), reason(error)),
+        EventKind::Retried => "tries again".to_owned(),
+        EventKind::Stopping { why } => match why {
             StopReason::Cancelled => "stopping, it was cancelled".to_owned(),
             StopReason::Destroy => "stopping, a destroy follows".to_owned(),
             StopReason::DeadlineExceeded => "stopping, its deadline is over".to_owned(),
         },
-        What::Undoing { error: Some(error) } => format!("undoing it: {}", reason(error)),
-        What::Undoing { error: None } => "undoing it, it was cancelled".to_owned(),
-        What::Undone => "undone, everything is as it was before".to_owned(),
-        What::RepairFailed { error, next_at } => {
+        EventKind::Undoing { error: Some(error) } => format!("undoing it: {}", reason(error)),
+        EventKind::Undoing { error: None } => "undoing it, it was cancelled".to_owned(),
+        EventKind::Undone => "undone, everything is as it was before".to_owned(),
+        EventKind::RepairFailed { error, next_at } => {
             let next = next_at.map(|at| format!(", the next one {}", when(now, at))).unwrap_or_default();
             match error {
                 Some(error) => format!("repair failed{next}: {}", reason(error)),
                 None => format!("repair cancelled{next}"),
             }
         }
-        What::HealthChanged { health, reason: Some(reason) } => {
+        EventKind::HealthChanged { health, reason: Some(reason) } => {
             format!("{}: {reason}", self::health(*health))
         }
-        What::HealthChanged { health, reason: None } => self::health(*health).to_owned(),
-        What::Recovered => "the engine was started again and goes on".to_owned(),
-        What::Paused => "paused".to_owned(),
-        What::Resumed => "resumed".to_owned(),
-        What::QueueCancelled => "the update that waited was cancelled".to_owned(),
-        What::Abandoned { reason, left } if left.is_empty() => format!("abandoned: {reason}"),
-        What::Abandoned { reason, left } => format!("abandoned: {reason}; left: {}", left.join(", ")),
+        EventKind::HealthChanged { health, reason: None } => self::health(*health).to_owned(),
+        EventKind::Recovered => "the engine was started again and goes on".to_owned(),
+        EventKind::Paused => "paused".to_owned(),
+        EventKind::Resumed => "resumed".to_owned(),
+        EventKind::QueueCancelled => "the update that waited was cancelled".to_owned(),
+        EventKind::Abandoned { reason, left } if left.is_empty() => format!("abandoned: {reason}"),
+        EventKind::Abandoned { reason, left } => format!("abandoned: {reason}; left: {}", left.join(", ")),
     }
 }
 

@@ -8,8 +8,8 @@ use std::task::Poll;
 
 use futures_util::FutureExt;
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
-use landlord_state_machines::result::{ProvisionStatus, UpdateStatus};
 use landlord_state_machines::spec::Spec;
+use landlord_state_machines::status::{ProvisionStatus, UpdateStatus};
 use landlord_state_machines::tenant::{Method, Outcome, StartCall};
 use tokio::sync::SemaphorePermit;
 

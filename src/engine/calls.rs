@@ -29,7 +29,7 @@ use super::config::SHARDS;
 use super::core::TenantCore;
 use super::count::{Count, Counted};
 use super::telemetry;
-use crate::provider::{self, Asker, CheckpointError, Context, Home, Journal, Kept};
+use crate::provider::{self, CheckpointError, Context, Home, Initiator, Journal, Kept};
 
 /// The first and the longest pause before a checkpoint is sent again to an actor that was lost.
 const RESEND: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
@@ -107,7 +107,7 @@ pub(crate) struct Particulars {
     pub(crate) subject: Subject,
     pub(crate) ledger: Option<Arc<Ledger>>,
     pub(crate) trace: Option<TraceContext>,
-    pub(crate) asker: Asker,
+    pub(crate) initiator: Initiator,
 }
 
 impl Calls {
@@ -179,7 +179,7 @@ impl Calls {
     }
 
     fn begin(&self, core: &Arc<TenantCore>, mut start: StartCall, particulars: Particulars) -> Begun {
-        let Particulars { subject, ledger, trace, asker } = particulars;
+        let Particulars { subject, ledger, trace, initiator } = particulars;
         let home = CallHome { core: Arc::clone(core), call: start.call };
         let kept = Arc::new(Kept::new(ledger, home));
         let mut cx = Context::of(subject, Arc::clone(&kept) as Arc<Kept<dyn Home>>);
@@ -187,7 +187,7 @@ impl Calls {
         cx.work = Some(provider::Work { operation, call, attempt });
         cx.deadline = start.deadline;
         cx.trace = trace;
-        cx.asker = asker;
+        cx.initiator = initiator;
         cx.applied = start.applied.take();
         let (call, cancel) = (start.call, cx.cancel.clone());
         let span = telemetry::call_span(&core.tenant, &start, cx.trace.as_ref());

@@ -18,7 +18,7 @@ use super::waiters::Waiters;
 use super::wakeups::Wakeups;
 use crate::clock::Clock;
 use crate::provider::registry::Registry;
-use crate::provider::{Asker, Context};
+use crate::provider::{Context, Initiator};
 use crate::store::{Opened, Store};
 
 /// What the parts of one engine share, and which needs none of them.
@@ -104,10 +104,10 @@ impl Ground {
     }
 
     /// A context that belongs to no operation, for a look at a tenant.
-    pub(crate) fn look_context(&self, tenant: &Tenant, asker: Asker) -> Context {
+    pub(crate) fn look_context(&self, tenant: &Tenant, initiator: Initiator) -> Context {
         let cx = Context::alone(self.subject_of(tenant), Arc::clone(&self.clock));
         let mut cx = cx.with_ledger(tenant.ledger.clone());
-        cx.asker = asker;
+        cx.initiator = initiator;
         cx
     }
 

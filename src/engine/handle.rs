@@ -6,8 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use landlord_state_machines::error::ProviderError;
 use landlord_state_machines::id::{OperationId, ProviderName, Revision, TenantId};
-use landlord_state_machines::result::ComputeStatus;
 use landlord_state_machines::spec::{Invalid, Problem, Spec, TenantComputeSpec};
+use landlord_state_machines::status::ComputeStatus;
 use landlord_state_machines::sweep::Orphaned;
 use landlord_state_machines::tenant::{Command, Record, Request, Settled, after};
 use landlord_state_machines::trace::TraceContext;
@@ -21,7 +21,7 @@ use super::count::{Count, Counted};
 use super::error::{CommandError, StatusError};
 use super::operation::{End, OperationHandle};
 use super::telemetry;
-use crate::provider::Asker;
+use crate::provider::Initiator;
 use crate::store::StoreError;
 use crate::sweep::Orphan;
 
@@ -178,7 +178,7 @@ impl TenantHandle {
             Record::Gone(tombstone) => return Err(ProviderError::tenant_not_found(tombstone.id).into()),
         };
         let registered = self.core.registry.get(tenant.provider.as_str())?;
-        let cx = self.core.look_context(&tenant, Asker::Person);
+        let cx = self.core.look_context(&tenant, Initiator::Person);
         let status = registered.provider.get_status(&cx, self.id());
         match tokio::time::timeout(STATUS_TIMEOUT, status).await {
             Ok(status) => Ok(status?),

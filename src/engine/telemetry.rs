@@ -3,7 +3,7 @@
 //! operation instead.
 
 use landlord_state_machines::id::{ProviderName, TenantId};
-use landlord_state_machines::tenant::{LifecycleEvent, Method, StartCall, What};
+use landlord_state_machines::tenant::{EventKind, LifecycleEvent, Method, StartCall};
 use landlord_state_machines::trace::TraceContext;
 use tracing::Span;
 
@@ -73,30 +73,30 @@ pub(crate) fn transition(event: &LifecycleEvent) {
     let (tenant_id, from, revision, attempt) =
         (&event.tenant_id, event.from.as_str(), event.revision.0, event.attempt);
     match &event.what {
-        What::WillRetry { error, at } => {
+        EventKind::WillRetry { error, at } => {
             tracing::warn!(%tenant_id, operation, attempt, from, to, revision, %error, retry_at = %at, "retry later");
         }
-        What::Undoing { error: Some(error) } | What::RepairFailed { error: Some(error), .. } => {
+        EventKind::Undoing { error: Some(error) } | EventKind::RepairFailed { error: Some(error), .. } => {
             tracing::error!(%tenant_id, operation, attempt, from, to, revision, %error, "failed");
         }
-        What::Succeeded { .. } | What::Undone => {
+        EventKind::Succeeded { .. } | EventKind::Undone => {
             tracing::info!(%tenant_id, operation, attempt, from, to, revision, "succeeded");
         }
-        What::Began { .. }
-        | What::AlreadyRunning
-        | What::Queued { .. }
-        | What::Progressed { .. }
-        | What::FoundNothing
-        | What::Retried
-        | What::Stopping { .. }
-        | What::Undoing { error: None }
-        | What::RepairFailed { error: None, .. }
-        | What::HealthChanged { .. }
-        | What::Recovered
-        | What::Paused
-        | What::Resumed
-        | What::QueueCancelled
-        | What::Abandoned { .. } => {
+        EventKind::Began { .. }
+        | EventKind::AlreadyRunning
+        | EventKind::Queued { .. }
+        | EventKind::Progressed { .. }
+        | EventKind::FoundNothing
+        | EventKind::Retried
+        | EventKind::Stopping { .. }
+        | EventKind::Undoing { error: None }
+        | EventKind::RepairFailed { error: None, .. }
+        | EventKind::HealthChanged { .. }
+        | EventKind::Recovered
+        | EventKind::Paused
+        | EventKind::Resumed
+        | EventKind::QueueCancelled
+        | EventKind::Abandoned { .. } => {
             tracing::debug!(%tenant_id, operation, attempt, from, to, revision, "transition");
         }
     }

@@ -57,7 +57,7 @@ pub enum UndoBy {
 
 /// Who waits for a call. A provider that has to choose serves people first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Asker {
+pub enum Initiator {
     /// Somebody: an operation that was asked for, its retries and its undo, or a question.
     Person,
     /// The engine by itself: it looks after tenants, and repairs what broke.
@@ -83,7 +83,7 @@ pub struct Context {
     /// Who undoes.
     pub undo: UndoBy,
     /// Who waits for it.
-    pub asker: Asker,
+    pub initiator: Initiator,
     kept: Arc<Kept<dyn Home>>,
 }
 
@@ -157,7 +157,7 @@ impl Context {
             trace: None,
             applied: None,
             undo: UndoBy::Engine,
-            asker: Asker::Person,
+            initiator: Initiator::Person,
             kept,
         }
     }

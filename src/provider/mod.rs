@@ -5,7 +5,7 @@ pub mod converge;
 mod kind;
 pub(crate) mod registry;
 
-pub use context::{Asker, CheckpointError, Context, Journal, UndoBy, Work};
+pub use context::{CheckpointError, Context, Initiator, Journal, UndoBy, Work};
 pub(crate) use context::{Home, Kept};
 pub use kind::{ProviderKind, Setup, SetupError};
 pub use registry::RegistryError;
@@ -18,8 +18,8 @@ use futures_util::stream::BoxStream;
 use landlord_state_machines::error::ProviderError;
 use landlord_state_machines::id::{Incarnation, ProviderName, TenantId};
 use landlord_state_machines::observation::Observation;
-use landlord_state_machines::result::{ComputeStatus, ProvisionResult, UpdateResult};
 use landlord_state_machines::spec::Spec;
+use landlord_state_machines::status::{ComputeStatus, ProvisionResult, UpdateResult};
 use serde::Serialize;
 use serde_json::{Value, json};
 

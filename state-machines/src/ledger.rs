@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::result::Endpoint;
+use crate::status::Endpoint;
 
 /// Persisted for the provider, and opaque to the engine but for the part that people want to see.
 #[derive(Clone, Debug, Serialize, Deserialize)]

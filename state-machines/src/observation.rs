@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::id::TenantId;
-use crate::result::{ComputeState, ComputeStatus, Health};
+use crate::status::{ComputeState, ComputeStatus, Health};
 
 /// A look at a tenant's resources.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use landlord_compute::machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_compute::machines::id::Revision;
-use landlord_compute::machines::tenant::{Method, Record, Rejection, Settled, StateName, What};
+use landlord_compute::machines::tenant::{EventKind, Method, Record, Rejection, Settled, StateName};
 use landlord_compute::store::TenantFilter;
 use landlord_compute::{CommandError, Options};
 use landlord_testing::scripted::Act;
@@ -201,7 +201,7 @@ async fn a_paused_tenant_begins_nothing_until_it_is_resumed() {
     let acme = engine.tenant(id.clone());
     provider.script(&id, Method::Provision, [Act::Fail(error(Remedy::Retry))]);
     let operation = acme.provision(spec("acme", "v1"), Options::default()).await.expect("accepted");
-    events_until(&engine, "acme", |event| matches!(event.what, What::WillRetry { .. })).await;
+    events_until(&engine, "acme", |event| matches!(event.what, EventKind::WillRetry { .. })).await;
     acme.pause(Options::default()).await.expect("paused");
     tokio::time::sleep(Duration::from_secs(3600)).await;
     assert_eq!(provider.calls_for(&id).len(), 1);

@@ -5,8 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use landlord_compute::ObservePolicy;
 use landlord_compute::machines::id::SpecVersion;
-use landlord_compute::machines::result::Health;
-use landlord_compute::machines::tenant::{Method, OperationKind, What};
+use landlord_compute::machines::status::Health;
+use landlord_compute::machines::tenant::{EventKind, Method, OperationKind};
 
 use super::{engine, events_until, live, memory, run, scripted, tenant};
 
@@ -18,10 +18,10 @@ async fn a_crash_that_the_platform_reports_is_repaired() {
     run(&engine, "acme", "v1").await;
     provider.crash(&tenant("acme"), Timestamp::MAX);
     let events = events_until(&engine, "acme", |event| {
-        matches!(event.what, What::Succeeded { .. }) && event.revision.0 > 2
+        matches!(event.what, EventKind::Succeeded { .. }) && event.revision.0 > 2
     })
     .await;
-    let repair = What::Began { operation_kind: OperationKind::Repair, spec: Some(SpecVersion(1)) };
+    let repair = EventKind::Began { operation_kind: OperationKind::Repair, spec: Some(SpecVersion(1)) };
     assert!(events.iter().any(|event| event.what == repair), "{events:#?}");
     let methods: Vec<Method> = provider.calls_for(&tenant("acme")).iter().map(|call| call.method).collect();
     assert_eq!(methods, [Method::Provision, Method::Provision]);
@@ -40,7 +40,7 @@ async fn i7_a_panic_over_a_status_is_contained() {
     }
     provider.panic_over_status(&tenant("a"));
     provider.set_health(&tenant("c"), Health::Unhealthy);
-    events_until(&engine, "c", |event| matches!(event.what, What::HealthChanged { .. })).await;
+    events_until(&engine, "c", |event| matches!(event.what, EventKind::HealthChanged { .. })).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -53,14 +53,14 @@ async fn a_platform_that_reports_nothing_is_asked_in_turn() {
     }
     provider.set_health(&tenant("b"), Health::Unhealthy);
     let unhealthy = |event: &landlord_compute::machines::tenant::LifecycleEvent| {
-        matches!(event.what, What::HealthChanged { health: Health::Unhealthy, .. })
+        matches!(event.what, EventKind::HealthChanged { health: Health::Unhealthy, .. })
     };
     events_until(&engine, "b", unhealthy).await;
     assert_eq!(live(&engine, "b").await.health, Health::Unhealthy);
     assert_eq!(live(&engine, "a").await.health, Health::Healthy);
     provider.set_health(&tenant("b"), Health::Healthy);
     events_until(&engine, "b", |event| {
-        matches!(event.what, What::HealthChanged { health: Health::Healthy, .. })
+        matches!(event.what, EventKind::HealthChanged { health: Health::Healthy, .. })
     })
     .await;
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use landlord_compute::machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
-use landlord_compute::machines::tenant::{Method, Settled, What};
+use landlord_compute::machines::tenant::{EventKind, Method, Settled};
 use landlord_compute::machines::trace::TraceContext;
 use landlord_compute::store::{MemoryOptions, MemoryStore};
 use landlord_compute::{CommandError, Options, WaitError};
@@ -29,7 +29,7 @@ async fn i2_the_next_engine_finishes_what_was_on_its_way() {
     let operation =
         first.tenant(tenant("acme")).provision(spec("acme", "v1"), options).await.expect("accepted");
     let id = operation.id();
-    events_until(&first, "acme", |event| matches!(event.what, What::Progressed { .. })).await;
+    events_until(&first, "acme", |event| matches!(event.what, EventKind::Progressed { .. })).await;
     drop(first);
     let closed = operation.await.expect_err("the engine ended");
     assert!(matches!(closed, WaitError::Closed { .. }), "{closed}");
@@ -63,7 +63,7 @@ async fn i2_the_next_engine_wakes_what_waits() {
         .await
         .expect("accepted");
     let id = operation.id();
-    events_until(&first, "acme", |event| matches!(event.what, What::WillRetry { .. })).await;
+    events_until(&first, "acme", |event| matches!(event.what, EventKind::WillRetry { .. })).await;
     first.shutdown(Duration::from_secs(1)).await.expect("in order");
     let second = engine(store, &provider).start().await.expect("starts");
     assert_eq!(end(second.operation(id).await.expect("known")).await, Settled::Done);
@@ -103,7 +103,7 @@ async fn a_tenant_of_a_provider_that_is_not_registered_is_held_and_visible() {
     drop(first);
 
     let without = without_providers(store.clone()).start().await.expect("starts");
-    events_until(&without, "acme", |event| matches!(event.what, What::WillRetry { .. })).await;
+    events_until(&without, "acme", |event| matches!(event.what, EventKind::WillRetry { .. })).await;
     let held = live(&without, "acme").await;
     let failure = held.last_failure.as_ref().expect("visible");
     assert!(failure.error.message.contains("not registered"), "{}", failure.error);

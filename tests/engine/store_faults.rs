@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use landlord_compute::machines::tenant::{Method, Settled, StateName, What};
+use landlord_compute::machines::tenant::{EventKind, Method, Settled, StateName};
 use landlord_compute::store::Scope;
 use landlord_compute::{CommandError, Delivery, Options};
 use landlord_testing::scripted::Act;
@@ -188,7 +188,7 @@ async fn i2_a_command_that_was_durable_although_it_was_refused_is_carried_out() 
         let refused = engine.tenant(tenant("acme")).provision(spec("acme", "v1"), Options::default()).await;
         assert!(matches!(refused, Err(CommandError::Store(_))), "{refused:?}");
         let events = events_until(&engine, "acme", |event| event.to == Some(StateName::Running)).await;
-        assert!(events.iter().any(|event| event.what == What::Recovered));
+        assert!(events.iter().any(|event| event.what == EventKind::Recovered));
         assert_eq!(provider.tenants(), [tenant("acme")]);
     })
     .await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use landlord_compute::machines::id::{OperationId, Revision, TenantId};
 use landlord_compute::machines::tenant::{
-    LifecycleEvent, OperationKind, Record, Settled, State, StateName, Tenant, What,
+    EventKind, LifecycleEvent, OperationKind, Record, Settled, State, StateName, Tenant,
 };
 use landlord_compute::store::{OperationRecord, Position};
 
@@ -77,23 +77,23 @@ fn operations(history: &History) -> Vec<Problem> {
 /// The operation that an event says has begun, or waits.
 fn begun(event: &LifecycleEvent) -> Option<OperationId> {
     match event.what {
-        What::Began { .. } | What::AlreadyRunning => event.operation,
-        What::Queued { queued, .. } => Some(queued),
-        What::Progressed { .. }
-        | What::Succeeded { .. }
-        | What::FoundNothing
-        | What::WillRetry { .. }
-        | What::Retried
-        | What::Stopping { .. }
-        | What::Undoing { .. }
-        | What::Undone
-        | What::RepairFailed { .. }
-        | What::HealthChanged { .. }
-        | What::Recovered
-        | What::Paused
-        | What::Resumed
-        | What::QueueCancelled
-        | What::Abandoned { .. } => None,
+        EventKind::Began { .. } | EventKind::AlreadyRunning => event.operation,
+        EventKind::Queued { queued, .. } => Some(queued),
+        EventKind::Progressed { .. }
+        | EventKind::Succeeded { .. }
+        | EventKind::FoundNothing
+        | EventKind::WillRetry { .. }
+        | EventKind::Retried
+        | EventKind::Stopping { .. }
+        | EventKind::Undoing { .. }
+        | EventKind::Undone
+        | EventKind::RepairFailed { .. }
+        | EventKind::HealthChanged { .. }
+        | EventKind::Recovered
+        | EventKind::Paused
+        | EventKind::Resumed
+        | EventKind::QueueCancelled
+        | EventKind::Abandoned { .. } => None,
     }
 }
 
@@ -114,12 +114,12 @@ fn moments(history: &History, tenant: &TenantId) -> Vec<Moment> {
         let before = moments.last().copied().unwrap_or_default();
         moments.push(Moment {
             lives: event.to.is_some(),
-            paused: if matches!(event.what, What::Paused | What::Resumed) {
-                event.what == What::Paused
+            paused: if matches!(event.what, EventKind::Paused | EventKind::Resumed) {
+                event.what == EventKind::Paused
             } else {
                 before.paused && !reborn && event.to.is_some()
             },
-            retried: event.what == What::Retried,
+            retried: event.what == EventKind::Retried,
         });
     }
     moments

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use landlord_compute::machines::id::{OperationId, TenantId};
-use landlord_compute::machines::tenant::{LifecycleEvent, Record, Settled, Tenant, What};
+use landlord_compute::machines::tenant::{EventKind, LifecycleEvent, Record, Settled, Tenant};
 use landlord_compute::store::{Events, OperationRecord, Position, Reads, Scope, TenantFilter};
 use landlord_store_sqlite::SqliteReader;
 
@@ -51,7 +51,7 @@ impl History {
             };
             *counts.entry(format!("{:?} {settled}", operation.kind)).or_default() += 1;
         }
-        let recoveries = self.events.iter().filter(|(_, event)| event.what == What::Recovered).count();
+        let recoveries = self.events.iter().filter(|(_, event)| event.what == EventKind::Recovered).count();
         format!("{recoveries} calls taken up again; operations: {counts:?}")
     }
 

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use landlord_compute::machines::id::{Incarnation, ProviderName, Revision, SpecVersion, TenantId};
-use landlord_compute::machines::result::Health;
+use landlord_compute::machines::status::Health;
 use landlord_compute::machines::tenant::{
-    LifecycleEvent, Record, Repair, State, StateName, Tenant, Versioned, What,
+    EventKind, LifecycleEvent, Record, Repair, State, StateName, Tenant, Versioned,
 };
 use landlord_compute::store::{Store, Write};
 use landlord_store_sqlite::SqliteStore;
@@ -66,7 +66,7 @@ fn running(number: usize) -> Write {
         to: Some(StateName::Running),
         operation: None,
         attempt: None,
-        what: What::Succeeded { changes: Vec::new() },
+        what: EventKind::Succeeded { changes: Vec::new() },
         settled: Vec::new(),
     };
     let tenant = Tenant {

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use landlord_compute::machines::error::ProviderError;
 use landlord_compute::machines::id::{ProviderName, TenantId};
-use landlord_compute::machines::result::{
+use landlord_compute::machines::spec::Spec;
+use landlord_compute::machines::status::{
     ComputeStatus, ProvisionResult, ProvisionStatus, UpdateResult, UpdateStatus,
 };
-use landlord_compute::machines::spec::Spec;
 use landlord_compute::machines::tenant::Settled;
 use landlord_compute::provider::{Capabilities, Context, Provider};
 use landlord_compute::store::Store;

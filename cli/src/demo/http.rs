@@ -9,7 +9,7 @@ use hyper::body::Bytes;
 use hyper::service::service_fn;
 use hyper::{Request, Response, header};
 use hyper_util::rt::TokioIo;
-use landlord_compute::machines::result::Endpoint;
+use landlord_compute::machines::status::Endpoint;
 use tokio::net::{TcpListener, TcpStream};
 
 /// How long an answer may take.

@@ -7,7 +7,7 @@ use futures_util::future::try_join_all;
 use landlord_compute::Delivery;
 use landlord_compute::Options;
 use landlord_compute::machines::id::{OperationId, TenantId};
-use landlord_compute::machines::tenant::{LifecycleEvent, OperationKind, Record, Settled, What};
+use landlord_compute::machines::tenant::{EventKind, LifecycleEvent, OperationKind, Record, Settled};
 use landlord_compute::store::{Position, Reads, Scope};
 use rustix::process::Pid;
 use tokio::process::Command;
@@ -113,7 +113,7 @@ async fn repair(stage: &Stage) -> Seen {
     let since = stage.engine()?.head();
     processes::kill(&killed);
     let began = |event: &LifecycleEvent| {
-        matches!(event.what, What::Began { operation_kind: OperationKind::Repair, .. })
+        matches!(event.what, EventKind::Began { operation_kind: OperationKind::Repair, .. })
     };
     let began = stage.until(&bravo, since, began).await?;
     stage.until(&bravo, began, |event| event.settled.iter().any(|end| end.settled == Settled::Done)).await?;
@@ -151,7 +151,7 @@ async fn recover(stage: &mut Stage) -> Seen {
     stage.screen.progress("the next engine takes it up");
     let handle = stage.engine()?.operation(operation).await.map_err(Failure::from)?;
     done("the provision that was interrupted", handle.await.map_err(Failure::from)?)?;
-    stage.until(&dora, Position(0), |event| matches!(event.what, What::Recovered)).await?;
+    stage.until(&dora, Position(0), |event| matches!(event.what, EventKind::Recovered)).await?;
     let answer = stage.hear(&dora, greeting).await?;
     let running = processes_of(stage, &dora)?;
     if running.len() != 1 {
@@ -191,7 +191,9 @@ async fn kill_an_engine(
     let mut events = Reader::new(&look, Scope::Tenant(dora.clone()), Position(0));
     let operation = loop {
         let progressed = events.read().await?.into_iter().find_map(|delivery| match delivery {
-            Delivery::Event { event, .. } if matches!(event.what, What::Progressed { .. }) => event.operation,
+            Delivery::Event { event, .. } if matches!(event.what, EventKind::Progressed { .. }) => {
+                event.operation
+            }
             Delivery::Event { .. } | Delivery::Gap { .. } => None,
         });
         if let Some(operation) = progressed {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use landlord_compute::machines::id::TenantId;
-use landlord_compute::machines::result::Endpoint;
 use landlord_compute::machines::spec::TenantComputeSpec;
+use landlord_compute::machines::status::Endpoint;
 use landlord_compute::machines::tenant::{Backoff, LifecycleEvent, Policy, Record, RepairPolicy, Settled};
 use landlord_compute::store::{Position, Reads, Scope};
 use landlord_compute::{Delivery, Engine, ObservePolicy, OperationHandle, Options};

@@ -36,7 +36,7 @@ impl Api for Ecs {
 impl Ecs {
     /// A place, asked for whoever the context is for.
     pub(super) async fn at(&self, place: &Place, cx: &Context) -> At {
-        self.at_for(place, Who { tenant: Some(cx.subject.tenant.clone()), asker: cx.asker }).await
+        self.at_for(place, Who { tenant: Some(cx.subject.tenant.clone()), initiator: cx.initiator }).await
     }
 
     /// A place, asked for somebody.

@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use super::budget::Quota;
 use super::error::Failure;
 use super::reads::{At, DESCRIBED_AT_ONCE};
-use landlord_compute::provider::Asker;
+use landlord_compute::provider::Initiator;
 
 /// How long a batch waits for more.
 const WINDOW: Duration = Duration::from_millis(20);
@@ -23,10 +23,10 @@ const WINDOW: Duration = Duration::from_millis(20);
 /// What came back of each name.
 type Answers = Arc<BTreeMap<String, Result<Option<sdk::Service>, Failure>>>;
 
-/// The batches of an account that are open: one for each cluster and kind of asker, as people do not wait in the
+/// The batches of an account that are open: one for each cluster and initiator, as people do not wait in the
 /// engine's line.
 #[derive(Debug, Default)]
-pub(super) struct Batches(Mutex<HashMap<(String, Asker), Open>>);
+pub(super) struct Batches(Mutex<HashMap<(String, Initiator), Open>>);
 
 #[derive(Debug)]
 struct Open {
@@ -56,7 +56,7 @@ impl At {
 
 impl Batches {
     fn join(&self, at: &At, name: &str) -> Shared<BoxFuture<'static, Answers>> {
-        let key = (at.cluster.clone(), at.who.asker);
+        let key = (at.cluster.clone(), at.who.initiator);
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(batch) = open.get(&key)
             && let Some(answers) = batch.answers.upgrade()
@@ -79,9 +79,9 @@ impl Batches {
 #[cfg(test)]
 impl Batches {
     /// How many names the open batch has.
-    pub(super) fn names(&self, cluster: &str, asker: Asker) -> usize {
+    pub(super) fn names(&self, cluster: &str, initiator: Initiator) -> usize {
         let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let batch = open.get(&(cluster.to_owned(), asker));
+        let batch = open.get(&(cluster.to_owned(), initiator));
         batch.and_then(|batch| batch.names.lock().as_ref().map(BTreeSet::len)).unwrap_or_default()
     }
 }

@@ -13,7 +13,7 @@ use super::api::Ecs;
 use super::budget::Who;
 use super::error::Failure;
 use super::reads::{At, DESCRIBED_AT_ONCE};
-use landlord_compute::provider::{Asker, Context, OwnedTenant};
+use landlord_compute::provider::{Context, Initiator, OwnedTenant};
 
 /// A tenant in one of its lives.
 type Life = (TenantId, Incarnation);
@@ -55,7 +55,8 @@ impl Ecs {
 
     /// All that an engine owns in the cluster and under the prefix of the operator's configuration.
     pub(super) async fn list(&self, engine: &str) -> Result<Vec<OwnedTenant>, Failure> {
-        let at = self.at_for(&Place::of(&self.defaults), Who { tenant: None, asker: Asker::Engine }).await;
+        let at =
+            self.at_for(&Place::of(&self.defaults), Who { tenant: None, initiator: Initiator::Engine }).await;
         let mut owned: BTreeMap<Life, Resources> = BTreeMap::new();
         for lives in at.search(engine, &self.defaults).await?.into_values() {
             for (life, resources) in lives {

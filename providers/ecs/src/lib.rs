@@ -58,8 +58,8 @@ use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy
 use landlord_state_machines::id::{ProviderName, TenantId};
 use landlord_state_machines::planner::ecs::diagram;
 use landlord_state_machines::planner::ecs::{Config, ConfigError, NOT_ENFORCED, Place, check};
-use landlord_state_machines::result::{ComputeStatus, ProvisionResult, UpdateResult};
 use landlord_state_machines::spec::{Spec, changes};
+use landlord_state_machines::status::{ComputeStatus, ProvisionResult, UpdateResult};
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 use tokio::time::Instant;

@@ -76,8 +76,8 @@ use landlord_state_machines::observation::Observation;
 use landlord_state_machines::planner::CallError;
 use landlord_state_machines::planner::process::diagram;
 use landlord_state_machines::planner::process::{Call, Config, ProcessPlanner, Reply};
-use landlord_state_machines::result::{ComputeStatus, ProvisionResult, UpdateResult};
 use landlord_state_machines::spec::{Spec, changes};
+use landlord_state_machines::status::{ComputeStatus, ProvisionResult, UpdateResult};
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 

@@ -22,7 +22,7 @@ use crate::engine::closing::Closed;
 use crate::engine::commit::{CommitFailure, CommitLater};
 use crate::engine::core::TenantCore;
 use crate::engine::telemetry;
-use crate::provider::{Asker, CheckpointError};
+use crate::provider::{CheckpointError, Initiator};
 use crate::store::{OperationRecord, Position, StoreError, Write};
 
 /// The first and the longest pause before something that must not be lost is committed again.
@@ -494,7 +494,7 @@ impl TenantState {
     async fn particulars(&mut self, start: &StartCall) -> Option<Particulars> {
         let Some(Record::Live(tenant)) = &self.record else { return None };
         let (incarnation, ledger) = (tenant.incarnation, tenant.ledger.clone());
-        let asker = asker(&tenant.state);
+        let initiator = initiator(&tenant.state);
         let trace = match self.begun.iter().find(|begun| begun.operation == start.operation) {
             Some(begun) => begun.trace.clone(),
             None => Box::pin(self.look_up_trace(start.operation)).await,
@@ -505,7 +505,7 @@ impl TenantState {
         }
         let engine = Arc::clone(&self.engine);
         let subject = Subject { engine, tenant: self.id().clone(), incarnation };
-        Some(Particulars { subject, ledger, trace, asker })
+        Some(Particulars { subject, ledger, trace, initiator })
     }
 
     /// The trace that an operation was asked for in, also before a restart. It is worth a read, but not a failure.
@@ -553,13 +553,13 @@ fn refused(input: Input) -> Option<Input> {
 }
 
 /// Who waits for what a tenant is doing: the engine for a repair, somebody for all else.
-fn asker(state: &State) -> Asker {
+fn initiator(state: &State) -> Initiator {
     match state {
         State::Provisioning(change) | State::Updating { change, .. } => match change.direction {
-            Direction::Repair => Asker::Engine,
-            Direction::Forward { .. } | Direction::Undo(_) => Asker::Person,
+            Direction::Repair => Initiator::Engine,
+            Direction::Forward { .. } | Direction::Undo(_) => Initiator::Person,
         },
-        State::Pending | State::Running { .. } | State::Destroying(_) => Asker::Person,
+        State::Pending | State::Running { .. } | State::Destroying(_) => Initiator::Person,
     }
 }
 

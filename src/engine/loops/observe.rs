@@ -12,7 +12,7 @@ use landlord_state_machines::tenant::{StateName, Tenant};
 
 use crate::engine::actor::Message;
 use crate::engine::core::Core;
-use crate::provider::Asker;
+use crate::provider::Initiator;
 use crate::provider::registry::Registered;
 use crate::store::TenantFilter;
 
@@ -93,7 +93,7 @@ pub(crate) async fn patrol(core: Weak<Core>, every: Duration, per_second: u32) {
 async fn look(core: Arc<Core>, tenant: Arc<Tenant>) {
     let Ok(registered) = core.registry.get(tenant.provider.as_str()) else { return };
     let begun = core.now();
-    let cx = core.look_context(&tenant, Asker::Engine);
+    let cx = core.look_context(&tenant, Initiator::Engine);
     // A panic of one provider over one tenant ends no other look (I7).
     let status = AssertUnwindSafe(registered.provider.get_status(&cx, &tenant.id)).catch_unwind();
     let seen = match tokio::time::timeout(STATUS_TIMEOUT, status).await {
@@ -105,7 +105,7 @@ async fn look(core: Arc<Core>, tenant: Arc<Tenant>) {
     };
     let news = match &seen {
         Seen::Unclear => false,
-        Seen::Healthy => tenant.health != landlord_state_machines::result::Health::Healthy,
+        Seen::Healthy => tenant.health != landlord_state_machines::status::Health::Healthy,
         Seen::Unhealthy(_) | Seen::Broken(_) => true,
     };
     if news {

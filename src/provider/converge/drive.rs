@@ -9,7 +9,7 @@ use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy
 use landlord_state_machines::id::ProviderName;
 use landlord_state_machines::ledger::Ledger;
 use landlord_state_machines::planner::{Act, CallError, Goal, Kind, Next, Planner};
-use landlord_state_machines::result::ComputeState;
+use landlord_state_machines::status::ComputeState;
 use tracing::Instrument;
 
 use super::{Api, Until};

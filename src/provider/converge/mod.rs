@@ -12,10 +12,10 @@ use std::time::Duration;
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::id::ProviderName;
 use landlord_state_machines::planner::{CallError, Goal, Holdings, Kind, Means, Planner};
-use landlord_state_machines::result::{
+use landlord_state_machines::spec::Spec;
+use landlord_state_machines::status::{
     ComputeStatus, ProvisionResult, ProvisionStatus, UpdateResult, UpdateStatus,
 };
-use landlord_state_machines::spec::Spec;
 use tracing::Instrument;
 
 use super::{Context, UndoBy};

@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::ProviderError;
 use crate::id::{Incarnation, TenantId};
-use crate::result::{ComputeState, ContainerStatus, Endpoint, Health};
 use crate::spec::Spec;
+use crate::status::{ComputeState, ContainerStatus, Endpoint, Health};
 
 /// Whose resources a plan is about; what ownership tags and names are made of.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -9,8 +9,8 @@ use crate::id::ProviderName;
 use crate::observation::Seen;
 use crate::tenant::samples::{Configuration, Sample, configurations, inputs};
 use crate::tenant::{
-    Change, Command, Decision, Direction, Effect, Input, Outcome, Record, Request, Run, StateName, Tenant,
-    Transition, What, Why, step,
+    Change, Command, Decision, Direction, Effect, EventKind, Input, Outcome, Record, Request, Run, StateName,
+    Tenant, Transition, Why, step,
 };
 
 /// Samples that one row shows together, in the order of the rows.
@@ -236,23 +236,26 @@ fn applied(configuration: &Configuration, transition: &Transition) -> &'static s
         Record::Absent(_) | Record::Gone(_) => return "gone",
         Record::Live(tenant) => tenant.state.name(),
     };
-    if configuration.state() != Some(after) && !matches!(what, What::RepairFailed { .. }) {
+    if configuration.state() != Some(after) && !matches!(what, EventKind::RepairFailed { .. }) {
         return words::state(after);
     }
     let calls = transition.effects.iter().any(|effect| matches!(effect, Effect::StartCall(_)));
     match what {
-        What::Began { .. } => "begin",
-        What::Queued { .. } => "queue",
-        What::Progressed { .. } | What::HealthChanged { .. } => "note",
-        What::WillRetry { .. } => "wait",
-        What::Retried | What::FoundNothing | What::Recovered if calls => "call",
-        What::Retried | What::FoundNothing | What::Recovered => "wait",
-        What::Stopping { .. } => "stop",
+        EventKind::Began { .. } => "begin",
+        EventKind::Queued { .. } => "queue",
+        EventKind::Progressed { .. } | EventKind::HealthChanged { .. } => "note",
+        EventKind::WillRetry { .. } => "wait",
+        EventKind::Retried | EventKind::FoundNothing | EventKind::Recovered if calls => "call",
+        EventKind::Retried | EventKind::FoundNothing | EventKind::Recovered => "wait",
+        EventKind::Stopping { .. } => "stop",
         // A repair has nothing that could be undone; it only ends.
-        What::Undoing { .. } | What::RepairFailed { .. } => "undo",
-        What::Paused => "pause",
-        What::Resumed => "resume",
-        What::QueueCancelled => "unqueue",
-        What::AlreadyRunning | What::Succeeded { .. } | What::Undone | What::Abandoned { .. } => "done",
+        EventKind::Undoing { .. } | EventKind::RepairFailed { .. } => "undo",
+        EventKind::Paused => "pause",
+        EventKind::Resumed => "resume",
+        EventKind::QueueCancelled => "unqueue",
+        EventKind::AlreadyRunning
+        | EventKind::Succeeded { .. }
+        | EventKind::Undone
+        | EventKind::Abandoned { .. } => "done",
     }
 }

@@ -3,7 +3,7 @@
 use crate::id::OperationId;
 use crate::tenant::samples::{CURRENT, DESTROY, NEW, QUEUED, SpecRole};
 use crate::tenant::{
-    Decision, Effect, Method, OperationKind, Rejection, Settled, Settlement, StateName, StopReason, What,
+    Decision, Effect, EventKind, Method, OperationKind, Rejection, Settled, Settlement, StateName, StopReason,
 };
 
 /// A state as the diagram names it.
@@ -42,37 +42,37 @@ fn rejection(rejection: &Rejection) -> &'static str {
     }
 }
 
-fn what(what: &What) -> &'static str {
+fn what(what: &EventKind) -> &'static str {
     match what {
-        What::Began { operation_kind, .. } => match operation_kind {
+        EventKind::Began { operation_kind, .. } => match operation_kind {
             OperationKind::Provision => "began a provision",
             OperationKind::Update => "began an update",
             OperationKind::Repair => "began a repair",
             OperationKind::Destroy => "began a destroy",
         },
-        What::AlreadyRunning => "already running",
-        What::Queued { .. } => "queued",
-        What::Progressed { .. } => "progressed",
-        What::Succeeded { .. } => "succeeded",
-        What::FoundNothing => "found nothing",
-        What::WillRetry { .. } => "will retry",
-        What::Retried => "retried",
-        What::Stopping { why } => match why {
+        EventKind::AlreadyRunning => "already running",
+        EventKind::Queued { .. } => "queued",
+        EventKind::Progressed { .. } => "progressed",
+        EventKind::Succeeded { .. } => "succeeded",
+        EventKind::FoundNothing => "found nothing",
+        EventKind::WillRetry { .. } => "will retry",
+        EventKind::Retried => "retried",
+        EventKind::Stopping { why } => match why {
             StopReason::Cancelled => "stopping, cancelled",
             StopReason::Destroy => "stopping for a destroy",
             StopReason::DeadlineExceeded => "stopping, out of time",
         },
-        What::Undoing { error: Some(_) } => "undoing a failure",
-        What::Undoing { error: None } => "undoing what was cancelled",
-        What::Undone => "undone",
-        What::RepairFailed { next_at: Some(_), .. } => "repair failed, the next is due later",
-        What::RepairFailed { next_at: None, .. } => "repair failed",
-        What::HealthChanged { .. } => "health changed",
-        What::Recovered => "recovered",
-        What::Paused => "paused",
-        What::Resumed => "resumed",
-        What::QueueCancelled => "queue cancelled",
-        What::Abandoned { .. } => "abandoned",
+        EventKind::Undoing { error: Some(_) } => "undoing a failure",
+        EventKind::Undoing { error: None } => "undoing what was cancelled",
+        EventKind::Undone => "undone",
+        EventKind::RepairFailed { next_at: Some(_), .. } => "repair failed, the next is due later",
+        EventKind::RepairFailed { next_at: None, .. } => "repair failed",
+        EventKind::HealthChanged { .. } => "health changed",
+        EventKind::Recovered => "recovered",
+        EventKind::Paused => "paused",
+        EventKind::Resumed => "resumed",
+        EventKind::QueueCancelled => "queue cancelled",
+        EventKind::Abandoned { .. } => "abandoned",
     }
 }
 

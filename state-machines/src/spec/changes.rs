@@ -1,4 +1,4 @@
-//! What differs between two specs, field by field, for an [`UpdateResult`](crate::result::UpdateResult).
+//! What differs between two specs, field by field, for an [`UpdateResult`](crate::status::UpdateResult).
 //!
 //! Values that may be secret never show: environments, command lines and `provider_config` say `changed`.
 

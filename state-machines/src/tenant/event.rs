@@ -10,7 +10,7 @@ use super::effect::OperationKind;
 use super::{Settled, State};
 use crate::error::ProviderError;
 use crate::id::{Incarnation, OperationId, Revision, SpecVersion, TenantId};
-use crate::result::Health;
+use crate::status::Health;
 
 /// What happened to a tenant. Gapless and ordered by revision for each tenant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,7 +35,7 @@ pub struct LifecycleEvent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
     /// What happened.
-    pub what: What,
+    pub what: EventKind,
     /// The operations that ended with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub settled: Vec<Settlement>,
@@ -101,7 +101,7 @@ impl State {
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
-pub enum What {
+pub enum EventKind {
     /// An operation began.
     Began {
         /// What it does.

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use effect::{Decision, Effect, Opened, OperationKind, Rejection, StartCall, Transition};
-pub use event::{LifecycleEvent, Settlement, StateName, StopReason, What};
+pub use event::{EventKind, LifecycleEvent, Settlement, StateName, StopReason};
 pub use input::{Command, Input, Outcome, Request, Stamp};
 pub use policy::{Backoff, Policy, RepairPolicy, after};
 pub use settled::Settled;
@@ -26,8 +26,8 @@ pub use step::step;
 use crate::error::ProviderError;
 use crate::id::{CallId, Incarnation, OperationId, ProviderName, Revision, SpecVersion, TenantId};
 use crate::ledger::Ledger;
-use crate::result::Health;
 use crate::spec::Spec;
+use crate::status::Health;
 
 /// What is kept under a tenant id.
 #[derive(Clone, Debug, PartialEq)]
@@ -178,13 +178,13 @@ pub enum Direction {
     /// To the target, which was there and broke. There is nothing to go back to.
     Repair,
     /// Back to what was before.
-    Undo(Because),
+    Undo(UndoCause),
 }
 
 /// Why an operation is undone; what it settles as in the end.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Because {
+pub enum UndoCause {
     /// It failed for good, or ran out of time.
     Failed(Arc<ProviderError>),
     /// Somebody cancelled it.

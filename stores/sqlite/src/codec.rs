@@ -11,11 +11,11 @@ use jiff::Timestamp;
 use landlord_state_machines::id::{
     CallId, Incarnation, OperationId, ProviderName, Revision, SpecVersion, TenantId,
 };
-use landlord_state_machines::result::Health;
 use landlord_state_machines::spec::Spec;
+use landlord_state_machines::status::Health;
 use landlord_state_machines::tenant::{
-    Because, Call, Change, Direction, Method, OperationKind, Queued, Record, Removal, RemovalRun, Repair,
-    Run, State, StateName, Tenant, Tombstone, Versioned, Why,
+    Call, Change, Direction, Method, OperationKind, Queued, Record, Removal, RemovalRun, Repair, Run, State,
+    StateName, Tenant, Tombstone, UndoCause, Versioned, Why,
 };
 use serde::Serialize;
 use serde::de::value::StrDeserializer;
@@ -137,10 +137,10 @@ fn encode_change(change: &Change, row: &mut TenantRow<'_>) -> Result<(), BadColu
         Direction::Undo(because) => {
             row.direction = Some("undo");
             match because {
-                Because::Failed(error) => {
+                UndoCause::Failed(error) => {
                     row.undo_error_json = to_json("undo_error_json", Some(error.as_ref()))?;
                 }
-                Because::Cancelled => {}
+                UndoCause::Cancelled => {}
             }
         }
     }
@@ -254,8 +254,8 @@ fn decode_change(row: &TenantRow<'_>, target: Versioned) -> Result<Change, BadCo
         Some("repair") => Direction::Repair,
         Some("undo") => {
             Direction::Undo(match from_json("undo_error_json", row.undo_error_json.as_deref())? {
-                Some(error) => Because::Failed(Arc::new(error)),
-                None => Because::Cancelled,
+                Some(error) => UndoCause::Failed(Arc::new(error)),
+                None => UndoCause::Cancelled,
             })
         }
         other => return Err(unknown("direction", other)),

@@ -13,8 +13,8 @@ use landlord_state_machines::error::{ProviderError, Remedy};
 use landlord_state_machines::id::{CallId, Incarnation, OperationId, TenantId};
 use landlord_state_machines::ledger::Ledger;
 use landlord_state_machines::planner::Subject;
-use landlord_state_machines::result::{ComputeState, ComputeStatus, Health, ProvisionResult, UpdateResult};
 use landlord_state_machines::spec::{Spec, TenantComputeSpec};
+use landlord_state_machines::status::{ComputeState, ComputeStatus, Health, ProvisionResult, UpdateResult};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{Instrument, info_span};
 

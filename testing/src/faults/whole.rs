@@ -12,8 +12,8 @@ use landlord_state_machines::error::ProviderError;
 use landlord_state_machines::id::{Incarnation, OperationId, ProviderName, Revision, TenantId};
 use landlord_state_machines::observation::{Observation, Seen};
 use landlord_state_machines::planner::{Kind, Subject};
-use landlord_state_machines::result::{ComputeStatus, ProvisionResult, UpdateResult};
 use landlord_state_machines::spec::{Spec, changes};
+use landlord_state_machines::status::{ComputeStatus, ProvisionResult, UpdateResult};
 use landlord_state_machines::tenant::{Record, Settled, State};
 use tokio::sync::{Notify, mpsc, oneshot};
 

@@ -17,11 +17,11 @@ use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy
 use landlord_state_machines::id::{CallId, OperationId, ProviderName, TenantId};
 use landlord_state_machines::ledger::Ledger;
 use landlord_state_machines::observation::{Observation, Seen};
-use landlord_state_machines::result::{
+use landlord_state_machines::spec::{Spec, changes};
+use landlord_state_machines::status::{
     ComputeState, ComputeStatus, ContainerStatus, Endpoint, EndpointType, Health, ProvisionResult,
     ProvisionStatus, UpdateResult, UpdateStatus,
 };
-use landlord_state_machines::spec::{Spec, changes};
 use landlord_state_machines::tenant::Method;
 use serde_json::value::RawValue;
 use tokio::sync::{Notify, mpsc};

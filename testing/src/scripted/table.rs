@@ -7,8 +7,8 @@ use std::time::Duration;
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::id::{Incarnation, TenantId};
 use landlord_state_machines::planner::Subject;
-use landlord_state_machines::result::Health;
 use landlord_state_machines::spec::{Invalid, Problem, Spec};
+use landlord_state_machines::status::Health;
 use landlord_state_machines::tenant::Method;
 use serde_json::Value;
 

@@ -9,14 +9,14 @@ use landlord_compute::machines::id::{
     CallId, Incarnation, OperationId, ProviderName, Revision, SpecVersion, TenantId,
 };
 use landlord_compute::machines::ledger::Ledger;
-use landlord_compute::machines::result::{Endpoint, EndpointType, Health};
 use landlord_compute::machines::spec::{
     ContainerSpec, PortMapping, ResourceRequirements, Spec, TenantComputeSpec,
 };
+use landlord_compute::machines::status::{Endpoint, EndpointType, Health};
 use landlord_compute::machines::tenant::{
-    Because, Call, Change, Direction, Failure, LifecycleEvent, Method, OperationKind, Queued, Record,
+    Call, Change, Direction, EventKind, Failure, LifecycleEvent, Method, OperationKind, Queued, Record,
     Removal, RemovalRun, Repair, Run, Settled, Settlement, State, StateName, StopReason, Tenant, Tombstone,
-    Versioned, What, Why,
+    UndoCause, Versioned, Why,
 };
 use landlord_compute::machines::trace::TraceContext;
 use landlord_compute::store::{OperationRecord, Write};
@@ -114,8 +114,8 @@ fn states(id: &TenantId) -> Vec<State> {
         Direction::Forward { deadline: None },
         Direction::Forward { deadline: Some(time(600)) },
         Direction::Repair,
-        Direction::Undo(Because::Failed(error())),
-        Direction::Undo(Because::Cancelled),
+        Direction::Undo(UndoCause::Failed(error())),
+        Direction::Undo(UndoCause::Cancelled),
     ] {
         for run in runs() {
             let change = Change {
@@ -174,33 +174,33 @@ pub fn tenants() -> Vec<Tenant> {
 }
 
 /// Everything that an event can say.
-pub fn whats() -> Vec<What> {
+pub fn whats() -> Vec<EventKind> {
     vec![
-        What::Began { operation_kind: OperationKind::Provision, spec: Some(SpecVersion(1)) },
-        What::Began { operation_kind: OperationKind::Destroy, spec: None },
-        What::AlreadyRunning,
-        What::Queued { queued: operation_id(5), spec: SpecVersion(2) },
-        What::Progressed { step: "wait for 'web'".to_owned() },
-        What::Succeeded { changes: vec!["image: a → b".to_owned()] },
-        What::Succeeded { changes: Vec::new() },
-        What::FoundNothing,
-        What::WillRetry { error: error(), at: time(9) },
-        What::Retried,
-        What::Stopping { why: StopReason::Cancelled },
-        What::Stopping { why: StopReason::Destroy },
-        What::Stopping { why: StopReason::DeadlineExceeded },
-        What::Undoing { error: Some(error()) },
-        What::Undoing { error: None },
-        What::Undone,
-        What::RepairFailed { error: Some(error()), next_at: Some(time(10)) },
-        What::RepairFailed { error: None, next_at: None },
-        What::HealthChanged { health: Health::Unhealthy, reason: Some("exit 1".to_owned()) },
-        What::HealthChanged { health: Health::Healthy, reason: None },
-        What::Recovered,
-        What::Paused,
-        What::Resumed,
-        What::QueueCancelled,
-        What::Abandoned { reason: "gone".to_owned(), left: vec!["web: pid 1".to_owned()] },
+        EventKind::Began { operation_kind: OperationKind::Provision, spec: Some(SpecVersion(1)) },
+        EventKind::Began { operation_kind: OperationKind::Destroy, spec: None },
+        EventKind::AlreadyRunning,
+        EventKind::Queued { queued: operation_id(5), spec: SpecVersion(2) },
+        EventKind::Progressed { step: "wait for 'web'".to_owned() },
+        EventKind::Succeeded { changes: vec!["image: a → b".to_owned()] },
+        EventKind::Succeeded { changes: Vec::new() },
+        EventKind::FoundNothing,
+        EventKind::WillRetry { error: error(), at: time(9) },
+        EventKind::Retried,
+        EventKind::Stopping { why: StopReason::Cancelled },
+        EventKind::Stopping { why: StopReason::Destroy },
+        EventKind::Stopping { why: StopReason::DeadlineExceeded },
+        EventKind::Undoing { error: Some(error()) },
+        EventKind::Undoing { error: None },
+        EventKind::Undone,
+        EventKind::RepairFailed { error: Some(error()), next_at: Some(time(10)) },
+        EventKind::RepairFailed { error: None, next_at: None },
+        EventKind::HealthChanged { health: Health::Unhealthy, reason: Some("exit 1".to_owned()) },
+        EventKind::HealthChanged { health: Health::Healthy, reason: None },
+        EventKind::Recovered,
+        EventKind::Paused,
+        EventKind::Resumed,
+        EventKind::QueueCancelled,
+        EventKind::Abandoned { reason: "gone".to_owned(), left: vec!["web: pid 1".to_owned()] },
     ]
 }
 
@@ -252,7 +252,7 @@ impl Life {
     }
 
     /// A write that brings the tenant to `record`, with an event that says `what`.
-    pub fn write(&self, record: Record, what: What) -> Write {
+    pub fn write(&self, record: Record, what: EventKind) -> Write {
         let to = match &record {
             Record::Live(tenant) => Some(tenant.state.name()),
             Record::Absent(_) | Record::Gone(_) => None,
@@ -303,7 +303,7 @@ impl Life {
             attempt: 1,
             run: Run::Calling(Call { id: CallId(self.revision.0), method: Method::Provision }),
         };
-        let what = What::Began { operation_kind: OperationKind::Provision, spec: Some(target.version) };
+        let what = EventKind::Began { operation_kind: OperationKind::Provision, spec: Some(target.version) };
         Write {
             opened: Some(Arc::new(OperationRecord {
                 id: operation,
@@ -329,7 +329,7 @@ impl Life {
     pub fn done(&mut self) -> Write {
         self.revision = self.revision.next();
         let record = self.record(State::Running { applied: self.versioned() });
-        let write = self.write(record, What::Succeeded { changes: Vec::new() });
+        let write = self.write(record, EventKind::Succeeded { changes: Vec::new() });
         self.settling(write, Settled::Done)
     }
 
@@ -337,7 +337,7 @@ impl Life {
     pub fn again(&mut self) -> Write {
         self.revision = self.revision.next();
         let record = self.record(State::Running { applied: self.versioned() });
-        self.write(record, What::Retried)
+        self.write(record, EventKind::Retried)
     }
 
     /// The tenant is gone. The next [`Life::begin`] is a new life.
@@ -345,7 +345,7 @@ impl Life {
         self.revision = self.revision.next();
         let tombstone =
             Tombstone { id: self.id.clone(), incarnation: self.incarnation, revision: self.revision };
-        let write = self.write(Record::Gone(tombstone), What::Succeeded { changes: Vec::new() });
+        let write = self.write(Record::Gone(tombstone), EventKind::Succeeded { changes: Vec::new() });
         let write = self.settling(write, Settled::Done);
         self.incarnation.0 += 1;
         write
@@ -361,6 +361,6 @@ pub fn leading_to(tenant: Tenant) -> Vec<Write> {
         writes.push(Write { spec: Some((number, body)), ..life.again() });
     }
     life.revision = life.revision.next();
-    writes.push(life.write(Record::Live(Arc::new(tenant)), What::Retried));
+    writes.push(life.write(Record::Live(Arc::new(tenant)), EventKind::Retried));
     writes
 }

@@ -7,7 +7,7 @@ use landlord_state_machines::id::TenantId;
 use tokio::sync::Notify;
 
 use super::Who;
-use landlord_compute::provider::Asker;
+use landlord_compute::provider::Initiator;
 
 /// How many people are served in a row while the engine waits.
 const PEOPLE_IN_A_ROW: u32 = 4;
@@ -24,7 +24,7 @@ pub(super) struct Line {
 /// A place in a line.
 #[derive(Debug)]
 pub(super) struct Ticket {
-    asker: Asker,
+    initiator: Initiator,
     tenant: Option<TenantId>,
     turn: Turn,
 }
@@ -57,30 +57,30 @@ impl Line {
 
     /// Takes a place. `called` is notified when it may have become the first.
     pub(super) fn join(&mut self, who: &Who, called: Arc<Notify>) -> Ticket {
-        let turn = self.queue(who.asker).join(&who.tenant, called);
-        Ticket { asker: who.asker, tenant: who.tenant.clone(), turn }
+        let turn = self.queue(who.initiator).join(&who.tenant, called);
+        Ticket { initiator: who.initiator, tenant: who.tenant.clone(), turn }
     }
 
     /// Whether this place is the first.
     pub(super) fn is_first(&self, ticket: &Ticket) -> bool {
-        let first = self.first().map(|(asker, turn, _)| (asker, turn));
-        first == Some((ticket.asker, ticket.turn))
+        let first = self.first().map(|(initiator, turn, _)| (initiator, turn));
+        first == Some((ticket.initiator, ticket.turn))
     }
 
     /// The first one is served.
     pub(super) fn serve(&mut self, ticket: &Ticket) {
-        self.in_a_row = match ticket.asker {
-            Asker::Person => self.in_a_row.saturating_add(1),
-            Asker::Engine => 0,
+        self.in_a_row = match ticket.initiator {
+            Initiator::Person => self.in_a_row.saturating_add(1),
+            Initiator::Engine => 0,
         };
-        let queue = self.queue(ticket.asker);
+        let queue = self.queue(ticket.initiator);
         queue.round = queue.round.max(ticket.turn.round);
         queue.leave(ticket);
     }
 
     /// Somebody goes without having been served.
     pub(super) fn leave(&mut self, ticket: &Ticket) {
-        self.queue(ticket.asker).leave(ticket);
+        self.queue(ticket.initiator).leave(ticket);
     }
 
     /// Wakes the first one, who may not know yet.
@@ -90,16 +90,16 @@ impl Line {
         }
     }
 
-    fn first(&self) -> Option<(Asker, Turn, &Notify)> {
-        let person = self.people.first().map(|(turn, called)| (Asker::Person, turn, called));
-        let engine = self.engine.first().map(|(turn, called)| (Asker::Engine, turn, called));
+    fn first(&self) -> Option<(Initiator, Turn, &Notify)> {
+        let person = self.people.first().map(|(turn, called)| (Initiator::Person, turn, called));
+        let engine = self.engine.first().map(|(turn, called)| (Initiator::Engine, turn, called));
         if self.in_a_row < PEOPLE_IN_A_ROW { person.or(engine) } else { engine.or(person) }
     }
 
-    fn queue(&mut self, asker: Asker) -> &mut Queue {
-        match asker {
-            Asker::Person => &mut self.people,
-            Asker::Engine => &mut self.engine,
+    fn queue(&mut self, initiator: Initiator) -> &mut Queue {
+        match initiator {
+            Initiator::Person => &mut self.people,
+            Initiator::Engine => &mut self.engine,
         }
     }
 }

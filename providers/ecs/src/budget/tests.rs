@@ -8,14 +8,14 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::bucket::{Bucket, Seed};
 use super::{Budget, Quota, WAITING, Who};
-use landlord_compute::provider::Asker;
+use landlord_compute::provider::Initiator;
 
-fn who(tenant: &str, asker: Asker) -> Who {
-    Who { tenant: Some(TenantId::new(tenant).unwrap()), asker }
+fn who(tenant: &str, initiator: Initiator) -> Who {
+    Who { tenant: Some(TenantId::new(tenant).unwrap()), initiator }
 }
 
 fn person(tenant: &str) -> Who {
-    who(tenant, Asker::Person)
+    who(tenant, Initiator::Person)
 }
 
 /// A budget of whose quota nothing is left now.
@@ -98,7 +98,7 @@ async fn one_tenant_with_many_calls_does_not_hold_up_another() {
 #[tokio::test(start_paused = true)]
 async fn people_come_first_and_the_engine_not_never() {
     let budget = spent(Quota::DefinitionModify).await;
-    let mut waiters = vec![who("engine", Asker::Engine); 10];
+    let mut waiters = vec![who("engine", Initiator::Engine); 10];
     waiters.extend(vec![person("person"); 20]);
     let order = served(&budget, Quota::DefinitionModify, &waiters).await;
     let people: Vec<bool> = order[..15].iter().map(|n| *n >= 10).collect();
@@ -130,8 +130,8 @@ async fn who_asks_first_while_a_later_one_sleeps_is_served_first() {
     let begun = Instant::now();
     let engine = async {
         // One that is served before the people's share is used up would prove nothing.
-        budget.turn(Quota::DefinitionModify, &who("e", Asker::Engine)).await.unwrap();
-        budget.turn(Quota::DefinitionModify, &who("e", Asker::Engine)).await.unwrap();
+        budget.turn(Quota::DefinitionModify, &who("e", Initiator::Engine)).await.unwrap();
+        budget.turn(Quota::DefinitionModify, &who("e", Initiator::Engine)).await.unwrap();
         begun.elapsed()
     };
     let person = async {

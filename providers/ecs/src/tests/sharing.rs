@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::budget::Quota;
 use crate::testing::{Answer, Seen, Server, cx, ok, refuse, service, subject};
-use landlord_compute::provider::Asker;
+use landlord_compute::provider::Initiator;
 use landlord_compute::provider::converge::Api;
 
 /// Every service that is asked for is there.
@@ -62,7 +62,7 @@ async fn clusters_and_askers_do_not_share_a_request() {
     let server = Server::start(all_there).await;
     let (api, person) = (server.ecs(), cx());
     let mut engine = cx();
-    engine.asker = Asker::Engine;
+    engine.initiator = Initiator::Engine;
     let here = look(&server, "one");
     let place = Place { cluster: "other".to_owned(), ..server.place() };
     let there = Call::DescribeService { site: Site { place, name: "two".to_owned() }, subject: subject() };
@@ -112,14 +112,14 @@ async fn who_is_dropped_takes_the_request_from_nobody() {
     let mut opener = Box::pin(api.call(&cx, &first));
     // The client is open and the batch too, once this was polled while it waits.
     let joiner = async {
-        while api.at(&server.place(), &cx).await.account.batches.names("main", Asker::Person) != 1 {
+        while api.at(&server.place(), &cx).await.account.batches.names("main", Initiator::Person) != 1 {
             tokio::task::yield_now().await;
         }
     };
     tokio::select! { _ = &mut opener => panic!("it waits for more"), () = joiner => {} }
     let mut joined = Box::pin(api.call(&cx, &second));
     let both = async {
-        while api.at(&server.place(), &cx).await.account.batches.names("main", Asker::Person) != 2 {
+        while api.at(&server.place(), &cx).await.account.batches.names("main", Initiator::Person) != 2 {
             tokio::task::yield_now().await;
         }
     };

@@ -2,8 +2,8 @@
 
 use aws_sdk_ecs::types::{DesiredStatus, Task};
 use landlord_compute::machines::error::ProviderError;
-use landlord_compute::machines::result::{ComputeState, Health};
 use landlord_compute::machines::spec::TenantComputeSpec;
+use landlord_compute::machines::status::{ComputeState, Health};
 use landlord_compute::machines::tenant::Settled;
 use landlord_compute::{Engine, ObservePolicy, Options};
 use tokio::net::TcpStream;

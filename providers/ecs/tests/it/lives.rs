@@ -10,7 +10,7 @@ use landlord_compute::clock::TokioClock;
 use landlord_compute::machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_compute::machines::id::TenantId;
 use landlord_compute::machines::spec::TenantComputeSpec;
-use landlord_compute::machines::tenant::{Settled, What};
+use landlord_compute::machines::tenant::{EventKind, Settled};
 use landlord_compute::store::{MemoryOptions, MemoryStore, Position, Scope};
 use landlord_compute::{Delivery, Engine, ObservePolicy, Options};
 use serde_json::{Value, json};
@@ -62,7 +62,7 @@ impl World {
         let mut steps = Vec::new();
         while let Some(delivery) = stream.next().await {
             let Delivery::Event { cursor, event } = delivery.expect("readable") else { continue };
-            if let What::Progressed { step } = &event.what {
+            if let EventKind::Progressed { step } = &event.what {
                 steps.push(step.clone());
             }
             if cursor >= head {

@@ -13,8 +13,8 @@ use landlord_state_machines::planner::process::{Call, ProcessPlanner, Reply};
 use landlord_state_machines::planner::{
     Act, CallError, Goal, Holdings, Kind, Next, Planner, Report, Subject,
 };
-use landlord_state_machines::result::{ComputeState, Health, UpdateStatus};
 use landlord_state_machines::spec::{ContainerSpec, ResourceRequirements, Spec, TenantComputeSpec, changes};
+use landlord_state_machines::status::{ComputeState, Health, UpdateStatus};
 use tokio_util::sync::CancellationToken;
 
 use landlord_compute::clock::TokioClock;

@@ -10,7 +10,7 @@ use super::config::{CapacityProvider, CircuitBreaker, LaunchType, ServiceRegistr
 use super::definition::Definition;
 use super::site::{Place, Site};
 use crate::planner::Subject;
-use crate::result::{Endpoint, EndpointType};
+use crate::status::{Endpoint, EndpointType};
 
 /// One thing to ask. The subject comes with the call's context.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -11,7 +11,7 @@ use super::tags;
 use crate::error::ProviderError;
 use crate::id::{Incarnation, TenantId};
 use crate::planner::Subject;
-use crate::result::Endpoint;
+use crate::status::Endpoint;
 
 /// How long after a write looks may not show it: ECS is eventually consistent.
 pub(super) const VISIBLE: SignedDuration = SignedDuration::from_secs(3);

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::call::{Deployment, Serves, Service, Task, TaskHealth, TaskLife};
 use super::facts::{Steady, Watched, after};
 use super::learn::is;
-use crate::result::{Endpoint, EndpointType};
+use crate::status::{Endpoint, EndpointType};
 
 /// How long tasks have to run where others of the same deployment have failed before.
 const PROVEN: SignedDuration = SignedDuration::from_secs(15);

@@ -7,7 +7,7 @@ use super::facts::{Facts, Held, Look, Whereabouts, Whose, Write};
 use super::learn::{is, short_name};
 use super::tasks;
 use crate::planner::{Holdings, Report};
-use crate::result::{ComputeState, ContainerStatus, Health};
+use crate::status::{ComputeState, ContainerStatus, Health};
 
 /// The service and its task definitions, and where the tenant answers.
 pub(super) fn holdings(facts: &Facts) -> Holdings {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::facts::{Death, Facts, Launch, Live, Run, Streak};
 use super::{Check, Port, Protocol};
 use crate::planner::{Holdings, Report};
-use crate::result::{ComputeState, ContainerStatus, Endpoint, EndpointType, Health};
+use crate::status::{ComputeState, ContainerStatus, Endpoint, EndpointType, Health};
 
 /// Every launch by `container/launch`, and where those that work answer.
 pub(super) fn holdings(facts: &Facts) -> Holdings {

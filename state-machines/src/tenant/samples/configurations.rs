@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::super::{
-    Because, Call, Change, Direction, Failure, Method, Policy, Queued, Record, Removal, RemovalRun, Repair,
-    RepairPolicy, Run, State, StateName, Tenant, Tombstone, Why,
+    Call, Change, Direction, Failure, Method, Policy, Queued, Record, Removal, RemovalRun, Repair,
+    RepairPolicy, Run, State, StateName, Tenant, Tombstone, UndoCause, Why,
 };
 use super::{CALL, CURRENT, DESTROY, Name, QUEUED, REVISION, SpecRole, at, error, every, ledger, moment};
 use super::{provider, tenant};
 use crate::error::{ErrorCode, ErrorKind, Remedy};
 use crate::id::Incarnation;
-use crate::result::Health;
+use crate::status::Health;
 
 /// A record that is worth telling apart from others, with the policy under which it is looked at.
 #[derive(Clone, Debug)]
@@ -178,14 +178,14 @@ fn changes(usual: Method) -> Vec<Change> {
 fn directions() -> Vec<Direction> {
     every(Direction::Forward { deadline: Some(at(moment::DEADLINE)) }, |last| match last {
         Direction::Forward { .. } => Some(Direction::Repair),
-        Direction::Repair => Some(Direction::Undo(Because::Failed(error(
+        Direction::Repair => Some(Direction::Undo(UndoCause::Failed(error(
             ErrorKind::ProvisionFailed,
             Remedy::Permanent,
             ErrorCode::InvalidConfiguration,
             "no such image",
         )))),
-        Direction::Undo(Because::Failed(_)) => Some(Direction::Undo(Because::Cancelled)),
-        Direction::Undo(Because::Cancelled) => None,
+        Direction::Undo(UndoCause::Failed(_)) => Some(Direction::Undo(UndoCause::Cancelled)),
+        Direction::Undo(UndoCause::Cancelled) => None,
     })
 }
 

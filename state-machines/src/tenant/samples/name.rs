@@ -3,9 +3,9 @@
 use std::fmt;
 
 use super::super::{
-    Because, Call, Change, Direction, Method, Record, RemovalRun, Repair, Run, State, Tenant, Why,
+    Call, Change, Direction, Method, Record, RemovalRun, Repair, Run, State, Tenant, UndoCause, Why,
 };
-use crate::result::Health;
+use crate::status::Health;
 
 /// What a configuration is called. Records with the same name get the same decisions.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -95,8 +95,8 @@ fn changing(attempts: u32, usual: Method, change: &Change) -> String {
             Method::Destroy => "destroying".to_owned(),
         },
         Direction::Repair => "repairing".to_owned(),
-        Direction::Undo(Because::Failed(_)) => format!("undoing a failed {noun}"),
-        Direction::Undo(Because::Cancelled) => format!("undoing a cancelled {noun}"),
+        Direction::Undo(UndoCause::Failed(_)) => format!("undoing a failed {noun}"),
+        Direction::Undo(UndoCause::Cancelled) => format!("undoing a cancelled {noun}"),
     };
     let last = match change.direction {
         Direction::Forward { .. } | Direction::Repair => change.attempt >= attempts,

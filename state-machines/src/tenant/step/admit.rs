@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::super::input::{Request, Stamp};
-use super::super::{Decision, Rejection, Tenant, What};
+use super::super::{Decision, EventKind, Rejection, Tenant};
 use super::draft::Draft;
 use crate::spec::Spec;
 
@@ -65,7 +65,7 @@ fn pause(tenant: &Tenant, stamp: Stamp) -> Decision {
         None => {
             let mut draft = Draft::of(tenant, stamp);
             draft.tenant.paused = Some(stamp.now);
-            draft.apply(tenant.operation(), What::Paused)
+            draft.apply(tenant.operation(), EventKind::Paused)
         }
     }
 }

@@ -8,16 +8,16 @@ use super::super::effect::OperationKind;
 use super::super::input::{Outcome, Request, Stamp};
 use super::super::policy::{Policy, RepairPolicy, after};
 use super::super::{
-    Because, Call, Change, Decision, Direction, Method, Queued, Rejection, Repair, Run, Settled, State,
-    Tenant, Versioned, What, Why,
+    Call, Change, Decision, Direction, EventKind, Method, Queued, Rejection, Repair, Run, Settled, State,
+    Tenant, UndoCause, Versioned, Why,
 };
 use super::admit::{Admitted, admit};
 use super::draft::{Draft, deadline_exceeded, lost, method, settlement, stop_reason};
 use super::removing;
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use crate::id::CallId;
-use crate::result::Health;
 use crate::spec::Spec;
+use crate::status::Health;
 
 /// What is looked at here.
 #[derive(Clone, Copy)]
@@ -49,13 +49,13 @@ impl At<'_> {
                     Decision::Reject(Rejection::Paused)
                 }
                 (Run::Waiting { .. }, Direction::Forward { .. } | Direction::Repair, None)
-                | (Run::Waiting { .. }, Direction::Undo(_), _) => self.call_again(1, What::Retried),
+                | (Run::Waiting { .. }, Direction::Undo(_), _) => self.call_again(1, EventKind::Retried),
                 (Run::Calling(_) | Run::Stopping { .. }, _, _) => Decision::Reject(Rejection::NothingToRetry),
             },
             Admitted::Resume { since } => {
                 let mut draft = self.draft();
                 draft.resume(since);
-                draft.apply(Some(change.operation), What::Resumed)
+                draft.apply(Some(change.operation), EventKind::Resumed)
             }
         })
     }
@@ -86,14 +86,14 @@ impl At<'_> {
             (Run::Stopping { call, why, until }, _) if *until <= stamp.now => self.stopped(*why, Some(*call)),
             (Run::Stopping { .. }, _) => Decision::Ignore,
             (Run::Waiting { .. }, _) if late => {
-                self.turn_back(self.draft(), Because::Failed(deadline_exceeded(applied)))
+                self.turn_back(self.draft(), UndoCause::Failed(deadline_exceeded(applied)))
             }
             (Run::Waiting { .. }, Direction::Forward { .. } | Direction::Repair) if paused => {
                 Decision::Ignore
             }
             (Run::Waiting { until }, Direction::Forward { .. } | Direction::Repair | Direction::Undo(_)) => {
                 if *until <= stamp.now {
-                    self.call_again(change.attempt, What::Retried)
+                    self.call_again(change.attempt, EventKind::Retried)
                 } else {
                     Decision::Ignore
                 }
@@ -106,20 +106,22 @@ impl At<'_> {
         match (&change.run, &change.direction) {
             (Run::Waiting { .. }, _) => Decision::Ignore,
             (Run::Stopping { why, .. }, _) => self.stopped(*why, None),
-            (Run::Calling(_), Direction::Undo(_)) => self.call_again(change.attempt + 1, What::Recovered),
+            (Run::Calling(_), Direction::Undo(_)) => {
+                self.call_again(change.attempt + 1, EventKind::Recovered)
+            }
             // A crash loop spends the budget like any other failure.
             (Run::Calling(call), Direction::Forward { .. } | Direction::Repair)
                 if change.attempt >= policy.attempts =>
             {
-                self.turn_back(self.draft(), Because::Failed(lost(call.method)))
+                self.turn_back(self.draft(), UndoCause::Failed(lost(call.method)))
             }
             (Run::Calling(_), Direction::Forward { .. } | Direction::Repair) => match tenant.paused {
-                None => self.call_again(change.attempt + 1, What::Recovered),
+                None => self.call_again(change.attempt + 1, EventKind::Recovered),
                 Some(_) => {
                     let mut draft = self.draft();
                     let run = Run::Waiting { until: stamp.now };
                     draft.put(self.applied, Change { attempt: change.attempt + 1, run, ..change.clone() });
-                    draft.apply(Some(change.operation), What::Recovered)
+                    draft.apply(Some(change.operation), EventKind::Recovered)
                 }
             },
         }
@@ -160,7 +162,10 @@ impl At<'_> {
             }
             (_, Direction::Forward { .. } | Direction::Repair | Direction::Undo(_), _) => {
                 draft.tenant.next = Some(queued);
-                draft.apply(Some(change.operation), What::Queued { queued: stamp.operation, spec: version })
+                draft.apply(
+                    Some(change.operation),
+                    EventKind::Queued { queued: stamp.operation, spec: version },
+                )
             }
         }
     }
@@ -198,7 +203,7 @@ impl At<'_> {
             (Direction::Forward { .. } | Direction::Repair, Run::Waiting { .. }) => {
                 let mut draft = self.draft();
                 draft.settle_queue(Settled::Cancelled { left: Vec::new() });
-                self.turn_back(draft, Because::Cancelled)
+                self.turn_back(draft, UndoCause::Cancelled)
             }
             (Direction::Forward { .. } | Direction::Repair, Run::Calling(call)) => {
                 let mut draft = self.draft();
@@ -217,12 +222,15 @@ impl At<'_> {
             draft.drop_call(call.id);
         }
         match why {
-            Why::Cancel => self.turn_back(draft, Because::Cancelled),
-            Why::Deadline => self.turn_back(draft, Because::Failed(deadline_exceeded(self.applied))),
+            Why::Cancel => self.turn_back(draft, UndoCause::Cancelled),
+            Why::Deadline => self.turn_back(draft, UndoCause::Failed(deadline_exceeded(self.applied))),
             Why::Destroy(destroy) => {
                 draft.settle(self.change.operation, Settled::Superseded { by: destroy });
                 draft.remove(destroy, 1);
-                draft.apply(Some(destroy), What::Began { operation_kind: OperationKind::Destroy, spec: None })
+                draft.apply(
+                    Some(destroy),
+                    EventKind::Began { operation_kind: OperationKind::Destroy, spec: None },
+                )
             }
         }
     }
@@ -244,7 +252,7 @@ impl At<'_> {
             (Verdict::NotThere, _) => {
                 let mut draft = self.draft();
                 draft.call(applied, change.clone(), Method::Provision);
-                draft.apply(Some(change.operation), What::FoundNothing)
+                draft.apply(Some(change.operation), EventKind::FoundNothing)
             }
             (Verdict::Again(error), Direction::Forward { .. } | Direction::Repair)
                 if change.attempt < policy.attempts =>
@@ -254,12 +262,12 @@ impl At<'_> {
             (
                 Verdict::Again(error) | Verdict::Never(error),
                 Direction::Forward { .. } | Direction::Repair,
-            ) => self.turn_back(self.draft(), Because::Failed(error)),
+            ) => self.turn_back(self.draft(), UndoCause::Failed(error)),
             (Verdict::Again(error) | Verdict::Never(error), Direction::Undo(because)) => {
                 match (applied, &tenant.next, tenant.paused) {
                     // The way out of a rollback that fails: it is given up for the spec that waits.
                     (Some(applied), Some(queued), None) => {
-                        let began = What::Began {
+                        let began = EventKind::Began {
                             operation_kind: OperationKind::Update,
                             spec: Some(queued.target.version),
                         };
@@ -297,10 +305,10 @@ impl At<'_> {
     fn stopping(self, mut draft: Draft, call: Call, why: Why, until: Timestamp) -> Decision {
         let run = Run::Stopping { call, why, until };
         draft.put(self.applied, Change { run, ..self.change.clone() });
-        draft.apply(Some(self.change.operation), What::Stopping { why: stop_reason(why) })
+        draft.apply(Some(self.change.operation), EventKind::Stopping { why: stop_reason(why) })
     }
 
-    fn call_again(self, attempt: u32, what: What) -> Decision {
+    fn call_again(self, attempt: u32, what: EventKind) -> Decision {
         let mut draft = self.draft();
         let change = Change { attempt, ..self.change.clone() };
         draft.call(self.applied, change, method(self.applied, &self.change.direction));
@@ -314,7 +322,7 @@ impl At<'_> {
         draft.note(self.change.operation, &error);
         let attempt = self.change.attempt + spent;
         draft.put(self.applied, Change { attempt, run: Run::Waiting { until }, ..self.change.clone() });
-        draft.apply(Some(self.change.operation), What::WillRetry { error, at: until })
+        draft.apply(Some(self.change.operation), EventKind::WillRetry { error, at: until })
     }
 
     /// The target runs.
@@ -323,11 +331,11 @@ impl At<'_> {
         draft.tenant.last_failure = None;
         draft.settle(self.change.operation, Settled::Done);
         draft.rest(self.change.target.clone());
-        draft.apply(Some(self.change.operation), What::Succeeded { changes })
+        draft.apply(Some(self.change.operation), EventKind::Succeeded { changes })
     }
 
     /// The undo is over.
-    fn undone(self, because: &Because) -> Decision {
+    fn undone(self, because: &UndoCause) -> Decision {
         let mut draft = self.draft();
         let operation = self.change.operation;
         match self.applied {
@@ -345,15 +353,15 @@ impl At<'_> {
                 draft.tenant.state = State::Pending;
             }
         }
-        draft.apply(Some(operation), What::Undone)
+        draft.apply(Some(operation), EventKind::Undone)
     }
 
     /// It goes no further: a change is undone, a repair comes again later.
-    fn turn_back(self, mut draft: Draft, because: Because) -> Decision {
+    fn turn_back(self, mut draft: Draft, because: UndoCause) -> Decision {
         let operation = self.change.operation;
         let error = match &because {
-            Because::Failed(error) => Some(Arc::clone(error)),
-            Because::Cancelled => None,
+            UndoCause::Failed(error) => Some(Arc::clone(error)),
+            UndoCause::Cancelled => None,
         };
         if let Some(error) = &error {
             draft.note(operation, error);
@@ -372,14 +380,14 @@ impl At<'_> {
                 draft.tenant.health = Health::Unhealthy;
                 draft.settle(operation, settlement(&because, false, Vec::new()));
                 draft.rest(applied.clone());
-                draft.apply(Some(operation), What::RepairFailed { error, next_at })
+                draft.apply(Some(operation), EventKind::RepairFailed { error, next_at })
             }
             (Direction::Repair, None) | (Direction::Forward { .. } | Direction::Undo(_), Some(_) | None) => {
                 let direction = Direction::Undo(because);
                 let method = method(self.applied, &direction);
                 let change = Change { direction, attempt: 1, ..self.change.clone() };
                 draft.call(self.applied, change, method);
-                draft.apply(Some(operation), What::Undoing { error })
+                draft.apply(Some(operation), EventKind::Undoing { error })
             }
         }
     }
@@ -414,10 +422,10 @@ fn verdict(method: Method, outcome: Outcome) -> Verdict {
 }
 
 /// What an update settles as that waited for a provision which never came to be.
-fn never_provisioned(because: &Because) -> Arc<ProviderError> {
+fn never_provisioned(because: &UndoCause) -> Arc<ProviderError> {
     let why = match because {
-        Because::Failed(error) => error.to_string(),
-        Because::Cancelled => "it was cancelled".to_owned(),
+        UndoCause::Failed(error) => error.to_string(),
+        UndoCause::Cancelled => "it was cancelled".to_owned(),
     };
     Arc::new(ProviderError::new(
         ErrorKind::TenantNotFound,

@@ -9,9 +9,9 @@ use super::super::effect::OperationKind;
 use super::super::event::StopReason;
 use super::super::policy::{Policy, after};
 use super::super::{
-    Because, Call, Change, Decision, Direction, Effect, Failure, LifecycleEvent, Method, Opened, Queued,
+    Call, Change, Decision, Direction, Effect, EventKind, Failure, LifecycleEvent, Method, Opened, Queued,
     Record, Removal, RemovalRun, Run, Settled, Settlement, Stamp, StartCall, State, StateName, Tenant,
-    Tombstone, Transition, Versioned, What, Why,
+    Tombstone, Transition, UndoCause, Versioned, Why,
 };
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use crate::id::{CallId, OperationId};
@@ -53,13 +53,13 @@ impl Draft {
     }
 
     /// The tenant lives on.
-    pub(super) fn apply(self, about: Option<OperationId>, what: What) -> Decision {
+    pub(super) fn apply(self, about: Option<OperationId>, what: EventKind) -> Decision {
         let to = Some(self.tenant.state.name());
         self.finish(to, about, what, |tenant| Record::Live(Arc::new(tenant)))
     }
 
     /// The tenant is gone.
-    pub(super) fn bury(self, about: OperationId, what: What) -> Decision {
+    pub(super) fn bury(self, about: OperationId, what: EventKind) -> Decision {
         self.finish(None, Some(about), what, |tenant| {
             Record::Gone(Tombstone {
                 id: tenant.id,
@@ -73,7 +73,7 @@ impl Draft {
         self,
         to: Option<StateName>,
         about: Option<OperationId>,
-        what: What,
+        what: EventKind,
         record: impl FnOnce(Tenant) -> Record,
     ) -> Decision {
         let now = self.tenant.operation().zip(self.tenant.attempt());
@@ -119,10 +119,10 @@ impl Draft {
     }
 
     /// Opens the operation that this input asked for, or that follows from it; returns its event.
-    pub(super) fn open(&mut self, kind: OperationKind, target: Option<&Versioned>) -> What {
+    pub(super) fn open(&mut self, kind: OperationKind, target: Option<&Versioned>) -> EventKind {
         let spec = target.map(|target| target.version);
         self.opened = Some(Opened { operation: self.stamp.operation, kind, target: spec });
-        What::Began { operation_kind: kind, spec }
+        EventKind::Began { operation_kind: kind, spec }
     }
 
     /// Numbers a spec that was not known before.
@@ -190,7 +190,7 @@ impl Draft {
     }
 
     /// Begins a provision; returns its event.
-    pub(super) fn provision(&mut self, spec: Spec, deadline: Option<Timestamp>) -> What {
+    pub(super) fn provision(&mut self, spec: Spec, deadline: Option<Timestamp>) -> EventKind {
         let target = self.number(spec);
         let began = self.open(OperationKind::Provision, Some(&target));
         let change = Change {
@@ -275,10 +275,10 @@ pub(super) fn method(applied: Option<&Versioned>, direction: &Direction) -> Meth
 }
 
 /// What an operation settles as when its undo is over.
-pub(super) fn settlement(because: &Because, undone: bool, left: Vec<String>) -> Settled {
+pub(super) fn settlement(because: &UndoCause, undone: bool, left: Vec<String>) -> Settled {
     match because {
-        Because::Failed(error) => Settled::Failed { error: Arc::clone(error), undone },
-        Because::Cancelled => Settled::Cancelled { left },
+        UndoCause::Failed(error) => Settled::Failed { error: Arc::clone(error), undone },
+        UndoCause::Cancelled => Settled::Cancelled { left },
     }
 }
 

@@ -36,7 +36,7 @@ use std::sync::Arc;
 
 use super::input::{Command, Input, Stamp};
 use super::policy::Policy;
-use super::{Decision, Record, Rejection, State, Tenant, Tombstone, What};
+use super::{Decision, EventKind, Record, Rejection, State, Tenant, Tombstone};
 use crate::id::{CallId, Revision};
 use crate::ledger::Ledger;
 use draft::Draft;
@@ -97,7 +97,7 @@ fn progressed(tenant: &Tenant, stamp: Stamp, call: CallId, ledger: Arc<Ledger>, 
     }
     let mut draft = Draft::of(tenant, stamp);
     draft.tenant.ledger = Some(ledger);
-    draft.apply(tenant.operation(), What::Progressed { step })
+    draft.apply(tenant.operation(), EventKind::Progressed { step })
 }
 
 /// The module that decides, with what it looks at.

@@ -2,7 +2,7 @@
 
 use super::super::effect::OperationKind;
 use super::super::input::{Request, Stamp};
-use super::super::{Decision, Rejection, Tenant, What};
+use super::super::{Decision, EventKind, Rejection, Tenant};
 use super::admit::{Admitted, admit};
 use super::draft::Draft;
 
@@ -34,7 +34,7 @@ impl At<'_> {
             Admitted::Resume { since } => {
                 let mut draft = Draft::of(tenant, stamp);
                 draft.resume(since);
-                draft.apply(None, What::Resumed)
+                draft.apply(None, EventKind::Resumed)
             }
         })
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::super::input::{Outcome, Request, Stamp};
 use super::super::policy::Policy;
-use super::super::{Decision, Rejection, Removal, RemovalRun, Settled, State, Tenant, What};
+use super::super::{Decision, EventKind, Rejection, Removal, RemovalRun, Settled, State, Tenant};
 use super::draft::Draft;
 use crate::error::{ErrorKind, ProviderError};
 use crate::id::{CallId, OperationId};
@@ -36,7 +36,7 @@ pub(super) fn asked(
         }
         (Request::Destroy, Some(_) | None) | (Request::Reclaim { .. }, Some(_)) => Decision::Join(by),
         (Request::Cancel, Some(_) | None) => Decision::Reject(Rejection::NotCancellable),
-        (Request::Retry, Some(RemovalRun::Waiting { .. })) => again(tenant, stamp, by, 1, What::Retried),
+        (Request::Retry, Some(RemovalRun::Waiting { .. })) => again(tenant, stamp, by, 1, EventKind::Retried),
         (Request::Retry, Some(RemovalRun::Calling(_)) | None) => Decision::Reject(Rejection::NothingToRetry),
         (Request::Abandon { reason }, Some(run)) => {
             let mut draft = Draft::of(tenant, stamp);
@@ -45,7 +45,7 @@ pub(super) fn asked(
             }
             let left = tenant.ledger.as_ref().map(|ledger| ledger.left()).unwrap_or_default();
             draft.settle(by, Settled::Abandoned { left: left.clone() });
-            draft.bury(by, What::Abandoned { reason, left })
+            draft.bury(by, EventKind::Abandoned { reason, left })
         }
     }
 }
@@ -72,7 +72,7 @@ impl At<'_> {
     pub(super) fn timer(self) -> Decision {
         match self.removal.run {
             RemovalRun::Waiting { until } if until <= self.stamp.now => {
-                self.again(self.removal.attempt, What::Retried)
+                self.again(self.removal.attempt, EventKind::Retried)
             }
             RemovalRun::Waiting { .. } | RemovalRun::Calling(_) => Decision::Ignore,
         }
@@ -80,7 +80,7 @@ impl At<'_> {
 
     pub(super) fn recovered(self) -> Decision {
         match self.removal.run {
-            RemovalRun::Calling(_) => self.again(self.removal.attempt + 1, What::Recovered),
+            RemovalRun::Calling(_) => self.again(self.removal.attempt + 1, EventKind::Recovered),
             RemovalRun::Waiting { .. } => Decision::Ignore,
         }
     }
@@ -89,7 +89,7 @@ impl At<'_> {
         Draft::of(self.tenant, self.stamp)
     }
 
-    fn again(self, attempt: u32, what: What) -> Decision {
+    fn again(self, attempt: u32, what: EventKind) -> Decision {
         again(self.tenant, self.stamp, self.removal.operation, attempt, what)
     }
 
@@ -97,7 +97,7 @@ impl At<'_> {
         let operation = self.removal.operation;
         let mut draft = self.draft();
         draft.settle(operation, Settled::Done);
-        draft.bury(operation, What::Succeeded { changes })
+        draft.bury(operation, EventKind::Succeeded { changes })
     }
 
     /// `spent` is how many tries this one counts as: a call that was never made costs none.
@@ -108,11 +108,11 @@ impl At<'_> {
         draft.note(operation, &error);
         let run = RemovalRun::Waiting { until };
         draft.tenant.state = State::Destroying(Removal { operation, attempt: attempt + spent, run });
-        draft.apply(Some(operation), What::WillRetry { error, at: until })
+        draft.apply(Some(operation), EventKind::WillRetry { error, at: until })
     }
 }
 
-fn again(tenant: &Tenant, stamp: Stamp, operation: OperationId, attempt: u32, what: What) -> Decision {
+fn again(tenant: &Tenant, stamp: Stamp, operation: OperationId, attempt: u32, what: EventKind) -> Decision {
     let mut draft = Draft::of(tenant, stamp);
     draft.remove(operation, attempt);
     draft.apply(Some(operation), what)

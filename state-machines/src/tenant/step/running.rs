@@ -8,12 +8,13 @@ use super::super::effect::OperationKind;
 use super::super::input::{Request, Stamp};
 use super::super::policy::{Policy, RepairPolicy, after};
 use super::super::{
-    Change, Decision, Direction, Method, Queued, Rejection, Repair, Run, Settled, Tenant, Versioned, What,
+    Change, Decision, Direction, EventKind, Method, Queued, Rejection, Repair, Run, Settled, Tenant,
+    Versioned,
 };
 use super::admit::{Admitted, admit};
 use super::draft::Draft;
 use crate::observation::{Observation, Seen};
-use crate::result::Health;
+use crate::status::Health;
 
 /// What is looked at here.
 #[derive(Clone, Copy)]
@@ -33,7 +34,7 @@ impl At<'_> {
                 let mut draft = self.draft();
                 draft.open(OperationKind::Provision, Some(applied));
                 draft.settle(stamp.operation, Settled::Done);
-                draft.apply(Some(stamp.operation), What::AlreadyRunning)
+                draft.apply(Some(stamp.operation), EventKind::AlreadyRunning)
             }
             Admitted::Provision { .. } => Decision::Reject(Rejection::Conflict),
             Admitted::Update { spec, deadline } => {
@@ -56,7 +57,7 @@ impl At<'_> {
                 Some(queued) => {
                     let mut draft = self.draft();
                     draft.settle_queue(Settled::Cancelled { left: Vec::new() });
-                    draft.apply(Some(queued.operation), What::QueueCancelled)
+                    draft.apply(Some(queued.operation), EventKind::QueueCancelled)
                 }
             },
             Admitted::Retry => Decision::Reject(Rejection::NothingToRetry),
@@ -65,7 +66,7 @@ impl At<'_> {
                 draft.resume(since);
                 draft.rest(applied.clone());
                 let about = draft.tenant.operation();
-                draft.apply(about, What::Resumed)
+                draft.apply(about, EventKind::Resumed)
             }
         })
     }
@@ -122,7 +123,7 @@ impl At<'_> {
         let mut draft = self.draft();
         draft.tenant.health = health;
         draft.tenant.repair.due = due;
-        draft.apply(None, What::HealthChanged { health, reason })
+        draft.apply(None, EventKind::HealthChanged { health, reason })
     }
 
     fn repair(self) -> Decision {

@@ -6,7 +6,7 @@ use super::super::input::{Request, Stamp};
 use super::super::{Decision, Rejection, Repair, State, Tenant};
 use super::draft::Draft;
 use crate::id::{Incarnation, ProviderName, Revision, SpecVersion, TenantId};
-use crate::result::Health;
+use crate::status::Health;
 
 /// What is looked at here.
 #[derive(Clone, Copy)]

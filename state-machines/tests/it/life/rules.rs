@@ -4,11 +4,11 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::LazyLock;
 
 use landlord_state_machines::id::{CallId, Incarnation, OperationId};
-use landlord_state_machines::result::Health;
+use landlord_state_machines::status::Health;
 use landlord_state_machines::tenant::samples::{Name, configurations};
 use landlord_state_machines::tenant::{
-    Change, Command, Decision, Direction, Effect, Input, Method, Record, RemovalRun, Request, Run, Stamp,
-    State, StateName, Tenant, Transition, What, Why, step,
+    Change, Command, Decision, Direction, Effect, EventKind, Input, Method, Record, RemovalRun, Request, Run,
+    Stamp, State, StateName, Tenant, Transition, Why, step,
 };
 
 use super::world::World;
@@ -218,7 +218,7 @@ fn pause_holds(world: &World, input: &Input, transition: &Transition) {
     }
     let forward = change(after)
         .is_some_and(|change| matches!(change.direction, Direction::Forward { .. } | Direction::Repair));
-    let goes_on = transition.event.what == What::FoundNothing;
+    let goes_on = transition.event.what == EventKind::FoundNothing;
     assert!(!forward || goes_on, "{input:?} began something on a paused tenant");
 }
 

@@ -4,9 +4,9 @@ use std::hash::{Hash, Hasher};
 use std::mem::{Discriminant, discriminant};
 
 use jiff::Timestamp;
-use landlord_state_machines::result::Health;
+use landlord_state_machines::status::Health;
 use landlord_state_machines::tenant::{
-    Because, Change, Direction, Method, Record, RemovalRun, Run, State, Tenant, Versioned, Why,
+    Change, Direction, Method, Record, RemovalRun, Run, State, Tenant, UndoCause, Versioned, Why,
 };
 
 use super::properties::Rule;
@@ -122,8 +122,8 @@ impl World {
         let (direction, deadline) = match &change.direction {
             Direction::Forward { deadline } => (Way::Forward, self.deadline(tenant, *deadline)),
             Direction::Repair => (Way::Repair, None),
-            Direction::Undo(Because::Failed(_)) => (Way::UndoOfFailure, None),
-            Direction::Undo(Because::Cancelled) => (Way::UndoOfCancel, None),
+            Direction::Undo(UndoCause::Failed(_)) => (Way::UndoOfFailure, None),
+            Direction::Undo(UndoCause::Cancelled) => (Way::UndoOfCancel, None),
         };
         let run = match &change.run {
             Run::Calling(call) => Going::Calls(call.method),

@@ -9,8 +9,8 @@ use landlord_state_machines::id::{CallId, Incarnation, OperationId, ProviderName
 use landlord_state_machines::observation::Observation;
 use landlord_state_machines::spec::Spec;
 use landlord_state_machines::tenant::{
-    Backoff, Command, Decision, Effect, Input, Method, Outcome, Policy, Record, RepairPolicy, Request, Stamp,
-    State, Transition, What, after, step,
+    Backoff, Command, Decision, Effect, EventKind, Input, Method, Outcome, Policy, Record, RepairPolicy,
+    Request, Stamp, State, Transition, after, step,
 };
 
 use super::properties::{self, Rule};
@@ -298,7 +298,7 @@ impl World {
         for settlement in &transition.event.settled {
             self.open.remove(&settlement.operation);
         }
-        self.tampered |= matches!(transition.event.what, What::Abandoned { .. });
+        self.tampered |= matches!(transition.event.what, EventKind::Abandoned { .. });
         self.record = transition.record;
         for effect in transition.effects {
             match effect {

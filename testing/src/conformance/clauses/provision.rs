@@ -1,7 +1,7 @@
 //! Provision(), and what the contract adds to it.
 
 use landlord_state_machines::error::{ErrorCode, ErrorKind};
-use landlord_state_machines::result::ProvisionStatus;
+use landlord_state_machines::status::ProvisionStatus;
 
 use super::specification::PROVISION;
 use super::{Clause, contract, must, should};

@@ -1,7 +1,7 @@
 //! GetStatus(), and what the contract adds to it.
 
 use landlord_state_machines::error::{ErrorCode, ErrorKind};
-use landlord_state_machines::result::Health;
+use landlord_state_machines::status::Health;
 use tokio::time::timeout;
 
 use super::specification::STATUS;

@@ -1,8 +1,8 @@
 //! Update(), and what the contract adds to it.
 
 use landlord_state_machines::error::ErrorKind;
-use landlord_state_machines::result::UpdateStatus;
 use landlord_state_machines::spec::changes;
+use landlord_state_machines::status::UpdateStatus;
 use tokio::time::sleep;
 
 use super::specification::UPDATE;

@@ -8,8 +8,8 @@ use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy
 use landlord_state_machines::planner::{
     Act, CallError, Goal, Holdings, Kind, Means, Next, Planner, Report, Subject,
 };
-use landlord_state_machines::result::{ComputeState, ContainerStatus, Health};
 use landlord_state_machines::spec::{ContainerSpec, ResourceRequirements, Spec, TenantComputeSpec};
+use landlord_state_machines::status::{ComputeState, ContainerStatus, Health};
 use serde::{Deserialize, Serialize};
 
 use super::super::explore::explore_with;

@@ -16,11 +16,11 @@ use landlord_compute::machines::error::{ErrorCode, ErrorKind, ProviderError, Rem
 use landlord_compute::machines::id::{Incarnation, ProviderName, TenantId};
 use landlord_compute::machines::observation::{Observation, Seen};
 use landlord_compute::machines::planner::Subject;
-use landlord_compute::machines::result::{
+use landlord_compute::machines::spec::{Invalid, Problem, Spec, changes};
+use landlord_compute::machines::status::{
     ComputeState, ComputeStatus, ContainerStatus, Health, ProvisionResult, ProvisionStatus, UpdateResult,
     UpdateStatus,
 };
-use landlord_compute::machines::spec::{Invalid, Problem, Spec, changes};
 use landlord_compute::provider::{Capabilities, Context, OwnedTenant, Provider, UndoBy};
 use landlord_testing::conformance::Variant;
 use serde_json::{Value, json};

@@ -3,8 +3,8 @@
 use super::problems::{Problems, config_at};
 use super::url;
 use crate::planner::ecs::{Config, Serves};
-use crate::result::{Endpoint, EndpointType};
 use crate::spec::{ContainerSpec, DnsConfig, Spec, path};
+use crate::status::{Endpoint, EndpointType};
 
 /// A TCP port of a container.
 struct Port<'a> {

@@ -2,7 +2,7 @@
 
 use http::Uri;
 
-use crate::result::{Endpoint, EndpointType};
+use crate::status::{Endpoint, EndpointType};
 
 /// Where a URL leads.
 pub(super) fn endpoint(url: &str) -> Result<Endpoint, &'static str> {

@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use bucket::{Bucket, Seed};
-use landlord_compute::provider::Asker;
+use landlord_compute::provider::Initiator;
 use line::{Line, Ticket};
 
 /// How many requests of one kind may wait; one more is turned away.
@@ -83,7 +83,7 @@ pub(super) struct Who {
     /// The tenant; none for what is about all of them.
     pub(super) tenant: Option<TenantId>,
     /// Who waits for it.
-    pub(super) asker: Asker,
+    pub(super) initiator: Initiator,
 }
 
 /// What may be asked of one account in one region.
