@@ -2,7 +2,7 @@
 
 use landlord_compute::machines::tenant::{Method, Settled};
 use landlord_compute::{CommandError, Limits, Options};
-use landlord_testing::scripted::Act;
+use landlord_testing::scripted::Step;
 
 use super::{engine, memory, scripted, spec, tenant};
 
@@ -12,7 +12,7 @@ async fn i8_too_many_operations_are_refused_and_a_destroy_is_not() {
     let limits = Limits { calls: 2, ..Limits::default() };
     let engine = engine(memory(), &provider).limits(limits).start().await.expect("starts");
     for id in ["a", "b"] {
-        provider.script(&tenant(id), Method::Provision, [Act::HangUntilStopped]);
+        provider.script(&tenant(id), Method::Provision, [Step::HangUntilStopped]);
         engine.tenant(tenant(id)).provision(spec(id, "v1"), Options::default()).await.expect("accepted");
     }
     let refused = engine

@@ -5,7 +5,7 @@ use std::time::Duration;
 use landlord_compute::machines::tenant::{Method, Settled, StateName};
 use landlord_compute::provider::Capabilities;
 use landlord_compute::{CommandError, Options};
-use landlord_testing::scripted::Act;
+use landlord_testing::scripted::Step;
 use tokio::time::Instant;
 
 use super::{end, engine, live, memory, run, scripted, scripted_with, spec, tenant};
@@ -15,7 +15,7 @@ use super::{end, engine, live, memory, run, scripted, scripted_with, spec, tenan
 async fn i7_a_panic_of_the_provider_is_contained() {
     let provider = scripted();
     let engine = engine(memory(), &provider).start().await.expect("starts");
-    provider.script(&tenant("acme"), Method::Provision, [Act::Work, Act::Panic]);
+    provider.script(&tenant("acme"), Method::Provision, [Step::Work, Step::Panic]);
     let operation = engine
         .tenant(tenant("acme"))
         .provision(spec("acme", "v1"), Options::default())
@@ -34,7 +34,7 @@ async fn i4_a_hanging_tenant_delays_no_other_and_no_two_calls_overlap() {
     let capabilities = Capabilities { call_timeout_seconds: 30, ..Capabilities::default() };
     let provider = scripted_with(capabilities);
     let engine = engine(memory(), &provider).start().await.expect("starts");
-    provider.script(&tenant("slow"), Method::Provision, [Act::Work, Act::Hang]);
+    provider.script(&tenant("slow"), Method::Provision, [Step::Work, Step::Hang]);
     let begun = Instant::now();
     let slow = engine
         .tenant(tenant("slow"))
@@ -58,7 +58,7 @@ async fn i4_the_next_call_begins_when_the_one_before_is_gone() {
     let provider = scripted();
     let engine = engine(memory(), &provider).start().await.expect("starts");
     let acme = engine.tenant(tenant("acme"));
-    provider.script(&tenant("acme"), Method::Provision, [Act::Work, Act::Hang]);
+    provider.script(&tenant("acme"), Method::Provision, [Step::Work, Step::Hang]);
     let operation = acme.provision(spec("acme", "v1"), Options::default()).await.expect("accepted");
     acme.cancel(Options::default()).await.expect("accepted");
     assert_eq!(end(operation).await, Settled::Cancelled { left: Vec::new() });
@@ -74,7 +74,7 @@ async fn a_provider_gets_no_more_calls_at_a_time_than_it_can_take() {
     let mut operations = Vec::new();
     for n in 0..20 {
         let id = format!("t{n}");
-        provider.script(&tenant(&id), Method::Provision, [Act::Sleep(Duration::from_secs(1)), Act::Work]);
+        provider.script(&tenant(&id), Method::Provision, [Step::Sleep(Duration::from_secs(1)), Step::Work]);
         let provisioned = engine.tenant(tenant(&id)).provision(spec(&id, "v1"), Options::default()).await;
         operations.push(provisioned.expect("accepted"));
     }
@@ -88,7 +88,7 @@ async fn a_provider_gets_no_more_calls_at_a_time_than_it_can_take() {
 async fn shutdown_drains_and_then_takes_nothing() {
     let provider = scripted();
     let engine = engine(memory(), &provider).start().await.expect("starts");
-    provider.script(&tenant("acme"), Method::Provision, [Act::Sleep(Duration::from_secs(5)), Act::Work]);
+    provider.script(&tenant("acme"), Method::Provision, [Step::Sleep(Duration::from_secs(5)), Step::Work]);
     let acme = engine.tenant(tenant("acme"));
     let operation = acme.provision(spec("acme", "v1"), Options::default()).await.expect("accepted");
     let began = Instant::now();

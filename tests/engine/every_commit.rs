@@ -10,7 +10,7 @@ use landlord_compute::machines::tenant::{LifecycleEvent, Method, Settled};
 use landlord_compute::store::{Events, Position, Reads, Scope};
 use landlord_compute::{Closed, CommandError, Delivery, Engine, OperationHandle, Options};
 use landlord_testing::faults::Commits;
-use landlord_testing::scripted::{Act, Scripted};
+use landlord_testing::scripted::{Scripted, Step};
 use tokio::task::JoinHandle;
 
 use super::faulty::{BOTH, Fault, Faulty, When, both_ways};
@@ -39,7 +39,7 @@ struct World {
 impl World {
     fn new(commits: Commits) -> Self {
         let (store, provider) = (Faulty::new(commits), scripted());
-        let checkpoints = [Act::Checkpoint("intended"), Act::Work, Act::Checkpoint("made")];
+        let checkpoints = [Step::Checkpoint("intended"), Step::Work, Step::Checkpoint("made")];
         provider.script(&tenant(ACME), Method::Provision, checkpoints.clone());
         provider.script(&tenant(ACME), Method::Update, checkpoints);
         Self { store, provider, accepted: Vec::new() }

@@ -8,7 +8,7 @@ use landlord_compute::machines::id::Revision;
 use landlord_compute::machines::tenant::{EventKind, Method, Record, Rejection, Settled, StateName};
 use landlord_compute::store::TenantFilter;
 use landlord_compute::{CommandError, Options};
-use landlord_testing::scripted::Act;
+use landlord_testing::scripted::Step;
 
 use super::{engine, events_until, live, memory, run, scripted, spec, tenant};
 
@@ -52,7 +52,7 @@ async fn a_failure_that_may_pass_is_retried_and_the_tenant_runs() {
     let engine = engine(memory(), &provider).start().await.expect("starts");
     let id = tenant("acme");
     for _ in 0..4 {
-        provider.script(&id, Method::Provision, [Act::Fail(error(Remedy::Retry))]);
+        provider.script(&id, Method::Provision, [Step::Fail(error(Remedy::Retry))]);
     }
     run(&engine, "acme", "v1").await;
     let attempts: Vec<_> = provider.calls_for(&id).iter().map(|call| call.attempt).collect();
@@ -65,7 +65,7 @@ async fn a_provision_that_fails_for_good_is_undone() {
     let provider = scripted();
     let engine = engine(memory(), &provider).start().await.expect("starts");
     let id = tenant("acme");
-    provider.script(&id, Method::Provision, [Act::Work, Act::Fail(error(Remedy::Permanent))]);
+    provider.script(&id, Method::Provision, [Step::Work, Step::Fail(error(Remedy::Permanent))]);
     let operation =
         engine.tenant(id.clone()).provision(spec("acme", "v1"), Options::default()).await.expect("accepted");
     let settled = operation.await.expect("settles");
@@ -82,7 +82,7 @@ async fn an_update_that_fails_for_good_goes_back() {
     let engine = engine(memory(), &provider).start().await.expect("starts");
     run(&engine, "acme", "v1").await;
     let id = tenant("acme");
-    provider.script(&id, Method::Update, [Act::Work, Act::Fail(error(Remedy::Permanent))]);
+    provider.script(&id, Method::Update, [Step::Work, Step::Fail(error(Remedy::Permanent))]);
     let operation =
         engine.tenant(id.clone()).update(spec("acme", "v2"), Options::default()).await.expect("accepted");
     let settled = operation.await.expect("settles");
@@ -97,7 +97,7 @@ async fn the_latest_update_wins_and_the_others_are_superseded() {
     let engine = engine(memory(), &provider).start().await.expect("starts");
     let id = tenant("acme");
     let acme = engine.tenant(id.clone());
-    provider.script(&id, Method::Provision, [Act::Gate("go"), Act::Work]);
+    provider.script(&id, Method::Provision, [Step::Gate("go"), Step::Work]);
     let first = acme.provision(spec("acme", "v1"), Options::default()).await.expect("accepted");
     let second = acme.update(spec("acme", "v2"), Options::default()).await.expect("queued");
     let third = acme.update(spec("acme", "v3"), Options::default()).await.expect("queued");
@@ -114,7 +114,7 @@ async fn cancel_stops_the_call_and_undoes_it() {
     let provider = scripted();
     let engine = engine(memory(), &provider).start().await.expect("starts");
     let id = tenant("acme");
-    provider.script(&id, Method::Provision, [Act::Work, Act::HangUntilStopped]);
+    provider.script(&id, Method::Provision, [Step::Work, Step::HangUntilStopped]);
     let acme = engine.tenant(id.clone());
     let operation = acme.provision(spec("acme", "v1"), Options::default()).await.expect("accepted");
     let cancelled = acme.cancel(Options::default()).await.expect("accepted");
@@ -128,7 +128,7 @@ async fn a_deadline_undoes_a_call_that_never_ends() {
     let provider = scripted();
     let engine = engine(memory(), &provider).start().await.expect("starts");
     let id = tenant("acme");
-    provider.script(&id, Method::Provision, [Act::Work, Act::Hang]);
+    provider.script(&id, Method::Provision, [Step::Work, Step::Hang]);
     let options = Options { deadline: Some(Duration::from_secs(60)), ..Options::default() };
     let operation = engine.tenant(id.clone()).provision(spec("acme", "v1"), options).await.expect("accepted");
     let settled = operation.await.expect("settles");
@@ -143,7 +143,7 @@ async fn an_answer_after_the_deadline_comes_too_late() {
     let provider = scripted();
     let engine = engine(memory(), &provider).start().await.expect("starts");
     let id = tenant("acme");
-    provider.script(&id, Method::Provision, [Act::Sleep(Duration::from_secs(70)), Act::Work]);
+    provider.script(&id, Method::Provision, [Step::Sleep(Duration::from_secs(70)), Step::Work]);
     let options = Options { deadline: Some(Duration::from_secs(60)), ..Options::default() };
     let operation = engine.tenant(id.clone()).provision(spec("acme", "v1"), options).await.expect("accepted");
     let settled = operation.await.expect("settles");
@@ -160,8 +160,8 @@ async fn i5_destroy_overtakes_a_provision_that_hangs() {
     let provider = scripted();
     let engine = engine(memory(), &provider).start().await.expect("starts");
     let id = tenant("acme");
-    provider.script(&id, Method::Provision, [Act::Work, Act::Hang]);
-    provider.script(&id, Method::Destroy, [Act::Fail(error(Remedy::Permanent))]);
+    provider.script(&id, Method::Provision, [Step::Work, Step::Hang]);
+    provider.script(&id, Method::Destroy, [Step::Fail(error(Remedy::Permanent))]);
     let acme = engine.tenant(id.clone());
     let provisioned = acme.provision(spec("acme", "v1"), Options::default()).await.expect("accepted");
     let destroyed = acme.destroy(Options::default()).await.expect("accepted");
@@ -178,9 +178,9 @@ async fn i5_a_destroy_without_an_answer_can_be_abandoned() {
     let provider = scripted();
     let engine = engine(memory(), &provider).start().await.expect("starts");
     let id = tenant("acme");
-    provider.script(&id, Method::Provision, [Act::Checkpoint("row made"), Act::Work]);
+    provider.script(&id, Method::Provision, [Step::Checkpoint("row made"), Step::Work]);
     run(&engine, "acme", "v1").await;
-    provider.script(&id, Method::Destroy, [Act::Hang]);
+    provider.script(&id, Method::Destroy, [Step::Hang]);
     let acme = engine.tenant(id.clone());
     let destroyed = acme.destroy(Options::default()).await.expect("accepted");
     let rejected = acme.update(spec("acme", "v2"), Options::default()).await.expect_err("is being destroyed");
@@ -199,7 +199,7 @@ async fn a_paused_tenant_begins_nothing_until_it_is_resumed() {
     let engine = engine(memory(), &provider).start().await.expect("starts");
     let id = tenant("acme");
     let acme = engine.tenant(id.clone());
-    provider.script(&id, Method::Provision, [Act::Fail(error(Remedy::Retry))]);
+    provider.script(&id, Method::Provision, [Step::Fail(error(Remedy::Retry))]);
     let operation = acme.provision(spec("acme", "v1"), Options::default()).await.expect("accepted");
     events_until(&engine, "acme", |event| matches!(event.what, EventKind::WillRetry { .. })).await;
     acme.pause(Options::default()).await.expect("paused");
@@ -277,7 +277,7 @@ async fn tenants_are_listed_by_state_and_page_by_page() {
     for id in ["a", "b", "c", "d", "e"] {
         run(&engine, id, "v1").await;
     }
-    provider.script(&tenant("c"), Method::Update, [Act::Hang]);
+    provider.script(&tenant("c"), Method::Update, [Step::Hang]);
     engine.tenant(tenant("c")).update(spec("c", "v2"), Options::default()).await.expect("accepted");
     let running = TenantFilter { state: Some(StateName::Running), provider: None };
     let mut found = Vec::new();

@@ -8,7 +8,7 @@ use landlord_compute::machines::tenant::{EventKind, Method, Settled};
 use landlord_compute::machines::trace::TraceContext;
 use landlord_compute::store::{MemoryOptions, MemoryStore};
 use landlord_compute::{CommandError, Options, WaitError};
-use landlord_testing::scripted::Act;
+use landlord_testing::scripted::Step;
 
 use super::{end, engine, events_until, live, run, scripted, spec, tenant, without_providers};
 
@@ -21,7 +21,7 @@ fn shared() -> MemoryStore {
 async fn i2_the_next_engine_finishes_what_was_on_its_way() {
     let store = shared();
     let provider = scripted();
-    provider.script(&tenant("acme"), Method::Provision, [Act::Checkpoint("made"), Act::Hang]);
+    provider.script(&tenant("acme"), Method::Provision, [Step::Checkpoint("made"), Step::Hang]);
     let trace = TraceContext { traceparent: "00-1-2-01".to_owned(), tracestate: None };
     let options = Options { trace: Some(trace), ..Options::default() };
 
@@ -55,7 +55,7 @@ async fn i2_the_next_engine_wakes_what_waits() {
         "later",
     )
     .with_retry_after(Duration::from_secs(600));
-    provider.script(&tenant("acme"), Method::Provision, [Act::Fail(error)]);
+    provider.script(&tenant("acme"), Method::Provision, [Step::Fail(error)]);
     let first = engine(store.clone(), &provider).start().await.expect("starts");
     let operation = first
         .tenant(tenant("acme"))
@@ -76,7 +76,7 @@ async fn an_engine_that_lost_its_store_stops() {
     let provider = scripted();
     let first = engine(store.clone(), &provider).start().await.expect("starts");
     run(&first, "acme", "v1").await;
-    provider.script(&tenant("slow"), Method::Provision, [Act::Hang]);
+    provider.script(&tenant("slow"), Method::Provision, [Step::Hang]);
     let slow = first.tenant(tenant("slow")).provision(spec("slow", "v1"), Options::default()).await;
     let second = engine(store, &provider).start().await.expect("starts");
     let fenced = first.tenant(tenant("acme")).destroy(Options::default()).await.expect_err("fenced");
@@ -92,7 +92,7 @@ async fn an_engine_that_lost_its_store_stops() {
 async fn a_tenant_of_a_provider_that_is_not_registered_is_held_and_visible() {
     let store = shared();
     let provider = scripted();
-    provider.script(&tenant("acme"), Method::Provision, [Act::Hang]);
+    provider.script(&tenant("acme"), Method::Provision, [Step::Hang]);
     let first = engine(store.clone(), &provider).start().await.expect("starts");
     let operation = first
         .tenant(tenant("acme"))
@@ -118,7 +118,7 @@ async fn a_handle_waits_for_an_operation_it_did_not_begin() {
     let store = shared();
     let provider = scripted();
     let engine = engine(store, &provider).start().await.expect("starts");
-    provider.script(&tenant("acme"), Method::Provision, [Act::Gate("go"), Act::Work]);
+    provider.script(&tenant("acme"), Method::Provision, [Step::Gate("go"), Step::Work]);
     let acme = engine.tenant(tenant("acme"));
     let first = acme.provision(spec("acme", "v1"), Options::default()).await.expect("accepted");
     let waiting = futures_util::stream::iter(0..20)

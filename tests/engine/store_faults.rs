@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use landlord_compute::machines::tenant::{EventKind, Method, Settled, StateName};
 use landlord_compute::store::Scope;
 use landlord_compute::{CommandError, Delivery, Options};
-use landlord_testing::scripted::Act;
+use landlord_testing::scripted::Step;
 
 use super::faulty::{Fault, Faulty, When, both_ways};
 use super::{engine, events_until, live, run, scripted, spec, tenant};
@@ -19,7 +19,7 @@ async fn outcome_survives(faults: &[Fault]) {
         let store = Faulty::new(commits);
         let provider = scripted();
         let engine = engine(store.clone(), &provider).start().await.expect("starts");
-        provider.script(&tenant("acme"), Method::Provision, [Act::Gate("go"), Act::Work]);
+        provider.script(&tenant("acme"), Method::Provision, [Step::Gate("go"), Step::Work]);
         let operation = engine.tenant(tenant("acme")).provision(spec("acme", "v1"), Options::default()).await;
         let operation = operation.expect("accepted");
         store.next(faults.iter().copied());
@@ -59,7 +59,7 @@ async fn i6_what_was_durable_in_doubt_is_told_before_what_comes_after() {
         let names = ["acme", "beta"];
         let mut waiting = Vec::new();
         for name in names {
-            provider.script(&tenant(name), Method::Provision, [Act::Gate("go"), Act::Work]);
+            provider.script(&tenant(name), Method::Provision, [Step::Gate("go"), Step::Work]);
             let operation = engine.tenant(tenant(name)).provision(spec(name, "v1"), Options::default()).await;
             let id = operation.expect("accepted").id();
             waiting.push(tokio::spawn(engine.operation(id).await.expect("known").into_future()));
@@ -116,7 +116,7 @@ async fn i7_an_actor_that_takes_over_another_tenant_is_its_own() {
         }
         let calls = provider.calls().len();
         for id in ["after", "before-7"] {
-            provider.script(&tenant(id), Method::Provision, [Act::Gate(id), Act::Work]);
+            provider.script(&tenant(id), Method::Provision, [Step::Gate(id), Step::Work]);
             let operation = engine.tenant(tenant(id)).provision(spec(id, "v2"), Options::default()).await;
             let operation = operation.expect("accepted");
             store.next([Fault::Panic(When::Before)]);
@@ -139,7 +139,7 @@ async fn i7_a_settlement_that_an_actor_took_with_it_is_told() {
         let store = Faulty::new(commits);
         let provider = scripted();
         let engine = engine(store.clone(), &provider).start().await.expect("starts");
-        provider.script(&tenant("acme"), Method::Provision, [Act::Gate("go"), Act::Work]);
+        provider.script(&tenant("acme"), Method::Provision, [Step::Gate("go"), Step::Work]);
         let operation = engine.tenant(tenant("acme")).provision(spec("acme", "v1"), Options::default()).await;
         let operation = operation.expect("accepted");
         store.next([Fault::Fail(When::After)]);

@@ -15,7 +15,7 @@ use landlord_compute::machines::sweep::Orphaned;
 use landlord_compute::machines::tenant::{Method, Record, Rejection, Settled, StateName};
 use landlord_compute::provider::{Capabilities, Context, OwnedTenant, Provider};
 use landlord_compute::{CommandError, Engine, Options, Orphan, Sweep, SweepError, TenantHandle};
-use landlord_testing::scripted::{Act, Scripted};
+use landlord_testing::scripted::{Scripted, Step};
 
 use super::{end, engine, live, memory, run, scripted, scripted_with, spec, tenant, without_providers};
 
@@ -76,7 +76,7 @@ async fn i3_what_no_tenant_owns_is_found_and_removed() {
     // The store knows nothing of one, and of the other that it is over.
     plant(&engine, &provider, "lost", 3).await;
     run(&engine, "given-up", "v1").await;
-    provider.script(&tenant("given-up"), Method::Destroy, [Act::Hang]);
+    provider.script(&tenant("given-up"), Method::Destroy, [Step::Hang]);
     let given_up = engine.tenant(tenant("given-up"));
     given_up.destroy(Options::default()).await.expect("accepted");
     given_up.abandon("enough", Options::default()).await.expect("accepted").await.expect("settles");
@@ -113,7 +113,7 @@ async fn what_is_on_its_way_is_not_judged() {
     let engine = engine(memory(), &provider).start().await.expect("starts");
     // Something of an earlier life is there while the next one is being made.
     plant(&engine, &provider, "acme", 9).await;
-    provider.script(&tenant("acme"), Method::Provision, [Act::Hang]);
+    provider.script(&tenant("acme"), Method::Provision, [Step::Hang]);
     let options = Options { deadline: Some(Duration::from_secs(5)), ..Options::default() };
     let operation = engine.tenant(tenant("acme")).provision(spec("acme", "v1"), options).await;
     let mut operation = operation.expect("accepted");
@@ -160,7 +160,7 @@ async fn a_provision_during_a_removal_is_refused() {
     let engine = engine(memory(), &provider).start().await.expect("starts");
     plant(&engine, &provider, "acme", 1).await;
     let seen = sweep(&engine).await;
-    provider.script(&tenant("acme"), Method::Destroy, [Act::Gate("go"), Act::Work]);
+    provider.script(&tenant("acme"), Method::Destroy, [Step::Gate("go"), Step::Work]);
     let removal = engine.reclaim(&seen.orphans[0], Options::default()).await.expect("accepted");
     let acme = engine.tenant(tenant("acme"));
     let rejection = rejected(acme.provision(spec("acme", "v1"), Options::default()).await);
@@ -220,7 +220,7 @@ async fn i2_the_next_engine_finishes_a_removal() {
     let first = engine(store.clone(), &provider).start().await.expect("starts");
     plant(&first, &provider, "acme", 1).await;
     let seen = sweep(&first).await;
-    provider.script(&tenant("acme"), Method::Destroy, [Act::Hang]);
+    provider.script(&tenant("acme"), Method::Destroy, [Step::Hang]);
     let removal = first.reclaim(&seen.orphans[0], Options::default()).await.expect("accepted");
     let id = removal.id();
     drop(first);

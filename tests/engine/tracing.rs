@@ -7,7 +7,7 @@ use landlord_compute::Options;
 use landlord_compute::machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_compute::machines::tenant::Method;
 use landlord_compute::machines::trace::TraceContext;
-use landlord_testing::scripted::Act;
+use landlord_testing::scripted::Step;
 use tracing::Dispatch;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};
@@ -59,7 +59,7 @@ async fn everything_that_happens_to_a_tenant_is_a_span_that_names_it() {
     let engine = engine(memory(), &provider).start().await.expect("starts");
     let error =
         ProviderError::new(ErrorKind::ProvisionFailed, Remedy::Retry, ErrorCode::UnknownError, "once");
-    provider.script(&tenant("acme"), Method::Provision, [Act::Fail(error)]);
+    provider.script(&tenant("acme"), Method::Provision, [Step::Fail(error)]);
     let trace = TraceContext { traceparent: "00-1-2-01".to_owned(), tracestate: None };
     let options = Options { trace: Some(trace), ..Options::default() };
     let operation = engine.tenant(tenant("acme")).provision(spec("acme", "v1"), options).await;
@@ -99,7 +99,7 @@ async fn a_call_continues_the_callers_trace_after_a_restart() {
 
     let store = memory();
     let provider = scripted();
-    provider.script(&tenant("acme"), Method::Provision, [Act::Hang]);
+    provider.script(&tenant("acme"), Method::Provision, [Step::Hang]);
     let first = engine(store.clone(), &provider).start().await.expect("starts");
     let operation = async {
         first

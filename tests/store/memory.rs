@@ -3,7 +3,7 @@
 use landlord_compute::store::{MemoryOptions, MemoryStore, Reads, Store};
 
 use landlord_testing::store::contract;
-use landlord_testing::store::samples::Life;
+use landlord_testing::store::samples::StoredLife;
 
 #[tokio::test]
 async fn the_revision_guards_each_write() {
@@ -40,7 +40,7 @@ async fn opening_again_fences_the_engine_that_is_gone() {
     let store = MemoryStore::default();
     let older = store.open().await.expect("opens");
     let newer = store.open().await.expect("opens again");
-    let write = Life::new("acme").begin();
+    let write = StoredLife::new("acme").begin();
     assert!(store.commit(older.epoch, std::slice::from_ref(&write)).await.is_err());
     assert!(store.commit(newer.epoch, &[write]).await.is_ok());
 }
@@ -105,13 +105,13 @@ async fn a_tombstone_leads_to_the_next_life() {
 async fn settled_operations_are_bounded_and_the_others_are_kept() {
     let store = MemoryStore::new(MemoryOptions { history: 1000, settled: 2 });
     let epoch = store.open().await.expect("opens").epoch;
-    let mut open = Life::new("open");
+    let mut open = StoredLife::new("open");
     let begun = open.begin();
     let kept = begun.opened.clone().expect("it opens an operation").id;
     contract::commit_one(&store, epoch, begun).await;
     let mut settled = Vec::new();
     for number in 0..5 {
-        let mut life = Life::new(&format!("t{number}"));
+        let mut life = StoredLife::new(&format!("t{number}"));
         let begun = life.begin();
         settled.push(begun.opened.clone().expect("it opens an operation").id);
         contract::commit_one(&store, epoch, begun).await;

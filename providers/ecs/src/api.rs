@@ -6,7 +6,7 @@ use aws_sdk_ecs::error::BuildError;
 use aws_sdk_ecs::types::{self as sdk, StopServiceDeploymentStopType};
 use landlord_state_machines::planner::CallError;
 use landlord_state_machines::planner::ecs::{
-    Call, Config, Create, DefinitionStatus, EcsPlanner, Place, Register, Reply, Site, Update,
+    Create, DefinitionStatus, EcsCall, EcsConfig, EcsPlanner, EcsReply, Place, Register, Site, Update,
 };
 
 use super::budget::{Quota, Who};
@@ -22,13 +22,13 @@ use landlord_compute::provider::converge::Api;
 pub(super) struct Ecs {
     pub(super) clients: Clients,
     /// The operator's configuration.
-    pub(super) defaults: Config,
+    pub(super) defaults: EcsConfig,
 }
 
 impl Api for Ecs {
     type Planner = EcsPlanner;
 
-    async fn call(&self, cx: &Context, call: &Call) -> Result<Reply, CallError> {
+    async fn call(&self, cx: &Context, call: &EcsCall) -> Result<EcsReply, CallError> {
         self.make(cx, call).await.map_err(CallError::from)
     }
 }
@@ -44,47 +44,47 @@ impl Ecs {
         at(self.clients.of(place).await, place, who)
     }
 
-    async fn make(&self, cx: &Context, call: &Call) -> Result<Reply, Failure> {
+    async fn make(&self, cx: &Context, call: &EcsCall) -> Result<EcsReply, Failure> {
         match call {
-            Call::Locate(search) => Ok(Reply::Located(self.locate(cx, *search).await?)),
-            Call::DescribeService { site, subject: _ } => {
+            EcsCall::Locate(search) => Ok(EcsReply::Located(self.locate(cx, *search).await?)),
+            EcsCall::DescribeService { site, subject: _ } => {
                 let found = self.at(&site.place, cx).await.describe_service(&site.name).await?;
-                Ok(Reply::Service(found.as_ref().and_then(answer::service).map(Box::new)))
+                Ok(EcsReply::Service(found.as_ref().and_then(answer::service).map(Box::new)))
             }
-            Call::ListDefinitions(site, status) => {
+            EcsCall::ListDefinitions(site, status) => {
                 let found = self.at(&site.place, cx).await.list_definitions(&site.name, *status).await?;
-                Ok(Reply::Definitions(*status, found))
+                Ok(EcsReply::Definitions(*status, found))
             }
-            Call::DescribeDefinition { place, definition, subject: _ } => {
+            EcsCall::DescribeDefinition { place, definition, subject: _ } => {
                 let found = self.at(place, cx).await.describe_definition(definition).await?;
-                Ok(Reply::Definition(found))
+                Ok(EcsReply::Definition(found))
             }
-            Call::FindTasks { site, serves: _, giving_up: _ } => {
-                Ok(Reply::Tasks(self.at(&site.place, cx).await.find_tasks(&site.name).await?))
+            EcsCall::FindTasks { site, serves: _, giving_up: _ } => {
+                Ok(EcsReply::Tasks(self.at(&site.place, cx).await.find_tasks(&site.name).await?))
             }
-            Call::RegisterDefinition(register) => {
+            EcsCall::RegisterDefinition(register) => {
                 self.at(&register.site.place, cx).await.register(register).await
             }
-            Call::CreateService(create) => self.at(&create.site.place, cx).await.create(create).await,
-            Call::UpdateService(update) => self.at(&update.site.place, cx).await.update(update).await,
-            Call::TagService { place, arn, tags } => {
+            EcsCall::CreateService(create) => self.at(&create.site.place, cx).await.create(create).await,
+            EcsCall::UpdateService(update) => self.at(&update.site.place, cx).await.update(update).await,
+            EcsCall::TagService { place, arn, tags } => {
                 let at = self.at(place, cx).await;
                 let request = at.account.writes.tag_resource().resource_arn(arn);
                 let request = request.set_tags(Some(request::tags(tags).unwrap_or_default())).send();
                 at.send(Quota::Tag, "TagResource", request).await?;
-                Ok(Reply::Tagged)
+                Ok(EcsReply::Tagged)
             }
-            Call::UntagService { place, arn, keys } => {
+            EcsCall::UntagService { place, arn, keys } => {
                 let at = self.at(place, cx).await;
                 let request = at.account.writes.untag_resource().resource_arn(arn);
                 let request = request.set_tag_keys(Some(keys.iter().cloned().collect())).send();
                 at.send(Quota::Tag, "UntagResource", request).await?;
-                Ok(Reply::Tagged)
+                Ok(EcsReply::Tagged)
             }
-            Call::StopDeployment { place, deployment } => self.at(place, cx).await.stop(deployment).await,
-            Call::DeleteService(site) => self.at(&site.place, cx).await.delete(site).await,
-            Call::DeregisterDefinition { place, arn } => self.at(place, cx).await.deregister(arn).await,
-            Call::DeleteDefinitions { place, arns } => {
+            EcsCall::StopDeployment { place, deployment } => self.at(place, cx).await.stop(deployment).await,
+            EcsCall::DeleteService(site) => self.at(&site.place, cx).await.delete(site).await,
+            EcsCall::DeregisterDefinition { place, arn } => self.at(place, cx).await.deregister(arn).await,
+            EcsCall::DeleteDefinitions { place, arns } => {
                 self.at(place, cx).await.delete_definitions(arns).await
             }
         }
@@ -92,22 +92,22 @@ impl Ecs {
 }
 
 impl At {
-    async fn register(&self, register: &Register) -> Result<Reply, Failure> {
+    async fn register(&self, register: &Register) -> Result<EcsReply, Failure> {
         let api = "RegisterTaskDefinition";
         let request = request::register(&self.account.writes, register, self.account.region.as_deref());
         let request = request.map_err(|error| self.not_built(api, &error))?;
         let answer = self.send(Quota::DefinitionModify, api, request.send()).await?;
         let arn = answer.task_definition.and_then(|definition| definition.task_definition_arn);
-        arn.map(Reply::Registered).ok_or_else(|| Failure::incomplete(self.asked(api), "taskDefinitionArn"))
+        arn.map(EcsReply::Registered).ok_or_else(|| Failure::incomplete(self.asked(api), "taskDefinitionArn"))
     }
 
-    async fn create(&self, create: &Create) -> Result<Reply, Failure> {
+    async fn create(&self, create: &Create) -> Result<EcsReply, Failure> {
         let api = "CreateService";
         let request = request::create(&self.account.writes, create);
         let request = request.map_err(|error| self.not_built(api, &error))?;
         let answer = self.send(Quota::ServiceModify, api, request.send()).await?;
         let mut reply = self.service(api, answer.service)?;
-        if let Reply::Service(Some(service)) = &mut reply
+        if let EcsReply::Service(Some(service)) = &mut reply
             && service.tags.is_empty()
         {
             // The answer to a creation need not tell its tags.
@@ -116,7 +116,7 @@ impl At {
         Ok(reply)
     }
 
-    async fn update(&self, update: &Update) -> Result<Reply, Failure> {
+    async fn update(&self, update: &Update) -> Result<EcsReply, Failure> {
         let api = "UpdateService";
         let request = request::update(&self.account.writes, update);
         let request = request.map_err(|error| self.not_built(api, &error))?;
@@ -124,39 +124,39 @@ impl At {
         self.service(api, answer.service)
     }
 
-    async fn stop(&self, deployment: &str) -> Result<Reply, Failure> {
+    async fn stop(&self, deployment: &str) -> Result<EcsReply, Failure> {
         let request = self.account.writes.stop_service_deployment().service_deployment_arn(deployment);
         let request = request.stop_type(StopServiceDeploymentStopType::Rollback).send();
         match self.send(Quota::ServiceModify, "StopServiceDeployment", request).await {
-            Ok(_) => Ok(Reply::Stopped),
+            Ok(_) => Ok(EcsReply::Stopped),
             // It is over, or is being stopped.
             Err(failure)
                 if failure.is("ServiceDeploymentNotFoundException") || failure.is("ConflictException") =>
             {
-                Ok(Reply::Stopped)
+                Ok(EcsReply::Stopped)
             }
             Err(failure) => Err(failure),
         }
     }
 
-    async fn delete(&self, site: &Site) -> Result<Reply, Failure> {
+    async fn delete(&self, site: &Site) -> Result<EcsReply, Failure> {
         let api = "DeleteService";
         let request = self.account.writes.delete_service().cluster(&self.cluster).service(&site.name);
         match self.send(Quota::ServiceModify, api, request.force(true).send()).await {
             Ok(answer) => self.service(api, answer.service),
-            Err(failure) if failure.is("ServiceNotFoundException") => Ok(Reply::Service(None)),
+            Err(failure) if failure.is("ServiceNotFoundException") => Ok(EcsReply::Service(None)),
             // It drains, or is gone.
             Err(failure) if failure.is("ServiceNotActiveException") => {
                 let found = self.describe_service(&site.name).await?;
-                Ok(Reply::Service(found.as_ref().and_then(answer::service).map(Box::new)))
+                Ok(EcsReply::Service(found.as_ref().and_then(answer::service).map(Box::new)))
             }
             Err(failure) => Err(failure),
         }
     }
 
-    async fn deregister(&self, arn: &str) -> Result<Reply, Failure> {
+    async fn deregister(&self, arn: &str) -> Result<EcsReply, Failure> {
         let request = self.account.writes.deregister_task_definition().task_definition(arn).send();
-        let done = Ok(Reply::Deregistered(arn.to_owned()));
+        let done = Ok(EcsReply::Deregistered(arn.to_owned()));
         match self.send(Quota::DefinitionModify, "DeregisterTaskDefinition", request).await {
             Ok(_) => done,
             // What ECS answers where there is none, or where it is not active, and for much else.
@@ -170,7 +170,7 @@ impl At {
         }
     }
 
-    async fn delete_definitions(&self, arns: &BTreeSet<String>) -> Result<Reply, Failure> {
+    async fn delete_definitions(&self, arns: &BTreeSet<String>) -> Result<EcsReply, Failure> {
         let api = "DeleteTaskDefinitions";
         let request = self.account.writes.delete_task_definitions();
         let request = request.set_task_definitions(Some(arns.iter().cloned().collect())).send();
@@ -184,14 +184,14 @@ impl At {
             Some(failure) if deleted.is_empty() => {
                 Err(Failure::partial(self.asked(api), failure.reason().unwrap_or_default(), failure.detail()))
             }
-            Some(_) | None => Ok(Reply::Deleted(deleted)),
+            Some(_) | None => Ok(EcsReply::Deleted(deleted)),
         }
     }
 
     /// The service as an answer has it.
-    fn service(&self, api: &str, service: Option<sdk::Service>) -> Result<Reply, Failure> {
+    fn service(&self, api: &str, service: Option<sdk::Service>) -> Result<EcsReply, Failure> {
         let service = service.ok_or_else(|| Failure::incomplete(self.asked(api), "service"))?;
-        Ok(Reply::Service(answer::service(&service).map(Box::new)))
+        Ok(EcsReply::Service(answer::service(&service).map(Box::new)))
     }
 
     fn not_built(&self, api: &str, error: &BuildError) -> Failure {

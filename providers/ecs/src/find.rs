@@ -6,7 +6,7 @@ use aws_sdk_ecs::types as sdk;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use landlord_state_machines::id::{Incarnation, TenantId};
 use landlord_state_machines::planner::Subject;
-use landlord_state_machines::planner::ecs::{Config, DefinitionStatus, Place, Search, Site, tags};
+use landlord_state_machines::planner::ecs::{DefinitionStatus, EcsConfig, Place, Search, Site, tags};
 
 use super::answer;
 use super::api::Ecs;
@@ -72,7 +72,7 @@ impl Ecs {
 
 impl At {
     /// All that an engine owns in the cluster, and in families that begin as its names do; by name.
-    async fn search(&self, engine: &str, defaults: &Config) -> Result<BTreeMap<String, Lives>, Failure> {
+    async fn search(&self, engine: &str, defaults: &EcsConfig) -> Result<BTreeMap<String, Lives>, Failure> {
         let mut found = self.search_services(engine).await?;
         let families = self.list_families(&defaults.service_name_prefix).await?;
         // A family with a service is its service's.

@@ -57,7 +57,7 @@ use async_trait::async_trait;
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::id::{ProviderName, TenantId};
 use landlord_state_machines::planner::ecs::diagram;
-use landlord_state_machines::planner::ecs::{Config, ConfigError, NOT_ENFORCED, Place, check};
+use landlord_state_machines::planner::ecs::{EcsConfig, EcsConfigError, NOT_ENFORCED, Place, check};
 use landlord_state_machines::spec::{Spec, changes};
 use landlord_state_machines::status::{ComputeStatus, ProvisionResult, UpdateResult};
 use schemars::generate::SchemaSettings;
@@ -129,7 +129,7 @@ impl fmt::Debug for EcsOptions {
 pub enum EcsOptionsError {
     /// It cannot be read.
     #[error("the ECS provider's defaults: {0}")]
-    Config(#[from] ConfigError),
+    EcsConfig(#[from] EcsConfigError),
     /// Every tenant would have the same service.
     #[error(
         "the ECS provider's defaults: service_name is one tenant's own and two tenants cannot share it; give \
@@ -183,8 +183,8 @@ impl EcsProvider {
     /// [`EcsOptionsError`] when the defaults cannot be every tenant's.
     pub fn new(options: EcsOptions) -> Result<Self, EcsOptionsError> {
         let EcsOptions { defaults, credentials, http_client, quota_factor } = options;
-        let defaults = Config::merged(&Value::Null, &defaults)?;
-        let config = Config::read(&defaults)?;
+        let defaults = EcsConfig::merged(&Value::Null, &defaults)?;
+        let config = EcsConfig::read(&defaults)?;
         if config.service_name.is_some() {
             return Err(EcsOptionsError::SharedName);
         }
@@ -203,7 +203,7 @@ impl EcsProvider {
     /// The spec with the operator's configuration under its own.
     fn merged(&self, spec: &Spec) -> Result<Spec, ProviderError> {
         let own = spec.provider_config.as_ref().unwrap_or(&Value::Null);
-        match Config::merged(&self.defaults, own) {
+        match EcsConfig::merged(&self.defaults, own) {
             Ok(config) => Ok(spec.with_provider_config(config)),
             Err(error) => Err(invalid(Remedy::Permanent, ErrorCode::InvalidConfiguration, error.to_string())),
         }
@@ -229,7 +229,7 @@ impl EcsProvider {
             ..failure.into_error()
         };
         // It was checked before, so it can be read.
-        let Ok(config) = Config::of(spec) else { return Ok(()) };
+        let Ok(config) = EcsConfig::of(spec) else { return Ok(()) };
         let place = Place::of(&config);
         let at = self.ecs().at(&place, cx).await;
         if !self.seen_lately(&place) {
@@ -315,7 +315,7 @@ impl Provider for EcsProvider {
     }
 
     fn config_schema(&self) -> Value {
-        SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Config>().to_value()
+        SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<EcsConfig>().to_value()
     }
 
     /// The operator's configuration, without the external id, which is between two accounts.

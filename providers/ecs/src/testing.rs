@@ -10,7 +10,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use landlord_state_machines::id::{Incarnation, TenantId};
-use landlord_state_machines::planner::ecs::{Call, Config, Place, Reply, Site, tags};
+use landlord_state_machines::planner::ecs::{EcsCall, EcsConfig, EcsReply, Place, Site, tags};
 use landlord_state_machines::planner::{CallError, Subject};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -113,7 +113,7 @@ impl Server {
     }
 
     /// Makes one call.
-    pub(super) async fn call(&self, call: &Call) -> Result<Reply, CallError> {
+    pub(super) async fn call(&self, call: &EcsCall) -> Result<EcsReply, CallError> {
         self.ecs().call(&cx(), call).await
     }
 }
@@ -126,8 +126,8 @@ pub(super) fn credentials() -> Credentials {
     Credentials::new("AKIDEXAMPLE", "the-secret-key", None, None, "test")
 }
 
-pub(super) fn config(url: &str) -> Config {
-    Config::read(&json!({ "cluster": "main", "region": "eu-west-1", "endpoint_url": url })).unwrap()
+pub(super) fn config(url: &str) -> EcsConfig {
+    EcsConfig::read(&json!({ "cluster": "main", "region": "eu-west-1", "endpoint_url": url })).unwrap()
 }
 
 pub(super) fn subject() -> Subject {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::planner::process::{
-    Call, Check, Found, FoundLaunch, LaunchId, Life, Port, Probe, Probed, Process, Protocol, Reply,
-    ReservePorts, Signal, Start,
+    Check, Found, FoundLaunch, LaunchId, Port, Probe, Probed, Process, ProcessCall, ProcessLife,
+    ProcessReply, Protocol, ReservePorts, Signal, Start,
 };
 use landlord_state_machines::planner::{CallError, Subject};
 
@@ -21,36 +21,40 @@ use super::{exec, exit, launch, probe, problem, signal};
 impl Machine {
     /// Makes the call once. Its writes are done without waiting in between, so that one that was refused did
     /// nothing, and one whose future is dropped was done whole or not at all.
-    pub(super) async fn make(&self, subject: &Subject, call: &Call) -> Result<Reply, CallError> {
+    pub(super) async fn make(
+        &self,
+        subject: &Subject,
+        call: &ProcessCall,
+    ) -> Result<ProcessReply, CallError> {
         let reply = match call {
-            Call::Find => self.find(subject).await,
-            Call::ReservePorts(wanted) => self.reserve(wanted).await,
-            Call::Start(start) => self.start(subject, start).await,
-            Call::Probe(asked) => self.probe(subject, asked).await,
-            Call::Signal(order) => self.signal(subject, order).await,
-            Call::Clear { launch, container } => self.clear(subject, *launch, container),
+            ProcessCall::Find => self.find(subject).await,
+            ProcessCall::ReservePorts(wanted) => self.reserve(wanted).await,
+            ProcessCall::Start(start) => self.start(subject, start).await,
+            ProcessCall::Probe(asked) => self.probe(subject, asked).await,
+            ProcessCall::Signal(order) => self.signal(subject, order).await,
+            ProcessCall::Clear { launch, container } => self.clear(subject, *launch, container),
         };
         reply.map_err(CallError::Refused)
     }
 
-    async fn find(&self, subject: &Subject) -> Result<Reply, ProviderError> {
+    async fn find(&self, subject: &Subject) -> Result<ProcessReply, ProviderError> {
         let mut launches = BTreeMap::new();
         for (key, seen) in self.look(whose(subject)).await? {
             let life = self.life(&key, &seen).map_err(|error| failed("reading how a launch ended", error))?;
             launches.insert(key.launch, FoundLaunch { manifest: seen.tags.manifest, life });
         }
-        Ok(Reply::Found(Found { launches }))
+        Ok(ProcessReply::Found(Found { launches }))
     }
 
-    fn life(&self, key: &Key, seen: &Seen) -> io::Result<Life> {
+    fn life(&self, key: &Key, seen: &Seen) -> io::Result<ProcessLife> {
         Ok(match (seen.leader, seen.members.is_empty()) {
-            (Some(leader), _) => Life::Leader(process(leader)),
-            (None, false) => Life::Orphans(exit::of(key, &self.launches)?),
-            (None, true) => Life::Files(exit::of(key, &self.launches)?),
+            (Some(leader), _) => ProcessLife::Leader(process(leader)),
+            (None, false) => ProcessLife::Orphans(exit::of(key, &self.launches)?),
+            (None, true) => ProcessLife::Files(exit::of(key, &self.launches)?),
         })
     }
 
-    async fn reserve(&self, wanted: &ReservePorts) -> Result<Reply, ProviderError> {
+    async fn reserve(&self, wanted: &ReservePorts) -> Result<ProcessReply, ProviderError> {
         // Also those of processes that do not listen yet.
         let all = self.look(Whose::Everybody).await?;
         let alive = all.values().filter(|seen| seen.processes().next().is_some());
@@ -75,16 +79,16 @@ impl Machine {
                 });
             }
         }
-        Ok(Reply::Ports(ports))
+        Ok(ProcessReply::Ports(ports))
     }
 
-    async fn start(&self, subject: &Subject, start: &Start) -> Result<Reply, ProviderError> {
+    async fn start(&self, subject: &Subject, start: &Start) -> Result<ProcessReply, ProviderError> {
         let tags = Tags { key: key(subject, start.launch), manifest: start.manifest.clone() };
         let leader = launch::launch(&self.state, &self.launches, start, &tags).await?;
-        Ok(Reply::Started { launch: start.launch, leader: process(leader) })
+        Ok(ProcessReply::Started { launch: start.launch, leader: process(leader) })
     }
 
-    async fn probe(&self, subject: &Subject, asked: &Probe) -> Result<Reply, ProviderError> {
+    async fn probe(&self, subject: &Subject, asked: &Probe) -> Result<ProcessReply, ProviderError> {
         let key = key(subject, asked.launch);
         let leader = Identity::new(asked.leader.pid, asked.leader.start_time);
         let verdict = match leader.filter(|leader| procfs::is_alive(*leader)) {
@@ -99,7 +103,7 @@ impl Machine {
                 Probed::Gone(exit.map_err(|error| failed("reading how a launch ended", error))?)
             }
         };
-        Ok(Reply::Probed { launch: asked.launch, probed })
+        Ok(ProcessReply::Probed { launch: asked.launch, probed })
     }
 
     async fn check(&self, key: &Key, leader: Identity, asked: &Probe) -> Verdict {
@@ -124,7 +128,7 @@ impl Machine {
         }
     }
 
-    async fn signal(&self, subject: &Subject, order: &Signal) -> Result<Reply, ProviderError> {
+    async fn signal(&self, subject: &Subject, order: &Signal) -> Result<ProcessReply, ProviderError> {
         let key = key(subject, order.launch);
         let seen = self.look(whose(subject)).await?.remove(&key);
         if let Some(seen) = seen {
@@ -132,15 +136,20 @@ impl Machine {
             self.launches.stop(key);
             signal::signal(&seen, order.stop).map_err(|error| failed("ending a process", error))?;
         }
-        Ok(Reply::Signalled { launch: order.launch })
+        Ok(ProcessReply::Signalled { launch: order.launch })
     }
 
-    fn clear(&self, subject: &Subject, launch: LaunchId, container: &str) -> Result<Reply, ProviderError> {
+    fn clear(
+        &self,
+        subject: &Subject,
+        launch: LaunchId,
+        container: &str,
+    ) -> Result<ProcessReply, ProviderError> {
         let files = self.state.launch(&subject.tenant, container, launch);
         let cleared = files.remove_record().and_then(|()| files.prune_logs(container));
         cleared.map_err(|error| failed("removing the files of a launch", error))?;
         self.launches.forget(&key(subject, launch));
-        Ok(Reply::Cleared { launch })
+        Ok(ProcessReply::Cleared { launch })
     }
 }
 

@@ -148,7 +148,7 @@ fn has_log(pid: Pid, files: &LaunchFiles) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use landlord_state_machines::planner::process::{Exit, ExitCause, Life, Stop};
+    use landlord_state_machines::planner::process::{Exit, ExitCause, ProcessLife, Stop};
 
     use super::*;
     use crate::testing::{Bench, until};
@@ -166,10 +166,10 @@ mod tests {
         let mut bench = Bench::new();
         let leader = bench.start(bench.command(&["sleep", "60"])).await;
         bench.restart();
-        assert_eq!(bench.life().await, Some(Life::Leader(leader)));
+        assert_eq!(bench.life().await, Some(ProcessLife::Leader(leader)));
         // Without the records, by the tags alone.
         std::fs::remove_dir_all(bench.dir.path().join("state")).unwrap();
-        assert_eq!(bench.life().await, Some(Life::Leader(leader)));
+        assert_eq!(bench.life().await, Some(ProcessLife::Leader(leader)));
         bench.signal(Stop::Kill).await;
         until("the end", || bench.alive() == 0);
         assert_eq!(bench.life().await, None);
@@ -196,11 +196,11 @@ mod tests {
         };
         until("programs without tags", lost);
         bench.restart();
-        assert_eq!(bench.life().await, Some(Life::Leader(leader)));
+        assert_eq!(bench.life().await, Some(ProcessLife::Leader(leader)));
         kill(leader);
         // The child is in the former group of the first process, and has its log open.
         until("the orphan", || bench.seen().unwrap().leader.is_none());
-        assert_eq!(bench.life().await, Some(Life::Orphans(UNSEEN)));
+        assert_eq!(bench.life().await, Some(ProcessLife::Orphans(UNSEEN)));
         bench.signal(Stop::Kill).await;
         until("the end", || bench.alive() == 0);
     }
@@ -212,6 +212,6 @@ mod tests {
         until("both", || bench.alive() == 2 && bench.printed() == "ready\n");
         kill(leader);
         let exit = Exit { cause: ExitCause::Signal(9), last_line: None };
-        assert_eq!(bench.life().await, Some(Life::Orphans(exit)));
+        assert_eq!(bench.life().await, Some(ProcessLife::Orphans(exit)));
     }
 }

@@ -251,7 +251,7 @@ fn refusal(container: &str, error: PrepareError) -> ProviderError {
 
 #[cfg(test)]
 mod tests {
-    use landlord_state_machines::planner::process::{Call, Exit, ExitCause, Life, Stop};
+    use landlord_state_machines::planner::process::{Exit, ExitCause, ProcessCall, ProcessLife, Stop};
     use landlord_state_machines::spec::SecretReference;
 
     use super::*;
@@ -310,13 +310,14 @@ mod tests {
         start.container.image = "/".into();
         let leader = bench.start(start).await;
         until("the program", || proc_file(leader.pid, "comm") == "sleep\n");
-        assert_eq!(bench.life().await, Some(Life::Leader(leader)));
+        assert_eq!(bench.life().await, Some(ProcessLife::Leader(leader)));
     }
 
     #[tokio::test]
     async fn a_program_that_is_not_there_or_cannot_run_is_refused_in_the_systems_words() {
         let bench = Bench::new();
-        let absent = bench.make(Call::Start(Box::new(bench.command(&["/nowhere/web"])))).await.unwrap_err();
+        let absent =
+            bench.make(ProcessCall::Start(Box::new(bench.command(&["/nowhere/web"])))).await.unwrap_err();
         assert_eq!((absent.remedy, absent.code), (Remedy::Permanent, ErrorCode::ResourceNotFound));
         assert_eq!(absent.platform.as_deref(), Some("No such file or directory (os error 2)"));
 
@@ -326,7 +327,7 @@ mod tests {
         std::os::unix::fs::PermissionsExt::set_mode(&mut mode, 0o755);
         std::fs::set_permissions(&broken, mode).unwrap();
         let start = bench.command(&[broken.to_str().unwrap()]);
-        let error = bench.make(Call::Start(Box::new(start))).await.unwrap_err();
+        let error = bench.make(ProcessCall::Start(Box::new(start))).await.unwrap_err();
         assert_eq!((error.remedy, error.code), (Remedy::Permanent, ErrorCode::InvalidConfiguration));
         let words = error.platform.unwrap();
         assert!(words.starts_with("exited with code 127; last line of stderr: "), "{words}");
@@ -344,8 +345,12 @@ mod tests {
         let key = file.to_str().unwrap().to_owned();
         start.secrets = vec![SecretReference { name: "db".into(), source, key, env_var: Some("DB".into()) }];
         assert!(
-            !format!("{:?} {}", Call::Start(Box::new(start.clone())), serde_json::to_string(&start).unwrap())
-                .contains("hunter2")
+            !format!(
+                "{:?} {}",
+                ProcessCall::Start(Box::new(start.clone())),
+                serde_json::to_string(&start).unwrap()
+            )
+            .contains("hunter2")
         );
         bench.start(start).await;
         until("the end", || bench.alive() == 0);
@@ -354,7 +359,7 @@ mod tests {
         let record = std::fs::read_to_string(bench.dir.path().join("state/acme/web.1-1.record")).unwrap();
         assert!(!record.contains("hunter2"));
         let exit = Exit { cause: ExitCause::Code(3), last_line: Some("bad password [secret]".into()) };
-        assert_eq!(bench.life().await, Some(Life::Files(exit)));
+        assert_eq!(bench.life().await, Some(ProcessLife::Files(exit)));
     }
 
     #[tokio::test]
@@ -363,7 +368,8 @@ mod tests {
         let theirs = crate::testing::tags("acme", "web", "1-1");
         let files = bench.machine.state.launch_of(&theirs);
         files.create_record(&theirs, "boot").unwrap();
-        let error = bench.make(Call::Start(Box::new(bench.command(&["sleep", "60"])))).await.unwrap_err();
+        let error =
+            bench.make(ProcessCall::Start(Box::new(bench.command(&["sleep", "60"])))).await.unwrap_err();
         assert_eq!((error.remedy, error.code), (Remedy::Permanent, ErrorCode::Conflict));
         assert!(files.record().exists());
         assert!(bench.seen().is_none());
@@ -372,7 +378,7 @@ mod tests {
     #[tokio::test]
     async fn a_start_that_is_given_up_is_found() {
         let bench = Bench::new();
-        let start = bench.make(Call::Start(Box::new(bench.command(&["sleep", "60"]))));
+        let start = bench.make(ProcessCall::Start(Box::new(bench.command(&["sleep", "60"]))));
         let record = bench.dir.path().join("state/acme/web.1-1.record");
         let made = async {
             while !record.exists() {
@@ -383,7 +389,7 @@ mod tests {
             _ = start => {}
             () = made => {}
         }
-        assert!(matches!(bench.life().await, Some(Life::Leader(_))));
+        assert!(matches!(bench.life().await, Some(ProcessLife::Leader(_))));
     }
 
     #[tokio::test]
@@ -392,7 +398,7 @@ mod tests {
         let mut start = bench.command(&["sleep", "60"]);
         let (source, key) = ("file".to_owned(), "/nowhere/db".to_owned());
         start.secrets = vec![SecretReference { name: "db".into(), source, key, env_var: Some("DB".into()) }];
-        let error = bench.make(Call::Start(Box::new(start))).await.unwrap_err();
+        let error = bench.make(ProcessCall::Start(Box::new(start))).await.unwrap_err();
         assert_eq!(error.remedy, Remedy::NeedsPerson);
         assert!(error.message.contains("secret db"), "{error}");
         assert!(bench.seen().is_none());
@@ -410,9 +416,9 @@ mod tests {
         });
         assert_eq!(
             bench.life().await,
-            Some(Life::Files(Exit { cause: ExitCause::Signal(9), last_line: None }))
+            Some(ProcessLife::Files(Exit { cause: ExitCause::Signal(9), last_line: None }))
         );
-        let clear = Call::Clear { launch: "1-1".parse().unwrap(), container: "web".into() };
+        let clear = ProcessCall::Clear { launch: "1-1".parse().unwrap(), container: "web".into() };
         bench.make(clear.clone()).await.unwrap();
         bench.make(clear).await.unwrap();
         assert_eq!(bench.life().await, None);

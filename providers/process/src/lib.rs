@@ -75,7 +75,7 @@ use landlord_state_machines::id::{Incarnation, ProviderName, TenantId};
 use landlord_state_machines::observation::Observation;
 use landlord_state_machines::planner::CallError;
 use landlord_state_machines::planner::process::diagram;
-use landlord_state_machines::planner::process::{Call, Config, ProcessPlanner, Reply};
+use landlord_state_machines::planner::process::{ProcessCall, ProcessConfig, ProcessPlanner, ProcessReply};
 use landlord_state_machines::spec::{Spec, changes};
 use landlord_state_machines::status::{ComputeStatus, ProvisionResult, UpdateResult};
 use schemars::generate::SchemaSettings;
@@ -167,7 +167,7 @@ impl ProcessProvider {
 impl Api for Machine {
     type Planner = ProcessPlanner;
 
-    async fn call(&self, cx: &Context, call: &Call) -> Result<Reply, CallError> {
+    async fn call(&self, cx: &Context, call: &ProcessCall) -> Result<ProcessReply, CallError> {
         self.make(&cx.subject, call).await
     }
 }
@@ -214,12 +214,12 @@ impl Provider for ProcessProvider {
     }
 
     fn config_schema(&self) -> Value {
-        SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Config>().to_value()
+        SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<ProcessConfig>().to_value()
     }
 
     fn config_defaults(&self) -> Value {
         // A struct of a number and a text, which JSON can always carry.
-        serde_json::to_value(Config::default()).unwrap_or_default()
+        serde_json::to_value(ProcessConfig::default()).unwrap_or_default()
     }
 
     fn capabilities(&self) -> Capabilities {

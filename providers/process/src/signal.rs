@@ -31,7 +31,7 @@ mod tests {
     use std::io::Write;
     use std::process::{Command, Stdio};
 
-    use landlord_state_machines::planner::process::{ExitCause, Life};
+    use landlord_state_machines::planner::process::{ExitCause, ProcessLife};
     use rustix::process::Pid;
 
     use super::*;
@@ -51,7 +51,9 @@ mod tests {
         assert_eq!(bench.alive(), 5);
         bench.signal(Stop::Kill).await;
         until("the end", || bench.alive() == 0);
-        assert!(matches!(bench.life().await, Some(Life::Files(exit)) if exit.cause == ExitCause::Signal(9)));
+        assert!(
+            matches!(bench.life().await, Some(ProcessLife::Files(exit)) if exit.cause == ExitCause::Signal(9))
+        );
     }
 
     #[tokio::test]
@@ -86,7 +88,7 @@ mod tests {
         let mut record = std::fs::OpenOptions::new().append(true).open(files.record()).unwrap();
         write!(record, "LANDLORD_STAT={earlier}").unwrap();
 
-        assert!(matches!(bench.life().await, Some(Life::Files(_))));
+        assert!(matches!(bench.life().await, Some(ProcessLife::Files(_))));
         bench.signal(Stop::Kill).await;
         let mut seen = bench.seen().unwrap();
         seen.leader = Some(Identity { started: identity.started - 1, ..identity });

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use landlord_state_machines::error::ProviderError;
 use landlord_state_machines::id::{Incarnation, TenantId};
 use landlord_state_machines::planner::process::{
-    Call, Check, Fingerprint, Life, Manifest, Probe, Probed, Process, Readiness, Reply, Signal, Start, Stop,
+    Check, Fingerprint, Manifest, Probe, Probed, Process, ProcessCall, ProcessLife, ProcessReply, Readiness,
+    Signal, Start, Stop,
 };
 use landlord_state_machines::planner::{CallError, Subject};
 use landlord_state_machines::spec::{ContainerSpec, ResourceRequirements};
@@ -97,35 +98,35 @@ impl Bench {
         self.command(&["/bin/sh", "-c", script])
     }
 
-    pub(super) async fn make(&self, call: Call) -> Result<Reply, ProviderError> {
+    pub(super) async fn make(&self, call: ProcessCall) -> Result<ProcessReply, ProviderError> {
         self.machine.make(&self.subject, &call).await.map_err(|error| match error {
             CallError::Refused(error) | CallError::Unknown(error) => error,
         })
     }
 
     pub(super) async fn start(&self, start: Start) -> Process {
-        let reply = self.make(Call::Start(Box::new(start))).await.unwrap();
-        let Reply::Started { leader, .. } = reply else { panic!("{reply:?}") };
+        let reply = self.make(ProcessCall::Start(Box::new(start))).await.unwrap();
+        let ProcessReply::Started { leader, .. } = reply else { panic!("{reply:?}") };
         leader
     }
 
     /// What lives of the one launch; `None` when nothing is left of it.
-    pub(super) async fn life(&self) -> Option<Life> {
-        let reply = self.make(Call::Find).await.unwrap();
-        let Reply::Found(found) = reply else { panic!("{reply:?}") };
+    pub(super) async fn life(&self) -> Option<ProcessLife> {
+        let reply = self.make(ProcessCall::Find).await.unwrap();
+        let ProcessReply::Found(found) = reply else { panic!("{reply:?}") };
         found.launches.into_values().next().map(|launch| launch.life)
     }
 
     pub(super) async fn signal(&self, stop: Stop) {
         let launch = "1-1".parse().unwrap();
-        self.make(Call::Signal(Signal { launch, leader: None, stop })).await.unwrap();
+        self.make(ProcessCall::Signal(Signal { launch, leader: None, stop })).await.unwrap();
     }
 
     pub(super) async fn probe(&self, leader: Process, check: Check) -> Probed {
         let launch = "1-1".parse().unwrap();
         let probe = Probe { launch, leader, check, timeout_seconds: 1, ports: Vec::new() };
-        let reply = self.make(Call::Probe(probe)).await.unwrap();
-        let Reply::Probed { probed, .. } = reply else { panic!("{reply:?}") };
+        let reply = self.make(ProcessCall::Probe(probe)).await.unwrap();
+        let ProcessReply::Probed { probed, .. } = reply else { panic!("{reply:?}") };
         probed
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use landlord_state_machines::planner::process::Config;
+use landlord_state_machines::planner::process::ProcessConfig;
 use landlord_state_machines::spec::{ContainerSpec, Invalid, PortMapping, Problem, SecretReference, Spec};
 use rustix::process::geteuid;
 use serde::de::DeserializeOwned;
@@ -64,16 +64,16 @@ impl Problems {
     }
 
     /// The configuration, or the defaults where it is not right.
-    fn config(&mut self, given: Option<&Value>) -> Config {
+    fn config(&mut self, given: Option<&Value>) -> ProcessConfig {
         let config = match given {
-            None => Config::default(),
+            None => ProcessConfig::default(),
             Some(Value::Object(fields)) => {
-                self.fields::<Config>(fields);
+                self.fields::<ProcessConfig>(fields);
                 serde_json::from_value(Value::Object(fields.clone())).unwrap_or_default()
             }
             Some(_) => {
                 self.add("provider_config", "give an object, like {\"stop_grace_seconds\": 10}");
-                Config::default()
+                ProcessConfig::default()
             }
         };
         if !config.working_dir.starts_with('/') {
@@ -92,7 +92,7 @@ impl Problems {
         }
     }
 
-    fn container(&mut self, at: &str, container: &ContainerSpec, config: &Config) {
+    fn container(&mut self, at: &str, container: &ContainerSpec, config: &ProcessConfig) {
         for name in container.env.keys().filter(|name| name.starts_with(tags::PREFIX)) {
             self.add(format!("{at}.env.{name}"), format!("names that begin with {} are taken", tags::PREFIX));
         }
@@ -108,7 +108,7 @@ impl Problems {
         }
     }
 
-    fn root(&mut self, at: &str, root: &Root, config: &Config) {
+    fn root(&mut self, at: &str, root: &Root, config: &ProcessConfig) {
         match root {
             Root::Host => {
                 if !Path::new(&config.working_dir).is_dir() {
@@ -132,7 +132,7 @@ impl Problems {
                         "a root directory needs an engine that runs as root; use \"host\", or run it as root",
                     );
                 }
-                if config.working_dir != Config::default().working_dir {
+                if config.working_dir != ProcessConfig::default().working_dir {
                     self.add(
                         "provider_config.working_dir",
                         format!("{at} has a root directory, where processes begin in /; leave it out"),
@@ -142,14 +142,14 @@ impl Problems {
         }
     }
 
-    fn programs(&mut self, at: &str, container: &ContainerSpec, root: &Root, config: &Config) {
+    fn programs(&mut self, at: &str, container: &ContainerSpec, root: &Root, config: &ProcessConfig) {
         match container.command.iter().chain(&container.args).next() {
             None => self.add(format!("{at}.command"), "missing; give the program to run and its arguments"),
             Some(program) => self.program(format!("{at}.command"), program, container, root, config),
         }
         let check = container.health_check.as_ref().and_then(|check| check.command.first());
         if let Some(program) = check {
-            let begins_in_root = Config::default();
+            let begins_in_root = ProcessConfig::default();
             self.program(format!("{at}.health_check.command"), program, container, root, &begins_in_root);
         }
     }
@@ -160,7 +160,7 @@ impl Problems {
         program: &str,
         container: &ContainerSpec,
         root: &Root,
-        config: &Config,
+        config: &ProcessConfig,
     ) {
         // What it stands for is known when it starts.
         if program.contains("$(") {

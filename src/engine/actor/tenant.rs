@@ -7,8 +7,8 @@ use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy
 use landlord_state_machines::id::{OperationId, ProviderName, TenantId};
 use landlord_state_machines::planner::Subject;
 use landlord_state_machines::tenant::{
-    Command, Decision, Direction, Effect, Input, LifecycleEvent, Opened, Outcome, Record, Rejection, Request,
-    Settled, Stamp, StartCall, State, Transition, step,
+    Command, Decision, Direction, Effect, Input, LifecycleEvent, OpenedOperation, Outcome, Record, Rejection,
+    Request, Settled, Stamp, StartCall, State, Transition, step,
 };
 use landlord_state_machines::trace::TraceContext;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -84,7 +84,7 @@ enum Decided {
 struct Follows {
     record: Record,
     event: Arc<LifecycleEvent>,
-    opened: Option<Opened>,
+    opened: Option<OpenedOperation>,
     effects: Vec<Effect>,
     span: Span,
 }
@@ -518,7 +518,11 @@ impl TenantState {
 }
 
 /// What the store keeps of an operation that begins.
-fn operation_record(opened: Opened, event: &LifecycleEvent, by: Option<&CommandMessage>) -> OperationRecord {
+fn operation_record(
+    opened: OpenedOperation,
+    event: &LifecycleEvent,
+    by: Option<&CommandMessage>,
+) -> OperationRecord {
     OperationRecord {
         id: opened.operation,
         tenant: event.tenant_id.clone(),

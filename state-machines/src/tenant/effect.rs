@@ -30,7 +30,7 @@ pub struct Transition {
     /// What is published. It names the operations that settled.
     pub event: Arc<LifecycleEvent>,
     /// An operation that began, or was queued.
-    pub opened: Option<Opened>,
+    pub opened: Option<OpenedOperation>,
     /// A spec that was not known before: its body is stored under its version.
     pub spec: Option<Versioned>,
     /// What to do once it is committed, in this order.
@@ -39,7 +39,7 @@ pub struct Transition {
 
 /// An operation that began, or was queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Opened {
+pub struct OpenedOperation {
     /// Its id.
     pub operation: OperationId,
     /// What it does.

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use effect::{Decision, Effect, Opened, OperationKind, Rejection, StartCall, Transition};
+pub use effect::{Decision, Effect, OpenedOperation, OperationKind, Rejection, StartCall, Transition};
 pub use event::{EventKind, LifecycleEvent, Settlement, StateName, StopReason};
 pub use input::{Command, Input, Outcome, Request, Stamp};
 pub use policy::{Backoff, Policy, RepairPolicy, after};

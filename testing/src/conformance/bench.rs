@@ -20,14 +20,14 @@ use tracing::{Instrument, info_span};
 
 use super::log::{CALLER, Line, Log};
 use super::steps::counted;
-use super::{Checked, Harm, Limits, Platform, Resource, Stop, Variant, broken, expect};
+use super::{Checked, Harm, Patience, Platform, Resource, Stop, Variant, broken, expect};
 use landlord_compute::clock::TokioClock;
 use landlord_compute::provider::{CheckpointError, Context, Journal, OwnedTenant, Provider, UndoBy, Work};
 
 /// One clause's place to work.
 pub(super) struct Bench<'p> {
     pub(super) platform: &'p dyn Platform,
-    pub(super) limits: Limits,
+    pub(super) limits: Patience,
     pub(super) clock: TokioClock,
     log: Log,
     /// What no other run and no other clause has in its names.

@@ -2,7 +2,7 @@
 //!
 //! A [`Clause`] is one MUST or SHOULD of the specification, or one decision of the contract where the specification
 //! leaves it open, with a check. [`run`] checks them all on a [`Platform`], which is what a provider's author gives:
-//! a way to make the provider, a few specs, and a look at what is really there. The [`Report`] prints as a table.
+//! a way to make the provider, a few specs, and a look at what is really there. The [`ConformanceReport`] prints as a table.
 //!
 //! ```no_run
 //! # use landlord_testing::conformance::{self, Platform};
@@ -19,7 +19,7 @@
 //! - Each clause has engines and tenants of its own, with names that no other run has, so that clauses run beside
 //!   each other and runs share a platform. They are destroyed at the end of the clause.
 //! - Nothing waits for a time where it can wait for a condition. What is waited for in vain, and how long, is the
-//!   platform's to say: [`Limits`].
+//!   platform's to say: [`Patience`].
 //!
 //! # Assumptions
 //! - [`run`] is awaited within a tokio runtime, by the thread that blocks on it: its future stays there. On paused
@@ -38,8 +38,8 @@ mod report;
 mod steps;
 
 pub use clauses::clauses;
-pub use platform::{Harm, Limits, Platform, Resource, Unable, Variant};
-pub use report::{Report, Row};
+pub use platform::{Harm, Patience, Platform, Resource, Unable, Variant};
+pub use report::{ConformanceReport, Row};
 
 use std::any::Any;
 use std::fmt;
@@ -160,7 +160,7 @@ impl fmt::Debug for Clause {
 }
 
 /// Checks every clause.
-pub async fn run(platform: &dyn Platform) -> Report {
+pub async fn run(platform: &dyn Platform) -> ConformanceReport {
     // While there is only one subscriber, an event that a thread without it meets first is switched off for all.
     let _another = Log::default().dispatch();
     let checks = stream::iter(clauses().into_iter().enumerate()).map(|(number, clause)| async move {
@@ -172,5 +172,5 @@ pub async fn run(platform: &dyn Platform) -> Report {
         checks.buffer_unordered(platform.limits().parallel.max(1)).collect().await;
     rows.sort_by_key(|(number, _)| *number);
     let rows = rows.into_iter().map(|(_, row)| row).collect();
-    Report { provider: platform.provider().name(), rows }
+    ConformanceReport { provider: platform.provider().name(), rows }
 }

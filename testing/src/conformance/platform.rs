@@ -70,8 +70,8 @@ pub trait Platform: Send + Sync {
     }
 
     /// How slow it is.
-    fn limits(&self) -> Limits {
-        Limits::default()
+    fn limits(&self) -> Patience {
+        Patience::default()
     }
 }
 
@@ -84,7 +84,7 @@ pub enum Variant {
     Changed,
     /// Is valid and fails soon, after something was made: its program ends at once, its image is not there.
     Failing,
-    /// Is valid, begins to run, and does not become healthy within [`Limits::prompt`].
+    /// Is valid, begins to run, and does not become healthy within [`Patience::prompt`].
     Unhealthy,
     /// Keeps the rules that all providers share and breaks one of this provider's.
     Invalid,
@@ -124,7 +124,7 @@ pub enum Harm {
     Sicken,
     /// A part of what it has there is removed.
     Remove,
-    /// Nobody answers for longer than [`Limits::status`] when asked how it is.
+    /// Nobody answers for longer than [`Patience::status`] when asked how it is.
     Stall,
     /// The platform refuses whatever is asked about it; asking again may help.
     Outage,
@@ -152,7 +152,7 @@ impl fmt::Display for Resource {
 
 /// How slow a platform is. The clauses wait for conditions; these are the times after which one counts as broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct Patience {
     /// One provision, update or destroy with its undo.
     pub call: Duration,
     /// One `get_status`: 5 s, says the specification.
@@ -171,7 +171,7 @@ pub struct Limits {
     pub parallel: usize,
 }
 
-impl Default for Limits {
+impl Default for Patience {
     fn default() -> Self {
         Self {
             call: Duration::from_secs(120),

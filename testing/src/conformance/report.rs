@@ -23,14 +23,14 @@ pub struct Row {
 
 /// Every clause and how it went. Prints as a table: a line a clause, and the reason below where it was not held.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Report {
+pub struct ConformanceReport {
     /// The provider.
     pub provider: ProviderName,
     /// The clauses in their order.
     pub rows: Vec<Row>,
 }
 
-impl Report {
+impl ConformanceReport {
     /// Whether no clause is broken.
     pub fn all_held(&self) -> bool {
         self.broken().next().is_none()
@@ -47,7 +47,7 @@ impl Report {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for ConformanceReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let width = |text: fn(&Row) -> &str| self.rows.iter().map(|row| text(row).len()).max().unwrap_or(0);
         let (ids, sources) = (width(|row| row.clause), width(|row| row.source));
@@ -77,7 +77,7 @@ mod tests {
     fn a_report_is_an_aligned_table_with_its_reasons() {
         let row = |clause, level, verdict| Row { clause, source: "spec", level, statement: "says", verdict };
         let why = "two are left:\na and b".to_owned();
-        let mut report = Report {
+        let mut report = ConformanceReport {
             provider: ProviderName::new("toy").unwrap(),
             rows: vec![
                 row("a.long-one", Level::Must, Verdict::Held),

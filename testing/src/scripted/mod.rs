@@ -38,7 +38,7 @@ const STATUS_WITHIN: Duration = Duration::from_secs(5);
 
 /// One thing that a scripted call does. A call does its acts in order and then returns.
 #[derive(Clone, Debug)]
-pub enum Act {
+pub enum Step {
     /// Takes its time.
     Sleep(Duration),
     /// Takes for ever, whatever the engine asks; only being dropped ends it.
@@ -91,7 +91,7 @@ struct Shared {
 
 #[derive(Default)]
 struct Platform {
-    scripts: HashMap<(TenantId, Method), VecDeque<Vec<Act>>>,
+    scripts: HashMap<(TenantId, Method), VecDeque<Vec<Step>>>,
     table: Table,
     busy: HashMap<TenantId, usize>,
     overlaps: usize,
@@ -120,7 +120,7 @@ impl Scripted {
     }
 
     /// What the next call of `method` for `tenant` that has no script yet does. Scripts queue up.
-    pub fn script(&self, tenant: &TenantId, method: Method, acts: impl IntoIterator<Item = Act>) {
+    pub fn script(&self, tenant: &TenantId, method: Method, acts: impl IntoIterator<Item = Step>) {
         self.platform()
             .scripts
             .entry((tenant.clone(), method))
@@ -241,17 +241,17 @@ impl Scripted {
         let Some(acts) = acts else { return self.keep_contract(cx, method, spec).await };
         for act in acts {
             match act {
-                Act::Sleep(pause) => tokio::time::sleep(pause).await,
-                Act::Hang => std::future::pending().await,
-                Act::HangUntilStopped => {
+                Step::Sleep(pause) => tokio::time::sleep(pause).await,
+                Step::Hang => std::future::pending().await,
+                Step::HangUntilStopped => {
                     cx.cancel.cancelled().await;
                     return Err(refusal(method, Remedy::Retry, "stopped"));
                 }
-                Act::Gate(gate) => self.pass(gate).await,
-                Act::Checkpoint(step) => self.checkpoint(cx, step).await?,
-                Act::Work => self.work(cx, method, spec)?,
-                Act::Fail(error) => return Err(error),
-                Act::Panic => scripted_panic(),
+                Step::Gate(gate) => self.pass(gate).await,
+                Step::Checkpoint(step) => self.checkpoint(cx, step).await?,
+                Step::Work => self.work(cx, method, spec)?,
+                Step::Fail(error) => return Err(error),
+                Step::Panic => scripted_panic(),
             }
         }
         Ok(())

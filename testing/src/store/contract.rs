@@ -9,7 +9,7 @@ use landlord_compute::store::{
     Epoch, Events, Position, Scope, Store, StoreError, TenantFilter, Write, WriteError,
 };
 
-use super::samples::{self, Life, id, time};
+use super::samples::{self, StoredLife, id, time};
 
 /// A promise that every store keeps.
 pub type Promise = for<'s> fn(&'s dyn Store) -> BoxFuture<'s, ()>;
@@ -87,7 +87,7 @@ async fn page(
 pub async fn the_revision_guards_each_write(store: &dyn Store) {
     let epoch = open(store).await;
     assert_eq!(load(store, &id("acme")).await, Record::Absent(id("acme")));
-    let mut life = Life::new("acme");
+    let mut life = StoredLife::new("acme");
     let begin = life.begin();
     commit_one(store, epoch, begin.clone()).await;
     assert_eq!(load(store, &id("acme")).await, begin.record);
@@ -96,13 +96,13 @@ pub async fn the_revision_guards_each_write(store: &dyn Store) {
     let mismatch = WriteError::RevisionMismatch { expected: Revision(0), actual: Revision(1) };
     assert_eq!(again, [Err(mismatch)]);
 
-    let mut ahead = Life::new("acme");
+    let mut ahead = StoredLife::new("acme");
     ahead.revision = Revision(5);
     let answers = store.commit(epoch, &[ahead.again()]).await.expect("the batch commits");
     assert_eq!(answers, [Err(WriteError::RevisionMismatch { expected: Revision(5), actual: Revision(1) })]);
     assert_eq!(load(store, &id("acme")).await, begin.record, "a refused write changes nothing");
 
-    let mut never = Life::new("never");
+    let mut never = StoredLife::new("never");
     never.revision = Revision(2);
     let answers = store.commit(epoch, &[never.again()]).await.expect("the batch commits");
     assert_eq!(answers, [Err(WriteError::RevisionMismatch { expected: Revision(2), actual: Revision(0) })]);
@@ -112,7 +112,7 @@ pub async fn the_revision_guards_each_write(store: &dyn Store) {
 /// A write that is made at once is made as any other, or nothing is done.
 pub async fn a_write_at_once_is_a_write(store: &dyn Store) {
     let older = open(store).await;
-    let begin = Life::new("acme").begin();
+    let begin = StoredLife::new("acme").begin();
     match store.commit_now(older, &begin) {
         None => {
             assert_eq!(load(store, &id("acme")).await, Record::Absent(id("acme")), "it is left to commit");
@@ -140,9 +140,9 @@ pub async fn a_write_at_once_is_a_write(store: &dyn Store) {
 /// A write whose parts are about different transitions is refused.
 pub async fn a_write_whose_parts_disagree_is_refused(store: &dyn Store) {
     let epoch = open(store).await;
-    let good = Life::new("acme").begin();
+    let good = StoredLife::new("acme").begin();
     let skewed = Write { expected: Revision(3), ..good.clone() };
-    let foreign = Write { event: Life::new("other").begin().event, ..good.clone() };
+    let foreign = Write { event: StoredLife::new("other").begin().event, ..good.clone() };
     let answers = store.commit(epoch, &[skewed, foreign, good]).await.expect("the batch commits");
     assert!(matches!(answers[0], Err(WriteError::Invalid(_))), "{answers:?}");
     assert!(matches!(answers[1], Err(WriteError::Invalid(_))), "{answers:?}");
@@ -152,10 +152,10 @@ pub async fn a_write_whose_parts_disagree_is_refused(store: &dyn Store) {
 /// The rest of a batch is written when one write is refused.
 pub async fn one_bad_write_does_not_harm_its_batch(store: &dyn Store) {
     let epoch = open(store).await;
-    let mut known = Life::new("b");
+    let mut known = StoredLife::new("b");
     commit_one(store, epoch, known.begin()).await;
-    let stale = Life::new("b").begin_with(None, Some("stale"));
-    let batch = [Life::new("a").begin(), stale, Life::new("c").begin()];
+    let stale = StoredLife::new("b").begin_with(None, Some("stale"));
+    let batch = [StoredLife::new("a").begin(), stale, StoredLife::new("c").begin()];
     let answers = store.commit(epoch, &batch).await.expect("the batch commits");
     let mismatch = WriteError::RevisionMismatch { expected: Revision(0), actual: Revision(1) };
     assert_eq!(answers, [Ok(Position(2)), Err(mismatch), Ok(Position(3))]);
@@ -171,7 +171,7 @@ pub async fn an_older_epoch_is_fenced(store: &dyn Store) {
     let second = store.open().await.expect("opens again");
     assert_eq!(first.engine, second.engine, "the name stays");
     assert!(second.epoch > first.epoch);
-    let write = Life::new("acme").begin();
+    let write = StoredLife::new("acme").begin();
     let refused = store.commit(first.epoch, std::slice::from_ref(&write)).await;
     match refused {
         Err(StoreError::Fenced { ours, current }) => {
@@ -187,7 +187,7 @@ pub async fn an_older_epoch_is_fenced(store: &dyn Store) {
 pub async fn a_closed_store_takes_no_writes(store: &dyn Store) {
     let epoch = open(store).await;
     store.close().await.expect("closes");
-    let refused = store.commit(epoch, &[Life::new("acme").begin()]).await;
+    let refused = store.commit(epoch, &[StoredLife::new("acme").begin()]).await;
     assert!(matches!(refused, Err(StoreError::Unavailable { .. })), "{refused:?}");
 }
 
@@ -200,7 +200,7 @@ pub async fn positions_have_no_holes(store: &dyn Store) {
             .map(|number| {
                 // Every third one is refused: a life that is there already.
                 let round = if number % 3 == 0 { 0 } else { round };
-                Life::new(&format!("t{number}-{round}")).begin()
+                StoredLife::new(&format!("t{number}-{round}")).begin()
             })
             .collect();
         for position in store.commit(epoch, &batch).await.expect("the batch commits").into_iter().flatten() {
@@ -218,7 +218,7 @@ pub async fn positions_have_no_holes(store: &dyn Store) {
 /// Events are read in pages, for all tenants and for one.
 pub async fn events_are_paged_for_all_and_for_one(store: &dyn Store) {
     let epoch = open(store).await;
-    let mut lives: Vec<Life> = ["a", "b", "c"].map(Life::new).into();
+    let mut lives: Vec<StoredLife> = ["a", "b", "c"].map(StoredLife::new).into();
     let mut written = Vec::new();
     for _ in 0..10 {
         for life in &mut lives {
@@ -251,7 +251,7 @@ pub async fn events_are_paged_for_all_and_for_one(store: &dyn Store) {
 /// Of a store that keeps `history` events and a little more.
 pub async fn events_beyond_the_history_are_a_gap(store: &dyn Store, history: u64) {
     let epoch = open(store).await;
-    let mut life = Life::new("acme");
+    let mut life = StoredLife::new("acme");
     let mut head = commit_one(store, epoch, life.begin()).await;
     for _ in 0..history * 10 {
         head = commit_one(store, epoch, life.again()).await;
@@ -272,15 +272,15 @@ pub async fn events_beyond_the_history_are_a_gap(store: &dyn Store, history: u64
 pub async fn due_tenants_are_paged_in_order(store: &dyn Store) {
     let epoch = open(store).await;
     for (name, wakes) in [("d", 30), ("c", 10), ("a", 20), ("b", 10), ("e", 99)] {
-        commit_one(store, epoch, Life::new(name).begin_with(Some(time(wakes)), None)).await;
+        commit_one(store, epoch, StoredLife::new(name).begin_with(Some(time(wakes)), None)).await;
     }
-    commit_one(store, epoch, Life::new("never").begin()).await;
+    commit_one(store, epoch, StoredLife::new("never").begin()).await;
     let first = store.due(time(30), None, 2).await.expect("reads");
     assert_eq!(first, [(time(10), id("b")), (time(10), id("c"))]);
     let rest = store.due(time(30), first.last().cloned(), 10).await.expect("reads");
     assert_eq!(rest, [(time(20), id("a")), (time(30), id("d"))]);
 
-    let mut done = Life::new("b");
+    let mut done = StoredLife::new("b");
     done.begin();
     commit_one(store, epoch, done.done()).await;
     let due = store.due(time(15), None, 10).await.expect("reads");
@@ -291,12 +291,12 @@ pub async fn due_tenants_are_paged_in_order(store: &dyn Store) {
 pub async fn calls_in_flight_are_paged_in_order(store: &dyn Store) {
     let epoch = open(store).await;
     for name in ["d", "a", "c", "b"] {
-        commit_one(store, epoch, Life::new(name).begin()).await;
+        commit_one(store, epoch, StoredLife::new(name).begin()).await;
     }
     let first = store.in_flight(None, 3).await.expect("reads");
     assert_eq!(first, ["a", "b", "c"].map(id));
     assert_eq!(store.in_flight(first.last().cloned(), 3).await.expect("reads"), [id("d")]);
-    let mut done = Life::new("b");
+    let mut done = StoredLife::new("b");
     done.begin();
     commit_one(store, epoch, done.done()).await;
     assert_eq!(store.in_flight(None, 10).await.expect("reads"), ["a", "c", "d"].map(id));
@@ -320,7 +320,7 @@ async fn list_all(store: &dyn Store, filter: &TenantFilter, limit: usize) -> Vec
 pub async fn the_living_are_listed_in_pages_and_filtered(store: &dyn Store) {
     let epoch = open(store).await;
     for number in 0..10 {
-        let mut life = Life::new(&format!("t{number}"));
+        let mut life = StoredLife::new(&format!("t{number}"));
         commit_one(store, epoch, life.begin()).await;
         if number % 2 == 0 {
             commit_one(store, epoch, life.done()).await;
@@ -351,7 +351,7 @@ pub async fn the_living_are_listed_in_pages_and_filtered(store: &dyn Store) {
 pub async fn an_operation_is_kept_and_settles_with_the_event(store: &dyn Store) {
     let epoch = open(store).await;
     for (number, settled) in samples::settleds().into_iter().enumerate() {
-        let mut life = Life::new(&format!("t{number}"));
+        let mut life = StoredLife::new(&format!("t{number}"));
         let begin = life.begin();
         let mut operation = Arc::unwrap_or_clone(begin.opened.clone().expect("it opens an operation"));
         assert_eq!(store.operation(operation.id).await.expect("reads"), None);
@@ -368,10 +368,10 @@ pub async fn an_operation_is_kept_and_settles_with_the_event(store: &dyn Store) 
 /// A tenant's request id leads to the operation that it began.
 pub async fn a_request_is_one_operation(store: &dyn Store) {
     let epoch = open(store).await;
-    let mut acme = Life::new("acme");
+    let mut acme = StoredLife::new("acme");
     let begin = acme.begin_with(None, Some("r-1"));
     commit_one(store, epoch, begin.clone()).await;
-    commit_one(store, epoch, Life::new("other").begin_with(None, Some("r-1"))).await;
+    commit_one(store, epoch, StoredLife::new("other").begin_with(None, Some("r-1"))).await;
     assert_eq!(store.request(&id("acme"), "r-1").await.expect("reads").as_ref(), begin.opened.as_deref());
     assert_eq!(store.request(&id("acme"), "r-2").await.expect("reads"), None);
     assert_eq!(store.request(&id("nobody"), "r-1").await.expect("reads"), None);
@@ -412,7 +412,7 @@ pub async fn every_tenant_reads_back_as_it_was_written(store: &dyn Store) {
 /// An event of every kind reads back as it was written.
 pub async fn every_event_reads_back_as_it_was_written(store: &dyn Store) {
     let epoch = open(store).await;
-    let mut life = Life::new("acme");
+    let mut life = StoredLife::new("acme");
     let mut written = Vec::new();
     for what in samples::whats() {
         let mut write = if life.revision == Revision(0) { life.begin() } else { life.again() };
@@ -427,7 +427,7 @@ pub async fn every_event_reads_back_as_it_was_written(store: &dyn Store) {
 /// What is left of a destroyed tenant leads to its next life.
 pub async fn a_tombstone_leads_to_the_next_life(store: &dyn Store) {
     let epoch = open(store).await;
-    let mut life = Life::new("acme");
+    let mut life = StoredLife::new("acme");
     for write in [life.begin(), life.done(), life.end()] {
         commit_one(store, epoch, write).await;
     }

@@ -218,7 +218,7 @@ pub fn settleds() -> Vec<Settled> {
 }
 
 /// A tenant's life, written transition by transition.
-pub struct Life {
+pub struct StoredLife {
     id: TenantId,
     number: u64,
     /// The revision that the next write expects.
@@ -227,7 +227,7 @@ pub struct Life {
     operation: Option<OperationId>,
 }
 
-impl Life {
+impl StoredLife {
     /// A tenant that was never written.
     pub fn new(name: &str) -> Self {
         // Operations need ids that differ from tenant to tenant: make them from the name.
@@ -340,7 +340,7 @@ impl Life {
         self.write(record, EventKind::Retried)
     }
 
-    /// The tenant is gone. The next [`Life::begin`] is a new life.
+    /// The tenant is gone. The next [`StoredLife::begin`] is a new life.
     pub fn end(&mut self) -> Write {
         self.revision = self.revision.next();
         let tombstone =
@@ -354,7 +354,7 @@ impl Life {
 
 /// The writes that lead to `tenant`, which is at revision 4: one for each spec version, then the tenant.
 pub fn leading_to(tenant: Tenant) -> Vec<Write> {
-    let mut life = Life::new(tenant.id.as_str());
+    let mut life = StoredLife::new(tenant.id.as_str());
     let mut writes = Vec::new();
     for version in 1..=3 {
         let (number, body) = (SpecVersion(version), spec(&id("sample"), version));

@@ -9,7 +9,7 @@ use landlord_compute::machines::planner::Subject;
 use landlord_compute::machines::spec::{ContainerSpec, ResourceRequirements, TenantComputeSpec};
 use landlord_compute::machines::status::Health;
 use landlord_compute::provider::{Capabilities, Provider};
-use landlord_testing::conformance::{Harm, Limits, Platform, Resource, Unable, Variant, run};
+use landlord_testing::conformance::{Harm, Patience, Platform, Resource, Unable, Variant, run};
 use landlord_testing::scripted::{Fate, Mood, Scripted};
 
 use super::on_paused_time;
@@ -107,8 +107,8 @@ impl Platform for Table {
         Err(Unable::new(NO_SECRETS))
     }
 
-    fn limits(&self) -> Limits {
-        Limits { pause: Duration::from_millis(10), ..Limits::default() }
+    fn limits(&self) -> Patience {
+        Patience { pause: Duration::from_millis(10), ..Patience::default() }
     }
 }
 

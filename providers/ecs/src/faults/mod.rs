@@ -1,6 +1,6 @@
 //! ECS in memory, as far as one tenant sees it: the [`Model`] of the ECS planner.
 //!
-//! What a task does is said by the name of its first container's image; see [`Behaviour`].
+//! What a task does is said by the name of its first container's image; see [`ServiceBehaviour`].
 
 mod operations;
 #[cfg(test)]
@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::planner::ecs::{
-    Call, Create, DefinitionStatus, Deployment, EcsPlanner, FoundDefinition, Register, Reply, Rollout,
+    Create, DefinitionStatus, Deployment, EcsCall, EcsPlanner, EcsReply, FoundDefinition, Register, Rollout,
     Service, Settings, Shown, Site, Source, Task, TaskContainer, TaskHealth, TaskLife, Update, Wanted, tags,
 };
 use landlord_state_machines::planner::{Kind, Subject};
@@ -26,7 +26,7 @@ const DRAINS: SignedDuration = SignedDuration::from_secs(6);
 
 /// What tasks do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Behaviour {
+pub enum ServiceBehaviour {
     /// They run. Also for any other image.
     Fine,
     /// `crash`: they end by themselves; the circuit breaker gives the deployment up, and goes back where it can.
@@ -35,7 +35,7 @@ pub enum Behaviour {
     Stuck,
 }
 
-impl Behaviour {
+impl ServiceBehaviour {
     fn of(image: &str) -> Self {
         match image.split(':').next() {
             Some("crash") => Self::Crash,
@@ -50,7 +50,7 @@ impl Behaviour {
 struct Revision {
     status: DefinitionStatus,
     tags: BTreeMap<String, String>,
-    behaviour: Behaviour,
+    behaviour: ServiceBehaviour,
 }
 
 /// The service.
@@ -97,7 +97,7 @@ impl Ecs {
     /// What happens by itself until then.
     fn advance(&mut self, now: Timestamp) {
         self.service.take_if(|row| row.gone.is_some_and(|at| at <= now));
-        let behaviours: BTreeMap<&String, Behaviour> =
+        let behaviours: BTreeMap<&String, ServiceBehaviour> =
             self.revisions.iter().map(|(arn, revision)| (arn, revision.behaviour)).collect();
         let Some(row) = &mut self.service else { return };
         // Going back is a deployment itself, which ends too.
@@ -107,14 +107,14 @@ impl Ecs {
                 return;
             }
             // What somebody else registered runs.
-            match behaviours.get(&primary.definition).copied().unwrap_or(Behaviour::Fine) {
-                Behaviour::Fine => {
+            match behaviours.get(&primary.definition).copied().unwrap_or(ServiceBehaviour::Fine) {
+                ServiceBehaviour::Fine => {
                     primary.state = Rollout::Completed;
                     row.worked = Some(primary.definition.clone());
                     row.rollouts.truncate(1);
                 }
-                Behaviour::Stuck => return,
-                Behaviour::Crash => {
+                ServiceBehaviour::Stuck => return,
+                ServiceBehaviour::Crash => {
                     let why = "ECS deployment circuit breaker: tasks failed to start.";
                     primary.state = Rollout::Failed(why.to_owned());
                     let since = later(primary.since, ROLLS);
@@ -143,26 +143,26 @@ impl Ecs {
         }
     }
 
-    fn register(&mut self, register: &Register) -> Reply {
+    fn register(&mut self, register: &Register) -> EcsReply {
         let number = self.number();
         let arn = format!("arn:aws:ecs:eu-west-1:1:task-definition/{}:{number}", register.site.name);
         let image = register.definition.containers.first().map_or("", |container| container.image.as_str());
         let revision = Revision {
             status: DefinitionStatus::Active,
             tags: register.tags.clone(),
-            behaviour: Behaviour::of(image),
+            behaviour: ServiceBehaviour::of(image),
         };
         self.revisions.insert(arn.clone(), revision);
-        Reply::Registered(arn)
+        EcsReply::Registered(arn)
     }
 
-    fn create(&mut self, create: &Create, now: Timestamp) -> Result<Reply, ProviderError> {
+    fn create(&mut self, create: &Create, now: Timestamp) -> Result<EcsReply, ProviderError> {
         self.usable(&create.definition)?;
         let asked = (create.definition.clone(), create.settings.clone());
         match (&self.service, self.tokens.get(&create.token)) {
             (Some(row), Some(before)) if row.gone.is_none() && *before == asked => return Ok(self.shown()),
             // The token's own answer, of a service that is gone: nothing is made.
-            (None, Some(before)) if *before == asked => return Ok(Reply::Service(None)),
+            (None, Some(before)) if *before == asked => return Ok(EcsReply::Service(None)),
             (_, Some(_)) => return Err(refused(Remedy::Retry, "Creation of service was not idempotent.")),
             (Some(row), None) if row.gone.is_some() => {
                 return Err(refused(Remedy::Retry, "Unable to Start a service that is still Draining."));
@@ -184,7 +184,7 @@ impl Ecs {
         Ok(self.shown())
     }
 
-    fn update(&mut self, update: &Update, now: Timestamp) -> Result<Reply, ProviderError> {
+    fn update(&mut self, update: &Update, now: Timestamp) -> Result<EcsReply, ProviderError> {
         self.usable(&update.definition)?;
         let rollout = self.deploy(&update.definition, now);
         let row = self.active()?;
@@ -200,8 +200,8 @@ impl Ecs {
         self.service.as_mut().filter(|row| row.gone.is_none()).ok_or_else(missing)
     }
 
-    fn stop(&mut self, deployment: &str, now: Timestamp) -> Result<Reply, ProviderError> {
-        let Ok(row) = self.active() else { return Ok(Reply::Stopped) };
+    fn stop(&mut self, deployment: &str, now: Timestamp) -> Result<EcsReply, ProviderError> {
+        let Ok(row) = self.active() else { return Ok(EcsReply::Stopped) };
         if row.rollouts[0].id == deployment && row.rollouts[0].state == Rollout::InProgress {
             row.rollouts[0].state = Rollout::Failed("stopped".to_owned());
             if let Some(worked) = row.worked.clone() {
@@ -209,28 +209,28 @@ impl Ecs {
                 self.active()?.rollouts.insert(0, back);
             }
         }
-        Ok(Reply::Stopped)
+        Ok(EcsReply::Stopped)
     }
 
-    fn delete(&mut self, now: Timestamp) -> Reply {
+    fn delete(&mut self, now: Timestamp) -> EcsReply {
         if let Some(row) = &mut self.service {
             row.gone.get_or_insert(later(now, DRAINS));
         }
         self.shown()
     }
 
-    fn delete_definitions(&mut self, arns: &BTreeSet<String>) -> Reply {
+    fn delete_definitions(&mut self, arns: &BTreeSet<String>) -> EcsReply {
         for arn in arns {
             let removed = self.revisions.remove(arn);
             if removed.is_some_and(|revision| revision.status == DefinitionStatus::Active) {
                 self.breach = Some(format!("{arn} was deleted before it was deregistered"));
             }
         }
-        Reply::Deleted(arns.clone())
+        EcsReply::Deleted(arns.clone())
     }
 
-    fn shown(&self) -> Reply {
-        Reply::Service(self.service.as_ref().map(|row| Box::new(row.shown())))
+    fn shown(&self) -> EcsReply {
+        EcsReply::Service(self.service.as_ref().map(|row| Box::new(row.shown())))
     }
 
     fn tasks(&self, now: Timestamp) -> Vec<Task> {
@@ -238,7 +238,7 @@ impl Ecs {
         let of = |rolling: &Rolling| {
             let failed = match (&rolling.state, self.revisions.get(&rolling.definition)) {
                 (Rollout::Failed(_), _) => true,
-                (_, Some(revision)) => revision.behaviour != Behaviour::Fine,
+                (_, Some(revision)) => revision.behaviour != ServiceBehaviour::Fine,
                 (Rollout::InProgress | Rollout::Completed, None) => false,
             };
             let started = now >= later(rolling.since, SignedDuration::from_secs(1));
@@ -329,67 +329,72 @@ impl Model for Ecs {
 
     const NAME: &'static str = "ecs";
 
-    fn answer(&mut self, subject: &Subject, call: &Call, now: Timestamp) -> Result<Reply, ProviderError> {
+    fn answer(
+        &mut self,
+        subject: &Subject,
+        call: &EcsCall,
+        now: Timestamp,
+    ) -> Result<EcsReply, ProviderError> {
         self.advance(now);
         let its = |tags: &BTreeMap<String, String>| tags::owner(tags, &subject.engine).is_some();
         Ok(match call {
-            Call::Locate(_) => {
+            EcsCall::Locate(_) => {
                 let service = self.service.as_ref().filter(|row| its(&row.tags)).map(|row| row.site.clone());
                 let family = self.revisions.values().any(|revision| its(&revision.tags));
-                Reply::Located(service.or_else(|| family.then(operations::site)))
+                EcsReply::Located(service.or_else(|| family.then(operations::site)))
             }
-            Call::DescribeService { .. } => self.shown(),
-            Call::ListDefinitions(_, status) => {
+            EcsCall::DescribeService { .. } => self.shown(),
+            EcsCall::ListDefinitions(_, status) => {
                 let of_status = self.revisions.iter().filter(|(_, revision)| revision.status == *status);
-                Reply::Definitions(*status, of_status.map(|(arn, _)| arn.clone()).collect())
+                EcsReply::Definitions(*status, of_status.map(|(arn, _)| arn.clone()).collect())
             }
-            Call::DescribeDefinition { definition, .. } => {
-                Reply::Definition(self.revisions.get(definition).map(|revision| FoundDefinition {
+            EcsCall::DescribeDefinition { definition, .. } => {
+                EcsReply::Definition(self.revisions.get(definition).map(|revision| FoundDefinition {
                     arn: definition.clone(),
                     status: revision.status,
                     tags: revision.tags.clone(),
                 }))
             }
-            Call::FindTasks { .. } => Reply::Tasks(self.tasks(now)),
-            Call::RegisterDefinition(register) => self.register(register),
-            Call::CreateService(create) => self.create(create, now)?,
-            Call::UpdateService(update) => self.update(update, now)?,
-            Call::TagService { tags, .. } => {
+            EcsCall::FindTasks { .. } => EcsReply::Tasks(self.tasks(now)),
+            EcsCall::RegisterDefinition(register) => self.register(register),
+            EcsCall::CreateService(create) => self.create(create, now)?,
+            EcsCall::UpdateService(update) => self.update(update, now)?,
+            EcsCall::TagService { tags, .. } => {
                 self.active()?.tags.extend(tags.clone());
-                Reply::Tagged
+                EcsReply::Tagged
             }
-            Call::UntagService { keys, .. } => {
+            EcsCall::UntagService { keys, .. } => {
                 self.active()?.tags.retain(|key, _| !keys.contains(key));
-                Reply::Tagged
+                EcsReply::Tagged
             }
-            Call::StopDeployment { deployment, .. } => self.stop(deployment, now)?,
-            Call::DeleteService(_) => self.delete(now),
-            Call::DeregisterDefinition { arn, .. } => {
+            EcsCall::StopDeployment { deployment, .. } => self.stop(deployment, now)?,
+            EcsCall::DeleteService(_) => self.delete(now),
+            EcsCall::DeregisterDefinition { arn, .. } => {
                 if let Some(revision) = self.revisions.get_mut(arn) {
                     revision.status = DefinitionStatus::Inactive;
                 }
-                Reply::Deregistered(arn.clone())
+                EcsReply::Deregistered(arn.clone())
             }
-            Call::DeleteDefinitions { arns, .. } => self.delete_definitions(arns),
+            EcsCall::DeleteDefinitions { arns, .. } => self.delete_definitions(arns),
         })
     }
 
-    fn kind(call: &Call) -> Kind {
+    fn kind(call: &EcsCall) -> Kind {
         match call {
-            Call::Locate(_)
-            | Call::DescribeService { .. }
-            | Call::ListDefinitions(..)
-            | Call::DescribeDefinition { .. }
-            | Call::FindTasks { .. } => Kind::Read,
-            Call::RegisterDefinition(_)
-            | Call::CreateService(_)
-            | Call::UpdateService(_)
-            | Call::TagService { .. }
-            | Call::UntagService { .. }
-            | Call::StopDeployment { .. }
-            | Call::DeleteService(_)
-            | Call::DeregisterDefinition { .. }
-            | Call::DeleteDefinitions { .. } => Kind::Write,
+            EcsCall::Locate(_)
+            | EcsCall::DescribeService { .. }
+            | EcsCall::ListDefinitions(..)
+            | EcsCall::DescribeDefinition { .. }
+            | EcsCall::FindTasks { .. } => Kind::Read,
+            EcsCall::RegisterDefinition(_)
+            | EcsCall::CreateService(_)
+            | EcsCall::UpdateService(_)
+            | EcsCall::TagService { .. }
+            | EcsCall::UntagService { .. }
+            | EcsCall::StopDeployment { .. }
+            | EcsCall::DeleteService(_)
+            | EcsCall::DeregisterDefinition { .. }
+            | EcsCall::DeleteDefinitions { .. } => Kind::Write,
         }
     }
 

@@ -1,7 +1,7 @@
 //! What the ECS planner can be asked for.
 
 use landlord_state_machines::id::TenantId;
-use landlord_state_machines::planner::ecs::{Config, Site};
+use landlord_state_machines::planner::ecs::{EcsConfig, Site};
 use landlord_state_machines::spec::{
     ContainerSpec, NetworkConfig, ResourceRequirements, Spec, TenantComputeSpec,
 };
@@ -12,7 +12,7 @@ use landlord_testing::faults::{Ask, Ends, Length, Operation, TENANT};
 /// Where all of them are.
 #[expect(clippy::expect_used, reason = "a constant that is valid")]
 pub(super) fn site() -> Site {
-    Site::of(&Config::default(), &TenantId::new(TENANT).expect("a valid id"))
+    Site::of(&EcsConfig::default(), &TenantId::new(TENANT).expect("a valid id"))
 }
 
 fn spec(image: &str, label: Option<&str>, config: Value) -> Spec {

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use landlord_state_machines::planner::CallError;
 use landlord_state_machines::planner::ecs::{
-    Call, CapacityProvider, CircuitBreaker, Container, ContainerCheck, ContainerPort, Create, Definition,
-    DefinitionStatus, Launch, LaunchType, LoadBalancer, Log, Network, NetworkMode, Register, Reply, Rollout,
-    Service, Settings, TaskHealth, TaskLife, Update,
+    CapacityProvider, CircuitBreaker, Container, ContainerCheck, ContainerPort, Create, Definition,
+    DefinitionStatus, EcsCall, EcsReply, Launch, LaunchType, LoadBalancer, Log, Network, NetworkMode,
+    Register, Rollout, Service, Settings, TaskHealth, TaskLife, Update,
 };
 use serde_json::{Value, json};
 
@@ -77,14 +77,14 @@ fn definition() -> Definition {
 }
 
 /// What the server is asked for a call; what comes back does not matter.
-async fn asked(call: impl Fn(&Server) -> Call) -> Value {
+async fn asked(call: impl Fn(&Server) -> EcsCall) -> Value {
     let server = Server::start(|_| refuse(400, "ThrottlingException", "")).await;
     server.call(&call(&server)).await.unwrap_err();
     server.seen().remove(0).body
 }
 
-fn create(server: &Server, settings: Settings) -> Call {
-    Call::CreateService(Box::new(Create {
+fn create(server: &Server, settings: Settings) -> EcsCall {
+    EcsCall::CreateService(Box::new(Create {
         site: server.site(),
         token: "token1".to_owned(),
         definition: ARN.to_owned(),
@@ -93,14 +93,19 @@ fn create(server: &Server, settings: Settings) -> Call {
     }))
 }
 
-fn update(server: &Server, settings: Settings, force: bool) -> Call {
-    Call::UpdateService(Box::new(Update { site: server.site(), definition: ARN.to_owned(), settings, force }))
+fn update(server: &Server, settings: Settings, force: bool) -> EcsCall {
+    EcsCall::UpdateService(Box::new(Update {
+        site: server.site(),
+        definition: ARN.to_owned(),
+        settings,
+        force,
+    }))
 }
 
 #[tokio::test]
 async fn a_definition_is_registered_with_all_that_it_says() {
     let body = asked(|server| {
-        Call::RegisterDefinition(Box::new(Register {
+        EcsCall::RegisterDefinition(Box::new(Register {
             site: server.site(),
             definition: definition(),
             content: "hash".to_owned(),
@@ -204,8 +209,8 @@ async fn an_update_names_everything_and_a_grace_period_only_with_target_groups()
 /// What the answer to a look at the service becomes.
 async fn described(answer: Value) -> Option<Service> {
     let server = Server::start(move |_| ok(answer.clone())).await;
-    let call = Call::DescribeService { site: server.site(), subject: subject() };
-    let Reply::Service(service) = server.call(&call).await.unwrap() else { panic!("no service") };
+    let call = EcsCall::DescribeService { site: server.site(), subject: subject() };
+    let EcsReply::Service(service) = server.call(&call).await.unwrap() else { panic!("no service") };
     service.map(|service| *service)
 }
 
@@ -274,7 +279,7 @@ async fn an_inactive_service_is_none_and_a_draining_one_is_there() {
 async fn a_part_of_an_answer_that_failed_is_an_error() {
     let server =
         Server::start(|_| ok(json!({ "failures": [{ "arn": "x", "reason": "ACCESS_DENIED" }] }))).await;
-    let call = Call::DescribeService { site: server.site(), subject: subject() };
+    let call = EcsCall::DescribeService { site: server.site(), subject: subject() };
     assert!(matches!(server.call(&call).await, Err(CallError::Refused(_))));
 }
 
@@ -287,9 +292,9 @@ async fn definitions_are_listed_to_the_last_page_and_of_this_family_alone() {
     ];
     let server =
         Server::start(move |seen| ok(pages[usize::from(seen.body["nextToken"] == "2")].clone())).await;
-    let call = Call::ListDefinitions(server.site(), DefinitionStatus::Inactive);
+    let call = EcsCall::ListDefinitions(server.site(), DefinitionStatus::Inactive);
     let found = set([arn("landlord-acme:3"), arn("landlord-acme:1")]);
-    assert_eq!(server.call(&call).await.unwrap(), Reply::Definitions(DefinitionStatus::Inactive, found));
+    assert_eq!(server.call(&call).await.unwrap(), EcsReply::Definitions(DefinitionStatus::Inactive, found));
     assert_eq!(server.seen()[1].body["status"], "INACTIVE");
 }
 
@@ -302,20 +307,20 @@ async fn a_definition_that_is_missing_or_being_deleted_is_none() {
     ] {
         let answer = json!({ "taskDefinition": { "taskDefinitionArn": ARN, "status": status }, "tags": marks(&subject()) });
         let server = Server::start(move |_| ok(answer.clone())).await;
-        let call = Call::DescribeDefinition {
+        let call = EcsCall::DescribeDefinition {
             place: server.place(),
             definition: ARN.to_owned(),
             subject: subject(),
         };
-        let Reply::Definition(found) = server.call(&call).await.unwrap() else { panic!() };
+        let EcsReply::Definition(found) = server.call(&call).await.unwrap() else { panic!() };
         assert_eq!(found.as_ref().map(|found| found.status), there, "{status}");
         assert!(found.is_none_or(|found| found.tags["landlord.tenant_id"] == "acme"));
     }
     let server =
         Server::start(|_| refuse(400, "ClientException", "Unable to describe task definition.")).await;
     let call =
-        Call::DescribeDefinition { place: server.place(), definition: ARN.to_owned(), subject: subject() };
-    assert_eq!(server.call(&call).await.unwrap(), Reply::Definition(None));
+        EcsCall::DescribeDefinition { place: server.place(), definition: ARN.to_owned(), subject: subject() };
+    assert_eq!(server.call(&call).await.unwrap(), EcsReply::Definition(None));
 }
 
 #[tokio::test]
@@ -341,8 +346,8 @@ async fn tasks_are_found_running_and_stopped() {
         ] })),
     })
     .await;
-    let call = Call::FindTasks { site: server.site(), serves: Vec::new(), giving_up: None };
-    let Reply::Tasks(tasks) = server.call(&call).await.unwrap() else { panic!() };
+    let call = EcsCall::FindTasks { site: server.site(), serves: Vec::new(), giving_up: None };
+    let EcsReply::Tasks(tasks) = server.call(&call).await.unwrap() else { panic!() };
     let [running, stopping, stopped] = &tasks[..] else { panic!("{tasks:?}") };
     assert_eq!((&running.life, running.health), (&TaskLife::Running, TaskHealth::Healthy));
     assert_eq!(running.address.as_deref(), Some("10.0.0.7"));
@@ -360,13 +365,13 @@ async fn tasks_are_found_running_and_stopped() {
 async fn what_is_gone_already_is_a_success() {
     let refuses = |code: &'static str| Server::start(move |_| refuse(400, code, ""));
     let server = refuses("ServiceNotFoundException").await;
-    assert_eq!(server.call(&Call::DeleteService(server.site())).await.unwrap(), Reply::Service(None));
+    assert_eq!(server.call(&EcsCall::DeleteService(server.site())).await.unwrap(), EcsReply::Service(None));
     let server = refuses("ServiceDeploymentNotFoundException").await;
-    let stop = Call::StopDeployment { place: server.place(), deployment: "arn:d".to_owned() };
-    assert_eq!(server.call(&stop).await.unwrap(), Reply::Stopped);
+    let stop = EcsCall::StopDeployment { place: server.place(), deployment: "arn:d".to_owned() };
+    assert_eq!(server.call(&stop).await.unwrap(), EcsReply::Stopped);
     let server = refuses("ClientException").await;
-    let deregister = Call::DeregisterDefinition { place: server.place(), arn: ARN.to_owned() };
-    assert_eq!(server.call(&deregister).await.unwrap(), Reply::Deregistered(ARN.to_owned()));
+    let deregister = EcsCall::DeregisterDefinition { place: server.place(), arn: ARN.to_owned() };
+    assert_eq!(server.call(&deregister).await.unwrap(), EcsReply::Deregistered(ARN.to_owned()));
 }
 
 #[tokio::test]
@@ -380,7 +385,7 @@ async fn a_service_that_is_not_active_is_looked_at_before_it_counts_as_gone() {
         }
     })
     .await;
-    let Reply::Service(Some(service)) = server.call(&Call::DeleteService(server.site())).await.unwrap()
+    let EcsReply::Service(Some(service)) = server.call(&EcsCall::DeleteService(server.site())).await.unwrap()
     else {
         panic!("it drains")
     };
@@ -394,7 +399,7 @@ async fn a_definition_that_stays_active_was_not_deregistered() {
         _ => ok(json!({ "taskDefinition": { "taskDefinitionArn": ARN, "status": "ACTIVE" } })),
     })
     .await;
-    let call = Call::DeregisterDefinition { place: server.place(), arn: ARN.to_owned() };
+    let call = EcsCall::DeregisterDefinition { place: server.place(), arn: ARN.to_owned() };
     assert!(matches!(server.call(&call).await, Err(CallError::Refused(_))));
 }
 
@@ -407,12 +412,12 @@ async fn definitions_that_could_not_be_deleted_are_not_told_as_deleted() {
         ] }))
     })
     .await;
-    let delete = |arns: &[&str]| Call::DeleteDefinitions {
+    let delete = |arns: &[&str]| EcsCall::DeleteDefinitions {
         place: server.place(),
         arns: arns.iter().map(|arn| (*arn).to_owned()).collect(),
     };
     let reply = server.call(&delete(&["arn:gone:1", "arn:active:1", "arn:done:1"])).await.unwrap();
-    assert_eq!(reply, Reply::Deleted(set(["arn:done:1".to_owned(), "arn:gone:1".to_owned()])));
+    assert_eq!(reply, EcsReply::Deleted(set(["arn:done:1".to_owned(), "arn:gone:1".to_owned()])));
     assert!(matches!(server.call(&delete(&["arn:active:1"])).await, Err(CallError::Refused(_))));
 }
 
@@ -420,7 +425,7 @@ async fn definitions_that_could_not_be_deleted_are_not_told_as_deleted() {
 async fn a_creation_answers_with_the_tags_it_was_given() {
     let server =
         Server::start(|_| ok(json!({ "service": { "serviceArn": "arn:s", "status": "ACTIVE" } }))).await;
-    let Reply::Service(Some(service)) = server.call(&create(&server, settings())).await.unwrap() else {
+    let EcsReply::Service(Some(service)) = server.call(&create(&server, settings())).await.unwrap() else {
         panic!()
     };
     assert_eq!(service.tags, pairs(&[("landlord.owner", "landlord")]));
@@ -434,10 +439,10 @@ async fn tags_are_set_and_removed() {
     let server = Server::start(|_| Answer::With(200, Vec::new(), "{}".to_owned())).await;
     let (place, arn) = (server.place(), "arn:s".to_owned());
     let tags = pairs(&[("a", "1")]);
-    let set_them = Call::TagService { place: place.clone(), arn: arn.clone(), tags };
-    assert_eq!(server.call(&set_them).await.unwrap(), Reply::Tagged);
-    let remove = Call::UntagService { place, arn, keys: set(["b".to_owned()]) };
-    assert_eq!(server.call(&remove).await.unwrap(), Reply::Tagged);
+    let set_them = EcsCall::TagService { place: place.clone(), arn: arn.clone(), tags };
+    assert_eq!(server.call(&set_them).await.unwrap(), EcsReply::Tagged);
+    let remove = EcsCall::UntagService { place, arn, keys: set(["b".to_owned()]) };
+    assert_eq!(server.call(&remove).await.unwrap(), EcsReply::Tagged);
     let bodies: Vec<Value> = server.seen().into_iter().map(|seen| seen.body).collect();
     assert_eq!(bodies[0], json!({ "resourceArn": "arn:s", "tags": [{ "key": "a", "value": "1" }] }));
     assert_eq!(bodies[1], json!({ "resourceArn": "arn:s", "tagKeys": ["b"] }));

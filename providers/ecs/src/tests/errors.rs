@@ -6,7 +6,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use landlord_state_machines::error::{ErrorCode, ProviderError, Remedy};
 use landlord_state_machines::planner::CallError;
-use landlord_state_machines::planner::ecs::{AssumeRole, Call, DefinitionStatus, Place};
+use landlord_state_machines::planner::ecs::{AssumeRole, DefinitionStatus, EcsCall, Place};
 
 use crate::testing::{Answer, Server, cx, ecs, refuse, subject};
 use landlord_compute::provider::converge::Api;
@@ -14,7 +14,7 @@ use landlord_compute::provider::converge::Api;
 /// What a look at a service says when the server answers this.
 async fn look(answer: impl Fn() -> Answer + Send + Sync + 'static) -> CallError {
     let server = Server::start(move |_| answer()).await;
-    let call = Call::DescribeService { site: server.site(), subject: subject() };
+    let call = EcsCall::DescribeService { site: server.site(), subject: subject() };
     server.call(&call).await.unwrap_err()
 }
 
@@ -123,7 +123,7 @@ async fn who_does_not_listen_is_unavailable() {
     let (site, api) = (server.site(), server.ecs());
     drop(server);
     tokio::task::yield_now().await;
-    let call = Call::DescribeService { site, subject: subject() };
+    let call = EcsCall::DescribeService { site, subject: subject() };
     let error = unknown(api.call(&cx(), &call).await.unwrap_err());
     assert_eq!((error.remedy, error.code), (Remedy::Retry, ErrorCode::ProviderUnavailable));
 }
@@ -148,7 +148,7 @@ async fn throttling_says_for_how_long() {
 async fn nothing_is_tried_again_by_the_sdk() {
     for code in ["ThrottlingException", "ServerException"] {
         let server = Server::start(move |_| refuse(500, code, "")).await;
-        let call = Call::ListDefinitions(server.site(), DefinitionStatus::Active);
+        let call = EcsCall::ListDefinitions(server.site(), DefinitionStatus::Active);
         server.call(&call).await.unwrap_err();
         assert_eq!(server.operations(), ["ListTaskDefinitions"]);
     }
@@ -176,7 +176,7 @@ impl ProvideCredentials for NoCredentials {
 async fn without_credentials_nothing_is_sent_and_somebody_is_told_what_to_do() {
     let server = Server::start(|_| Answer::Cut).await;
     let api = ecs(&server.url, Some(SharedCredentialsProvider::new(NoCredentials)));
-    let call = Call::DescribeService { site: server.site(), subject: subject() };
+    let call = EcsCall::DescribeService { site: server.site(), subject: subject() };
     let error = refused(api.call(&cx(), &call).await.unwrap_err());
     assert_eq!((error.remedy, error.code), (Remedy::NeedsPerson, ErrorCode::PermissionDenied));
     assert!(error.message.contains("no AWS credentials"), "{}", error.message);
@@ -207,7 +207,7 @@ async fn a_role_that_may_not_be_taken_needs_a_person_and_an_sts_that_fails_does_
         };
         let place = Place { assume_role: Some(role), ..server.place() };
         let definition = "family:1".to_owned();
-        let call = Call::DescribeDefinition { place, definition, subject: subject() };
+        let call = EcsCall::DescribeDefinition { place, definition, subject: subject() };
         let error = refused(server.call(&call).await.unwrap_err());
         assert_eq!((error.remedy, error.code), (remedy, class), "{code}: {error}");
         assert!(!format!("{error:?}").contains("between-us"));

@@ -3,7 +3,7 @@
 use landlord_state_machines::error::{ErrorCode, ErrorKind};
 use landlord_state_machines::id::{Incarnation, TenantId};
 use landlord_state_machines::planner::Subject;
-use landlord_state_machines::planner::ecs::{Call, Reply, Search};
+use landlord_state_machines::planner::ecs::{EcsCall, EcsReply, Search};
 use landlord_state_machines::spec::TenantComputeSpec;
 use serde_json::{Value, json};
 
@@ -66,7 +66,7 @@ fn provider(server: &Server) -> EcsProvider {
 }
 
 async fn located(server: &Server) -> Option<String> {
-    let Reply::Located(site) = server.call(&Call::Locate(Search::Everything)).await.unwrap() else {
+    let EcsReply::Located(site) = server.call(&EcsCall::Locate(Search::Everything)).await.unwrap() else {
         panic!("no site")
     };
     site.map(|site| site.name)
@@ -104,7 +104,7 @@ async fn what_another_engine_or_another_life_has_is_not_the_tenants() {
 #[tokio::test]
 async fn who_has_no_time_is_not_told_of_a_family_alone() {
     let server = Server::start(cluster(Vec::new(), vec![("landlord-acme", marks(&subject()))])).await;
-    assert_eq!(server.call(&Call::Locate(Search::Service)).await.unwrap(), Reply::Located(None));
+    assert_eq!(server.call(&EcsCall::Locate(Search::Service)).await.unwrap(), EcsReply::Located(None));
     assert_eq!(server.operations(), ["DescribeServices", "ListServices"]);
 }
 
@@ -195,8 +195,8 @@ async fn an_existing_definition_has_to_exist() {
 fn defaults_have_to_be_every_tenants() {
     let new = |defaults| EcsProvider::new(EcsOptions::new(defaults)).map(|_| ()).unwrap_err();
     assert_eq!(new(json!({ "service_name": "one" })), EcsOptionsError::SharedName);
-    assert!(matches!(new(json!({ "clutser": "main" })), EcsOptionsError::Config(_)));
-    assert!(matches!(new(json!([])), EcsOptionsError::Config(_)));
+    assert!(matches!(new(json!({ "clutser": "main" })), EcsOptionsError::EcsConfig(_)));
+    assert!(matches!(new(json!([])), EcsOptionsError::EcsConfig(_)));
 }
 
 #[tokio::test]

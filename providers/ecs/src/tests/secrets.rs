@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use std::sync::{Arc, Mutex};
 
 use landlord_state_machines::planner::ecs::{
-    AssumeRole, Call, Container, Definition, LaunchType, NetworkMode, Place, Register, Site,
+    AssumeRole, Container, Definition, EcsCall, LaunchType, NetworkMode, Place, Register, Site,
 };
 use serde_json::json;
 use tracing::field::{Field, Visit};
@@ -91,7 +91,7 @@ async fn secrets_are_in_no_event_and_no_error() {
         for assume_role in [None, Some(role.clone())] {
             let server = Server::start(move |_| answer()).await;
             let site = Site { place: Place { assume_role, ..server.place() }, ..server.site() };
-            let call = Call::RegisterDefinition(Box::new(Register {
+            let call = EcsCall::RegisterDefinition(Box::new(Register {
                 site,
                 definition: definition.clone(),
                 content: "hash".to_owned(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use landlord_state_machines::error::ErrorCode;
 use landlord_state_machines::planner::CallError;
-use landlord_state_machines::planner::ecs::{AssumeRole, Call, Place, Reply, Site};
+use landlord_state_machines::planner::ecs::{AssumeRole, EcsCall, EcsReply, Place, Site};
 use serde_json::json;
 
 use crate::budget::Quota;
@@ -20,12 +20,12 @@ fn all_there(seen: &Seen) -> Answer {
     ok(json!({ "services": services }))
 }
 
-fn look(server: &Server, name: &str) -> Call {
-    Call::DescribeService { site: Site { name: name.to_owned(), ..server.site() }, subject: subject() }
+fn look(server: &Server, name: &str) -> EcsCall {
+    EcsCall::DescribeService { site: Site { name: name.to_owned(), ..server.site() }, subject: subject() }
 }
 
-fn found(reply: Result<Reply, CallError>) -> String {
-    let Reply::Service(Some(service)) = reply.unwrap() else { panic!("no service") };
+fn found(reply: Result<EcsReply, CallError>) -> String {
+    let EcsReply::Service(Some(service)) = reply.unwrap() else { panic!("no service") };
     service.arn.rsplit_once('/').unwrap().1.to_owned()
 }
 
@@ -39,7 +39,7 @@ async fn describes_at_one_time_are_one_request_for_each_ten() {
     let server = Server::start(all_there).await;
     let (api, cx) = (server.ecs(), cx());
     let names: Vec<String> = (0..25).map(|n| format!("s{n}")).collect();
-    let calls: Vec<Call> = names.iter().map(|name| look(&server, name)).collect();
+    let calls: Vec<EcsCall> = names.iter().map(|name| look(&server, name)).collect();
     let replies = join_all(calls.iter().map(|call| api.call(&cx, call))).await;
     assert_eq!(replies.into_iter().map(found).collect::<Vec<_>>(), names);
     let mut sizes = sizes(&server);
@@ -65,7 +65,7 @@ async fn clusters_and_askers_do_not_share_a_request() {
     engine.initiator = Initiator::Engine;
     let here = look(&server, "one");
     let place = Place { cluster: "other".to_owned(), ..server.place() };
-    let there = Call::DescribeService { site: Site { place, name: "two".to_owned() }, subject: subject() };
+    let there = EcsCall::DescribeService { site: Site { place, name: "two".to_owned() }, subject: subject() };
     let three = look(&server, "three");
     let replies =
         tokio::join!(api.call(&person, &here), api.call(&person, &there), api.call(&engine, &three));
@@ -155,7 +155,7 @@ async fn a_role_is_taken_once_with_its_external_id() {
     let place = Place { assume_role: Some(role("one")), ..server.place() };
     for name in ["a", "b"] {
         let site = Site { place: place.clone(), name: name.to_owned() };
-        assert_eq!(found(api.call(&cx, &Call::DescribeService { site, subject: subject() }).await), name);
+        assert_eq!(found(api.call(&cx, &EcsCall::DescribeService { site, subject: subject() }).await), name);
     }
     assert_eq!(server.operations(), ["AssumeRole", "DescribeServices", "DescribeServices"]);
     let form = server.seen()[0].body.as_str().unwrap().to_owned();

@@ -12,7 +12,9 @@ use landlord_compute::machines::spec::{
     ContainerSpec, PortMapping, ResourceRequirements, SecretReference, TenantComputeSpec,
 };
 use landlord_compute::provider::Provider;
-use landlord_testing::conformance::{Harm, Limits, Platform, Report, Resource, Unable, Variant, run};
+use landlord_testing::conformance::{
+    ConformanceReport, Harm, Patience, Platform, Resource, Unable, Variant, run,
+};
 use serde_json::json;
 use tracing::instrument::WithSubscriber;
 use tracing::subscriber::NoSubscriber;
@@ -192,19 +194,19 @@ impl Platform for Emulated {
         Err(Unable::new("ECS fetches secrets itself: no value of one comes near the provider"))
     }
 
-    fn limits(&self) -> Limits {
-        Limits {
+    fn limits(&self) -> Patience {
+        Patience {
             // An emulator that works for other tests too may stand still for seconds.
             settle: Duration::from_secs(10),
             pause: Duration::from_millis(100),
             interruptions: 6,
             parallel: 4,
-            ..Limits::default()
+            ..Patience::default()
         }
     }
 }
 
-fn judged(report: &Report, unsaid: &[&str]) {
+fn judged(report: &ConformanceReport, unsaid: &[&str]) {
     assert!(report.all_held(), "{report}");
     let found: BTreeSet<&str> = report.not_applicable().map(|row| row.clause).collect();
     assert_eq!(found, unsaid.iter().copied().collect(), "{report}");

@@ -8,7 +8,7 @@ use landlord_compute::machines::id::TenantId;
 use landlord_compute::machines::planner::Subject;
 use landlord_compute::machines::spec::{SecretReference, TenantComputeSpec};
 use landlord_compute::provider::Provider;
-use landlord_testing::conformance::{Harm, Limits, Platform, Resource, Unable, Variant, run};
+use landlord_testing::conformance::{Harm, Patience, Platform, Resource, Unable, Variant, run};
 use serde_json::json;
 
 use super::fake::{Fake, Found, Mishap, Pace, Refusal, Server, Trap};
@@ -123,9 +123,9 @@ impl Platform for Cloud {
         Ok(format!("{:032x}", u128::from_le_bytes(*b"what ECS fetches")))
     }
 
-    fn limits(&self) -> Limits {
+    fn limits(&self) -> Patience {
         let s = Duration::from_secs;
-        Limits {
+        Patience {
             call: s(1_800),
             status: s(5),
             prompt: s(180),

@@ -1,6 +1,6 @@
 //! A machine with processes, in memory: the [`Model`] of the process planner.
 //!
-//! What a process does is said by the first of its container's `args`; see [`Behaviour`].
+//! What a process does is said by the first of its container's `args`; see [`ProcessBehaviour`].
 
 mod operations;
 #[cfg(test)]
@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::planner::process::{
-    Call, Check, Exit, ExitCause, Found, FoundLaunch, LaunchId, Life, Manifest, Port, Probe, Probed, Process,
-    ProcessPlanner, Reply, ReservePorts, Signal, Start, Stop,
+    Check, Exit, ExitCause, Found, FoundLaunch, LaunchId, Manifest, Port, Probe, Probed, Process,
+    ProcessCall, ProcessLife, ProcessPlanner, ProcessReply, ReservePorts, Signal, Start, Stop,
 };
 use landlord_state_machines::planner::{Kind, Subject};
 use landlord_state_machines::spec::{ContainerSpec, Spec};
@@ -21,7 +21,7 @@ use landlord_testing::faults::{Model, Operation};
 
 /// What a process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Behaviour {
+pub enum ProcessBehaviour {
     /// It runs, passes its checks and ends when it is asked to. Also for any other word.
     Fine,
     /// `slow`: it passes its checks only after 3 s.
@@ -36,7 +36,7 @@ pub enum Behaviour {
     Forks,
 }
 
-impl Behaviour {
+impl ProcessBehaviour {
     fn of(container: &ContainerSpec) -> Self {
         match container.args.first().map(String::as_str) {
             Some("slow") => Self::Slow,
@@ -71,7 +71,7 @@ impl Behaviour {
 struct Row {
     manifest: Manifest,
     container: ContainerSpec,
-    behaviour: Behaviour,
+    behaviour: ProcessBehaviour,
     leader: Process,
     started: Timestamp,
     /// When the first process ends or ended, and how.
@@ -89,18 +89,18 @@ impl Row {
         Exit { cause: self.ends.map_or(ExitCause::Unseen, |(_, cause)| cause), last_line: None }
     }
 
-    fn life(&self, now: Timestamp) -> Life {
+    fn life(&self, now: Timestamp) -> ProcessLife {
         match (self.leads(now), self.child) {
-            (true, true | false) => Life::Leader(self.leader),
-            (false, true) => Life::Orphans(self.exit()),
-            (false, false) => Life::Files(self.exit()),
+            (true, true | false) => ProcessLife::Leader(self.leader),
+            (false, true) => ProcessLife::Orphans(self.exit()),
+            (false, false) => ProcessLife::Files(self.exit()),
         }
     }
 
     fn is_alive(&self, now: Timestamp) -> bool {
         match self.life(now) {
-            Life::Leader(_) | Life::Orphans(_) => true,
-            Life::Files(_) => false,
+            ProcessLife::Leader(_) | ProcessLife::Orphans(_) => true,
+            ProcessLife::Files(_) => false,
         }
     }
 
@@ -122,13 +122,13 @@ pub struct Processes {
 }
 
 impl Processes {
-    fn start(&mut self, start: &Start, now: Timestamp) -> Reply {
+    fn start(&mut self, start: &Start, now: Timestamp) -> ProcessReply {
         if !self.used.insert(start.launch) {
             self.breach = Some(format!("launch {} was started twice", start.launch));
         }
         self.started += 1;
         let leader = Process { pid: 1000 + u32::from(self.started), start_time: self.started.into() };
-        let behaviour = Behaviour::of(&start.container);
+        let behaviour = ProcessBehaviour::of(&start.container);
         let taken = start.manifest.ports.iter().any(|port| self.occupied(port.host_port, now));
         let lives = if taken { Some(SignedDuration::from_millis(50)) } else { behaviour.lives() };
         let ends = lives.map(|lives| (later(now, lives), ExitCause::Code(1)));
@@ -139,10 +139,10 @@ impl Processes {
             leader,
             started: now,
             ends,
-            child: behaviour == Behaviour::Forks,
+            child: behaviour == ProcessBehaviour::Forks,
         };
         self.rows.insert(start.launch, row);
-        Reply::Started { launch: start.launch, leader }
+        ProcessReply::Started { launch: start.launch, leader }
     }
 
     fn occupied(&self, host_port: u16, now: Timestamp) -> bool {
@@ -150,7 +150,7 @@ impl Processes {
         alive.flat_map(|row| &row.manifest.ports).any(|port| port.host_port == host_port)
     }
 
-    fn reserve(&self, wanted: &ReservePorts, now: Timestamp) -> Reply {
+    fn reserve(&self, wanted: &ReservePorts, now: Timestamp) -> ProcessReply {
         let mut free = (20_000..).filter(|port| !self.occupied(*port, now));
         let ports = wanted.wanted.iter().map(|(container, wanted)| {
             let ports = wanted.iter().filter_map(|wanted| {
@@ -164,7 +164,7 @@ impl Processes {
             });
             (container.clone(), ports.collect())
         });
-        Reply::Ports(ports.collect())
+        ProcessReply::Ports(ports.collect())
     }
 
     fn probe(&self, probe: &Probe, now: Timestamp) -> Probed {
@@ -185,36 +185,40 @@ impl Processes {
         }
     }
 
-    fn signal(&mut self, signal: &Signal, now: Timestamp) -> Reply {
+    fn signal(&mut self, signal: &Signal, now: Timestamp) -> ProcessReply {
         if let Some(row) = self.rows.get_mut(&signal.launch) {
             match (signal.stop, row.behaviour) {
-                (Stop::Term, Behaviour::Stubborn) => {}
+                (Stop::Term, ProcessBehaviour::Stubborn) => {}
                 (
                     Stop::Term,
-                    Behaviour::Fine | Behaviour::Slow | Behaviour::Sick | Behaviour::Crash | Behaviour::Forks,
+                    ProcessBehaviour::Fine
+                    | ProcessBehaviour::Slow
+                    | ProcessBehaviour::Sick
+                    | ProcessBehaviour::Crash
+                    | ProcessBehaviour::Forks,
                 ) => row.end(later(now, SignedDuration::from_millis(20)), 15),
                 (
                     Stop::Kill,
-                    Behaviour::Fine
-                    | Behaviour::Slow
-                    | Behaviour::Sick
-                    | Behaviour::Crash
-                    | Behaviour::Stubborn
-                    | Behaviour::Forks,
+                    ProcessBehaviour::Fine
+                    | ProcessBehaviour::Slow
+                    | ProcessBehaviour::Sick
+                    | ProcessBehaviour::Crash
+                    | ProcessBehaviour::Stubborn
+                    | ProcessBehaviour::Forks,
                 ) => {
                     row.end(now, 9);
                     row.child = false;
                 }
             }
         }
-        Reply::Signalled { launch: signal.launch }
+        ProcessReply::Signalled { launch: signal.launch }
     }
 
-    fn clear(&mut self, launch: LaunchId, now: Timestamp) -> Reply {
+    fn clear(&mut self, launch: LaunchId, now: Timestamp) -> ProcessReply {
         if self.rows.remove(&launch).is_some_and(|row| row.is_alive(now)) {
             self.breach = Some(format!("the files of launch {launch} were removed while it ran"));
         }
-        Reply::Cleared { launch }
+        ProcessReply::Cleared { launch }
     }
 }
 
@@ -222,20 +226,29 @@ impl Model for Processes {
     type Planner = ProcessPlanner;
     const NAME: &'static str = "process";
 
-    fn answer(&mut self, _subject: &Subject, call: &Call, now: Timestamp) -> Result<Reply, ProviderError> {
+    fn answer(
+        &mut self,
+        _subject: &Subject,
+        call: &ProcessCall,
+        now: Timestamp,
+    ) -> Result<ProcessReply, ProviderError> {
         Ok(match call {
-            Call::Find => {
+            ProcessCall::Find => {
                 let found = |row: &Row| FoundLaunch { manifest: row.manifest.clone(), life: row.life(now) };
-                Reply::Found(Found {
+                ProcessReply::Found(Found {
                     launches: self.rows.iter().map(|(id, row)| (*id, found(row))).collect(),
                 })
             }
-            Call::ReservePorts(wanted) => self.reserve(wanted, now),
-            Call::Start(start) if start.container.image == "missing" => return Err(no_such_program(start)),
-            Call::Start(start) => self.start(start, now),
-            Call::Probe(probe) => Reply::Probed { launch: probe.launch, probed: self.probe(probe, now) },
-            Call::Signal(signal) => self.signal(signal, now),
-            Call::Clear { launch, container: _ } => self.clear(*launch, now),
+            ProcessCall::ReservePorts(wanted) => self.reserve(wanted, now),
+            ProcessCall::Start(start) if start.container.image == "missing" => {
+                return Err(no_such_program(start));
+            }
+            ProcessCall::Start(start) => self.start(start, now),
+            ProcessCall::Probe(probe) => {
+                ProcessReply::Probed { launch: probe.launch, probed: self.probe(probe, now) }
+            }
+            ProcessCall::Signal(signal) => self.signal(signal, now),
+            ProcessCall::Clear { launch, container: _ } => self.clear(*launch, now),
         })
     }
 
@@ -243,24 +256,26 @@ impl Model for Processes {
     fn answer_again(
         &mut self,
         subject: &Subject,
-        call: &Call,
+        call: &ProcessCall,
         now: Timestamp,
-    ) -> Result<Reply, ProviderError> {
+    ) -> Result<ProcessReply, ProviderError> {
         match call {
-            Call::Start(start) => match self.rows.get(&start.launch) {
-                Some(row) => Ok(Reply::Started { launch: start.launch, leader: row.leader }),
+            ProcessCall::Start(start) => match self.rows.get(&start.launch) {
+                Some(row) => Ok(ProcessReply::Started { launch: start.launch, leader: row.leader }),
                 None => self.answer(subject, call, now),
             },
-            Call::Find | Call::ReservePorts(_) | Call::Probe(_) | Call::Signal(_) | Call::Clear { .. } => {
-                self.answer(subject, call, now)
-            }
+            ProcessCall::Find
+            | ProcessCall::ReservePorts(_)
+            | ProcessCall::Probe(_)
+            | ProcessCall::Signal(_)
+            | ProcessCall::Clear { .. } => self.answer(subject, call, now),
         }
     }
 
-    fn kind(call: &Call) -> Kind {
+    fn kind(call: &ProcessCall) -> Kind {
         match call {
-            Call::Find | Call::ReservePorts(_) | Call::Probe(_) => Kind::Read,
-            Call::Start(_) | Call::Signal(_) | Call::Clear { .. } => Kind::Write,
+            ProcessCall::Find | ProcessCall::ReservePorts(_) | ProcessCall::Probe(_) => Kind::Read,
+            ProcessCall::Start(_) | ProcessCall::Signal(_) | ProcessCall::Clear { .. } => Kind::Write,
         }
     }
 

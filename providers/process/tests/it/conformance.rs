@@ -15,7 +15,7 @@ use landlord_compute::machines::spec::{
 };
 use landlord_compute::provider::Provider;
 use landlord_provider_process::{ProcessOptions, ProcessProvider};
-use landlord_testing::conformance::{Harm, Limits, Platform, Resource, Unable, Variant, run};
+use landlord_testing::conformance::{Harm, Patience, Platform, Resource, Unable, Variant, run};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use tempfile::TempDir;
@@ -328,8 +328,8 @@ impl Platform for Machine {
         Ok(self.secret.clone())
     }
 
-    fn limits(&self) -> Limits {
-        Limits { pause: Duration::from_millis(20), interruptions: 6, parallel: 4, ..Limits::default() }
+    fn limits(&self) -> Patience {
+        Patience { pause: Duration::from_millis(20), interruptions: 6, parallel: 4, ..Patience::default() }
     }
 }
 

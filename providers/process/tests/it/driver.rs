@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::id::{Incarnation, ProviderName, TenantId};
 use landlord_state_machines::ledger::Ledger;
-use landlord_state_machines::planner::process::{Call, ProcessPlanner, Reply};
+use landlord_state_machines::planner::process::{ProcessCall, ProcessPlanner, ProcessReply};
 use landlord_state_machines::planner::{
     Act, CallError, Goal, Holdings, Kind, Next, Planner, Report, Subject,
 };
@@ -33,7 +33,7 @@ struct Machine {
 impl Api for Machine {
     type Planner = ProcessPlanner;
 
-    async fn call(&self, cx: &Context, call: &Call) -> Result<Reply, CallError> {
+    async fn call(&self, cx: &Context, call: &ProcessCall) -> Result<ProcessReply, CallError> {
         self.calls.fetch_add(1, Ordering::Relaxed);
         let mut processes = self.processes.lock().unwrap();
         processes.answer(&cx.subject, call, cx.now()).map_err(CallError::Refused)

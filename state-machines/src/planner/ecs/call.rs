@@ -15,7 +15,7 @@ use crate::status::{Endpoint, EndpointType};
 /// One thing to ask. The subject comes with the call's context.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Call {
+pub enum EcsCall {
     /// Read: finds the subject's service or family by its tags, everywhere that the operator's configuration leads
     /// to. For a tenant without a ledger.
     Locate(Search),
@@ -262,27 +262,27 @@ pub enum DefinitionStatus {
 
 /// What ECS answers. Each reply says itself what it is about.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Reply {
-    /// To [`Call::Locate`].
+pub enum EcsReply {
+    /// To [`EcsCall::Locate`].
     Located(Option<Site>),
-    /// To [`Call::DescribeService`], [`Call::CreateService`], [`Call::UpdateService`] and [`Call::DeleteService`]: the
+    /// To [`EcsCall::DescribeService`], [`EcsCall::CreateService`], [`EcsCall::UpdateService`] and [`EcsCall::DeleteService`]: the
     /// service as it is then.
     Service(Option<Box<Service>>),
-    /// To [`Call::ListDefinitions`]: the ARNs.
+    /// To [`EcsCall::ListDefinitions`]: the ARNs.
     Definitions(DefinitionStatus, BTreeSet<String>),
-    /// To [`Call::DescribeDefinition`]; none: there is no such one, or it is being deleted.
+    /// To [`EcsCall::DescribeDefinition`]; none: there is no such one, or it is being deleted.
     Definition(Option<FoundDefinition>),
-    /// To [`Call::FindTasks`].
+    /// To [`EcsCall::FindTasks`].
     Tasks(Vec<Task>),
-    /// To [`Call::RegisterDefinition`]: the new revision's ARN.
+    /// To [`EcsCall::RegisterDefinition`]: the new revision's ARN.
     Registered(String),
-    /// To [`Call::TagService`] and [`Call::UntagService`].
+    /// To [`EcsCall::TagService`] and [`EcsCall::UntagService`].
     Tagged,
-    /// To [`Call::StopDeployment`].
+    /// To [`EcsCall::StopDeployment`].
     Stopped,
-    /// To [`Call::DeregisterDefinition`].
+    /// To [`EcsCall::DeregisterDefinition`].
     Deregistered(String),
-    /// To [`Call::DeleteDefinitions`].
+    /// To [`EcsCall::DeleteDefinitions`].
     Deleted(BTreeSet<String>),
 }
 

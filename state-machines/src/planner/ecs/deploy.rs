@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::call::{
-    Call, Create, DefinitionStatus, Deployment, Launch, Register, Rollout, Service, Settings, Shown, Update,
+    Create, DefinitionStatus, Deployment, EcsCall, Launch, Register, Rollout, Service, Settings, Shown,
+    Update,
 };
 use super::facts::{Revision, Stage, Watched, Whose, after};
 use super::learn::is;
@@ -22,14 +23,14 @@ const PUT_ASIDE: SignedDuration = SignedDuration::from_secs(15);
 
 impl Plan<'_> {
     /// The definition, the service, its deployment, and then what is left of others.
-    pub(super) fn run(&self, wanted: &Wanted, by: Means) -> Option<Next<Call>> {
+    pub(super) fn run(&self, wanted: &Wanted, by: Means) -> Option<Next<EcsCall>> {
         let definition = match (self.definition(wanted), &wanted.source) {
             (Some(definition), Source::Existing(_) | Source::Own { .. }) => definition,
             (None, Source::Existing(named)) => named.clone(),
             (None, Source::Own { definition, content, tags }) => {
                 return Some(write(
                     "register the task definition",
-                    Call::RegisterDefinition(Box::new(Register {
+                    EcsCall::RegisterDefinition(Box::new(Register {
                         site: wanted.site.clone(),
                         definition: definition.clone(),
                         content: content.clone(),
@@ -64,11 +65,11 @@ impl Plan<'_> {
         same.map(|(arn, _)| arn).max_by_key(|arn| runs(arn)).cloned()
     }
 
-    fn create(&self, wanted: &Wanted, definition: String) -> Next<Call> {
+    fn create(&self, wanted: &Wanted, definition: String) -> Next<EcsCall> {
         let token = token::of(self.subject, self.facts.creations, &definition, &wanted.settings);
         write(
             "create the service",
-            Call::CreateService(Box::new(Create {
+            EcsCall::CreateService(Box::new(Create {
                 site: wanted.site.clone(),
                 token,
                 definition,
@@ -79,7 +80,7 @@ impl Plan<'_> {
     }
 
     /// The tags of the service, before its tasks inherit them.
-    fn tag(&self, wanted: &Wanted, service: &Service) -> Option<Next<Call>> {
+    fn tag(&self, wanted: &Wanted, service: &Service) -> Option<Next<EcsCall>> {
         let missing: BTreeMap<String, String> = wanted
             .tags
             .iter()
@@ -92,14 +93,22 @@ impl Plan<'_> {
             .collect();
         let (place, arn) = (wanted.site.place.clone(), service.arn.clone());
         match (missing.is_empty(), gone.is_empty()) {
-            (false, _) => Some(write("tag the service", Call::TagService { place, arn, tags: missing })),
-            (true, false) => Some(write("untag the service", Call::UntagService { place, arn, keys: gone })),
+            (false, _) => Some(write("tag the service", EcsCall::TagService { place, arn, tags: missing })),
+            (true, false) => {
+                Some(write("untag the service", EcsCall::UntagService { place, arn, keys: gone }))
+            }
             (true, true) => None,
         }
     }
 
     /// Brings the service to the definition and the settings, and waits until its tasks run.
-    fn deploy(&self, wanted: &Wanted, definition: &str, service: &Service, by: Means) -> Option<Next<Call>> {
+    fn deploy(
+        &self,
+        wanted: &Wanted,
+        definition: &str,
+        service: &Service,
+        by: Means,
+    ) -> Option<Next<EcsCall>> {
         let Some(primary) = service.primary() else {
             return Some(self.wait(poll(SignedDuration::ZERO), "the service to have a deployment"));
         };
@@ -139,7 +148,13 @@ impl Plan<'_> {
     }
 
     /// Another deployment is in the place of ours: ECS gave ours up and went back.
-    fn put_aside(&self, wanted: &Wanted, service: &Service, ours: &str, primary: &Deployment) -> Next<Call> {
+    fn put_aside(
+        &self,
+        wanted: &Wanted,
+        service: &Service,
+        ours: &str,
+        primary: &Deployment,
+    ) -> Next<EcsCall> {
         let listed = service.deployments.iter().find(|deployment| deployment.id == ours);
         let out_of_sight = self.facts.wrote_at.is_none_or(|at| self.now >= after(at, PUT_ASIDE));
         match listed.map(|deployment| &deployment.rollout) {
@@ -165,7 +180,7 @@ impl Plan<'_> {
         definition: &str,
         service: &Service,
         primary: &Deployment,
-    ) -> Next<Call> {
+    ) -> Next<EcsCall> {
         let was_ours =
             self.facts.rollout.as_ref().is_some_and(|ours| is(&primary.definition, &ours.definition));
         let going = match &primary.rollout {
@@ -183,7 +198,7 @@ impl Plan<'_> {
             ))),
             (Some(going), _, _) => {
                 let (place, deployment) = (wanted.site.place.clone(), going.clone());
-                write("stop the deployment", Call::StopDeployment { place, deployment })
+                write("stop the deployment", EcsCall::StopDeployment { place, deployment })
             }
             // ECS takes other capacity providers only with a deployment.
             (None, shown, launch) => {
@@ -193,10 +208,10 @@ impl Plan<'_> {
         }
     }
 
-    fn update(&self, wanted: &Wanted, definition: &str, force: bool) -> Next<Call> {
+    fn update(&self, wanted: &Wanted, definition: &str, force: bool) -> Next<EcsCall> {
         write(
             "deploy",
-            Call::UpdateService(Box::new(Update {
+            EcsCall::UpdateService(Box::new(Update {
                 site: wanted.site.clone(),
                 definition: definition.to_owned(),
                 settings: wanted.settings.clone(),
@@ -206,17 +221,17 @@ impl Plan<'_> {
     }
 
     /// A deployment that was given up by an earlier method is tried again.
-    fn again(&self, wanted: &Wanted, definition: &str) -> Next<Call> {
+    fn again(&self, wanted: &Wanted, definition: &str) -> Next<EcsCall> {
         self.update(wanted, definition, true)
     }
 
     /// Asks for the platform's words; what comes back ends the method.
-    fn give_up(&self, wanted: &Wanted, why: String) -> Next<Call> {
+    fn give_up(&self, wanted: &Wanted, why: String) -> Next<EcsCall> {
         self.look(vec![self.find_tasks(&wanted.site, wanted.serves.clone(), Some(why))])
     }
 
     /// A deployment that goes on.
-    fn rollout(&self, wanted: &Wanted, service: &Service, primary: &Deployment) -> Next<Call> {
+    fn rollout(&self, wanted: &Wanted, service: &Service, primary: &Deployment) -> Next<EcsCall> {
         let age = self.age(self.since(primary));
         // The failures of an older deployment are from before it was asked for more.
         let is_new = self.since(primary) == primary.created;
@@ -236,7 +251,7 @@ impl Plan<'_> {
         service: &Service,
         primary: &Deployment,
         told: bool,
-    ) -> Option<Next<Call>> {
+    ) -> Option<Next<EcsCall>> {
         let Some(found) = &self.facts.seen.tasks else {
             return Some(self.look(vec![self.find_tasks(&wanted.site, wanted.serves.clone(), None)]));
         };

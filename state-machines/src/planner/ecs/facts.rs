@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::call::{Call, DefinitionStatus, Serves, Service, Settings, Task};
+use super::call::{DefinitionStatus, EcsCall, Serves, Service, Settings, Task};
 use super::site::Site;
 use super::tags;
 use crate::error::ProviderError;
@@ -21,7 +21,7 @@ pub(super) const LATE: SignedDuration = SignedDuration::from_secs(20);
 /// What is known of a tenant's resources, and what was intended with them. Holds no environment and no secret.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Facts {
+pub struct EcsFacts {
     /// Where the tenant is.
     pub(super) at: Whereabouts,
     /// Its service.
@@ -168,21 +168,21 @@ pub(super) enum Write {
 
 impl Write {
     /// What a call writes; none: it only looks.
-    pub(super) fn of(call: &Call) -> Option<Self> {
+    pub(super) fn of(call: &EcsCall) -> Option<Self> {
         match call {
-            Call::Locate(_)
-            | Call::DescribeService { .. }
-            | Call::ListDefinitions(..)
-            | Call::DescribeDefinition { .. }
-            | Call::FindTasks { .. } => None,
-            Call::RegisterDefinition(register) => Some(Self::Register(register.content.clone())),
-            Call::CreateService(_) => Some(Self::Create),
-            Call::UpdateService(_) => Some(Self::Update),
-            Call::TagService { .. } | Call::UntagService { .. } => Some(Self::Tag),
-            Call::StopDeployment { .. } => Some(Self::Stop),
-            Call::DeleteService(_) => Some(Self::Delete),
-            Call::DeregisterDefinition { arn, .. } => Some(Self::Remove(BTreeSet::from([arn.clone()]))),
-            Call::DeleteDefinitions { arns, .. } => Some(Self::Remove(arns.clone())),
+            EcsCall::Locate(_)
+            | EcsCall::DescribeService { .. }
+            | EcsCall::ListDefinitions(..)
+            | EcsCall::DescribeDefinition { .. }
+            | EcsCall::FindTasks { .. } => None,
+            EcsCall::RegisterDefinition(register) => Some(Self::Register(register.content.clone())),
+            EcsCall::CreateService(_) => Some(Self::Create),
+            EcsCall::UpdateService(_) => Some(Self::Update),
+            EcsCall::TagService { .. } | EcsCall::UntagService { .. } => Some(Self::Tag),
+            EcsCall::StopDeployment { .. } => Some(Self::Stop),
+            EcsCall::DeleteService(_) => Some(Self::Delete),
+            EcsCall::DeregisterDefinition { arn, .. } => Some(Self::Remove(BTreeSet::from([arn.clone()]))),
+            EcsCall::DeleteDefinitions { arns, .. } => Some(Self::Remove(arns.clone())),
         }
     }
 
@@ -258,7 +258,7 @@ pub(super) enum Look {
     Is(Box<Service>),
 }
 
-impl Facts {
+impl EcsFacts {
     /// Until then a look may not show what was done, or what may still happen.
     pub(super) fn settled_at(&self) -> Option<Timestamp> {
         let wrote = self.wrote_at.map(|at| after(at, VISIBLE));

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::call::{Call, DefinitionStatus, FoundDefinition, Reply, Rollout, Service, Settings, Task};
+use super::call::{DefinitionStatus, EcsCall, EcsReply, FoundDefinition, Rollout, Service, Settings, Task};
 use super::facts::{
-    Facts, Held, LATE, Look, Pending, Revision, Stage, Steady, VISIBLE, Watched, Whereabouts, Whose, Write,
-    after,
+    EcsFacts, Held, LATE, Look, Pending, Revision, Stage, Steady, VISIBLE, Watched, Whereabouts, Whose,
+    Write, after,
 };
 use super::site::Site;
 use super::tasks;
@@ -15,14 +15,14 @@ use crate::error::ProviderError;
 use crate::planner::{CallError, Subject};
 
 /// Notes what a write is about to do. Noting it twice is the same as once.
-pub(super) fn intend(facts: &mut Facts, call: &Call, now: Timestamp) {
+pub(super) fn intend(facts: &mut EcsFacts, call: &EcsCall, now: Timestamp) {
     let Some(write) = Write::of(call) else { return };
     if !facts.pending.iter().any(|pending| pending.write == write) {
         facts.pending.push(Pending { write, since: now });
     }
     match call {
-        Call::RegisterDefinition(register) => facts.at = Whereabouts::At(register.site.clone()),
-        Call::CreateService(create) => {
+        EcsCall::RegisterDefinition(register) => facts.at = Whereabouts::At(register.site.clone()),
+        EcsCall::CreateService(create) => {
             facts.at = Whereabouts::At(create.site.clone());
             if facts.service == Held::None {
                 facts.service = Held::Asked;
@@ -30,23 +30,23 @@ pub(super) fn intend(facts: &mut Facts, call: &Call, now: Timestamp) {
             facts.labels.extend(create.tags.keys().cloned());
             ask(facts, &create.definition, &create.settings, now);
         }
-        Call::UpdateService(update) => ask(facts, &update.definition, &update.settings, now),
-        Call::TagService { tags, .. } => facts.labels.extend(tags.keys().cloned()),
-        Call::Locate(_)
-        | Call::DescribeService { .. }
-        | Call::ListDefinitions(..)
-        | Call::DescribeDefinition { .. }
-        | Call::FindTasks { .. }
-        | Call::UntagService { .. }
-        | Call::StopDeployment { .. }
-        | Call::DeleteService(_)
-        | Call::DeregisterDefinition { .. }
-        | Call::DeleteDefinitions { .. } => {}
+        EcsCall::UpdateService(update) => ask(facts, &update.definition, &update.settings, now),
+        EcsCall::TagService { tags, .. } => facts.labels.extend(tags.keys().cloned()),
+        EcsCall::Locate(_)
+        | EcsCall::DescribeService { .. }
+        | EcsCall::ListDefinitions(..)
+        | EcsCall::DescribeDefinition { .. }
+        | EcsCall::FindTasks { .. }
+        | EcsCall::UntagService { .. }
+        | EcsCall::StopDeployment { .. }
+        | EcsCall::DeleteService(_)
+        | EcsCall::DeregisterDefinition { .. }
+        | EcsCall::DeleteDefinitions { .. } => {}
     }
 }
 
 /// From now on the deployment of this definition is watched.
-fn ask(facts: &mut Facts, definition: &str, settings: &Settings, now: Timestamp) {
+fn ask(facts: &mut EcsFacts, definition: &str, settings: &Settings, now: Timestamp) {
     facts.settings = Some(settings.clone());
     match &facts.rollout {
         Some(Watched { definition: of, stage: Stage::Asked, since: _ }) if of == definition => {}
@@ -60,7 +60,12 @@ fn ask(facts: &mut Facts, definition: &str, settings: &Settings, now: Timestamp)
 }
 
 /// Takes in what came back.
-pub(super) fn learn(facts: &mut Facts, call: &Call, reply: Result<Reply, CallError>, now: Timestamp) {
+pub(super) fn learn(
+    facts: &mut EcsFacts,
+    call: &EcsCall,
+    reply: Result<EcsReply, CallError>,
+    now: Timestamp,
+) {
     let write = Write::of(call);
     match (reply, write) {
         (Ok(reply), None) => {
@@ -81,7 +86,7 @@ pub(super) fn learn(facts: &mut Facts, call: &Call, reply: Result<Reply, CallErr
         // ECS cannot stop it, or may not be asked to: the update that follows takes its place.
         (Err(CallError::Refused(error)), Some(Write::Stop)) if error.retry_after.is_none() => {
             ended(facts, &Write::Stop, now);
-            did(facts, call, Reply::Stopped, now);
+            did(facts, call, EcsReply::Stopped, now);
         }
         (Err(CallError::Refused(error)), Some(write)) => {
             ended(facts, &write, now);
@@ -98,13 +103,13 @@ pub(super) fn learn(facts: &mut Facts, call: &Call, reply: Result<Reply, CallErr
     }
 }
 
-fn trouble(facts: &mut Facts, error: ProviderError) {
+fn trouble(facts: &mut EcsFacts, error: ProviderError) {
     facts.seen.troubles = facts.seen.troubles.saturating_add(1);
     facts.trouble = Some(error);
 }
 
 /// What was seen may have changed: look again. Ids, intents and hashes stay.
-pub(super) fn stale(facts: &mut Facts) {
+pub(super) fn stale(facts: &mut EcsFacts) {
     facts.trouble = None;
     facts.seen.service = Look::NotYet;
     facts.seen.tasks = None;
@@ -118,13 +123,13 @@ pub(super) fn stale(facts: &mut Facts) {
 }
 
 /// The end of a write is known.
-fn ended(facts: &mut Facts, write: &Write, now: Timestamp) {
+fn ended(facts: &mut EcsFacts, write: &Write, now: Timestamp) {
     facts.pending.retain(|pending| pending.write != *write);
     facts.wrote_at = Some(now);
     facts.seen.wrote = Some(now);
 }
 
-fn forget_what_it_changed(facts: &mut Facts, write: &Write) {
+fn forget_what_it_changed(facts: &mut EcsFacts, write: &Write) {
     match write.is_of_definitions() {
         true => facts.listed.clear(),
         false => facts.seen.service = Look::NotYet,
@@ -132,7 +137,7 @@ fn forget_what_it_changed(facts: &mut Facts, write: &Write) {
 }
 
 /// What was intended long ago has happened by now, or never will. Which definitions there are, a list shows.
-fn close_what_cannot_happen_any_more(facts: &mut Facts, now: Timestamp) {
+fn close_what_cannot_happen_any_more(facts: &mut EcsFacts, now: Timestamp) {
     let is_open = |pending: &Pending| now < after(pending.since, LATE);
     if facts.pending.iter().any(|pending| !is_open(pending) && pending.write.is_of_definitions()) {
         facts.listed.clear();
@@ -141,22 +146,22 @@ fn close_what_cannot_happen_any_more(facts: &mut Facts, now: Timestamp) {
 }
 
 /// Takes in what a look shows.
-fn saw(facts: &mut Facts, call: &Call, reply: Reply, now: Timestamp) {
+fn saw(facts: &mut EcsFacts, call: &EcsCall, reply: EcsReply, now: Timestamp) {
     match (call, reply) {
-        (Call::Locate(_), Reply::Located(None)) => facts.at = Whereabouts::Nowhere,
-        (Call::Locate(_), Reply::Located(Some(site))) => go_to(facts, &site),
-        (Call::DescribeService { site, subject }, Reply::Service(found)) => {
+        (EcsCall::Locate(_), EcsReply::Located(None)) => facts.at = Whereabouts::Nowhere,
+        (EcsCall::Locate(_), EcsReply::Located(Some(site))) => go_to(facts, &site),
+        (EcsCall::DescribeService { site, subject }, EcsReply::Service(found)) => {
             go_to(facts, site);
             service(facts, found, subject, now);
         }
-        (Call::ListDefinitions(site, _), Reply::Definitions(status, arns)) => {
+        (EcsCall::ListDefinitions(site, _), EcsReply::Definitions(status, arns)) => {
             go_to(facts, site);
             listed(facts, status, &arns, now);
         }
-        (Call::DescribeDefinition { definition, subject, .. }, Reply::Definition(found)) => {
+        (EcsCall::DescribeDefinition { definition, subject, .. }, EcsReply::Definition(found)) => {
             described(facts, definition, found, subject);
         }
-        (Call::FindTasks { serves, giving_up, .. }, Reply::Tasks(found)) => {
+        (EcsCall::FindTasks { serves, giving_up, .. }, EcsReply::Tasks(found)) => {
             facts.serves.clone_from(serves);
             facts.endpoints = tasks::endpoints(serves, &found);
             look_after(facts, &found, giving_up.as_deref(), now);
@@ -168,9 +173,9 @@ fn saw(facts: &mut Facts, call: &Call, reply: Reply, now: Timestamp) {
 }
 
 /// Takes in what a write did.
-fn did(facts: &mut Facts, call: &Call, reply: Reply, now: Timestamp) {
+fn did(facts: &mut EcsFacts, call: &EcsCall, reply: EcsReply, now: Timestamp) {
     match (call, reply) {
-        (Call::RegisterDefinition(register), Reply::Registered(arn)) => {
+        (EcsCall::RegisterDefinition(register), EcsReply::Registered(arn)) => {
             let engine = register.tags.get(super::tags::ENGINE).map_or("", String::as_str);
             let whose = match super::tags::owner(&register.tags, engine) {
                 Some((_, incarnation)) => Whose::Its(incarnation),
@@ -181,7 +186,7 @@ fn did(facts: &mut Facts, call: &Call, reply: Reply, now: Timestamp) {
             facts.revisions.insert(arn, made);
             facts.registered_at = Some(now);
         }
-        (Call::CreateService(create), Reply::Service(made)) => {
+        (EcsCall::CreateService(create), EcsReply::Service(made)) => {
             facts.seen.asked = Some(create.settings.clone());
             facts.creations = facts.creations.saturating_add(1);
             facts.service = Held::None;
@@ -192,36 +197,36 @@ fn did(facts: &mut Facts, call: &Call, reply: Reply, now: Timestamp) {
                 facts.seen.service = Look::NotYet;
             }
         }
-        (Call::UpdateService(update), Reply::Service(changed)) => {
+        (EcsCall::UpdateService(update), EcsReply::Service(changed)) => {
             facts.seen.asked = Some(update.settings.clone());
             let changed = with_known_tags(facts, changed);
             its_service(facts, changed, now);
         }
-        (Call::DeleteService(_), Reply::Service(left)) => {
+        (EcsCall::DeleteService(_), EcsReply::Service(left)) => {
             let left = with_known_tags(facts, left);
             its_service(facts, left, now);
         }
-        (Call::TagService { tags, .. }, Reply::Tagged) => {
+        (EcsCall::TagService { tags, .. }, EcsReply::Tagged) => {
             if let Look::Is(service) = &mut facts.seen.service {
                 service.tags.extend(tags.clone());
             }
         }
-        (Call::UntagService { keys, .. }, Reply::Tagged) => {
+        (EcsCall::UntagService { keys, .. }, EcsReply::Tagged) => {
             facts.labels.retain(|key| !keys.contains(key));
             if let Look::Is(service) = &mut facts.seen.service {
                 service.tags.retain(|key, _| !keys.contains(key));
             }
         }
-        (Call::StopDeployment { deployment, .. }, Reply::Stopped) => {
+        (EcsCall::StopDeployment { deployment, .. }, EcsReply::Stopped) => {
             facts.stopped = Some(deployment.clone());
             facts.seen.service = Look::NotYet;
         }
-        (Call::DeregisterDefinition { .. }, Reply::Deregistered(arn)) => {
+        (EcsCall::DeregisterDefinition { .. }, EcsReply::Deregistered(arn)) => {
             if let Some(revision) = facts.revisions.get_mut(&arn) {
                 revision.status = DefinitionStatus::Inactive;
             }
         }
-        (Call::DeleteDefinitions { .. }, Reply::Deleted(arns)) => {
+        (EcsCall::DeleteDefinitions { .. }, EcsReply::Deleted(arns)) => {
             facts.revisions.retain(|arn, _| !arns.contains(arn));
         }
         // An answer to something else: nothing is learned from it.
@@ -230,7 +235,7 @@ fn did(facts: &mut Facts, call: &Call, reply: Reply, now: Timestamp) {
 }
 
 /// The answer to an update or a deletion has no tags.
-fn with_known_tags(facts: &Facts, service: Option<Box<Service>>) -> Option<Box<Service>> {
+fn with_known_tags(facts: &EcsFacts, service: Option<Box<Service>>) -> Option<Box<Service>> {
     let tags = match &facts.seen.service {
         Look::Is(before) => before.tags.clone(),
         Look::NotYet | Look::None => BTreeMap::new(),
@@ -239,7 +244,7 @@ fn with_known_tags(facts: &Facts, service: Option<Box<Service>>) -> Option<Box<S
 }
 
 /// The tenant is at this site. What was known of another one, where nothing is left, is forgotten.
-fn go_to(facts: &mut Facts, site: &Site) {
+fn go_to(facts: &mut EcsFacts, site: &Site) {
     let stays = match &facts.at {
         Whereabouts::At(before) => before.is_same(site),
         Whereabouts::Unknown | Whereabouts::Nowhere => false,
@@ -251,7 +256,7 @@ fn go_to(facts: &mut Facts, site: &Site) {
     }
 }
 
-fn service(facts: &mut Facts, found: Option<Box<Service>>, subject: &Subject, now: Timestamp) {
+fn service(facts: &mut EcsFacts, found: Option<Box<Service>>, subject: &Subject, now: Timestamp) {
     match found {
         Some(found) if !Whose::of(&found.tags, subject).is_its() => {
             facts.service = Held::None;
@@ -262,7 +267,7 @@ fn service(facts: &mut Facts, found: Option<Box<Service>>, subject: &Subject, no
 }
 
 /// The tenant's service is as it is shown here.
-fn its_service(facts: &mut Facts, shown: Option<Box<Service>>, now: Timestamp) {
+fn its_service(facts: &mut EcsFacts, shown: Option<Box<Service>>, now: Timestamp) {
     match (&shown, &facts.seen.service) {
         // Its tasks were looked at since.
         (Some(shown), Look::Is(before)) if shown == before => {}
@@ -300,7 +305,7 @@ fn its_service(facts: &mut Facts, shown: Option<Box<Service>>, now: Timestamp) {
     facts.seen.service = Look::Is(shown);
 }
 
-fn listed(facts: &mut Facts, status: DefinitionStatus, arns: &BTreeSet<String>, now: Timestamp) {
+fn listed(facts: &mut EcsFacts, status: DefinitionStatus, arns: &BTreeSet<String>, now: Timestamp) {
     facts.listed.insert(status, now);
     facts.revisions.retain(|arn, revision| revision.status != status || arns.contains(arn));
     for arn in arns {
@@ -309,7 +314,7 @@ fn listed(facts: &mut Facts, status: DefinitionStatus, arns: &BTreeSet<String>, 
     }
 }
 
-fn described(facts: &mut Facts, asked: &str, found: Option<FoundDefinition>, subject: &Subject) {
+fn described(facts: &mut EcsFacts, asked: &str, found: Option<FoundDefinition>, subject: &Subject) {
     let Some(FoundDefinition { arn, status, tags }) = found else {
         facts.revisions.remove(asked);
         return;
@@ -320,7 +325,7 @@ fn described(facts: &mut Facts, asked: &str, found: Option<FoundDefinition>, sub
 }
 
 /// Takes in what the tasks say about the deployment.
-fn look_after(facts: &mut Facts, found: &[Task], giving_up: Option<&str>, now: Timestamp) {
+fn look_after(facts: &mut EcsFacts, found: &[Task], giving_up: Option<&str>, now: Timestamp) {
     let Look::Is(service) = &facts.seen.service else { return };
     let Some(primary) = service.primary() else { return };
     let failures = match &facts.rollout {

@@ -34,15 +34,15 @@ use jiff::Timestamp;
 use crate::planner::{CallError, Goal, Holdings, Next, Planner, Report, Subject};
 use crate::render::diagram_of;
 
-pub use facts::Facts;
+pub use facts::EcsFacts;
 
 pub use call::{
-    Call, Create, DELETED_AT_ONCE, DefinitionStatus, Deployment, FoundDefinition, Launch, LoadBalancer,
-    Network, Register, Reply, Rollout, Search, Serves, Service, Settings, Shown, Task, TaskContainer,
+    Create, DELETED_AT_ONCE, DefinitionStatus, Deployment, EcsCall, EcsReply, FoundDefinition, Launch,
+    LoadBalancer, Network, Register, Rollout, Search, Serves, Service, Settings, Shown, Task, TaskContainer,
     TaskHealth, TaskLife, Update,
 };
 pub use config::{
-    AssumeRole, CapacityProvider, CircuitBreaker, Config, ConfigError, LaunchType, ServiceRegistry,
+    AssumeRole, CapacityProvider, CircuitBreaker, EcsConfig, EcsConfigError, LaunchType, ServiceRegistry,
     TargetGroup,
 };
 pub use definition::{Container, ContainerCheck, ContainerPort, Definition, Log, NetworkMode};
@@ -62,31 +62,31 @@ pub struct EcsPlanner;
 
 impl Planner for EcsPlanner {
     const LEDGER_VERSION: u32 = 1;
-    type Facts = Facts;
-    type Call = Call;
-    type Reply = Reply;
+    type Facts = EcsFacts;
+    type Call = EcsCall;
+    type Reply = EcsReply;
 
-    fn next(subject: &Subject, goal: Goal<'_>, facts: &Facts, now: Timestamp) -> Next<Call> {
+    fn next(subject: &Subject, goal: Goal<'_>, facts: &EcsFacts, now: Timestamp) -> Next<EcsCall> {
         next::next(subject, goal, facts, now)
     }
 
-    fn intend(facts: &mut Facts, call: &Call, now: Timestamp) {
+    fn intend(facts: &mut EcsFacts, call: &EcsCall, now: Timestamp) {
         learn::intend(facts, call, now);
     }
 
-    fn learn(facts: &mut Facts, call: &Call, reply: Result<Reply, CallError>, now: Timestamp) {
+    fn learn(facts: &mut EcsFacts, call: &EcsCall, reply: Result<EcsReply, CallError>, now: Timestamp) {
         learn::learn(facts, call, reply, now);
     }
 
-    fn stale(facts: &mut Facts) {
+    fn stale(facts: &mut EcsFacts) {
         learn::stale(facts);
     }
 
-    fn holdings(facts: &Facts) -> Holdings {
+    fn holdings(facts: &EcsFacts) -> Holdings {
         view::holdings(facts)
     }
 
-    fn report(facts: &Facts) -> Option<Report> {
+    fn report(facts: &EcsFacts) -> Option<Report> {
         view::report(facts)
     }
 }

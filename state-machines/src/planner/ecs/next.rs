@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::call::{Call, DELETED_AT_ONCE, DefinitionStatus, Search, Serves, Service};
-use super::facts::{Facts, Look, Revision, Whereabouts, Whose, after};
+use super::call::{DELETED_AT_ONCE, DefinitionStatus, EcsCall, Search, Serves, Service};
+use super::facts::{EcsFacts, Look, Revision, Whereabouts, Whose, after};
 use super::learn::is;
 use super::site::Site;
 use super::tags;
@@ -23,7 +23,7 @@ const TROUBLES: u32 = 4;
 const DESCRIBED: usize = 10;
 
 /// The whole behaviour. What is not known is looked at; then the first stage that has something left to do does it.
-pub(super) fn next(subject: &Subject, goal: Goal<'_>, facts: &Facts, now: Timestamp) -> Next<Call> {
+pub(super) fn next(subject: &Subject, goal: Goal<'_>, facts: &EcsFacts, now: Timestamp) -> Next<EcsCall> {
     let plan = Plan { subject, facts, now };
     match (&facts.trouble, goal, &facts.at) {
         (Some(trouble), Goal::Known, _) => Next::Fail(trouble.clone()),
@@ -65,13 +65,13 @@ pub(super) enum Listed {
 /// What a plan is made from.
 pub(super) struct Plan<'a> {
     pub(super) subject: &'a Subject,
-    pub(super) facts: &'a Facts,
+    pub(super) facts: &'a EcsFacts,
     pub(super) now: Timestamp,
 }
 
 impl Plan<'_> {
     /// Looks, but not before a look can show what was done.
-    pub(super) fn look(&self, acts: Vec<Act<Call>>) -> Next<Call> {
+    pub(super) fn look(&self, acts: Vec<Act<EcsCall>>) -> Next<EcsCall> {
         match self.facts.settled_at() {
             Some(until) if self.now < until => Next::Wait { until, why: "ECS to show what was done" },
             Some(_) | None => Next::Do(acts),
@@ -79,7 +79,7 @@ impl Plan<'_> {
     }
 
     /// Waits out what may pass. Throttling is waited out without a limit, so that no tenant fails because of it.
-    fn bear(&self, trouble: &ProviderError) -> Next<Call> {
+    fn bear(&self, trouble: &ProviderError) -> Next<EcsCall> {
         let again = match (trouble.remedy, trouble.retry_after, self.facts.seen.troubles) {
             (Remedy::Retry, Some(pause), _) => SignedDuration::try_from(pause).ok(),
             (Remedy::Retry, None, troubles @ ..=TROUBLES) => {
@@ -93,7 +93,7 @@ impl Plan<'_> {
         }
     }
 
-    pub(super) fn wait(&self, pause: SignedDuration, why: &'static str) -> Next<Call> {
+    pub(super) fn wait(&self, pause: SignedDuration, why: &'static str) -> Next<EcsCall> {
         Next::Wait { until: after(self.now, pause), why }
     }
 
@@ -116,7 +116,7 @@ impl Plan<'_> {
     // ---- what is there
 
     /// Everything is looked at as it is, whether or not it has settled.
-    fn known(&self, site: &Site) -> Next<Call> {
+    fn known(&self, site: &Site) -> Next<EcsCall> {
         if self.facts.seen.service == Look::NotYet {
             let lists = match self.facts.listed.is_empty() {
                 true => vec![list(site, DefinitionStatus::Active), list(site, DefinitionStatus::Inactive)],
@@ -132,7 +132,7 @@ impl Plan<'_> {
         }
     }
 
-    fn look_at_service(&self, site: &Site) -> Option<Next<Call>> {
+    fn look_at_service(&self, site: &Site) -> Option<Next<EcsCall>> {
         let here = self.facts.at == Whereabouts::At(site.clone());
         match (&self.facts.seen.service, here) {
             (Look::NotYet, _) | (Look::None | Look::Is(_), false) => {
@@ -143,7 +143,7 @@ impl Plan<'_> {
     }
 
     /// Lists the family's revisions and learns whose they are.
-    pub(super) fn know_revisions(&self, site: &Site, how: Listed) -> Option<Next<Call>> {
+    pub(super) fn know_revisions(&self, site: &Site, how: Listed) -> Option<Next<EcsCall>> {
         let is_known = |status: &DefinitionStatus| {
             self.facts.listed.get(status).is_some_and(|at| {
                 let since_registered = self.facts.registered_at.is_none_or(|registered| *at > registered);
@@ -152,17 +152,17 @@ impl Plan<'_> {
             })
         };
         let all = [DefinitionStatus::Active, DefinitionStatus::Inactive];
-        let lists: Vec<Act<Call>> =
+        let lists: Vec<Act<EcsCall>> =
             all.into_iter().filter(|status| !is_known(status)).map(|status| list(site, status)).collect();
         let acts = if lists.is_empty() { self.undescribed(site) } else { lists };
         (!acts.is_empty()).then(|| self.look(acts))
     }
 
-    fn undescribed(&self, site: &Site) -> Vec<Act<Call>> {
+    fn undescribed(&self, site: &Site) -> Vec<Act<EcsCall>> {
         let unknown = self.facts.revisions.iter().filter(|(_, revision)| revision.whose.is_none());
         let describe = |(arn, _): (&String, &Revision)| Act {
             step: "look at a task definition",
-            call: Call::DescribeDefinition {
+            call: EcsCall::DescribeDefinition {
                 place: site.place.clone(),
                 definition: arn.clone(),
                 subject: self.subject.clone(),
@@ -172,8 +172,8 @@ impl Plan<'_> {
         unknown.map(describe).take(DESCRIBED).collect()
     }
 
-    fn describe(&self, site: &Site) -> Act<Call> {
-        let call = Call::DescribeService { site: site.clone(), subject: self.subject.clone() };
+    fn describe(&self, site: &Site) -> Act<EcsCall> {
+        let call = EcsCall::DescribeService { site: site.clone(), subject: self.subject.clone() };
         Act { step: "look at the service", call, kind: Kind::Read }
     }
 
@@ -182,15 +182,15 @@ impl Plan<'_> {
         site: &Site,
         serves: Vec<Serves>,
         giving_up: Option<String>,
-    ) -> Act<Call> {
-        let call = Call::FindTasks { site: site.clone(), serves, giving_up };
+    ) -> Act<EcsCall> {
+        let call = EcsCall::FindTasks { site: site.clone(), serves, giving_up };
         Act { step: "look at the tasks", call, kind: Kind::Read }
     }
 
     // ---- what is refused
 
     /// A tenant that runs at one place is not moved by asking for it at another.
-    fn stay(&self, at: &Whereabouts, wanted: &Site) -> Option<Next<Call>> {
+    fn stay(&self, at: &Whereabouts, wanted: &Site) -> Option<Next<EcsCall>> {
         match at {
             Whereabouts::At(site) if !site.is_same(wanted) && self.facts.holds() => {
                 let message = format!(
@@ -204,7 +204,7 @@ impl Plan<'_> {
         }
     }
 
-    fn refuse_strangers(&self, site: &Site) -> Option<Next<Call>> {
+    fn refuse_strangers(&self, site: &Site) -> Option<Next<EcsCall>> {
         let owner = match Whose::of(&self.service()?.tags, self.subject) {
             Whose::Its(_) => return None,
             Whose::Another(tenant) => format!("belongs to tenant {tenant}"),
@@ -219,7 +219,7 @@ impl Plan<'_> {
     }
 
     /// What provision and update refuse.
-    fn refuse(&self, wanted: &Wanted, by: Means) -> Option<Next<Call>> {
+    fn refuse(&self, wanted: &Wanted, by: Means) -> Option<Next<EcsCall>> {
         match (by, self.its_service()) {
             (Means::Provision, Some((service, _))) => {
                 let same = service.tags.get(tags::SPEC) == wanted.tags.get(tags::SPEC);
@@ -238,7 +238,7 @@ impl Plan<'_> {
     // ---- what goes
 
     /// The service of another life of the tenant.
-    fn remove_older_life(&self, site: &Site) -> Option<Next<Call>> {
+    fn remove_older_life(&self, site: &Site) -> Option<Next<EcsCall>> {
         let (service, life) = self.its_service()?;
         match life == self.subject.incarnation.0 && !service.draining {
             true => None,
@@ -247,16 +247,16 @@ impl Plan<'_> {
     }
 
     /// The tenant's service, whichever life made it; what drains is waited for.
-    fn remove_service(&self, site: &Site) -> Option<Next<Call>> {
+    fn remove_service(&self, site: &Site) -> Option<Next<EcsCall>> {
         let (service, _) = self.its_service()?;
         Some(match service.draining {
             true => self.wait(DRAINING, "the service to drain"),
-            false => write("delete the service", Call::DeleteService(site.clone())),
+            false => write("delete the service", EcsCall::DeleteService(site.clone())),
         })
     }
 
     /// The tenant's revisions, of all its lives, but for this one: first they are deregistered, then deleted.
-    pub(super) fn remove_revisions(&self, site: &Site, kept: Option<&str>) -> Option<Next<Call>> {
+    pub(super) fn remove_revisions(&self, site: &Site, kept: Option<&str>) -> Option<Next<EcsCall>> {
         let extra = |status: DefinitionStatus| {
             let of_tenant = self.facts.revisions.iter().filter(move |(arn, revision)| {
                 revision.status == status
@@ -268,10 +268,10 @@ impl Plan<'_> {
         let place = &site.place;
         let deregister = |arn: String| Act {
             step: "deregister a task definition",
-            call: Call::DeregisterDefinition { place: place.clone(), arn },
+            call: EcsCall::DeregisterDefinition { place: place.clone(), arn },
             kind: Kind::Write,
         };
-        let active: Vec<Act<Call>> = extra(DefinitionStatus::Active).map(deregister).collect();
+        let active: Vec<Act<EcsCall>> = extra(DefinitionStatus::Active).map(deregister).collect();
         if !active.is_empty() {
             return Some(Next::Do(active));
         }
@@ -279,23 +279,23 @@ impl Plan<'_> {
         let delete = || {
             write(
                 "delete task definitions",
-                Call::DeleteDefinitions { place: place.clone(), arns: arns.clone() },
+                EcsCall::DeleteDefinitions { place: place.clone(), arns: arns.clone() },
             )
         };
         (!arns.is_empty()).then(delete)
     }
 }
 
-fn locate(search: Search) -> Act<Call> {
-    Act { step: "find the tenant by its tags", call: Call::Locate(search), kind: Kind::Read }
+fn locate(search: Search) -> Act<EcsCall> {
+    Act { step: "find the tenant by its tags", call: EcsCall::Locate(search), kind: Kind::Read }
 }
 
-fn list(site: &Site, status: DefinitionStatus) -> Act<Call> {
-    let call = Call::ListDefinitions(site.clone(), status);
+fn list(site: &Site, status: DefinitionStatus) -> Act<EcsCall> {
+    let call = EcsCall::ListDefinitions(site.clone(), status);
     Act { step: "list the task definitions", call, kind: Kind::Read }
 }
 
-pub(super) fn write(step: &'static str, call: Call) -> Next<Call> {
+pub(super) fn write(step: &'static str, call: EcsCall) -> Next<EcsCall> {
     Next::Do(vec![Act { step, call, kind: Kind::Write }])
 }
 

@@ -7,11 +7,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::call::{
-    Call, DefinitionStatus, Deployment, Launch, Reply, Rollout, Service, Settings, Shown, Task,
+    DefinitionStatus, Deployment, EcsCall, EcsReply, Launch, Rollout, Service, Settings, Shown, Task,
     TaskContainer, TaskHealth, TaskLife,
 };
 use super::facts::{
-    Facts, Held, Look, Pending, Revision, Stage, Steady, Watched, Whereabouts, Whose, Write as Pended,
+    EcsFacts, Held, Look, Pending, Revision, Stage, Steady, Watched, Whereabouts, Whose, Write as Pended,
 };
 use super::wanted::{Source, Wanted};
 use super::{EcsPlanner, tags};
@@ -96,26 +96,27 @@ fn events(stage: Option<Stage>) -> Vec<(&'static str, Option<Stage>)> {
     let wanted = wanted();
     let mut facts = runs(OURS, Rollout::InProgress, 0);
     facts.rollout = stage.map(|stage| Watched { definition: OURS.to_owned(), since: NOW, stage });
-    let after = |change: &dyn Fn(&mut Facts)| {
+    let after = |change: &dyn Fn(&mut EcsFacts)| {
         let mut facts = facts.clone();
         change(&mut facts);
         facts.rollout.map(|watched| watched.stage)
     };
-    let learned =
-        |call: Call, reply: Reply| after(&|facts| EcsPlanner::learn(facts, &call, Ok(reply.clone()), NOW));
+    let learned = |call: EcsCall, reply: EcsReply| {
+        after(&|facts| EcsPlanner::learn(facts, &call, Ok(reply.clone()), NOW))
+    };
     let seen = |service: Option<Service>| {
-        let call = Call::DescribeService { site: wanted.site.clone(), subject: subject() };
-        learned(call, Reply::Service(service.map(Box::new)))
+        let call = EcsCall::DescribeService { site: wanted.site.clone(), subject: subject() };
+        learned(call, EcsReply::Service(service.map(Box::new)))
     };
     let found = |rollout: Rollout, giving_up: Option<&str>| {
         let mut facts = facts.clone();
         facts.seen.service = Look::Is(Box::new(service(OURS, rollout, 1)));
         let giving_up = giving_up.map(str::to_owned);
-        let call = Call::FindTasks { site: wanted.site.clone(), serves: Vec::new(), giving_up };
-        EcsPlanner::learn(&mut facts, &call, Ok(Reply::Tasks(vec![task(TaskLife::Running)])), NOW);
+        let call = EcsCall::FindTasks { site: wanted.site.clone(), serves: Vec::new(), giving_up };
+        EcsPlanner::learn(&mut facts, &call, Ok(EcsReply::Tasks(vec![task(TaskLife::Running)])), NOW);
         facts.rollout.map(|watched| watched.stage)
     };
-    let update = Call::UpdateService(Box::new(super::call::Update {
+    let update = EcsCall::UpdateService(Box::new(super::call::Update {
         site: wanted.site.clone(),
         definition: OURS.to_owned(),
         settings: wanted.settings.clone(),
@@ -153,7 +154,7 @@ fn table() -> String {
     text
 }
 
-fn cell(next: Next<Call>) -> String {
+fn cell(next: Next<EcsCall>) -> String {
     match next {
         Next::Do(acts) => {
             acts.iter().map(|act| format!("{}{}", act.step, which(&act.call))).collect::<Vec<_>>().join("; ")
@@ -164,43 +165,43 @@ fn cell(next: Next<Call>) -> String {
     }
 }
 
-fn which(call: &Call) -> String {
+fn which(call: &EcsCall) -> String {
     let short = |arn: &str| arn.rsplit_once(':').map_or(String::new(), |(_, number)| format!(" {number}"));
     match call {
-        Call::ListDefinitions(_, status) => format!(" that are {status}"),
-        Call::DescribeDefinition { definition, .. } => short(definition),
-        Call::FindTasks { giving_up: Some(_), .. } => " for why it failed".to_owned(),
-        Call::CreateService(create) => format!(" with{}", short(&create.definition)),
-        Call::UpdateService(update) => {
+        EcsCall::ListDefinitions(_, status) => format!(" that are {status}"),
+        EcsCall::DescribeDefinition { definition, .. } => short(definition),
+        EcsCall::FindTasks { giving_up: Some(_), .. } => " for why it failed".to_owned(),
+        EcsCall::CreateService(create) => format!(" with{}", short(&create.definition)),
+        EcsCall::UpdateService(update) => {
             format!("{}{}", short(&update.definition), if update.force { ", forced" } else { "" })
         }
-        Call::DeregisterDefinition { arn, .. } => short(arn),
-        Call::DeleteDefinitions { arns, .. } => arns.iter().map(|arn| short(arn)).collect(),
-        Call::Locate(_)
-        | Call::DescribeService { .. }
-        | Call::FindTasks { giving_up: None, .. }
-        | Call::RegisterDefinition(_)
-        | Call::TagService { .. }
-        | Call::UntagService { .. }
-        | Call::StopDeployment { .. }
-        | Call::DeleteService(_) => String::new(),
+        EcsCall::DeregisterDefinition { arn, .. } => short(arn),
+        EcsCall::DeleteDefinitions { arns, .. } => arns.iter().map(|arn| short(arn)).collect(),
+        EcsCall::Locate(_)
+        | EcsCall::DescribeService { .. }
+        | EcsCall::FindTasks { giving_up: None, .. }
+        | EcsCall::RegisterDefinition(_)
+        | EcsCall::TagService { .. }
+        | EcsCall::UntagService { .. }
+        | EcsCall::StopDeployment { .. }
+        | EcsCall::DeleteService(_) => String::new(),
     }
 }
 
-fn configurations() -> Vec<(String, Facts)> {
+fn configurations() -> Vec<(String, EcsFacts)> {
     let refused =
         ProviderError::new(ErrorKind::ProvisionFailed, Remedy::Retry, ErrorCode::ProviderUnavailable, "");
     let ago = |seconds| NOW - SignedDuration::from_secs(seconds);
     let failed = || Rollout::Failed("why".to_owned());
-    let mut all: Vec<(String, Facts)> = Vec::new();
-    let mut add = |name: &str, facts: Facts| all.push((name.to_owned(), facts));
-    let nothing = Facts { revisions: BTreeMap::new(), ..nothing() };
+    let mut all: Vec<(String, EcsFacts)> = Vec::new();
+    let mut add = |name: &str, facts: EcsFacts| all.push((name.to_owned(), facts));
+    let nothing = EcsFacts { revisions: BTreeMap::new(), ..nothing() };
 
-    add("nothing", Facts::default());
-    add("a search found nothing", Facts { at: Whereabouts::Nowhere, ..Facts::default() });
+    add("nothing", EcsFacts::default());
+    add("a search found nothing", EcsFacts { at: Whereabouts::Nowhere, ..EcsFacts::default() });
     add("where it is, not looked yet", not_looked());
     let troubled = |error: &ProviderError, troubles| {
-        let mut facts = Facts { trouble: Some(error.clone()), ..nothing.clone() };
+        let mut facts = EcsFacts { trouble: Some(error.clone()), ..nothing.clone() };
         facts.seen.troubles = troubles;
         facts
     };
@@ -213,11 +214,11 @@ fn configurations() -> Vec<(String, Facts)> {
         "a call failed for good",
         troubled(&ProviderError { remedy: Remedy::Permanent, ..refused.clone() }, 1),
     );
-    add("wrote just now, not looked yet", Facts { wrote_at: Some(NOW), ..not_looked() });
+    add("wrote just now, not looked yet", EcsFacts { wrote_at: Some(NOW), ..not_looked() });
     let pending = |since| vec![Pending { write: Pended::Create, since }];
-    add("a create without an answer just now", Facts { pending: pending(NOW), ..not_looked() });
-    add("a create without an answer 20 s ago", Facts { pending: pending(ago(20)), ..not_looked() });
-    add("no service, revisions not listed", Facts { listed: BTreeMap::new(), ..nothing.clone() });
+    add("a create without an answer just now", EcsFacts { pending: pending(NOW), ..not_looked() });
+    add("a create without an answer 20 s ago", EcsFacts { pending: pending(ago(20)), ..not_looked() });
+    add("no service, revisions not listed", EcsFacts { listed: BTreeMap::new(), ..nothing.clone() });
     add("no service, no revision", nothing.clone());
     add("no service, a revision not described", with(&nothing, OURS, DefinitionStatus::Active, None));
     add("no service, the wanted revision", with_own(&nothing, OURS, DefinitionStatus::Active));
@@ -235,7 +236,7 @@ fn configurations() -> Vec<(String, Facts)> {
         "the service of an older life",
         owned_by(|tags| drop(tags.insert(tags::INCARNATION.to_owned(), "0".to_owned()))),
     );
-    add("another region's service", Facts { at: elsewhere(), ..runs(OURS, Rollout::Completed, 1) });
+    add("another region's service", EcsFacts { at: elsewhere(), ..runs(OURS, Rollout::Completed, 1) });
     add("drains", change(runs(OURS, Rollout::Completed, 1), |service| service.draining = true));
 
     for (whose, arn) in [("wanted", OURS), ("another", OTHER)] {
@@ -247,10 +248,10 @@ fn configurations() -> Vec<(String, Facts)> {
     let going = || {
         let stage = Stage::Going { deployment: "other".to_owned() };
         let rollout = Some(Watched { definition: OTHER.to_owned(), since: NOW, stage });
-        Facts { rollout, ..change(runs(OTHER, Rollout::InProgress, 0), current) }
+        EcsFacts { rollout, ..change(runs(OTHER, Rollout::InProgress, 0), current) }
     };
     add("another, in progress, that we asked for", going());
-    add("the same, told to stop", Facts { stopped: Some("current".to_owned()), ..going() });
+    add("the same, told to stop", EcsFacts { stopped: Some("current".to_owned()), ..going() });
     add(
         "another, in progress, that we did not ask for",
         change(runs(OTHER, Rollout::InProgress, 0), current),
@@ -265,7 +266,7 @@ fn configurations() -> Vec<(String, Facts)> {
     let failing = |service: &mut Service| service.deployments[0].failed_tasks = 3;
     add("wanted, in progress, 3 tasks failed", change(runs(OURS, Rollout::InProgress, 0), failing));
 
-    let watched = |arn: &str, rollout: Rollout, stage: Stage| Facts {
+    let watched = |arn: &str, rollout: Rollout, stage: Stage| EcsFacts {
         rollout: Some(Watched { definition: OURS.to_owned(), since: NOW, stage }),
         wrote_at: Some(ago(60)),
         ..runs(arn, rollout, 0)
@@ -273,7 +274,7 @@ fn configurations() -> Vec<(String, Facts)> {
     let going = || Stage::Going { deployment: "ours".to_owned() };
     let given_up = |told| Stage::GivenUp { why: "why".to_owned(), told };
     add("ours went on, another is primary", watched(OTHER, Rollout::InProgress, going()));
-    let just_now = Facts { wrote_at: Some(NOW), ..watched(OTHER, Rollout::InProgress, going()) };
+    let just_now = EcsFacts { wrote_at: Some(NOW), ..watched(OTHER, Rollout::InProgress, going()) };
     add("ours went on just now, another is primary", just_now);
     add("ours was given up", watched(OURS, failed(), given_up(false)));
     add("ours was given up, told, failed", watched(OURS, failed(), given_up(true)));
@@ -294,7 +295,7 @@ fn configurations() -> Vec<(String, Facts)> {
     );
     add("the same 15 s ago", looked(vec![task(TaskLife::Running)], steady(ago(15), 1)));
     add("wanted, completed, no task runs", looked(Vec::new(), None));
-    add("the same for 20 min", Facts { short_since: Some(ago(1200)), ..looked(Vec::new(), None) });
+    add("the same for 20 min", EcsFacts { short_since: Some(ago(1200)), ..looked(Vec::new(), None) });
     let crashed = || {
         task(TaskLife::Stopped { code: Some("EssentialContainerExited".to_owned()), reason: String::new() })
     };
@@ -306,13 +307,13 @@ fn configurations() -> Vec<(String, Facts)> {
     let two = with_own(&done(), OTHER, DefinitionStatus::Active);
     add("it runs, another revision is left", two);
     add("it runs, another revision is deregistered", with_own(&done(), OTHER, DefinitionStatus::Inactive));
-    add("it runs, registered since the list", Facts { registered_at: Some(NOW), ..done() });
+    add("it runs, registered since the list", EcsFacts { registered_at: Some(NOW), ..done() });
     let count = |service: &mut Service| service.shown.desired_count = 2;
     add("it runs, with another number of tasks", change(done(), count));
     let label = |service: &mut Service| drop(service.tags.insert("team".to_owned(), "a".to_owned()));
     add(
         "it runs, with a label too many",
-        Facts { labels: BTreeSet::from(["team".to_owned()]), ..change(done(), label) },
+        EcsFacts { labels: BTreeSet::from(["team".to_owned()]), ..change(done(), label) },
     );
     add("it runs, with a tag of somebody's", change(done(), label));
     let bare = |service: &mut Service| drop(service.tags.remove(tags::SPEC));
@@ -351,30 +352,30 @@ fn content(wanted: &Wanted) -> String {
     }
 }
 
-fn not_looked() -> Facts {
+fn not_looked() -> EcsFacts {
     let listed = [DefinitionStatus::Active, DefinitionStatus::Inactive].map(|status| (status, NOW));
-    Facts { at: Whereabouts::At(wanted().site), listed: listed.into(), ..Facts::default() }
+    EcsFacts { at: Whereabouts::At(wanted().site), listed: listed.into(), ..EcsFacts::default() }
 }
 
-fn nothing() -> Facts {
+fn nothing() -> EcsFacts {
     let mut facts = not_looked();
     facts.seen.service = Look::None;
     facts
 }
 
-fn with(facts: &Facts, arn: &str, status: DefinitionStatus, whose: Option<Whose>) -> Facts {
+fn with(facts: &EcsFacts, arn: &str, status: DefinitionStatus, whose: Option<Whose>) -> EcsFacts {
     let content = if arn == OURS { content(&wanted()) } else { "other".to_owned() };
     let mut facts = facts.clone();
     facts.revisions.insert(arn.to_owned(), Revision { status, whose, content: Some(content) });
     facts
 }
 
-fn with_own(facts: &Facts, arn: &str, status: DefinitionStatus) -> Facts {
+fn with_own(facts: &EcsFacts, arn: &str, status: DefinitionStatus) -> EcsFacts {
     with(facts, arn, status, Some(Whose::Its(Incarnation(1))))
 }
 
 /// A service that runs this revision; the wanted one is registered.
-fn runs(arn: &str, rollout: Rollout, running: u32) -> Facts {
+fn runs(arn: &str, rollout: Rollout, running: u32) -> EcsFacts {
     let mut facts = with_own(&nothing(), OURS, DefinitionStatus::Active);
     facts.service = Held::There(SERVICE.to_owned());
     facts.seen.service = Look::Is(Box::new(service(arn, rollout, running)));
@@ -404,13 +405,13 @@ fn service(arn: &str, rollout: Rollout, running: u32) -> Service {
     }
 }
 
-fn change(mut facts: Facts, change: impl FnOnce(&mut Service)) -> Facts {
+fn change(mut facts: EcsFacts, change: impl FnOnce(&mut Service)) -> EcsFacts {
     let Look::Is(service) = &mut facts.seen.service else { panic!("it has a service") };
     change(service);
     facts
 }
 
-fn owned_by(change_tags: impl FnOnce(&mut BTreeMap<String, String>)) -> Facts {
+fn owned_by(change_tags: impl FnOnce(&mut BTreeMap<String, String>)) -> EcsFacts {
     change(runs(OURS, Rollout::Completed, 1), |service| change_tags(&mut service.tags))
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::arn::Arn;
-use super::config::{AssumeRole, Config};
+use super::config::{AssumeRole, EcsConfig};
 use crate::id::TenantId;
 
 /// The longest name of a service or a family.
@@ -36,7 +36,7 @@ pub struct Site {
 
 impl Place {
     /// Where a configuration puts a tenant.
-    pub fn of(config: &Config) -> Self {
+    pub fn of(config: &EcsConfig) -> Self {
         Self {
             region: region(config),
             endpoint_url: config.endpoint_url.clone(),
@@ -48,7 +48,7 @@ impl Place {
 
 impl Site {
     /// Where a configuration puts a tenant, and how it is named there.
-    pub fn of(config: &Config, tenant: &TenantId) -> Self {
+    pub fn of(config: &EcsConfig, tenant: &TenantId) -> Self {
         let name = match &config.service_name {
             Some(name) => name.clone(),
             None => format!("{}{tenant}", prefix(&config.service_name_prefix)),
@@ -84,7 +84,7 @@ impl Site {
 }
 
 /// The region that is given, or that of the cluster's ARN: another region does not know it.
-fn region(config: &Config) -> Option<String> {
+fn region(config: &EcsConfig) -> Option<String> {
     config.region.clone().or_else(|| Arn::region_of(&config.cluster).map(str::to_owned))
 }
 

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::call::{DefinitionStatus, Rollout, Service, Task, TaskContainer, TaskHealth, TaskLife};
-use super::facts::{Facts, Held, Look, Whereabouts, Whose, Write};
+use super::facts::{EcsFacts, Held, Look, Whereabouts, Whose, Write};
 use super::learn::{is, short_name};
 use super::tasks;
 use crate::planner::{Holdings, Report};
 use crate::status::{ComputeState, ContainerStatus, Health};
 
 /// The service and its task definitions, and where the tenant answers.
-pub(super) fn holdings(facts: &Facts) -> Holdings {
+pub(super) fn holdings(facts: &EcsFacts) -> Holdings {
     let mut resources = BTreeMap::new();
     match (&facts.service, &facts.at) {
         (Held::None, _) => {}
@@ -43,7 +43,7 @@ pub(super) fn holdings(facts: &Facts) -> Holdings {
 }
 
 /// `None` when there is no service of the tenant's.
-pub(super) fn report(facts: &Facts) -> Option<Report> {
+pub(super) fn report(facts: &EcsFacts) -> Option<Report> {
     let (Look::Is(service), Held::There(_)) = (&facts.seen.service, &facts.service) else { return None };
     let tasks = facts.seen.tasks.as_deref().unwrap_or_default();
     let state = match (state(service, tasks), &facts.settings) {

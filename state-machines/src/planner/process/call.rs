@@ -11,7 +11,7 @@ use crate::spec::{ContainerSpec, ResourceRequirements, SecretReference};
 /// One thing to ask of the machine. The subject comes with the call's context.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Call {
+pub enum ProcessCall {
     /// Read: every launch of the subject's engine and tenant, in any of its lives, that still has a process or
     /// files. A zombie is not a process.
     Find,
@@ -123,31 +123,31 @@ pub enum Stop {
 
 /// What the machine answers. Each reply says itself what it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reply {
-    /// To [`Call::Find`].
+pub enum ProcessReply {
+    /// To [`ProcessCall::Find`].
     Found(Found),
-    /// To [`Call::ReservePorts`]: all that were wanted, by container name.
+    /// To [`ProcessCall::ReservePorts`]: all that were wanted, by container name.
     Ports(BTreeMap<String, Vec<Port>>),
-    /// To [`Call::Start`]: the launch's first process.
+    /// To [`ProcessCall::Start`]: the launch's first process.
     Started {
         /// The launch.
         launch: LaunchId,
         /// Its first process.
         leader: Process,
     },
-    /// To [`Call::Probe`].
+    /// To [`ProcessCall::Probe`].
     Probed {
         /// The launch.
         launch: LaunchId,
         /// What was seen.
         probed: Probed,
     },
-    /// To [`Call::Signal`]: it was sent to all that lived.
+    /// To [`ProcessCall::Signal`]: it was sent to all that lived.
     Signalled {
         /// The launch.
         launch: LaunchId,
     },
-    /// To [`Call::Clear`].
+    /// To [`ProcessCall::Clear`].
     Cleared {
         /// The launch.
         launch: LaunchId,
@@ -167,12 +167,12 @@ pub struct FoundLaunch {
     /// What it is, as its tag or its files say.
     pub manifest: Manifest,
     /// What lives of it.
-    pub life: Life,
+    pub life: ProcessLife,
 }
 
 /// What lives of a launch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Life {
+pub enum ProcessLife {
     /// Its first process lives.
     Leader(Process),
     /// The first process ended, others of the launch live.

@@ -8,14 +8,14 @@ use crate::spec::TenantComputeSpec;
 /// The `provider_config` of a tenant that runs as local processes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Config {
+pub struct ProcessConfig {
     /// Seconds between SIGTERM and SIGKILL.
     pub stop_grace_seconds: u32,
     /// The absolute path of the directory that the processes begin in. In a root directory they begin in `/`.
     pub working_dir: String,
 }
 
-impl Default for Config {
+impl Default for ProcessConfig {
     fn default() -> Self {
         Self { stop_grace_seconds: 10, working_dir: "/".to_owned() }
     }
@@ -24,17 +24,17 @@ impl Default for Config {
 /// A `provider_config` that does not fit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("provider_config: {0}")]
-pub struct ConfigError(String);
+pub struct ProcessConfigError(String);
 
-impl Config {
-    /// Reads the configuration of a spec; what is not given is as in [`Config::default`].
+impl ProcessConfig {
+    /// Reads the configuration of a spec; what is not given is as in [`ProcessConfig::default`].
     ///
     /// # Errors
-    /// [`ConfigError`] for an unknown field or a wrong type.
-    pub fn of(spec: &TenantComputeSpec) -> Result<Self, ConfigError> {
+    /// [`ProcessConfigError`] for an unknown field or a wrong type.
+    pub fn of(spec: &TenantComputeSpec) -> Result<Self, ProcessConfigError> {
         match &spec.provider_config {
             None => Ok(Self::default()),
-            Some(value) => Self::deserialize(value).map_err(|error| ConfigError(error.to_string())),
+            Some(value) => Self::deserialize(value).map_err(|error| ProcessConfigError(error.to_string())),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::error::ProviderError;
 /// What is known of a tenant's processes, and what was intended with them. Holds no environment and no secret.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Facts {
+pub struct ProcessFacts {
     /// The highest number that a launch was ever given; the next launch gets the one after it.
     pub(super) generation: u64,
     /// Every launch that has, or may have, processes or files.

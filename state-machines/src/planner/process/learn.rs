@@ -2,16 +2,22 @@
 
 use jiff::Timestamp;
 
-use super::facts::{Death, Facts, Launch, Live, Run, Streak};
+use super::facts::{Death, Launch, Live, ProcessFacts, Run, Streak};
 use super::next::{SETTLE, after};
-use super::{Call, Exit, ExitCause, Found, FoundLaunch, LaunchId, Life, Probed, Process, Reply, Start};
+use super::{
+    Exit, ExitCause, Found, FoundLaunch, LaunchId, Probed, Process, ProcessCall, ProcessLife, ProcessReply,
+    Start,
+};
 use crate::planner::CallError;
 
 /// Notes what a write is about to do. Noting it twice is the same as once.
-pub(super) fn intend(facts: &mut Facts, call: &Call) {
+pub(super) fn intend(facts: &mut ProcessFacts, call: &ProcessCall) {
     match call {
-        Call::Find | Call::ReservePorts(_) | Call::Probe(_) | Call::Clear { .. } => {}
-        Call::Start(start) => {
+        ProcessCall::Find
+        | ProcessCall::ReservePorts(_)
+        | ProcessCall::Probe(_)
+        | ProcessCall::Clear { .. } => {}
+        ProcessCall::Start(start) => {
             let restarts = restarts_before(facts, start);
             facts.generation = facts.generation.max(start.launch.generation);
             facts.reserved.remove(&start.manifest.container);
@@ -21,7 +27,7 @@ pub(super) fn intend(facts: &mut Facts, call: &Call) {
                 run: Run::Starting { missed: None },
             });
         }
-        Call::Signal(signal) => {
+        ProcessCall::Signal(signal) => {
             if let Some(launch) = facts.launches.get_mut(&signal.launch) {
                 launch.run = match &launch.run {
                     Run::Stopping { stop, .. } if *stop == signal.stop => return,
@@ -35,29 +41,34 @@ pub(super) fn intend(facts: &mut Facts, call: &Call) {
 }
 
 /// Takes in what came back.
-pub(super) fn learn(facts: &mut Facts, call: &Call, reply: Result<Reply, CallError>, now: Timestamp) {
+pub(super) fn learn(
+    facts: &mut ProcessFacts,
+    call: &ProcessCall,
+    reply: Result<ProcessReply, CallError>,
+    now: Timestamp,
+) {
     match reply {
-        Ok(Reply::Found(all)) => found(facts, all, now),
-        Ok(Reply::Ports(ports)) => facts.reserved.extend(ports),
-        Ok(Reply::Started { launch, leader }) => set(facts, launch, |_| live(leader, now)),
-        Ok(Reply::Probed { launch, probed }) => {
+        Ok(ProcessReply::Found(all)) => found(facts, all, now),
+        Ok(ProcessReply::Ports(ports)) => facts.reserved.extend(ports),
+        Ok(ProcessReply::Started { launch, leader }) => set(facts, launch, |_| live(leader, now)),
+        Ok(ProcessReply::Probed { launch, probed }) => {
             set(facts, launch, |before| probed_launch(before, probed, now));
         }
-        Ok(Reply::Signalled { launch }) => set(facts, launch, |before| sent(before, now)),
-        Ok(Reply::Cleared { launch }) => {
+        Ok(ProcessReply::Signalled { launch }) => set(facts, launch, |before| sent(before, now)),
+        Ok(ProcessReply::Cleared { launch }) => {
             facts.launches.remove(&launch);
         }
         Err(CallError::Refused(error)) => {
             match call {
                 // The platform says that nothing of it is there. If that is wrong, the next look shows it.
-                Call::Start(start) => {
+                ProcessCall::Start(start) => {
                     facts.launches.remove(&start.launch);
                 }
-                Call::Find
-                | Call::ReservePorts(_)
-                | Call::Probe(_)
-                | Call::Signal(_)
-                | Call::Clear { .. } => {}
+                ProcessCall::Find
+                | ProcessCall::ReservePorts(_)
+                | ProcessCall::Probe(_)
+                | ProcessCall::Signal(_)
+                | ProcessCall::Clear { .. } => {}
             }
             facts.trouble = Some(error);
         }
@@ -66,7 +77,7 @@ pub(super) fn learn(facts: &mut Facts, call: &Call, reply: Result<Reply, CallErr
 }
 
 /// What was seen may have changed: look again. Ids, intents and streaks stay.
-pub(super) fn stale(facts: &mut Facts) {
+pub(super) fn stale(facts: &mut ProcessFacts) {
     facts.looked = false;
     facts.trouble = None;
     facts.reserved.clear();
@@ -83,7 +94,7 @@ pub(super) fn stale(facts: &mut Facts) {
 }
 
 /// How often this container crashed with this configuration.
-fn restarts_before(facts: &Facts, start: &Start) -> u32 {
+fn restarts_before(facts: &ProcessFacts, start: &Start) -> u32 {
     let crashed = |launch: &&Launch| match launch.run {
         Run::Dead { death: Death::Crashed | Death::NeverReady, .. } => {
             launch.manifest.container == start.manifest.container
@@ -97,7 +108,7 @@ fn restarts_before(facts: &Facts, start: &Start) -> u32 {
     facts.launches.values().filter(crashed).map(|launch| launch.restarts.saturating_add(1)).max().unwrap_or(0)
 }
 
-fn set(facts: &mut Facts, id: LaunchId, change: impl FnOnce(&Launch) -> Run) {
+fn set(facts: &mut ProcessFacts, id: LaunchId, change: impl FnOnce(&Launch) -> Run) {
     if let Some(launch) = facts.launches.get_mut(&id) {
         launch.run = change(launch);
     }
@@ -144,7 +155,7 @@ fn probed_launch(launch: &Launch, probed: Probed, now: Timestamp) -> Run {
 }
 
 /// Takes in a look at everything: what it shows, and what it does not show.
-fn found(facts: &mut Facts, found: Found, now: Timestamp) {
+fn found(facts: &mut ProcessFacts, found: Found, now: Timestamp) {
     facts.looked = true;
     let Found { mut launches } = found;
     facts.launches.retain(|id, launch| {
@@ -162,11 +173,11 @@ fn found(facts: &mut Facts, found: Found, now: Timestamp) {
         facts.generation = facts.generation.max(id.generation);
         let run = match life {
             // It may well be what serves the tenant, so it is not treated as one that never worked.
-            Life::Leader(leader) => {
+            ProcessLife::Leader(leader) => {
                 Run::Live(Live { leader, since: now, ready: true, health: Streak::Unchecked, fresh: false })
             }
-            Life::Orphans(exit) => Run::Dead { exit, death: Death::Crashed, orphans: true },
-            Life::Files(exit) => Run::Dead { exit, death: Death::Crashed, orphans: false },
+            ProcessLife::Orphans(exit) => Run::Dead { exit, death: Death::Crashed, orphans: true },
+            ProcessLife::Files(exit) => Run::Dead { exit, death: Death::Crashed, orphans: false },
         };
         facts.launches.insert(id, Launch { manifest, restarts: 0, run });
     }
@@ -178,50 +189,50 @@ fn settled(missed: Option<Timestamp>, now: Timestamp) -> bool {
 }
 
 /// What a launch is after a look that shows `life` of it, or nothing at all; `None`: it never was.
-fn seen(run: &Run, life: Option<Life>, now: Timestamp) -> Option<Run> {
+fn seen(run: &Run, life: Option<ProcessLife>, now: Timestamp) -> Option<Run> {
     let unseen = Exit { cause: ExitCause::Unseen, last_line: None };
     Some(match (run, life) {
-        (Run::Starting { .. } | Run::Dead { .. }, Some(Life::Leader(leader))) => live(leader, now),
-        (Run::Starting { .. }, Some(Life::Orphans(exit))) => {
+        (Run::Starting { .. } | Run::Dead { .. }, Some(ProcessLife::Leader(leader))) => live(leader, now),
+        (Run::Starting { .. }, Some(ProcessLife::Orphans(exit))) => {
             Run::Dead { exit, death: Death::NeverReady, orphans: true }
         }
-        (Run::Starting { missed }, Some(Life::Files(exit))) if settled(*missed, now) => {
+        (Run::Starting { missed }, Some(ProcessLife::Files(exit))) if settled(*missed, now) => {
             Run::Dead { exit, death: Death::Crashed, orphans: false }
         }
         (Run::Starting { missed }, None) if settled(*missed, now) => return None,
-        (Run::Starting { missed }, Some(Life::Files(_)) | None) => {
+        (Run::Starting { missed }, Some(ProcessLife::Files(_)) | None) => {
             Run::Starting { missed: Some(missed.unwrap_or(now)) }
         }
 
-        (Run::Live(Live { leader: before, .. }), Some(Life::Leader(leader))) if *before == leader => {
+        (Run::Live(Live { leader: before, .. }), Some(ProcessLife::Leader(leader))) if *before == leader => {
             run.clone()
         }
-        (Run::Live(_), Some(Life::Leader(leader))) => live(leader, now),
-        (Run::Live(Live { ready, .. }), Some(Life::Orphans(exit))) => {
+        (Run::Live(_), Some(ProcessLife::Leader(leader))) => live(leader, now),
+        (Run::Live(Live { ready, .. }), Some(ProcessLife::Orphans(exit))) => {
             Run::Dead { exit, death: death(*ready), orphans: true }
         }
-        (Run::Live(Live { ready, .. }), Some(Life::Files(exit))) => {
+        (Run::Live(Live { ready, .. }), Some(ProcessLife::Files(exit))) => {
             Run::Dead { exit, death: death(*ready), orphans: false }
         }
         (Run::Live(Live { ready, .. }), None) => {
             Run::Dead { exit: unseen, death: death(*ready), orphans: false }
         }
 
-        (Run::Stopping { stop, sent, .. }, Some(Life::Leader(leader))) => {
+        (Run::Stopping { stop, sent, .. }, Some(ProcessLife::Leader(leader))) => {
             Run::Stopping { leader: Some(leader), stop: *stop, sent: *sent }
         }
-        (Run::Stopping { stop, sent, .. }, Some(Life::Orphans(_))) => {
+        (Run::Stopping { stop, sent, .. }, Some(ProcessLife::Orphans(_))) => {
             Run::Stopping { leader: None, stop: *stop, sent: *sent }
         }
-        (Run::Stopping { .. }, Some(Life::Files(exit))) => {
+        (Run::Stopping { .. }, Some(ProcessLife::Files(exit))) => {
             Run::Dead { exit, death: Death::Stopped, orphans: false }
         }
         (Run::Stopping { .. }, None) => Run::Dead { exit: unseen, death: Death::Stopped, orphans: false },
 
-        (Run::Dead { death, .. }, Some(Life::Orphans(exit))) => {
+        (Run::Dead { death, .. }, Some(ProcessLife::Orphans(exit))) => {
             Run::Dead { exit, death: *death, orphans: true }
         }
-        (Run::Dead { death, .. }, Some(Life::Files(exit))) => {
+        (Run::Dead { death, .. }, Some(ProcessLife::Files(exit))) => {
             Run::Dead { exit, death: *death, orphans: false }
         }
         (Run::Dead { exit, death, .. }, None) => {

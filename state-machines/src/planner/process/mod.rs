@@ -29,12 +29,13 @@ use jiff::Timestamp;
 use crate::planner::{CallError, Goal, Holdings, Next, Planner, Report, Subject};
 use crate::render::diagram_of;
 
-pub use facts::Facts;
+pub use facts::ProcessFacts;
 
 pub use call::{
-    Call, Found, FoundLaunch, Life, Probe, Probed, Reply, ReservePorts, Signal, Start, Stop, WantedPort,
+    Found, FoundLaunch, Probe, Probed, ProcessCall, ProcessLife, ProcessReply, ReservePorts, Signal, Start,
+    Stop, WantedPort,
 };
-pub use config::{Config, ConfigError};
+pub use config::{ProcessConfig, ProcessConfigError};
 pub use launch::{
     Check, Exit, ExitCause, Fingerprint, LaunchId, LaunchIdError, Manifest, Port, Process, Protocol,
     Readiness,
@@ -52,31 +53,36 @@ pub struct ProcessPlanner;
 
 impl Planner for ProcessPlanner {
     const LEDGER_VERSION: u32 = 1;
-    type Facts = Facts;
-    type Call = Call;
-    type Reply = Reply;
+    type Facts = ProcessFacts;
+    type Call = ProcessCall;
+    type Reply = ProcessReply;
 
-    fn next(subject: &Subject, goal: Goal<'_>, facts: &Facts, now: Timestamp) -> Next<Call> {
+    fn next(subject: &Subject, goal: Goal<'_>, facts: &ProcessFacts, now: Timestamp) -> Next<ProcessCall> {
         next::next(subject, goal, facts, now)
     }
 
-    fn intend(facts: &mut Facts, call: &Call, _now: Timestamp) {
+    fn intend(facts: &mut ProcessFacts, call: &ProcessCall, _now: Timestamp) {
         learn::intend(facts, call);
     }
 
-    fn learn(facts: &mut Facts, call: &Call, reply: Result<Reply, CallError>, now: Timestamp) {
+    fn learn(
+        facts: &mut ProcessFacts,
+        call: &ProcessCall,
+        reply: Result<ProcessReply, CallError>,
+        now: Timestamp,
+    ) {
         learn::learn(facts, call, reply, now);
     }
 
-    fn stale(facts: &mut Facts) {
+    fn stale(facts: &mut ProcessFacts) {
         learn::stale(facts);
     }
 
-    fn holdings(facts: &Facts) -> Holdings {
+    fn holdings(facts: &ProcessFacts) -> Holdings {
         view::holdings(facts)
     }
 
-    fn report(facts: &Facts) -> Option<Report> {
+    fn report(facts: &ProcessFacts) -> Option<Report> {
         view::report(facts)
     }
 }

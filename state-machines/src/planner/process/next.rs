@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::facts::{Death, Facts, Launch, Live, Run, Streak};
+use super::facts::{Death, Launch, Live, ProcessFacts, Run, Streak};
 use super::wanted::{SpecPort, Wanted};
 use super::{
-    Call, Check, LaunchId, Manifest, Port, Probe, Process, ReservePorts, Signal, Start, Stop, WantedPort,
+    Check, LaunchId, Manifest, Port, Probe, Process, ProcessCall, ReservePorts, Signal, Start, Stop,
+    WantedPort,
 };
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use crate::planner::{Act, Goal, Kind, Means, Next, Subject};
@@ -24,7 +25,12 @@ const ENDING: (SignedDuration, SignedDuration) =
     (SignedDuration::from_millis(50), SignedDuration::from_secs(1));
 
 /// The whole behaviour. What is not known is looked at; then the first stage that has something left to do does it.
-pub(super) fn next(subject: &Subject, goal: Goal<'_>, facts: &Facts, now: Timestamp) -> Next<Call> {
+pub(super) fn next(
+    subject: &Subject,
+    goal: Goal<'_>,
+    facts: &ProcessFacts,
+    now: Timestamp,
+) -> Next<ProcessCall> {
     match (&facts.trouble, facts.looked, goal) {
         (Some(trouble), true | false, Goal::Present { .. } | Goal::Absent | Goal::Known) => {
             Next::Fail(trouble.clone())
@@ -78,7 +84,7 @@ fn part_of_nothing((id, launch): (&LaunchId, &Launch)) -> (LaunchId, Part) {
 }
 
 /// Each launch's part where a spec is wanted.
-fn parts(subject: &Subject, wanted: &[Wanted<'_>], facts: &Facts) -> BTreeMap<LaunchId, Part> {
+fn parts(subject: &Subject, wanted: &[Wanted<'_>], facts: &ProcessFacts) -> BTreeMap<LaunchId, Part> {
     let kept: Vec<Option<LaunchId>> = wanted.iter().map(|wanted| keep(subject, wanted, facts)).collect();
     let must_be_free: Vec<&SpecPort<'_>> = wanted
         .iter()
@@ -107,7 +113,7 @@ fn parts(subject: &Subject, wanted: &[Wanted<'_>], facts: &Facts) -> BTreeMap<La
 }
 
 /// The launch that runs what is wanted: one that was ready rather than not, an older rather than a newer one.
-fn keep(subject: &Subject, wanted: &Wanted<'_>, facts: &Facts) -> Option<LaunchId> {
+fn keep(subject: &Subject, wanted: &Wanted<'_>, facts: &ProcessFacts) -> Option<LaunchId> {
     let candidates = facts.launches.iter().filter_map(|(id, launch)| match launch.run {
         Run::Live(Live { ready, .. }) if id.incarnation == subject.incarnation && is(launch, wanted) => {
             Some((!ready, *id))
@@ -130,7 +136,12 @@ fn occupies(manifest: &Manifest, ports: &[&SpecPort<'_>]) -> bool {
 }
 
 /// What provision and update refuse.
-fn refuse(subject: &Subject, wanted: &[Wanted<'_>], by: Means, facts: &Facts) -> Option<Next<Call>> {
+fn refuse(
+    subject: &Subject,
+    wanted: &[Wanted<'_>],
+    by: Means,
+    facts: &ProcessFacts,
+) -> Option<Next<ProcessCall>> {
     let mut ours = facts.launches.iter().filter(|(id, _)| id.incarnation == subject.incarnation);
     match by {
         Means::Provision => {
@@ -157,7 +168,12 @@ fn refuse(subject: &Subject, wanted: &[Wanted<'_>], by: Means, facts: &Facts) ->
 }
 
 /// A wanted launch that ended before it was ready. The next method call starts it again.
-fn fail_of_crash(subject: &Subject, wanted: &[Wanted<'_>], by: Means, facts: &Facts) -> Option<Next<Call>> {
+fn fail_of_crash(
+    subject: &Subject,
+    wanted: &[Wanted<'_>],
+    by: Means,
+    facts: &ProcessFacts,
+) -> Option<Next<ProcessCall>> {
     facts.launches.iter().find_map(|(id, launch)| match &launch.run {
         Run::Dead { exit, death: Death::NeverReady, orphans: _ }
             if id.incarnation == subject.incarnation && wanted.iter().any(|wanted| is(launch, wanted)) =>
@@ -184,14 +200,14 @@ fn failure(by: Means) -> ErrorKind {
 
 /// What one launch needs.
 enum Move {
-    Now(Act<Call>),
+    Now(Act<ProcessCall>),
     Later(Timestamp, &'static str),
     Never(ProviderError),
 }
 
 /// What all of them need: the first failure ends the plan; else everything that can be done now is done; else the
 /// earliest wait begins.
-fn together(moves: impl Iterator<Item = Move>) -> Option<Next<Call>> {
+fn together(moves: impl Iterator<Item = Move>) -> Option<Next<ProcessCall>> {
     let mut acts = Vec::new();
     let mut earliest: Option<(Timestamp, &'static str)> = None;
     for one in moves {
@@ -213,7 +229,7 @@ fn together(moves: impl Iterator<Item = Move>) -> Option<Next<Call>> {
 
 /// The stages of a plan; each is `None` when it has nothing left to do.
 struct Stages<'a> {
-    facts: &'a Facts,
+    facts: &'a ProcessFacts,
     now: Timestamp,
     parts: BTreeMap<LaunchId, Part>,
 }
@@ -228,12 +244,12 @@ impl Stages<'_> {
     }
 
     /// Ends the launches of this part, and what is left of them.
-    fn end(&self, part: Part) -> Option<Next<Call>> {
+    fn end(&self, part: Part) -> Option<Next<ProcessCall>> {
         together(self.of(part).map(|(id, launch)| end(id, launch, self.now)))
     }
 
     /// Checks the launches that are kept, until all are ready.
-    fn check(&self, by: Means) -> Option<Next<Call>> {
+    fn check(&self, by: Means) -> Option<Next<ProcessCall>> {
         together(self.of(Part::Keep).filter_map(|(id, launch)| match &launch.run {
             Run::Live(live) => check(id, &launch.manifest, live, by, self.now),
             Run::Starting { .. } | Run::Stopping { .. } | Run::Dead { .. } => None,
@@ -241,7 +257,7 @@ impl Stages<'_> {
     }
 
     /// Starts the containers that no kept launch runs, once their ports are known.
-    fn start(&self, subject: &Subject, wanted: &[Wanted<'_>]) -> Option<Next<Call>> {
+    fn start(&self, subject: &Subject, wanted: &[Wanted<'_>]) -> Option<Next<ProcessCall>> {
         let runs = |wanted: &&Wanted<'_>| self.of(Part::Keep).any(|(_, launch)| is(launch, wanted));
         let missing: Vec<&Wanted<'_>> = wanted.iter().filter(|wanted| !runs(wanted)).collect();
         let unreserved: BTreeMap<String, Vec<WantedPort>> = missing
@@ -254,7 +270,7 @@ impl Stages<'_> {
             (true, true | false) => None,
             (false, false) => Some(Next::Do(vec![Act {
                 step: "find free ports",
-                call: Call::ReservePorts(ReservePorts { wanted: unreserved }),
+                call: ProcessCall::ReservePorts(ReservePorts { wanted: unreserved }),
                 kind: Kind::Read,
             }])),
             (false, true) => {
@@ -270,12 +286,12 @@ impl Stages<'_> {
 }
 
 /// Looks at everything.
-fn look() -> Act<Call> {
-    Act { step: "look for processes", call: Call::Find, kind: Kind::Read }
+fn look() -> Act<ProcessCall> {
+    Act { step: "look for processes", call: ProcessCall::Find, kind: Kind::Read }
 }
 
 /// One check of everything that lives, whatever the last one said.
-fn look_at_each(facts: &Facts) -> Option<Next<Call>> {
+fn look_at_each(facts: &ProcessFacts) -> Option<Next<ProcessCall>> {
     together(facts.launches.iter().filter_map(|(id, launch)| match &launch.run {
         Run::Live(Live { leader, fresh: false, .. }) => {
             Some(Move::Now(probe(*id, &launch.manifest, *leader)))
@@ -294,7 +310,7 @@ fn end(id: LaunchId, launch: &Launch, now: Timestamp) -> Move {
             Stop::Term => "ask a process to end",
             Stop::Kill => "kill a process",
         };
-        let call = Call::Signal(Signal { launch: id, leader, stop });
+        let call = ProcessCall::Signal(Signal { launch: id, leader, stop });
         Move::Now(Act { step, call, kind: Kind::Write })
     };
     match &launch.run {
@@ -317,7 +333,7 @@ fn end(id: LaunchId, launch: &Launch, now: Timestamp) -> Move {
             false => Move::Later(look_again(*at, now), "a killed process ends"),
         },
         Run::Dead { orphans: false, .. } => {
-            let call = Call::Clear { launch: id, container: launch.manifest.container.clone() };
+            let call = ProcessCall::Clear { launch: id, container: launch.manifest.container.clone() };
             Move::Now(Act { step: "remove the files of an ended process", call, kind: Kind::Write })
         }
     }
@@ -359,8 +375,8 @@ fn check(id: LaunchId, manifest: &Manifest, live: &Live, by: Means, now: Timesta
     }
 }
 
-fn probe(launch: LaunchId, manifest: &Manifest, leader: Process) -> Act<Call> {
-    let call = Call::Probe(Probe {
+fn probe(launch: LaunchId, manifest: &Manifest, leader: Process) -> Act<ProcessCall> {
+    let call = ProcessCall::Probe(Probe {
         launch,
         leader,
         check: manifest.readiness.check.clone(),
@@ -370,7 +386,7 @@ fn probe(launch: LaunchId, manifest: &Manifest, leader: Process) -> Act<Call> {
     Act { step: "check a process", call, kind: Kind::Read }
 }
 
-fn start(launch: LaunchId, wanted: &Wanted<'_>, facts: &Facts) -> Act<Call> {
+fn start(launch: LaunchId, wanted: &Wanted<'_>, facts: &ProcessFacts) -> Act<ProcessCall> {
     let reserved = facts.reserved.get(&wanted.container.name);
     let host_port = |port: &SpecPort<'_>| match port.fixed {
         Some(fixed) => Some(fixed),
@@ -384,7 +400,7 @@ fn start(launch: LaunchId, wanted: &Wanted<'_>, facts: &Facts) -> Act<Call> {
             name: port.name.cloned(),
         })
     });
-    let call = Call::Start(Box::new(Start {
+    let call = ProcessCall::Start(Box::new(Start {
         launch,
         manifest: Manifest {
             container: wanted.container.name.clone(),
@@ -402,7 +418,7 @@ fn start(launch: LaunchId, wanted: &Wanted<'_>, facts: &Facts) -> Act<Call> {
 }
 
 /// The ports to find for a container, each with the one it had before.
-fn free_ports(wanted: &Wanted<'_>, facts: &Facts) -> Vec<WantedPort> {
+fn free_ports(wanted: &Wanted<'_>, facts: &ProcessFacts) -> Vec<WantedPort> {
     let before = |port: &SpecPort<'_>| {
         let launches = facts.launches.values().rev();
         let same = launches.filter(|launch| launch.manifest.container == wanted.container.name);

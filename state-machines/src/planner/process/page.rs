@@ -6,11 +6,11 @@ use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::facts::{Death, Facts, Launch, Live, Run, Streak};
+use super::facts::{Death, Launch, Live, ProcessFacts, Run, Streak};
 use super::wanted::Wanted;
 use super::{
-    Call, Exit, ExitCause, Found, FoundLaunch, LaunchId, Life, Manifest, Probed, Process, ProcessPlanner,
-    Reply, Signal, Stop,
+    Exit, ExitCause, Found, FoundLaunch, LaunchId, Manifest, Probed, Process, ProcessCall, ProcessLife,
+    ProcessPlanner, ProcessReply, Signal, Stop,
 };
 use crate::id::{Incarnation, TenantId};
 use crate::planner::{Goal, Means, Next, Planner, Subject};
@@ -86,32 +86,33 @@ fn events(run: &Run) -> Vec<(&'static str, Option<Run>)> {
     let id = id(1, 1);
     let wanted = manifest(&spec("1", None));
     let facts = one(run.clone(), id, &wanted);
-    let after = |change: &dyn Fn(&mut Facts)| {
+    let after = |change: &dyn Fn(&mut ProcessFacts)| {
         let mut facts = facts.clone();
         change(&mut facts);
         facts.launches.remove(&id).map(|launch| launch.run)
     };
-    let reply =
-        |reply: Reply| after(&|facts| ProcessPlanner::learn(facts, &Call::Find, Ok(reply.clone()), NOW));
-    let seen = |life: Life| {
+    let reply = |reply: ProcessReply| {
+        after(&|facts| ProcessPlanner::learn(facts, &ProcessCall::Find, Ok(reply.clone()), NOW))
+    };
+    let seen = |life: ProcessLife| {
         let found = FoundLaunch { manifest: wanted.clone(), life };
-        reply(Reply::Found(Found { launches: BTreeMap::from([(id, found)]) }))
+        reply(ProcessReply::Found(Found { launches: BTreeMap::from([(id, found)]) }))
     };
     let signal = |stop| {
-        let call = Call::Signal(Signal { launch: id, leader: Some(LEADER), stop });
+        let call = ProcessCall::Signal(Signal { launch: id, leader: Some(LEADER), stop });
         after(&|facts| ProcessPlanner::intend(facts, &call, NOW))
     };
     let mut events = vec![
-        ("seen: first process", seen(Life::Leader(LEADER))),
-        ("seen: orphans", seen(Life::Orphans(exit()))),
-        ("seen: only files", seen(Life::Files(exit()))),
-        ("seen: nothing", reply(Reply::Found(Found::default()))),
+        ("seen: first process", seen(ProcessLife::Leader(LEADER))),
+        ("seen: orphans", seen(ProcessLife::Orphans(exit()))),
+        ("seen: only files", seen(ProcessLife::Files(exit()))),
+        ("seen: nothing", reply(ProcessReply::Found(Found::default()))),
         ("signal intended", signal(Stop::Term)),
-        ("signalled", reply(Reply::Signalled { launch: id })),
+        ("signalled", reply(ProcessReply::Signalled { launch: id })),
     ];
     match run {
         Run::Starting { .. } => {
-            events.push(("started", reply(Reply::Started { launch: id, leader: LEADER })))
+            events.push(("started", reply(ProcessReply::Started { launch: id, leader: LEADER })))
         }
         Run::Live(_) => {
             for (event, probed) in [
@@ -119,10 +120,12 @@ fn events(run: &Run) -> Vec<(&'static str, Option<Run>)> {
                 ("check failed", Probed::Failed("503".to_owned())),
                 ("check found it gone", Probed::Gone(exit())),
             ] {
-                events.push((event, reply(Reply::Probed { launch: id, probed })));
+                events.push((event, reply(ProcessReply::Probed { launch: id, probed })));
             }
         }
-        Run::Dead { orphans: false, .. } => events.push(("cleared", reply(Reply::Cleared { launch: id }))),
+        Run::Dead { orphans: false, .. } => {
+            events.push(("cleared", reply(ProcessReply::Cleared { launch: id })))
+        }
         Run::Dead { orphans: true, .. } | Run::Stopping { .. } => {}
     }
     events
@@ -160,7 +163,7 @@ fn table() -> String {
     text
 }
 
-fn cell(next: Next<Call>) -> String {
+fn cell(next: Next<ProcessCall>) -> String {
     match next {
         Next::Do(acts) => {
             acts.iter().map(|act| format!("{}{}", act.step, which(&act.call))).collect::<Vec<_>>().join("; ")
@@ -171,19 +174,19 @@ fn cell(next: Next<Call>) -> String {
     }
 }
 
-fn which(call: &Call) -> String {
+fn which(call: &ProcessCall) -> String {
     match call {
-        Call::Find | Call::ReservePorts(_) => String::new(),
-        Call::Start(start) => format!(" {}", start.launch),
-        Call::Probe(probe) => format!(" {}", probe.launch),
-        Call::Signal(signal) => format!(" {}", signal.launch),
-        Call::Clear { launch, container: _ } => format!(" {launch}"),
+        ProcessCall::Find | ProcessCall::ReservePorts(_) => String::new(),
+        ProcessCall::Start(start) => format!(" {}", start.launch),
+        ProcessCall::Probe(probe) => format!(" {}", probe.launch),
+        ProcessCall::Signal(signal) => format!(" {}", signal.launch),
+        ProcessCall::Clear { launch, container: _ } => format!(" {launch}"),
     }
 }
 
-fn configurations() -> Vec<(String, Facts)> {
+fn configurations() -> Vec<(String, ProcessFacts)> {
     let (wanted, other) = (manifest(&spec("1", None)), manifest(&spec("2", None)));
-    let nothing = Facts { looked: true, ..Facts::default() };
+    let nothing = ProcessFacts { looked: true, ..ProcessFacts::default() };
     let refused = crate::error::ProviderError::new(
         crate::error::ErrorKind::ProvisionFailed,
         crate::error::Remedy::Retry,
@@ -193,8 +196,8 @@ fn configurations() -> Vec<(String, Facts)> {
     let mut free = nothing.clone();
     free.reserved.insert("web".to_owned(), wanted.ports.clone());
     let mut all = vec![
-        ("not looked yet".to_owned(), Facts::default()),
-        ("a call failed".to_owned(), Facts { trouble: Some(refused), ..nothing.clone() }),
+        ("not looked yet".to_owned(), ProcessFacts::default()),
+        ("a call failed".to_owned(), ProcessFacts { trouble: Some(refused), ..nothing.clone() }),
         ("nothing".to_owned(), nothing),
         ("nothing, a port is free".to_owned(), free),
     ];
@@ -292,13 +295,13 @@ fn id(incarnation: u64, generation: u64) -> LaunchId {
     LaunchId { incarnation: Incarnation(incarnation), generation }
 }
 
-fn one(run: Run, id: LaunchId, manifest: &Manifest) -> Facts {
+fn one(run: Run, id: LaunchId, manifest: &Manifest) -> ProcessFacts {
     let launch = Launch { manifest: manifest.clone(), restarts: 0, run };
-    Facts {
+    ProcessFacts {
         generation: id.generation,
         looked: true,
         launches: BTreeMap::from([(id, launch)]),
-        ..Facts::default()
+        ..ProcessFacts::default()
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Call, Found, LaunchId, Life, Process, ProcessPlanner, Reply, Start};
+use super::{Found, LaunchId, Process, ProcessCall, ProcessLife, ProcessPlanner, ProcessReply, Start};
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use crate::id::{Incarnation, TenantId};
 use crate::planner::{CallError, Goal, Means, Next, Planner, Subject};
@@ -36,22 +36,22 @@ fn spec(change: impl FnOnce(&mut TenantComputeSpec)) -> Spec {
     spec.check().unwrap()
 }
 
-fn next(spec: &Spec, facts: &super::Facts, now: Timestamp) -> Next<Call> {
+fn next(spec: &Spec, facts: &super::ProcessFacts, now: Timestamp) -> Next<ProcessCall> {
     ProcessPlanner::next(&subject(), Goal::Present { spec, by: Means::Provision }, facts, now)
 }
 
 /// The facts after a look that showed nothing, and the start that is then planned.
-fn first_start(spec: &Spec) -> (super::Facts, Start) {
-    let mut facts = super::Facts::default();
-    ProcessPlanner::learn(&mut facts, &Call::Find, Ok(Reply::Found(Found::default())), NOW);
+fn first_start(spec: &Spec) -> (super::ProcessFacts, Start) {
+    let mut facts = super::ProcessFacts::default();
+    ProcessPlanner::learn(&mut facts, &ProcessCall::Find, Ok(ProcessReply::Found(Found::default())), NOW);
     match next(spec, &facts, NOW) {
         Next::Do(mut acts) => match acts.remove(0).call {
-            Call::Start(start) => (facts, *start),
-            other @ (Call::Find
-            | Call::ReservePorts(_)
-            | Call::Probe(_)
-            | Call::Signal(_)
-            | Call::Clear { .. }) => panic!("{other:?}"),
+            ProcessCall::Start(start) => (facts, *start),
+            other @ (ProcessCall::Find
+            | ProcessCall::ReservePorts(_)
+            | ProcessCall::Probe(_)
+            | ProcessCall::Signal(_)
+            | ProcessCall::Clear { .. }) => panic!("{other:?}"),
         },
         other @ (Next::Wait { .. } | Next::Done | Next::Fail(_)) => panic!("{other:?}"),
     }
@@ -91,7 +91,7 @@ fn a_fingerprint_covers_all_that_a_process_is_started_with() {
 #[test]
 fn i9_no_environment_in_the_ledger_or_in_a_printed_call() {
     let (mut facts, start) = first_start(&spec(|_| {}));
-    let call = Call::Start(Box::new(start));
+    let call = ProcessCall::Start(Box::new(start));
     ProcessPlanner::intend(&mut facts, &call, NOW);
     for text in [
         serde_json::to_string(&facts).unwrap(),
@@ -101,14 +101,14 @@ fn i9_no_environment_in_the_ledger_or_in_a_printed_call() {
     ] {
         assert!(!text.contains("hunter2"), "{text}");
     }
-    let read: super::Facts = serde_json::from_str(&serde_json::to_string(&facts).unwrap()).unwrap();
+    let read: super::ProcessFacts = serde_json::from_str(&serde_json::to_string(&facts).unwrap()).unwrap();
     assert_eq!(read, facts);
 }
 
 #[test]
 fn noting_an_intent_twice_is_the_same_as_once() {
     let (mut facts, start) = first_start(&spec(|_| {}));
-    let call = Call::Start(Box::new(start));
+    let call = ProcessCall::Start(Box::new(start));
     ProcessPlanner::intend(&mut facts, &call, NOW);
     let once = facts.clone();
     ProcessPlanner::intend(&mut facts, &call, NOW);
@@ -120,14 +120,14 @@ fn a_start_without_an_answer_is_closed_by_two_looks_a_settle_time_apart() {
     let spec = spec(|_| {});
     let (mut facts, start) = first_start(&spec);
     let (launch, manifest) = (start.launch, start.manifest.clone());
-    let call = Call::Start(Box::new(start));
+    let call = ProcessCall::Start(Box::new(start));
     let error = ProviderError::new(ErrorKind::ProvisionFailed, Remedy::Retry, ErrorCode::ProviderTimeout, "");
     ProcessPlanner::intend(&mut facts, &call, NOW);
     ProcessPlanner::learn(&mut facts, &call, Err(CallError::Unknown(error)), NOW);
     let later = |millis| NOW + SignedDuration::from_millis(millis);
-    let look = |facts: &mut super::Facts, now| {
+    let look = |facts: &mut super::ProcessFacts, now| {
         ProcessPlanner::stale(facts);
-        ProcessPlanner::learn(facts, &Call::Find, Ok(Reply::Found(Found::default())), now);
+        ProcessPlanner::learn(facts, &ProcessCall::Find, Ok(ProcessReply::Found(Found::default())), now);
     };
 
     look(&mut facts, later(5000));
@@ -135,20 +135,20 @@ fn a_start_without_an_answer_is_closed_by_two_looks_a_settle_time_apart() {
     look(&mut facts, later(6000));
     match next(&spec, &facts, later(6000)) {
         Next::Do(acts) => match &acts[0].call {
-            Call::Start(again) => assert_eq!(again.launch, LaunchId { generation: 2, ..launch }),
-            other @ (Call::Find
-            | Call::ReservePorts(_)
-            | Call::Probe(_)
-            | Call::Signal(_)
-            | Call::Clear { .. }) => panic!("{other:?}"),
+            ProcessCall::Start(again) => assert_eq!(again.launch, LaunchId { generation: 2, ..launch }),
+            other @ (ProcessCall::Find
+            | ProcessCall::ReservePorts(_)
+            | ProcessCall::Probe(_)
+            | ProcessCall::Signal(_)
+            | ProcessCall::Clear { .. }) => panic!("{other:?}"),
         },
         other @ (Next::Wait { .. } | Next::Done | Next::Fail(_)) => panic!("{other:?}"),
     }
 
     // It turns up after all: it is ours, and runs what is wanted.
-    let life = Life::Leader(Process { pid: 1, start_time: 1 });
+    let life = ProcessLife::Leader(Process { pid: 1, start_time: 1 });
     let found = Found { launches: BTreeMap::from([(launch, super::FoundLaunch { manifest, life })]) };
-    ProcessPlanner::learn(&mut facts, &Call::Find, Ok(Reply::Found(found)), later(6000));
+    ProcessPlanner::learn(&mut facts, &ProcessCall::Find, Ok(ProcessReply::Found(found)), later(6000));
     assert_eq!(
         ProcessPlanner::holdings(&facts).resources,
         BTreeMap::from([("web/2-1".into(), "pid 1".into())])
@@ -158,8 +158,8 @@ fn a_start_without_an_answer_is_closed_by_two_looks_a_settle_time_apart() {
 #[test]
 fn a_wrong_provider_config_is_an_invalid_spec() {
     let spec = spec(|spec| spec.provider_config = Some(serde_json::json!({ "grace": 1 })));
-    let mut facts = super::Facts::default();
-    ProcessPlanner::learn(&mut facts, &Call::Find, Ok(Reply::Found(Found::default())), NOW);
+    let mut facts = super::ProcessFacts::default();
+    ProcessPlanner::learn(&mut facts, &ProcessCall::Find, Ok(ProcessReply::Found(Found::default())), NOW);
     match next(&spec, &facts, NOW) {
         Next::Fail(error) => assert_eq!(error.kind, ErrorKind::InvalidSpec, "{error}"),
         other @ (Next::Do(_) | Next::Wait { .. } | Next::Done) => panic!("{other:?}"),

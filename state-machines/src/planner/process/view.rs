@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::facts::{Death, Facts, Launch, Live, Run, Streak};
+use super::facts::{Death, Launch, Live, ProcessFacts, Run, Streak};
 use super::{Check, Port, Protocol};
 use crate::planner::{Holdings, Report};
 use crate::status::{ComputeState, ContainerStatus, Endpoint, EndpointType, Health};
 
 /// Every launch by `container/launch`, and where those that work answer.
-pub(super) fn holdings(facts: &Facts) -> Holdings {
+pub(super) fn holdings(facts: &ProcessFacts) -> Holdings {
     let resource = |launch: &Launch| match &launch.run {
         Run::Starting { .. } => "starting".to_owned(),
         Run::Live(Live { leader, .. }) => format!("pid {}", leader.pid),
@@ -29,7 +29,7 @@ pub(super) fn holdings(facts: &Facts) -> Holdings {
 }
 
 /// `None` when nothing is left of the tenant.
-pub(super) fn report(facts: &Facts) -> Option<Report> {
+pub(super) fn report(facts: &ProcessFacts) -> Option<Report> {
     let shown = shown(facts);
     let containers: Vec<ContainerStatus> = shown.values().map(|launch| status(launch)).collect();
     let state = *containers.iter().map(|container| &container.state).max_by_key(|state| gravity(**state))?;
@@ -46,7 +46,7 @@ pub(super) fn report(facts: &Facts) -> Option<Report> {
 
 /// The launch that stands for each container: one that is ready rather than one that lives rather than any other,
 /// the newest of these.
-fn shown(facts: &Facts) -> BTreeMap<&str, &Launch> {
+fn shown(facts: &ProcessFacts) -> BTreeMap<&str, &Launch> {
     let rank = |launch: &Launch| match &launch.run {
         Run::Live(Live { ready: true, .. }) => 3,
         Run::Live(Live { ready: false, .. }) => 2,

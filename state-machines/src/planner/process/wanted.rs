@@ -1,6 +1,6 @@
 //! What a spec asks for, in this planner's terms.
 
-use super::{Check, Config, Fingerprint, Protocol, Readiness};
+use super::{Check, Fingerprint, ProcessConfig, Protocol, Readiness};
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use crate::spec::{
     ContainerSpec, HealthCheckConfig, PortMapping, ResourceRequirements, SecretReference, Spec,
@@ -32,11 +32,15 @@ pub(super) struct SpecPort<'a> {
 impl<'a> Wanted<'a> {
     /// All containers of a spec.
     pub(super) fn all(spec: &'a Spec) -> Result<Vec<Self>, ProviderError> {
-        let config = Config::of(spec).map_err(|error| invalid(error.to_string()))?;
+        let config = ProcessConfig::of(spec).map_err(|error| invalid(error.to_string()))?;
         spec.containers.iter().map(|container| Self::one(spec, container, &config)).collect()
     }
 
-    fn one(spec: &'a Spec, container: &'a ContainerSpec, config: &Config) -> Result<Self, ProviderError> {
+    fn one(
+        spec: &'a Spec,
+        container: &'a ContainerSpec,
+        config: &ProcessConfig,
+    ) -> Result<Self, ProviderError> {
         let resources = container.resources.as_ref().unwrap_or(&spec.resources);
         Ok(Self {
             container,

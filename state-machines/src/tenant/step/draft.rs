@@ -9,9 +9,9 @@ use super::super::effect::OperationKind;
 use super::super::event::StopReason;
 use super::super::policy::{Policy, after};
 use super::super::{
-    Call, Change, Decision, Direction, Effect, EventKind, Failure, LifecycleEvent, Method, Opened, Queued,
-    Record, Removal, RemovalRun, Run, Settled, Settlement, Stamp, StartCall, State, StateName, Tenant,
-    Tombstone, Transition, UndoCause, Versioned, Why,
+    Call, Change, Decision, Direction, Effect, EventKind, Failure, LifecycleEvent, Method, OpenedOperation,
+    Queued, Record, Removal, RemovalRun, Run, Settled, Settlement, Stamp, StartCall, State, StateName,
+    Tenant, Tombstone, Transition, UndoCause, Versioned, Why,
 };
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use crate::id::{CallId, OperationId};
@@ -23,7 +23,7 @@ pub(super) struct Draft {
     pub(super) stamp: Stamp,
     from: StateName,
     before: Option<(OperationId, u32)>,
-    opened: Option<Opened>,
+    opened: Option<OpenedOperation>,
     spec: Option<Versioned>,
     settled: Vec<Settlement>,
     effects: Vec<Effect>,
@@ -121,7 +121,7 @@ impl Draft {
     /// Opens the operation that this input asked for, or that follows from it; returns its event.
     pub(super) fn open(&mut self, kind: OperationKind, target: Option<&Versioned>) -> EventKind {
         let spec = target.map(|target| target.version);
-        self.opened = Some(Opened { operation: self.stamp.operation, kind, target: spec });
+        self.opened = Some(OpenedOperation { operation: self.stamp.operation, kind, target: spec });
         EventKind::Began { operation_kind: kind, spec }
     }
 

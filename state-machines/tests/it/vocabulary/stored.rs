@@ -91,21 +91,23 @@ mod planned {
     #[cfg(feature = "ecs")]
     #[test]
     fn i5_by_the_ecs_planner() {
-        use landlord_state_machines::planner::ecs::{Call, EcsPlanner, Facts, Reply, Search};
+        use landlord_state_machines::planner::ecs::{EcsCall, EcsFacts, EcsPlanner, EcsReply, Search};
 
-        let mut facts = Facts::default();
-        let call = Call::Locate(Search::Everything);
-        EcsPlanner::learn(&mut facts, &call, Ok(Reply::Located(None)), NOW);
+        let mut facts = EcsFacts::default();
+        let call = EcsCall::Locate(Search::Everything);
+        EcsPlanner::learn(&mut facts, &call, Ok(EcsReply::Located(None)), NOW);
         plan::<EcsPlanner>(&facts);
     }
 
     #[cfg(feature = "process")]
     #[test]
     fn i5_by_the_process_planner() {
-        use landlord_state_machines::planner::process::{Call, Facts, Found, ProcessPlanner, Reply};
+        use landlord_state_machines::planner::process::{
+            Found, ProcessCall, ProcessFacts, ProcessPlanner, ProcessReply,
+        };
 
-        let mut facts = Facts::default();
-        ProcessPlanner::learn(&mut facts, &Call::Find, Ok(Reply::Found(Found::default())), NOW);
+        let mut facts = ProcessFacts::default();
+        ProcessPlanner::learn(&mut facts, &ProcessCall::Find, Ok(ProcessReply::Found(Found::default())), NOW);
         plan::<ProcessPlanner>(&facts);
     }
 }

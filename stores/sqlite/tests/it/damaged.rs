@@ -9,7 +9,7 @@ use landlord_compute::store::{Position, Reads, Scope, Store, StoreError, TenantF
 use landlord_store_sqlite::{SqliteOptions, SqliteStore};
 
 use landlord_testing::fixtures::{engine, scripted, spec, tenant};
-use landlord_testing::store::samples::{Life, id, time};
+use landlord_testing::store::samples::{StoredLife, id, time};
 
 const PAGE: usize = 4096;
 const TENANTS: usize = 60;
@@ -23,7 +23,7 @@ async fn written(path: &Path) -> Vec<u8> {
     let store = store(path);
     let epoch = store.open().await.expect("opens").epoch;
     for number in 0..TENANTS {
-        let mut life = Life::new(&format!("t{number}"));
+        let mut life = StoredLife::new(&format!("t{number}"));
         for write in [life.begin_with(Some(time(5)), Some("r-1")), life.done(), life.again()] {
             store.commit(epoch, &[write]).await.expect("commits");
         }
@@ -52,7 +52,7 @@ async fn use_all(path: &Path) -> Vec<StoreError> {
     errors.extend(store.events(Position(0), &Scope::All, 1000).await.err());
     errors.extend(store.due(time(1_000_000), None, 1000).await.err());
     errors.extend(store.in_flight(None, 1000).await.err());
-    let mut life = Life::new("new");
+    let mut life = StoredLife::new("new");
     let writes = [life.begin(), life.done(), life.end()];
     for write in writes {
         errors.extend(store.commit(epoch, &[write]).await.err());

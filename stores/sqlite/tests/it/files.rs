@@ -14,7 +14,7 @@ use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
 
 use landlord_testing::fixtures::{engine, run, scripted, spec, tenant};
 use landlord_testing::store::contract::commit_one;
-use landlord_testing::store::samples::{Life, id, time};
+use landlord_testing::store::samples::{StoredLife, id, time};
 
 /// A directory of its own, which goes with the test, and the path of a store in it.
 fn place() -> (tempfile::TempDir, PathBuf) {
@@ -45,7 +45,7 @@ async fn open_soon(store: &SqliteStore) -> Opened {
 async fn written(path: &Path) -> Record {
     let store = store(path);
     let epoch = store.open().await.expect("opens").epoch;
-    let write = Life::new("acme").begin();
+    let write = StoredLife::new("acme").begin();
     commit_one(&store, epoch, write.clone()).await;
     store.close().await.expect("closes");
     write.record
@@ -60,7 +60,7 @@ async fn what_was_committed_is_there_after_a_drop_without_close() {
     let (_directory, path) = place();
     let first = store(&path);
     let opened = first.open().await.expect("opens");
-    let write = Life::new("acme").begin_with(Some(time(5)), Some("r-1"));
+    let write = StoredLife::new("acme").begin_with(Some(time(5)), Some("r-1"));
     commit_one(&first, opened.epoch, write.clone()).await;
     drop(first);
 
@@ -131,7 +131,7 @@ async fn a_look_does_not_disturb_the_owner_and_cannot_write() {
 
     let owner = store(&path);
     let epoch = owner.open().await.expect("opens").epoch;
-    let mut life = Life::new("acme");
+    let mut life = StoredLife::new("acme");
     commit_one(&owner, epoch, life.begin()).await;
     let look = SqliteReader::open(&path).expect("can be looked at");
     let done = life.done();
@@ -145,7 +145,7 @@ async fn people_can_read_the_views() {
     let (_directory, path) = place();
     let store = store(&path);
     let epoch = store.open().await.expect("opens").epoch;
-    let mut life = Life::new("acme");
+    let mut life = StoredLife::new("acme");
     commit_one(&store, epoch, life.begin_with(Some(time(5)), None)).await;
     commit_one(&store, epoch, life.done()).await;
     let shell = Connection::open(&path).expect("opens beside the owner");
@@ -170,10 +170,10 @@ async fn an_operation_is_kept_as_long_as_the_event_that_settled_it() {
     let (_directory, path) = place();
     let store = SqliteStore::new(SqliteOptions { path, history: Some(3) });
     let epoch = store.open().await.expect("opens").epoch;
-    let mut open = Life::new("open");
+    let mut open = StoredLife::new("open");
     let begun = open.begin();
     commit_one(&store, epoch, begun.clone()).await;
-    let mut settled = Life::new("settled");
+    let mut settled = StoredLife::new("settled");
     let begin = settled.begin();
     commit_one(&store, epoch, begin.clone()).await;
     commit_one(&store, epoch, settled.done()).await;
@@ -305,7 +305,7 @@ async fn another_programs_lock_is_named_and_nothing_is_lost() {
     let (_directory, path) = place();
     let store = store(&path);
     let epoch = store.open().await.expect("opens").epoch;
-    let mut life = Life::new("acme");
+    let mut life = StoredLife::new("acme");
     let begin = life.begin();
     commit_one(&store, epoch, begin.clone()).await;
     let shell = Connection::open(&path).expect("opens beside the owner");
@@ -328,7 +328,7 @@ async fn child_that_commits_until_it_is_killed() {
     let Some(path) = std::env::var_os(CHILD) else { return };
     let store = store(Path::new(&path));
     let epoch = open_soon(&store).await.epoch;
-    let mut life = Life::new(&format!("child-{}", epoch.0));
+    let mut life = StoredLife::new(&format!("child-{}", epoch.0));
     commit_one(&store, epoch, life.begin()).await;
     loop {
         commit_one(&store, epoch, life.again()).await;

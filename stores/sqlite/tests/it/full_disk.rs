@@ -11,7 +11,7 @@ use landlord_compute::machines::tenant::{Method, Record, Settled, StateName};
 use landlord_compute::store::{Reads, Store, StoreError};
 use landlord_compute::{CommandError, Engine, OperationHandle, Options};
 use landlord_store_sqlite::{SqliteOptions, SqliteReader, SqliteStore};
-use landlord_testing::scripted::Act;
+use landlord_testing::scripted::Step;
 use rusqlite::Connection;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -137,7 +137,7 @@ async fn child_on_a_disk_that_gets_full() {
     let provider = scripted();
     let engine = start(&path, &provider).await;
     run(&engine, "early", "v1").await;
-    provider.script(&tenant("slow"), Method::Provision, [Act::Gate("go"), Act::Work]);
+    provider.script(&tenant("slow"), Method::Provision, [Step::Gate("go"), Step::Work]);
     let slow = engine.tenant(tenant("slow")).provision(spec("slow", "v1"), Options::default()).await;
     let mut accepted = vec![("slow".to_owned(), slow.expect("accepted"))];
 

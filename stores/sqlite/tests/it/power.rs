@@ -15,7 +15,7 @@ use rusqlite::Connection;
 use super::disk::{DISK, Disk, Fault};
 use landlord_testing::fixtures::{scripted, spec, tenant};
 use landlord_testing::store::contract::commit_one;
-use landlord_testing::store::samples::Life;
+use landlord_testing::store::samples::StoredLife;
 
 const CHILD: &str = "power::child_that_provisions_until_the_power_goes";
 /// Tells the child what happens to it.
@@ -144,7 +144,7 @@ async fn commit_only(disk: &Path, path: &Path, shell_reads: bool) {
     let epoch = store.open().await.expect("opens").epoch;
     for number in 0.. {
         if number == 10 {
-            let refused = [Life::new("refused").begin()];
+            let refused = [StoredLife::new("refused").begin()];
             let shell = shell_reads.then(|| {
                 let shell = Connection::open(path).expect("opens beside the owner");
                 shell.execute_batch("BEGIN; SELECT * FROM tenants").expect("reads");
@@ -159,7 +159,7 @@ async fn commit_only(disk: &Path, path: &Path, shell_reads: bool) {
                 assert!(error.to_string().contains("another program reads"), "{error}");
             }
         }
-        let mut life = Life::new(&format!("t{number}"));
+        let mut life = StoredLife::new(&format!("t{number}"));
         commit_one(&store, epoch, life.begin()).await;
         commit_one(&store, epoch, life.done()).await;
         println!("\nacknowledged t{number}");

@@ -9,7 +9,7 @@ use landlord_store_sqlite::{SqliteOptions, SqliteStore};
 use rusqlite::Connection;
 
 use landlord_testing::store::contract;
-use landlord_testing::store::samples::{Life, id};
+use landlord_testing::store::samples::{StoredLife, id};
 
 /// A new store in a directory of its own, which goes with the test.
 fn fresh() -> (tempfile::TempDir, SqliteStore) {
@@ -126,7 +126,8 @@ async fn events_beyond_the_history_are_a_gap() {
 async fn a_write_that_the_tables_refuse_does_not_harm_a_large_batch() {
     let (_directory, store) = fresh();
     let epoch = store.open().await.expect("opens").epoch;
-    let mut batch: Vec<Write> = (0..500).map(|number| Life::new(&format!("t{number}")).begin()).collect();
+    let mut batch: Vec<Write> =
+        (0..500).map(|number| StoredLife::new(&format!("t{number}")).begin()).collect();
     let (first, clashing) = (batch[10].opened.clone().expect("it opens one"), &mut batch[300]);
     Arc::make_mut(clashing.opened.as_mut().expect("it opens one")).id = first.id;
 
@@ -150,7 +151,7 @@ async fn a_write_that_the_tables_refuse_does_not_harm_a_large_batch() {
 async fn a_row_that_cannot_be_understood_fails_alone_among_those_read_with_it() {
     let (directory, store) = fresh();
     let epoch = store.open().await.expect("opens").epoch;
-    let batch = ["a", "b", "c"].map(|name| Life::new(name).begin());
+    let batch = ["a", "b", "c"].map(|name| StoredLife::new(name).begin());
     store.commit(epoch, &batch).await.expect("commits");
     let shell = Connection::open(directory.path().join("store.db")).expect("opens beside the owner");
     shell.execute("UPDATE tenants SET state = 'lost' WHERE id = 'b'", []).expect("writes");

@@ -10,7 +10,7 @@ use landlord_compute::machines::spec::{
     ContainerSpec, ResourceRequirements, SecretReference, TenantComputeSpec,
 };
 use landlord_compute::provider::Provider;
-use landlord_testing::conformance::{Harm, Limits, Platform, Resource, Unable, Variant};
+use landlord_testing::conformance::{Harm, Patience, Platform, Resource, Unable, Variant};
 
 use super::super::cloud::{Cloud, Part, image};
 use super::super::defects::Defect;
@@ -99,13 +99,13 @@ impl Platform for ModelPlatform {
         Ok(self.secret.clone())
     }
 
-    fn limits(&self) -> Limits {
-        Limits {
+    fn limits(&self) -> Patience {
+        Patience {
             call: Duration::from_secs(300),
             pause: Duration::from_millis(10),
             interruptions: 32,
             parallel: 1,
-            ..Limits::default()
+            ..Patience::default()
         }
     }
 }

@@ -74,7 +74,7 @@ async fn handle(
 ) -> Result<Response<Full<Bytes>>, hyper::Error> {
     let (head, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
-    let call = Call {
+    let call = EcsCall {
         method: head.method.to_string(),
         path: head.uri.to_string(),
         headers: head
@@ -108,14 +108,14 @@ async fn handle(
 
 /// A call on its way to moto.
 #[derive(Clone)]
-struct Call {
+struct EcsCall {
     method: String,
     path: String,
     headers: Vec<(String, String)>,
     body: Bytes,
 }
 
-impl Call {
+impl EcsCall {
     fn operation(&self) -> &str {
         let target = self.headers.iter().find(|(name, _)| name == "x-amz-target");
         let target = target.and_then(|(_, target)| target.split_once('.'));
@@ -136,7 +136,7 @@ impl Call {
 }
 
 impl Proxy {
-    fn answer(&self, call: &Call) -> std::io::Result<http::Answer> {
+    fn answer(&self, call: &EcsCall) -> std::io::Result<http::Answer> {
         let asked: Value = serde_json::from_slice(&call.body).unwrap_or_default();
         match call.operation() {
             "ListTasks" if asked["serviceName"].is_string() => self.list_tasks(call, &asked),
@@ -155,7 +155,7 @@ impl Proxy {
         }
     }
 
-    fn moto(&self, call: &Call) -> std::io::Result<http::Answer> {
+    fn moto(&self, call: &EcsCall) -> std::io::Result<http::Answer> {
         let moto = self.moto.get().ok_or_else(|| std::io::Error::other("has not started"))?;
         let headers: Vec<(&str, &str)> =
             call.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
@@ -212,7 +212,7 @@ impl Proxy {
     /// The ARN of the service that a call names, or moto's refusal, or that there is none.
     fn service_arn(
         &self,
-        call: &Call,
+        call: &EcsCall,
         cluster: &Value,
         service: &Value,
     ) -> std::io::Result<Result<String, http::Answer>> {
@@ -226,7 +226,7 @@ impl Proxy {
         })
     }
 
-    fn list_tasks(&self, call: &Call, asked: &Value) -> std::io::Result<http::Answer> {
+    fn list_tasks(&self, call: &EcsCall, asked: &Value) -> std::io::Result<http::Answer> {
         let cluster = asked.get("cluster").cloned().unwrap_or(json!("default"));
         let arn = match self.service_arn(call, &cluster, &asked["serviceName"])? {
             Ok(arn) => arn,

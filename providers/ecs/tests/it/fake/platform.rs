@@ -10,7 +10,7 @@ use super::mishap::{Mishap, Traps};
 use super::pace::Pace;
 use super::quota::Calls;
 use super::sts::{Caller, Keys};
-use super::wire::{Answer, Outcome, Refusal, Reply, Request, text, texts};
+use super::wire::{Answer, EcsReply, Outcome, Refusal, Request, text, texts};
 
 const TARGET: &str = "AmazonEC2ContainerServiceV20141113.";
 
@@ -69,7 +69,7 @@ impl Platform {
             let wall = self.epoch + now.since(self.began).as_secs_f64();
             return Outcome::Answer(latency, self.keys.answer(request, at, wall, id));
         };
-        let refused = |refusal: Refusal| Outcome::Answer(latency, Reply::of(Err(refusal), id.clone()));
+        let refused = |refusal: Refusal| Outcome::Answer(latency, EcsReply::of(Err(refusal), id.clone()));
         let caller = match self.keys.caller(request, at) {
             Ok(caller) => caller,
             Err(refusal) => return refused(refusal),
@@ -83,7 +83,7 @@ impl Platform {
         };
         let act = |platform: &mut Self| {
             let answer = platform.act(&now, &caller, &api, &body);
-            Reply::of(answer, id.clone())
+            EcsReply::of(answer, id.clone())
         };
         match mishap {
             None => Outcome::Answer(latency, act(self)),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::wire::{Refusal, Reply, Request};
+use super::wire::{EcsReply, Refusal, Request};
 
 /// Where a request goes, and from whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +80,13 @@ impl Keys {
     }
 
     /// Answers a request to STS.
-    pub(super) fn answer(&mut self, request: &Request, now: Instant, wall: f64, request_id: String) -> Reply {
+    pub(super) fn answer(
+        &mut self,
+        request: &Request,
+        now: Instant,
+        wall: f64,
+        request_id: String,
+    ) -> EcsReply {
         let form = form(&request.body);
         let result =
             self.caller(request, now).and_then(|caller| match form.get("Action").map(String::as_str) {
@@ -110,7 +116,7 @@ impl Keys {
                 ),
             ),
         };
-        Reply { status, content_type: "text/xml", request_id, body }
+        EcsReply { status, content_type: "text/xml", request_id, body }
     }
 
     fn assume(

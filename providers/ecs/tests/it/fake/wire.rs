@@ -19,7 +19,7 @@ impl Request {
 
 /// An answer.
 #[derive(Clone, Debug)]
-pub(crate) struct Reply {
+pub(crate) struct EcsReply {
     pub(crate) status: u16,
     pub(crate) content_type: &'static str,
     pub(crate) request_id: String,
@@ -30,7 +30,7 @@ pub(crate) struct Reply {
 #[derive(Debug)]
 pub(crate) enum Outcome {
     /// It is answered after this time.
-    Answer(Duration, Reply),
+    Answer(Duration, EcsReply),
     /// The connection is reset.
     Reset,
     /// Nobody ever answers.
@@ -82,7 +82,7 @@ impl Refusal {
     }
 }
 
-impl Reply {
+impl EcsReply {
     pub(super) fn of(answer: Answer, request_id: String) -> Self {
         let (status, body) = match answer {
             Ok(body) => (200, body),

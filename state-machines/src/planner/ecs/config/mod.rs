@@ -13,10 +13,10 @@ use serde_json::{Map, Value};
 use crate::spec::{Problem, TenantComputeSpec, path};
 
 /// The `provider_config` of a tenant that runs on ECS. The operator's defaults lie under the tenant's
-/// ([`Config::merged`]).
+/// ([`EcsConfig::merged`]).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Config {
+pub struct EcsConfig {
     /// The cluster's name or ARN. `cluster_arn` is read too.
     pub cluster: String,
     /// The region, such as `eu-west-1`. Without one the SDK's default chain decides.
@@ -198,7 +198,7 @@ impl Default for CircuitBreaker {
     }
 }
 
-impl Default for Config {
+impl Default for EcsConfig {
     fn default() -> Self {
         Self {
             cluster: "default".to_owned(),
@@ -232,32 +232,33 @@ impl Default for Config {
 /// A `provider_config` that does not fit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("provider_config: {0}")]
-pub struct ConfigError(String);
+pub struct EcsConfigError(String);
 
-impl Config {
-    /// Reads the configuration of a spec; what is not given is as in [`Config::default`].
+impl EcsConfig {
+    /// Reads the configuration of a spec; what is not given is as in [`EcsConfig::default`].
     ///
     /// # Errors
-    /// [`ConfigError`] for an unknown field or a wrong type.
-    pub fn of(spec: &TenantComputeSpec) -> Result<Self, ConfigError> {
+    /// [`EcsConfigError`] for an unknown field or a wrong type.
+    pub fn of(spec: &TenantComputeSpec) -> Result<Self, EcsConfigError> {
         Self::read(spec.provider_config.as_ref().unwrap_or(&Value::Null))
     }
 
     /// Reads a configuration; nothing (`null`) is an empty one.
     ///
     /// # Errors
-    /// As [`Config::of`].
-    pub fn read(value: &Value) -> Result<Self, ConfigError> {
-        Self::deserialize(&Self::merged(&Value::Null, value)?).map_err(|error| ConfigError(error.to_string()))
+    /// As [`EcsConfig::of`].
+    pub fn read(value: &Value) -> Result<Self, EcsConfigError> {
+        Self::deserialize(&Self::merged(&Value::Null, value)?)
+            .map_err(|error| EcsConfigError(error.to_string()))
     }
 
     /// Reads a configuration as far as it can be read. Each field is read alone, so that every problem is told; the
-    /// ones that are wrong are as in [`Config::default`].
+    /// ones that are wrong are as in [`EcsConfig::default`].
     pub(super) fn read_all(value: &Value) -> (Self, Vec<Problem>) {
         let fields = match Self::merged(&Value::Null, value) {
             Ok(Value::Object(fields)) => fields,
             Ok(_) => Map::new(),
-            Err(ConfigError(message)) => {
+            Err(EcsConfigError(message)) => {
                 return (Self::default(), vec![Problem::new("provider_config", message)]);
             }
         };
@@ -281,8 +282,8 @@ impl Config {
     /// replaces the operator's. The older key `cluster_arn` becomes `cluster`.
     ///
     /// # Errors
-    /// [`ConfigError`] where one is not an object, or has a key twice under its two names.
-    pub fn merged(operators: &Value, tenants: &Value) -> Result<Value, ConfigError> {
+    /// [`EcsConfigError`] where one is not an object, or has a key twice under its two names.
+    pub fn merged(operators: &Value, tenants: &Value) -> Result<Value, EcsConfigError> {
         let mut under = fields(operators)?;
         let over = fields(tenants)?;
         // One of these replaces the other, so that a tenant is not left with both.
@@ -302,7 +303,8 @@ impl Config {
 
 /// What is wrong with one field; of a list, with each of its elements.
 fn field_problems(name: &str, value: &Value) -> Vec<Problem> {
-    let read = |value: Value| Config::deserialize(&Value::Object(Map::from_iter([(name.to_owned(), value)])));
+    let read =
+        |value: Value| EcsConfig::deserialize(&Value::Object(Map::from_iter([(name.to_owned(), value)])));
     let Err(error) = read(value.clone()) else { return Vec::new() };
     let at = path::key("provider_config", name);
     let elements = value.as_array().map(Vec::as_slice).unwrap_or_default().iter().enumerate();
@@ -324,12 +326,12 @@ fn field_problems(name: &str, value: &Value) -> Vec<Problem> {
 }
 
 /// The fields under their present names.
-fn fields(value: &Value) -> Result<Map<String, Value>, ConfigError> {
+fn fields(value: &Value) -> Result<Map<String, Value>, EcsConfigError> {
     let mut fields = match value {
         Value::Null => Map::new(),
         Value::Object(fields) => fields.clone(),
         Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
-            return Err(ConfigError("is not an object; give its fields by name".to_owned()));
+            return Err(EcsConfigError("is not an object; give its fields by name".to_owned()));
         }
     };
     // What Go writes for a field that is not set.
@@ -337,7 +339,7 @@ fn fields(value: &Value) -> Result<Map<String, Value>, ConfigError> {
     if let Some(cluster) = fields.remove("cluster_arn")
         && fields.insert("cluster".to_owned(), cluster).is_some()
     {
-        return Err(ConfigError("has both cluster and cluster_arn; give one of them".to_owned()));
+        return Err(EcsConfigError("has both cluster and cluster_arn; give one of them".to_owned()));
     }
     Ok(fields)
 }

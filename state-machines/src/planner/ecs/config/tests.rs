@@ -6,12 +6,12 @@ use serde_json::json;
 use super::*;
 
 fn messages(value: &Value) -> Vec<String> {
-    Config::read_all(value).1.iter().map(ToString::to_string).collect()
+    EcsConfig::read_all(value).1.iter().map(ToString::to_string).collect()
 }
 
 #[test]
 fn what_the_go_side_writes_is_read() {
-    let config = Config::read(&json!({
+    let config = EcsConfig::read(&json!({
         "region": "us-west-2",
         "cluster_arn": "arn:aws:ecs:us-west-2:123456789012:cluster/example",
         "task_definition_arn": "arn:aws:ecs:us-west-2:123456789012:task-definition/example:1",
@@ -25,7 +25,7 @@ fn what_the_go_side_writes_is_read() {
         "tags": { "team": "blue" },
         "assume_role": { "role_arn": "arn:aws:iam::123456789012:role/landlord", "external_id": null },
     }));
-    let expected = Config {
+    let expected = EcsConfig {
         cluster: "arn:aws:ecs:us-west-2:123456789012:cluster/example".to_owned(),
         region: Some("us-west-2".to_owned()),
         launch_type: Some(LaunchType::Fargate),
@@ -41,7 +41,7 @@ fn what_the_go_side_writes_is_read() {
             external_id: None,
             session_name: None,
         }),
-        ..Config::default()
+        ..EcsConfig::default()
     };
     assert_eq!(config, Ok(expected));
 }
@@ -49,16 +49,16 @@ fn what_the_go_side_writes_is_read() {
 #[test]
 fn what_is_written_is_read_back() {
     for config in [
-        Config::default(),
-        Config {
+        EcsConfig::default(),
+        EcsConfig {
             launch_type: Some(LaunchType::Ec2),
             log_group: Some("acme".to_owned()),
-            ..Config::default()
+            ..EcsConfig::default()
         },
     ] {
-        assert_eq!(Config::read(&serde_json::to_value(&config).unwrap()), Ok(config));
+        assert_eq!(EcsConfig::read(&serde_json::to_value(&config).unwrap()), Ok(config));
     }
-    assert_eq!(Config::read(&Value::Null), Ok(Config::default()));
+    assert_eq!(EcsConfig::read(&Value::Null), Ok(EcsConfig::default()));
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn a_tenants_fields_come_over_the_operators() {
         "tags": { "team": "red", "cost": "1" }, "circuit_breaker": { "rollback": false },
         "region": "eu-west-1", "service_name": "one",
     });
-    let merged = |tenants: Value| Config::merged(&operators, &tenants).unwrap();
+    let merged = |tenants: Value| EcsConfig::merged(&operators, &tenants).unwrap();
     assert_eq!(merged(Value::Null)["cluster"], "shared");
     let tenant = merged(json!({
         "cluster": "own", "subnets": ["c"], "tags": { "team": "blue" }, "region": null,
@@ -88,10 +88,10 @@ fn a_tenants_fields_come_over_the_operators() {
 fn a_launch_type_and_capacity_providers_replace_each_other() {
     let spot = json!({ "capacity_providers": [{ "name": "FARGATE_SPOT", "weight": 1 }] });
     let ec2 = json!({ "launch_type": "EC2" });
-    assert_eq!(Config::merged(&spot, &ec2), Ok(ec2.clone()));
-    assert_eq!(Config::merged(&ec2, &spot), Ok(spot));
+    assert_eq!(EcsConfig::merged(&spot, &ec2), Ok(ec2.clone()));
+    assert_eq!(EcsConfig::merged(&ec2, &spot), Ok(spot));
     let none = json!({ "capacity_providers": [] });
-    assert_eq!(Config::merged(&ec2, &none).unwrap()["launch_type"], "EC2");
+    assert_eq!(EcsConfig::merged(&ec2, &none).unwrap()["launch_type"], "EC2");
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn every_field_that_is_wrong_is_told() {
     provider_config.target_groups[0]: invalid value: integer `70000`, expected u16
     provider_config.target_groups[1]: missing field `container_name`
     ");
-    let (config, _) = Config::read_all(&json!({ "clutser": "x", "desired_count": 3 }));
+    let (config, _) = EcsConfig::read_all(&json!({ "clutser": "x", "desired_count": 3 }));
     assert_eq!(config.desired_count, 3);
 }
 
@@ -127,7 +127,7 @@ fn an_external_id_is_not_shown() {
     assert!(messages[0].starts_with("provider_config.assume_role: "), "{messages:?}");
     assert!(!messages[0].contains("4711"), "{messages:?}");
     let right = json!({ "assume_role": { "role_arn": "r", "external_id": "4711" } });
-    assert!(!format!("{:?}", Config::read(&right).unwrap()).contains("4711"));
+    assert!(!format!("{:?}", EcsConfig::read(&right).unwrap()).contains("4711"));
 }
 
 #[test]
@@ -137,9 +137,10 @@ fn what_is_no_configuration_is_told() {
         (json!("cluster"), "not an object"),
         (json!({ "cluster": "a", "cluster_arn": "b" }), "both cluster and cluster_arn"),
     ] {
-        assert!(Config::read(&wrong).unwrap_err().to_string().contains(word), "{wrong}");
+        assert!(EcsConfig::read(&wrong).unwrap_err().to_string().contains(word), "{wrong}");
         assert!(
-            Config::merged(&wrong, &Value::Null).is_err() && Config::merged(&Value::Null, &wrong).is_err()
+            EcsConfig::merged(&wrong, &Value::Null).is_err()
+                && EcsConfig::merged(&Value::Null, &wrong).is_err()
         );
         assert!(messages(&wrong)[0].starts_with("provider_config: "), "{wrong}");
     }
@@ -147,7 +148,8 @@ fn what_is_no_configuration_is_told() {
 
 #[test]
 fn the_schema_describes_every_field_and_its_range() {
-    let schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Config>().to_value();
+    let schema =
+        SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<EcsConfig>().to_value();
     let types = schema["$defs"].as_object().unwrap().values().chain([&schema]);
     let fields = types.filter_map(|of| of["properties"].as_object()).flatten();
     let bare: Vec<&String> =

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::problems::{Problems, config_at};
 use crate::planner::ecs::arn::Arn;
-use crate::planner::ecs::{Config, LaunchType, LoadBalancer, ServiceRegistry};
+use crate::planner::ecs::{EcsConfig, LaunchType, LoadBalancer, ServiceRegistry};
 use crate::spec::{ContainerSpec, path};
 
 /// The most target groups and service discovery services of a service.
@@ -54,7 +54,7 @@ impl Tasks<'_> {
 /// The target groups.
 pub(super) fn load_balancers(
     problems: &mut Problems,
-    config: &Config,
+    config: &EcsConfig,
     tasks: &Tasks<'_>,
 ) -> BTreeSet<LoadBalancer> {
     let list = config_at("target_groups");
@@ -81,7 +81,7 @@ pub(super) fn load_balancers(
 /// The service discovery services.
 pub(super) fn registries(
     problems: &mut Problems,
-    config: &Config,
+    config: &EcsConfig,
     tasks: &Tasks<'_>,
 ) -> BTreeSet<ServiceRegistry> {
     let list = config_at("service_registries");

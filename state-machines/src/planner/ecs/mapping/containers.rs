@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::problems::{Problems, config_at};
 use super::{checks, secrets, sizes};
-use crate::planner::ecs::{Config, Container, ContainerPort, Definition, LaunchType, Log, NetworkMode};
+use crate::planner::ecs::{Container, ContainerPort, Definition, EcsConfig, LaunchType, Log, NetworkMode};
 use crate::spec::{ContainerSpec, PortMapping, Spec, oci_image_problem, path};
 
 /// The most containers of a task definition.
@@ -23,7 +23,7 @@ const STORAGE_AT_MOST: i64 = 200;
 pub(super) fn definition(
     problems: &mut Problems,
     spec: &Spec,
-    config: &Config,
+    config: &EcsConfig,
     region: Option<&str>,
     (on, network_mode): (LaunchType, NetworkMode),
 ) -> Definition {
@@ -233,7 +233,7 @@ fn shares(problems: &mut Problems, definition: &Definition) {
 }
 
 /// ECS fetches what a task needs in the name of this role.
-fn role(problems: &mut Problems, spec: &Spec, config: &Config, on: LaunchType) {
+fn role(problems: &mut Problems, spec: &Spec, config: &EcsConfig, on: LaunchType) {
     if config.execution_role_arn.is_some() {
         return;
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::problems::{Problems, config_at};
 use crate::planner::ecs::arn::is_name;
-use crate::planner::ecs::{Config, Launch, LaunchType};
+use crate::planner::ecs::{EcsConfig, Launch, LaunchType};
 use crate::spec::path;
 
 /// The most capacity providers of a strategy.
@@ -13,7 +13,7 @@ const PROVIDERS: usize = 20;
 const FARGATE: [&str; 2] = ["FARGATE", "FARGATE_SPOT"];
 
 /// What tasks run on, and how the service says so.
-pub(super) fn launch(problems: &mut Problems, config: &Config) -> (LaunchType, Launch) {
+pub(super) fn launch(problems: &mut Problems, config: &EcsConfig) -> (LaunchType, Launch) {
     let providers = &config.capacity_providers;
     match (config.launch_type, providers.as_slice()) {
         (given, []) => {
@@ -35,7 +35,7 @@ pub(super) fn launch(problems: &mut Problems, config: &Config) -> (LaunchType, L
     }
 }
 
-fn strategy(problems: &mut Problems, config: &Config) {
+fn strategy(problems: &mut Problems, config: &EcsConfig) {
     let list = config_at("capacity_providers");
     let providers = &config.capacity_providers;
     problems.at_most(&list, providers.len(), PROVIDERS);

@@ -22,7 +22,7 @@ use serde_json::Value;
 use self::attachments::Tasks;
 use self::problems::Problems;
 use super::call::{Serves, Settings};
-use super::config::{CircuitBreaker, Config};
+use super::config::{CircuitBreaker, EcsConfig};
 use super::definition::{Definition, NetworkMode};
 use super::site::Site;
 use crate::spec::{Problem, Spec};
@@ -49,7 +49,7 @@ pub(super) enum Tasking {
 /// Maps a spec. Where there are problems, the result is not to be used.
 pub(super) fn map(spec: &Spec) -> (Mapped, Vec<Problem>) {
     let mut problems = Problems::default();
-    let (config, mut unread) = Config::read_all(spec.provider_config.as_ref().unwrap_or(&Value::Null));
+    let (config, mut unread) = EcsConfig::read_all(spec.provider_config.as_ref().unwrap_or(&Value::Null));
     let site = Site::of(&config, spec.tenant());
     settings::check(&mut problems, &config, &site);
     let (on, launch) = launch::launch(&mut problems, &config);

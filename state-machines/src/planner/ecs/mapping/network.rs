@@ -1,7 +1,7 @@
 //! The network interfaces of tasks.
 
 use super::problems::{Problems, config_at};
-use crate::planner::ecs::{Config, LaunchType, Network};
+use crate::planner::ecs::{EcsConfig, LaunchType, Network};
 use crate::spec::{Spec, path};
 
 /// The most subnets and security groups of a service.
@@ -43,7 +43,7 @@ impl<'a> Given<'a> {
 pub(super) fn network(
     problems: &mut Problems,
     spec: &Spec,
-    config: &Config,
+    config: &EcsConfig,
     on: LaunchType,
 ) -> Option<Network> {
     let wished = &spec.networking;

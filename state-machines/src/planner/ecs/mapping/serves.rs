@@ -2,7 +2,7 @@
 
 use super::problems::{Problems, config_at};
 use super::url;
-use crate::planner::ecs::{Config, Serves};
+use crate::planner::ecs::{EcsConfig, Serves};
 use crate::spec::{ContainerSpec, DnsConfig, Spec, path};
 use crate::status::{Endpoint, EndpointType};
 
@@ -18,7 +18,7 @@ struct Port<'a> {
 pub(super) fn serves(
     problems: &mut Problems,
     spec: &Spec,
-    config: &Config,
+    config: &EcsConfig,
     containers: Option<&[ContainerSpec]>,
 ) -> Vec<Serves> {
     let ports: Vec<Port<'_>> = containers.unwrap_or_default().iter().flat_map(ports).collect();
@@ -37,7 +37,7 @@ pub(super) fn serves(
 }
 
 /// Where the load balancers answer, each place once.
-fn balanced(problems: &mut Problems, config: &Config) -> Vec<Endpoint> {
+fn balanced(problems: &mut Problems, config: &EcsConfig) -> Vec<Endpoint> {
     let mut endpoints = Vec::new();
     for (n, group) in config.target_groups.iter().enumerate() {
         let Some(url) = &group.url else { continue };

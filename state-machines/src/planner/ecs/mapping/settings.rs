@@ -3,7 +3,7 @@
 use super::problems::{Problems, config_at};
 use super::url;
 use crate::planner::ecs::arn::{Arn, is_name, is_revision};
-use crate::planner::ecs::{Config, Site};
+use crate::planner::ecs::{EcsConfig, Site};
 
 /// The most tasks of a service.
 const TASKS: u32 = 5000;
@@ -11,7 +11,7 @@ const TASKS: u32 = 5000;
 const LONGEST_DEPLOYMENT: u32 = 86_400;
 
 /// Checks every setting that can be judged by itself.
-pub(super) fn check(problems: &mut Problems, config: &Config, site: &Site) {
+pub(super) fn check(problems: &mut Problems, config: &EcsConfig, site: &Site) {
     place(problems, config);
     if let Some(problem) = site.name_problem() {
         let from = if config.service_name.is_some() { "service_name" } else { "service_name_prefix" };
@@ -46,7 +46,7 @@ pub(super) fn check(problems: &mut Problems, config: &Config, site: &Site) {
     counts(problems, config);
 }
 
-fn place(problems: &mut Problems, config: &Config) {
+fn place(problems: &mut Problems, config: &EcsConfig) {
     let named = Arn::named(&config.cluster, "ecs", "cluster/");
     if !is_name(named.unwrap_or(&config.cluster)) {
         problems.add(
@@ -94,7 +94,7 @@ fn session(problems: &mut Problems, name: Option<&str>, external_id: Option<&str
     }
 }
 
-fn counts(problems: &mut Problems, config: &Config) {
+fn counts(problems: &mut Problems, config: &EcsConfig) {
     let mut number = |name: &str, given: u32, range| problems.number(&config_at(name), given.into(), range);
     let desired = number("desired_count", config.desired_count, 0..=TASKS);
     let least = number("minimum_healthy_percent", config.minimum_healthy_percent, 0..=100);
