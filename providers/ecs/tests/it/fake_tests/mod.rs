@@ -25,7 +25,7 @@ use super::fake::{Fake, Pace, REGION};
 
 /// A client that tries once.
 pub(super) fn client(fake: &Fake, key: &str) -> Client {
-    let config = aws_sdk_ecs::EcsConfig::builder()
+    let config = aws_sdk_ecs::Config::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::new(REGION))
         .credentials_provider(Credentials::for_tests_with(key))
