@@ -197,7 +197,12 @@ pub(crate) async fn status(screen: &Screen, place: &Place, id: &TenantId) -> Res
         return Err(Failure::NoProvider { tenant: id.clone(), provider });
     };
     let engine = look.engine().await?;
-    let subject = Subject { engine, tenant: id.clone(), incarnation: tenant.incarnation };
+    let subject = Subject {
+        engine,
+        provider: tenant.provider.clone(),
+        tenant: id.clone(),
+        incarnation: tenant.incarnation,
+    };
     let cx = Context::alone(subject, Arc::new(SystemClock)).with_ledger(tenant.ledger.clone());
     let status = tokio::time::timeout(STATUS_TIMEOUT, provider.get_status(&cx, id))
         .await

@@ -23,8 +23,12 @@ pub(crate) async fn validate(screen: &Screen, place: &Place, file: &Path) -> Res
         message: format!("provider_type: {error}"),
     })?;
     // Nothing is done there in this name.
-    let subject =
-        Subject { engine: "validate".into(), tenant: spec.tenant().clone(), incarnation: Incarnation(1) };
+    let subject = Subject {
+        engine: "validate".into(),
+        provider: spec.provider().clone(),
+        tenant: spec.tenant().clone(),
+        incarnation: Incarnation(1),
+    };
     let cx = Context::alone(subject, Arc::new(SystemClock));
     provider.validate(&cx, &spec).await.map_err(|error| match error.kind {
         ErrorKind::InvalidSpec => Failure::Unfit { file: file.display().to_string(), message: error.message },

@@ -114,6 +114,7 @@ impl Ground {
     fn subject_of(&self, tenant: &Tenant) -> Subject {
         Subject {
             engine: Arc::clone(&self.opened.engine),
+            provider: tenant.provider.clone(),
             tenant: tenant.id.clone(),
             incarnation: tenant.incarnation,
         }

@@ -30,7 +30,12 @@ async fn sweep(engine: &Engine) -> Sweep {
 /// A context of the engine's, which the engine knows nothing of.
 async fn beside(engine: &Engine, id: &str, incarnation: u64) -> Context {
     let engine = sweep(engine).await.engine;
-    let subject = Subject { engine, tenant: tenant(id), incarnation: Incarnation(incarnation) };
+    let subject = Subject {
+        engine,
+        provider: ProviderName::new("scripted").expect("a valid name"),
+        tenant: tenant(id),
+        incarnation: Incarnation(incarnation),
+    };
     Context::alone(subject, Arc::new(TokioClock::starting_at(Timestamp::UNIX_EPOCH)))
 }
 

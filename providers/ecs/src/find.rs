@@ -38,14 +38,14 @@ impl Ecs {
         if service.is_some_and(|service| is_of(&service, subject)) {
             return Ok(Some(site));
         }
-        let engine = &subject.engine;
+        let (engine, provider) = (&subject.engine, subject.provider.as_str());
         let found = match search {
-            Search::Service => at.search_services(engine).await?,
+            Search::Service => at.search_services(engine, provider).await?,
             Search::Everything => {
-                if at.family_of(&site.name, engine).await?.contains_key(&life(subject)) {
+                if at.family_of(&site.name, engine, provider).await?.contains_key(&life(subject)) {
                     return Ok(Some(site));
                 }
-                at.search(engine, &self.defaults).await?
+                at.search(engine, provider, &self.defaults).await?
             }
         };
         let is_its = |lives: &Lives| lives.contains_key(&life(subject));
@@ -54,11 +54,11 @@ impl Ecs {
     }
 
     /// All that an engine owns in the cluster and under the prefix of the operator's configuration.
-    pub(super) async fn list(&self, engine: &str) -> Result<Vec<OwnedTenant>, Failure> {
+    pub(super) async fn list(&self, engine: &str, provider: &str) -> Result<Vec<OwnedTenant>, Failure> {
         let at =
             self.at_for(&Place::of(&self.defaults), Who { tenant: None, initiator: Initiator::Engine }).await;
         let mut owned: BTreeMap<Life, Resources> = BTreeMap::new();
-        for lives in at.search(engine, &self.defaults).await?.into_values() {
+        for lives in at.search(engine, provider, &self.defaults).await?.into_values() {
             for (life, resources) in lives {
                 owned.entry(life).or_default().extend(resources);
             }
@@ -72,13 +72,18 @@ impl Ecs {
 
 impl At {
     /// All that an engine owns in the cluster, and in families that begin as its names do; by name.
-    async fn search(&self, engine: &str, defaults: &EcsConfig) -> Result<BTreeMap<String, Lives>, Failure> {
-        let mut found = self.search_services(engine).await?;
+    async fn search(
+        &self,
+        engine: &str,
+        provider: &str,
+        defaults: &EcsConfig,
+    ) -> Result<BTreeMap<String, Lives>, Failure> {
+        let mut found = self.search_services(engine, provider).await?;
         let families = self.list_families(&defaults.service_name_prefix).await?;
         // A family with a service is its service's.
         let alone: Vec<String> = families.into_iter().filter(|family| !found.contains_key(family)).collect();
         let asked = stream::iter(alone).map(async |family| {
-            let lives = self.family_of(&family, engine).await?;
+            let lives = self.family_of(&family, engine, provider).await?;
             Ok((family, lives))
         });
         let lives: Vec<(String, Lives)> = asked.buffer_unordered(AT_A_TIME).try_collect().await?;
@@ -87,7 +92,11 @@ impl At {
     }
 
     /// The services of the cluster that an engine owns; by name.
-    async fn search_services(&self, engine: &str) -> Result<BTreeMap<String, Lives>, Failure> {
+    async fn search_services(
+        &self,
+        engine: &str,
+        provider: &str,
+    ) -> Result<BTreeMap<String, Lives>, Failure> {
         let all = self.list_services().await?;
         let tens: Vec<BTreeSet<String>> =
             all.chunks(DESCRIBED_AT_ONCE).map(|arns| arns.iter().cloned().collect()).collect();
@@ -97,7 +106,7 @@ impl At {
         for service in services.into_iter().flatten() {
             if let Some(name) = service.service_name.clone()
                 && let Some(there) = answer::service(&service)
-                && let Some(life) = tags::owner(&there.tags, engine)
+                && let Some(life) = tags::owner(&there.tags, engine, provider)
             {
                 let resources = found.entry(name.clone()).or_default().entry(life).or_default();
                 resources.insert(format!("service {name}"), there.arn);
@@ -107,12 +116,12 @@ impl At {
     }
 
     /// Whose revisions there are in a family, of those that an engine owns.
-    async fn family_of(&self, family: &str, engine: &str) -> Result<Lives, Failure> {
+    async fn family_of(&self, family: &str, engine: &str, provider: &str) -> Result<Lives, Failure> {
         let mut lives = Lives::new();
         for status in [DefinitionStatus::Active, DefinitionStatus::Inactive] {
             for arn in self.list_definitions(family, status).await? {
                 let Some(found) = self.describe_definition(&arn).await? else { continue };
-                if let Some(life) = tags::owner(&found.tags, engine) {
+                if let Some(life) = tags::owner(&found.tags, engine, provider) {
                     let revision = arn.rsplit_once('/').map_or(arn.as_str(), |(_, name)| name);
                     lives.entry(life).or_default().insert(format!("task definition {revision}"), found.arn);
                 }
@@ -128,5 +137,6 @@ fn life(subject: &Subject) -> Life {
 
 fn is_of(service: &sdk::Service, subject: &Subject) -> bool {
     let there = answer::service(service);
-    there.and_then(|there| tags::owner(&there.tags, &subject.engine)) == Some(life(subject))
+    there.and_then(|there| tags::owner(&there.tags, &subject.engine, subject.provider.as_str()))
+        == Some(life(subject))
 }

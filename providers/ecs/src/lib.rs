@@ -96,7 +96,11 @@ pub const SECRET_TARGETS: [&str; 7] = [
 
 /// How the engine's operator sets this provider up.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct EcsOptions {
+    /// The provider's name, which specs give as their `provider_type`. It is in the tags of everything that the provider
+    /// makes: under another name it finds none of it. Default: `ecs`.
+    pub name: ProviderName,
     /// The configuration that lies under every tenant's `provider_config`; an object, or nothing (`null`).
     pub defaults: Value,
     /// Who the engine is at AWS. None: as the SDK's default chain says, which looks at the environment, the profile and
@@ -113,7 +117,38 @@ pub struct EcsOptions {
 impl EcsOptions {
     /// With this configuration under every tenant's.
     pub fn new(defaults: Value) -> Self {
-        Self { defaults, credentials: None, http_client: None, quota_factor: 1 }
+        // A constant that is a valid name.
+        #[expect(clippy::expect_used)]
+        let name = ProviderName::new(KIND).expect("`ecs` is lowercase letters");
+        Self { name, defaults, credentials: None, http_client: None, quota_factor: 1 }
+    }
+
+    /// Under this name: one engine may have several, each with its own account, region or cluster.
+    #[must_use]
+    pub fn name(mut self, name: ProviderName) -> Self {
+        self.name = name;
+        self
+    }
+
+    /// As this identity at AWS.
+    #[must_use]
+    pub fn credentials(mut self, credentials: SharedCredentialsProvider) -> Self {
+        self.credentials = Some(credentials);
+        self
+    }
+
+    /// With this client of HTTP.
+    #[must_use]
+    pub fn http_client(mut self, client: SharedHttpClient) -> Self {
+        self.http_client = Some(client);
+        self
+    }
+
+    /// With accounts that have so many times AWS's default quotas.
+    #[must_use]
+    pub fn quota_factor(mut self, factor: u32) -> Self {
+        self.quota_factor = factor;
+        self
     }
 }
 
@@ -153,14 +188,14 @@ impl ProviderKind for EcsKind {
     }
 
     fn start(setup: Setup) -> Result<Arc<dyn Provider>, SetupError> {
-        match EcsProvider::new(EcsOptions::new(setup.config)) {
+        match EcsProvider::new(EcsOptions::new(setup.config).name(setup.name)) {
             Ok(provider) => Ok(Arc::new(provider)),
             Err(error) => Err(SetupError::new(error)),
         }
     }
 }
 
-/// Runs tenants as services of AWS ECS. Its name is `ecs`.
+/// Runs tenants as services of AWS ECS.
 pub struct EcsProvider {
     name: ProviderName,
     methods: Converge<Ecs>,
@@ -182,15 +217,12 @@ impl EcsProvider {
     /// # Errors
     /// [`EcsOptionsError`] when the defaults cannot be every tenant's.
     pub fn new(options: EcsOptions) -> Result<Self, EcsOptionsError> {
-        let EcsOptions { defaults, credentials, http_client, quota_factor } = options;
+        let EcsOptions { name, defaults, credentials, http_client, quota_factor } = options;
         let defaults = EcsConfig::merged(&Value::Null, &defaults)?;
         let config = EcsConfig::read(&defaults)?;
         if config.service_name.is_some() {
             return Err(EcsOptionsError::SharedName);
         }
-        // A constant that is a valid name.
-        #[expect(clippy::expect_used)]
-        let name = ProviderName::new(KIND).expect("`ecs` is lowercase letters");
         let ecs = Ecs { clients: Clients::new(credentials, http_client, quota_factor), defaults: config };
         let methods = Converge::new(name.clone(), ecs, changes);
         Ok(Self { name, methods, defaults, clusters: Mutex::default() })
@@ -348,7 +380,7 @@ impl Provider for EcsProvider {
     }
 
     async fn list_tenants(&self, engine: &str) -> Result<Vec<OwnedTenant>, ProviderError> {
-        let listed = self.ecs().list(engine).await;
+        let listed = self.ecs().list(engine, self.name.as_str()).await;
         listed.map_err(|failure| ProviderError { kind: ErrorKind::StatusFailed, ..failure.into_error() })
     }
 }

@@ -9,7 +9,7 @@ use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use landlord_state_machines::id::{Incarnation, TenantId};
+use landlord_state_machines::id::{Incarnation, ProviderName, TenantId};
 use landlord_state_machines::planner::ecs::{EcsCall, EcsConfig, EcsReply, Place, Site, tags};
 use landlord_state_machines::planner::{CallError, Subject};
 use serde_json::{Value, json};
@@ -131,7 +131,12 @@ pub(super) fn config(url: &str) -> EcsConfig {
 }
 
 pub(super) fn subject() -> Subject {
-    Subject { engine: "test".into(), tenant: TenantId::new("acme").unwrap(), incarnation: Incarnation(1) }
+    Subject {
+        engine: "test".into(),
+        provider: ProviderName::new("ecs").unwrap(),
+        tenant: TenantId::new("acme").unwrap(),
+        incarnation: Incarnation(1),
+    }
 }
 
 pub(super) fn cx() -> Context {

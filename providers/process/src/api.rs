@@ -15,7 +15,7 @@ use super::find::{Seen, Whose};
 use super::machine::Machine;
 use super::probe::Verdict;
 use super::procfs::{self, Identity};
-use super::tags::{Key, Tags};
+use super::tags::{Key, Owner, Tags};
 use super::{exec, exit, launch, probe, problem, signal};
 
 impl Machine {
@@ -154,11 +154,11 @@ impl Machine {
 }
 
 fn whose(subject: &Subject) -> Whose {
-    Whose::Tenant(subject.engine.to_string(), subject.tenant.clone())
+    Whose::Tenant(Owner::of(subject), subject.tenant.clone())
 }
 
 fn key(subject: &Subject, launch: LaunchId) -> Key {
-    Key { engine: subject.engine.to_string(), tenant: subject.tenant.clone(), launch }
+    Key { owner: Owner::of(subject), tenant: subject.tenant.clone(), launch }
 }
 
 fn process(identity: Identity) -> Process {

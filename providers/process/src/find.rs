@@ -16,25 +16,25 @@ use rustix::process::Pid;
 
 use super::files::{First, LaunchFiles, StateDir};
 use super::procfs::{self, Identity, Stat};
-use super::tags::{Key, LEADER, Tags, Variables};
+use super::tags::{Key, LEADER, Owner, Tags, Variables};
 
 /// Which launches are looked for.
 #[derive(Clone, Debug)]
 pub(super) enum Whose {
     /// Those of every engine on this machine: they too have ports.
     Everybody,
-    /// Those of an engine.
-    Engine(String),
-    /// Those of an engine for one tenant.
-    Tenant(String, TenantId),
+    /// Those of a provider of an engine.
+    Owner(Owner),
+    /// Those of one tenant there.
+    Tenant(Owner, TenantId),
 }
 
 impl Whose {
     fn includes(&self, key: &Key) -> bool {
         match self {
             Self::Everybody => true,
-            Self::Engine(engine) => key.engine == *engine,
-            Self::Tenant(engine, tenant) => key.engine == *engine && key.tenant == *tenant,
+            Self::Owner(owner) => key.owner == *owner,
+            Self::Tenant(owner, tenant) => key.owner == *owner && key.tenant == *tenant,
         }
     }
 }
@@ -67,7 +67,7 @@ impl Seen {
 pub(super) fn look(state: &StateDir, whose: &Whose) -> io::Result<BTreeMap<Key, Seen>> {
     let boot = procfs::boot_id()?;
     let records = match whose {
-        Whose::Everybody | Whose::Engine(_) => state.records(&boot)?,
+        Whose::Everybody | Whose::Owner(_) => state.records(&boot)?,
         Whose::Tenant(_, tenant) => state.records_of(tenant, &boot)?,
     };
     let mut launches: BTreeMap<Key, Seen> = BTreeMap::new();

@@ -88,13 +88,18 @@ use landlord_compute::provider::{
     Capabilities, Context, OwnedTenant, Provider, ProviderKind, Setup, SetupError,
 };
 use machine::Machine;
+use tags::Owner;
 
 /// What this kind of provider is called, and its providers where the operator names them not.
 const KIND: &str = "process";
 
 /// How the engine's operator sets this provider up.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ProcessOptions {
+    /// The provider's name, which specs give as their `provider_type`. It is in the tags of everything that the provider
+    /// starts: under another name it finds none of it. Default: `process`.
+    pub name: ProviderName,
     /// Where logs and the records of launches are kept. One engine's alone; made when it is first needed.
     pub state_dir: PathBuf,
     /// The host ports for container ports without a `host_port`. By default 20000 to 29999, below the ports that
@@ -105,7 +110,24 @@ pub struct ProcessOptions {
 impl ProcessOptions {
     /// The defaults, with files under `state_dir`.
     pub fn new(state_dir: impl Into<PathBuf>) -> Self {
-        Self { state_dir: state_dir.into(), ports: 20_000..=29_999 }
+        // A constant that is a valid name.
+        #[expect(clippy::expect_used)]
+        let name = ProviderName::new(KIND).expect("`process` is lowercase letters");
+        Self { name, state_dir: state_dir.into(), ports: 20_000..=29_999 }
+    }
+
+    /// Under this name.
+    #[must_use]
+    pub fn name(mut self, name: ProviderName) -> Self {
+        self.name = name;
+        self
+    }
+
+    /// With these host ports for container ports without a `host_port`.
+    #[must_use]
+    pub fn ports(mut self, ports: RangeInclusive<u16>) -> Self {
+        self.ports = ports;
+        self
     }
 }
 
@@ -124,7 +146,9 @@ impl ProviderKind for ProcessKind {
 
     fn start(setup: Setup) -> Result<Arc<dyn Provider>, SetupError> {
         match setup.config {
-            Value::Null => Ok(Arc::new(ProcessProvider::new(ProcessOptions::new(setup.state_dir)))),
+            Value::Null => {
+                Ok(Arc::new(ProcessProvider::new(ProcessOptions::new(setup.state_dir).name(setup.name))))
+            }
             Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
                 Err(SetupError::new("the process provider has no configuration of the operator's; remove it"))
             }
@@ -132,7 +156,7 @@ impl ProviderKind for ProcessKind {
     }
 }
 
-/// Runs tenants as processes of this machine. Its name is `process`.
+/// Runs tenants as processes of this machine.
 #[derive(Debug)]
 pub struct ProcessProvider {
     name: ProviderName,
@@ -144,16 +168,17 @@ pub struct ProcessProvider {
 impl ProcessProvider {
     /// A provider over this machine. Nothing is touched before the first call.
     pub fn new(options: ProcessOptions) -> Self {
-        let ProcessOptions { state_dir, ports } = options;
-        // A constant that is a valid name.
-        #[expect(clippy::expect_used)]
-        let name = ProviderName::new(KIND).expect("`process` is lowercase letters");
+        let ProcessOptions { name, state_dir, ports } = options;
         let machine = Arc::new(Machine::new(state_dir, ports));
         Self { methods: Converge::new(name.clone(), machine, changes), name, limits_said: Once::new() }
     }
 
     fn machine(&self) -> &Arc<Machine> {
         self.methods.api()
+    }
+
+    fn owner(&self, engine: &str) -> Owner {
+        Owner { engine: engine.to_owned(), provider: self.name.clone() }
     }
 
     fn say_limits(&self, cx: &Context) {
@@ -241,7 +266,7 @@ impl Provider for ProcessProvider {
 
     async fn list_tenants(&self, engine: &str) -> Result<Vec<OwnedTenant>, ProviderError> {
         let mut owned: BTreeMap<(TenantId, Incarnation), BTreeMap<String, String>> = BTreeMap::new();
-        let all = Whose::Engine(engine.to_owned());
+        let all = Whose::Owner(self.owner(engine));
         for (key, seen) in self.machine().look(all).await? {
             let resources = owned.entry((key.tenant, key.launch.incarnation)).or_default();
             let processes: Vec<String> = seen.processes().map(|identity| identity.to_string()).collect();
@@ -255,7 +280,7 @@ impl Provider for ProcessProvider {
     }
 
     fn observe(&self, engine: &str, clock: Arc<dyn Clock>) -> Option<BoxStream<'static, Observation>> {
-        Some(observe::observe(Arc::clone(self.machine()), clock, engine.to_owned()))
+        Some(observe::observe(Arc::clone(self.machine()), clock, self.owner(engine)))
     }
 }
 

@@ -17,7 +17,7 @@ use super::exit;
 use super::files::First;
 use super::find::{Seen, Whose};
 use super::machine::Machine;
-use super::tags::Key;
+use super::tags::{Key, Owner};
 use landlord_compute::clock::Clock;
 
 /// How long after one look the next one begins.
@@ -26,7 +26,7 @@ const EVERY: Duration = Duration::from_secs(1);
 struct Watch {
     machine: Arc<Machine>,
     clock: Arc<dyn Clock>,
-    engine: String,
+    owner: Owner,
     /// Crashes that were told already.
     told: BTreeSet<Key>,
     /// What the last look brought and nobody took yet.
@@ -37,9 +37,9 @@ struct Watch {
 pub(super) fn observe(
     machine: Arc<Machine>,
     clock: Arc<dyn Clock>,
-    engine: String,
+    owner: Owner,
 ) -> BoxStream<'static, Observation> {
-    let watch = Watch { machine, clock, engine, told: BTreeSet::new(), pending: VecDeque::new() };
+    let watch = Watch { machine, clock, owner, told: BTreeSet::new(), pending: VecDeque::new() };
     stream::unfold(watch, |mut watch| async {
         loop {
             if let Some(observation) = watch.pending.pop_front() {
@@ -55,7 +55,7 @@ pub(super) fn observe(
 impl Watch {
     async fn look(&mut self) {
         let begun = self.clock.now();
-        let whose = Whose::Engine(self.engine.clone());
+        let whose = Whose::Owner(self.owner.clone());
         let seen = match self.machine.look(whose).await {
             Ok(seen) => seen,
             Err(error) => {
@@ -108,7 +108,7 @@ mod tests {
     use landlord_compute::clock::SystemClock;
 
     fn observed(bench: &Bench) -> BoxStream<'static, Observation> {
-        observe(Arc::clone(&bench.machine), Arc::new(SystemClock), bench.subject.engine.to_string())
+        observe(Arc::clone(&bench.machine), Arc::new(SystemClock), Owner::of(&bench.subject))
     }
 
     #[tokio::test]

@@ -36,7 +36,7 @@ mod tests {
 
     use super::*;
     use crate::procfs::Identity;
-    use crate::tags::{Key, Tags};
+    use crate::tags::{Key, Owner, Tags};
     use crate::testing::{Bench, tags, until};
 
     #[tokio::test]
@@ -77,7 +77,7 @@ mod tests {
 
         // A record of a process that had this pid before.
         let ours = tags("acme", "web", "1-1");
-        let key = Key { engine: bench.subject.engine.to_string(), ..ours.key };
+        let key = Key { owner: Owner::of(&bench.subject), ..ours.key };
         let ours = Tags { key, ..ours };
         let files = bench.machine.state.launch_of(&ours);
         files.create_record(&ours, &procfs::boot_id().unwrap()).unwrap();

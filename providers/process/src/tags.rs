@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use landlord_state_machines::id::TenantId;
+use landlord_state_machines::id::{ProviderName, TenantId};
+use landlord_state_machines::planner::Subject;
 use landlord_state_machines::planner::process::{LaunchId, Manifest};
 
 /// Every tag begins with this; a spec may not set such variables.
@@ -24,11 +25,26 @@ const CONTAINER: &str = "LANDLORD_CONTAINER";
 const LAUNCH: &str = "LANDLORD_LAUNCH";
 const MANIFEST: &str = "LANDLORD_MANIFEST";
 
+/// A provider of an engine, whose store remembers what it launched.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Owner {
+    /// The engine's name.
+    pub(super) engine: String,
+    /// The provider's, by the operator.
+    pub(super) provider: ProviderName,
+}
+
+impl Owner {
+    pub(super) fn of(subject: &Subject) -> Self {
+        Self { engine: subject.engine.to_string(), provider: subject.provider.clone() }
+    }
+}
+
 /// Names one launch on this machine.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Key {
-    /// The engine whose store remembers it.
-    pub(super) engine: String,
+    /// Who remembers it.
+    pub(super) owner: Owner,
     /// The tenant.
     pub(super) tenant: TenantId,
     /// Which launch, of all lives and containers of the tenant.
@@ -50,8 +66,8 @@ impl Tags {
     pub(super) fn variables(&self) -> Result<[(&'static str, String); 8], serde_json::Error> {
         Ok([
             (OWNER, "landlord".to_owned()),
-            (PROVIDER, "process".to_owned()),
-            (ENGINE, self.key.engine.clone()),
+            (PROVIDER, self.key.owner.provider.to_string()),
+            (ENGINE, self.key.owner.engine.clone()),
             (TENANT, self.key.tenant.to_string()),
             (INCARNATION, self.key.launch.incarnation.to_string()),
             (CONTAINER, self.manifest.container.clone()),
@@ -63,12 +79,15 @@ impl Tags {
     /// Reads the tags among a process's variables; `None` when they are not all there, as in every process that
     /// is not ours.
     pub(super) fn read(variables: &Variables<'_>) -> Option<Self> {
-        if variables.get(OWNER)? != "landlord" || variables.get(PROVIDER)? != "process" {
+        if variables.get(OWNER)? != "landlord" {
             return None;
         }
         Some(Self {
             key: Key {
-                engine: variables.get(ENGINE)?.to_owned(),
+                owner: Owner {
+                    engine: variables.get(ENGINE)?.to_owned(),
+                    provider: ProviderName::new(variables.get(PROVIDER)?).ok()?,
+                },
                 tenant: variables.get(TENANT)?.parse().ok()?,
                 launch: variables.get(LAUNCH)?.parse().ok()?,
             },

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use landlord_state_machines::error::ProviderError;
-use landlord_state_machines::id::{Incarnation, TenantId};
+use landlord_state_machines::id::{Incarnation, ProviderName, TenantId};
 use landlord_state_machines::planner::process::{
     Check, Fingerprint, Manifest, Probe, Probed, Process, ProcessCall, ProcessLife, ProcessReply, Readiness,
     Signal, Start, Stop,
@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use super::find::{self, Seen, Whose};
 use super::machine::Machine;
 use super::signal;
-use super::tags::{Key, Tags};
+use super::tags::{Key, Owner, Tags};
 
 /// Waits until `condition` holds, and fails the test after ten seconds.
 pub(super) fn until(what: &str, mut condition: impl FnMut() -> bool) {
@@ -45,7 +45,10 @@ pub(super) fn tags(tenant: &str, container: &str, launch: &str) -> Tags {
         stop_grace_seconds: 10,
     };
     let key = Key {
-        engine: format!("test-{}", std::process::id()),
+        owner: Owner {
+            engine: format!("test-{}", std::process::id()),
+            provider: ProviderName::new("process").unwrap(),
+        },
         tenant: TenantId::new(tenant).unwrap(),
         launch: launch.parse().unwrap(),
     };
@@ -67,7 +70,16 @@ impl Bench {
         let machine = Arc::new(Machine::new(dir.path().join("state"), 20_000..=29_999));
         let engine = format!("bench-{}-{count}", std::process::id()).into();
         let tenant = TenantId::new("acme").unwrap();
-        Self { dir, machine, subject: Subject { engine, tenant, incarnation: Incarnation(1) } }
+        Self {
+            dir,
+            machine,
+            subject: Subject {
+                engine,
+                provider: ProviderName::new("process").unwrap(),
+                tenant,
+                incarnation: Incarnation(1),
+            },
+        }
     }
 
     /// The same machine as an engine sees it that was started again.
@@ -133,7 +145,7 @@ impl Bench {
     /// The launch as the machine shows it.
     pub(super) fn seen(&self) -> Option<Seen> {
         self.machine.launches.reap();
-        let whose = Whose::Tenant(self.subject.engine.to_string(), self.subject.tenant.clone());
+        let whose = Whose::Tenant(Owner::of(&self.subject), self.subject.tenant.clone());
         find::look(&self.machine.state, &whose).unwrap().into_values().next()
     }
 

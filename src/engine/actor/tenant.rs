@@ -494,6 +494,7 @@ impl TenantState {
     async fn particulars(&mut self, start: &StartCall) -> Option<Particulars> {
         let Some(Record::Live(tenant)) = &self.record else { return None };
         let (incarnation, ledger) = (tenant.incarnation, tenant.ledger.clone());
+        let provider = tenant.provider.clone();
         let initiator = initiator(&tenant.state);
         let trace = match self.begun.iter().find(|begun| begun.operation == start.operation) {
             Some(begun) => begun.trace.clone(),
@@ -504,7 +505,7 @@ impl TenantState {
             return None;
         }
         let engine = Arc::clone(&self.engine);
-        let subject = Subject { engine, tenant: self.id().clone(), incarnation };
+        let subject = Subject { engine, provider, tenant: self.id().clone(), incarnation };
         Some(Particulars { subject, ledger, trace, initiator })
     }
 

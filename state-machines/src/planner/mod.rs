@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::ProviderError;
-use crate::id::{Incarnation, TenantId};
+use crate::id::{Incarnation, ProviderName, TenantId};
 use crate::spec::Spec;
 use crate::status::{ComputeState, ContainerStatus, Endpoint, Health};
 
@@ -28,6 +28,9 @@ use crate::status::{ComputeState, ContainerStatus, Endpoint, Health};
 pub struct Subject {
     /// Names the store that remembers these resources, so that two engines never take each other's.
     pub engine: Arc<str>,
+    /// The provider that made them, by the operator's name for it: one engine may have several of a kind, on one
+    /// platform.
+    pub provider: ProviderName,
     /// The tenant.
     pub tenant: TenantId,
     /// Which of its lives.

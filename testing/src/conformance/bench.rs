@@ -115,7 +115,12 @@ impl<'p> Bench<'p> {
         // Letters, digits and '-' of less than 63 characters.
         #[expect(clippy::expect_used)]
         let tenant = TenantId::new(&name(&self.own, number)).expect("a valid name");
-        let subject = Subject { engine: self.engine().into(), tenant, incarnation: Incarnation(1) };
+        let subject = Subject {
+            engine: self.engine().into(),
+            provider: self.platform.provider().name(),
+            tenant,
+            incarnation: Incarnation(1),
+        };
         self.know(&subject);
         Tenant {
             bench: self,

@@ -57,7 +57,12 @@ pub(super) async fn run<M: Model>(
     let alone = Alone {
         world: Arc::clone(world),
         clock: Arc::new(TokioClock::starting_at(Timestamp::UNIX_EPOCH)),
-        subject: Subject { engine: "engine".into(), tenant, incarnation: Incarnation(1) },
+        subject: Subject {
+            engine: "engine".into(),
+            provider: name.clone(),
+            tenant,
+            incarnation: Incarnation(1),
+        },
         provider: Converge::new(name, api, |_, _| Vec::new()),
     };
     let cancel = CancellationToken::new();

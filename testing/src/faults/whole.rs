@@ -286,7 +286,12 @@ impl<M: Model> Bench<'_, M> {
             Record::Gone(tombstone) => tombstone.incarnation,
             Record::Absent(_) => Incarnation(1),
         };
-        Subject { engine: Arc::clone(&self.engine), tenant: self.tenant.clone(), incarnation }
+        Subject {
+            engine: Arc::clone(&self.engine),
+            provider: self.name.clone(),
+            tenant: self.tenant.clone(),
+            incarnation,
+        }
     }
 
     async fn record(&self, life: &Life) -> Result<Record, String> {

@@ -336,7 +336,9 @@ impl Model for Ecs {
         now: Timestamp,
     ) -> Result<EcsReply, ProviderError> {
         self.advance(now);
-        let its = |tags: &BTreeMap<String, String>| tags::owner(tags, &subject.engine).is_some();
+        let its = |tags: &BTreeMap<String, String>| {
+            tags::owner(tags, &subject.engine, subject.provider.as_str()).is_some()
+        };
         Ok(match call {
             EcsCall::Locate(_) => {
                 let service = self.service.as_ref().filter(|row| its(&row.tags)).map(|row| row.site.clone());

@@ -1,7 +1,7 @@
 //! Tenants are found by their tags.
 
 use landlord_state_machines::error::{ErrorCode, ErrorKind};
-use landlord_state_machines::id::{Incarnation, TenantId};
+use landlord_state_machines::id::{Incarnation, ProviderName, TenantId};
 use landlord_state_machines::planner::Subject;
 use landlord_state_machines::planner::ecs::{EcsCall, EcsReply, Search};
 use landlord_state_machines::spec::TenantComputeSpec;
@@ -56,7 +56,12 @@ fn cluster(services: Vec<Value>, families: Vec<(&'static str, Value)>) -> impl F
 
 fn of(tenant: &str, engine: &str, incarnation: u64) -> Subject {
     let tenant = TenantId::new(tenant).unwrap();
-    Subject { engine: engine.into(), tenant, incarnation: Incarnation(incarnation) }
+    Subject {
+        engine: engine.into(),
+        provider: ProviderName::new("ecs").unwrap(),
+        tenant,
+        incarnation: Incarnation(incarnation),
+    }
 }
 
 fn provider(server: &Server) -> EcsProvider {

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use landlord_compute::clock::TokioClock;
 use landlord_compute::machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
-use landlord_compute::machines::id::TenantId;
+use landlord_compute::machines::id::{ProviderName, TenantId};
 use landlord_compute::machines::spec::TenantComputeSpec;
 use landlord_compute::machines::tenant::{EventKind, Settled};
 use landlord_compute::store::{MemoryOptions, MemoryStore, Position, Scope};
@@ -211,6 +211,7 @@ async fn asked(
     let spec = spec.check().expect("a valid spec");
     let subject = landlord_compute::machines::planner::Subject {
         engine: "tests".into(),
+        provider: ProviderName::new("ecs").unwrap(),
         tenant: spec.tenant().clone(),
         incarnation: landlord_compute::machines::id::Incarnation(1),
     };

@@ -46,7 +46,12 @@ fn provider() -> Converge<Machine> {
 
 fn subject() -> Subject {
     let tenant = TenantId::new("acme").unwrap();
-    Subject { engine: "engine".into(), tenant, incarnation: Incarnation(1) }
+    Subject {
+        engine: "engine".into(),
+        provider: ProviderName::new("model").unwrap(),
+        tenant,
+        incarnation: Incarnation(1),
+    }
 }
 
 fn alone() -> Context {

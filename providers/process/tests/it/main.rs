@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use landlord_compute::clock::SystemClock;
 use landlord_compute::machines::error::{ErrorCode, ErrorKind};
-use landlord_compute::machines::id::{Incarnation, TenantId};
+use landlord_compute::machines::id::{Incarnation, ProviderName, TenantId};
 use landlord_compute::machines::observation::Seen;
 use landlord_compute::machines::planner::Subject;
 use landlord_compute::machines::spec::{Spec, TenantComputeSpec};
@@ -59,6 +59,7 @@ fn provisions_when_asked() {
 fn context(engine: &str) -> Context {
     let subject = Subject {
         engine: engine.into(),
+        provider: ProviderName::new("process").unwrap(),
         tenant: TenantId::new("acme").unwrap(),
         incarnation: Incarnation(1),
     };

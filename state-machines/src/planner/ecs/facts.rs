@@ -128,7 +128,7 @@ pub(super) enum Whose {
 
 impl Whose {
     pub(super) fn of(tags: &BTreeMap<String, String>, subject: &Subject) -> Self {
-        match tags::owner(tags, &subject.engine) {
+        match tags::owner(tags, &subject.engine, subject.provider.as_str()) {
             Some((tenant, incarnation)) if tenant == subject.tenant => Self::Its(incarnation),
             Some((tenant, _)) => Self::Another(tenant),
             None => Self::Strangers,

@@ -10,7 +10,7 @@ use super::facts::{
     Write, after,
 };
 use super::site::Site;
-use super::tasks;
+use super::{tags, tasks};
 use crate::error::ProviderError;
 use crate::planner::{CallError, Subject};
 
@@ -176,8 +176,8 @@ fn saw(facts: &mut EcsFacts, call: &EcsCall, reply: EcsReply, now: Timestamp) {
 fn did(facts: &mut EcsFacts, call: &EcsCall, reply: EcsReply, now: Timestamp) {
     match (call, reply) {
         (EcsCall::RegisterDefinition(register), EcsReply::Registered(arn)) => {
-            let engine = register.tags.get(super::tags::ENGINE).map_or("", String::as_str);
-            let whose = match super::tags::owner(&register.tags, engine) {
+            let tag = |key| register.tags.get(key).map_or("", String::as_str);
+            let whose = match tags::owner(&register.tags, tag(tags::ENGINE), tag(tags::PROVIDER)) {
                 Some((_, incarnation)) => Whose::Its(incarnation),
                 None => Whose::Strangers,
             };

@@ -16,7 +16,7 @@ use super::facts::{
 use super::wanted::{Source, Wanted};
 use super::{EcsPlanner, tags};
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
-use crate::id::{Incarnation, TenantId};
+use crate::id::{Incarnation, ProviderName, TenantId};
 use crate::planner::{Goal, Means, Next, Planner, Subject};
 use crate::spec::{ContainerSpec, NetworkConfig, ResourceRequirements, Spec, TenantComputeSpec};
 
@@ -323,7 +323,12 @@ fn configurations() -> Vec<(String, EcsFacts)> {
 
 pub(super) fn subject() -> Subject {
     let tenant = TenantId::new("acme").unwrap();
-    Subject { engine: "engine".into(), tenant, incarnation: Incarnation(1) }
+    Subject {
+        engine: "engine".into(),
+        provider: ProviderName::new("ecs").unwrap(),
+        tenant,
+        incarnation: Incarnation(1),
+    }
 }
 
 pub(super) fn spec(image: &str) -> Spec {

@@ -9,7 +9,7 @@ use crate::planner::Subject;
 pub const OWNER: &str = "landlord.owner";
 /// The tenant's id.
 pub const TENANT: &str = "landlord.tenant_id";
-/// Always `ecs`.
+/// The name of the provider that made it.
 pub const PROVIDER: &str = "landlord.provider";
 /// The engine's name.
 pub const ENGINE: &str = "landlord.engine";
@@ -27,7 +27,7 @@ pub fn of(subject: &Subject) -> BTreeMap<String, String> {
     [
         (OWNER, "landlord".to_owned()),
         (TENANT, subject.tenant.to_string()),
-        (PROVIDER, "ecs".to_owned()),
+        (PROVIDER, subject.provider.to_string()),
         (ENGINE, subject.engine.to_string()),
         (INCARNATION, subject.incarnation.to_string()),
     ]
@@ -35,10 +35,15 @@ pub fn of(subject: &Subject) -> BTreeMap<String, String> {
     .into()
 }
 
-/// The tenant and the life that something with these tags belongs to, where it is an engine's.
-pub fn owner(tags: &BTreeMap<String, String>, engine: &str) -> Option<(TenantId, Incarnation)> {
+/// The tenant and the life that something with these tags belongs to, where it is this
+/// provider's of this engine.
+pub fn owner(
+    tags: &BTreeMap<String, String>,
+    engine: &str,
+    provider: &str,
+) -> Option<(TenantId, Incarnation)> {
     let is = |key: &str, value: &str| tags.get(key).is_some_and(|tag| tag == value);
-    if !is(OWNER, "landlord") || !is(PROVIDER, "ecs") || !is(ENGINE, engine) {
+    if !is(OWNER, "landlord") || !is(PROVIDER, provider) || !is(ENGINE, engine) {
         return None;
     }
     let tenant = TenantId::new(tags.get(TENANT)?).ok()?;

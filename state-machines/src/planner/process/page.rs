@@ -12,7 +12,7 @@ use super::{
     Exit, ExitCause, Found, FoundLaunch, LaunchId, Manifest, Probed, Process, ProcessCall, ProcessLife,
     ProcessPlanner, ProcessReply, Signal, Stop,
 };
-use crate::id::{Incarnation, TenantId};
+use crate::id::{Incarnation, ProviderName, TenantId};
 use crate::planner::{Goal, Means, Next, Planner, Subject};
 use crate::spec::{
     ContainerSpec, HealthCheckConfig, PortMapping, ResourceRequirements, Spec, TenantComputeSpec,
@@ -307,7 +307,12 @@ fn one(run: Run, id: LaunchId, manifest: &Manifest) -> ProcessFacts {
 
 fn subject() -> Subject {
     let tenant = TenantId::new("acme").unwrap();
-    Subject { engine: "engine".into(), tenant, incarnation: Incarnation(1) }
+    Subject {
+        engine: "engine".into(),
+        provider: ProviderName::new("process").unwrap(),
+        tenant,
+        incarnation: Incarnation(1),
+    }
 }
 
 fn manifest(spec: &Spec) -> Manifest {

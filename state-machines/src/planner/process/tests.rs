@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Found, LaunchId, Process, ProcessCall, ProcessLife, ProcessPlanner, ProcessReply, Start};
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
-use crate::id::{Incarnation, TenantId};
+use crate::id::{Incarnation, ProviderName, TenantId};
 use crate::planner::{CallError, Goal, Means, Next, Planner, Subject};
 use crate::spec::{ContainerSpec, ResourceRequirements, SecretReference, Spec, TenantComputeSpec};
 
@@ -14,7 +14,12 @@ const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
 fn subject() -> Subject {
     let tenant = TenantId::new("acme").unwrap();
-    Subject { engine: "engine".into(), tenant, incarnation: Incarnation(2) }
+    Subject {
+        engine: "engine".into(),
+        provider: ProviderName::new("process").unwrap(),
+        tenant,
+        incarnation: Incarnation(2),
+    }
 }
 
 fn spec(change: impl FnOnce(&mut TenantComputeSpec)) -> Spec {

@@ -63,7 +63,7 @@ fn a_stored_field_of_a_newer_version_is_refused() {
 mod planned {
     use jiff::Timestamp;
     use landlord_state_machines::error::ErrorKind;
-    use landlord_state_machines::id::Incarnation;
+    use landlord_state_machines::id::{Incarnation, ProviderName};
     use landlord_state_machines::planner::{Goal, Means, Next, Planner, Subject};
 
     use super::*;
@@ -76,7 +76,12 @@ mod planned {
         for (rule, change) in RULES {
             let spec = Spec::from_stored_json(&stored(*change).1).unwrap();
             let tenant = spec.tenant().clone();
-            let subject = Subject { engine: "engine".into(), tenant, incarnation: Incarnation(1) };
+            let subject = Subject {
+                engine: "engine".into(),
+                provider: ProviderName::from_stored("any"),
+                tenant,
+                incarnation: Incarnation(1),
+            };
             let present = Goal::Present { spec: &spec, by: Means::Repair };
             match P::next(&subject, present, facts, NOW) {
                 Next::Do(_) | Next::Done => {}

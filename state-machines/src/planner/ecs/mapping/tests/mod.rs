@@ -6,14 +6,19 @@ mod whole;
 
 use serde_json::{Value, json};
 
-use crate::id::{Incarnation, TenantId};
+use crate::id::{Incarnation, ProviderName, TenantId};
 use crate::planner::Subject;
 use crate::planner::ecs::{Definition, Source, Wanted, problems, tags};
 use crate::spec::{Spec, TenantComputeSpec};
 
 fn subject(incarnation: u64) -> Subject {
     let tenant = TenantId::new("acme").unwrap();
-    Subject { engine: "engine".into(), tenant, incarnation: Incarnation(incarnation) }
+    Subject {
+        engine: "engine".into(),
+        provider: ProviderName::new("ecs").unwrap(),
+        tenant,
+        incarnation: Incarnation(incarnation),
+    }
 }
 
 /// A spec with something of everything.
