@@ -16,7 +16,7 @@ use landlord_compute::machines::status::{
     ComputeState, ComputeStatus, ContainerStatus, Health, ProvisionResult, ProvisionStatus, UpdateResult,
     UpdateStatus,
 };
-use landlord_compute::provider::{Context, Provider};
+use landlord_compute::provider::{Context, Destroyed, Provider};
 use landlord_compute::store::{MemoryOptions, MemoryStore};
 use landlord_compute::{Engine, Options};
 
@@ -94,10 +94,10 @@ impl Provider for Files {
         })
     }
 
-    async fn destroy(&self, _: &Context, tenant: &TenantId) -> Result<(), ProviderError> {
+    async fn destroy(&self, _: &Context, tenant: &TenantId) -> Result<Destroyed, ProviderError> {
         match tokio::fs::remove_file(self.file(tenant)).await {
             Err(error) if error.kind() != NotFound => Err(failed(ErrorKind::DestroyFailed, error)),
-            Ok(()) | Err(_) => Ok(()),
+            Ok(()) | Err(_) => Ok(Destroyed::default()),
         }
     }
 

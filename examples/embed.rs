@@ -27,7 +27,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let acme = engine.tenant(TenantId::new("acme")?);
     let operation = acme.provision(TenantComputeSpec::from_yaml(SPEC)?, Options::default()).await?;
-    println!("operation {} is durable", operation.id());
+    if let Some(id) = operation.id() {
+        println!("operation {id} is durable");
+    }
     println!("it settled: {}", operation.await?);
     println!("the platform says: {:?}", acme.status().await?.state);
     println!("destroyed: {}", acme.destroy(Options::default()).await?.await?);

@@ -21,6 +21,7 @@ const PAGE: usize = 512;
 
 /// Why a sweep says nothing.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SweepError {
     /// No such provider is registered.
     #[error(transparent)]
@@ -160,8 +161,10 @@ impl Sweep {
 async fn list(provider: &dyn Provider, engine: &str) -> Result<Listed, SweepError> {
     let platform = |source| SweepError::Platform { provider: provider.name(), source };
     let mut listed = Listed::new();
-    for OwnedTenant { tenant, incarnation, resources } in
-        provider.list_tenants(engine).await.map_err(platform)?
+    // What is retained on purpose is nobody's leak.
+    let owned = provider.list_tenants(engine).await.map_err(platform)?.into_iter();
+    for OwnedTenant { tenant, incarnation, resources, retained: _ } in
+        owned.filter(|owned| !owned.resources.is_empty() || owned.retained.is_empty())
     {
         listed.entry((tenant, incarnation)).or_default().extend(resources);
     }

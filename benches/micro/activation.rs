@@ -17,8 +17,8 @@ const TENANTS: usize = 1000;
 pub(crate) fn measure(criterion: &mut Criterion) {
     let folder = tempfile::tempdir().expect("a folder");
     let file = |name: &str| SqliteStore::new(SqliteOptions::new(folder.path().join(name)));
-    let resident = Limits { idle: Duration::from_secs(3600), ..Limits::default() };
-    let passivated = Limits { live_tenants: 0, ..resident.clone() };
+    let resident = Limits::default().idle(Duration::from_secs(3600));
+    let passivated = resident.clone().live_tenants(0);
     one(criterion, "memory, resident", MemoryStore::default(), resident.clone());
     one(criterion, "memory, passivated", MemoryStore::default(), passivated.clone());
     one(criterion, "sqlite, resident", file("resident.db"), resident);

@@ -9,7 +9,7 @@ use landlord_compute::machines::spec::Spec;
 use landlord_compute::machines::status::{
     ComputeStatus, ProvisionResult, ProvisionStatus, UpdateResult, UpdateStatus,
 };
-use landlord_compute::provider::{Context, Provider};
+use landlord_compute::provider::{Context, Destroyed, Provider};
 use landlord_compute::store::Store;
 use landlord_compute::{Engine, Limits, ObservePolicy};
 use tokio::runtime::Runtime;
@@ -56,8 +56,8 @@ impl Provider for Noop {
         })
     }
 
-    async fn destroy(&self, _: &Context, _: &TenantId) -> Result<(), ProviderError> {
-        Ok(())
+    async fn destroy(&self, _: &Context, _: &TenantId) -> Result<Destroyed, ProviderError> {
+        Ok(Destroyed::default())
     }
 
     async fn get_status(&self, _: &Context, tenant: &TenantId) -> Result<ComputeStatus, ProviderError> {

@@ -210,13 +210,19 @@ pub(crate) struct DemoTenant {
 
 impl From<Asking> for Options {
     fn from(Asking { deadline, why }: Asking) -> Self {
-        Self { deadline, ..why.into() }
+        let mut options = Self::from(why);
+        options.deadline = deadline;
+        options
     }
 }
 
 impl From<Why> for Options {
     fn from(Why { request_id, reason, expect_revision }: Why) -> Self {
-        Self { request_id, reason, expected_revision: expect_revision.map(Revision), ..Self::default() }
+        let mut options = Self::default();
+        options.request_id = request_id;
+        options.reason = reason;
+        options.expected_revision = expect_revision.map(Revision);
+        options
     }
 }
 

@@ -40,12 +40,12 @@ pub(crate) enum Ask {
 impl Ask {
     async fn send(self, tenant: &TenantHandle, options: Options) -> Result<OperationHandle, CommandError> {
         match self {
-            Self::Provision(spec) => tenant.provision((*spec).clone(), options).await,
-            Self::Update(spec) => tenant.update((*spec).clone(), options).await,
+            Self::Provision(spec) => tenant.provision(spec, options).await,
+            Self::Update(spec) => tenant.update(spec, options).await,
             Self::Destroy => tenant.destroy(options).await,
             Self::Cancel => tenant.cancel(options).await,
             Self::Retry => tenant.retry(options).await,
-            Self::Abandon(reason) => tenant.abandon(reason, options).await,
+            Self::Abandon(reason) => tenant.abandon(options.reason(reason)).await,
         }
     }
 
@@ -113,7 +113,7 @@ pub(crate) async fn wait(screen: &Screen, place: &Place, id: OperationId) -> Res
             Err(other) => return Err(other),
         }
     }
-    report(screen, place, &tenant, id, Wanted::Done, begun).await
+    report(screen, place, &tenant, Some(id), Wanted::Done, begun).await
 }
 
 /// Begins nothing for a tenant from now on.
@@ -166,6 +166,8 @@ impl<'a> With<'a> {
         since: Position,
         mut operation: OperationHandle,
     ) -> Result<Settled, Failure> {
+        // What was so already is over.
+        let Some(id) = operation.id() else { return Ok(operation.settled().await?) };
         let mut events = Box::pin(self.engine.subscribe(since, Scope::Tenant(tenant.clone())).fuse());
         loop {
             tokio::select! {
@@ -175,7 +177,7 @@ impl<'a> With<'a> {
                     Delivery::Gap { .. } => {}
                 },
                 settled = operation.settled() => return Ok(settled?),
-                () = self.signals.next() => return Err(Failure::Interrupted(operation.id())),
+                () = self.signals.next() => return Err(Failure::Interrupted(id)),
             }
         }
     }

@@ -93,7 +93,7 @@ impl Place {
         }
         let store = SqliteStore::new(SqliteOptions::new(&self.store));
         let engine = Engine::builder(store);
-        Ok(self.providers.iter().cloned().fold(engine, EngineBuilder::shared_provider))
+        Ok(self.providers.iter().cloned().fold(engine, EngineBuilder::provider))
     }
 
     fn require(&self) -> Result<(), Failure> {

@@ -48,21 +48,23 @@ struct Report<'a> {
     tenant: Option<TenantView<'a>>,
 }
 
-/// Says how an operation ended, and fails unless that is what was wanted.
+/// Says how an operation ended, and fails unless that is what was wanted. Without one, what was asked for was so already.
 pub(crate) async fn report(
     screen: &Screen,
     place: &Place,
     tenant: &TenantId,
-    id: OperationId,
+    id: Option<OperationId>,
     wanted: Wanted,
     begun: Instant,
 ) -> Result<(), Failure> {
     let look = place.look()?;
     let record = look.load(tenant).await?;
-    // What was so already is not recorded.
-    let operation = look.operation(id).await?;
+    let operation = match id {
+        Some(id) => Some(look.operation(id).await?.ok_or(Failure::NoOperation(id))?),
+        None => None,
+    };
     let settled = match &operation {
-        Some(operation) => operation.settled.clone().ok_or(Failure::Interrupted(id))?,
+        Some(operation) => operation.settled.clone().ok_or(Failure::Interrupted(operation.id))?,
         None => Settled::Done,
     };
     let report = Report {
@@ -77,10 +79,15 @@ pub(crate) async fn report(
         },
     };
     let shown = screen.show(&report, || report.text());
-    if wanted.is(&settled) {
-        return shown;
+    match operation {
+        Some(operation) if !wanted.is(&settled) => Err(Failure::NotAsAsked {
+            operation: operation.id,
+            tenant: tenant.clone(),
+            logs: place.logs(tenant),
+            settled,
+        }),
+        Some(_) | None => shown,
     }
-    Err(Failure::NotAsAsked { operation: id, tenant: tenant.clone(), logs: place.logs(tenant), settled })
 }
 
 impl Report<'_> {

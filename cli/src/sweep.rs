@@ -93,7 +93,7 @@ async fn remove(with: &mut With<'_>, provider: &ProviderName) -> Result<(Sweep, 
     let sweep = with.engine.sweep(provider).await?;
     let mut begun: Vec<Result<OperationHandle, String>> = Vec::new();
     for orphan in &sweep.orphans {
-        let options = Options { reason: Some("a sweep found it".to_owned()), ..Options::default() };
+        let options = Options::default().reason("a sweep found it".to_owned());
         begun.push(with.engine.reclaim(orphan, options).await.map_err(|error| error.to_string()));
     }
     let mut fates = Vec::new();

@@ -28,17 +28,10 @@ pub struct EngineBuilder {
 }
 
 impl EngineBuilder {
-    /// Registers a provider under its name.
+    /// Registers a provider under its name. An `Arc` of a provider is one too.
     #[must_use]
     pub fn provider(mut self, provider: impl Provider) -> Self {
         self.providers.push(Arc::new(provider));
-        self
-    }
-
-    /// Registers a provider that is shared.
-    #[must_use]
-    pub fn shared_provider(mut self, provider: Arc<dyn Provider>) -> Self {
-        self.providers.push(provider);
         self
     }
 

@@ -119,7 +119,7 @@ async fn make_call(
                 UpdateStatus::Failed => Err(unfinished(Method::Update, Remedy::Permanent, result.message)),
             }
         }
-        (Method::Destroy, _) => provider.destroy(cx, tenant).await.map(|()| Vec::new()),
+        (Method::Destroy, _) => provider.destroy(cx, tenant).await.map(|_retained| Vec::new()),
         (method @ (Method::Provision | Method::Update), None) => Err(failure(
             method,
             Remedy::Permanent,

@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Why an engine ended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Closed {
     /// It was shut down, or dropped.
     #[error("the engine was shut down")]

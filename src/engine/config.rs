@@ -6,8 +6,12 @@ use std::time::Duration;
 /// One supervisor fell behind at 100,000 activations; sixty-four did not.
 pub(crate) const SHARDS: usize = 64;
 
+/// How long a store that cannot be read is left alone before it is asked again.
+pub(crate) const STORE_PAUSE: Duration = Duration::from_secs(1);
+
 /// How much an engine takes on at a time. What is too much is answered `Overloaded` at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// Commands that were not answered yet.
     pub commands: usize,
@@ -31,6 +35,43 @@ impl Default for Limits {
             live_tenants: 10_000,
             idle: Duration::from_secs(10),
         }
+    }
+}
+
+impl Limits {
+    /// With at most so many commands that were not answered yet.
+    #[must_use]
+    pub fn commands(mut self, commands: usize) -> Self {
+        self.commands = commands;
+        self
+    }
+
+    /// With at most so many messages that wait for one tenant.
+    #[must_use]
+    pub fn per_tenant(mut self, messages: u32) -> Self {
+        self.per_tenant = messages;
+        self
+    }
+
+    /// With at most so many provider calls that wait for their turn or run.
+    #[must_use]
+    pub fn calls(mut self, calls: usize) -> Self {
+        self.calls = calls;
+        self
+    }
+
+    /// With at most so many tenants that keep an actor while they are idle.
+    #[must_use]
+    pub fn live_tenants(mut self, tenants: usize) -> Self {
+        self.live_tenants = tenants;
+        self
+    }
+
+    /// With actors that are passivated after so long without a message.
+    #[must_use]
+    pub fn idle(mut self, idle: Duration) -> Self {
+        self.idle = idle;
+        self
     }
 }
 

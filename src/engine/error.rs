@@ -13,6 +13,7 @@ use crate::store::StoreError;
 
 /// Why an engine could not be started.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StartError {
     /// The store could not be opened.
     #[error(transparent)]
@@ -27,6 +28,7 @@ pub enum StartError {
 
 /// Why a command was not taken. Nothing was changed, except where it says otherwise.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CommandError {
     /// The spec is not valid; every problem is named.
     #[error(transparent)]
@@ -53,6 +55,7 @@ pub enum CommandError {
 
 /// Why a tenant's status is not known.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StatusError {
     /// The provider says so: not found, or no answer.
     #[error(transparent)]
@@ -67,6 +70,7 @@ pub enum StatusError {
 
 /// Why an operation's end is not known.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum WaitError {
     /// The store has no such operation.
     #[error("there is no operation {0}")]

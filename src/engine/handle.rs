@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use landlord_state_machines::error::ProviderError;
-use landlord_state_machines::id::{OperationId, ProviderName, Revision, TenantId};
-use landlord_state_machines::spec::{Invalid, Problem, Spec, TenantComputeSpec};
+use landlord_state_machines::id::{ProviderName, Revision, TenantId};
+use landlord_state_machines::spec::{Invalid, Problem, Spec};
 use landlord_state_machines::status::ComputeStatus;
 use landlord_state_machines::sweep::Orphaned;
 use landlord_state_machines::tenant::{Command, Record, Request, Settled, after};
@@ -19,19 +19,18 @@ use super::closing::Closed;
 use super::core::{Core, TenantCore};
 use super::count::{Count, Counted};
 use super::error::{CommandError, StatusError};
-use super::operation::{End, OperationHandle};
+use super::operation::{Asked, End, OperationHandle};
 use super::telemetry;
-use crate::provider::Initiator;
+use crate::provider::{Initiator, STATUS_WITHIN};
 use crate::store::StoreError;
 use crate::sweep::Orphan;
 
 /// How often a command is sent again to a tenant whose actor panicked over it.
 const RESENDS: u32 = 2;
-/// How long a status may take (specification, "GetStatus()").
-const STATUS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What goes with a command.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Options {
     /// How long the operation may take before it is undone, from now. None: as long as its retries take.
     pub deadline: Option<Duration>,
@@ -44,6 +43,43 @@ pub struct Options {
     /// The caller's trace; the operation's calls are part of it, also after a restart. With the feature
     /// `opentelemetry` it is taken from the current span when it is not given.
     pub trace: Option<TraceContext>,
+}
+
+impl Options {
+    /// Undo the operation when it has taken this long.
+    #[must_use]
+    pub fn deadline(mut self, within: Duration) -> Self {
+        self.deadline = Some(within);
+        self
+    }
+
+    /// Refuse the command unless the tenant is at this revision.
+    #[must_use]
+    pub fn expected_revision(mut self, revision: Revision) -> Self {
+        self.expected_revision = Some(revision);
+        self
+    }
+
+    /// Under the caller's own name for the request.
+    #[must_use]
+    pub fn request_id(mut self, id: impl Into<String>) -> Self {
+        self.request_id = Some(id.into());
+        self
+    }
+
+    /// For this reason.
+    #[must_use]
+    pub fn reason(mut self, reason: impl Into<String>) -> Self {
+        self.reason = Some(reason.into());
+        self
+    }
+
+    /// As part of this trace.
+    #[must_use]
+    pub fn trace(mut self, trace: TraceContext) -> Self {
+        self.trace = Some(trace);
+        self
+    }
 }
 
 /// One tenant, to command and to look at. Cheap to clone; dropping it cancels nothing.
@@ -62,30 +98,32 @@ impl TenantHandle {
         &self.core.tenant
     }
 
-    /// Makes the tenant run `spec`. Returns once that is durable; the handle waits until it is so.
+    /// Makes the tenant run `spec`: a checked [`Spec`], or a `TenantComputeSpec`, which is checked here. Returns once
+    /// that is durable; the handle waits until it is so.
     ///
     /// # Errors
     /// [`CommandError`]; nothing was recorded then, except where it says otherwise.
     pub async fn provision(
         &self,
-        spec: TenantComputeSpec,
+        spec: impl TryInto<Spec, Error: Into<Invalid>>,
         options: Options,
     ) -> Result<OperationHandle, CommandError> {
-        let (spec, provider) = self.check(spec)?;
+        let (spec, provider) = self.check(spec.try_into().map_err(Into::into)?)?;
         let deadline = self.deadline(&options);
         self.operate(Request::Provision { spec, provider, deadline }, options).await
     }
 
-    /// Makes the tenant, which runs something, run `spec` instead. Queued when something is on its way.
+    /// Makes the tenant, which runs something, run `spec` instead: checked, or checked here. Queued when something is on
+    /// its way.
     ///
     /// # Errors
     /// [`CommandError`]; nothing was recorded then, except where it says otherwise.
     pub async fn update(
         &self,
-        spec: TenantComputeSpec,
+        spec: impl TryInto<Spec, Error: Into<Invalid>>,
         options: Options,
     ) -> Result<OperationHandle, CommandError> {
-        let (spec, provider) = self.check(spec)?;
+        let (spec, provider) = self.check(spec.try_into().map_err(Into::into)?)?;
         let deadline = self.deadline(&options);
         self.operate(Request::Update { spec, provider, deadline }, options).await
     }
@@ -132,16 +170,14 @@ impl TenantHandle {
         self.send(Request::Resume, options).await.map(|_| ())
     }
 
-    /// Gives up a destroy that its platform never answers, and leaves what is left; the operation's end names it.
+    /// Gives up a destroy that its platform never answers, and leaves what is left; the operation's end names it, with
+    /// the reason in `options`.
     ///
     /// # Errors
     /// [`CommandError`]: the tenant is not being destroyed.
-    pub async fn abandon(
-        &self,
-        reason: impl Into<String>,
-        options: Options,
-    ) -> Result<OperationHandle, CommandError> {
-        self.operate(Request::Abandon { reason: reason.into() }, options).await
+    pub async fn abandon(&self, options: Options) -> Result<OperationHandle, CommandError> {
+        let reason = options.reason.clone().unwrap_or_else(|| "no reason was given".to_owned());
+        self.operate(Request::Abandon { reason }, options).await
     }
 
     /// Removes what a sweep found, if the tenant is still as the sweep saw it.
@@ -180,7 +216,7 @@ impl TenantHandle {
         let registered = self.core.registry.get(tenant.provider.as_str())?;
         let cx = self.core.look_context(&tenant, Initiator::Person);
         let status = registered.provider.get_status(&cx, self.id());
-        match tokio::time::timeout(STATUS_TIMEOUT, status).await {
+        match tokio::time::timeout(STATUS_WITHIN, status).await {
             Ok(status) => Ok(status?),
             Err(_elapsed) => Err(ProviderError::status_timeout(self.id()).into()),
         }
@@ -194,9 +230,8 @@ impl TenantHandle {
         self.core.store.load(self.id()).await
     }
 
-    /// All that can be said of a spec without asking a platform, before anything is recorded.
-    fn check(&self, spec: TenantComputeSpec) -> Result<(Spec, ProviderName), CommandError> {
-        let spec = spec.check()?;
+    /// All that can be said of a checked spec without asking a platform, before anything is recorded.
+    fn check(&self, spec: Spec) -> Result<(Spec, ProviderName), CommandError> {
         if spec.tenant_id != self.id().as_str() {
             let message = format!("names {}, but the command is for {}", spec.tenant_id, self.id());
             Invalid::unless_empty(vec![Problem::new("tenant_id", message)])?;
@@ -216,13 +251,13 @@ impl TenantHandle {
 
     async fn operate(&self, request: Request, options: Options) -> Result<OperationHandle, CommandError> {
         Ok(match self.send(request, options).await? {
-            (Answer::Operation(id), settled) => self.handle(id, End::Announced(settled)),
-            (Answer::Already, _) => self.handle(self.core.mint(), End::Known(Settled::Done)),
+            (Answer::Operation(id), settled) => self.handle(Asked::Operation(id, End::Announced(settled))),
+            (Answer::Already, _) => self.handle(Asked::Already),
         })
     }
 
-    fn handle(&self, id: OperationId, end: End) -> OperationHandle {
-        OperationHandle::new(Arc::clone(&self.core), id, end)
+    fn handle(&self, asked: Asked) -> OperationHandle {
+        OperationHandle::new(Arc::clone(&self.core), asked)
     }
 
     /// Sends a command to the tenant's actor, and again when that actor panicked over it. Gives the answer, and where

@@ -13,11 +13,18 @@ use tokio::sync::oneshot::error::TryRecvError;
 use super::core::{Core, TenantCore};
 use super::error::WaitError;
 
-/// One operation. Await it for its end; dropping it cancels nothing.
+/// What a command began, or is part of. Await it for its end; dropping it cancels nothing.
 pub struct OperationHandle {
     core: Arc<TenantCore>,
-    id: OperationId,
-    end: End,
+    asked: Asked,
+}
+
+/// What a command led to.
+pub(crate) enum Asked {
+    /// What was asked for was so already. Nothing was recorded.
+    Already,
+    /// An operation.
+    Operation(OperationId, End),
 }
 
 /// What is known of an operation's end.
@@ -30,52 +37,65 @@ pub(crate) enum End {
 }
 
 impl OperationHandle {
-    pub(crate) fn new(core: Arc<TenantCore>, id: OperationId, end: End) -> Self {
-        Self { core, id, end }
+    pub(crate) fn new(core: Arc<TenantCore>, asked: Asked) -> Self {
+        Self { core, asked }
     }
 
     pub(crate) async fn find(core: &Arc<Core>, id: OperationId) -> Result<Self, WaitError> {
         match core.store.operation(id).await? {
             Some(operation) => {
                 let end = operation.settled.map_or(End::Unknown, End::Known);
-                Ok(Self { core: TenantCore::of(core, operation.tenant), id, end })
+                Ok(Self::new(TenantCore::of(core, operation.tenant), Asked::Operation(id, end)))
             }
             None => Err(WaitError::Unknown(id)),
         }
     }
 
-    /// Its id, to find it again with [`crate::Engine::operation`], also after a restart. When what was asked for
-    /// was so already and nothing was recorded, there is nothing to find.
-    pub fn id(&self) -> OperationId {
-        self.id
+    /// The operation's id, to find it again with [`crate::Engine::operation`], also after a restart. None when what was
+    /// asked for was so already: then nothing was recorded, and there is nothing to find.
+    pub fn id(&self) -> Option<OperationId> {
+        match self.asked {
+            Asked::Already => None,
+            Asked::Operation(id, _) => Some(id),
+        }
     }
 
-    /// Returns when the operation has settled. Cancelling this cancels only the waiting.
+    /// Returns when the operation has settled; at once, and done, when what was asked for was so already. Cancelling this
+    /// cancels only the waiting.
     ///
     /// # Errors
     /// [`WaitError::Closed`] when the engine ends first; [`WaitError::Store`].
     pub async fn settled(&mut self) -> Result<Settled, WaitError> {
+        match &mut self.asked {
+            Asked::Already => Ok(Settled::Done),
+            Asked::Operation(id, end) => end.settled(&self.core, *id).await,
+        }
+    }
+}
+
+impl End {
+    async fn settled(&mut self, core: &Core, id: OperationId) -> Result<Settled, WaitError> {
         loop {
-            match &mut self.end {
-                End::Known(settled) => return Ok(settled.clone()),
-                End::Announced(announced) => {
+            match self {
+                Self::Known(settled) => return Ok(settled.clone()),
+                Self::Announced(announced) => {
                     let settled = tokio::select! {
                         biased;
                         settled = announced => settled.ok(),
-                        _ = self.core.closing.closed() => None,
+                        _ = core.closing.closed() => None,
                     };
-                    self.end = settled.map_or(End::Unknown, End::Known);
+                    *self = settled.map_or(Self::Unknown, Self::Known);
                 }
-                End::Unknown => {
-                    if let Some(why) = self.core.closing.why() {
-                        return Err(WaitError::Closed { id: self.id, why });
+                Self::Unknown => {
+                    if let Some(why) = core.closing.why() {
+                        return Err(WaitError::Closed { id, why });
                     }
                     // Wait first, look then: it cannot settle in between unseen.
-                    let mut waiting = Waiting::for_end(&self.core, self.id);
-                    let found = self.core.store.operation(self.id).await?;
-                    self.end = match found.ok_or(WaitError::Unknown(self.id))?.settled {
-                        Some(settled) => End::Known(settled),
-                        None => waiting.settled.take().map_or(End::Unknown, End::Announced),
+                    let mut waiting = Waiting::for_end(core, id);
+                    let found = core.store.operation(id).await?;
+                    *self = match found.ok_or(WaitError::Unknown(id))?.settled {
+                        Some(settled) => Self::Known(settled),
+                        None => waiting.settled.take().map_or(Self::Unknown, Self::Announced),
                     };
                 }
             }
@@ -108,11 +128,13 @@ impl Future for Settling {
         if let Wait::Begins(operation) = &mut self.0
             && let Some(mut operation) = operation.take()
         {
-            if let End::Announced(announced) = &mut operation.end {
+            if let Asked::Operation(_, end) = &mut operation.asked
+                && let End::Announced(announced) = end
+            {
                 match announced.try_recv() {
                     Ok(settled) => return Poll::Ready(Ok(settled)),
                     Err(TryRecvError::Empty) => {}
-                    Err(TryRecvError::Closed) => operation.end = End::Unknown,
+                    Err(TryRecvError::Closed) => *end = End::Unknown,
                 }
             }
             self.0 = Wait::Goes(Box::pin(async move { operation.settled().await }));
@@ -127,7 +149,7 @@ impl Future for Settling {
 
 impl std::fmt::Debug for OperationHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OperationHandle").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("OperationHandle").field("id", &self.id()).finish_non_exhaustive()
     }
 }
 

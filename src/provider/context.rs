@@ -16,6 +16,7 @@ use crate::clock::Clock;
 
 /// Why a ledger was not stored. The provider must make no further call and return.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum CheckpointError {
     /// The engine no longer owns the store: stop, and undo nothing.
     #[error("this engine no longer owns the store; make no further call")]

@@ -1,29 +1,40 @@
 //! The contract that every compute provider implements (specification, "Interface Definition").
 
+mod answer;
+mod capabilities;
 mod context;
 pub mod converge;
 mod kind;
 pub(crate) mod registry;
+mod shared;
+
+pub use answer::{
+    Destroyed, LogLine, LogQuery, OwnedTenant, PlannedChange, PlannedEffect, Source, StatusPage,
+};
+pub use capabilities::Capabilities;
 
 pub use context::{CheckpointError, Context, Initiator, Journal, UndoBy, Work};
 pub(crate) use context::{Home, Kept};
 pub use kind::{ProviderKind, Setup, SetupError};
 pub use registry::RegistryError;
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use landlord_state_machines::error::ProviderError;
-use landlord_state_machines::id::{Incarnation, ProviderName, TenantId};
+use landlord_state_machines::id::{ProviderName, TenantId};
 use landlord_state_machines::observation::Observation;
 use landlord_state_machines::spec::Spec;
 use landlord_state_machines::status::{ComputeStatus, ProvisionResult, UpdateResult};
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::clock::Clock;
+
+/// How long `get_status` may take (specification, "GetStatus()").
+pub const STATUS_WITHIN: Duration = Duration::from_secs(5);
 
 /// A compute platform that tenants run on.
 ///
@@ -32,8 +43,14 @@ use crate::clock::Clock;
 /// spawns nothing that goes on when the future is dropped.
 #[async_trait]
 pub trait Provider: Send + Sync + 'static {
-    /// The unique, lowercase, alphanumeric identifier that specs name in `provider_type`.
+    /// The unique, lowercase, alphanumeric identifier that specs name in `provider_type`. It is the operator's choice:
+    /// one engine may have several providers of a kind, for several clusters, accounts or hosts.
     fn name(&self) -> ProviderName;
+
+    /// What kind of provider it is, whatever its name: `ecs`. Default: its name.
+    fn kind(&self) -> Cow<'static, str> {
+        self.name().to_string().into()
+    }
 
     /// Creates the tenant's resources and returns when they run this spec and are healthy. Idempotent.
     ///
@@ -54,12 +71,12 @@ pub trait Provider: Send + Sync + 'static {
         spec: &Spec,
     ) -> Result<UpdateResult, ProviderError>;
 
-    /// Removes everything of the tenant and returns when it is gone. Idempotent; an absent tenant is a success.
-    /// Cancellation does not stop it.
+    /// Removes everything of the tenant, except for what its spec asks to retain, and returns when it is gone.
+    /// Idempotent; an absent tenant is a success. Cancellation does not stop it. Says what it retained.
     ///
     /// # Errors
     /// `DestroyFailed`, for unexpected failures only.
-    async fn destroy(&self, cx: &Context, tenant_id: &TenantId) -> Result<(), ProviderError>;
+    async fn destroy(&self, cx: &Context, tenant_id: &TenantId) -> Result<Destroyed, ProviderError>;
 
     /// Asks the platform for the tenant's state now; answers within 5 s.
     ///
@@ -88,7 +105,8 @@ pub trait Provider: Send + Sync + 'static {
         Capabilities::default()
     }
 
-    /// What an update to `spec` would change, without changing anything. Default: nothing is known.
+    /// What an update to `spec` would change, without changing anything. Values that may be secret are not shown.
+    /// Default: nothing is known.
     ///
     /// # Errors
     /// As `get_status`.
@@ -97,8 +115,37 @@ pub trait Provider: Send + Sync + 'static {
         _cx: &Context,
         _tenant_id: &TenantId,
         _spec: &Spec,
-    ) -> Result<Vec<String>, ProviderError> {
+    ) -> Result<Vec<PlannedChange>, ProviderError> {
         Ok(Vec::new())
+    }
+
+    /// The states of many tenants of an engine, in few requests: those after `after`, ordered by id, at most `limit` of
+    /// them. Where a provider has this, the engine need not ask `get_status` of each tenant. Default: `None`, not
+    /// supported.
+    ///
+    /// # Errors
+    /// As `get_status`, for the page as a whole.
+    async fn statuses(
+        &self,
+        _engine: &str,
+        _after: Option<&TenantId>,
+        _limit: usize,
+    ) -> Result<Option<StatusPage>, ProviderError> {
+        Ok(None)
+    }
+
+    /// What the tenant's containers write, line by line. It may hold the tenant's secrets, so it goes nowhere else. The
+    /// stream does its work while it is polled, and ends when it is dropped. Default: `None`, not supported.
+    ///
+    /// # Errors
+    /// `TenantNotFound` when there is nothing; as `get_status`. The stream ends with its first error.
+    async fn logs(
+        &self,
+        _cx: &Context,
+        _tenant_id: &TenantId,
+        _query: &LogQuery,
+    ) -> Result<Option<BoxStream<'static, Result<LogLine, ProviderError>>>, ProviderError> {
+        Ok(None)
     }
 
     /// Every tenant that an engine owns something of on the platform, found by ownership tags alone. `engine` names
@@ -117,43 +164,4 @@ pub trait Provider: Send + Sync + 'static {
     fn observe(&self, _engine: &str, _clock: Arc<dyn Clock>) -> Option<BoxStream<'static, Observation>> {
         None
     }
-}
-
-/// What a provider can do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Capabilities {
-    /// How many calls the engine may have in flight at this provider.
-    pub max_concurrent_calls: usize,
-    /// How long one call may take before the engine drops it and tries again, in seconds.
-    pub call_timeout_seconds: u64,
-    /// Whether `list_tenants` tells of all that there is; else it cannot be swept for leaks.
-    pub lists_tenants: bool,
-    /// Whether images must be OCI references.
-    pub oci_images: bool,
-    /// Limits of a spec that are not enforced there, each with the reason; shown to the caller, never ignored
-    /// silently.
-    pub not_enforced: Vec<&'static str>,
-}
-
-impl Default for Capabilities {
-    fn default() -> Self {
-        Self {
-            max_concurrent_calls: 64,
-            call_timeout_seconds: 900,
-            lists_tenants: false,
-            oci_images: false,
-            not_enforced: Vec::new(),
-        }
-    }
-}
-
-/// A tenant that has something on a platform.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct OwnedTenant {
-    /// The tenant, as its tags say.
-    pub tenant: TenantId,
-    /// Which of its lives.
-    pub incarnation: Incarnation,
-    /// What it has there.
-    pub resources: BTreeMap<String, String>,
 }

@@ -11,6 +11,7 @@ use super::{Capabilities, Provider};
 
 /// A provider that cannot be registered, or is not.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum RegistryError {
     /// Another provider has the name.
     #[error("two providers are named {0}; register each under its own name")]
@@ -50,7 +51,7 @@ impl Registry {
             permits: Arc::new(Semaphore::new(
                 capabilities.max_concurrent_calls.clamp(1, Semaphore::MAX_PERMITS),
             )),
-            call_timeout: Duration::from_secs(capabilities.call_timeout_seconds),
+            call_timeout: capabilities.call_timeout,
             capabilities,
             provider,
         };

@@ -147,6 +147,7 @@ pub enum Events {
 
 /// Why one tenant's write was not made. The rest of its batch is not affected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum WriteError {
     /// The tenant is at another revision: somebody else wrote it.
     #[error("tenant is at revision {actual}, not {expected}")]
@@ -163,6 +164,7 @@ pub enum WriteError {
 
 /// Why a store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StoreError {
     /// Another engine owns it.
     #[error("the store {store} is in use by {owner}; stop that engine first, or use another store")]

@@ -36,7 +36,7 @@ pub fn spec(id: &str, image: &str) -> TenantComputeSpec {
 
 /// The scripted provider, named `scripted`.
 pub fn scripted() -> Scripted {
-    scripted_with(Capabilities { lists_tenants: true, ..Capabilities::default() })
+    scripted_with(Capabilities::default().lists_tenants())
 }
 
 /// The same with these capabilities.

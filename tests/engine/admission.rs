@@ -9,7 +9,7 @@ use super::{engine, memory, scripted, spec, tenant};
 #[tokio::test(start_paused = true)]
 async fn i8_too_many_operations_are_refused_and_a_destroy_is_not() {
     let provider = scripted();
-    let limits = Limits { calls: 2, ..Limits::default() };
+    let limits = Limits::default().calls(2);
     let engine = engine(memory(), &provider).limits(limits).start().await.expect("starts");
     for id in ["a", "b"] {
         provider.script(&tenant(id), Method::Provision, [Step::HangUntilStopped]);
@@ -29,7 +29,7 @@ async fn i8_too_many_operations_are_refused_and_a_destroy_is_not() {
 #[tokio::test(start_paused = true)]
 async fn i8_too_many_unanswered_commands_are_refused() {
     let provider = scripted();
-    let limits = Limits { commands: 3, ..Limits::default() };
+    let limits = Limits::default().commands(3);
     let engine = engine(memory(), &provider).limits(limits).start().await.expect("starts");
     let commands = (0..10).map(|n| {
         let id = format!("t{n}");

@@ -31,7 +31,7 @@ async fn i7_a_panic_of_the_provider_is_contained() {
 /// I4: one tenant's calls are serial, and a tenant that hangs delays nobody else.
 #[tokio::test(start_paused = true)]
 async fn i4_a_hanging_tenant_delays_no_other_and_no_two_calls_overlap() {
-    let capabilities = Capabilities { call_timeout_seconds: 30, ..Capabilities::default() };
+    let capabilities = Capabilities::default().call_timeout(Duration::from_secs(30));
     let provider = scripted_with(capabilities);
     let engine = engine(memory(), &provider).start().await.expect("starts");
     provider.script(&tenant("slow"), Method::Provision, [Step::Work, Step::Hang]);
@@ -68,7 +68,7 @@ async fn i4_the_next_call_begins_when_the_one_before_is_gone() {
 
 #[tokio::test(start_paused = true)]
 async fn a_provider_gets_no_more_calls_at_a_time_than_it_can_take() {
-    let capabilities = Capabilities { max_concurrent_calls: 3, ..Capabilities::default() };
+    let capabilities = Capabilities::default().max_concurrent_calls(3);
     let provider = scripted_with(capabilities);
     let engine = engine(memory(), &provider).start().await.expect("starts");
     let mut operations = Vec::new();

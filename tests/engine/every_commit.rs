@@ -51,7 +51,7 @@ impl World {
 
     /// Asks until it is accepted, as a caller does that has a request id.
     async fn ask(&mut self, engine: &Engine, ask: Ask) -> Result<OperationHandle, Closed> {
-        let options = || Options { request_id: Some(format!("{ask:?}")), ..Options::default() };
+        let options = || Options::default().request_id(format!("{ask:?}"));
         let acme = engine.tenant(tenant(ACME));
         loop {
             let answer = match ask {
@@ -61,7 +61,7 @@ impl World {
             };
             match answer {
                 Ok(operation) => {
-                    self.accepted.push(operation.id());
+                    self.accepted.extend(operation.id());
                     return Ok(operation);
                 }
                 Err(CommandError::Closed(why)) => return Err(why),

@@ -101,7 +101,7 @@ async fn the_latest_update_wins_and_the_others_are_superseded() {
     let first = acme.provision(spec("acme", "v1"), Options::default()).await.expect("accepted");
     let second = acme.update(spec("acme", "v2"), Options::default()).await.expect("queued");
     let third = acme.update(spec("acme", "v3"), Options::default()).await.expect("queued");
-    let third_id = third.id();
+    let third_id = third.id().expect("an operation began");
     assert_eq!(second.await.expect("settles"), Settled::Superseded { by: third_id });
     provider.open("go");
     assert_eq!(first.await.expect("settles"), Settled::Done);
@@ -129,7 +129,7 @@ async fn a_deadline_undoes_a_call_that_never_ends() {
     let engine = engine(memory(), &provider).start().await.expect("starts");
     let id = tenant("acme");
     provider.script(&id, Method::Provision, [Step::Work, Step::Hang]);
-    let options = Options { deadline: Some(Duration::from_secs(60)), ..Options::default() };
+    let options = Options::default().deadline(Duration::from_secs(60));
     let operation = engine.tenant(id.clone()).provision(spec("acme", "v1"), options).await.expect("accepted");
     let settled = operation.await.expect("settles");
     let Settled::Failed { error, undone: true } = &settled else { panic!("{settled}") };
@@ -144,7 +144,7 @@ async fn an_answer_after_the_deadline_comes_too_late() {
     let engine = engine(memory(), &provider).start().await.expect("starts");
     let id = tenant("acme");
     provider.script(&id, Method::Provision, [Step::Sleep(Duration::from_secs(70)), Step::Work]);
-    let options = Options { deadline: Some(Duration::from_secs(60)), ..Options::default() };
+    let options = Options::default().deadline(Duration::from_secs(60));
     let operation = engine.tenant(id.clone()).provision(spec("acme", "v1"), options).await.expect("accepted");
     let settled = operation.await.expect("settles");
     let Settled::Failed { error, undone: true } = &settled else { panic!("{settled}") };
@@ -165,7 +165,7 @@ async fn i5_destroy_overtakes_a_provision_that_hangs() {
     let acme = engine.tenant(id.clone());
     let provisioned = acme.provision(spec("acme", "v1"), Options::default()).await.expect("accepted");
     let destroyed = acme.destroy(Options::default()).await.expect("accepted");
-    let destroy_id = destroyed.id();
+    let destroy_id = destroyed.id().expect("an operation began");
     assert_eq!(destroyed.await.expect("settles"), Settled::Done);
     assert_eq!(provisioned.await.expect("settles"), Settled::Superseded { by: destroy_id });
     assert_eq!(provider.tenants(), []);
@@ -185,7 +185,7 @@ async fn i5_a_destroy_without_an_answer_can_be_abandoned() {
     let destroyed = acme.destroy(Options::default()).await.expect("accepted");
     let rejected = acme.update(spec("acme", "v2"), Options::default()).await.expect_err("is being destroyed");
     assert!(matches!(rejected, CommandError::Rejected(Rejection::BeingDestroyed { .. })), "{rejected}");
-    acme.abandon("the account is closed", Options::default()).await.expect("accepted");
+    acme.abandon(Options::default().reason("the account is closed")).await.expect("accepted");
     assert_eq!(
         destroyed.await.expect("settles"),
         Settled::Abandoned { left: vec!["row made: acme".to_owned()] }
@@ -216,7 +216,7 @@ async fn the_same_request_twice_is_the_same_operation() {
     let provider = scripted();
     let engine = engine(memory(), &provider).start().await.expect("starts");
     let acme = engine.tenant(tenant("acme"));
-    let options = || Options { request_id: Some("order-17".to_owned()), ..Options::default() };
+    let options = || Options::default().request_id("order-17".to_owned());
     let first = acme.provision(spec("acme", "v1"), options()).await.expect("accepted");
     let again = acme.provision(spec("acme", "v1"), options()).await.expect("the same");
     assert_eq!(first.id(), again.id());
@@ -233,13 +233,13 @@ async fn a_command_for_another_revision_is_rejected() {
     let engine = engine(memory(), &provider).start().await.expect("starts");
     run(&engine, "acme", "v1").await;
     let acme = engine.tenant(tenant("acme"));
-    let options = Options { expected_revision: Some(Revision(1)), ..Options::default() };
+    let options = Options::default().expected_revision(Revision(1));
     let rejected = acme.destroy(options).await.expect_err("it moved on");
     assert!(
         matches!(rejected, CommandError::Rejected(Rejection::RevisionMismatch { actual: Revision(2), .. })),
         "{rejected}"
     );
-    let options = Options { expected_revision: Some(Revision(2)), ..Options::default() };
+    let options = Options::default().expected_revision(Revision(2));
     acme.destroy(options).await.expect("accepted");
 }
 

@@ -49,7 +49,7 @@ fn i8_memory_is_bounded_while_ten_thousand_callers_press_on_a_store_that_hangs()
 async fn child_that_is_pressed() {
     let Ok(what) = std::env::var(CHILD) else { return };
     let store = Faulty::new(Commits::Awaited);
-    let limits = Limits { commands: COMMANDS, ..Limits::default() };
+    let limits = Limits::default().commands(COMMANDS);
     let engine = Arc::new(engine(store.clone(), &scripted()).limits(limits).start().await.expect("starts"));
     store.hang(what == "everything");
 

@@ -23,12 +23,12 @@ async fn i2_the_next_engine_finishes_what_was_on_its_way() {
     let provider = scripted();
     provider.script(&tenant("acme"), Method::Provision, [Step::Checkpoint("made"), Step::Hang]);
     let trace = TraceContext { traceparent: "00-1-2-01".to_owned(), tracestate: None };
-    let options = Options { trace: Some(trace), ..Options::default() };
+    let options = Options::default().trace(trace);
 
     let first = engine(store.clone(), &provider).start().await.expect("starts");
     let operation =
         first.tenant(tenant("acme")).provision(spec("acme", "v1"), options).await.expect("accepted");
-    let id = operation.id();
+    let id = operation.id().expect("an operation began");
     events_until(&first, "acme", |event| matches!(event.what, EventKind::Progressed { .. })).await;
     drop(first);
     let closed = operation.await.expect_err("the engine ended");
@@ -62,7 +62,7 @@ async fn i2_the_next_engine_wakes_what_waits() {
         .provision(spec("acme", "v1"), Options::default())
         .await
         .expect("accepted");
-    let id = operation.id();
+    let id = operation.id().expect("an operation began");
     events_until(&first, "acme", |event| matches!(event.what, EventKind::WillRetry { .. })).await;
     first.shutdown(Duration::from_secs(1)).await.expect("in order");
     let second = engine(store, &provider).start().await.expect("starts");
@@ -99,7 +99,7 @@ async fn a_tenant_of_a_provider_that_is_not_registered_is_held_and_visible() {
         .provision(spec("acme", "v1"), Options::default())
         .await
         .expect("accepted");
-    let id = operation.id();
+    let id = operation.id().expect("an operation began");
     drop(first);
 
     let without = without_providers(store.clone()).start().await.expect("starts");

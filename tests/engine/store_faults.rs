@@ -61,7 +61,7 @@ async fn i6_what_was_durable_in_doubt_is_told_before_what_comes_after() {
         for name in names {
             provider.script(&tenant(name), Method::Provision, [Step::Gate("go"), Step::Work]);
             let operation = engine.tenant(tenant(name)).provision(spec(name, "v1"), Options::default()).await;
-            let id = operation.expect("accepted").id();
+            let id = operation.expect("accepted").id().expect("an operation began");
             waiting.push(tokio::spawn(engine.operation(id).await.expect("known").into_future()));
         }
         let mut events = Box::pin(engine.subscribe(engine.head(), Scope::All));
@@ -163,7 +163,7 @@ async fn a_command_that_is_not_durable_is_refused_and_can_be_sent_again() {
             let provider = scripted();
             let engine = engine(store.clone(), &provider).start().await.expect("starts");
             let acme = engine.tenant(tenant("acme"));
-            let options = || Options { request_id: Some("order-1".to_owned()), ..Options::default() };
+            let options = || Options::default().request_id("order-1".to_owned());
             store.next([fault]);
             let refused =
                 acme.provision(spec("acme", "v1"), options()).await.expect_err("not known to be durable");

@@ -13,7 +13,7 @@ use landlord_compute::machines::spec::Spec;
 use landlord_compute::machines::status::{ComputeStatus, ProvisionResult, UpdateResult};
 use landlord_compute::machines::sweep::Orphaned;
 use landlord_compute::machines::tenant::{Method, Record, Rejection, Settled, StateName};
-use landlord_compute::provider::{Capabilities, Context, OwnedTenant, Provider};
+use landlord_compute::provider::{Capabilities, Context, Destroyed, OwnedTenant, Provider};
 use landlord_compute::{CommandError, Engine, Options, Orphan, Sweep, SweepError, TenantHandle};
 use landlord_testing::scripted::{Scripted, Step};
 
@@ -84,7 +84,7 @@ async fn i3_what_no_tenant_owns_is_found_and_removed() {
     provider.script(&tenant("given-up"), Method::Destroy, [Step::Hang]);
     let given_up = engine.tenant(tenant("given-up"));
     given_up.destroy(Options::default()).await.expect("accepted");
-    given_up.abandon("enough", Options::default()).await.expect("accepted").await.expect("settles");
+    given_up.abandon(Options::default().reason("enough")).await.expect("accepted").await.expect("settles");
 
     let seen = sweep(&engine).await;
     assert_eq!(found(&seen), [("given-up", 1, Orphaned::NoTenant), ("lost", 3, Orphaned::NoTenant)]);
@@ -119,7 +119,7 @@ async fn what_is_on_its_way_is_not_judged() {
     // Something of an earlier life is there while the next one is being made.
     plant(&engine, &provider, "acme", 9).await;
     provider.script(&tenant("acme"), Method::Provision, [Step::Hang]);
-    let options = Options { deadline: Some(Duration::from_secs(5)), ..Options::default() };
+    let options = Options::default().deadline(Duration::from_secs(5));
     let operation = engine.tenant(tenant("acme")).provision(spec("acme", "v1"), options).await;
     let mut operation = operation.expect("accepted");
     let seen = sweep(&engine).await;
@@ -227,7 +227,7 @@ async fn i2_the_next_engine_finishes_a_removal() {
     let seen = sweep(&first).await;
     provider.script(&tenant("acme"), Method::Destroy, [Step::Hang]);
     let removal = first.reclaim(&seen.orphans[0], Options::default()).await.expect("accepted");
-    let id = removal.id();
+    let id = removal.id().expect("an operation began");
     drop(first);
     let second = engine(store, &provider).start().await.expect("starts");
     assert_eq!(end(second.operation(id).await.expect("known")).await, Settled::Done);
@@ -265,7 +265,7 @@ impl Provider for Old {
         self.platform.update(cx, id, spec).await
     }
 
-    async fn destroy(&self, cx: &Context, id: &TenantId) -> Result<(), ProviderError> {
+    async fn destroy(&self, cx: &Context, id: &TenantId) -> Result<Destroyed, ProviderError> {
         self.platform.destroy(cx, id).await
     }
 

@@ -61,7 +61,7 @@ async fn everything_that_happens_to_a_tenant_is_a_span_that_names_it() {
         ProviderError::new(ErrorKind::ProvisionFailed, Remedy::Retry, ErrorCode::UnknownError, "once");
     provider.script(&tenant("acme"), Method::Provision, [Step::Fail(error)]);
     let trace = TraceContext { traceparent: "00-1-2-01".to_owned(), tracestate: None };
-    let options = Options { trace: Some(trace), ..Options::default() };
+    let options = Options::default().trace(trace);
     let operation = engine.tenant(tenant("acme")).provision(spec("acme", "v1"), options).await;
     operation.expect("accepted").await.expect("settles");
 
@@ -109,7 +109,8 @@ async fn a_call_continues_the_callers_trace_after_a_restart() {
             .expect("accepted")
     };
     let request = tracing::info_span!("request of a caller");
-    let id = tracing::Instrument::instrument(operation, request.clone()).await.id();
+    let id =
+        tracing::Instrument::instrument(operation, request.clone()).await.id().expect("an operation began");
     drop((request, first));
     let second = engine(store, &provider).start().await.expect("starts");
     second.operation(id).await.expect("known").await.expect("settles");

@@ -15,7 +15,7 @@ use landlord_compute::machines::id::Revision;
 use landlord_compute::machines::spec::TenantComputeSpec;
 use landlord_compute::machines::tenant::{Backoff, Policy, RepairPolicy};
 use landlord_compute::store::{Position, Scope, StoreError};
-use landlord_compute::{Delivery, Engine, ObservePolicy, Options, TenantHandle, WaitError};
+use landlord_compute::{Delivery, Engine, ObservePolicy, Options, TenantHandle};
 use landlord_provider_process::{ProcessOptions, ProcessProvider};
 use landlord_store_sqlite::{SqliteOptions, SqliteStore};
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -92,45 +92,38 @@ async fn tell_events(events: impl Stream<Item = Result<Delivery, StoreError>>) -
 
 async fn obey(engine: &Engine, ask: Ask) -> Result<Answer, Failure> {
     let tenant = engine.tenant(ask.tenant);
-    let options = |deadline_ms: Option<u64>| Options {
-        deadline: deadline_ms.map(Duration::from_millis),
-        request_id: Some(ask.request.to_string()),
-        ..Options::default()
+    let options = |deadline_ms: Option<u64>| {
+        let options = Options::default().request_id(ask.request.to_string());
+        match deadline_ms {
+            Some(within) => options.deadline(Duration::from_millis(within)),
+            None => options,
+        }
     };
     let read = |spec: serde_json::Value| TenantComputeSpec::from_json(&spec.to_string());
-    Ok(match ask.verb {
+    let before = tenant.snapshot().await?.revision();
+    let operation = match ask.verb {
         Verb::Provision { spec, deadline_ms } => {
-            Answer::Operation(tenant.provision(read(spec)?, options(deadline_ms)).await?.id())
+            tenant.provision(read(spec)?, options(deadline_ms)).await?.id()
         }
-        Verb::Update { spec, deadline_ms } => {
-            Answer::Operation(tenant.update(read(spec)?, options(deadline_ms)).await?.id())
-        }
-        Verb::Cancel => Answer::Operation(tenant.cancel(options(None)).await?.id()),
-        Verb::Destroy => {
-            let before = tenant.snapshot().await?.revision();
-            let operation = tenant.destroy(options(None)).await?.id();
-            match engine.operation(operation).await {
-                Ok(_) => Answer::Operation(operation),
-                // There was nothing to destroy, so nothing was recorded.
-                Err(WaitError::Unknown(_)) => noted(&tenant, before).await?,
-                Err(error @ (WaitError::Closed { .. } | WaitError::Store(_))) => return Err(error.into()),
-            }
-        }
+        Verb::Update { spec, deadline_ms } => tenant.update(read(spec)?, options(deadline_ms)).await?.id(),
+        Verb::Cancel => tenant.cancel(options(None)).await?.id(),
+        Verb::Destroy => tenant.destroy(options(None)).await?.id(),
         Verb::Retry => {
-            let before = tenant.snapshot().await?.revision();
             tenant.retry(options(None)).await?;
-            noted(&tenant, before).await?
+            None
         }
         Verb::Pause => {
-            let before = tenant.snapshot().await?.revision();
             tenant.pause(options(None)).await?;
-            noted(&tenant, before).await?
+            None
         }
         Verb::Resume => {
-            let before = tenant.snapshot().await?.revision();
             tenant.resume(options(None)).await?;
-            noted(&tenant, before).await?
+            None
         }
+    };
+    Ok(match operation {
+        Some(operation) => Answer::Operation(operation),
+        None => noted(&tenant, before).await?,
     })
 }
 

@@ -12,7 +12,7 @@ use landlord_compute::machines::status::{
     ComputeStatus, ProvisionResult, ProvisionStatus, UpdateResult, UpdateStatus,
 };
 use landlord_compute::machines::tenant::Settled;
-use landlord_compute::provider::{Capabilities, Context, Provider};
+use landlord_compute::provider::{Capabilities, Context, Destroyed, Provider};
 use landlord_compute::store::Store;
 use landlord_compute::{Engine, EngineBuilder, ObservePolicy, Options, TenantHandle};
 use landlord_store_sqlite::{SqliteOptions, SqliteStore};
@@ -67,9 +67,9 @@ impl Provider for Noop {
         })
     }
 
-    async fn destroy(&self, _: &Context, tenant: &TenantId) -> Result<(), ProviderError> {
+    async fn destroy(&self, _: &Context, tenant: &TenantId) -> Result<Destroyed, ProviderError> {
         self.call.clone().make(number(tenant)).await;
-        Ok(())
+        Ok(Destroyed::default())
     }
 
     async fn get_status(&self, _: &Context, tenant: &TenantId) -> Result<ComputeStatus, ProviderError> {
@@ -77,7 +77,7 @@ impl Provider for Noop {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { max_concurrent_calls: CALLS, ..Capabilities::default() }
+        Capabilities::default().max_concurrent_calls(CALLS)
     }
 
     async fn validate(&self, _: &Context, _: &Spec) -> Result<(), ProviderError> {

@@ -65,7 +65,7 @@ impl Ecs {
         }
         let tenants = owned.into_iter();
         Ok(tenants
-            .map(|((tenant, incarnation), resources)| OwnedTenant { tenant, incarnation, resources })
+            .map(|((tenant, incarnation), resources)| OwnedTenant::new(tenant, incarnation, resources))
             .collect())
     }
 }

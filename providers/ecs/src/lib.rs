@@ -46,6 +46,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -69,7 +70,8 @@ use clients::Clients;
 use error::Failure;
 use landlord_compute::provider::converge::Converge;
 use landlord_compute::provider::{
-    Capabilities, Context, OwnedTenant, Provider, ProviderKind, Setup, SetupError,
+    Capabilities, Context, Destroyed, OwnedTenant, PlannedChange, PlannedEffect, Provider, ProviderKind,
+    Setup, SetupError,
 };
 use reads::Cluster;
 
@@ -318,6 +320,10 @@ impl Provider for EcsProvider {
         self.name.clone()
     }
 
+    fn kind(&self) -> Cow<'static, str> {
+        KIND.into()
+    }
+
     async fn provision(&self, cx: &Context, spec: &Spec) -> Result<ProvisionResult, ProviderError> {
         let (cx, spec) = self.prepared(cx, spec)?;
         self.methods.provision(&cx, &spec).await
@@ -333,8 +339,9 @@ impl Provider for EcsProvider {
         self.methods.update(&cx, &spec).await
     }
 
-    async fn destroy(&self, cx: &Context, _tenant_id: &TenantId) -> Result<(), ProviderError> {
-        self.methods.destroy(cx).await
+    async fn destroy(&self, cx: &Context, _tenant_id: &TenantId) -> Result<Destroyed, ProviderError> {
+        self.methods.destroy(cx).await?;
+        Ok(Destroyed::default())
     }
 
     async fn get_status(&self, cx: &Context, _tenant_id: &TenantId) -> Result<ComputeStatus, ProviderError> {
@@ -360,13 +367,12 @@ impl Provider for EcsProvider {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            max_concurrent_calls: 2_048,
-            call_timeout_seconds: 1_800,
-            lists_tenants: true,
-            oci_images: true,
-            not_enforced: NOT_ENFORCED.to_vec(),
-        }
+        Capabilities::default()
+            .max_concurrent_calls(2_048)
+            .call_timeout(Duration::from_secs(1_800))
+            .lists_tenants()
+            .oci_images()
+            .not_enforced(NOT_ENFORCED)
     }
 
     async fn plan(
@@ -374,9 +380,11 @@ impl Provider for EcsProvider {
         cx: &Context,
         _tenant_id: &TenantId,
         spec: &Spec,
-    ) -> Result<Vec<String>, ProviderError> {
+    ) -> Result<Vec<PlannedChange>, ProviderError> {
         let (cx, spec) = self.prepared(cx, spec)?;
-        Ok(cx.applied.as_ref().map(|applied| changes(applied, &spec)).unwrap_or_default())
+        // The service stays, and rolls to another revision.
+        let planned = |applied| PlannedChange::all(applied, &spec, PlannedEffect::InPlace);
+        Ok(cx.applied.as_ref().map(planned).unwrap_or_default())
     }
 
     async fn list_tenants(&self, engine: &str) -> Result<Vec<OwnedTenant>, ProviderError> {

@@ -63,6 +63,7 @@ mod tags;
 mod testing;
 mod validate;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -85,7 +86,8 @@ use find::Whose;
 use landlord_compute::clock::Clock;
 use landlord_compute::provider::converge::{Api, Converge};
 use landlord_compute::provider::{
-    Capabilities, Context, OwnedTenant, Provider, ProviderKind, Setup, SetupError,
+    Capabilities, Context, Destroyed, OwnedTenant, PlannedChange, PlannedEffect, Provider, ProviderKind,
+    Setup, SetupError,
 };
 use machine::Machine;
 use tags::Owner;
@@ -203,6 +205,10 @@ impl Provider for ProcessProvider {
         self.name.clone()
     }
 
+    fn kind(&self) -> Cow<'static, str> {
+        KIND.into()
+    }
+
     async fn provision(&self, cx: &Context, spec: &Spec) -> Result<ProvisionResult, ProviderError> {
         self.say_limits(cx);
         self.validate(cx, spec).await?;
@@ -224,8 +230,9 @@ impl Provider for ProcessProvider {
         Ok(result)
     }
 
-    async fn destroy(&self, cx: &Context, _tenant_id: &TenantId) -> Result<(), ProviderError> {
-        self.methods.destroy(cx).await
+    async fn destroy(&self, cx: &Context, _tenant_id: &TenantId) -> Result<Destroyed, ProviderError> {
+        self.methods.destroy(cx).await?;
+        Ok(Destroyed::default())
     }
 
     async fn get_status(&self, cx: &Context, _tenant_id: &TenantId) -> Result<ComputeStatus, ProviderError> {
@@ -248,11 +255,7 @@ impl Provider for ProcessProvider {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            lists_tenants: true,
-            not_enforced: validate::NOT_ENFORCED.to_vec(),
-            ..Capabilities::default()
-        }
+        Capabilities::default().lists_tenants().not_enforced(validate::NOT_ENFORCED)
     }
 
     async fn plan(
@@ -260,8 +263,10 @@ impl Provider for ProcessProvider {
         cx: &Context,
         _tenant_id: &TenantId,
         spec: &Spec,
-    ) -> Result<Vec<String>, ProviderError> {
-        Ok(cx.applied.as_ref().map(|applied| changes(applied, spec)).unwrap_or_default())
+    ) -> Result<Vec<PlannedChange>, ProviderError> {
+        // A launch is never changed: another takes its place.
+        let planned = |applied| PlannedChange::all(applied, spec, PlannedEffect::Replace);
+        Ok(cx.applied.as_ref().map(planned).unwrap_or_default())
     }
 
     async fn list_tenants(&self, engine: &str) -> Result<Vec<OwnedTenant>, ProviderError> {
@@ -275,7 +280,7 @@ impl Provider for ProcessProvider {
         }
         let tenants = owned.into_iter();
         Ok(tenants
-            .map(|((tenant, incarnation), resources)| OwnedTenant { tenant, incarnation, resources })
+            .map(|((tenant, incarnation), resources)| OwnedTenant::new(tenant, incarnation, resources))
             .collect())
     }
 

@@ -20,6 +20,7 @@ use super::{Answer, CommandMessage, Message, Refusal};
 use crate::engine::calls::{Dropped, Over, Particulars};
 use crate::engine::closing::Closed;
 use crate::engine::commit::{CommitFailure, CommitLater};
+use crate::engine::config::STORE_PAUSE;
 use crate::engine::core::TenantCore;
 use crate::engine::telemetry;
 use crate::provider::{CheckpointError, Initiator};
@@ -27,9 +28,6 @@ use crate::store::{OperationRecord, Position, StoreError, Write};
 
 /// The first and the longest pause before something that must not be lost is committed again.
 const RECOMMIT: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(5));
-
-/// The pause before a tenant that could not be loaded is loaded again.
-const ACTIVATE_LATER: Duration = Duration::from_secs(1);
 
 /// An actor. It is the actor of one tenant after the other.
 pub(super) struct TenantActor {
@@ -285,7 +283,7 @@ impl TenantState {
         }
         let core = Arc::downgrade(&self.core);
         tokio::spawn(async move {
-            tokio::time::sleep(ACTIVATE_LATER).await;
+            tokio::time::sleep(STORE_PAUSE).await;
             if let Some(core) = core.upgrade() {
                 core.tell(Message::Activate);
             }

@@ -12,14 +12,12 @@ use landlord_state_machines::tenant::{StateName, Tenant};
 
 use crate::engine::actor::Message;
 use crate::engine::core::Core;
-use crate::provider::Initiator;
 use crate::provider::registry::Registered;
+use crate::provider::{Initiator, STATUS_WITHIN};
 use crate::store::TenantFilter;
 
 /// How many running tenants are read at a time.
 const PAGE: usize = 64;
-/// How long a tenant's status may take.
-const STATUS_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long after its end a platform's stream is opened again.
 const REOPEN: Duration = Duration::from_secs(5);
 
@@ -96,7 +94,7 @@ async fn look(core: Arc<Core>, tenant: Arc<Tenant>) {
     let cx = core.look_context(&tenant, Initiator::Engine);
     // A panic of one provider over one tenant ends no other look (I7).
     let status = AssertUnwindSafe(registered.provider.get_status(&cx, &tenant.id)).catch_unwind();
-    let seen = match tokio::time::timeout(STATUS_TIMEOUT, status).await {
+    let seen = match tokio::time::timeout(STATUS_WITHIN, status).await {
         Ok(Ok(Ok(status))) => Seen::from_status(&status),
         Ok(Ok(Err(error))) if error.kind == ErrorKind::TenantNotFound => {
             Seen::Broken("nothing of it is there".into())

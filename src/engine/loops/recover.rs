@@ -1,17 +1,15 @@
 //! Takes up what an earlier engine left behind.
 
 use std::sync::Weak;
-use std::time::Duration;
 
 use landlord_state_machines::id::TenantId;
 
 use crate::engine::actor::Message;
+use crate::engine::config::STORE_PAUSE;
 use crate::engine::core::Core;
 
 /// How many tenants are read at a time.
 const PAGE: usize = 512;
-/// How long a store that cannot be read is left alone.
-const STORE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Activates every tenant whose call an earlier engine left behind.
 pub(crate) async fn recover(core: Weak<Core>) {

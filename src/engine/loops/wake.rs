@@ -8,6 +8,7 @@ use landlord_state_machines::id::TenantId;
 use tokio::time::Instant;
 
 use crate::engine::actor::Message;
+use crate::engine::config::STORE_PAUSE;
 use crate::engine::core::Core;
 use crate::store::StoreError;
 
@@ -15,8 +16,6 @@ use crate::store::StoreError;
 const PAGE: usize = 256;
 /// How often everything due is woken again, in case a wake-up was lost with its actor.
 const AGAIN: Duration = Duration::from_secs(30);
-/// How long a store that cannot be read is left alone.
-const STORE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Wakes tenants until the engine ends.
 pub(crate) async fn run(core: Weak<Core>) {

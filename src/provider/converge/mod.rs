@@ -18,11 +18,8 @@ use landlord_state_machines::status::{
 };
 use tracing::Instrument;
 
-use super::{Context, UndoBy};
+use super::{Context, STATUS_WITHIN, UndoBy};
 use drive::{Drive, Halt};
-
-/// How long `get_status` may take.
-const STATUS_WITHIN: Duration = Duration::from_secs(5);
 
 /// The pauses between the tries of an undo that nobody else would try again.
 const UNDO_PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];

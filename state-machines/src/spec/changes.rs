@@ -3,8 +3,9 @@
 //! Values that may be secret never show: environments, command lines and `provider_config` say `changed`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Display;
+use std::fmt::{self, Display};
 
+use serde::Serialize;
 use serde_json::Value;
 
 use super::{
@@ -16,6 +17,57 @@ use super::{
 ///
 /// There are none exactly when the two are equal. Containers are matched by name.
 pub fn changes(old: &Spec, new: &Spec) -> Vec<String> {
+    differences(old, new).iter().map(FieldChange::to_string).collect()
+}
+
+/// A field in which two specs differ. As text it is a line for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FieldChange {
+    /// The field: `containers[web].image`.
+    pub path: String,
+    /// How it differs.
+    pub difference: Difference,
+}
+
+/// How a field differs. Values that may be secret are not shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Difference {
+    /// It has another value, which may be shown. `None`: no value is given.
+    Value {
+        /// The old one.
+        from: Option<String>,
+        /// The new one.
+        to: Option<String>,
+    },
+    /// It has another value.
+    Changed,
+    /// It was not there before.
+    Added,
+    /// It is no longer there.
+    Removed,
+    /// The elements of a list are the same, in another order.
+    Reordered,
+}
+
+impl Display for FieldChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.path)?;
+        match &self.difference {
+            Difference::Value { from, to } => {
+                let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
+                write!(f, "{} → {}", value(from), value(to))
+            }
+            Difference::Changed => f.write_str("changed"),
+            Difference::Added => f.write_str("added"),
+            Difference::Removed => f.write_str("removed"),
+            Difference::Reordered => f.write_str("order changed"),
+        }
+    }
+}
+
+/// The same as data.
+pub fn differences(old: &Spec, new: &Spec) -> Vec<FieldChange> {
     let mut changes = Changes(Vec::new());
     changes.shown("tenant_id", Some(&old.tenant_id), Some(&new.tenant_id));
     changes.shown("provider_type", Some(&old.provider_type), Some(&new.provider_type));
@@ -28,30 +80,28 @@ pub fn changes(old: &Spec, new: &Spec) -> Vec<String> {
     changes.0
 }
 
-struct Changes(Vec<String>);
+struct Changes(Vec<FieldChange>);
 
 impl Changes {
-    fn add(&mut self, at: &str, what: impl Display) {
-        self.0.push(format!("{at}: {what}"));
+    fn add(&mut self, at: &str, difference: Difference) {
+        self.0.push(FieldChange { path: at.to_owned(), difference });
     }
 
     /// A value that may be shown.
     fn shown<T: Display + PartialEq>(&mut self, at: &str, old: Option<T>, new: Option<T>) {
-        match (old, new) {
-            (Some(old), Some(new)) if old != new => self.add(at, format_args!("{old} → {new}")),
-            (Some(_), Some(_)) | (None, None) => {}
-            (None, Some(new)) => self.add(at, format_args!("none → {new}")),
-            (Some(old), None) => self.add(at, format_args!("{old} → none")),
+        if old != new {
+            let text = |value: Option<T>| value.map(|value| value.to_string());
+            self.add(at, Difference::Value { from: text(old), to: text(new) });
         }
     }
 
     /// A value that may be a secret.
     fn hidden<T: PartialEq>(&mut self, at: &str, old: Option<&T>, new: Option<&T>) {
         match (old, new) {
-            (Some(old), Some(new)) if old != new => self.add(at, "changed"),
+            (Some(old), Some(new)) if old != new => self.add(at, Difference::Changed),
             (Some(_), Some(_)) | (None, None) => {}
-            (None, Some(_)) => self.add(at, "added"),
-            (Some(_), None) => self.add(at, "removed"),
+            (None, Some(_)) => self.add(at, Difference::Added),
+            (Some(_), None) => self.add(at, Difference::Removed),
         }
     }
 
@@ -69,16 +119,16 @@ impl Changes {
         for (name, before) in &old {
             match new.iter().find(|(other, _)| other == name) {
                 Some((_, after)) => inside(self, &element(at, name), before, after),
-                None => self.add(&element(at, name), "removed"),
+                None => self.add(&element(at, name), Difference::Removed),
             }
         }
         for name in new_names.difference(&old_names) {
-            self.add(&element(at, name), "added");
+            self.add(&element(at, name), Difference::Added);
         }
         let stays = |(name, _): &&(Numbered<'_>, &T)| old_names.contains(name) && new_names.contains(name);
         if !old.iter().filter(stays).map(|(name, _)| name).eq(new.iter().filter(stays).map(|(name, _)| name))
         {
-            self.add(at, "order changed");
+            self.add(at, Difference::Reordered);
         }
     }
 
@@ -103,12 +153,10 @@ impl Changes {
 
     /// A list that is shown as a whole.
     fn list<T: PartialEq>(&mut self, at: &str, old: &[T], new: &[T], shown: fn(&T) -> String) {
-        let all = |list: &[T]| match list {
-            [] => "none".to_owned(),
-            list => list.iter().map(shown).collect::<Vec<_>>().join(", "),
-        };
+        let all =
+            |list: &[T]| (!list.is_empty()).then(|| list.iter().map(shown).collect::<Vec<_>>().join(", "));
         if old != new {
-            self.add(at, format_args!("{} → {}", all(old), all(new)));
+            self.add(at, Difference::Value { from: all(old), to: all(new) });
         }
     }
 

@@ -23,7 +23,7 @@ use serde_json::Value;
 
 use crate::id::{ProviderName, TenantId};
 
-pub use changes::changes;
+pub use changes::{Difference, FieldChange, changes, differences};
 pub use document::{Format, MAX_DEPTH, MAX_DOCUMENT_BYTES, SpecError};
 pub use image::oci_image_problem;
 pub use invalid::{Invalid, MAX_PROBLEMS, Problem};

@@ -22,7 +22,9 @@ use super::log::{CALLER, Line, Log};
 use super::steps::counted;
 use super::{Checked, Harm, Patience, Platform, Resource, Stop, Variant, broken, expect};
 use landlord_compute::clock::TokioClock;
-use landlord_compute::provider::{CheckpointError, Context, Journal, OwnedTenant, Provider, UndoBy, Work};
+use landlord_compute::provider::{
+    CheckpointError, Context, Destroyed, Journal, OwnedTenant, PlannedChange, Provider, UndoBy, Work,
+};
 
 /// One clause's place to work.
 pub(super) struct Bench<'p> {
@@ -272,7 +274,7 @@ impl<'b> Tenant<'b> {
         self.bounded("update", self.bench.limits.call, self.provider.update(cx, self.id(), spec)).await
     }
 
-    pub(super) async fn destroy(&self, cx: &Context) -> Result<Answer<()>, Stop> {
+    pub(super) async fn destroy(&self, cx: &Context) -> Result<Answer<Destroyed>, Stop> {
         self.bounded("destroy", self.bench.limits.call, self.provider.destroy(cx, self.id())).await
     }
 
@@ -289,7 +291,7 @@ impl<'b> Tenant<'b> {
         self.bounded("validate", self.bench.limits.call, self.provider.validate(&cx, spec)).await
     }
 
-    pub(super) async fn plan(&self, cx: &Context, spec: &Spec) -> Result<Answer<Vec<String>>, Stop> {
+    pub(super) async fn plan(&self, cx: &Context, spec: &Spec) -> Result<Answer<Vec<PlannedChange>>, Stop> {
         self.bounded("plan", self.bench.limits.call, self.provider.plan(cx, self.id(), spec)).await
     }
 

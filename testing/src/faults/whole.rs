@@ -25,7 +25,7 @@ use super::{Ask, Case, Commits, Ends, Interrupt, Model, Scenario, TENANT};
 use landlord_compute::ObservePolicy;
 use landlord_compute::clock::{Clock, TokioClock};
 use landlord_compute::provider::converge::Converge;
-use landlord_compute::provider::{Context, Provider};
+use landlord_compute::provider::{Context, Destroyed, Provider};
 use landlord_compute::store::{Events, MemoryStore, Position, Reads, Scope, Store};
 use landlord_compute::{Engine, Limits};
 use landlord_compute::{OperationHandle, Options, WaitError};
@@ -57,8 +57,9 @@ impl<M: Model> Provider for Modelled<M> {
         self.methods.update(cx, spec).await
     }
 
-    async fn destroy(&self, cx: &Context, _: &TenantId) -> Result<(), ProviderError> {
-        self.methods.destroy(cx).await
+    async fn destroy(&self, cx: &Context, _: &TenantId) -> Result<Destroyed, ProviderError> {
+        self.methods.destroy(cx).await?;
+        Ok(Destroyed::default())
     }
 
     async fn get_status(&self, cx: &Context, _: &TenantId) -> Result<ComputeStatus, ProviderError> {
@@ -154,7 +155,7 @@ impl<M: Model> Bench<'_, M> {
             Ask::Provision(_) | Ask::Update(_) | Ask::Destroy => ObservePolicy::Off,
         };
         // No actor is passivated: thousands of cases would pay for looking after it.
-        let limits = Limits { idle: PATIENCE, ..Limits::default() };
+        let limits = Limits::default().idle(PATIENCE);
         let builder = Engine::builder(store).provider(provider).limits(limits);
         let builder = builder.observe(observe).clock(self.clock);
         Ok(Life { engine: builder.start().await.map_err(|error| error.to_string())?, dead })
@@ -305,7 +306,8 @@ impl<M: Model> Bench<'_, M> {
         deserted: Vec<OperationHandle>,
     ) -> Result<(), String> {
         for handle in waiting {
-            let (id, heard) = (handle.id(), tokio::time::timeout(HEARS_WITHIN, handle).await);
+            let id = handle.id().map_or_else(|| "of none".to_owned(), |id| id.to_string());
+            let heard = tokio::time::timeout(HEARS_WITHIN, handle).await;
             match heard {
                 Ok(Ok(_)) => {}
                 Ok(Err(error)) => return Err(format!("whoever waited for operation {id} heard: {error}")),
@@ -313,7 +315,8 @@ impl<M: Model> Bench<'_, M> {
             }
         }
         for handle in deserted {
-            let (id, heard) = (handle.id(), tokio::time::timeout(HEARS_WITHIN, handle).await);
+            let id = handle.id().map_or_else(|| "of none".to_owned(), |id| id.to_string());
+            let heard = tokio::time::timeout(HEARS_WITHIN, handle).await;
             match heard {
                 Ok(Ok(_) | Err(WaitError::Closed { .. })) => {}
                 Ok(Err(error)) => return Err(format!("whoever waited for operation {id} heard: {error}")),

@@ -28,13 +28,13 @@ use tokio::sync::{Notify, mpsc};
 
 use landlord_compute::clock::Clock;
 
-use landlord_compute::provider::{Capabilities, Context, OwnedTenant, Provider, UndoBy};
+use landlord_compute::provider::{
+    Capabilities, Context, Destroyed, OwnedTenant, PlannedChange, PlannedEffect, Provider, STATUS_WITHIN,
+    UndoBy,
+};
 use table::{Table, unavailable};
 
 pub use table::{Fate, Mood};
-
-/// How long `get_status` may take.
-const STATUS_WITHIN: Duration = Duration::from_secs(5);
 
 /// One thing that a scripted call does. A call does its acts in order and then returns.
 #[derive(Clone, Debug)]
@@ -527,8 +527,9 @@ impl Provider for Scripted {
         })
     }
 
-    async fn destroy(&self, cx: &Context, _tenant_id: &TenantId) -> Result<(), ProviderError> {
-        self.logged(cx, Method::Destroy, None).await
+    async fn destroy(&self, cx: &Context, _tenant_id: &TenantId) -> Result<Destroyed, ProviderError> {
+        self.logged(cx, Method::Destroy, None).await?;
+        Ok(Destroyed::default())
     }
 
     async fn get_status(&self, cx: &Context, tenant_id: &TenantId) -> Result<ComputeStatus, ProviderError> {
@@ -582,18 +583,19 @@ impl Provider for Scripted {
         cx: &Context,
         _tenant_id: &TenantId,
         spec: &Spec,
-    ) -> Result<Vec<String>, ProviderError> {
-        Ok(self.platform().table.own(&cx.subject).map(|row| changes(&row.spec, spec)).unwrap_or_default())
+    ) -> Result<Vec<PlannedChange>, ProviderError> {
+        let platform = self.platform();
+        let row = platform.table.own(&cx.subject);
+        Ok(row.map(|row| PlannedChange::all(&row.spec, spec, PlannedEffect::InPlace)).unwrap_or_default())
     }
 
     async fn list_tenants(&self, engine: &str) -> Result<Vec<OwnedTenant>, ProviderError> {
         let platform = self.platform();
         let rows = platform.table.rows.iter().filter(|(_, row)| *row.engine == *engine);
         Ok(rows
-            .map(|(tenant, row)| OwnedTenant {
-                tenant: tenant.clone(),
-                incarnation: row.incarnation,
-                resources: BTreeMap::from([("row".to_owned(), tenant.to_string())]),
+            .map(|(tenant, row)| {
+                let resources = BTreeMap::from([("row".to_owned(), tenant.to_string())]);
+                OwnedTenant::new(tenant.clone(), row.incarnation, resources)
             })
             .collect())
     }

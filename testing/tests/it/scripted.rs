@@ -32,7 +32,7 @@ impl Table {
     fn new() -> Self {
         let scripted = Scripted::new(
             ProviderName::new("scripted").expect("a valid name"),
-            Capabilities { lists_tenants: true, ..Capabilities::default() },
+            Capabilities::default().lists_tenants(),
         );
         scripted.set_latency(Duration::from_millis(10));
         scripted.set_fate("failing", Fate::Crashes);

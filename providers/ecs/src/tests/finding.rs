@@ -129,11 +129,7 @@ async fn all_tenants_are_listed_also_those_with_a_family_alone() {
     assert_eq!(listed.len(), 13);
     let left = listed.iter().find(|owned| owned.tenant.as_str() == "left").unwrap();
     let resources = [("task definition landlord-left:1".to_owned(), "arn:td/landlord-left:1".to_owned())];
-    let expected = OwnedTenant {
-        tenant: TenantId::new("left").unwrap(),
-        incarnation: Incarnation(2),
-        resources: resources.into(),
-    };
+    let expected = OwnedTenant::new(TenantId::new("left").unwrap(), Incarnation(2), resources.into());
     assert_eq!(*left, expected);
     let described = server.seen().into_iter().filter(|seen| seen.operation == "DescribeServices");
     let most = described.map(|seen| seen.body["services"].as_array().unwrap().len()).max();
@@ -180,7 +176,7 @@ async fn a_spec_that_does_not_fit_is_refused_without_a_request() {
     let server = Server::start(|_| refuse(500, "ServerException", "")).await;
     let error = provider(&server).validate(&cx(), &spec(json!({ "no_such_field": 1 }))).await.unwrap_err();
     assert_eq!((error.kind, error.code), (ErrorKind::InvalidSpec, ErrorCode::InvalidConfiguration));
-    assert_eq!(server.operations(), Vec::<String>::new());
+    assert_eq!(server.operations(), [] as [&str; 0]);
 }
 
 #[tokio::test]
@@ -213,5 +209,5 @@ async fn the_defaults_lie_under_what_the_tenant_says() {
     let mut cx = cx();
     cx.applied = Some(applied);
     let again = spec(json!({ "cluster": "main" }));
-    assert_eq!(provider(&server).plan(&cx, again.tenant(), &again).await.unwrap(), Vec::<String>::new());
+    assert_eq!(provider(&server).plan(&cx, again.tenant(), &again).await.unwrap(), []);
 }

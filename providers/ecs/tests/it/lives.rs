@@ -211,7 +211,7 @@ async fn asked(
     let spec = spec.check().expect("a valid spec");
     let subject = landlord_compute::machines::planner::Subject {
         engine: "tests".into(),
-        provider: ProviderName::new("ecs").unwrap(),
+        provider: ProviderName::new("ecs").expect("a valid name"),
         tenant: spec.tenant().clone(),
         incarnation: landlord_compute::machines::id::Incarnation(1),
     };

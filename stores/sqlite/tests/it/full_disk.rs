@@ -193,7 +193,7 @@ async fn start(path: &Path, provider: &landlord_testing::scripted::Scripted) -> 
 }
 
 async fn provision(engine: &Engine, id: &str) -> Result<OperationHandle, CommandError> {
-    let options = Options { request_id: Some("order".to_owned()), ..Options::default() };
+    let options = Options::default().request_id("order".to_owned());
     engine.tenant(tenant(id)).provision(spec(id, "v1"), options).await
 }
 

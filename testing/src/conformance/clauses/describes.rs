@@ -9,7 +9,7 @@ use super::update::unlisted;
 use super::{Clause, contract, must};
 use crate::conformance::bench::{Bench, succeeded};
 use crate::conformance::{Checked, Harm, Unable, Variant, broken, expect};
-use landlord_compute::provider::UndoBy;
+use landlord_compute::provider::{PlannedChange, UndoBy};
 use std::sync::Arc;
 
 pub(super) const CLAUSES: &[Clause] = &[
@@ -57,7 +57,7 @@ async fn schema(bench: &Bench<'_>) -> Checked {
 async fn capabilities(bench: &Bench<'_>) -> Checked {
     let capabilities = bench.platform.provider().capabilities();
     expect(capabilities.max_concurrent_calls > 0, || "it takes no calls at all".to_owned())?;
-    expect(capabilities.call_timeout_seconds > 0, || "its calls have no time".to_owned())?;
+    expect(!capabilities.call_timeout.is_zero(), || "its calls have no time".to_owned())?;
     let reasonless = capabilities.not_enforced.iter().find(|limit| {
         !limit.split_once(':').is_some_and(|(limit, why)| !limit.trim().is_empty() && !why.trim().is_empty())
     });
@@ -78,6 +78,7 @@ async fn plan(bench: &Bench<'_>) -> Checked {
         return Err(Unable::new("it does not plan").into());
     }
     let made = landlord_state_machines::spec::changes(&first, &changed);
+    let planned: Vec<String> = planned.iter().map(PlannedChange::to_string).collect();
     unlisted(&made, &planned)
 }
 

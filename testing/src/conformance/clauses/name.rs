@@ -57,7 +57,7 @@ pub(super) fn engine(bench: &Bench<'_>) -> EngineBuilder {
 async fn unique(bench: &Bench<'_>) -> Checked {
     let both = [bench.platform.provider(), bench.platform.provider()];
     let [first, second] = both;
-    match engine(bench).shared_provider(first).shared_provider(second).start().await {
+    match engine(bench).provider(first).provider(second).start().await {
         Err(StartError::Registry(RegistryError::ProviderConflict(_))) => Ok(()),
         Err(other) => broken(format!("an engine with two of them says: {other}")),
         Ok(_) => broken("an engine took two of them"),
@@ -90,7 +90,7 @@ async fn provider_type(bench: &Bench<'_>) -> Checked {
 
 async fn engine_runs_it(bench: &Bench<'_>) -> Checked {
     let tenant = bench.tenant();
-    let started = engine(bench).shared_provider(Arc::clone(&tenant.provider)).start().await;
+    let started = engine(bench).provider(Arc::clone(&tenant.provider)).start().await;
     let engine = started.or_else(|error| broken(format!("an engine does not start with it: {error}")))?;
     let lived = live(bench, &tenant, &engine.tenant(tenant.id().clone())).await;
     // What is left of the engine ends with it.

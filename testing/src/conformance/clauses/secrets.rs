@@ -199,7 +199,7 @@ async fn observations(bench: &Bench<'_>) -> Checked {
 async fn events(bench: &Bench<'_>) -> Checked {
     let hidden = Hidden::on(bench);
     let tenant = bench.tenant();
-    let started = engine(bench).shared_provider(Arc::clone(&tenant.provider)).start().await;
+    let started = engine(bench).provider(Arc::clone(&tenant.provider)).start().await;
     let engine = started.or_else(|error| broken(format!("an engine does not start with it: {error}")))?;
     let handle = engine.tenant(tenant.id().clone());
     let body = |spec: Spec| TenantComputeSpec::clone(&spec);

@@ -16,12 +16,14 @@ use landlord_compute::machines::error::{ErrorCode, ErrorKind, ProviderError, Rem
 use landlord_compute::machines::id::{Incarnation, ProviderName, TenantId};
 use landlord_compute::machines::observation::{Observation, Seen};
 use landlord_compute::machines::planner::Subject;
-use landlord_compute::machines::spec::{Invalid, Problem, Spec, changes};
+use landlord_compute::machines::spec::{Difference, FieldChange, Invalid, Problem, Spec, changes};
 use landlord_compute::machines::status::{
     ComputeState, ComputeStatus, ContainerStatus, Health, ProvisionResult, ProvisionStatus, UpdateResult,
     UpdateStatus,
 };
-use landlord_compute::provider::{Capabilities, Context, OwnedTenant, Provider, UndoBy};
+use landlord_compute::provider::{
+    Capabilities, Context, Destroyed, OwnedTenant, PlannedChange, PlannedEffect, Provider, UndoBy,
+};
 use landlord_testing::conformance::Variant;
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
@@ -367,8 +369,9 @@ impl Provider for Model {
         self.logged(cx, "update", call).await
     }
 
-    async fn destroy(&self, cx: &Context, _tenant_id: &TenantId) -> Result<(), ProviderError> {
-        self.logged(cx, "destroy", self.remove_all(cx)).await
+    async fn destroy(&self, cx: &Context, _tenant_id: &TenantId) -> Result<Destroyed, ProviderError> {
+        self.logged(cx, "destroy", self.remove_all(cx)).await?;
+        Ok(Destroyed::default())
     }
 
     async fn get_status(&self, cx: &Context, tenant_id: &TenantId) -> Result<ComputeStatus, ProviderError> {
@@ -430,14 +433,22 @@ impl Provider for Model {
 
     fn capabilities(&self) -> Capabilities {
         let calls = if self.is(Defect::NoRoomForCalls) { 0 } else { 64 };
-        let lists_tenants = !self.is(Defect::HidesThatItLists);
-        Capabilities { max_concurrent_calls: calls, lists_tenants, ..Capabilities::default() }
+        let capabilities = Capabilities::default().max_concurrent_calls(calls);
+        if self.is(Defect::HidesThatItLists) { capabilities } else { capabilities.lists_tenants() }
     }
 
-    async fn plan(&self, cx: &Context, _: &TenantId, spec: &Spec) -> Result<Vec<String>, ProviderError> {
-        let mut plan = cx.applied.as_ref().map(|old| changes(old, spec)).unwrap_or_default();
+    async fn plan(
+        &self,
+        cx: &Context,
+        _: &TenantId,
+        spec: &Spec,
+    ) -> Result<Vec<PlannedChange>, ProviderError> {
+        let effect = PlannedEffect::InPlace;
+        let planned = |old| PlannedChange::all(old, spec, effect);
+        let mut plan = cx.applied.as_ref().map(planned).unwrap_or_default();
         if self.is(Defect::PlansForNothing) {
-            plan.push("containers: restarted".to_owned());
+            let change = FieldChange { path: "containers".to_owned(), difference: Difference::Changed };
+            plan.push(PlannedChange { change, effect });
         }
         Ok(plan)
     }
@@ -454,7 +465,7 @@ impl Provider for Model {
         }
         let owned = owned.into_iter();
         Ok(owned
-            .map(|((tenant, incarnation), resources)| OwnedTenant { tenant, incarnation, resources })
+            .map(|((tenant, incarnation), resources)| OwnedTenant::new(tenant, incarnation, resources))
             .collect())
     }
 

@@ -1,0 +1,156 @@
+//! What a provider answers, beyond the specification's results.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::Timestamp;
+use landlord_state_machines::id::{Incarnation, TenantId};
+use landlord_state_machines::spec::{FieldChange, Spec, differences};
+use landlord_state_machines::status::ComputeStatus;
+use serde::Serialize;
+
+/// What a destroy left on purpose.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Destroyed {
+    /// What the tenant's spec asked to retain: a name for each, and where it is.
+    pub retained: BTreeMap<String, String>,
+}
+
+impl Destroyed {
+    /// With this retained.
+    #[must_use]
+    pub fn retained(mut self, retained: BTreeMap<String, String>) -> Self {
+        self.retained = retained;
+        self
+    }
+}
+
+/// What an update would change on a platform.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PlannedChange {
+    /// The field, and how it differs.
+    #[serde(flatten)]
+    pub change: FieldChange,
+    /// What the change does to what runs.
+    pub effect: PlannedEffect,
+}
+
+/// What a change does to what runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlannedEffect {
+    /// The platform changes it where it is.
+    InPlace,
+    /// Something new takes its place.
+    Replace,
+}
+
+impl PlannedChange {
+    /// Every difference between what runs and `spec`, for a provider to whose platform they all do the same.
+    pub fn all(applied: &Spec, spec: &Spec, effect: PlannedEffect) -> Vec<Self> {
+        differences(applied, spec).into_iter().map(|change| Self { change, effect }).collect()
+    }
+}
+
+impl fmt::Display for PlannedChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.change.fmt(f)
+    }
+}
+
+/// A tenant that has something on a platform.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct OwnedTenant {
+    /// The tenant, as its tags say.
+    pub tenant: TenantId,
+    /// Which of its lives.
+    pub incarnation: Incarnation,
+    /// What it has there.
+    pub resources: BTreeMap<String, String>,
+    /// What is left there on purpose, by tags that say so; not among `resources`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub retained: BTreeMap<String, String>,
+}
+
+impl OwnedTenant {
+    /// A tenant that has these resources, and nothing retained.
+    pub fn new(tenant: TenantId, incarnation: Incarnation, resources: BTreeMap<String, String>) -> Self {
+        Self { tenant, incarnation, resources, retained: BTreeMap::new() }
+    }
+
+    /// With this retained.
+    #[must_use]
+    pub fn retained(mut self, retained: BTreeMap<String, String>) -> Self {
+        self.retained = retained;
+        self
+    }
+}
+
+/// The states of many tenants.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StatusPage {
+    /// The states, ordered by tenant. A tenant that has nothing on the platform is not among them.
+    pub statuses: Vec<ComputeStatus>,
+    /// After which tenant the next page begins; none when this is the last one.
+    pub next: Option<TenantId>,
+}
+
+/// Which lines of a tenant's logs are wanted. Default: all that are kept, then the end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LogQuery {
+    /// Only those of this container.
+    pub container: Option<String>,
+    /// Only those from then on.
+    pub since: Option<Timestamp>,
+    /// Whether to go on with what is written from now on.
+    pub follow: bool,
+}
+
+impl LogQuery {
+    /// Only the lines of this container.
+    #[must_use]
+    pub fn container(mut self, name: impl Into<String>) -> Self {
+        self.container = Some(name.into());
+        self
+    }
+
+    /// Only the lines from then on.
+    #[must_use]
+    pub fn since(mut self, time: Timestamp) -> Self {
+        self.since = Some(time);
+        self
+    }
+
+    /// And what is written from now on.
+    #[must_use]
+    pub fn follow(mut self) -> Self {
+        self.follow = true;
+        self
+    }
+}
+
+/// A line that a container wrote. It has no `Debug`, as it may hold secrets.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// When, as far as it is known.
+    pub at: Option<Timestamp>,
+    /// Which container.
+    pub container: String,
+    /// Where the container wrote it.
+    pub source: Source,
+    /// The line, without its end.
+    pub text: String,
+}
+
+/// Where a container writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// Its standard output, or the platform does not tell them apart.
+    Stdout,
+    /// Its standard error.
+    Stderr,
+}

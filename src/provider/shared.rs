@@ -1,0 +1,101 @@
+//! A provider that is shared is a provider.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::stream::BoxStream;
+use landlord_state_machines::error::ProviderError;
+use landlord_state_machines::id::{ProviderName, TenantId};
+use landlord_state_machines::observation::Observation;
+use landlord_state_machines::spec::Spec;
+use landlord_state_machines::status::{ComputeStatus, ProvisionResult, UpdateResult};
+use serde_json::Value;
+
+use super::{
+    Capabilities, Context, Destroyed, LogLine, LogQuery, OwnedTenant, PlannedChange, Provider, StatusPage,
+};
+use crate::clock::Clock;
+
+#[async_trait]
+impl<P: Provider + ?Sized> Provider for Arc<P> {
+    fn name(&self) -> ProviderName {
+        (**self).name()
+    }
+
+    fn kind(&self) -> Cow<'static, str> {
+        (**self).kind()
+    }
+
+    async fn provision(&self, cx: &Context, spec: &Spec) -> Result<ProvisionResult, ProviderError> {
+        (**self).provision(cx, spec).await
+    }
+
+    async fn update(
+        &self,
+        cx: &Context,
+        tenant_id: &TenantId,
+        spec: &Spec,
+    ) -> Result<UpdateResult, ProviderError> {
+        (**self).update(cx, tenant_id, spec).await
+    }
+
+    async fn destroy(&self, cx: &Context, tenant_id: &TenantId) -> Result<Destroyed, ProviderError> {
+        (**self).destroy(cx, tenant_id).await
+    }
+
+    async fn get_status(&self, cx: &Context, tenant_id: &TenantId) -> Result<ComputeStatus, ProviderError> {
+        (**self).get_status(cx, tenant_id).await
+    }
+
+    async fn validate(&self, cx: &Context, spec: &Spec) -> Result<(), ProviderError> {
+        (**self).validate(cx, spec).await
+    }
+
+    fn config_schema(&self) -> Value {
+        (**self).config_schema()
+    }
+
+    fn config_defaults(&self) -> Value {
+        (**self).config_defaults()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        (**self).capabilities()
+    }
+
+    async fn plan(
+        &self,
+        cx: &Context,
+        tenant_id: &TenantId,
+        spec: &Spec,
+    ) -> Result<Vec<PlannedChange>, ProviderError> {
+        (**self).plan(cx, tenant_id, spec).await
+    }
+
+    async fn statuses(
+        &self,
+        engine: &str,
+        after: Option<&TenantId>,
+        limit: usize,
+    ) -> Result<Option<StatusPage>, ProviderError> {
+        (**self).statuses(engine, after, limit).await
+    }
+
+    async fn logs(
+        &self,
+        cx: &Context,
+        tenant_id: &TenantId,
+        query: &LogQuery,
+    ) -> Result<Option<BoxStream<'static, Result<LogLine, ProviderError>>>, ProviderError> {
+        (**self).logs(cx, tenant_id, query).await
+    }
+
+    async fn list_tenants(&self, engine: &str) -> Result<Vec<OwnedTenant>, ProviderError> {
+        (**self).list_tenants(engine).await
+    }
+
+    fn observe(&self, engine: &str, clock: Arc<dyn Clock>) -> Option<BoxStream<'static, Observation>> {
+        (**self).observe(engine, clock)
+    }
+}
