@@ -32,6 +32,12 @@ pub trait Platform: Send + Sync {
     /// the platform and not of the provider, so that a leak is seen.
     async fn resources(&self, tenant: &TenantId) -> Vec<Resource>;
 
+    /// How many things with names of their own these resources are; a provider has to name each. Default: each is one.
+    /// A platform on which one thing has several parts, as a launch has a process and its record, counts it once.
+    fn named(&self, resources: &[Resource]) -> usize {
+        resources.len()
+    }
+
     /// Whether the tenant serves now, whichever spec it runs. Asked of the tenant and not of the provider.
     ///
     /// # Errors

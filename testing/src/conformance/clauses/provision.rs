@@ -5,7 +5,7 @@ use landlord_state_machines::status::ProvisionStatus;
 
 use super::specification::PROVISION;
 use super::{Clause, contract, must, should};
-use crate::conformance::bench::{Bench, failed, succeeded};
+use crate::conformance::bench::{Bench, failed, listed, succeeded};
 use crate::conformance::{Checked, Variant, broken, expect};
 use landlord_compute::provider::UndoBy;
 
@@ -86,7 +86,10 @@ async fn resource_ids(bench: &Bench<'_>) -> Checked {
     let spec = tenant.spec(Variant::First)?;
     let result = succeeded("a provision", tenant.provision(&tenant.cx(UndoBy::Engine), &spec).await?)?;
     let ids = &result.resource_ids;
-    expect(!ids.is_empty(), || "it made something and names nothing".to_owned())?;
+    let held = tenant.settled().await?;
+    expect(ids.len() >= bench.platform.named(&held), || {
+        format!("it made {}, and names {} of them: {ids:?}", listed(&held), ids.len())
+    })?;
     expect(ids.iter().all(|(name, id)| !name.is_empty() && !id.is_empty()), || {
         format!("a name or an id is empty: {ids:?}")
     })

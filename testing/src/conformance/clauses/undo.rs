@@ -94,10 +94,10 @@ pub(super) async fn keeps_ledger(bench: &Bench<'_>) -> Checked {
 
 /// What the platform holds, the ledger as it was kept names.
 pub(super) async fn is_in_ledger(tenant: &Tenant<'_>, what: &str) -> Checked {
-    let held = tenant.held().await.len();
+    let held = tenant.held().await;
     let named = tenant.kept.last().map_or(0, |ledger| ledger.resources.len());
-    expect(held == 0 || named > 0, || {
-        format!("after {what} the platform holds {held} and its ledger names nothing")
+    expect(named >= tenant.bench.platform.named(&held), || {
+        format!("after {what} the platform holds {}, and its ledger names {named} of them", listed(&held))
     })
 }
 
