@@ -25,7 +25,7 @@ use super::words;
 const PAGE: usize = 500;
 /// How many of a tenant's latest events `describe` shows.
 const LATEST: usize = 10;
-/// How long a status may take (specification, "GetStatus()").
+/// How long a status may take (CONTRACT.md, "get_status").
 const STATUS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Lists the living tenants.

@@ -66,7 +66,7 @@ pub(crate) fn transition_span(
     )
 }
 
-/// Says what happened, at the level that the specification gives it.
+/// Says what happened, at the level that it has (CONTRACT.md, "Logging").
 pub(crate) fn transition(event: &LifecycleEvent) {
     let operation = event.operation.map(tracing::field::display);
     let to = event.to.map_or("gone", landlord_state_machines::tenant::StateName::as_str);

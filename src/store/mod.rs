@@ -1,4 +1,4 @@
-//! Where tenants, their specs, operations and events are kept (DESIGN: one trait, several stores).
+//! Where tenants, their specs, operations and events are kept: one trait, several stores.
 
 mod memory;
 

@@ -25,7 +25,7 @@
 //!   configuration names, and not elsewhere.
 //!
 //! # Caveats
-//! - The specification's limits that ECS does not keep are in [`Capabilities::not_enforced`].
+//! - The limits of a spec that ECS does not keep are in [`Capabilities::not_enforced`].
 //! - An account's requests that others make count against the same quotas; the provider then gets slower until AWS
 //!   throttles no more.
 //! - The search for a tenant of whom no record tells lists the whole cluster: about a request for every ten services.

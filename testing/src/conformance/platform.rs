@@ -161,7 +161,7 @@ impl fmt::Display for Resource {
 pub struct Patience {
     /// One provision, update or destroy with its undo.
     pub call: Duration,
-    /// One `get_status`: 5 s, says the specification.
+    /// One `get_status`: 5 s (CONTRACT.md, "get_status").
     pub status: Duration,
     /// From a cancel or a deadline to the end of a call, its undo included.
     pub prompt: Duration,
