@@ -23,6 +23,10 @@ bench *args:
 bench-micro *args:
     cargo bench --bench micro --all-features -- {{args}}
 
+# How many instructions a transition takes, which repeats where times do not; needs valgrind.
+bench-instructions *args:
+    cargo bench --bench instructions -- {{args}}
+
 # A thousand tenants on ECS against AWS's quotas, on simulated time, beside a client with the SDK's retries alone.
 bench-ecs tenants="1000":
     cargo bench --bench ecs_quota --all-features -- --tenants {{tenants}}

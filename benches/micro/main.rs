@@ -9,6 +9,7 @@
 
 mod activation;
 mod check;
+#[path = "../common/engine.rs"]
 mod engine;
 mod lives;
 #[path = "../common/spec.rs"]

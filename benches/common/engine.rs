@@ -9,7 +9,7 @@ use landlord_compute::machines::result::{
     ComputeStatus, ProvisionResult, ProvisionStatus, UpdateResult, UpdateStatus,
 };
 use landlord_compute::machines::spec::Spec;
-use landlord_compute::provider::{Context, Provider};
+use landlord_compute::provider::{Capabilities, Context, Provider};
 use landlord_compute::store::Store;
 use landlord_compute::{Engine, Limits, ObservePolicy};
 use tokio::runtime::Runtime;
@@ -62,6 +62,11 @@ impl Provider for Noop {
 
     async fn get_status(&self, _: &Context, tenant: &TenantId) -> Result<ComputeStatus, ProviderError> {
         Err(ProviderError::tenant_not_found(tenant))
+    }
+
+    /// As many calls at once as an engine takes on by default, so that none waits for its turn.
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { max_concurrent_calls: 200_000, ..Capabilities::default() }
     }
 
     async fn validate(&self, _: &Context, _: &Spec) -> Result<(), ProviderError> {

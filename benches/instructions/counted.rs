@@ -1,0 +1,180 @@
+//! What runs under Valgrind: an engine, and tenants that live or idle.
+
+use std::error::Error;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use landlord_compute::machines::id::TenantId;
+use landlord_compute::store::{MemoryStore, SqliteOptions, SqliteStore};
+use landlord_compute::{Engine, Limits, Options, TenantHandle};
+
+use crate::engine;
+use crate::spec::spec;
+
+/// What is done with each tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// It is provisioned, updated and destroyed.
+    Lives,
+    /// It is provisioned, and runs without an actor.
+    Idle,
+}
+
+impl Work {
+    /// How many transitions a tenant makes: each command begins and ends.
+    pub(crate) fn transitions(self) -> usize {
+        match self {
+            Self::Lives => 6,
+            Self::Idle => 2,
+        }
+    }
+}
+
+/// What keeps the tenants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StoreKind {
+    Memory,
+    Sqlite,
+}
+
+impl StoreKind {
+    /// As many clients as in the fleet benchmark: over a disk more of them, so that batches are large.
+    fn clients(self) -> usize {
+        match self {
+            Self::Memory => 64,
+            Self::Sqlite => 2048,
+        }
+    }
+
+    /// How many tenants the smaller of the two runs has.
+    pub(crate) fn tenants(self) -> usize {
+        match self {
+            Self::Memory => 10_000,
+            Self::Sqlite => self.clients(),
+        }
+    }
+}
+
+/// A run, with its engine in a new process.
+pub(crate) struct Program {
+    pub(crate) work: Work,
+    pub(crate) store: StoreKind,
+    pub(crate) tenants: usize,
+    /// For the files of the store.
+    pub(crate) folder: PathBuf,
+}
+
+impl Program {
+    /// Runs, and ends the process. The engine is there until the end, so that what it holds is counted.
+    pub(crate) fn run(self) -> Result<(), Box<dyn Error>> {
+        fastrand::seed(1);
+        let limits = match self.work {
+            Work::Lives => Limits::default(),
+            Work::Idle => Limits { live_tenants: 0, ..Limits::default() },
+        };
+        let runtime = engine::runtime();
+        let engine = runtime.block_on(async {
+            let engine = match self.store {
+                StoreKind::Memory => engine::start(MemoryStore::default(), limits).await,
+                StoreKind::Sqlite => {
+                    let options = SqliteOptions::new(self.folder.join("instructions.db"));
+                    engine::start(SqliteStore::new(options), limits).await
+                }
+            };
+            let engine = Arc::new(engine);
+            self.drive(&engine).await;
+            if self.work == Work::Idle {
+                // An actor that is no longer needed ends after its last answer. Nothing tells when.
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            engine
+        });
+        let transitions = self.tenants * self.work.transitions();
+        assert_eq!(engine.head().0 as usize, transitions, "every transition was published");
+        std::process::exit(0)
+    }
+
+    async fn drive(&self, engine: &Arc<Engine>) {
+        let (clients, work) = (self.store.clients(), self.work);
+        let clients = (0..clients).map(|client| {
+            let (engine, numbers) = (Arc::clone(engine), (client..self.tenants).step_by(clients));
+            tokio::spawn(async move {
+                for number in numbers {
+                    let id = TenantId::new(&format!("tenant-{number:07}")).expect("valid");
+                    live(&engine.tenant(id), work).await;
+                }
+            })
+        });
+        for client in clients.collect::<Vec<_>>() {
+            client.await.expect("no panic");
+        }
+    }
+}
+
+async fn live(tenant: &TenantHandle, work: Work) {
+    let (id, options) = (tenant.id().as_str(), Options::default);
+    let provision = tenant.provision(spec(id, "v1"), options()).await.expect("accepted");
+    provision.await.expect("settles");
+    match work {
+        Work::Idle => {}
+        Work::Lives => {
+            let update = tenant.update(spec(id, "v2"), options()).await.expect("accepted");
+            update.await.expect("settles");
+            let destroy = tenant.destroy(options()).await.expect("accepted");
+            destroy.await.expect("settles");
+        }
+    }
+}
+
+/// A word that names nothing of this kind.
+#[derive(Debug, thiserror::Error)]
+#[error("{word:?} is none of {known}")]
+pub(crate) struct UnknownWord {
+    word: String,
+    known: &'static str,
+}
+
+impl fmt::Display for StoreKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Memory => "memory",
+            Self::Sqlite => "sqlite",
+        })
+    }
+}
+
+impl FromStr for StoreKind {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        match word {
+            "memory" => Ok(Self::Memory),
+            "sqlite" => Ok(Self::Sqlite),
+            other => Err(UnknownWord { word: other.to_owned(), known: "memory, sqlite" }),
+        }
+    }
+}
+
+impl fmt::Display for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Lives => "lives",
+            Self::Idle => "idle",
+        })
+    }
+}
+
+impl FromStr for Work {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        match word {
+            "lives" => Ok(Self::Lives),
+            "idle" => Ok(Self::Idle),
+            other => Err(UnknownWord { word: other.to_owned(), known: "lives, idle" }),
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! How many instructions a transition takes and how much heap an idle tenant holds, as Valgrind counts them. Both
+//! repeat within one percent, on a busy machine too, so they show a change that times would hide.
+//!
+//! `cargo bench --bench instructions`, with `memory` or `sqlite` for one store only. Needs Valgrind.
+//!
+//! One engine runs N tenants, and another one 4 N. The difference of the two counts, divided by the 3 N, leaves out what
+//! a start costs. All threads are counted: SQLite's writer runs on a thread of its own.
+//!
+//! What makes the counts repeat: the engine runs on one thread, jitter has a fixed seed, Valgrind lets threads take
+//! turns, and the allocator is the system's with one heap (mimalloc, which the other benchmarks use, varies by 2 %).
+//! What is left comes from the random seeds of hash tables (0.3 %), and over SQLite from the sizes of the batches (1 %).
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a benchmark prints, and stops where it cannot go on"
+)]
+
+mod counted;
+#[path = "../common/engine.rs"]
+mod engine;
+#[path = "../common/spec.rs"]
+mod spec;
+mod valgrind;
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use counted::{Program, StoreKind, Work};
+
+fn main() -> ExitCode {
+    // Cargo gives it to every benchmark.
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    match run(&words) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report(&format!("error: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[allow(clippy::print_stderr, reason = "what is not a figure goes there")]
+fn report(line: &str) {
+    eprintln!("{line}");
+}
+
+fn run(words: &[String]) -> Result<(), Box<dyn Error>> {
+    if let [child, work, store, tenants, folder] = words
+        && child == valgrind::CHILD
+    {
+        let folder = PathBuf::from(folder);
+        return Program { work: work.parse()?, store: store.parse()?, tenants: tenants.parse()?, folder }
+            .run();
+    }
+    let stores = words.iter().map(|word| word.parse()).collect::<Result<Vec<StoreKind>, _>>()?;
+    let stores = if stores.is_empty() { vec![StoreKind::Memory, StoreKind::Sqlite] } else { stores };
+    for store in stores {
+        let instructions = valgrind::each(Work::Lives, store)?;
+        println!("{store}: {instructions:.0} instructions a transition");
+        if store == StoreKind::Memory {
+            let bytes = valgrind::each(Work::Idle, store)?;
+            println!("{store}: {bytes:.0} bytes of heap an idle tenant");
+        }
+    }
+    Ok(())
+}
