@@ -58,7 +58,7 @@ fn section(workload: Workload) -> Section {
         Workload::Hot => (
             "Hot",
             "How long commands take until the provider is called, at half of the maximum: first alone, then beside one \
-             hot tenant that eight clients update without a pause. Less is better, but more hot commands are.",
+             hot tenant that eight clients update without a pause. Less is better; of *hot commands*, more.",
             vec![(None, hot())],
         ),
         Workload::Growth => (
