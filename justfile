@@ -18,7 +18,7 @@ ci:
 demo:
     cargo run --release -- demo
 
-# Everything beside what one would take instead, in one table (BENCHMARKS.md); `just bench --help` for less.
+# Everything beside what one would take instead, as BENCHMARKS.md shows it; `just bench --help` for less.
 bench *args:
     benches/erlang.sh
     cargo bench --bench fleet -- {{args}}
@@ -47,6 +47,8 @@ kills count="200" seed="":
 # Write the generated pages again, and accept snapshots after looking at each.
 pages:
     UPDATE_PAGES=1 cargo test -p landlord-state-machines --all-features page
+    UPDATE_PAGES=1 cargo test -p landlord-testing --test it page
+    UPDATE_PAGES=1 cargo test -p landlord-benchmark-page page
 
 # Licences, advisories and sources of all dependencies.
 deny:

@@ -2,10 +2,10 @@
 
 use std::process::Stdio;
 
-use crate::figure::Figure;
 use crate::parameters::Parameters;
-use crate::subjects::{Subject, Unmeasurable};
+use crate::subjects::{self, Subject, Unmeasurable};
 use crate::workloads::Workload;
+use landlord_benchmark_page::Figure;
 
 /// Why there are no figures.
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +28,7 @@ pub(crate) fn figures(
     subject: Subject,
     parameters: &Parameters,
 ) -> Result<Vec<Figure>, ChildError> {
-    let mut command = subject.command(workload, parameters)?;
+    let mut command = subjects::command(subject, workload, parameters)?;
     let words = format!("{command:?}");
     let output = command.stdin(Stdio::null()).output();
     let output = output.map_err(|cause| ChildError::Start { command: words.clone(), cause })?;

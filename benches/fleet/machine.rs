@@ -1,40 +1,37 @@
 //! What the figures were measured on.
 
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
+use landlord_benchmark_page::{Results, Unit};
+
 use crate::subjects::restate;
 
-/// The machine and the versions of what runs on it, as a Markdown list.
-pub(crate) fn describe() -> String {
+/// Notes the machine, and the versions of what runs on it.
+pub(crate) fn describe(results: &mut Results) {
     let cpu = read("/proc/cpuinfo");
     let cpu = field(&cpu, "model name").unwrap_or("unknown");
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let memory = read("/proc/meminfo");
     let memory = field(&memory, "MemTotal").and_then(|text| text.split(' ').next()?.parse::<f64>().ok());
+    let memory = memory.map_or_else(|| "unknown".to_owned(), |kib| format!("{:.1} GiB", kib / 1048576.0));
     let kernel = read("/proc/sys/kernel/osrelease");
     let folder = std::env::temp_dir();
-    let mut text = String::new();
-    let mut line = |name: &str, value: String| {
-        // Writing to a string does not fail.
-        let _ = writeln!(text, "- {name}: {value}");
-    };
-    line("processor", format!("{cpu}, {cores} cores"));
-    line("memory", memory.map_or_else(|| "unknown".to_owned(), |kib| format!("{:.1} GiB", kib / 1048576.0)));
-    line("kernel", format!("Linux {}", kernel.trim()));
-    line("databases are in", format!("{} ({})", folder.display(), file_system(&folder)));
-    line("one fsync there", fsync(&folder).unwrap_or_else(|error| format!("not measured: {error}")));
-    line("compiler", output("rustc", &["--version"]));
-    line("SQLite", rusqlite::version().to_owned());
-    line("Erlang/OTP", erlang());
-    line("Restate", restate::version().unwrap_or_else(|| "none".to_owned()));
-    line("date", output("date", &["-u", "+%Y-%m-%d %H:%M UTC"]));
-    line("commit", output("git", &["describe", "--always", "--dirty"]));
-    text
+    results.note("processor", format!("{cpu}, {cores} cores"));
+    results.note("memory", memory);
+    results.note("kernel", format!("Linux {}", kernel.trim()));
+    results.note("databases are in", format!("{} ({})", folder.display(), file_system(&folder)));
+    results.note("one fsync there", fsync(&folder).unwrap_or_else(|error| format!("not measured: {error}")));
+    results.note("compiler", output("rustc", &["--version"]));
+    results.note("SQLite", rusqlite::version());
+    results.note("Erlang/OTP", erlang());
+    results.note("Restate", restate::version().unwrap_or_else(|| "none".to_owned()));
+    results.note("Valgrind", output("valgrind", &["--version"]).trim_start_matches("valgrind-"));
+    results.note("date", output("date", &["-u", "+%Y-%m-%d %H:%M UTC"]));
+    results.note("commit", output("git", &["describe", "--always", "--dirty"]));
 }
 
 fn read(path: &str) -> String {
@@ -87,5 +84,6 @@ fn fsync(folder: &Path) -> std::io::Result<String> {
         times.push(began.elapsed());
     }
     times.sort();
-    Ok(format!("{} µs (median of {TIMES}, 4 KiB appended)", times[TIMES / 2].as_micros()))
+    let median = Unit::Seconds.show(times[TIMES / 2].as_secs_f64());
+    Ok(format!("{median} (median of {TIMES}, 4 KiB appended)"))
 }

@@ -1,5 +1,5 @@
-//! The fleet benchmark: many tenants, beside what one would take instead of the engine, in one run. Prints one
-//! table of medians; asserts nothing about time. BENCHMARKS.md tells what is measured and why that is fair.
+//! The fleet benchmark: many tenants, beside what one would take instead of the engine, in one run. Prints the
+//! generated part of BENCHMARKS.md; asserts nothing about time. That page tells what is measured and why it is fair.
 //!
 //! `cargo bench --bench fleet` (options: `-- --help`)
 #![allow(
@@ -10,24 +10,21 @@
 )]
 
 mod child;
-mod figure;
-mod goals;
 mod machine;
 mod parameters;
 #[path = "../common/spec.rs"]
 mod spec;
 mod subjects;
-mod table;
 mod usage;
 mod workloads;
 
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
+use landlord_benchmark_page::{Figure, Results};
 
-use figure::{Figure, Samples};
 use parameters::Parameters;
 use subjects::Subject;
 use workloads::{Round, Size, Workload};
@@ -36,7 +33,7 @@ use workloads::{Round, Size, Workload};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Measures fleets of tenants, and prints one table.
+/// Measures fleets of tenants, and prints the page of what came of it.
 #[derive(Parser)]
 struct Options {
     /// What to measure (all)
@@ -54,9 +51,12 @@ struct Options {
     /// Small sizes, to try the program
     #[arg(long)]
     quick: bool,
-    /// Put the table between the marks of this page, too
+    /// Put the tables between the marks of this page, and all figures into a CSV file
     #[arg(long)]
     write: Option<PathBuf>,
+    /// Where the figures go when the page is written
+    #[arg(long, default_value = "benches/results.csv")]
+    results: PathBuf,
     /// Run one workload: workload, subject, key=value…
     #[arg(long, hide = true, num_args = 2..)]
     child: Vec<String>,
@@ -75,7 +75,7 @@ pub(crate) fn runtime() -> tokio::runtime::Runtime {
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    let ended = if options.child.is_empty() { measure(&options) } else { be_child(&options.child) };
+    let ended = if options.child.is_empty() { page(&options) } else { be_child(&options.child) };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -94,16 +94,28 @@ fn be_child(words: &[String]) -> Result<(), Box<dyn Error>> {
     let [workload, subject, parameters @ ..] = words else {
         return Err("a child is given a workload and a subject".into());
     };
-    let (workload, subject) = (Workload::from_str(workload, false)?, Subject::from_str(subject, false)?);
+    let (workload, subject) = (workload.parse()?, subject.parse()?);
     let parameters: Parameters = parameters.iter().cloned().collect();
-    for figure in workload.run(subject, &parameters) {
+    for figure in workloads::run(workload, subject, &parameters) {
         println!("{}", serde_json::to_string(&figure)?);
     }
     Ok(())
 }
 
+/// Measures, and prints the page.
+fn page(options: &Options) -> Result<(), Box<dyn Error>> {
+    let results = measure(options)?;
+    let text = landlord_benchmark_page::page(&results);
+    println!("{text}");
+    if let Some(path) = &options.write {
+        landlord_benchmark_page::write(&results, &options.results)?;
+        landlord_benchmark_page::replace_between_marks(path, &text)?;
+    }
+    Ok(())
+}
+
 /// Measures everything, a round of all after the other.
-fn measure(options: &Options) -> Result<(), Box<dyn Error>> {
+fn measure(options: &Options) -> Result<Results, Box<dyn Error>> {
     let workloads = if options.workloads.is_empty() { Workload::all() } else { &options.workloads };
     let size = if options.quick { Size::Quick } else { Size::Full };
     let wanted = |subject: &Subject| {
@@ -111,53 +123,34 @@ fn measure(options: &Options) -> Result<(), Box<dyn Error>> {
             && !options.without.contains(subject)
     };
     let folder = tempfile::tempdir()?;
-    let mut samples = Samples::default();
+    let mut results = Results::default();
+    machine::describe(&mut results);
+    describe(options, &mut results);
     for round in 1..=options.rounds {
         for workload in workloads {
-            for subject in workload.subjects().iter().filter(|subject| wanted(subject)) {
+            for subject in workloads::subjects(*workload).iter().filter(|subject| wanted(subject)) {
                 report(&format!("round {round} of {}: {workload}, {subject}", options.rounds));
-                let round_now = Round { number: round, size, folder: folder.path(), samples: &samples };
+                let round_now = Round { number: round, size, folder: folder.path(), results: &results };
                 let mut figures: Vec<Figure> = Vec::new();
-                for parameters in workload.children(*subject, &round_now)? {
+                for parameters in workloads::children(*workload, *subject, &round_now)? {
                     figures.extend(child::figures(*workload, *subject, &parameters)?);
                 }
-                figures.extend(workload.derived(&figures));
-                samples.add(round, *workload, *subject, figures)?;
+                figures.extend(workloads::derived(*workload, &figures));
+                results.add(round, *workload, *subject, figures)?;
             }
         }
     }
-    let text = page(options, workloads, &samples);
-    println!("{text}");
-    match &options.write {
-        Some(path) => write_between_marks(path, &text),
-        None => Ok(()),
-    }
+    Ok(results)
 }
 
-/// The machine, the table and what was not reached.
-fn page(options: &Options, workloads: &[Workload], samples: &Samples) -> String {
-    let mut text = format!("{}\nMedians of {} rounds.", machine::describe(), options.rounds);
+/// Notes what of everything is measured.
+fn describe(options: &Options, results: &mut Results) {
+    results.note("rounds", options.rounds.to_string());
     if options.quick {
-        text.push_str(" **Small sizes, to try the program: these are no results.**");
+        results.note("sizes", "**small, to try the program: these are no results**");
     }
     if !options.without.is_empty() {
         let without: Vec<String> = options.without.iter().map(Subject::to_string).collect();
-        text.push_str(&format!(" Left out: {}.", without.join(", ")));
+        results.note("left out", without.join(", "));
     }
-    format!("{text}\n\n{}\n\n{}", table::table(samples, workloads), table::summary(samples, workloads))
-}
-
-/// Replaces what is between the two marks of a page.
-fn write_between_marks(path: &Path, text: &str) -> Result<(), Box<dyn Error>> {
-    const MARKS: [&str; 2] = ["<!-- figures: begin -->\n", "<!-- figures: end -->"];
-    let page = std::fs::read_to_string(path)?;
-    let parts =
-        page.split_once(MARKS[0]).and_then(|(before, rest)| Some((before, rest.split_once(MARKS[1])?.1)));
-    let Some((before, after)) = parts else {
-        return Err(
-            format!("{} lacks the marks {:?}, between which the figures go", path.display(), MARKS).into()
-        );
-    };
-    std::fs::write(path, format!("{before}{}\n{text}\n{}{after}", MARKS[0], MARKS[1]))?;
-    Ok(())
 }

@@ -1,7 +1,8 @@
 //! How many instructions a transition takes and how much heap an idle tenant holds, as Valgrind counts them. Both
 //! repeat within one percent, on a busy machine too, so they show a change that times would hide.
 //!
-//! `cargo bench --bench instructions`, with `memory` or `sqlite` for one store only. Needs Valgrind.
+//! `cargo bench --bench instructions`, with `-- memory` or `-- sqlite` for one store only, and `-- --figures` before that
+//! for JSON. Needs Valgrind.
 //!
 //! One engine runs N tenants, and another one 4 N. The difference of the two counts, divided by the 3 N, leaves out what
 //! a start costs. All threads are counted: SQLite's writer runs on a thread of its own.
@@ -15,9 +16,9 @@
     reason = "a benchmark prints, and stops where it cannot go on"
 )]
 
-mod counted;
 #[path = "../common/engine.rs"]
 mod engine;
+mod program;
 #[path = "../common/spec.rs"]
 mod spec;
 mod valgrind;
@@ -26,7 +27,10 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use counted::{Program, StoreKind, Work};
+use landlord_benchmark_page::{Figure, Unit};
+
+use program::{Program, StoreKind, Work};
+use valgrind::ValgrindError;
 
 fn main() -> ExitCode {
     // Cargo gives it to every benchmark.
@@ -53,15 +57,38 @@ fn run(words: &[String]) -> Result<(), Box<dyn Error>> {
         return Program { work: work.parse()?, store: store.parse()?, tenants: tenants.parse()?, folder }
             .run();
     }
+    let (as_json, words) = match words {
+        [first, rest @ ..] if first == "--figures" => (true, rest),
+        all => (false, all),
+    };
     let stores = words.iter().map(|word| word.parse()).collect::<Result<Vec<StoreKind>, _>>()?;
     let stores = if stores.is_empty() { vec![StoreKind::Memory, StoreKind::Sqlite] } else { stores };
     for store in stores {
-        let instructions = valgrind::each(Work::Lives, store)?;
-        println!("{store}: {instructions:.0} instructions a transition");
-        if store == StoreKind::Memory {
-            let bytes = valgrind::each(Work::Idle, store)?;
-            println!("{store}: {bytes:.0} bytes of heap an idle tenant");
+        for figure in counted(store)? {
+            if as_json {
+                println!("{}", serde_json::to_string(&figure)?);
+            } else {
+                println!("{store}: {} {}", figure.unit.show(figure.value), words_for(&figure));
+            }
         }
     }
     Ok(())
+}
+
+/// What is counted of a store. Over SQLite the heap is mostly SQLite's cache of pages, which has a limit: it says nothing
+/// about a tenant.
+fn counted(store: StoreKind) -> Result<Vec<Figure>, ValgrindError> {
+    let instructions = valgrind::each(Work::Lives, store)?;
+    let mut figures = vec![Figure::new("instructions", Unit::Count, instructions)];
+    if store == StoreKind::Memory {
+        figures.push(Figure::new("heap", Unit::Bytes, valgrind::each(Work::Idle, store)?));
+    }
+    Ok(figures)
+}
+
+fn words_for(figure: &Figure) -> &'static str {
+    match figure.unit {
+        Unit::Bytes => "of heap an idle tenant",
+        Unit::Count | Unit::PerSecond | Unit::Seconds | Unit::Times => "instructions a transition",
+    }
 }

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
-use crate::counted::{StoreKind, Work};
+use crate::program::{StoreKind, Work};
 
 /// The first word of a process that is counted.
 pub(crate) const CHILD: &str = "--child";

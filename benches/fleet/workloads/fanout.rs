@@ -11,14 +11,14 @@ use landlord_compute::store::{MemoryOptions, MemoryStore, Position, Scope};
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 
-use crate::figure::{Figure, Unit};
 use crate::parameters::Parameters;
-use crate::subjects::Subject;
 use crate::subjects::bare_ractor::{self, Actors};
 use crate::subjects::bare_tokio::Tasks;
 use crate::subjects::events::{Event, Publisher};
 use crate::subjects::fleet::Call;
 use crate::subjects::landlord::{self, Tenants};
+use crate::subjects::{self, Subject};
+use landlord_benchmark_page::{Figure, Unit};
 
 use super::Round;
 use super::lifecycle::{Load, TRANSITIONS, drive};
@@ -31,7 +31,7 @@ const SUBSCRIBERS: [usize; 4] = [0, 1, 10, 100];
 pub(crate) fn children(subject: Subject, round: &Round<'_>) -> Vec<Parameters> {
     let load = Parameters::default()
         .with("tenants", round.size.of(20_000, 5_000))
-        .with("clients", subject.clients());
+        .with("clients", subjects::clients(subject));
     SUBSCRIBERS.iter().map(|subscribers| load.clone().with("subscribers", subscribers)).collect()
 }
 

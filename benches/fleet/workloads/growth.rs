@@ -16,7 +16,6 @@ use std::time::{Duration, Instant};
 use landlord_compute::store::MemoryStore;
 use tokio::sync::Barrier;
 
-use crate::figure::{Figure, Unit};
 use crate::parameters::Parameters;
 use crate::subjects::bare_ractor::Actors;
 use crate::subjects::bare_sqlite::{self, Lives, Plan, STEPS};
@@ -28,6 +27,7 @@ use crate::subjects::landlord::{self, Tenants};
 use crate::subjects::toy::{Command, LIFE};
 use crate::subjects::{Subject, filled};
 use crate::usage;
+use landlord_benchmark_page::{Figure, Unit};
 
 use super::lifecycle::batch;
 use super::{Round, Size, Workload};
@@ -68,7 +68,7 @@ pub(crate) fn children(subject: Subject, round: &Round<'_>) -> Result<Vec<Parame
             Subject::BareSqlite => {
                 let commits = format!("commits_at_{alive}");
                 let of = Subject::LandlordSqlite;
-                let commits = round.samples.in_round(round.number, Workload::Growth, &commits, of);
+                let commits = round.results.in_round(round.number, Workload::Growth, &commits, of);
                 let missing = "bare-sqlite makes as many commits as landlord-sqlite; measure that too";
                 Ok(over_a_store(child, alive, lives, round).with("commits", commits.ok_or(missing)?))
             }
@@ -157,11 +157,11 @@ pub(crate) fn run(subject: Subject, parameters: &Parameters) -> Vec<Figure> {
 }
 
 fn figures(load: Load, (took, used): (Duration, Duration)) -> Vec<Figure> {
-    let each = |time: Duration| time.as_secs_f64() * 1e6 / load.transitions() as f64;
+    let each = |time: Duration| time.as_secs_f64() / load.transitions() as f64;
     let alive = load.alive;
     vec![
-        Figure::new(format!("cpu_at_{alive}"), Unit::Microseconds, each(used)),
-        Figure::new(format!("time_at_{alive}"), Unit::Microseconds, each(took)),
+        Figure::new(format!("cpu_at_{alive}"), Unit::Seconds, each(used)),
+        Figure::new(format!("time_at_{alive}"), Unit::Seconds, each(took)),
     ]
 }
 

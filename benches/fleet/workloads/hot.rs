@@ -6,18 +6,18 @@ use std::time::{Duration, Instant};
 
 use landlord_compute::store::MemoryStore;
 
-use crate::figure::{Figure, Unit};
 use crate::parameters::Parameters;
-use crate::subjects::Subject;
 use crate::subjects::bare_ractor::Actors;
 use crate::subjects::bare_tokio::Tasks;
 use crate::subjects::events::Publisher;
 use crate::subjects::fleet::{Call, CallTimes, Fleet, HOT};
 use crate::subjects::landlord::{self, Tenants};
 use crate::subjects::toy::Command;
+use crate::subjects::{self, Subject};
+use landlord_benchmark_page::{Figure, Unit, settled_in_time};
 
 use super::Round;
-use super::open_loop::{Lives, Times};
+use super::open_loop::{Answers, Lives};
 
 pub(crate) const SUBJECTS: &[Subject] = &[Subject::LandlordMemory, Subject::BareTokio, Subject::BareRactor];
 
@@ -27,7 +27,7 @@ const HOT_CLIENTS: usize = 8;
 pub(crate) fn children(subject: Subject, round: &Round<'_>) -> Vec<Parameters> {
     let parameters = Parameters::default()
         .with("slots", 10_000)
-        .with("clients", subject.clients())
+        .with("clients", subjects::clients(subject))
         .with("maximum_seconds", round.size.of(2, 1))
         .with("seconds", round.size.of(3, 1));
     vec![parameters]
@@ -98,11 +98,12 @@ async fn measure(fleet: impl Fleet, calls: Arc<CallTimes>, parameters: &Paramete
     figures
 }
 
-/// How long the others wait for their call.
-fn quantiles(when: &str, times: &Times) -> Vec<Figure> {
+/// How long the others wait for their call, and whether they all got it.
+fn quantiles(when: &str, answers: &Answers) -> Vec<Figure> {
     let quantile = |name: &str, quantile| {
-        let nanoseconds = times.call.value_at_quantile(quantile) as f64;
-        Figure::new(format!("call_{name}_{when}"), Unit::Microseconds, nanoseconds / 1e3)
+        let nanoseconds = answers.times.call.value_at_quantile(quantile) as f64;
+        Figure::new(format!("call_{name}_{when}"), Unit::Seconds, nanoseconds / 1e9)
     };
-    vec![quantile("p50", 0.5), quantile("p99", 0.99)]
+    let share = Figure::new(settled_in_time(when), Unit::Times, answers.settled_in_time);
+    vec![quantile("p50", 0.5), quantile("p99", 0.99), share]
 }

@@ -7,15 +7,15 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use landlord_compute::store::MemoryStore;
 
-use crate::figure::{Figure, Unit};
 use crate::parameters::Parameters;
-use crate::subjects::Subject;
 use crate::subjects::bare_ractor::Actors;
 use crate::subjects::bare_sqlite::rows::Rows;
 use crate::subjects::bare_tokio::Tasks;
 use crate::subjects::events::Publisher;
 use crate::subjects::fleet::{Call, CallTimes, Fleet};
 use crate::subjects::landlord::{self, Tenants};
+use crate::subjects::{self, Subject};
+use landlord_benchmark_page::{Figure, Unit, settled_in_time};
 
 use super::Round;
 use super::open_loop::Lives;
@@ -53,7 +53,7 @@ pub(crate) fn children(subject: Subject, round: &Round<'_>) -> Vec<Parameters> {
     };
     let parameters = Parameters::default()
         .with("slots", slots)
-        .with("clients", subject.clients())
+        .with("clients", subjects::clients(subject))
         .with("maximum_seconds", round.size.of(2, 1))
         .with("seconds", round.size.of(3, 1));
     vec![parameters]
@@ -117,7 +117,9 @@ async fn measure(
     let maximum = lives.maximum(parameters.get("clients"), seconds("maximum_seconds")).await;
     let mut figures = vec![Figure::new("maximum", Unit::PerSecond, maximum)];
     for load in LOADS {
-        let times = lives.at_rate(maximum * load as f64 / 100.0, seconds("seconds")).await;
+        let answers = lives.at_rate(maximum * load as f64 / 100.0, seconds("seconds")).await;
+        let (times, share) = (answers.times, answers.settled_in_time);
+        figures.push(Figure::new(settled_in_time(&format!("at_{load}_percent")), Unit::Times, share));
         figures.extend(quantiles("call", load, &times.call));
         if acceptance == Acceptance::Committed {
             figures.extend(quantiles("accepted", load, &times.accepted));
@@ -134,5 +136,5 @@ fn quantiles(what: &str, load: usize, times: &Histogram<u64>) -> impl Iterator<I
 
 fn quantile(what: &str, load: usize, times: &Histogram<u64>, (name, quantile): Quantile) -> Figure {
     let nanoseconds = times.value_at_quantile(quantile) as f64;
-    Figure::new(format!("{what}_{name}_at_{load}_percent"), Unit::Microseconds, nanoseconds / 1e3)
+    Figure::new(format!("{what}_{name}_at_{load}_percent"), Unit::Seconds, nanoseconds / 1e9)
 }

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use landlord_compute::store::MemoryStore;
 
-use crate::figure::{Figure, Unit};
 use crate::parameters::Parameters;
 use crate::subjects::bare_ractor::Actors;
 use crate::subjects::bare_sqlite::{Lives, Plan};
@@ -17,7 +16,8 @@ use crate::subjects::events::Publisher;
 use crate::subjects::fleet::{Call, Fleet};
 use crate::subjects::landlord::{self, Tenants};
 use crate::subjects::toy::LIFE;
-use crate::subjects::{Subject, bare_sqlite};
+use crate::subjects::{self, Subject, bare_sqlite};
+use landlord_benchmark_page::{Figure, Unit};
 
 use super::{Round, Workload};
 
@@ -53,11 +53,11 @@ pub(crate) fn children(subject: Subject, round: &Round<'_>) -> Result<Vec<Parame
         | Subject::Erlang
         | Subject::ErlangHibernated => round.size.of(100_000, 10_000),
     };
-    let load = Parameters::default().with("tenants", tenants).with("clients", subject.clients());
+    let load = Parameters::default().with("tenants", tenants).with("clients", subjects::clients(subject));
     match subject {
         Subject::BareSqlite => {
             let commits = Subject::LandlordSqlite;
-            let commits = round.samples.in_round(round.number, Workload::Lifecycle, "commits", commits);
+            let commits = round.results.in_round(round.number, Workload::Lifecycle, "commits", commits);
             let commits =
                 commits.ok_or("bare-sqlite makes as many commits as landlord-sqlite; measure that too")?;
             Ok(vec![load.with("commits", commits)])

@@ -11,7 +11,6 @@ use std::time::Duration;
 use landlord_compute::Limits;
 use landlord_compute::store::MemoryStore;
 
-use crate::figure::{Figure, Unit};
 use crate::parameters::Parameters;
 use crate::subjects::bare_ractor::Actors;
 use crate::subjects::bare_tokio::Tasks;
@@ -21,6 +20,7 @@ use crate::subjects::landlord::{self, Tenants};
 use crate::subjects::toy::Command;
 use crate::subjects::{Subject, filled};
 use crate::usage;
+use landlord_benchmark_page::{Figure, Unit};
 
 use super::Round;
 

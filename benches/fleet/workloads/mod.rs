@@ -3,38 +3,21 @@
 pub(crate) mod fanout;
 pub(crate) mod growth;
 pub(crate) mod hot;
+pub(crate) mod instructions;
 pub(crate) mod latency;
 pub(crate) mod lifecycle;
 pub(crate) mod memory;
 mod open_loop;
 pub(crate) mod start;
 
-use std::fmt;
 use std::path::Path;
 
-use clap::ValueEnum;
+use landlord_benchmark_page::{Figure, Results};
 
-use crate::figure::{Figure, Samples};
+pub(crate) use landlord_benchmark_page::Workload;
+
 use crate::parameters::Parameters;
 use crate::subjects::Subject;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
-pub(crate) enum Workload {
-    /// Tenants are provisioned, updated and destroyed as fast as it goes.
-    Lifecycle,
-    /// From a command to its call, at parts of the maximal load.
-    Latency,
-    /// An engine starts over what a killed one left.
-    Start,
-    /// Subscribers read all events.
-    Fanout,
-    /// One tenant is commanded without a pause, among others.
-    Hot,
-    /// All of many tenants are provisioned, then updated, then destroyed.
-    Growth,
-    /// Tenants run and have nothing to do, or have a call open.
-    Memory,
-}
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,71 +44,69 @@ pub(crate) struct Round<'a> {
     pub(crate) size: Size,
     /// For what is made once a run.
     pub(crate) folder: &'a Path,
-    /// What was measured before, in this round too: subjects are measured in the order of [`Workload::subjects`].
-    pub(crate) samples: &'a Samples,
+    /// What was measured before, in this round too: subjects are measured in the order of [`subjects`].
+    pub(crate) results: &'a Results,
 }
 
-impl fmt::Display for Workload {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value = self.to_possible_value();
-        f.write_str(value.as_ref().map_or("", |value| value.get_name()))
+/// Who can do it, in the order in which they are measured.
+pub(crate) fn subjects(workload: Workload) -> &'static [Subject] {
+    match workload {
+        Workload::Instructions => instructions::SUBJECTS,
+        Workload::Lifecycle => lifecycle::SUBJECTS,
+        Workload::Latency => latency::SUBJECTS,
+        Workload::Start => start::SUBJECTS,
+        Workload::Fanout => fanout::SUBJECTS,
+        Workload::Hot => hot::SUBJECTS,
+        Workload::Growth => growth::SUBJECTS,
+        Workload::Memory => memory::SUBJECTS,
     }
 }
 
-impl Workload {
-    pub(crate) fn all() -> &'static [Self] {
-        Self::value_variants()
+/// What the children of a round are given, one after the other.
+///
+/// # Errors
+/// Says what has to be measured before it.
+pub(crate) fn children(
+    workload: Workload,
+    subject: Subject,
+    round: &Round<'_>,
+) -> Result<Vec<Parameters>, String> {
+    match workload {
+        Workload::Instructions => Ok(vec![Parameters::default()]),
+        Workload::Lifecycle => lifecycle::children(subject, round),
+        Workload::Latency => Ok(latency::children(subject, round)),
+        Workload::Start => start::children(subject, round),
+        Workload::Fanout => Ok(fanout::children(subject, round)),
+        Workload::Hot => Ok(hot::children(subject, round)),
+        Workload::Growth => growth::children(subject, round),
+        Workload::Memory => memory::children(subject, round),
     }
+}
 
-    /// Who can do it, in the order in which they are measured.
-    pub(crate) fn subjects(self) -> &'static [Subject] {
-        match self {
-            Self::Lifecycle => lifecycle::SUBJECTS,
-            Self::Latency => latency::SUBJECTS,
-            Self::Start => start::SUBJECTS,
-            Self::Fanout => fanout::SUBJECTS,
-            Self::Hot => hot::SUBJECTS,
-            Self::Growth => growth::SUBJECTS,
-            Self::Memory => memory::SUBJECTS,
-        }
+/// Does it, in a child.
+pub(crate) fn run(workload: Workload, subject: Subject, parameters: &Parameters) -> Vec<Figure> {
+    match workload {
+        Workload::Instructions => panic!("{workload} has a program of its own"),
+        Workload::Lifecycle => lifecycle::run(subject, parameters),
+        Workload::Latency => latency::run(subject, parameters),
+        Workload::Start => start::run(subject, parameters),
+        Workload::Fanout => fanout::run(subject, parameters),
+        Workload::Hot => hot::run(subject, parameters),
+        Workload::Growth => growth::run(subject, parameters),
+        Workload::Memory => memory::run(subject, parameters),
     }
+}
 
-    /// What the children of a round are given, one after the other.
-    ///
-    /// # Errors
-    /// Says what has to be measured before it.
-    pub(crate) fn children(self, subject: Subject, round: &Round<'_>) -> Result<Vec<Parameters>, String> {
-        match self {
-            Self::Lifecycle => lifecycle::children(subject, round),
-            Self::Latency => Ok(latency::children(subject, round)),
-            Self::Start => start::children(subject, round),
-            Self::Fanout => Ok(fanout::children(subject, round)),
-            Self::Hot => Ok(hot::children(subject, round)),
-            Self::Growth => growth::children(subject, round),
-            Self::Memory => memory::children(subject, round),
-        }
-    }
-
-    /// Does it, in a child.
-    pub(crate) fn run(self, subject: Subject, parameters: &Parameters) -> Vec<Figure> {
-        match self {
-            Self::Lifecycle => lifecycle::run(subject, parameters),
-            Self::Latency => latency::run(subject, parameters),
-            Self::Start => start::run(subject, parameters),
-            Self::Fanout => fanout::run(subject, parameters),
-            Self::Hot => hot::run(subject, parameters),
-            Self::Growth => growth::run(subject, parameters),
-            Self::Memory => memory::run(subject, parameters),
-        }
-    }
-
-    /// What follows from the figures of all children of a round.
-    pub(crate) fn derived(self, figures: &[Figure]) -> Vec<Figure> {
-        match self {
-            Self::Growth => growth::derived(figures),
-            Self::Lifecycle | Self::Latency | Self::Start | Self::Fanout | Self::Hot | Self::Memory => {
-                Vec::new()
-            }
-        }
+/// What follows from the figures of all children of a round.
+pub(crate) fn derived(workload: Workload, figures: &[Figure]) -> Vec<Figure> {
+    match workload {
+        Workload::Growth => growth::derived(figures),
+        Workload::Instructions
+        | Workload::Lifecycle
+        | Workload::Latency
+        | Workload::Start
+        | Workload::Fanout
+        | Workload::Hot
+        | Workload::Memory => Vec::new(),
     }
 }

@@ -100,7 +100,7 @@ impl<F: Fleet> Lives<F> {
     }
 
     /// Gives so many commands a second for this time, and waits for the end of the last one.
-    pub(crate) async fn at_rate(self: &Arc<Self>, per_second: f64, time: Duration) -> Times {
+    pub(crate) async fn at_rate(self: &Arc<Self>, per_second: f64, time: Duration) -> Answers {
         let (times, tasks) = (Arc::new(Shared::default()), TaskTracker::new());
         let generator = {
             let (lives, times, tasks) = (Arc::clone(self), Arc::clone(&times), tasks.clone());
@@ -123,14 +123,16 @@ impl<F: Fleet> Lives<F> {
                         given = due;
                     }
                 }
+                times.all().settled.len()
             };
             std::thread::Builder::new().name("generator".to_owned()).spawn(generate).expect("a thread")
         };
         let ended = tokio::task::spawn_blocking(move || generator.join());
-        ended.await.expect("no panic").expect("no panic");
+        let in_time = ended.await.expect("no panic").expect("no panic");
         tasks.close();
         tasks.wait().await;
-        times.all()
+        let times = times.all();
+        Answers { settled_in_time: in_time as f64 / times.settled.len() as f64, times }
     }
 
     /// Gives the commands of a tick, each in a task.
@@ -159,6 +161,13 @@ struct Answered {
     called: Instant,
     accepted: Instant,
     settled: Instant,
+}
+
+/// What became of all the commands of a load.
+pub(crate) struct Answers {
+    pub(crate) times: Times,
+    /// Which share of the commands was settled when the last one had been given.
+    pub(crate) settled_in_time: f64,
 }
 
 /// From when commands were planned, in nanoseconds.

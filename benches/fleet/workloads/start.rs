@@ -19,12 +19,12 @@ use landlord_compute::store::{Position, Scope};
 use rusqlite::{Connection, OpenFlags};
 use tokio_util::task::TaskTracker;
 
-use crate::figure::{Figure, Unit};
 use crate::parameters::Parameters;
 use crate::subjects::fleet::{Call, Fleet};
 use crate::subjects::landlord::{self, Tenants};
 use crate::subjects::toy::Command;
 use crate::subjects::{Subject, filled};
+use landlord_benchmark_page::{Figure, Unit};
 
 use super::{Round, Workload};
 

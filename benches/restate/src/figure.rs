@@ -20,7 +20,8 @@ impl Figure {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Unit {
     PerSecond,
-    Microseconds,
+    Seconds,
+    Times,
 }
 
 /// Prints to stdout, where nothing else goes.

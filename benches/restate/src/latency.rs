@@ -110,9 +110,9 @@ impl Times {
         let mut figures = Vec::new();
         for (what, times) in all {
             for (name, quantile) in QUANTILES {
-                let microseconds = times.value_at_quantile(quantile) as f64 / 1e3;
+                let seconds = times.value_at_quantile(quantile) as f64 / 1e9;
                 let measure = format!("{what}_{name}_at_{load}_percent");
-                figures.push(Figure::new(measure, Unit::Microseconds, microseconds));
+                figures.push(Figure::new(measure, Unit::Seconds, seconds));
             }
         }
         figures
@@ -198,8 +198,9 @@ impl Fleet {
         Ok(next.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64())
     }
 
-    /// Gives so many commands a second for this time, and waits for the answer to the last one.
-    async fn at_rate(self: &Arc<Self>, per_second: f64, time: Duration) -> anyhow::Result<()> {
+    /// Gives so many commands a second for this time, and waits for the answer to the last one. Returns which share of
+    /// those that are called was settled when the last command had been given.
+    async fn at_rate(self: &Arc<Self>, per_second: f64, time: Duration) -> anyhow::Result<f64> {
         *self.times() = Times::new()?;
         let (tasks, failed) = (TaskTracker::new(), Arc::new(Mutex::new(None)));
         let generator = {
@@ -210,7 +211,7 @@ impl Fleet {
                 for number in 0.. {
                     let after = Duration::from_secs_f64(f64::from(number) / per_second);
                     if after > WARM_UP + time {
-                        return;
+                        break;
                     }
                     std::thread::sleep((began + after).saturating_duration_since(Instant::now()));
                     let due = began_at + after.as_nanos() as u64;
@@ -232,13 +233,17 @@ impl Fleet {
                     };
                     tasks.spawn_on(command, &runtime);
                 }
+                fleet.times().settled.len()
             }
         };
-        tokio::task::spawn_blocking(generator).await?;
+        let in_time = tokio::task::spawn_blocking(generator).await?;
         tasks.close();
         tasks.wait().await;
         let failed = failed.lock().unwrap_or_else(PoisonError::into_inner).take();
-        failed.map_or(Ok(()), Err)
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(in_time as f64 / self.times().settled.len() as f64),
+        }
     }
 }
 
@@ -247,9 +252,10 @@ pub(crate) async fn run(parameters: &Parameters) -> anyhow::Result<Vec<Figure>> 
     let seconds = |key| parameters.get(key).map(Duration::from_secs);
     let fleet = Fleet::new(&parameters.get::<PathBuf>("ingress")?, slots, clients).await?;
     let maximum = fleet.maximum(clients, seconds("maximum_seconds")?).await?;
-    let mut figures = vec![Figure::new("maximum_commands", Unit::PerSecond, maximum)];
+    let mut figures = vec![Figure::new("maximum", Unit::PerSecond, maximum)];
     for load in LOADS {
-        fleet.at_rate(maximum * load as f64 / 100.0, seconds("seconds")?).await?;
+        let in_time = fleet.at_rate(maximum * load as f64 / 100.0, seconds("seconds")?).await?;
+        figures.push(Figure::new(format!("settled_in_time_at_{load}_percent"), Unit::Times, in_time));
         figures.extend(fleet.times().figures(load));
     }
     Ok(figures)

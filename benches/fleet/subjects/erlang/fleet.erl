@@ -31,8 +31,8 @@ run("growth", Parameters) ->
     [generation(N, Clients) || _ <- lists:seq(1, Times)],
     {Took, Used} = {now_us() - Began, cpu_us() - Cpu},
     Transitions = 6 * N * Times,
-    figure("cpu_at_" ++ integer_to_list(N), "microseconds", Used / Transitions),
-    figure("time_at_" ++ integer_to_list(N), "microseconds", Took / Transitions);
+    figure("cpu_at_" ++ integer_to_list(N), "seconds", Used / 1.0e6 / Transitions),
+    figure("time_at_" ++ integer_to_list(N), "seconds", Took / 1.0e6 / Transitions);
 run("memory", Parameters) ->
     {N, Clients} = {number("tenants", Parameters), number("clients", Parameters)},
     Options =

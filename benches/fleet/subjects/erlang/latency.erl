@@ -47,12 +47,16 @@ open_loop(Processes, Percent, Rate, Seconds) ->
     %% Not in messages: each would count its users.
     persistent_term:put({?MODULE, Percent}, {Call, Settled, Ended}),
     {Pid, Monitor} = spawn_opt(fun() -> pace(Processes, Percent, Rate, Seconds) end, [monitor, {priority, high}]),
-    receive {'DOWN', Monitor, process, Pid, {given, Given}} -> ok end,
+    receive {'DOWN', Monitor, process, Pid, {given, Given, InTime}} -> ok end,
     fleet:until(fun() -> counters:get(Ended, 1) =:= Given end),
     At = "_at_" ++ integer_to_list(Percent) ++ "_percent",
-    [fleet:figure("call_" ++ Name ++ At, "microseconds", percentile(Call, Share) / 1000)
+    fleet:figure("settled_in_time" ++ At, "times", InTime / counted(Settled)),
+    [fleet:figure("call_" ++ Name ++ At, "seconds", percentile(Call, Share) / 1.0e9)
      || {Name, Share} <- [{"p50", 0.5}, {"p99", 0.99}, {"p999", 0.999}]],
-    fleet:figure("settled_p99" ++ At, "microseconds", percentile(Settled, 0.99) / 1000).
+    fleet:figure("settled_p99" ++ At, "seconds", percentile(Settled, 0.99) / 1.0e9).
+
+%% How many commands were noted in a histogram.
+counted(Histogram) -> lists:sum([counters:get(Histogram, Part) || Part <- lists:seq(1, ?PARTS * ?OCTAVES)]).
 
 %% Gives the commands that are due about every millisecond, to one slot after the other. A command's time counts from
 %% the moment at which this process gives it, which nothing but the clock delays: it goes before all others.
@@ -61,8 +65,9 @@ pace(Processes, Percent, Rate, Seconds) ->
     Total = round(Rate * (Seconds + ?WARM_UP_US / 1.0e6)),
     pace(Processes, Percent, Rate, Began, 0, Total).
 
-pace(_, _, _, _, Total, Total) ->
-    exit({given, Total});
+pace(_, Percent, _, _, Total, Total) ->
+    {_, Settled, _} = persistent_term:get({?MODULE, Percent}),
+    exit({given, Total, counted(Settled)});
 pace(Processes, Percent, Rate, Began, Sent, Total) ->
     receive after 1 -> ok end,
     Now = now_ns(),
