@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use landlord_compute::ObservePolicy;
 use landlord_compute::machines::id::SpecVersion;
+use landlord_compute::machines::observation::{Observation, Seen};
 use landlord_compute::machines::status::Health;
 use landlord_compute::machines::tenant::{EventKind, Method, OperationKind};
+use landlord_compute::{ObservePolicy, Options, Settled};
 
-use super::{engine, events_until, live, memory, run, scripted, tenant};
+use landlord_testing::scripted::Step;
+
+use super::{end, engine, events_until, live, memory, run, scripted, spec, tenant};
 
 #[tokio::test(start_paused = true)]
 async fn a_crash_that_the_platform_reports_is_repaired() {
@@ -63,4 +66,20 @@ async fn a_platform_that_reports_nothing_is_asked_in_turn() {
         matches!(event.what, EventKind::HealthChanged { health: Health::Healthy, .. })
     })
     .await;
+}
+
+/// A call that waits for its platform looks again when something of its tenant is seen to have changed.
+#[tokio::test(start_paused = true)]
+async fn what_a_platform_reports_wakes_a_call_that_waits() {
+    let provider = scripted();
+    let observe = ObservePolicy::On { every: Duration::from_secs(3600), per_second: 100 };
+    let engine = engine(memory(), &provider).observe(observe).start().await.expect("starts");
+    provider.script(&tenant("acme"), Method::Provision, [Step::Work, Step::HangUntilChanged]);
+    let acme = engine.tenant(tenant("acme"));
+    let operation = acme.provision(spec("acme", "v1"), Options::default()).await.expect("accepted");
+    while provider.running(&tenant("acme")).is_none() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    provider.report(&Observation { tenant: tenant("acme"), begun: Timestamp::MIN, seen: Seen::Unclear });
+    assert_eq!(end(operation).await, Settled::Done);
 }

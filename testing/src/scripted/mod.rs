@@ -45,6 +45,8 @@ pub enum Step {
     Hang,
     /// Takes until the engine asks it to stop, and fails then.
     HangUntilStopped,
+    /// Takes until something of the tenant is seen to have changed.
+    HangUntilChanged,
     /// Waits until [`Scripted::open`] is called for the gate of this name.
     Gate(&'static str),
     /// Makes a ledger durable, with this step.
@@ -170,11 +172,16 @@ impl Scripted {
         let Platform { table, observers, .. } = &mut *platform;
         let Some(row) = table.rows.get_mut(tenant) else { return };
         row.crashed = true;
-        let observation =
-            Observation { tenant: tenant.clone(), begun, seen: Seen::Broken("it crashed".to_owned()) };
-        observers.retain(|observer| {
-            *observer.engine != *row.engine || observer.told.send(observation.clone()).is_ok()
-        });
+        let seen = Seen::Broken("it crashed".to_owned());
+        report(observers, &row.engine, &Observation { tenant: tenant.clone(), begun, seen });
+    }
+
+    /// The platform reports this to whoever observes the tenant's engine.
+    pub fn report(&self, observation: &Observation) {
+        let mut platform = self.platform();
+        let Platform { table, observers, .. } = &mut *platform;
+        let Some(row) = table.rows.get(&observation.tenant) else { return };
+        report(observers, &row.engine, observation);
     }
 
     /// What runs for the tenant becomes healthy or not, without anybody being told.
@@ -247,6 +254,7 @@ impl Scripted {
                     cx.cancel.cancelled().await;
                     return Err(refusal(method, Remedy::Retry, "stopped"));
                 }
+                Step::HangUntilChanged => cx.changed().await,
                 Step::Gate(gate) => self.pass(gate).await,
                 Step::Checkpoint(step) => self.checkpoint(cx, step).await?,
                 Step::Work => self.work(cx, method, spec)?,
@@ -470,6 +478,10 @@ impl<'a> Busy<'a> {
         platform.most_at_once = platform.most_at_once.max(platform.busy.values().sum());
         Self { provider, tenant: tenant.clone() }
     }
+}
+
+fn report(observers: &mut Vec<Observer>, engine: &str, observation: &Observation) {
+    observers.retain(|observer| observer.engine != engine || observer.told.send(observation.clone()).is_ok());
 }
 
 impl Drop for Busy<'_> {

@@ -287,3 +287,36 @@ async fn a_status_is_answered_within_five_seconds() {
     assert_eq!(provider.get_status(&cx).await.unwrap_err().code, ErrorCode::ProviderTimeout);
     assert_eq!(cx.now().duration_since(before), SignedDuration::from_secs(5));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_ends_when_the_tenant_is_seen_to_have_changed() {
+    let provider = Arc::new(provider());
+    let cx = alone();
+    // Its checks pass after 3 s; until then the plan waits between two looks.
+    let (slow, calls) = (spec("slow", "1"), || provider.api().calls.load(Ordering::Relaxed));
+    let provisioning = {
+        let (provider, cx, slow) = (Arc::clone(&provider), cx.clone(), slow.clone());
+        tokio::spawn(async move { provider.provision(&cx, &slow).await })
+    };
+    let waits = Duration::from_millis(1);
+    let mut made = calls();
+    loop {
+        tokio::time::sleep(waits).await;
+        if made > 0 && made == calls() {
+            break;
+        }
+        made = calls();
+    }
+    cx.ring();
+    let before = cx.now();
+    while calls() == made {
+        assert!(cx.now().duration_since(before) <= SignedDuration::from_millis(1), "it waits all the same");
+        tokio::time::sleep(Duration::from_micros(100)).await;
+    }
+    // What rang once does not make it look for ever.
+    let looked = calls();
+    tokio::time::sleep(waits).await;
+    assert!(calls() <= looked + 2, "{} more calls", calls() - looked);
+    provisioning.await.unwrap().unwrap();
+    holds(&provider, &cx, Some(&slow)).unwrap();
+}

@@ -364,3 +364,23 @@ fn the_configuration_describes_itself() {
     assert_eq!(schema["properties"]["stop_grace_seconds"]["default"], 10);
     assert!(provider.capabilities().not_enforced.iter().any(|limit| limit.starts_with("cpu")));
 }
+
+/// A machine may have several providers of this kind, under names of their own.
+#[tokio::test]
+async fn two_providers_of_one_engine_keep_apart() {
+    let bench = Bench::new("names");
+    let other = ProviderName::new("elsewhere").unwrap();
+    let elsewhere =
+        ProcessProvider::new(ProcessOptions::new(bench.dir.path().join("elsewhere")).name(other.clone()));
+    assert_eq!((elsewhere.name(), &*elsewhere.kind()), (other.clone(), "process"));
+
+    bench.provider.provision(&bench.context(), &server(1)).await.unwrap();
+    assert_eq!(elsewhere.list_tenants(&bench.engine).await.unwrap(), []);
+    let mut cx = bench.context();
+    cx.subject.provider = other;
+    assert_eq!(elsewhere.get_status(&cx, &tenant()).await.unwrap_err().kind, ErrorKind::TenantNotFound);
+    elsewhere.destroy(&cx, &tenant()).await.unwrap();
+    let status = bench.provider.get_status(&bench.context(), &tenant()).await.unwrap();
+    assert_eq!(status.state, ComputeState::Running, "another provider's destroy is not this one's");
+    bench.destroy().await;
+}
