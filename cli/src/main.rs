@@ -1,4 +1,4 @@
-//! The command line: one file for each job, nothing that the library does not do.
+#![doc = include_str!("../README.md")]
 
 mod args;
 mod built_with;
