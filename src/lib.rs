@@ -52,10 +52,10 @@
 //! - `landlord-testing` has what providers and stores are tested with.
 //!
 //! # Guarantees
-//! - Nothing is called before it is durable that it will be. Each acknowledged command survives a crash.
+//! - The intent of each call is durable before the call is made. Every acknowledged command survives a crash.
 //! - After an operation has settled, the platform holds exactly the resources of the applied spec, or none.
 //! - One tenant's calls never overlap, and no tenant delays another. A panic of a provider fails its operation only.
-//! - Nothing queues without bound: too much is answered [`CommandError::Overloaded`].
+//! - Every queue is bounded; beyond that a command is answered [`CommandError::Overloaded`].
 //! - No value of a secret is in any log, span, event, error or stored row.
 //!
 //! # Assumptions
