@@ -162,7 +162,7 @@ fn laid_out(mut table: Table) -> String {
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
-    // Padding at the end of a line is nobody's.
+    // Without the padding at the end of a line.
     table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
 }
 
