@@ -128,7 +128,7 @@ async fn command(screen: &Screen, cli: Cli) -> Result<(), Failure> {
 /// The engine's log goes to stderr.
 fn log_to(screen: &Screen) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| quiet());
-    // Only who names such a target gets what it says.
+    // A target that prints secrets is logged only when RUST_LOG names it.
     let filter = match filter.max_level_hint() {
         Some(level) if level <= LevelFilter::INFO => filter,
         Some(_) | None => BUILT_WITH

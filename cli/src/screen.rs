@@ -149,7 +149,7 @@ pub(crate) fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Ite
     laid_out(table)
 }
 
-/// Names and what they stand for, below each other.
+/// Names and their values, one below the other.
 pub(crate) fn pairs(rows: impl IntoIterator<Item = [String; 2]>) -> String {
     let mut table = Table::new();
     table.add_rows(rows);

@@ -65,7 +65,7 @@ fn what(what: &EventKind, now: Timestamp) -> String {
     }
 }
 
-/// An error without what its place says already.
+/// An error, without the parts that the line shows anyway.
 fn reason(error: &ProviderError) -> String {
     match &error.platform {
         // A platform's words that the message repeats.

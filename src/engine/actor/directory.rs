@@ -20,8 +20,8 @@ use super::tenant::TenantActor;
 use crate::engine::config::SHARDS;
 use crate::engine::core::{Core, TenantCore};
 
-/// How many actors of a shard wait for another tenant when theirs is passivated. Starting an actor and ending it costs
-/// as much as one and a half transitions, and one that waits is 8 KB.
+/// How many actors of a shard wait for another tenant when theirs is passivated. Starting and ending an actor costs
+/// nearly as much as two transitions; an actor that waits takes 8 KB.
 const SPARE: usize = 4;
 
 /// The first and the longest pause before an actor that panicked is started again.
