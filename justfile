@@ -35,6 +35,10 @@ bench-instructions *args:
 bench-ecs tenants="1000":
     cargo bench --package landlord-provider-ecs --bench ecs_quota -- --tenants {{tenants}}
 
+# Every long exploration of faults, to its end: an hour. `just faults 600` gives each ten minutes.
+faults seconds="0":
+    LANDLORD_EXPLORE={{seconds}} ./test.sh long
+
 # Kill the engine many times; give a seed to repeat a run.
 kills count="200" seed="":
     cargo build --package landlord-compute --example engine-process

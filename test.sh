@@ -2,14 +2,15 @@
 # Runs the project's tests and checks.
 #
 #   ./test.sh            what anybody can run: needs cargo and a C compiler, installs nothing
+#   ./test.sh long       explorations that take minutes, each for a share of time
 #   ./test.sh backends   what runs on real backends: installs and starts them, which needs root on Debian
 #
 #   LANDLORD_KILLS=n        kill the engine n times (20)
 #   LANDLORD_FAULTS=n       try n cases with several faults for each operation of a planner (5)
-#   LANDLORD_SEED=n         repeat a run of kills, or of several faults
+#   LANDLORD_EXPLORE=n      explore for n seconds in each long test (60); 0 explores all, which takes an hour
+#   LANDLORD_SEED=n         repeat a run of kills, or of faults
 #   PROPTEST_CASES=n        widen the properties
 #   LANDLORD_MODEL_DEPTH=n  explore a tenant's lives to depth n (8), or all of them
-#   LANDLORD_LONG=1         run the tests that take minutes too
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -32,20 +33,17 @@ everyday() {
   component clippy --workspace --all-targets --all-features -- -D warnings
   step cargo check --package landlord-compute --no-default-features
   step cargo check --package landlord-cli
-  if [ "${LANDLORD_LONG:-}" = 1 ]; then
-    step cargo test --workspace --all-features
-    long
-  else
-    step cargo test --workspace --all-features
-    not_run+=('long explorations of faults: LANDLORD_LONG=1 ./test.sh')
-  fi
+  step cargo test --workspace --all-features
   RUSTDOCFLAGS='-D warnings' step cargo doc --workspace --all-features --no-deps
+  not_run+=('explorations that take minutes: ./test.sh long')
   not_run+=('providers on real backends: ./test.sh backends')
   not_run+=('fuzzing beyond the kept corpus: just fuzz')
 }
 
 long() {
-  step cargo test --package landlord-provider-process --package landlord-provider-ecs --lib --all-features -- --ignored
+  export LANDLORD_EXPLORE="${LANDLORD_EXPLORE:-60}"
+  step cargo test --package landlord-provider-process --package landlord-provider-ecs --lib --all-features -- \
+    --ignored --nocapture --test-threads 2
 }
 
 # Each provider brings what its backends need: a script that installs, and tests that start them.
@@ -60,6 +58,7 @@ backends() {
 
 case ${1:-} in
   '') everyday ;;
+  long) long ;;
   backends) backends ;;
   *)
     sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0" >&2

@@ -11,11 +11,8 @@
 //! ```
 //! use std::time::Duration;
 //!
-//! use landlord_compute::machines::id::TenantId;
-//! use landlord_compute::machines::spec::TenantComputeSpec;
-//! use landlord_compute::machines::tenant::Settled;
 //! use landlord_compute::store::{MemoryOptions, MemoryStore};
-//! use landlord_compute::{Engine, Options};
+//! use landlord_compute::{Engine, Options, Settled, TenantComputeSpec, TenantId};
 //! use landlord_provider_process::{ProcessOptions, ProcessProvider};
 //!
 //! const SPEC: &str = "
@@ -48,7 +45,9 @@
 //!   [`ObservePolicy`] say how much an engine takes on, and how it looks after running tenants.
 //! - [`provider`]: the contract of providers, and [`provider::converge`], which makes a provider of a planner.
 //! - [`store`]: the contract of stores, and a store in memory. `landlord-store-sqlite` keeps everything in one file.
-//! - [`machines`]: the crate of pure decisions, whose vocabulary (specs, ids, errors, events) all of this uses.
+//! - [`machines`]: the crate of pure decisions, whose vocabulary (specs, ids, errors, events) all of this uses. What an
+//!   embedder names most is at the root of this crate.
+//! - [`view`]: a tenant's record as people and programs get to see it, without secrets.
 //! - `landlord-testing` has what providers and stores are tested with.
 //!
 //! # Guarantees
@@ -72,6 +71,7 @@ mod engine;
 pub mod provider;
 pub mod store;
 mod sweep;
+pub mod view;
 
 pub use engine::api::Engine;
 pub use engine::builder::EngineBuilder;
@@ -82,6 +82,18 @@ pub use engine::events::Delivery;
 pub use engine::handle::{Options, TenantHandle};
 pub use engine::operation::{OperationHandle, Settling};
 pub use landlord_state_machines as machines;
+pub use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
+pub use landlord_state_machines::id::{Incarnation, OperationId, ProviderName, Revision, TenantId};
+pub use landlord_state_machines::spec::{Invalid, Spec, TenantComputeSpec};
+pub use landlord_state_machines::status::{
+    ComputeState, ComputeStatus, Endpoint, Health, ProvisionResult, UpdateResult,
+};
+pub use landlord_state_machines::tenant::{
+    Backoff, EventKind, LifecycleEvent, Policy, Record, Rejection, RepairPolicy, Settled, StateName, Tenant,
+    UndoCause,
+};
+pub use provider::{Context, Initiator, Provider};
+pub use store::{MemoryStore, Position, Scope, TenantFilter};
 pub use sweep::{Missing, Orphan, Sweep, SweepError, sweep};
 
 /// The code of README.md, which is compiled with the documentation's.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use landlord_compute::Delivery;
 use landlord_compute::machines::tenant::LifecycleEvent;
 use landlord_compute::store::{Events, Position, Reads, Scope};
-use landlord_compute::{Closed, Delivery};
 use serde_json::json;
 
 use super::args::Format;
@@ -118,7 +118,7 @@ pub(crate) async fn run(screen: &Screen, place: &Place) -> Result<(), Failure> {
         }
     };
     drop(events);
-    if !matches!(outcome, Err(Failure::Closed(Closed::Fenced(_) | Closed::StoreLost(_) | Closed::ShutDown))) {
+    if !matches!(outcome, Err(Failure::Closed(_))) {
         screen.note("ending; a second Ctrl-C ends at once");
         tokio::select! {
             closed = engine.shutdown(GRACE) => closed?,

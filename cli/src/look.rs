@@ -18,14 +18,14 @@ use super::events::Reader;
 use super::exit::Failure;
 use super::place::{Place, living};
 use super::screen::{Screen, pairs, table};
-use super::view::{Doing, TenantView, containers};
 use super::words;
+use landlord_compute::view::{Doing, TenantView, containers};
 
 /// How many tenants are read at a time.
 const PAGE: usize = 500;
 /// How many of a tenant's latest events `describe` shows.
 const LATEST: usize = 10;
-/// How long a status may take (specification, "GetStatus()").
+/// How long a status may take (CONTRACT.md, "get_status").
 const STATUS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Lists the living tenants.
@@ -74,7 +74,7 @@ fn remark(view: &TenantView<'_>, now: Timestamp) -> String {
     if view.paused.is_some() {
         remarks.push("paused".to_owned());
     }
-    remarks.extend(view.operation.as_ref().map(|operation| operation.text(now)));
+    remarks.extend(view.operation.as_ref().map(|operation| words::operation(operation, now)));
     if let Some(failure) = view.last_failure {
         remarks.push(failure.error.message.lines().next().unwrap_or_default().to_owned());
     }
@@ -139,7 +139,8 @@ fn facts(tenant: &Tenant, view: &TenantView<'_>, place: &Place) -> String {
         ));
     }
     if let Some(operation) = &view.operation {
-        let mut line = format!("{}, try {}, {}", operation.id, operation.attempt, operation.text(now));
+        let mut line =
+            format!("{}, try {}, {}", operation.id, operation.attempt, words::operation(operation, now));
         if let Some(deadline) = operation.deadline {
             line += &format!(", deadline {}", words::when(now, deadline));
         }

@@ -16,7 +16,6 @@ mod signals;
 mod spec_file;
 mod sweep;
 mod validate;
-mod view;
 mod words;
 
 use std::ffi::OsString;

@@ -10,8 +10,8 @@ use serde::Serialize;
 use super::exit::Failure;
 use super::place::Place;
 use super::screen::Screen;
-use super::view::TenantView;
 use super::words;
+use landlord_compute::view::TenantView;
 
 /// The end of an operation that a command is for.
 #[derive(Clone, Copy, Debug)]
@@ -105,7 +105,7 @@ impl Report<'_> {
                     Settled::Superseded { .. } => "superseded",
                     Settled::Abandoned { .. } => "abandoned",
                 };
-                let kind = words::kind(kind);
+                let kind = kind.name();
                 format!("{tenant_id}: {kind} {ended} in {seconds:.1} s (operation {operation})")
             }
         };

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use landlord_compute::machines::error::ProviderError;
 use landlord_compute::machines::status::{ComputeState, Endpoint, EndpointType, Health};
-use landlord_compute::machines::tenant::{EventKind, LifecycleEvent, OperationKind, StopReason};
+use landlord_compute::machines::tenant::{EventKind, LifecycleEvent, StopReason};
+use landlord_compute::view::{Doing, OperationView, Way};
 
 /// What happened, and what ended with it.
 pub(crate) fn event(event: &LifecycleEvent) -> String {
@@ -26,8 +27,8 @@ pub(crate) fn progress(event: &LifecycleEvent) -> String {
 fn what(what: &EventKind, now: Timestamp) -> String {
     match what {
         EventKind::Began { operation_kind, spec } => match spec {
-            Some(spec) => format!("{} to spec {spec} began", kind(*operation_kind)),
-            None => format!("{} began", kind(*operation_kind)),
+            Some(spec) => format!("{} to spec {spec} began", operation_kind.name()),
+            None => format!("{} began", operation_kind.name()),
         },
         EventKind::AlreadyRunning => "runs this spec already".to_owned(),
         EventKind::Queued { queued, spec } => format!("update {queued} to spec {spec} waits for its turn"),
@@ -65,21 +66,12 @@ fn what(what: &EventKind, now: Timestamp) -> String {
     }
 }
 
-/// An error, without the parts that the line shows anyway.
+/// An error's message, and the platform's words unless the message has them.
 fn reason(error: &ProviderError) -> String {
     match &error.platform {
         // A platform's words that the message repeats.
         Some(words) if !error.message.contains(words) => format!("{} [{words}]", error.message),
         Some(_) | None => error.message.clone(),
-    }
-}
-
-pub(crate) fn kind(kind: OperationKind) -> &'static str {
-    match kind {
-        OperationKind::Provision => "provision",
-        OperationKind::Update => "update",
-        OperationKind::Repair => "repair",
-        OperationKind::Destroy => "destroy",
     }
 }
 
@@ -132,6 +124,23 @@ fn distance(seconds: i64) -> String {
         HOUR.. => format!("{} h", seconds / HOUR),
         MINUTE.. => format!("{} min", seconds / MINUTE),
         _ => format!("{seconds} s"),
+    }
+}
+
+/// What is on its way, in a few words: `being undone, tries again in 3 s`.
+pub(crate) fn operation(operation: &OperationView, now: Timestamp) -> String {
+    let way = match operation.direction {
+        Way::Forward => "on its way",
+        Way::Repair => "being repaired",
+        Way::Undo => "being undone",
+        Way::Destroy => "being removed",
+    };
+    let until = operation.until.map(|until| when(now, until)).unwrap_or_default();
+    match operation.run {
+        Doing::Calling => way.to_owned(),
+        Doing::Stopping => format!("{way}, stopping"),
+        Doing::Waiting if until.is_empty() => format!("{way}, waits"),
+        Doing::Waiting => format!("{way}, tries again {until}"),
     }
 }
 

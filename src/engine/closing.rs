@@ -14,9 +14,6 @@ pub enum Closed {
     /// Another engine has taken over the store.
     #[error("{0}")]
     Fenced(String),
-    /// The store is lost for this engine.
-    #[error("the store is lost: {0}")]
-    StoreLost(String),
 }
 
 /// Tells everything of an engine that it has ended. The first reason stays.

@@ -2,35 +2,34 @@
 //! attempt. Roots on purpose: an actor outlives whoever spoke to it, so the caller's trace travels with the
 //! operation instead.
 
-use landlord_state_machines::id::{ProviderName, TenantId};
-use landlord_state_machines::tenant::{EventKind, LifecycleEvent, Method, StartCall};
+use landlord_state_machines::id::{OperationId, ProviderName, TenantId};
+use landlord_state_machines::tenant::{EventKind, LifecycleEvent, Request, StartCall};
 use landlord_state_machines::trace::TraceContext;
 use tracing::Span;
 
-use crate::engine::actor::{CommandMessage, command_name, provider_name};
-
 /// The span of a command being decided and made durable.
-pub(crate) fn command_span(tenant: &TenantId, message: &CommandMessage) -> Span {
+pub(crate) fn command_span(
+    tenant: &TenantId,
+    request: &Request,
+    operation: OperationId,
+    trace: Option<&TraceContext>,
+) -> Span {
     let span = tracing::info_span!(
         parent: None,
         "command",
-        command = command_name(&message.command),
+        command = request.name(),
         tenant_id = %tenant,
-        provider = provider_name(&message.command).map(tracing::field::display),
-        operation = %message.operation,
+        provider = request.provider().map(tracing::field::display),
+        %operation,
         traceparent = tracing::field::Empty,
     );
-    continue_trace(&span, message.trace.as_ref());
+    continue_trace(&span, trace);
     span
 }
 
 /// The span of one use of a provider.
 pub(crate) fn call_span(tenant: &TenantId, start: &StartCall, trace: Option<&TraceContext>) -> Span {
-    let method = match start.method {
-        Method::Provision => "provision",
-        Method::Update => "update",
-        Method::Destroy => "destroy",
-    };
+    let method = start.method.name();
     let span = tracing::info_span!(
         parent: None,
         "call",
@@ -66,7 +65,7 @@ pub(crate) fn transition_span(
     )
 }
 
-/// Says what happened, at the level that the specification gives it.
+/// Says what happened, at the level that it has (CONTRACT.md, "Logging").
 pub(crate) fn transition(event: &LifecycleEvent) {
     let operation = event.operation.map(tracing::field::display);
     let to = event.to.map_or("gone", landlord_state_machines::tenant::StateName::as_str);

@@ -1,4 +1,4 @@
-//! What a provider answers, beyond the specification's results.
+//! What a provider answers, beyond the results on the wire (CONTRACT.md, "Methods").
 
 use std::collections::BTreeMap;
 use std::fmt;

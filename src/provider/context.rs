@@ -1,4 +1,4 @@
-//! What a provider's method is given besides its arguments (CONTRACT.md, "The trait").
+//! What a provider's method is given besides its arguments (CONTRACT.md, "Context").
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -47,12 +47,12 @@ pub struct Work {
     pub attempt: u32,
 }
 
-/// Who undoes what a failed or stopped call leaves behind.
+/// Who undoes what a failed or stopped call leaves behind (CONTRACT.md, "Undo").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UndoBy {
     /// The engine, with further calls: the method returns and leaves the ledger as it is.
     Engine,
-    /// The method itself, before it returns, as the specification says.
+    /// The method itself, before it returns.
     Provider,
 }
 

@@ -1,4 +1,4 @@
-//! The contract that every compute provider implements (specification, "Interface Definition").
+//! The contract that every compute provider implements (CONTRACT.md, "The provider contract").
 
 mod answer;
 mod capabilities;
@@ -33,7 +33,7 @@ use serde_json::{Value, json};
 
 use crate::clock::Clock;
 
-/// How long `get_status` may take (specification, "GetStatus()").
+/// How long `get_status` may take (CONTRACT.md, "get_status").
 pub const STATUS_WITHIN: Duration = Duration::from_secs(5);
 
 /// A compute platform that tenants run on.

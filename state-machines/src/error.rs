@@ -1,4 +1,4 @@
-//! What a provider says when it could not do what it was asked (specification, "Error Handling").
+//! What a provider says when it could not do what it was asked (CONTRACT.md, "Errors").
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Which of the specification's errors this is; it says which of the methods failed, and how.
+/// Which of the contract's errors this is; it says which of the methods failed, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorKind {
@@ -90,7 +90,7 @@ impl fmt::Display for ErrorCode {
 /// The one error of every provider method.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ProviderError {
-    /// Which of the specification's errors this is.
+    /// Which of the contract's errors this is.
     pub kind: ErrorKind,
     /// Whether trying again can help.
     pub remedy: Remedy,

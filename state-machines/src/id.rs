@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A name that breaks the rule shared by tenants, containers and providers (CONTRACT.md, "Validation").
+/// A name that breaks the rule shared by tenants, containers and providers (CONTRACT.md, "Shared validation").
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{name:?} is not a valid name: {rule}")]
 pub struct NameError {
@@ -90,7 +90,7 @@ impl<'de> Deserialize<'de> for TenantId {
     }
 }
 
-/// Names a registered provider: a lowercase, alphanumeric identifier (specification, "Name()").
+/// Names a registered provider: a lowercase, alphanumeric identifier (CONTRACT.md, "name and kind").
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct ProviderName(Arc<str>);

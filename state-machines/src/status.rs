@@ -62,7 +62,7 @@ pub struct Endpoint {
     pub url: Option<String>,
 }
 
-/// What `provision` answers (specification, "Provision()").
+/// What `provision` answers (CONTRACT.md, "provision").
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProvisionResult {
     /// The tenant.
@@ -83,7 +83,7 @@ pub struct ProvisionResult {
     pub provisioned_at: Timestamp,
 }
 
-/// What `update` answers (specification, "Update()").
+/// What `update` answers (CONTRACT.md, "update").
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpdateResult {
     /// The tenant.
@@ -148,7 +148,7 @@ pub struct ContainerStatus {
     pub message: Option<String>,
 }
 
-/// What `get_status` answers: the platform's state now, never a cached one (specification, "GetStatus()").
+/// What `get_status` answers: the platform's state now, never a cached one (CONTRACT.md, "get_status").
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ComputeStatus {
     /// The tenant.

@@ -3,6 +3,8 @@
 pub mod conformance;
 pub mod faults;
 pub mod fixtures;
+#[cfg(feature = "recorded")]
+pub mod recorded;
 pub mod scripted;
 pub mod server;
 pub mod store;

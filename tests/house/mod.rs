@@ -1,5 +1,7 @@
 //! The house: which crate may know which. The arrows run one way, and what an embedder of the engine builds is small.
 
+mod pages;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 

@@ -19,7 +19,7 @@
 //!   configuration names, and not elsewhere.
 //!
 //! # Caveats
-//! - [`Capabilities::not_enforced`] lists the specification's limits that ECS does not enforce.
+//! - [`Capabilities::not_enforced`] lists the limits of a spec that ECS does not enforce.
 //! - Requests that others make in the account count against the same quotas. The provider then slows down until AWS
 //!   stops throttling.
 //! - The search for a tenant that has no record lists the whole cluster: about one request for every ten services.

@@ -7,7 +7,6 @@ mod tenant;
 
 pub(crate) use directory::{Directory, restart};
 pub(crate) use supervisor::ExitReports;
-pub(crate) use tenant::{command_name, provider_name};
 
 use std::sync::Arc;
 

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
-use landlord_state_machines::id::{OperationId, ProviderName, TenantId};
+use landlord_state_machines::id::{OperationId, TenantId};
 use landlord_state_machines::planner::Subject;
 use landlord_state_machines::tenant::{
-    Command, Decision, Direction, Effect, Input, LifecycleEvent, OpenedOperation, Outcome, Record, Rejection,
-    Request, Settled, Stamp, StartCall, State, Transition, step,
+    Decision, Direction, Effect, Input, LifecycleEvent, OpenedOperation, Outcome, Record, Rejection, Settled,
+    Stamp, StartCall, State, Transition, step,
 };
 use landlord_state_machines::trace::TraceContext;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -223,7 +223,12 @@ impl TenantState {
         if message.reply.is_closed() {
             return;
         }
-        message.span = telemetry::command_span(self.id(), &message);
+        message.span = telemetry::command_span(
+            self.id(),
+            &message.command.request,
+            message.operation,
+            message.trace.as_ref(),
+        );
         let answer = self.decide_command(&mut message).await;
         let _ = message.reply.send(answer);
     }
@@ -565,35 +570,5 @@ fn initiator(state: &State) -> Initiator {
             Direction::Forward { .. } | Direction::Undo(_) => Initiator::Person,
         },
         State::Pending | State::Running { .. } | State::Destroying(_) => Initiator::Person,
-    }
-}
-
-/// A command's name, for the span that it is handled in.
-pub(crate) fn command_name(command: &Command) -> &'static str {
-    match command.request {
-        Request::Provision { .. } => "provision",
-        Request::Update { .. } => "update",
-        Request::Destroy => "destroy",
-        Request::Cancel => "cancel",
-        Request::Retry => "retry",
-        Request::Pause => "pause",
-        Request::Resume => "resume",
-        Request::Reclaim { .. } => "reclaim",
-        Request::Abandon { .. } => "abandon",
-    }
-}
-
-/// The provider that a command names, for the same span.
-pub(crate) fn provider_name(command: &Command) -> Option<&ProviderName> {
-    match &command.request {
-        Request::Provision { provider, .. }
-        | Request::Update { provider, .. }
-        | Request::Reclaim { provider, .. } => Some(provider),
-        Request::Destroy
-        | Request::Cancel
-        | Request::Retry
-        | Request::Pause
-        | Request::Resume
-        | Request::Abandon { .. } => None,
     }
 }

@@ -1,4 +1,4 @@
-//! The rules that every provider shares (CONTRACT.md, "Validation"), all problems at once.
+//! The rules that every provider shares (CONTRACT.md, "Shared validation"), all problems at once.
 //!
 //! What they leave to others: whether a provider is registered, whether a platform takes this image
 //! ([`Spec::check_images`]), and what `provider_config` means.

@@ -62,6 +62,18 @@ pub enum OperationKind {
     Destroy,
 }
 
+impl OperationKind {
+    /// What it is called wherever people or programs name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Provision => "provision",
+            Self::Update => "update",
+            Self::Repair => "repair",
+            Self::Destroy => "destroy",
+        }
+    }
+}
+
 /// What the engine does after the commit.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {

@@ -105,6 +105,38 @@ pub enum Request {
     },
 }
 
+impl Request {
+    /// What it is called wherever people or programs name it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Provision { .. } => "provision",
+            Self::Update { .. } => "update",
+            Self::Destroy => "destroy",
+            Self::Cancel => "cancel",
+            Self::Retry => "retry",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Reclaim { .. } => "reclaim",
+            Self::Abandon { .. } => "abandon",
+        }
+    }
+
+    /// The provider that it names, if it names one.
+    pub fn provider(&self) -> Option<&ProviderName> {
+        match self {
+            Self::Provision { provider, .. }
+            | Self::Update { provider, .. }
+            | Self::Reclaim { provider, .. } => Some(provider),
+            Self::Destroy
+            | Self::Cancel
+            | Self::Retry
+            | Self::Pause
+            | Self::Resume
+            | Self::Abandon { .. } => None,
+        }
+    }
+}
+
 /// What a call came back with.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {

@@ -234,6 +234,17 @@ pub enum Method {
     Destroy,
 }
 
+impl Method {
+    /// What it is called wherever people or programs name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Provision => "provision",
+            Self::Update => "update",
+            Self::Destroy => "destroy",
+        }
+    }
+}
+
 /// Why a call is being stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

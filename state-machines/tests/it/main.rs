@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
 mod fuzzed;
+#[cfg(all(feature = "ecs", feature = "process"))]
+mod hashes;
 mod life;
 mod model;
 mod page;

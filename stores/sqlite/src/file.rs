@@ -16,6 +16,9 @@ use landlord_compute::store::{StoreError, new_engine_name};
 /// released: add another.
 const MIGRATIONS: [&str; 1] = [include_str!("schema.sql")];
 
+/// Version 1 had another form in its first hours, under the same number.
+const FIRST_FORM: &str = include_str!("first_form.sql");
+
 /// Marks our files, in `application_id`.
 const APPLICATION: i32 = 0x4C4C_4344;
 
@@ -219,6 +222,12 @@ fn version(connection: &Connection, path: &Path) -> Result<usize, StoreError> {
         .map_err(|cause| error::sqlite(path, "read", cause))
 }
 
+/// Whether a store of version 1 is as that version first was.
+fn has_first_form(connection: &Connection) -> Result<bool, rusqlite::Error> {
+    let has = |column| connection.column_exists(None, "events", column);
+    Ok(has("tenant")? && !has("previous")?)
+}
+
 /// Brings a store to the version that the migrations lead to, each step whole or not at all.
 fn migrate(connection: &mut Connection, path: &Path, migrations: &[&str]) -> Result<(), StoreError> {
     let failed = |cause| error::sqlite(path, "bring up to date", cause);
@@ -233,10 +242,12 @@ fn migrate(connection: &mut Connection, path: &Path, migrations: &[&str]) -> Res
             source: None,
         });
     }
-    for (from, migration) in migrations.iter().enumerate().skip(found) {
+    let first_form = found == 1 && has_first_form(connection).map_err(failed)?;
+    let steps = (1_usize..).zip(migrations.iter().copied()).skip(found);
+    for (to, migration) in first_form.then_some((1, FIRST_FORM)).into_iter().chain(steps) {
         let transaction = connection.transaction().map_err(failed)?;
         transaction.execute_batch(migration).map_err(failed)?;
-        transaction.pragma_update(None, "user_version", from + 1).map_err(failed)?;
+        transaction.pragma_update(None, "user_version", to).map_err(failed)?;
         transaction.commit().map_err(failed)?;
     }
     Ok(())

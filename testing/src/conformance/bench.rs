@@ -39,7 +39,7 @@ pub(super) struct Bench<'p> {
 
 /// A tenant, the provider that looks after it, and what survives a crash of that.
 pub(super) struct Tenant<'b> {
-    bench: &'b Bench<'b>,
+    pub(super) bench: &'b Bench<'b>,
     pub(super) provider: Arc<dyn Provider>,
     pub(super) subject: Subject,
     pub(super) kept: Arc<Kept>,

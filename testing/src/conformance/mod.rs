@@ -1,8 +1,8 @@
 //! The provider contract as a kit: any provider is run against every clause of it.
 //!
-//! A [`Clause`] is one MUST or SHOULD of the specification, or one decision of the contract where the specification
-//! leaves it open, with a check. [`run`] checks them all on a [`Platform`], which is what a provider's author gives:
-//! a way to make the provider, a few specs, and a look at what is really there. The [`ConformanceReport`] prints as a table.
+//! A [`Clause`] is one sentence of CONTRACT.md, with a check; that page lists them all. [`run`] checks each of them on a
+//! [`Platform`], which is what a provider's author gives: a way to make the provider, a few specs, and a look at what is
+//! really there. The [`ConformanceReport`] prints as a table.
 //!
 //! ```no_run
 //! # use landlord_testing::conformance::{self, Platform};
@@ -126,7 +126,7 @@ fn expect(holds: bool, otherwise: impl FnOnce() -> String) -> Checked {
 pub struct Clause {
     /// Names it: `provision.idempotent`.
     pub id: &'static str,
-    /// Where it comes from: the specification's section, or the contract's decision.
+    /// Where it comes from: a heading of CONTRACT.md.
     pub source: &'static str,
     /// How firmly it asks.
     pub level: Level,

@@ -32,6 +32,12 @@ pub trait Platform: Send + Sync {
     /// the platform and not of the provider, so that a leak is seen.
     async fn resources(&self, tenant: &TenantId) -> Vec<Resource>;
 
+    /// How many things with names of their own these resources are; a provider has to name each. Default: each is one.
+    /// A platform on which one thing has several parts, as a launch has a process and its record, counts it once.
+    fn named(&self, resources: &[Resource]) -> usize {
+        resources.len()
+    }
+
     /// Whether the tenant serves now, whichever spec it runs. Asked of the tenant and not of the provider.
     ///
     /// # Errors
@@ -155,7 +161,7 @@ impl fmt::Display for Resource {
 pub struct Patience {
     /// One provision, update or destroy with its undo.
     pub call: Duration,
-    /// One `get_status`: 5 s, says the specification.
+    /// One `get_status`: 5 s (CONTRACT.md, "get_status").
     pub status: Duration,
     /// From a cancel or a deadline to the end of a call, its undo included.
     pub prompt: Duration,

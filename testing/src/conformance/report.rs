@@ -11,7 +11,7 @@ use super::{Level, Verdict};
 pub struct Row {
     /// The clause's id.
     pub clause: &'static str,
-    /// Where it comes from.
+    /// Where it comes from: a heading of CONTRACT.md.
     pub source: &'static str,
     /// How firmly.
     pub level: Level,

@@ -1,5 +1,7 @@
 //! Which cases there are: each fault at each call, or several at random.
 
+use std::time::{Duration, Instant};
+
 use landlord_state_machines::planner::Kind;
 
 use super::world::{Shared, Story, World, lock};
@@ -8,6 +10,9 @@ use super::{
     Scenario,
 };
 use super::{alone, whole};
+
+/// How many faults are tried at one place before the next, where there is no time for all.
+const SAMPLE: usize = 24;
 
 /// Tries a part of all that can be tried on a planner.
 ///
@@ -28,16 +33,21 @@ pub fn run<M: Model>(part: Part) -> Result<Explored, Box<Breach>> {
             }
         }
         Part::Several { seed, cases } => {
-            let all = uninterrupted(&operations)
-                .chain(interrupted(&operations, Interrupt::Cancel, Length::Short))
-                .chain(interrupted(&operations, Interrupt::Destroy, Length::Short));
-            // Alone, an undo is tried only a few times: it may say that something is left, as it does.
-            for scenario in all.filter(|scenario| scenario.by == By::Engine) {
+            for scenario in several(&operations) {
                 explored += explore_at_random::<M>(&scenario, seed, cases)?;
             }
         }
     }
     Ok(explored)
+}
+
+/// What several faults in one case are tried on.
+fn several(operations: &[Operation]) -> impl Iterator<Item = Scenario> {
+    let all = uninterrupted(operations)
+        .chain(interrupted(operations, Interrupt::Cancel, Length::Short))
+        .chain(interrupted(operations, Interrupt::Destroy, Length::Short));
+    // Alone, an undo is tried only a few times: it may say that something is left, as it does.
+    all.filter(|scenario| scenario.by == By::Engine)
 }
 
 /// By the engine and alone, without an interruption.
@@ -144,6 +154,64 @@ fn commits(explored: Explored) -> Commits {
         0 => Commits::AtOnce,
         _ => Commits::Awaited,
     }
+}
+
+/// Tries a part for a share of time, in an order that `seed` chooses: so long as time is left, the next scenario and
+/// interruption, and some of its calls with some faults there. Each scenario is begun at least once. The same seed tries
+/// the same cases in the same order; how many of them there is time for depends on the machine.
+///
+/// # Errors
+/// The first case that breaks a promise.
+pub fn run_within<M: Model>(part: Part, seed: u64, time: Duration) -> Result<Explored, Box<Breach>> {
+    let operations = M::operations();
+    let scenarios: Vec<Scenario> = match part {
+        Part::OneFault => uninterrupted(&operations).collect(),
+        Part::Interrupted(interrupt, length) => interrupted(&operations, interrupt, length).collect(),
+        Part::Several { .. } => several(&operations).collect(),
+    };
+    let mut dice = fastrand::Rng::with_seed(seed);
+    let mut places = Vec::new();
+    for scenario in &scenarios {
+        places.extend(interruptions::<M>(scenario)?.into_iter().map(|at| (scenario, at)));
+    }
+    dice.shuffle(&mut places);
+    let (begun, mut explored) = (Instant::now(), Explored::default());
+    let mut untried: Vec<&Scenario> = scenarios.iter().collect();
+    for (scenario, interrupted_at) in places {
+        let first = untried.iter().position(|other| std::ptr::eq(*other, scenario));
+        if begun.elapsed() >= time && first.is_none() {
+            continue;
+        }
+        first.map(|first| untried.swap_remove(first));
+        let quiet = try_case::<M>(scenario, Case { interrupted_at, ..Case::default() })?;
+        explored += quiet.explored();
+        let mut single: Vec<(usize, Fault)> = faults_at::<M>(&quiet.calls, scenario.by).collect();
+        dice.shuffle(&mut single);
+        for fault in single.into_iter().take(SAMPLE) {
+            let faults = match part {
+                Part::OneFault | Part::Interrupted(..) => vec![fault],
+                // Later ones may hit what earlier ones made necessary.
+                Part::Several { .. } => {
+                    let later = |dice: &mut fastrand::Rng| dice.usize(0..quiet.calls.len().max(1) * 2);
+                    let kinds = faults(scenario.by);
+                    let more =
+                        (0..dice.usize(1..=3)).map(|_| (later(&mut dice), kinds[dice.usize(0..kinds.len())]));
+                    std::iter::once(fault).chain(more.collect::<Vec<_>>()).collect()
+                }
+            };
+            let case = Case { interrupted_at, faults, commits: commits(explored), seed: dice.u64(..) };
+            explored += try_case::<M>(scenario, case)?.explored();
+        }
+    }
+    Ok(explored)
+}
+
+/// Each call that can be faulted, with each fault there.
+fn faults_at<M: Model>(calls: &[Kind], by: By) -> impl Iterator<Item = (usize, Fault)> {
+    let calls = calls.iter().enumerate();
+    calls.flat_map(move |(index, kind)| {
+        faults(by).iter().filter(|fault| fault.strikes::<M>(*kind)).map(move |fault| (index, *fault))
+    })
 }
 
 /// Where the interruption falls: at each call of the quiet run, or nowhere.

@@ -32,7 +32,7 @@ use landlord_state_machines::error::ProviderError;
 use landlord_state_machines::planner::{Kind, Planner, Subject};
 use landlord_state_machines::spec::Spec;
 
-pub use explore::{explore, explore_at_random, run};
+pub use explore::{explore, explore_at_random, run, run_within};
 
 /// The tenant that every [`Operation`]'s spec is of.
 pub const TENANT: &str = "acme";

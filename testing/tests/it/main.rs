@@ -4,6 +4,7 @@
 mod cloud;
 mod defects;
 mod model;
+mod page;
 mod scripted;
 
 /// Runs on paused time.

@@ -8,3 +8,4 @@ mod fleet;
 mod lives;
 mod provider;
 mod quota;
+mod takeover;

@@ -273,6 +273,13 @@ impl Platform for Machine {
         processes.chain(records).collect()
     }
 
+    /// A launch has a record, and processes.
+    fn named(&self, resources: &[Resource]) -> usize {
+        let records =
+            resources.iter().filter(|resource| resource.id.starts_with("the provider's record")).count();
+        records.max(usize::from(!resources.is_empty()))
+    }
+
     async fn serves(&self, tenant: &TenantId) -> Result<bool, Unable> {
         for process in self.of_tenant(tenant) {
             let port = process.variables.get("PORT").and_then(|port| port.parse().ok());

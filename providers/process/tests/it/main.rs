@@ -8,6 +8,7 @@
 
 mod conformance;
 mod driver;
+mod takeover;
 
 use std::net::TcpListener;
 use std::path::Path;

@@ -10,8 +10,10 @@ use crate::planner::Subject;
 /// repeated makes no second service, and a new service never gets the answer to an old one. 32 letters and digits;
 /// ECS takes 36.
 pub(super) fn of(subject: &Subject, creations: u32, definition: &str, settings: &Settings) -> String {
+    // By name, so that a new field of the subject changes no token. A life has one provider.
+    let Subject { engine, provider: _, tenant, incarnation } = subject;
     let intention = json!({
-        "subject": subject,
+        "subject": { "engine": engine, "tenant": tenant, "incarnation": incarnation },
         "creations": creations,
         "definition": definition,
         "settings": settings,

@@ -62,7 +62,7 @@ impl At<'_> {
         }
         match outcome {
             Outcome::Succeeded { changes } => self.gone(changes),
-            // The specification wants no error for an absent tenant; a provider that gives one means the same.
+            // The contract wants no error for an absent tenant; a provider that gives one means the same.
             Outcome::Failed(error) if error.kind == ErrorKind::TenantNotFound => self.gone(Vec::new()),
             Outcome::Failed(error) | Outcome::TimedOut(error) | Outcome::Lost(error) => self.wait(1, error),
             Outcome::Held(error) => self.wait(0, error),

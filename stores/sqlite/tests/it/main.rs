@@ -5,5 +5,6 @@ mod damaged;
 mod disk;
 mod files;
 mod full_disk;
+mod oldest;
 mod power;
 mod sqlite;

@@ -6,9 +6,8 @@ use jiff::SignedDuration;
 use landlord_state_machines::error::ErrorCode;
 use tokio::time::{Instant, sleep};
 
-use super::specification::CONTEXT;
 use super::undo::keeps_ledger;
-use super::{Clause, contract, must, should};
+use super::{Clause, must, section, should};
 use crate::conformance::bench::{Bench, Kept, failed, succeeded};
 use crate::conformance::steps::spread;
 use crate::conformance::{Checked, Unable, Variant, expect};
@@ -18,28 +17,28 @@ use landlord_compute::provider::UndoBy;
 pub(super) const CLAUSES: &[Clause] = &[
     must(
         "context.cancelled-before",
-        CONTEXT,
+        section::CANCELLATION,
         "a call that is cancelled before it begins changes nothing",
         |bench| Box::pin(cancelled_before(bench)),
     ),
     must(
         "context.cancelled",
-        CONTEXT,
+        section::CANCELLATION,
         "a call that waits for the platform ends soon after a cancel",
         |bench| Box::pin(cancelled_meanwhile(bench)),
     ),
     should(
         "context.deadline",
-        CONTEXT,
+        section::CANCELLATION,
         "called alone, it ends soon after its deadline, and is undone",
         |bench| Box::pin(deadline(bench)),
     ),
-    should("context.propagated", CONTEXT, "what it does belongs to the caller's trace", |bench| {
+    should("context.propagated", section::CONTEXT, "what it does belongs to the caller's trace", |bench| {
         Box::pin(propagated(bench))
     }),
     must(
         "context.fenced",
-        contract::CHECKPOINT,
+        section::CHECKPOINT,
         "a ledger that is not stored ends the call; nothing is done after",
         |bench| Box::pin(fenced(bench)),
     ),

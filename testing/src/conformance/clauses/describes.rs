@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::update::unlisted;
-use super::{Clause, contract, must};
+use super::{Clause, must, section};
 use crate::conformance::bench::{Bench, succeeded};
 use crate::conformance::{Checked, Harm, Unable, Variant, broken, expect};
 use landlord_compute::provider::{PlannedChange, UndoBy};
@@ -15,23 +15,23 @@ use std::sync::Arc;
 pub(super) const CLAUSES: &[Clause] = &[
     must(
         "describes.schema",
-        contract::TRAIT,
+        section::SCHEMA,
         "config_schema is JSON Schema 2020-12, config_defaults fit it",
         |bench| Box::pin(schema(bench)),
     ),
     must(
         "describes.capabilities",
-        contract::TRAIT,
+        section::CAPABILITIES,
         "capabilities leave room for a call, and give their reasons",
         |bench| Box::pin(capabilities(bench)),
     ),
     must(
         "describes.plan",
-        contract::TRAIT,
+        section::PLAN,
         "plan lists what an update would change, and changes nothing",
         |bench| Box::pin(plan(bench)),
     ),
-    must("describes.observe", contract::TRAIT, "what it observes tells of a crash, and whose", |bench| {
+    must("describes.observe", section::OBSERVE, "what it observes tells of a crash, and whose", |bench| {
         Box::pin(observe(bench))
     }),
 ];

@@ -1,29 +1,33 @@
 //! Destroy().
 
-use super::specification::DESTROY;
-use super::{Clause, contract, must, should};
+use super::{Clause, must, section, should};
 use crate::conformance::bench::{Bench, Tenant, succeeded};
 use crate::conformance::steps::{cancelled, counted, spread};
 use crate::conformance::{Checked, Harm, Stop, Variant};
 use landlord_compute::provider::UndoBy;
 
 pub(super) const CLAUSES: &[Clause] = &[
-    must("destroy.idempotent", DESTROY, "a tenant that was destroyed is destroyed again", |bench| {
+    must("destroy.idempotent", section::DESTROY, "a tenant that was destroyed is destroyed again", |bench| {
         Box::pin(idempotent(bench))
     }),
-    must("destroy.everything", DESTROY, "nothing that provision and update made is left", |bench| {
+    must("destroy.everything", section::DESTROY, "nothing that provision and update made is left", |bench| {
         Box::pin(everything(bench))
     }),
-    must("destroy.absent", DESTROY, "a tenant that never was is no error", |bench| Box::pin(absent(bench))),
-    should("destroy.partly-gone", DESTROY, "what is gone already does not make it fail", |bench| {
+    must("destroy.absent", section::DESTROY, "a tenant that never was is no error", |bench| {
+        Box::pin(absent(bench))
+    }),
+    should("destroy.partly-gone", section::DESTROY, "what is gone already does not make it fail", |bench| {
         Box::pin(partly_gone(bench))
     }),
-    should("destroy.not-cancelled", DESTROY, "cancelled at any step, it goes on to its end", |bench| {
-        Box::pin(not_cancelled(bench))
-    }),
+    should(
+        "destroy.not-cancelled",
+        section::DESTROY,
+        "cancelled at any step, it goes on to its end",
+        |bench| Box::pin(not_cancelled(bench)),
+    ),
     must(
         "destroy.lost-ledger",
-        contract::DISCOVERY,
+        section::ONLY_ID,
         "without a ledger it finds everything by its tags",
         |bench| Box::pin(lost_ledger(bench)),
     ),

@@ -2,38 +2,40 @@
 
 use landlord_state_machines::error::{ErrorCode, ErrorKind, Remedy};
 
-use super::specification::ERRORS;
-use super::{Clause, contract, must};
+use super::{Clause, must, section};
 use crate::conformance::bench::{Bench, failed, succeeded};
 use crate::conformance::{Checked, Harm, Variant, expect};
 use landlord_compute::provider::UndoBy;
 
 pub(super) const CLAUSES: &[Clause] = &[
-    must("errors.invalid-spec", ERRORS, "a spec that it cannot take is InvalidSpec, for good", |bench| {
-        Box::pin(invalid_spec(bench))
-    }),
-    must("errors.provision-failed", ERRORS, "a provision that fails is ProvisionFailed", |bench| {
+    must(
+        "errors.invalid-spec",
+        section::ERRORS,
+        "a spec that it cannot take is InvalidSpec, for good",
+        |bench| Box::pin(invalid_spec(bench)),
+    ),
+    must("errors.provision-failed", section::ERRORS, "a provision that fails is ProvisionFailed", |bench| {
         Box::pin(provision_failed(bench))
     }),
-    must("errors.update-failed", ERRORS, "an update that fails is UpdateFailed", |bench| {
+    must("errors.update-failed", section::ERRORS, "an update that fails is UpdateFailed", |bench| {
         Box::pin(update_failed(bench))
     }),
     must(
         "errors.destroy-failed",
-        contract::TRAIT,
+        section::ERRORS,
         "a destroy that fails is DestroyFailed, and works later",
         |bench| Box::pin(destroy_failed(bench)),
     ),
     must(
         "errors.tenant-not-found",
-        contract::TRAIT,
+        section::ERRORS,
         "a tenant that is not there is RESOURCE_NOT_FOUND",
         |bench| Box::pin(tenant_not_found(bench)),
     ),
-    must("errors.retryable", contract::TRAIT, "what may work later is said to be retryable", |bench| {
+    must("errors.retryable", section::ERRORS, "what may work later is said to be retryable", |bench| {
         Box::pin(retryable(bench))
     }),
-    must("errors.platform-words", contract::READY, "a failure carries the platform's own words", |bench| {
+    must("errors.platform-words", section::READY, "a failure carries the platform's own words", |bench| {
         Box::pin(platform_words(bench))
     }),
 ];

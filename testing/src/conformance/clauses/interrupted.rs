@@ -3,7 +3,7 @@
 use tokio::time::sleep;
 
 use super::undo::{is_in_ledger, keeps_ledger};
-use super::{Clause, contract, must};
+use super::{Clause, must, section};
 use crate::conformance::bench::{Bench, Tenant, succeeded};
 use crate::conformance::steps::{counted, dropped, spread};
 use crate::conformance::{Checked, Stop, Unable, Variant, expect};
@@ -12,31 +12,31 @@ use landlord_compute::provider::UndoBy;
 pub(super) const CLAUSES: &[Clause] = &[
     must(
         "interrupted.provision",
-        contract::CREATES,
+        section::INTERRUPTED,
         "dropped at any step and called again, it reaches the spec",
         |bench| Box::pin(provision(bench)),
     ),
     must(
         "interrupted.update",
-        contract::CREATES,
+        section::INTERRUPTED,
         "dropped at any step and called again, it reaches the spec",
         |bench| Box::pin(update(bench)),
     ),
     must(
         "interrupted.destroy",
-        contract::CREATES,
+        section::INTERRUPTED,
         "dropped at any step and called again, it leaves nothing",
         |bench| Box::pin(destroy(bench)),
     ),
     must(
         "interrupted.intent",
-        contract::CREATES,
+        section::INTERRUPTED,
         "dropped at any step, its ledger names what it made",
         |bench| Box::pin(intent(bench)),
     ),
     must(
         "interrupted.found-again",
-        contract::DISCOVERY,
+        section::ONLY_ID,
         "dropped at any step, all of it is found without a ledger",
         |bench| Box::pin(found_again(bench)),
     ),

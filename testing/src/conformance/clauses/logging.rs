@@ -3,20 +3,23 @@
 use landlord_state_machines::error::{ProviderError, Remedy};
 use tracing::Level;
 
-use super::specification::LOGGING;
-use super::{Clause, contract, should};
+use super::{Clause, section, should};
 use crate::conformance::bench::{Bench, Tenant, failed, succeeded};
 use crate::conformance::log::Line;
 use crate::conformance::{Checked, Harm, Stop, Unable, Variant, broken, expect};
 use landlord_compute::provider::UndoBy;
 
 pub(super) const CLAUSES: &[Clause] = &[
-    should("logging.success", LOGGING, "what succeeds is logged at INFO", |bench| Box::pin(success(bench))),
-    should("logging.retryable", LOGGING, "what may work later is logged at WARN", |bench| {
+    should("logging.success", section::LOGGING, "what succeeds is logged at INFO", |bench| {
+        Box::pin(success(bench))
+    }),
+    should("logging.retryable", section::LOGGING, "what may work later is logged at WARN", |bench| {
         Box::pin(retryable(bench))
     }),
-    should("logging.fatal", LOGGING, "what never will is logged at ERROR", |bench| Box::pin(fatal(bench))),
-    should("logging.tenant", contract::LOGS, "each entry says which tenant it is about", |bench| {
+    should("logging.fatal", section::LOGGING, "what never will is logged at ERROR", |bench| {
+        Box::pin(fatal(bench))
+    }),
+    should("logging.tenant", section::LOGGING, "each entry says which tenant it is about", |bench| {
         Box::pin(names_tenant(bench))
     }),
 ];

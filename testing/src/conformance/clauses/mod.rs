@@ -18,7 +18,7 @@ mod validate;
 
 use super::{Check, Clause, Level};
 
-/// Every clause, in the order of the specification, then of the contract.
+/// Every clause, method by method, then what all methods have in common.
 pub fn clauses() -> Vec<&'static Clause> {
     let areas: [&[Clause]; 15] = [
         name::CLAUSES,
@@ -48,33 +48,33 @@ const fn should(id: &'static str, source: &'static str, statement: &'static str,
     Clause { id, source, level: Level::Should, statement, check }
 }
 
-/// Sources of the specification.
-mod specification {
-    pub(super) const NAME: &str = "spec, Name()";
-    pub(super) const PROVISION: &str = "spec, Provision()";
-    pub(super) const UPDATE: &str = "spec, Update()";
-    pub(super) const DESTROY: &str = "spec, Destroy()";
-    pub(super) const STATUS: &str = "spec, GetStatus()";
-    pub(super) const VALIDATE: &str = "spec, Validate()";
-    pub(super) const ERRORS: &str = "spec, Error Handling";
-    pub(super) const CONTEXT: &str = "spec, Context Handling";
-    pub(super) const THREADS: &str = "spec, Thread Safety";
-    pub(super) const LOGGING: &str = "spec, Logging";
-}
-
-/// Sources of the contract, where it decides what the specification leaves open.
-mod contract {
-    pub(super) const TRAIT: &str = "contract, The trait";
-    pub(super) const VALIDATION: &str = "contract, Validation";
-    pub(super) const PROVISION: &str = "contract, Provision again";
-    pub(super) const UPDATE: &str = "contract, Update";
-    pub(super) const DISCOVERY: &str = "contract, Only an id";
-    pub(super) const UNDO: &str = "contract, Undo";
-    pub(super) const CANCELLATION: &str = "contract, Cancellation";
-    pub(super) const OWNERSHIP: &str = "contract, Ownership";
-    pub(super) const STATUS: &str = "contract, get_status";
-    pub(super) const CREATES: &str = "contract, Uncertain creates";
-    pub(super) const READY: &str = "contract, Ready means ready";
-    pub(super) const CHECKPOINT: &str = "contract, checkpoint";
-    pub(super) const LOGS: &str = "contract, Logs";
+/// The sections of CONTRACT.md, by heading.
+mod section {
+    pub(super) const NAME: &str = "name and kind";
+    pub(super) const PROVISION: &str = "provision";
+    pub(super) const UPDATE: &str = "update";
+    pub(super) const DESTROY: &str = "destroy";
+    pub(super) const STATUS: &str = "get_status";
+    pub(super) const VALIDATE: &str = "validate";
+    pub(super) const PLAN: &str = "plan";
+    pub(super) const LIST: &str = "list_tenants";
+    pub(super) const OBSERVE: &str = "observe";
+    pub(super) const SCHEMA: &str = "config_schema and config_defaults";
+    pub(super) const CAPABILITIES: &str = "capabilities";
+    pub(super) const ERRORS: &str = "Errors";
+    pub(super) const CONTEXT: &str = "Context";
+    pub(super) const CANCELLATION: &str = "Cancellation and deadline";
+    pub(super) const CHECKPOINT: &str = "Ledger and checkpoints";
+    pub(super) const CONCURRENCY: &str = "Concurrency";
+    pub(super) const OWNERSHIP: &str = "Ownership";
+    pub(super) const SECRETS: &str = "Secrets";
+    pub(super) const LOGGING: &str = "Logging";
+    pub(super) const PROVISION_AGAIN: &str = "Provision again";
+    pub(super) const UPDATE_ABSENT: &str = "Update of an absent tenant";
+    pub(super) const UPDATE_SAME: &str = "Update with the same spec";
+    pub(super) const ONLY_ID: &str = "Only an id";
+    pub(super) const UNDO: &str = "Undo";
+    pub(super) const INTERRUPTED: &str = "Interrupted calls";
+    pub(super) const CREATES: &str = "Uncertain creates";
+    pub(super) const READY: &str = "Ready means ready";
 }

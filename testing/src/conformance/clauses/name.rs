@@ -6,8 +6,7 @@ use landlord_state_machines::id::ProviderName;
 use landlord_state_machines::spec::TenantComputeSpec;
 use landlord_state_machines::tenant::{Backoff, Policy, Settled};
 
-use super::specification::NAME;
-use super::{Clause, must};
+use super::{Clause, must, section};
 use crate::conformance::bench::{Bench, Tenant, succeeded};
 use crate::conformance::{Checked, Stop, Variant, broken, expect};
 use landlord_compute::provider::{RegistryError, UndoBy};
@@ -19,19 +18,22 @@ use landlord_compute::{
 pub(super) const CLAUSES: &[Clause] = &[
     must(
         "name.identifier",
-        NAME,
+        section::NAME,
         "the name is lowercase and alphanumeric, and the same whenever it is asked for",
         |bench| Box::pin(identifier(bench)),
     ),
-    must("name.unique", NAME, "a second provider of the same name is not registered", |bench| {
+    must("name.unique", section::NAME, "a second provider of the same name is not registered", |bench| {
         Box::pin(unique(bench))
     }),
-    must("name.provider-type", NAME, "its specs, its results and its name agree on the provider", |bench| {
-        Box::pin(provider_type(bench))
-    }),
+    must(
+        "name.provider-type",
+        section::NAME,
+        "its specs, its results and its name agree on the provider",
+        |bench| Box::pin(provider_type(bench)),
+    ),
     must(
         "name.engine",
-        NAME,
+        section::NAME,
         "an engine finds it by the spec's provider_type and runs a tenant on it",
         |bench| Box::pin(engine_runs_it(bench)),
     ),

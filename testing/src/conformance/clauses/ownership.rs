@@ -2,7 +2,7 @@
 
 use landlord_state_machines::error::{ErrorCode, ErrorKind};
 
-use super::{Clause, contract, must};
+use super::{Clause, must, section};
 use crate::conformance::bench::{Bench, failed, succeeded};
 use crate::conformance::{Checked, Variant, expect};
 use landlord_compute::provider::UndoBy;
@@ -10,22 +10,22 @@ use landlord_compute::provider::UndoBy;
 pub(super) const CLAUSES: &[Clause] = &[
     must(
         "ownership.foreign",
-        contract::OWNERSHIP,
+        section::OWNERSHIP,
         "what has the name and not the tags is a conflict, never touched",
         |bench| Box::pin(foreign(bench)),
     ),
-    must("ownership.engines", contract::OWNERSHIP, "what another engine made is not touched", |bench| {
+    must("ownership.engines", section::OWNERSHIP, "what another engine made is not touched", |bench| {
         Box::pin(engines(bench))
     }),
     must(
         "ownership.listed",
-        contract::DISCOVERY,
+        section::LIST,
         "list_tenants finds by tags who has something, and which life",
         |bench| Box::pin(list(bench)),
     ),
     must(
         "ownership.sweepable",
-        contract::DISCOVERY,
+        section::LIST,
         "a provider that can list says so, or it is never swept for leaks",
         |bench| Box::pin(sweepable(bench)),
     ),

@@ -3,46 +3,45 @@
 use landlord_state_machines::error::{ErrorCode, ErrorKind};
 use landlord_state_machines::status::ProvisionStatus;
 
-use super::specification::PROVISION;
-use super::{Clause, contract, must, should};
-use crate::conformance::bench::{Bench, failed, succeeded};
+use super::{Clause, must, section, should};
+use crate::conformance::bench::{Bench, failed, listed, succeeded};
 use crate::conformance::{Checked, Variant, broken, expect};
 use landlord_compute::provider::UndoBy;
 
 pub(super) const CLAUSES: &[Clause] = &[
     must(
         "provision.idempotent",
-        PROVISION,
+        section::PROVISION,
         "the same spec again succeeds with the same resources",
         |bench| Box::pin(idempotent(bench)),
     ),
-    must("provision.atomic", PROVISION, "called alone, one that fails leaves nothing", |bench| {
+    must("provision.atomic", section::PROVISION, "called alone, one that fails leaves nothing", |bench| {
         Box::pin(atomic(bench))
     }),
-    must("provision.resource-ids", PROVISION, "it names what it made, for cleanup", |bench| {
+    must("provision.resource-ids", section::PROVISION, "it names what it made, for cleanup", |bench| {
         Box::pin(resource_ids(bench))
     }),
-    should("provision.validates", PROVISION, "an invalid spec is refused before anything is made", |bench| {
-        Box::pin(validates(bench))
-    }),
+    should(
+        "provision.validates",
+        section::PROVISION,
+        "an invalid spec is refused before anything is made",
+        |bench| Box::pin(validates(bench)),
+    ),
     must(
         "provision.conflict",
-        contract::PROVISION,
+        section::PROVISION_AGAIN,
         "another spec is a conflict that points at update",
         |bench| Box::pin(conflict(bench)),
     ),
-    must("provision.ready", contract::READY, "when it succeeds the tenant runs and is healthy", |bench| {
+    must("provision.ready", section::READY, "when it succeeds the tenant runs and is healthy", |bench| {
         Box::pin(ready(bench))
     }),
-    must(
-        "provision.waits",
-        contract::READY,
-        "it does not succeed while the tenant is not healthy",
-        |bench| Box::pin(waits(bench)),
-    ),
+    must("provision.waits", section::READY, "it does not succeed while the tenant is not healthy", |bench| {
+        Box::pin(waits(bench))
+    }),
     must(
         "provision.fails-early",
-        contract::READY,
+        section::READY,
         "it does not wait for what the platform says has failed",
         |bench| Box::pin(fails_early(bench)),
     ),
@@ -86,7 +85,10 @@ async fn resource_ids(bench: &Bench<'_>) -> Checked {
     let spec = tenant.spec(Variant::First)?;
     let result = succeeded("a provision", tenant.provision(&tenant.cx(UndoBy::Engine), &spec).await?)?;
     let ids = &result.resource_ids;
-    expect(!ids.is_empty(), || "it made something and names nothing".to_owned())?;
+    let held = tenant.settled().await?;
+    expect(ids.len() >= bench.platform.named(&held), || {
+        format!("it made {}, and names {} of them: {ids:?}", listed(&held), ids.len())
+    })?;
     expect(ids.iter().all(|(name, id)| !name.is_empty() && !id.is_empty()), || {
         format!("a name or an id is empty: {ids:?}")
     })

@@ -11,7 +11,7 @@ use serde::Serialize;
 use tokio::time::timeout;
 
 use super::name::engine;
-use super::{Clause, contract, must};
+use super::{Clause, must, section};
 use crate::conformance::bench::{Answer, Bench, Tenant, failed, succeeded};
 use crate::conformance::{Checked, Harm, Stop, Unable, Variant, broken, expect};
 use landlord_compute::provider::UndoBy;
@@ -19,23 +19,23 @@ use landlord_compute::store::{Position, Scope};
 use landlord_compute::{CommandError, Delivery, OperationHandle, Options};
 
 pub(super) const CLAUSES: &[Clause] = &[
-    must("secrets.results", contract::LOGS, "no result, status, plan or list shows a secret", |bench| {
+    must("secrets.results", section::SECRETS, "no result, status, plan or list shows a secret", |bench| {
         Box::pin(results(bench))
     }),
     must(
         "secrets.errors",
-        contract::LOGS,
+        section::SECRETS,
         "no error shows a secret, nor its cause, nor its Debug",
         |bench| Box::pin(errors(bench)),
     ),
-    must("secrets.ledger", contract::LOGS, "no ledger keeps a secret", |bench| Box::pin(ledgers(bench))),
-    must("secrets.observations", contract::LOGS, "no observation shows a secret", |bench| {
+    must("secrets.ledger", section::SECRETS, "no ledger keeps a secret", |bench| Box::pin(ledgers(bench))),
+    must("secrets.observations", section::SECRETS, "no observation shows a secret", |bench| {
         Box::pin(observations(bench))
     }),
-    must("secrets.events", contract::LOGS, "no event of an engine shows a secret", |bench| {
+    must("secrets.events", section::SECRETS, "no event of an engine shows a secret", |bench| {
         Box::pin(events(bench))
     }),
-    must("secrets.logs", contract::LOGS, "no log shows a secret, at any level", |bench| {
+    must("secrets.logs", section::SECRETS, "no log shows a secret, at any level", |bench| {
         Box::pin(logs(bench))
     }),
 ];

@@ -4,32 +4,37 @@ use landlord_state_machines::error::{ErrorCode, ErrorKind};
 use landlord_state_machines::status::Health;
 use tokio::time::timeout;
 
-use super::specification::STATUS;
-use super::{Clause, contract, must, should};
+use super::{Clause, must, section, should};
 use crate::conformance::bench::{Bench, failed, is_well, shown, succeeded};
 use crate::conformance::{Checked, Harm, Stop, Variant, broken, expect};
 use landlord_compute::provider::UndoBy;
 
 pub(super) const CLAUSES: &[Clause] = &[
-    must("status.current", STATUS, "it asks the platform each time: a crash shows at once", |bench| {
-        Box::pin(current(bench))
-    }),
-    must("status.not-found", STATUS, "of a tenant that is not there is TenantNotFound", |bench| {
+    must(
+        "status.current",
+        section::STATUS,
+        "it asks the platform each time: a crash shows at once",
+        |bench| Box::pin(current(bench)),
+    ),
+    must("status.not-found", section::STATUS, "of a tenant that is not there is TenantNotFound", |bench| {
         Box::pin(not_found(bench))
     }),
-    should("status.fast", STATUS, "it takes less than 5 s", |bench| Box::pin(fast(bench))),
-    should("status.health", STATUS, "it says of each container, and of all, whether checks pass", |bench| {
-        Box::pin(health(bench))
-    }),
+    should("status.fast", section::STATUS, "it takes less than 5 s", |bench| Box::pin(fast(bench))),
+    should(
+        "status.health",
+        section::STATUS,
+        "it says of each container, and of all, whether checks pass",
+        |bench| Box::pin(health(bench)),
+    ),
     must(
         "status.lost-ledger",
-        contract::DISCOVERY,
+        section::ONLY_ID,
         "without a ledger it finds the tenant by its tags",
         |bench| Box::pin(lost_ledger(bench)),
     ),
     must(
         "status.timeout",
-        contract::STATUS,
+        section::STATUS,
         "where nobody answers it says PROVIDER_TIMEOUT after 5 s",
         |bench| Box::pin(times_out(bench)),
     ),

@@ -4,30 +4,31 @@ use futures_util::future::{join_all, try_join_all};
 use landlord_state_machines::error::ErrorKind;
 use tokio::time::timeout;
 
-use super::specification::THREADS;
-use super::{Clause, contract, must, should};
+use super::{Clause, must, section, should};
 use crate::conformance::bench::{Bench, Tenant, succeeded};
 use crate::conformance::{Checked, Stop, Variant, broken, expect};
 use landlord_compute::provider::UndoBy;
 
 pub(super) const CLAUSES: &[Clause] = &[
-    must("tenants.concurrent", THREADS, "it is safe for concurrent use", |bench| Box::pin(concurrent(bench))),
-    should("tenants.parallel", THREADS, "a tenant that takes its time holds up no other", |bench| {
-        Box::pin(parallel(bench))
+    must("tenants.concurrent", section::CONCURRENCY, "it is safe for concurrent use", |bench| {
+        Box::pin(concurrent(bench))
+    }),
+    should(
+        "tenants.parallel",
+        section::CONCURRENCY,
+        "a tenant that takes its time holds up no other",
+        |bench| Box::pin(parallel(bench)),
+    ),
+    must("tenants.apart", section::OWNERSHIP, "what is done to one tenant is not done to another", |bench| {
+        Box::pin(apart(bench))
     }),
     must(
-        "tenants.apart",
-        contract::OWNERSHIP,
-        "what is done to one tenant is not done to another",
-        |bench| Box::pin(apart(bench)),
-    ),
-    must(
         "tenants.long-names",
-        contract::VALIDATION,
+        section::OWNERSHIP,
         "ids that differ in their last letter stay apart",
         |bench| Box::pin(long_names(bench)),
     ),
-    must("tenants.lives", contract::CREATES, "a new life of a tenant has nothing of the last one", |bench| {
+    must("tenants.lives", section::CREATES, "a new life of a tenant has nothing of the last one", |bench| {
         Box::pin(lives(bench))
     }),
 ];

@@ -2,8 +2,7 @@
 
 use tokio::time::sleep;
 
-use super::specification::PROVISION;
-use super::{Clause, contract, must, should};
+use super::{Clause, must, section, should};
 use crate::conformance::bench::{Bench, Tenant, failed, listed, succeeded};
 use crate::conformance::steps::{cancelled, counted, spread};
 use crate::conformance::{Checked, Harm, Stop, Unable, Variant, expect};
@@ -12,43 +11,40 @@ use landlord_compute::provider::UndoBy;
 pub(super) const CLAUSES: &[Clause] = &[
     must(
         "undo.provision",
-        contract::UNDO,
+        section::UNDO,
         "under the engine, a destroy undoes a provision that failed",
         |bench| Box::pin(provision(bench)),
     ),
     must(
         "undo.update",
-        contract::UNDO,
+        section::UNDO,
         "under the engine, an update to the applied spec undoes one that failed",
         |bench| Box::pin(update(bench)),
     ),
     must(
         "undo.ledger",
-        contract::UNDO,
+        section::UNDO,
         "under the engine, what a call that failed left is in its ledger",
         |bench| Box::pin(ledger(bench)),
     ),
-    must(
-        "undo.itemised",
-        contract::CANCELLATION,
-        "called alone, what could not be undone is in the error",
-        |bench| Box::pin(itemised(bench)),
-    ),
+    must("undo.itemised", section::UNDO, "called alone, what could not be undone is in the error", |bench| {
+        Box::pin(itemised(bench))
+    }),
     should(
         "cancelled.provision",
-        PROVISION,
+        section::CANCELLATION,
         "cancelled at any step, alone: it is done, or nothing is left",
         |bench| Box::pin(cancelled_provision(bench)),
     ),
     must(
         "cancelled.update",
-        contract::CANCELLATION,
+        section::CANCELLATION,
         "cancelled at any step, alone: it is done, or as before",
         |bench| Box::pin(cancelled_update(bench)),
     ),
     must(
         "cancelled.engine",
-        contract::CANCELLATION,
+        section::CANCELLATION,
         "cancelled at any step under the engine, it is undone",
         |bench| Box::pin(cancelled_by_engine(bench)),
     ),
@@ -94,10 +90,10 @@ pub(super) async fn keeps_ledger(bench: &Bench<'_>) -> Checked {
 
 /// What the platform holds, the ledger as it was kept names.
 pub(super) async fn is_in_ledger(tenant: &Tenant<'_>, what: &str) -> Checked {
-    let held = tenant.held().await.len();
+    let held = tenant.held().await;
     let named = tenant.kept.last().map_or(0, |ledger| ledger.resources.len());
-    expect(held == 0 || named > 0, || {
-        format!("after {what} the platform holds {held} and its ledger names nothing")
+    expect(named >= tenant.bench.platform.named(&held), || {
+        format!("after {what} the platform holds {}, and its ledger names {named} of them", listed(&held))
     })
 }
 

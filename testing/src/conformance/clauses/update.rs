@@ -5,8 +5,7 @@ use landlord_state_machines::spec::changes;
 use landlord_state_machines::status::UpdateStatus;
 use tokio::time::sleep;
 
-use super::specification::UPDATE;
-use super::{Clause, contract, must, should};
+use super::{Clause, must, section, should};
 use crate::conformance::bench::{Bench, failed, succeeded};
 use crate::conformance::{Checked, Harm, Variant, broken, expect};
 use landlord_compute::provider::UndoBy;
@@ -14,29 +13,35 @@ use landlord_compute::provider::UndoBy;
 pub(super) const CLAUSES: &[Clause] = &[
     must(
         "update.applies",
-        UPDATE,
+        section::UPDATE,
         "afterwards the platform holds the new spec and nothing of the old",
         |bench| Box::pin(applies(bench)),
     ),
-    must("update.idempotent", UPDATE, "the same spec changes nothing and says so", |bench| {
+    must("update.idempotent", section::UPDATE, "the same spec changes nothing and says so", |bench| {
         Box::pin(idempotent(bench))
     }),
-    must("update.no-downtime", UPDATE, "the tenant serves all the time", |bench| {
+    must("update.no-downtime", section::UPDATE, "the tenant serves all the time", |bench| {
         Box::pin(no_downtime(bench))
     }),
-    must("update.rolls-back", UPDATE, "called alone, one that fails leaves what ran before", |bench| {
-        Box::pin(rolls_back(bench))
-    }),
-    should("update.changes", UPDATE, "it lists every field that changed", |bench| {
+    must(
+        "update.rolls-back",
+        section::UPDATE,
+        "called alone, one that fails leaves what ran before",
+        |bench| Box::pin(rolls_back(bench)),
+    ),
+    should("update.changes", section::UPDATE, "it lists every field that changed", |bench| {
         Box::pin(lists_changes(bench))
     }),
-    must("update.absent", contract::UPDATE, "of a tenant that is not there is TenantNotFound", |bench| {
-        Box::pin(absent(bench))
-    }),
-    must("update.drift", contract::UPDATE, "with the same spec it repairs what broke", |bench| {
+    must(
+        "update.absent",
+        section::UPDATE_ABSENT,
+        "of a tenant that is not there is TenantNotFound",
+        |bench| Box::pin(absent(bench)),
+    ),
+    must("update.drift", section::UPDATE_SAME, "with the same spec it repairs what broke", |bench| {
         Box::pin(drift(bench))
     }),
-    must("update.ready", contract::READY, "when it succeeds the tenant runs and is healthy", |bench| {
+    must("update.ready", section::READY, "when it succeeds the tenant runs and is healthy", |bench| {
         Box::pin(ready(bench))
     }),
 ];

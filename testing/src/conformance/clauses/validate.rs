@@ -4,8 +4,7 @@ use landlord_state_machines::error::{ErrorKind, ProviderError};
 use landlord_state_machines::spec::Spec;
 use serde_json::{Value, json};
 
-use super::specification::VALIDATE;
-use super::{Clause, contract, must, should};
+use super::{Clause, must, section, should};
 use crate::conformance::bench::{Bench, Tenant, failed, listed, succeeded};
 use crate::conformance::{Checked, Stop, Unable, Variant, expect};
 
@@ -13,20 +12,22 @@ use crate::conformance::{Checked, Stop, Unable, Variant, expect};
 const NO_FIELDS: [&str; 2] = ["no_such_field", "nor_this_one"];
 
 pub(super) const CLAUSES: &[Clause] = &[
-    must("validate.accepts", VALIDATE, "a spec that runs there passes", |bench| Box::pin(accepts(bench))),
-    must("validate.no-side-effects", VALIDATE, "nothing is made and nothing is changed", |bench| {
+    must("validate.accepts", section::VALIDATE, "a spec that runs there passes", |bench| {
+        Box::pin(accepts(bench))
+    }),
+    must("validate.no-side-effects", section::VALIDATE, "nothing is made and nothing is changed", |bench| {
         Box::pin(no_side_effects(bench))
     }),
-    must("validate.config", VALIDATE, "provider_config is checked", |bench| Box::pin(config(bench))),
-    should("validate.limits", VALIDATE, "more than the platform can give is refused", |bench| {
+    must("validate.config", section::VALIDATE, "provider_config is checked", |bench| Box::pin(config(bench))),
+    should("validate.limits", section::VALIDATE, "more than the platform can give is refused", |bench| {
         Box::pin(refuses(bench, Variant::TooLarge))
     }),
-    should("validate.images", VALIDATE, "an image that cannot be is refused", |bench| {
+    should("validate.images", section::VALIDATE, "an image that cannot be is refused", |bench| {
         Box::pin(refuses(bench, Variant::BadImage))
     }),
     must(
         "validate.all-problems",
-        contract::VALIDATION,
+        section::VALIDATE,
         "all problems are told at once, each with its path",
         |bench| Box::pin(all_problems(bench)),
     ),

@@ -294,6 +294,19 @@ impl Model {
     }
 }
 
+impl Model {
+    /// What a provision says that it made.
+    fn named(&self, mut ids: BTreeMap<String, String>) -> BTreeMap<String, String> {
+        if self.is(Defect::NamesNoResources) {
+            ids.clear();
+        }
+        if self.is(Defect::NamesOneOfTwo) {
+            ids.pop_last();
+        }
+        ids
+    }
+}
+
 #[async_trait]
 impl Provider for Model {
     fn name(&self) -> ProviderName {
@@ -330,7 +343,7 @@ impl Provider for Model {
                 provider_type: ProviderName::new(if other { "other" } else { "model" })
                     .expect("a valid name"),
                 status: if unfinished { ProvisionStatus::InProgress } else { ProvisionStatus::Success },
-                resource_ids: if self.is(Defect::NamesNoResources) { BTreeMap::new() } else { ids },
+                resource_ids: self.named(ids),
                 endpoints: Vec::new(),
                 message: shows.then(|| format!("runs with {:?}", spec.containers[0].env)),
                 provisioned_at: cx.now(),

@@ -12,7 +12,7 @@ use super::tags;
 use super::wire::{Answer, Refusal, page, text, texts};
 
 /// What a registration takes over as it is.
-const FIELDS: [&str; 13] = [
+pub(super) const FIELDS: [&str; 13] = [
     "family",
     "containerDefinitions",
     "taskRoleArn",
@@ -39,7 +39,7 @@ fn status(status: RevisionStatus) -> &'static str {
     }
 }
 
-fn shown(revision: &Revision, now: &Now) -> Value {
+pub(super) fn shown(revision: &Revision, now: &Now) -> Value {
     let mut shown = revision.content.clone();
     shown.insert("taskDefinitionArn".to_owned(), json!(revision.arn));
     shown.insert("status".to_owned(), json!(status(revision.status)));

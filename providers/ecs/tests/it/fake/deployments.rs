@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::home::{Home, Journey, Now, Service};
 use super::wire::{Answer, Refusal, list, page, text, texts};
 
-fn shown(journey: &Journey, service: &Service, now: &Now) -> Value {
+pub(super) fn shown(journey: &Journey, service: &Service, now: &Now) -> Value {
     json!({
         "serviceDeploymentArn": journey.arn,
         "serviceArn": service.arn,

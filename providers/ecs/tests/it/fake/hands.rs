@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use super::home::{RevisionStatus, Service, ServiceStatus};
 use super::task::{Life, containers};
-use super::{ACCOUNT, Fake, REGION};
+use super::{ACCOUNT, Fake, Pace, REGION};
 
 /// Something on the platform.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub(crate) struct Found {
 
 impl Fake {
     /// Lets time pass for all services.
-    fn pass(&self) {
+    pub(super) fn pass(&self) {
         let mut platform = self.lock();
         let now = platform.now(Instant::now());
         for home in platform.homes.values_mut() {
@@ -140,6 +140,11 @@ impl Fake {
         services.any(|service| {
             service.tasks.iter().any(|task| task.life(at, &pace) == Life::Running && !service.sick)
         })
+    }
+
+    /// From now on things take as long as this.
+    pub(crate) fn set_pace(&self, pace: Pace) {
+        self.lock().pace = pace;
     }
 
     /// Takes away the traps for a name.

@@ -53,6 +53,11 @@ pub(super) struct Home {
 pub(super) struct Ids(u64);
 
 impl Ids {
+    /// Numbers above this one.
+    pub(super) fn from(number: u64) -> Self {
+        Self(number)
+    }
+
     pub(super) fn next(&mut self) -> u64 {
         self.0 += 1;
         self.0

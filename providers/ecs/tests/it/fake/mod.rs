@@ -24,6 +24,7 @@ mod reads;
 mod scheduler;
 mod services;
 mod show;
+mod shown;
 mod sts;
 mod tags;
 mod task;

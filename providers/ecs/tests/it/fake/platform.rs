@@ -49,6 +49,12 @@ impl Platform {
         Now { at, pace: self.pace, epoch: self.epoch, began: self.began }
     }
 
+    /// Sets the clock on the wall, and says when that is.
+    pub(super) fn reads_now(&mut self, at: Instant, wall: f64) -> Now {
+        self.epoch = wall - self.now(at).since(self.began).as_secs_f64();
+        self.now(at)
+    }
+
     pub(super) fn home(&mut self, account: &str, region: &str) -> &mut Home {
         let key = (account.to_owned(), region.to_owned());
         self.homes.entry(key).or_insert_with(|| Home {

@@ -13,8 +13,8 @@ use super::task::{Fate, Life, Task, containers};
 #[derive(Clone, Debug)]
 pub(super) struct Kind {
     pub(super) fate: Fate,
-    checked: bool,
-    containers: Vec<(String, String)>,
+    pub(super) checked: bool,
+    pub(super) containers: Vec<(String, String)>,
 }
 
 impl Kind {

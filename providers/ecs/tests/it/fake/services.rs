@@ -22,7 +22,7 @@ pub(super) const DEPLOYED: [&str; 6] = [
 ];
 
 /// What else is shown as it was asked for.
-const OTHER: [&str; 8] = [
+pub(super) const OTHER: [&str; 8] = [
     "deploymentConfiguration",
     "healthCheckGracePeriodSeconds",
     "schedulingStrategy",

@@ -24,7 +24,7 @@ use aws_sdk_ecs::types::{
 use super::fake::{Fake, Pace, REGION};
 
 /// A client that tries once.
-pub(super) fn client(fake: &Fake, key: &str) -> Client {
+pub(crate) fn client(fake: &Fake, key: &str) -> Client {
     let config = aws_sdk_ecs::Config::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .region(Region::new(REGION))

@@ -3,120 +3,128 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use landlord_compute::machines::id::{
-    Incarnation, OperationId, ProviderName, Revision, SpecVersion, TenantId,
-};
-use landlord_compute::machines::spec::{PortMapping, Spec};
-use landlord_compute::machines::status::{Endpoint, Health};
-use landlord_compute::machines::tenant::{
+use landlord_state_machines::id::{Incarnation, OperationId, ProviderName, Revision, SpecVersion, TenantId};
+use landlord_state_machines::spec::{PortMapping, Spec};
+use landlord_state_machines::status::{Endpoint, Health};
+use landlord_state_machines::tenant::{
     Change, Direction, Failure, Removal, RemovalRun, Run, State, StateName, Tenant,
 };
 use serde::Serialize;
 
-use super::words;
-
 /// A tenant.
 #[derive(Debug, Serialize)]
-pub(crate) struct TenantView<'a> {
-    pub(crate) tenant_id: &'a TenantId,
-    pub(crate) state: StateName,
-    pub(crate) health: Health,
-    pub(crate) provider: &'a ProviderName,
-    pub(crate) incarnation: Incarnation,
-    pub(crate) revision: Revision,
+pub struct TenantView<'a> {
+    /// Its id.
+    pub tenant_id: &'a TenantId,
+    /// Its state.
+    pub state: StateName,
+    /// Its health, as it was last seen.
+    pub health: Health,
+    /// Whose platform it is on.
+    pub provider: &'a ProviderName,
+    /// Which of its lives.
+    pub incarnation: Incarnation,
+    /// How many transitions it has made.
+    pub revision: Revision,
     /// What runs.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) spec: Option<SpecVersion>,
+    pub spec: Option<SpecVersion>,
     /// What is on its way.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) operation: Option<OperationView>,
+    pub operation: Option<OperationView>,
     /// The update that follows.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) next: Option<QueuedView>,
+    pub next: Option<QueuedView>,
+    /// Since when it is paused.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) paused: Option<Timestamp>,
+    pub paused: Option<Timestamp>,
+    /// When the next repair begins.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) repair_due: Option<Timestamp>,
+    pub repair_due: Option<Timestamp>,
+    /// What failed last.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) last_failure: Option<&'a Failure>,
+    pub last_failure: Option<&'a Failure>,
+    /// When its last operation settled.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) settled_at: Option<Timestamp>,
+    pub settled_at: Option<Timestamp>,
+    /// Where it answers.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    pub(crate) endpoints: &'a [Endpoint],
+    pub endpoints: &'a [Endpoint],
+    /// What it has on the platform.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) resources: Option<&'a BTreeMap<String, String>>,
+    pub resources: Option<&'a BTreeMap<String, String>>,
 }
 
 /// What is on its way for a tenant.
 #[derive(Debug, Serialize)]
-pub(crate) struct OperationView {
-    pub(crate) id: OperationId,
-    pub(crate) direction: Way,
-    pub(crate) attempt: u32,
-    pub(crate) run: Doing,
+pub struct OperationView {
+    /// Its id.
+    pub id: OperationId,
+    /// Which way it goes.
+    pub direction: Way,
+    /// Which try this is, from 1.
+    pub attempt: u32,
+    /// What it does now.
+    pub run: Doing,
     /// Until when it waits, or is given to stop.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) until: Option<Timestamp>,
+    pub until: Option<Timestamp>,
+    /// The spec it works towards.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) target: Option<SpecVersion>,
+    pub target: Option<SpecVersion>,
+    /// When it has to be done.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) deadline: Option<Timestamp>,
+    pub deadline: Option<Timestamp>,
 }
 
 /// Which way an operation goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Way {
+pub enum Way {
+    /// To a new spec.
     Forward,
+    /// Back to the spec that runs.
     Repair,
+    /// Back to what was before.
     Undo,
+    /// To nothing.
     Destroy,
 }
 
 /// What an operation does now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Doing {
+pub enum Doing {
+    /// A provider is called.
     Calling,
+    /// A call is asked to stop.
     Stopping,
+    /// It waits for the next try.
     Waiting,
-}
-
-impl OperationView {
-    /// What is on its way, in a few words: `being undone, tries again in 3 s`.
-    pub(crate) fn text(&self, now: Timestamp) -> String {
-        let way = match self.direction {
-            Way::Forward => "on its way",
-            Way::Repair => "being repaired",
-            Way::Undo => "being undone",
-            Way::Destroy => "being removed",
-        };
-        let until = self.until.map(|until| words::when(now, until)).unwrap_or_default();
-        match self.run {
-            Doing::Calling => way.to_owned(),
-            Doing::Stopping => format!("{way}, stopping"),
-            Doing::Waiting if until.is_empty() => format!("{way}, waits"),
-            Doing::Waiting => format!("{way}, tries again {until}"),
-        }
-    }
 }
 
 /// An update that waits for its turn.
 #[derive(Debug, Serialize)]
-pub(crate) struct QueuedView {
-    pub(crate) id: OperationId,
-    pub(crate) target: SpecVersion,
+pub struct QueuedView {
+    /// Its id.
+    pub id: OperationId,
+    /// The spec it works towards.
+    pub target: SpecVersion,
+    /// When it has to be done.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) deadline: Option<Timestamp>,
+    pub deadline: Option<Timestamp>,
 }
 
 /// One container of a spec.
 #[derive(Debug, Serialize)]
-pub(crate) struct ContainerView<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) image: &'a str,
+pub struct ContainerView<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its image.
+    pub image: &'a str,
+    /// Its ports.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    pub(crate) ports: &'a [PortMapping],
+    pub ports: &'a [PortMapping],
 }
 
 impl<'a> From<&'a Tenant> for TenantView<'a> {
@@ -193,7 +201,7 @@ impl From<&Removal> for OperationView {
 }
 
 /// The containers of what runs, or else of what should.
-pub(crate) fn containers(tenant: &Tenant) -> Vec<ContainerView<'_>> {
+pub fn containers(tenant: &Tenant) -> Vec<ContainerView<'_>> {
     let spec: Option<&Spec> = tenant.applied().or_else(|| tenant.target()).map(|versioned| &versioned.spec);
     spec.map(|spec| {
         spec.containers

@@ -1,0 +1,277 @@
+//! Hashes stand on what runs: in the environment of processes, in the tags of services, in client tokens. Those of a spec
+//! that has no new fields stay what they are, or an upgrade would start everybody anew. These are of the build at 1813ea4.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use landlord_state_machines::id::{Incarnation, TenantId};
+use landlord_state_machines::planner::ecs::{self, EcsPlanner, Source, Wanted};
+use landlord_state_machines::planner::process::Fingerprint;
+use landlord_state_machines::planner::{Goal, Means, Next, Planner, Subject};
+use landlord_state_machines::spec::{Format, Spec, TenantComputeSpec};
+
+const PLAIN: &str = r#"
+tenant_id: plain
+provider_type: process
+containers:
+  - { name: main, image: host, command: [sleep, "60"] }
+resources: { cpu: 128, memory: 128 }
+"#;
+
+const EVERYTHING: &str = r#"
+tenant_id: everything
+provider_type: process
+containers:
+  - name: web
+    image: host
+    command: [server]
+    args: [--greeting, hello $(GREETING)]
+    env: { GREETING: world, EMPTY: "" }
+    ports:
+      - { container_port: 80, host_port: 8080, protocol: tcp, name: http }
+      - { container_port: 53, protocol: udp }
+    health_check:
+      { type: http, http_path: "/healthz?full=1", port: 80, interval_seconds: 3600, timeout_seconds: 5,
+        healthy_threshold: 1, unhealthy_threshold: 3 }
+    resources: { cpu: 250, memory: 1024, storage: 64 }
+  - name: worker
+    image: host
+    command: [worker]
+    health_check:
+      { type: exec, command: [check, --all], interval_seconds: 5, timeout_seconds: 4,
+        healthy_threshold: 2, unhealthy_threshold: 3 }
+  - name: side
+    image: /srv/side
+    command: [side]
+    ports: [{ container_port: 9000 }]
+    health_check:
+      { type: tcp, port: 9000, interval_seconds: 5, timeout_seconds: 4,
+        healthy_threshold: 2, unhealthy_threshold: 3 }
+resources: { cpu: 500, memory: 2048, storage: 128 }
+networking:
+  public_ip: true
+  security_groups: [sg-1]
+  subnets: [subnet-1]
+  dns: { hostname: web, domain: example.com }
+secrets:
+  - { name: token, source: environment, key: TOKEN, env_var: TOKEN }
+  - { name: key, source: file, key: /etc/key, env_var: KEY }
+labels: { team: red }
+provider_config: { stop_grace_seconds: 5, working_dir: /tmp }
+"#;
+
+const SERVICE: &str = r#"
+tenant_id: service
+provider_type: ecs
+containers:
+  - name: web
+    image: registry.test/app:1
+    ports: [{ container_port: 80 }]
+    health_check:
+      { type: exec, command: ["true"], interval_seconds: 10, timeout_seconds: 5,
+        healthy_threshold: 1, unhealthy_threshold: 3 }
+resources: { cpu: 256, memory: 512 }
+provider_config: { subnets: [subnet-1] }
+"#;
+
+const FULL_SERVICE: &str = r#"
+tenant_id: full
+provider_type: ecs
+containers:
+  - name: web
+    image: registry.test/app:1
+    command: [app]
+    args: [-g, daemon off;]
+    env: { COLOUR: red, EMPTY: "" }
+    ports:
+      - { container_port: 80, host_port: 80, protocol: tcp, name: http }
+      - { container_port: 443 }
+      - { container_port: 53, protocol: udp }
+    health_check:
+      { type: http, http_path: "/healthz?full=1", port: 80, interval_seconds: 10, timeout_seconds: 1,
+        healthy_threshold: 2, unhealthy_threshold: 3 }
+    resources: { cpu: 250, memory: 300 }
+  - name: side
+    image: registry.test/side:1
+    args: [--quiet]
+    ports: [{ container_port: 9000 }]
+    health_check:
+      { type: tcp, port: 9000, interval_seconds: 10, timeout_seconds: 5,
+        healthy_threshold: 1, unhealthy_threshold: 3 }
+resources: { cpu: 1000, memory: 1000, storage: 30000 }
+networking: { public_ip: true, security_groups: [sg-2], subnets: [subnet-b, subnet-a] }
+secrets:
+  - { name: db, source: aws-ssm, key: /acme/db, env_var: DB }
+  - name: token
+    source: aws-secrets-manager
+    key: "arn:aws:secretsmanager:eu-west-1:123456789012:secret:token-AbCdEf:key::"
+    env_var: TOKEN
+labels: { team: blue }
+provider_config:
+  cluster: arn:aws:ecs:eu-west-1:222222222222:cluster/theirs
+  capacity_providers: [{ name: FARGATE, base: 1, weight: 1 }, { name: FARGATE_SPOT, weight: 2 }]
+  desired_count: 2
+  execution_role_arn: arn:aws:iam::123456789012:role/execution
+  task_role_arn: arn:aws:iam::123456789012:role/task
+  service_name_prefix: tenants
+  target_groups:
+    - arn: arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/full/0123456789abcdef
+      container_name: web
+      container_port: 80
+      url: https://full.example.com
+  service_registries:
+    - { arn: "arn:aws:servicediscovery:eu-west-1:123456789012:service/srv-0123456789abcdef" }
+  log_group: /full
+  tags: { team: red, stage: test }
+  assume_role: { role_arn: "arn:aws:iam::222222222222:role/tenant", external_id: between-us, session_name: full }
+  circuit_breaker: { enable: true, rollback: false }
+  minimum_healthy_percent: 50
+  maximum_percent: 150
+  health_check_grace_period_seconds: 30
+  deployment_timeout_seconds: 600
+"#;
+
+const HOST_SERVICE: &str = r#"
+tenant_id: host
+provider_type: ecs
+containers:
+  - name: web
+    image: registry.test/app:1
+    ports: [{ container_port: 80 }, { container_port: 53, host_port: 5353, protocol: udp, name: dns }]
+resources: { cpu: 256, memory: 512 }
+provider_config: { launch_type: EC2 }
+"#;
+
+const GIVEN_SERVICE: &str = r#"
+tenant_id: given
+provider_type: ecs
+containers: [{ name: web, image: "registry.test/app:1" }]
+resources: { cpu: 256, memory: 512 }
+provider_config: { subnets: [subnet-1], task_definition_arn: "given:1" }
+"#;
+
+fn spec(text: &str) -> Spec {
+    TenantComputeSpec::from_yaml(text).expect("a spec").check().expect("a valid one")
+}
+
+fn subject(spec: &Spec) -> Subject {
+    let tenant = TenantId::new(&spec.tenant_id).expect("a valid id");
+    Subject {
+        engine: "engine".into(),
+        tenant,
+        incarnation: Incarnation(2),
+        provider: spec.provider().clone(),
+    }
+}
+
+#[test]
+fn processes_keep_their_fingerprints() {
+    let fingerprints = |text: &str| -> Vec<String> {
+        let spec = spec(text);
+        let of = |resources, container| {
+            Fingerprint::of(container, &spec.secrets, resources, spec.provider_config.as_ref()).to_string()
+        };
+        let all = spec.containers.iter();
+        all.map(|container| of(container.resources.as_ref().unwrap_or(&spec.resources), container)).collect()
+    };
+    assert_eq!(fingerprints(PLAIN), ["1233bd92ec3667c8873dd2f1e03fba1a"]);
+    assert_eq!(
+        fingerprints(EVERYTHING),
+        [
+            "de45694a52bb4231e38ae67638d1d0ab",
+            "e3c381728986b63a1b496cdf29d0b1d6",
+            "137b768572c94a38083f0606e929d2e1"
+        ]
+    );
+}
+
+#[test]
+fn services_keep_their_hashes() {
+    let hashes = |text: &str| {
+        let spec = spec(text);
+        let wanted = Wanted::of(&subject(&spec), &spec).expect("it can be mapped");
+        let content = match wanted.source {
+            Source::Own { content, .. } => content,
+            Source::Existing(arn) => arn,
+        };
+        [content, wanted.tags[ecs::tags::SPEC].clone()]
+    };
+    assert_eq!(
+        hashes(SERVICE),
+        [
+            "f92cd39ac391cfbb7e8462275ae367a57769536f86db389d3f705285b91ec5d9",
+            "236032a98e7e508e46fb3d7cada3d0b51c186900340fc980a8cc85cf52a8deb8"
+        ]
+    );
+    assert_eq!(
+        hashes(FULL_SERVICE),
+        [
+            "249904c9cbb29f0d293b9801b670ec00d4e6515c5791c3bc3eeef263b0bad700",
+            "40583c2f94dd1771829d3137d9994cde202aac1f0ff299e9fb979b747f0596b6"
+        ]
+    );
+    assert_eq!(
+        hashes(HOST_SERVICE),
+        [
+            "44cad2d88850255bcbc04ffd9e6b39321996e7d392bb2eb37e3d51c598e8f924",
+            "676a8a0de49006f0d8e9a12c3df420e17b449dadd49ab4f2e88a84ce44001911"
+        ]
+    );
+    assert_eq!(
+        hashes(GIVEN_SERVICE),
+        ["given:1", "a3329ce5f805b7dbe4daf4a972fe0e5ffb3aca91ebcf5cbcad2ae1151a1f6585"]
+    );
+}
+
+/// Else a service that one build asked for, without hearing the answer, would be asked for by the next one with another
+/// token.
+#[test]
+fn creations_keep_their_tokens() {
+    let spec = spec(GIVEN_SERVICE);
+    let (subject, now) = (subject(&spec), Timestamp::UNIX_EPOCH);
+    let goal = Goal::Present { spec: &spec, by: Means::Provision };
+    let mut facts = ecs::EcsFacts::default();
+    for _ in 0..10 {
+        let Next::Do(acts) = EcsPlanner::next(&subject, goal, &facts, now) else {
+            panic!("it does something")
+        };
+        for act in acts {
+            let reply = match &act.call {
+                ecs::EcsCall::DescribeService { .. } => ecs::EcsReply::Service(None),
+                ecs::EcsCall::ListDefinitions(_, status) => {
+                    ecs::EcsReply::Definitions(*status, BTreeSet::new())
+                }
+                ecs::EcsCall::CreateService(create) => {
+                    assert_eq!(create.token, "5c7041a7b62af12fe6306e811430cfdc");
+                    return;
+                }
+                other @ (ecs::EcsCall::Locate(_)
+                | ecs::EcsCall::DescribeDefinition { .. }
+                | ecs::EcsCall::FindTasks { .. }
+                | ecs::EcsCall::RegisterDefinition(_)
+                | ecs::EcsCall::UpdateService(_)
+                | ecs::EcsCall::TagService { .. }
+                | ecs::EcsCall::UntagService { .. }
+                | ecs::EcsCall::StopDeployment { .. }
+                | ecs::EcsCall::DeleteService(_)
+                | ecs::EcsCall::DeregisterDefinition { .. }
+                | ecs::EcsCall::DeleteDefinitions { .. }) => panic!("it asks for {other:?}"),
+            };
+            EcsPlanner::learn(&mut facts, &act.call, Ok(reply), now);
+        }
+    }
+    panic!("it creates no service");
+}
+
+/// An operator's configuration under a tenant's gives the same hash as the whole in the tenant's own.
+#[test]
+fn an_operators_configuration_keeps_hashes() {
+    let split = SERVICE.replace("provider_config: { subnets: [subnet-1] }", "");
+    let operators = Format::Yaml.parse("{ subnets: [subnet-1] }").expect("YAML");
+    let split = spec(&split);
+    let config = ecs::EcsConfig::merged(&operators, &serde_json::Value::Null).expect("it fits");
+    let of = |spec: &Spec| {
+        Wanted::of(&subject(spec), spec).expect("it can be mapped").tags[ecs::tags::SPEC].clone()
+    };
+    assert_eq!(of(&split.with_provider_config(config)), of(&spec(SERVICE)));
+}

@@ -1,0 +1,91 @@
+//! A page that a comment or another page refers to is in the repository, and so is the section that it names.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Every text of the tree that may refer to a page, by its path from the root.
+fn texts() -> BTreeMap<PathBuf, String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut texts = BTreeMap::new();
+    let mut directories = vec![root.to_owned()];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(&directory).expect("a directory that can be listed") {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+            if path.is_dir() {
+                // What cargo builds has the tag; what other tools keep is hidden.
+                let built = path.join("CACHEDIR.TAG").exists();
+                if !built && (!name.starts_with('.') || name == ".ci") {
+                    directories.push(path);
+                }
+                continue;
+            }
+            let extension = path.extension().and_then(|extension| extension.to_str());
+            let refers = matches!(extension, Some("rs" | "md" | "toml" | "sh" | "py" | "erl"));
+            if refers || matches!(name.as_str(), "justfile" | "run") {
+                let text = fs::read_to_string(&path).expect("a text");
+                texts.insert(path.strip_prefix(root).expect("below the root").to_owned(), text);
+            }
+        }
+    }
+    texts
+}
+
+/// The text without line breaks and the marks of comments, so that a reference may go over the end of a line.
+fn flowing(text: &str) -> String {
+    let marks = ['/', '!', '#', ' ', '\t'];
+    text.lines().map(|line| line.trim_start_matches(marks).trim_end()).collect::<Vec<_>>().join(" ")
+}
+
+/// The pages that a text names, each with the section where it names one: `PAGE, "Section"`.
+fn references(text: &str) -> Vec<(&str, Option<&str>)> {
+    let is_path = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
+    text.match_indices(".md")
+        .filter_map(|(at, end)| {
+            let (before, after) = text.split_at(at + end.len());
+            let page = before.rsplit(|c| !is_path(c)).next()?;
+            // Another word that begins alike, an ending alone, an address.
+            let is_word = !after.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+            if !is_word || page == ".md" || page.contains("//") {
+                return None;
+            }
+            let section = after.strip_prefix(", \"").and_then(|rest| rest.split('"').next());
+            Some((page, section))
+        })
+        .collect()
+}
+
+/// The page whose path ends so.
+fn find<'t>(texts: &'t BTreeMap<PathBuf, String>, page: &str) -> Option<&'t str> {
+    let page = page.trim_start_matches("./").trim_start_matches("../").trim_start_matches('/');
+    texts.iter().find(|(path, _)| path.ends_with(page)).map(|(_, text)| text.as_str())
+}
+
+#[test]
+fn every_page_that_is_referred_to_is_here() {
+    let texts = texts();
+    let mut wrong = Vec::new();
+    let mut sections = 0;
+    for (path, text) in &texts {
+        for (page, section) in references(&flowing(text)) {
+            let Some(named) = find(&texts, page) else {
+                wrong.push(format!("{}: there is no {page}", path.display()));
+                continue;
+            };
+            let Some(section) = section else { continue };
+            sections += 1;
+            if !named
+                .lines()
+                .any(|line| line.starts_with('#') && line.trim_start_matches('#').trim() == section)
+            {
+                wrong.push(format!("{}: {page} has no section {section:?}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(
+        sections > 10,
+        "it found {sections} references to a section only: it does not look where they are"
+    );
+}
