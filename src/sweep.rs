@@ -19,7 +19,7 @@ use crate::store::{Reads, StoreError, TenantFilter};
 /// How many running tenants are read at a time.
 const PAGE: usize = 512;
 
-/// Why a sweep says nothing.
+/// Why a sweep has no result.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SweepError {
@@ -106,7 +106,7 @@ pub async fn sweep(
     }
     let first = list(provider, engine).await?;
     let suspects = suspects(store, &name, &first).await?;
-    // What a suspect's record and the platform say now is true of one moment if the record is still the same.
+    // If a suspect's record is still the same, the record and the platform were seen at one moment.
     let second = if suspects.is_empty() { first } else { list(provider, engine).await? };
     let mut sweep = Sweep {
         provider: name,
@@ -171,7 +171,7 @@ async fn list(provider: &dyn Provider, engine: &str) -> Result<Listed, SweepErro
     Ok(listed)
 }
 
-/// The tenants of which the list and the records do not say the same, and the revision at which they did not.
+/// The tenants for which the list and the records differ, with the revision of the record.
 async fn suspects(
     store: &dyn Reads,
     provider: &ProviderName,

@@ -50,7 +50,7 @@ impl<'a, S: Reads> Reader<'a, S> {
         })
     }
 
-    /// The last `count` events that there are now; what is before them is not mentioned.
+    /// The last `count` events that there are now.
     pub(crate) async fn last(&mut self, count: usize) -> Result<VecDeque<Delivery>, Failure> {
         let mut last = VecDeque::new();
         loop {

@@ -1,4 +1,4 @@
-//! The command line: one file for each job, nothing that the library does not do.
+#![doc = include_str!("../README.md")]
 
 mod args;
 mod built_with;
@@ -127,7 +127,7 @@ async fn command(screen: &Screen, cli: Cli) -> Result<(), Failure> {
 /// The engine's log goes to stderr.
 fn log_to(screen: &Screen) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| quiet());
-    // Only who names such a target gets what it says.
+    // A target that prints secrets is logged only when RUST_LOG names it.
     let filter = match filter.max_level_hint() {
         Some(level) if level <= LevelFilter::INFO => filter,
         Some(_) | None => BUILT_WITH

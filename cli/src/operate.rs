@@ -152,7 +152,7 @@ pub(crate) struct With<'a> {
 }
 
 impl<'a> With<'a> {
-    /// It looks after nobody by itself: a repair that it began would be cut off at its end.
+    /// It does not look after running tenants: a repair that it began would be cut off at its end.
     pub(crate) async fn engine(screen: &'a Screen, place: &Place, missing: Missing) -> Result<Self, Failure> {
         let signals = Signals::listen()?;
         let engine = place.engine(missing)?.observe(ObservePolicy::Off).start().await?;

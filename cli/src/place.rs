@@ -97,7 +97,7 @@ impl Place {
     }
 
     fn require(&self) -> Result<(), Failure> {
-        // A path that cannot be looked at is the store's to complain about.
+        // When the path cannot be read, opening the store reports it.
         if let Ok(false) = self.store.try_exists() {
             return Err(Failure::NoStore(self.store.clone()));
         }

@@ -149,7 +149,7 @@ pub(crate) fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Ite
     laid_out(table)
 }
 
-/// Names and what they stand for, below each other.
+/// Names and their values, one below the other.
 pub(crate) fn pairs(rows: impl IntoIterator<Item = [String; 2]>) -> String {
     let mut table = Table::new();
     table.add_rows(rows);
@@ -162,7 +162,7 @@ fn laid_out(mut table: Table) -> String {
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }
-    // Padding at the end of a line is nobody's.
+    // Without the padding at the end of a line.
     table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
 }
 

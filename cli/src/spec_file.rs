@@ -25,7 +25,7 @@ pub(crate) fn example() -> String {
     format!("A spec:\n{}", EXAMPLE.lines().map(|line| format!("  {line}\n")).collect::<String>())
 }
 
-/// Reads and checks a spec; `-` is stdin. What does not end in `.json` is YAML, of which JSON is a part.
+/// Reads and checks a spec; `-` is stdin. A file whose name does not end in `.json` is read as YAML, which includes JSON.
 pub(crate) fn read(path: &Path) -> Result<Spec, Failure> {
     let Document { file, text, format } = document(path)?;
     let spec = match format {

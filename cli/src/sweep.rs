@@ -17,7 +17,7 @@ use super::screen::{Screen, table};
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case", tag = "as")]
 enum Fate {
-    /// Nobody asked for more.
+    /// It was listed only: `--delete` was not given.
     Left,
     Removed,
     /// It could not be removed.

@@ -22,7 +22,7 @@ pub(crate) async fn validate(screen: &Screen, place: &Place, file: &Path) -> Res
         file: file.display().to_string(),
         message: format!("provider_type: {error}"),
     })?;
-    // Nothing is done there in this name.
+    // The name appears nowhere: a check does nothing on the platform.
     let subject = Subject {
         engine: "validate".into(),
         provider: spec.provider().clone(),

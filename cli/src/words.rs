@@ -66,7 +66,7 @@ fn what(what: &EventKind, now: Timestamp) -> String {
     }
 }
 
-/// An error without what its place says already.
+/// An error's message, and the platform's words unless the message has them.
 fn reason(error: &ProviderError) -> String {
     match &error.platform {
         // A platform's words that the message repeats.

@@ -58,7 +58,7 @@ pub(crate) struct Over {
 /// Counts a call for as long as it is held.
 type InFlight = Counted<CallCount>;
 
-/// The engine's count of calls, held by way of the tenant: what holds it directly would be counted by all cores at once.
+/// The engine's count of calls, reached through the tenant: a shared reference count would be contended by all cores.
 pub(crate) struct CallCount(Arc<TenantCore>);
 
 impl Deref for CallCount {
@@ -144,9 +144,8 @@ impl Calls {
         self.slots(tenant).get(tenant).filter(|slot| slot.call == call)?.outcome.clone()
     }
 
-    /// Makes a call, once the `previous` one is gone, or one that is still in the slot because an actor was lost
-    /// before it could drop it. A call that has to wait for something goes on in a task; one that has not is over
-    /// when this returns.
+    /// Makes a call once the future of the previous one is gone: `previous`, or the call that an actor which was lost
+    /// left in the slot. A call that has to wait for something goes on in a task; any other is over when this returns.
     pub(crate) fn make(
         &self,
         core: &Arc<TenantCore>,
@@ -192,8 +191,8 @@ impl Calls {
         let (call, cancel) = (start.call, cx.cancel.clone());
         let span = telemetry::call_span(&core.tenant, &start, cx.trace.as_ref());
         let in_flight = Counted::at(CallCount(Arc::clone(core)));
-        // In a box: it is large, and moves into the task when it is not over at once. An `async fn` that took what it needs
-        // by value would have room for it twice.
+        // In a box: it is large, and moves into the task when it is not over at once. An `async fn` that took its
+        // arguments by value would reserve the room twice.
         let home = Arc::clone(&kept);
         let work = async move { outcome(&home.home.core, &start, &cx).await };
         let work = Box::pin(work.instrument(span));
@@ -206,7 +205,7 @@ impl Calls {
         let gone = CancellationToken::new();
         let guard = gone.clone().drop_guard();
         let mut slots = self.slots(tenant);
-        // The engine's end takes this lock after it has said so: what comes later starts nothing.
+        // The engine closes before it takes this lock to drop all calls, so a call that comes later starts nothing.
         if core.closing.is_closed() {
             return;
         }
@@ -254,7 +253,7 @@ impl Calls {
         })
     }
 
-    /// The tenant's record knows of `current` and of no other call: one that is over is forgotten.
+    /// The tenant's record names `current` and no other call: any other one that is over is forgotten.
     pub(crate) fn release_all_but(&self, tenant: &TenantId, current: Option<CallId>) {
         let mut slots = self.slots(tenant);
         if slots.get(tenant).is_some_and(|slot| slot.outcome.is_some() && Some(slot.call) != current) {

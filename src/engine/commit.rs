@@ -1,9 +1,9 @@
 //! Group commit: the transitions of all tenants, batched into one commit at a time and published in the order of
 //! their positions.
 //!
-//! Whoever has a transition and finds nobody committing commits it. What comes meanwhile waits, and is committed
-//! together afterwards by a task, until nothing waits. So a store that is in memory costs no switch of tasks, and one that
-//! waits for a disk gets all that came in meanwhile.
+//! An actor that has a transition while nobody commits does the commit itself. Transitions that arrive meanwhile are
+//! queued, and a task commits them together until the queue is empty. So a store in memory costs no task switch, and a
+//! store that waits for a disk gets large batches.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -82,7 +82,8 @@ struct Queue {
     others: Vec<oneshot::Sender<Turn>>,
 }
 
-/// The right to commit. Ends with [`pass_on`]; when it is lost instead, what waits learns that it is not committed.
+/// The right to commit. Ends with [`pass_on`]; when it is dropped instead, the waiting writers learn that nothing was
+/// committed.
 struct Turn {
     committer: Arc<Committer>,
     /// False once it was given back.
@@ -151,7 +152,7 @@ enum Next {
     Nothing,
 }
 
-/// Says that a commit ended in doubt, unless it is told that it did not; also when it is dropped or panics.
+/// Marks the commit as in doubt when it is dropped, also by a panic, unless it was disarmed.
 struct Doubt<'a>(Option<&'a AtomicBool>);
 
 impl Drop for Doubt<'_> {
@@ -192,12 +193,12 @@ impl Committer {
         if queue.taken {
             return None;
         }
-        // Under the lock, which is as good as the turn for as long as nothing is waited for.
+        // Under the lock, which serves as the turn because nothing is awaited.
         self.make_now(write)
     }
 
-    /// Begins to commit a write that has to wait. When what comes of it is dropped, or whoever commits for it is, the
-    /// write may or may not be durable.
+    /// Begins to commit a write that has to wait. When the returned future is dropped, or the task that commits for it,
+    /// the write may or may not be durable.
     pub(crate) fn commit_later(self: &Arc<Self>, write: Write) -> CommitLater {
         let mut queue = self.queue();
         if queue.taken {
@@ -260,7 +261,7 @@ impl Committer {
                 }
             }
         }
-        // Which wake-ups these brought is not known: all that is due is looked at again.
+        // Events do not say which wake-ups they brought, so everything that is due is looked at again.
         self.wakeups.expect(Timestamp::MIN);
         self.behind.store(false, Ordering::Release);
         Ok(())
@@ -299,7 +300,7 @@ impl Committer {
         }
     }
 
-    /// Has the store make a batch durable. It is not published yet.
+    /// Asks the store to make a batch durable, without publishing it.
     async fn ask(&self, writes: &[Write]) -> Result<Made<'_>, CommitFailure> {
         if let Some(why) = self.closing.why() {
             return Err(CommitFailure::Closed(why));
@@ -354,7 +355,7 @@ impl Committer {
         self.tell_who_waits(committed);
     }
 
-    /// Who waits for an operation, or for a time.
+    /// Tells those that wait for an operation or for a time.
     fn tell_who_waits<'w>(&self, committed: impl Iterator<Item = (Position, &'w Write)> + Clone) {
         for (_, write) in committed.clone() {
             for settlement in &write.event.settled {
@@ -398,8 +399,9 @@ async fn commit_rest(mut turn: Turn, mut next: Next) {
     }
 }
 
-/// One batch after the other. The store works on the next one while the last one is published and its writers are told:
-/// many of them begin something then, and would keep it waiting. Publishing still goes in the order of positions.
+/// One batch after the other. The store works on the next batch while the last one is published and its writers are
+/// answered: thousands of them start work then, and the store would sit idle meanwhile. Events are still published in
+/// the order of their positions.
 async fn commit_batches(turn: &mut Turn, mut batch: Batch) {
     let committer = Arc::clone(&turn.committer);
     let mut asked = committer.ask(&batch.writes).await;
@@ -413,7 +415,7 @@ async fn commit_batches(turn: &mut Turn, mut batch: Batch) {
         };
         match turn.batch() {
             Some(next) => {
-                // In this order: what comes first is asked for before what comes second begins.
+                // `join` polls in this order, so the store has the next batch before the last one is published.
                 (asked, ()) = join(committer.ask(&next.writes), conclude(batch)).await;
                 batch = next;
             }

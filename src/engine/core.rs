@@ -41,8 +41,8 @@ impl Core {
     }
 }
 
-/// A tenant and the engine it is in, which its handles share, and its actor and calls: the uses of one core that all
-/// tenants share would be counted by all of a machine's cores at once.
+/// A tenant and its engine. The tenant's handles, actor and calls share this: a reference count that all tenants share
+/// would be contended by all cores.
 pub(crate) struct TenantCore {
     pub(crate) tenant: TenantId,
     core: Arc<Core>,
@@ -53,7 +53,7 @@ impl TenantCore {
         Arc::new(Self { tenant, core: Arc::clone(core) })
     }
 
-    /// Gives the tenant's actor a message that nobody is turned away for: there is one of its kind at a time.
+    /// Gives the tenant's actor a message that is never refused: there is at most one of its kind at a time.
     pub(crate) fn tell(self: &Arc<Self>, message: Message) {
         // Without a limit nothing is handed back.
         let _ = self.directory.send(self, message, u32::MAX);

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 #[derive(Default)]
 pub(crate) struct Count {
     now: AtomicUsize,
-    /// Whether anybody ever waited until none was left: telling nobody takes a lock all the same.
+    /// Whether anybody ever waited until none was left. Notifying takes a lock even when nobody waits.
     awaited: AtomicBool,
     none_left: Notify,
 }
@@ -28,7 +28,7 @@ impl Count {
 
     /// Returns when none is left.
     pub(crate) async fn none(&self) {
-        // Before it is looked: whoever takes the last one away then sees this, or is seen.
+        // Set before the count is read: a guard that is dropped after the read sees it and notifies.
         self.awaited.store(true, Ordering::SeqCst);
         loop {
             let none_left = self.none_left.notified();

@@ -18,7 +18,7 @@ pub enum StartError {
     /// The store could not be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The providers do not go together.
+    /// The providers cannot be registered together: two have one name.
     #[error(transparent)]
     Registry(#[from] RegistryError),
     /// The actors could not be started.

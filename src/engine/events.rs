@@ -162,7 +162,7 @@ impl Subscriber {
         }
     }
 
-    /// Reads on up to `head`: what was not published yet is not looked at.
+    /// Reads on up to `head`, and nothing that was not published yet.
     async fn read(&mut self, head: Position) -> Result<(), StoreError> {
         if let Some(recent) = self.log.recent(self.cursor) {
             for (position, event) in recent {

@@ -21,7 +21,7 @@ use crate::provider::registry::Registry;
 use crate::provider::{Context, Initiator};
 use crate::store::{Opened, Store};
 
-/// What the parts of one engine share, and which needs none of them.
+/// What all parts of one engine share. It depends on none of them.
 pub(crate) struct Ground {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) opened: Opened,
@@ -40,7 +40,7 @@ pub(crate) struct Ground {
     minted: CachePadded<AtomicU64>,
 }
 
-/// What an engine is made of that is not made here.
+/// The parts of an engine that the builder gives.
 pub(crate) struct Parts {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) registry: Registry,

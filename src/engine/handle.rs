@@ -113,8 +113,8 @@ impl TenantHandle {
         self.operate(Request::Provision { spec, provider, deadline }, options).await
     }
 
-    /// Makes the tenant, which runs something, run `spec` instead: checked, or checked here. Queued when something is on
-    /// its way.
+    /// Makes the tenant, which runs something, run `spec` instead: checked, or checked here. Queued when something is
+    /// on its way.
     ///
     /// # Errors
     /// [`CommandError`]; nothing was recorded then, except where it says otherwise.
@@ -240,7 +240,7 @@ impl TenantHandle {
         if registered.capabilities.oci_images {
             spec.check_images()?;
         }
-        // The spec's own copy of the name: one that all tenants share would be counted by all cores at once.
+        // The spec's own copy of the name: a shared reference count would be contended by all cores.
         let provider = spec.provider().clone();
         Ok((spec, provider))
     }

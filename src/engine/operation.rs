@@ -29,7 +29,7 @@ pub(crate) enum Asked {
 
 /// What is known of an operation's end.
 pub(crate) enum End {
-    /// Somebody tells, or is lost and does not.
+    /// It will be sent here. The channel closes when its sender is lost.
     Announced(oneshot::Receiver<Settled>),
     /// It has to be looked up.
     Unknown,
@@ -60,8 +60,8 @@ impl OperationHandle {
         }
     }
 
-    /// Returns when the operation has settled; at once, and done, when what was asked for was so already. Cancelling this
-    /// cancels only the waiting.
+    /// Returns when the operation has settled; at once, and done, when what was asked for was so already. Cancelling
+    /// this cancels only the waiting.
     ///
     /// # Errors
     /// [`WaitError::Closed`] when the engine ends first; [`WaitError::Store`].
@@ -90,7 +90,7 @@ impl End {
                     if let Some(why) = core.closing.why() {
                         return Err(WaitError::Closed { id, why });
                     }
-                    // Wait first, look then: it cannot settle in between unseen.
+                    // Register first, then look: so a settlement in between is not missed.
                     let mut waiting = Waiting::for_end(core, id);
                     let found = core.store.operation(id).await?;
                     *self = match found.ok_or(WaitError::Unknown(id))?.settled {

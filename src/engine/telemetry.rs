@@ -112,7 +112,7 @@ fn continue_trace(span: &Span, trace: Option<&TraceContext>) {
         std::collections::HashMap::from([("traceparent".to_owned(), trace.traceparent.clone())]);
     headers.extend(trace.tracestate.clone().map(|state| ("tracestate".to_owned(), state)));
     let parent = opentelemetry_sdk::propagation::TraceContextPropagator::new().extract(&headers);
-    // It fails when no OpenTelemetry layer listens, and then there is nothing to continue.
+    // It fails when no OpenTelemetry layer is installed, and then there is no trace to continue.
     let _ = span.set_parent(parent);
 }
 

@@ -16,7 +16,7 @@ type Shard = Mutex<HashMap<OperationId, Vec<oneshot::Sender<Settled>>, RandomSta
 /// Waiting callers by operation. An operation whose callers have gone costs nothing once it has settled.
 pub(crate) struct Waiters {
     shards: Box<[Shard]>,
-    /// For how many operations somebody waits. Mostly nobody does, and then a settlement costs nothing here.
+    /// How many operations have waiters. Mostly none has, and then a settlement takes no lock.
     operations: AtomicUsize,
 }
 
@@ -29,7 +29,8 @@ impl Waiters {
         &self.shards[id.number as usize % SHARDS]
     }
 
-    /// Gets the settlement once it is published. Look into the store after this: it may be there already.
+    /// Gets the settlement once it is published. Read the store after this call: the operation may have settled
+    /// already.
     pub(crate) fn wait(&self, id: OperationId) -> oneshot::Receiver<Settled> {
         let (sender, receiver) = oneshot::channel();
         let mut shard = self.shard(id).lock().unwrap_or_else(PoisonError::into_inner);
@@ -37,7 +38,7 @@ impl Waiters {
             self.operations.fetch_add(1, Ordering::SeqCst);
             Vec::new()
         });
-        // Callers that gave up are forgotten now and then, so that asking again and again stays bounded.
+        // Callers that gave up are removed now and then, so that repeated waiting takes bounded memory.
         if callers.len() >= 8 && callers.len().is_power_of_two() {
             callers.retain(|caller| !caller.is_closed());
         }

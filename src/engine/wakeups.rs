@@ -25,12 +25,12 @@ impl Wakeups {
         }
     }
 
-    /// Takes the earliest time that was marked, if any was. Whoever takes it has to look.
+    /// Takes the earliest time that was marked, if any was. The caller has to read what is due.
     pub(crate) fn take(&self) -> i64 {
         self.earliest.swap(i64::MAX, Ordering::AcqRel)
     }
 
-    /// The next one is due then, as far as the store says. Rings for nobody.
+    /// Notes when the next one is due, as the store says. Wakes nobody.
     pub(crate) fn note(&self, at: Timestamp) {
         self.earliest.fetch_min(at.as_microsecond(), Ordering::AcqRel);
     }

@@ -13,7 +13,8 @@ pub struct Capabilities {
     /// How long one call may take before the engine drops it and tries again. In JSON: whole seconds.
     #[serde(rename = "call_timeout_seconds", serialize_with = "seconds")]
     pub call_timeout: Duration,
-    /// Whether `list_tenants` tells of all that there is; else it cannot be swept for leaks.
+    /// Whether `list_tenants` lists everything that an engine owns there. Without it the provider cannot be swept for
+    /// leaks.
     pub lists_tenants: bool,
     /// Whether images must be OCI references.
     pub oci_images: bool,
@@ -50,7 +51,7 @@ impl Capabilities {
         self
     }
 
-    /// With a `list_tenants` that tells of all that there is.
+    /// With a `list_tenants` that lists everything that an engine owns there.
     #[must_use]
     pub fn lists_tenants(mut self) -> Self {
         self.lists_tenants = true;

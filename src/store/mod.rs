@@ -1,4 +1,5 @@
-//! Where tenants, their specs, operations and events are kept: one trait, several stores.
+//! Where tenants, their specs, operations and events are kept: [`Reads`] to look, [`Store`] to own and write. One
+//! contract, several stores.
 
 mod memory;
 

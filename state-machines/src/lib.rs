@@ -1,8 +1,4 @@
-//! The pure decisions of landlord-compute: no async, clock, randomness, IO or logging.
-//!
-//! Time and ids come in with the input; what should be done goes out as data.
-//!
-//! The engine needs no feature. Each provider's planner is behind the feature of its name, with what it alone needs.
+#![doc = include_str!("../README.md")]
 
 // Planners hash, and nothing else does.
 #[cfg(any(feature = "ecs", feature = "process"))]

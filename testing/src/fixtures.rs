@@ -1,4 +1,4 @@
-//! Engines and tenants for tests, on paused time: what a test says again and again in one word.
+//! Engines and tenants for tests, on paused time: what many tests need, in one call each.
 #![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says why and stops")]
 
 use std::time::Duration;

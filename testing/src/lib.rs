@@ -1,4 +1,4 @@
-//! What providers and stores of landlord-compute are tested with.
+#![doc = include_str!("../README.md")]
 
 pub mod conformance;
 pub mod faults;

@@ -34,7 +34,7 @@ async fn i6_a_subscriber_that_lags_gets_every_event_in_order() {
     assert_eq!(revisions.expect("all come"), (1..=12_000).collect::<Vec<_>>());
 }
 
-/// I6: what happened while nobody listened is there for whoever comes, also after a time when somebody did.
+/// I6: a new subscriber gets the events from a time without subscribers, also when there were subscribers before it.
 #[tokio::test(start_paused = true)]
 async fn i6_a_subscriber_that_comes_back_gets_what_happened_meanwhile() {
     let provider = scripted();

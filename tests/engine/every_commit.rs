@@ -197,7 +197,7 @@ async fn i2_an_engine_that_loses_its_store_at_any_commit_stops_and_the_next_goes
             let mut world = World::new(way);
             world.store.at(commit, Fault::Lost(when));
             let first = world.start().await;
-            // Lost after the very last commit is noticed by nobody: there is nothing left to write.
+            // When the lock is lost after the last commit, the engine does not notice: it has nothing left to write.
             let (done, why) = match within_a_day(world.live(&first, 0), (commit, when)).await {
                 Err(ended) => ended,
                 Ok(()) => {

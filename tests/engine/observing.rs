@@ -32,7 +32,7 @@ async fn a_crash_that_the_platform_reports_is_repaired() {
     assert_eq!((tenant.health, tenant.repair.count), (Health::Healthy, 1));
 }
 
-/// I7: a provider that panics over one tenant's status keeps nobody else's from being asked for.
+/// I7: a provider that panics over one tenant's status does not stop the engine from asking for the others.
 #[tokio::test(start_paused = true)]
 async fn i7_a_panic_over_a_status_is_contained() {
     let provider = scripted();

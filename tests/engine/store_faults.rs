@@ -27,7 +27,7 @@ async fn outcome_survives(faults: &[Fault]) {
         assert_eq!(operation.await.expect("settles"), Settled::Done);
         assert_eq!(live(&engine, "acme").await.state.name(), StateName::Running);
         assert_eq!(provider.calls().len(), 1, "the call is not made again");
-        // Nobody else commits anything: what was durable is published all the same.
+        // No other commit follows, and what was durable is published all the same.
         let events = events_until(&engine, "acme", |event| event.to == Some(StateName::Running)).await;
         assert_eq!(events.len(), 2, "every event is there, once");
         run(&engine, "other", "v1").await;
@@ -49,7 +49,7 @@ async fn i2_an_outcome_that_was_durable_although_its_commit_failed_counts_once()
     outcome_survives(&[Fault::Fail(When::Before), Fault::Fail(When::After)]).await;
 }
 
-/// I6: what a commit of unknown end made durable is told before what others commit after it.
+/// I6: events that a commit in doubt made durable are published before those of later commits.
 #[tokio::test(start_paused = true)]
 async fn i6_what_was_durable_in_doubt_is_told_before_what_comes_after() {
     both_ways(async |commits| {
@@ -132,7 +132,7 @@ async fn i7_an_actor_that_takes_over_another_tenant_is_its_own() {
     .await;
 }
 
-/// I7: a settlement that nobody was told of, because the actor was lost after its commit, is told all the same.
+/// I7: when the actor is lost after its commit, the caller that waits still hears how the operation settled.
 #[tokio::test(start_paused = true)]
 async fn i7_a_settlement_that_an_actor_took_with_it_is_told() {
     both_ways(async |commits| {
@@ -177,7 +177,7 @@ async fn a_command_that_is_not_durable_is_refused_and_can_be_sent_again() {
     .await;
 }
 
-/// I2: a command whose answer was an error may be durable, and is carried out then, although nobody asks again.
+/// I2: a command that was answered with an error may be durable; then it is carried out, although nobody asks again.
 #[tokio::test(start_paused = true)]
 async fn i2_a_command_that_was_durable_although_it_was_refused_is_carried_out() {
     both_ways(async |commits| {

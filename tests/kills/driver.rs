@@ -126,7 +126,7 @@ impl EngineProcess {
     }
 }
 
-/// Reads whole lines; one that a kill cut off was not said.
+/// Reads whole lines. A line that a kill cut off does not count.
 async fn listen(output: ChildStdout, told: mpsc::UnboundedSender<Told>) {
     let mut output = BufReader::new(output);
     let mut line = String::new();

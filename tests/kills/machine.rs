@@ -67,7 +67,7 @@ pub(super) struct Cleanup {
 
 impl Drop for Cleanup {
     fn drop(&mut self) {
-        // Again for what was started by one that was being killed.
+        // Again, for processes that a process started while it was being killed.
         for _ in 0..100 {
             let left = processes(&self.run);
             if left.is_empty() {

@@ -57,7 +57,7 @@ impl Mix {
         &self.tenants
     }
 
-    /// Each kill has random numbers of its own, so that one that goes otherwise does not change those after it.
+    /// Each kill has random numbers of its own, so that a kill that goes differently does not change later ones.
     pub(super) fn begin(&mut self, kill: u64) {
         self.random = fastrand::Rng::with_seed(self.seed.wrapping_add(kill));
     }

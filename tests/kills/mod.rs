@@ -34,7 +34,7 @@ use protocol::Verb;
 const REST: u64 = 10;
 /// How long an engine gets until everything is at rest. Only an engine that hangs takes so long.
 const SETTLES: Duration = Duration::from_secs(180);
-/// How often it is looked at meanwhile.
+/// How often the condition is checked meanwhile.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// Not a test: the program of a tenant.

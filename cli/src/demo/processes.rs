@@ -13,8 +13,7 @@ const LOOKS: u32 = 40;
 const QUIET: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// The processes of an engine's tenants; of one tenant, where one is given. One that only waits to be reaped is
-/// none any more.
+/// The processes of an engine's tenants; of one tenant, where one is given. A zombie does not count.
 pub(super) fn find(engine: &str, tenant: Option<&TenantId>) -> io::Result<Vec<Pid>> {
     let mut wanted = vec![format!("LANDLORD_ENGINE_ID={engine}")];
     wanted.extend(tenant.map(|tenant| format!("LANDLORD_TENANT_ID={tenant}")));
@@ -37,7 +36,7 @@ pub(super) fn find(engine: &str, tenant: Option<&TenantId>) -> io::Result<Vec<Pi
 /// Kills them at once.
 pub(super) fn kill(pids: &[Pid]) {
     for pid in pids {
-        // One that has ended by itself is as good.
+        // A process that has ended by itself needs no signal.
         let _ = kill_process(*pid, Signal::KILL);
     }
 }

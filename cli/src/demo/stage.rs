@@ -164,7 +164,7 @@ impl Stage {
     }
 }
 
-/// An engine in a hurry: what fails is tried again soon, and given up soon.
+/// An engine with short pauses: it retries soon, and gives up soon.
 async fn start(place: &Place) -> Result<Engine, Failure> {
     let soon = Backoff { first: Duration::from_millis(200), cap: Duration::from_secs(2) };
     let policy = Policy {

@@ -18,7 +18,7 @@ pub(super) fn service(service: &sdk::Service) -> Option<Service> {
     let draining = match service.status()? {
         "INACTIVE" => return None,
         "DRAINING" => true,
-        // ACTIVE, or what there is not yet: it is there.
+        // ACTIVE, or a status that this version does not know: it is there.
         _ => false,
     };
     let mut deployments: Vec<Deployment> = service.deployments().iter().filter_map(deployment).collect();
@@ -46,7 +46,7 @@ pub(super) fn definition(definition: &sdk::TaskDefinition, marks: &[sdk::Tag]) -
     let status = match definition.status()?.as_str() {
         "ACTIVE" => DefinitionStatus::Active,
         "DELETE_IN_PROGRESS" => return None,
-        // INACTIVE, or what there is not yet: nothing new can use it.
+        // INACTIVE, or a status that this version does not know: no new service can use it.
         _ => DefinitionStatus::Inactive,
     };
     Some(FoundDefinition { arn: definition.task_definition_arn()?.to_owned(), status, tags: tags(marks) })
@@ -60,7 +60,8 @@ pub(super) fn family(definition: &str) -> Option<&str> {
     Some(name)
 }
 
-/// Whether what could not be deleted is not there, or is being deleted already. ECS has words alone for it.
+/// Whether what could not be deleted does not exist, or is being deleted already. ECS has no code for it, only a
+/// message.
 pub(super) fn is_gone(failure: &sdk::Failure) -> bool {
     let reason = failure.reason().unwrap_or_default();
     ["NOT_FOUND", "does not exist", "DELETE_IN_PROGRESS", "MISSING"]
@@ -92,7 +93,7 @@ fn life(task: &sdk::Task) -> TaskLife {
         "DEACTIVATING" | "STOPPING" | "DEPROVISIONING" => TaskLife::Stopping,
         _ if to_stop => TaskLife::Stopping,
         "RUNNING" => TaskLife::Running,
-        // PROVISIONING, PENDING, ACTIVATING, or what there is not yet on the way up.
+        // PROVISIONING, PENDING, ACTIVATING, or a status on the way up that this version does not know.
         _ => TaskLife::Starting,
     }
 }
@@ -104,7 +105,7 @@ fn container(container: &sdk::Container) -> Option<TaskContainer> {
         let ports = (port(binding.container_port()?)?, port(binding.host_port()?)?);
         Some((tcp, ports))
     });
-    // Where a number is bound for both, TCP's is the one that is asked for.
+    // Where a port number is bound for both TCP and UDP, TCP's is meant.
     let mut bound: Vec<(bool, (u16, u16))> = host_ports.collect();
     bound.sort_unstable();
     Some(TaskContainer {
@@ -148,7 +149,7 @@ fn deployment(deployment: &sdk::Deployment) -> Option<Deployment> {
         rollout: match deployment.rollout_state() {
             Some(DeploymentRolloutState::Completed) => Rollout::Completed,
             Some(DeploymentRolloutState::Failed) => Rollout::Failed(reason()),
-            // IN_PROGRESS, or what there is not yet: it is not over.
+            // IN_PROGRESS, or a state that this version does not know: it is not over.
             Some(_) | None => Rollout::InProgress,
         },
         failed_tasks: count(deployment.failed_tasks()),

@@ -159,7 +159,7 @@ impl At {
         let done = Ok(EcsReply::Deregistered(arn.to_owned()));
         match self.send(Quota::DefinitionModify, "DeregisterTaskDefinition", request).await {
             Ok(_) => done,
-            // What ECS answers where there is none, or where it is not active, and for much else.
+            // ECS answers this where there is no such service, where it is not active, and for much else.
             Err(failure) if failure.is("ClientException") || failure.is("InvalidParameterException") => {
                 match self.describe_definition(arn).await?.map(|found| found.status) {
                     None | Some(DefinitionStatus::Inactive) => done,

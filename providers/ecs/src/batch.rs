@@ -1,7 +1,8 @@
 //! Describes of several services of a cluster as one request.
 //!
-//! The first who asks opens a batch; who asks while it waits for more, or for its turn, joins. Whoever of them is left
-//! does the work: nothing is spawned, and one that is dropped takes nothing from the others.
+//! The first caller opens a batch. Callers that come while it waits for more names, or for its turn, join it. Any
+//! caller that is still there does the work: nothing is spawned, and a caller that is dropped takes nothing from the
+//! others.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -67,7 +68,7 @@ impl Batches {
         let names =
             Arc::new(Names { joined: Mutex::new(Some([name.to_owned()].into())), full: Notify::new() });
         let answers = gather(at.clone(), Arc::clone(&names)).boxed().shared();
-        // One that nobody waits for any more is gone by itself.
+        // A batch that nobody waits for any more is dropped by itself.
         open.retain(|_, batch| batch.answers.upgrade().is_some());
         if let Some(answers) = answers.downgrade() {
             open.insert(key, Open { names, answers });
@@ -127,7 +128,7 @@ async fn gather(at: At, names: Arc<Names>) -> Answers {
     };
     let answers = match found {
         Ok(found) => names.into_iter().map(|name| (name.clone(), Ok(pick(&found, &name)))).collect(),
-        // One of the names spoils it for all, and it is not said which.
+        // One of the names makes the whole request fail, and the answer does not say which.
         Err(failure) if failure.is_about_input() && names.len() > 1 => {
             let mut answers = BTreeMap::new();
             for name in names {

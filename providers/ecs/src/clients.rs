@@ -1,7 +1,7 @@
 //! The SDK's clients, one for each account, region and endpoint that tenants name.
 //!
-//! What is behind a client (credentials, sessions of roles, connections) belongs to the SDK: it keeps sessions in memory
-//! and renews them before they expire. Nothing is resolved before the first call needs it.
+//! What is behind a client (credentials, sessions of roles, connections) belongs to the SDK: it keeps sessions in
+//! memory and renews them before they expire. Nothing is resolved before the first call needs it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -93,8 +93,8 @@ impl fmt::Debug for Clients {
 }
 
 impl Clients {
-    /// None is open. `credentials` are those of the engine; without them, the default chain's. `http` makes the requests; without it, HTTP/1 and 2 over rustls, through the proxy that the
-    /// environment names.
+    /// Starts without open clients. `credentials` are the engine's; without them, the default chain's. `http` makes the
+    /// requests; without it, HTTP/1 and 2 over rustls, through the proxy that the environment names.
     pub(super) fn new(
         credentials: Option<SharedCredentialsProvider>,
         http: Option<SharedHttpClient>,
@@ -111,7 +111,7 @@ impl Clients {
         let key = Key { region, endpoint_url, assume_role };
         let cell = self.accounts.cell(&key);
         let account = Arc::clone(cell.get_or_init(|| self.open(key.clone())).await);
-        // Whoever knows the region may answer next time.
+        // Not kept: the region may be known next time.
         if account.region.is_none() {
             self.bases.forget(&key.region);
             self.accounts.forget(&key);
@@ -146,7 +146,7 @@ impl Clients {
                 config.to_builder().credentials_provider(role).build()
             }
         };
-        // One of its own: the SDK's keeps few identities, and forgets the others.
+        // A cache of its own: the SDK's shared one keeps few identities and drops the others.
         let config = config.to_builder().identity_cache(IdentityCache::lazy().build()).build();
         Arc::new(Account {
             reads: client(&config, READ),

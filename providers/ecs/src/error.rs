@@ -16,7 +16,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Stands for a code where ECS answered, but not all of it.
 const PARTIAL: &str = "failures";
 
-/// The longest piece of somebody else's words that is kept.
+/// The longest piece of another system's message that is kept, in characters.
 const WORDS: usize = 1_000;
 
 /// Why a request brought no answer that can be used.
@@ -161,7 +161,7 @@ impl Failure {
         Self::refused(None, error.with_platform(chain(cause)))
     }
 
-    /// Nothing was sent, as there is nobody to sign it.
+    /// Nothing was sent, because there are no credentials to sign it with.
     fn no_credentials(asked: Asked<'_>, cause: &(dyn StdError + 'static)) -> Self {
         let words = chain(cause);
         let refused = |remedy, code, what: &str| {
@@ -169,7 +169,7 @@ impl Failure {
             Self::refused(None, error(remedy, code, message).with_platform(words.clone()))
         };
         match credentials(cause) {
-            // Whoever gives the credentials did not answer, or answered that it has too much to do: that passes.
+            // The source of the credentials did not answer, or is overloaded: that passes.
             Some(CredentialsError::ProviderTimedOut(_)) => refused(
                 Remedy::Retry,
                 ErrorCode::ProviderTimeout,
@@ -399,8 +399,8 @@ impl Refusal<'_> {
         }
     }
 
-    /// `InvalidParameterException` and `ClientException` stand for many things that AWS tells apart by words alone. These
-    /// are the ones that pass, or that are about somebody else's service; all others are about the request.
+    /// `InvalidParameterException` and `ClientException` stand for many things that AWS tells apart by words alone.
+    /// These are the ones that pass, or that are about somebody else's service; all others are about the request.
     fn by_words(&self) -> Option<Class> {
         use ErrorCode as Is;
         let has = |words: &str| self.words.contains(words);

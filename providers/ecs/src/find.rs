@@ -28,8 +28,8 @@ type Lives = BTreeMap<Life, Resources>;
 const AT_A_TIME: usize = 8;
 
 impl Ecs {
-    /// Where the subject's service or family is. First where the operator's configuration puts it; only when nothing
-    /// of it is there, all that there is.
+    /// Where the subject's service or family is: looked for by the name that the operator's configuration gives it, and
+    /// only when nothing of the subject has that name, in the whole cluster.
     pub(super) async fn locate(&self, cx: &Context, search: Search) -> Result<Option<Site>, Failure> {
         let subject = &cx.subject;
         let site = Site::of(&self.defaults, &subject.tenant);
@@ -80,7 +80,7 @@ impl At {
     ) -> Result<BTreeMap<String, Lives>, Failure> {
         let mut found = self.search_services(engine, provider).await?;
         let families = self.list_families(&defaults.service_name_prefix).await?;
-        // A family with a service is its service's.
+        // A family whose service was found belongs to that service.
         let alone: Vec<String> = families.into_iter().filter(|family| !found.contains_key(family)).collect();
         let asked = stream::iter(alone).map(async |family| {
             let lives = self.family_of(&family, engine, provider).await?;

@@ -1,23 +1,17 @@
-//! Tenants as services of AWS ECS, on Fargate, EC2 or machines of one's own.
-//!
-//! A tenant has one service and one family of task definitions, which share a name. Both, and its tasks, carry tags that
-//! say whose they are. What to ask of ECS, the planner
-//! ([`EcsPlanner`](landlord_state_machines::planner::ecs::EcsPlanner)) decides; here it is asked, with AWS's SDK.
+#![doc = include_str!("../README.md")]
 //!
 //! # Guarantees
 //! - A request is made once. What is tried again, and when, the planner and the engine decide.
 //! - Errors carry AWS's code, its words and the id of the request, and their class comes from the code.
 //! - No more is asked of an account in a region than AWS's quotas take. Tenants take turns, and what people wait for
 //!   comes before what the engine does by itself.
-//! - Describes of several tenants at one time are one request.
+//! - Services that are described at the same time share a request.
 //!
 //! # Credentials and secrets
 //! - Credentials come from the SDK's default chain (environment, profile, the role of the machine). A tenant's
 //!   `assume_role` is taken in their name; its session is kept in memory and renewed.
-//! - Environments and credentials are in no event, span, error or ledger. An external id, which is no secret to AWS, is in
-//!   the spec and in the ledger, as whoever destroys needs it; it is in no event, span or error.
-//! - AWS's SDK logs whole requests, with the environments of tasks. An embedder that logs keeps its targets at `warn`:
-//!   [`SECRET_TARGETS`] lists them.
+//! - Environments and credentials are in no event, span, error or ledger. An external id, which is no secret to AWS, is
+//!   in the spec and in the ledger, as whoever destroys needs it; it is in no event, span or error.
 //!
 //! # Assumptions
 //! - Two engines that share a cluster have different engine ids.
@@ -25,10 +19,10 @@
 //!   configuration names, and not elsewhere.
 //!
 //! # Caveats
-//! - The limits of a spec that ECS does not keep are in [`Capabilities::not_enforced`].
-//! - An account's requests that others make count against the same quotas; the provider then gets slower until AWS
-//!   throttles no more.
-//! - The search for a tenant of whom no record tells lists the whole cluster: about a request for every ten services.
+//! - [`Capabilities::not_enforced`] lists the limits of a spec that ECS does not enforce.
+//! - Requests that others make in the account count against the same quotas. The provider then slows down until AWS
+//!   stops throttling.
+//! - The search for a tenant that has no record lists the whole cluster: about one request for every ten services.
 
 mod answer;
 mod api;
@@ -80,12 +74,12 @@ const CLUSTER_SEEN: Duration = Duration::from_secs(60);
 /// How many clusters are remembered.
 const CLUSTERS: usize = 256;
 
-/// What this kind of provider is called, and its providers where the operator names them not.
+/// The name of this kind of provider, and the default name of a provider.
 const KIND: &str = "ecs";
 
 /// The log targets of AWS's SDK and what is below it. At `debug` and `trace` they print whole requests, with the
-/// environments of tasks and with keys. A program that logs keeps them at `warn`; what is worth logging of a request, this
-/// crate logs itself.
+/// environments of tasks and with keys. A program that logs keeps them at `warn`; what is worth logging of a request,
+/// this crate logs itself.
 pub const SECRET_TARGETS: [&str; 7] = [
     "aws_config",
     "aws_runtime",
@@ -100,8 +94,8 @@ pub const SECRET_TARGETS: [&str; 7] = [
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct EcsOptions {
-    /// The provider's name, which specs give as their `provider_type`. It is in the tags of everything that the provider
-    /// makes: under another name it finds none of it. Default: `ecs`.
+    /// The provider's name, which specs give as their `provider_type`. It is in the tags of everything that the
+    /// provider makes: under another name it finds none of it. Default: `ecs`.
     pub name: ProviderName,
     /// The configuration that lies under every tenant's `provider_config`; an object, or nothing (`null`).
     pub defaults: Value,
@@ -139,7 +133,7 @@ impl EcsOptions {
         self
     }
 
-    /// With this client of HTTP.
+    /// With this HTTP client.
     #[must_use]
     pub fn http_client(mut self, client: SharedHttpClient) -> Self {
         self.http_client = Some(client);

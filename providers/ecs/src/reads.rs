@@ -163,7 +163,7 @@ impl At {
     /// The families whose names begin so, whatever became of their revisions.
     pub(super) async fn list_families(&self, prefix: &str) -> Result<BTreeSet<String>, Failure> {
         let mut all = BTreeSet::new();
-        // Not ALL, which not everything that plays ECS knows.
+        // Not ALL, which not every emulator of ECS knows.
         for status in [TaskDefinitionFamilyStatus::Active, TaskDefinitionFamilyStatus::Inactive] {
             let mut next = None;
             loop {
@@ -192,7 +192,7 @@ impl At {
                 let marks = answer.tags.unwrap_or_default();
                 Ok(answer.task_definition.as_ref().and_then(|found| answer::definition(found, &marks)))
             }
-            // What ECS answers where there is none.
+            // ECS answers this where there is no such definition.
             Err(failure) if failure.is("ClientException") => Ok(None),
             Err(failure) => Err(failure),
         }

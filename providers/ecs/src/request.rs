@@ -82,7 +82,7 @@ pub(super) fn create(client: &Client, create: &Create) -> Result<CreateServiceFl
         .propagate_tags(PropagateTags::Service))
 }
 
-/// `UpdateService`. It says all there is to say, so that what somebody changed by hand goes back too.
+/// `UpdateService`. It names every setting, so that what somebody changed by hand goes back too.
 pub(super) fn update(client: &Client, update: &Update) -> Result<UpdateServiceFluentBuilder, BuildError> {
     let Update { site, definition, settings, force } = update;
     let providers = match &settings.launch {
@@ -246,7 +246,7 @@ fn grace(settings: &Settings) -> Option<i32> {
     (!settings.load_balancers.is_empty()).then(|| int(settings.grace_period_seconds.unwrap_or(0)))
 }
 
-/// Nothing where there is nothing, so that the image's own stays.
+/// None for an empty list, so that the image's own stays.
 fn some(words: &[String]) -> Option<Vec<String>> {
     (!words.is_empty()).then(|| words.to_vec())
 }

@@ -57,7 +57,7 @@ async fn run(launches: &Launches, key: &Key, leader: Identity) -> Result<ExitSta
 fn command(launches: &Launches, key: &Key, leader: Identity) -> Result<Command, ExecError> {
     let mut environment = environment(launches, key, leader)?;
     let directory = std::fs::read_link(format!("/proc/{}/root", leader.pid()))?;
-    // Both were read by pid: only now is it sure whose they are.
+    // Both were read by pid: only this check proves that they are the launch's.
     if procfs::hold(leader)?.is_none() {
         return Err(ExecError::Gone);
     }

@@ -49,7 +49,7 @@ pub(super) struct Record {
 /// What a record says of a launch's first process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum First {
-    /// The launching shell did not get to write itself down.
+    /// The launching shell ended before it wrote its line.
     NotWritten,
     /// It ran before the machine was booted again.
     EarlierBoot,
@@ -116,7 +116,7 @@ impl LaunchFiles {
         let record: String = lines.map(|(name, value)| format!("{name}={value}\n")).collect();
         let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(self.record())?;
         file.write_all(record.as_bytes()).inspect_err(|_| {
-            // What is half written is no record; if it stays, it is read as none.
+            // A record that is written in part is read as none.
             let _unread = std::fs::remove_file(self.record());
         })
     }

@@ -21,7 +21,7 @@ use super::tags::{Key, LEADER, Owner, Tags, Variables};
 /// Which launches are looked for.
 #[derive(Clone, Debug)]
 pub(super) enum Whose {
-    /// Those of every engine on this machine: they too have ports.
+    /// Those of every engine on this machine: their ports are taken too.
     Everybody,
     /// Those of a provider of an engine.
     Owner(Owner),

@@ -37,7 +37,7 @@ export LANDLORD_PID=$$
 exec "$@"
 "#;
 
-/// How long the shell may take to become the program; on a slower machine it is believed to get there.
+/// How long the launch waits for the shell to become the program. After that it counts as started.
 const BECOMES_PROGRAM_WITHIN: Duration = Duration::from_secs(5);
 
 /// What a shell exits with when it cannot execute a program, and when there is none (POSIX).

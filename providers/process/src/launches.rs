@@ -36,7 +36,7 @@ struct Launched {
 enum Run {
     Lives(Child),
     Ended(ExitStatus),
-    /// Somebody else in this program read how it ended.
+    /// Another part of this program has read its exit status.
     Missed,
 }
 

@@ -1,7 +1,4 @@
-//! Tenants as real processes of this machine: for development, for tests, and for single machines.
-//!
-//! A container's `command` and `args` run as a process in a group of its own; its `image` is `host`, or the
-//! absolute path of a directory that becomes its root directory. Linux only.
+#![doc = include_str!("../README.md")]
 //!
 //! # What a process gets
 //! - `PATH` and `HOME` of the engine (with a root directory: the usual path, and `/`); `PORT`, the host port of its
@@ -92,15 +89,15 @@ use landlord_compute::provider::{
 use machine::Machine;
 use tags::Owner;
 
-/// What this kind of provider is called, and its providers where the operator names them not.
+/// The name of this kind of provider, and the default name of a provider.
 const KIND: &str = "process";
 
 /// How the engine's operator sets this provider up.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ProcessOptions {
-    /// The provider's name, which specs give as their `provider_type`. It is in the tags of everything that the provider
-    /// starts: under another name it finds none of it. Default: `process`.
+    /// The provider's name, which specs give as their `provider_type`. It is in the tags of everything that the
+    /// provider starts: under another name it finds none of it. Default: `process`.
     pub name: ProviderName,
     /// Where logs and the records of launches are kept. One engine's alone; made when it is first needed.
     pub state_dir: PathBuf,

@@ -33,7 +33,7 @@ impl Machine {
 
     /// Looks at the machine now.
     pub(super) async fn look(&self, whose: Whose) -> Result<BTreeMap<Key, Seen>, ProviderError> {
-        // What has ended is no process any more once it is read.
+        // A child that has ended is a zombie until its exit status is read.
         self.launches.reap();
         let state = self.state.clone();
         let seen =

@@ -54,8 +54,8 @@ impl Problems {
         self.0.push(Problem::new(path, message));
     }
 
-    /// A container has at most what its tenant has, so only that is looked at. Where the machine does not say how
-    /// much there is, nothing is too much.
+    /// A container has at most what its tenant has, so only the tenant's share is checked. Where the machine does not
+    /// say how much it has, there is no limit.
     fn memory(&mut self, wanted: i64) {
         let Ok(there_is) = procfs::memory() else { return };
         if u64::try_from(wanted).is_ok_and(|wanted| wanted > there_is) {
@@ -82,7 +82,8 @@ impl Problems {
         config
     }
 
-    /// Every field that `T` does not know or cannot read. Each is read alone, so that all are told at once.
+    /// Every field that `T` does not know or cannot read. Each is read alone, so that all problems are reported at
+    /// once.
     fn fields<T: DeserializeOwned>(&mut self, fields: &Map<String, Value>) {
         for (name, value) in fields {
             let alone = Map::from_iter([(name.clone(), value.clone())]);

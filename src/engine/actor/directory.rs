@@ -20,8 +20,8 @@ use super::tenant::TenantActor;
 use crate::engine::config::SHARDS;
 use crate::engine::core::{Core, TenantCore};
 
-/// How many actors of a shard wait for another tenant when theirs is passivated. Starting an actor and ending it costs
-/// as much as one and a half transitions, and one that waits is 8 KB.
+/// How many actors of a shard wait for another tenant when theirs is passivated. Starting and ending an actor costs
+/// nearly as much as two transitions; an actor that waits takes 8 KB.
 const SPARE: usize = 4;
 
 /// The first and the longest pause before an actor that panicked is started again.
@@ -97,7 +97,7 @@ impl Directory {
         let shard = self.shard(tenant);
         let round = self.round.load(Ordering::Relaxed);
         let mut actors = shard.actors();
-        // The engine's end takes this lock after it has said so: what comes later starts nothing.
+        // The engine closes before it takes this lock to end all actors, so a message that comes later starts none.
         if core.closing.is_closed() {
             return Ok(());
         }
@@ -114,7 +114,7 @@ impl Directory {
             actors.live.remove(tenant);
             self.count.fetch_sub(1, Ordering::Relaxed);
         }
-        // An actor that could not be started, and a message that is lost with it, are tried again by whoever waits.
+        // When an actor cannot be started, its message is lost; the caller that waits for an answer sends it again.
         let Some(active) = actors.spare.pop().or_else(|| shard.spawn(core)) else { return Ok(()) };
         active.mailbox.begin(round);
         let _ = active.actor.send_message(Delivery { activated: Some(Arc::clone(core)), message });
@@ -131,7 +131,7 @@ impl Directory {
             // Another one has taken its place.
             Some(_) | None => return Retired::Ends,
         }
-        // Whoever sends holds this lock: what is not counted here goes to the next actor.
+        // Every sender holds this lock: a message that is not counted yet goes to the next actor.
         if !mailbox.is_empty() {
             return Retired::Stays;
         }
@@ -191,7 +191,7 @@ impl Shard {
         let mailbox = Arc::<Mailbox>::default();
         let actor = TenantActor { engine: Arc::from(&*core.opened.engine), mailbox: Arc::clone(&mailbox) };
         let starting = Actor::spawn_linked(None, actor, (), self.supervisor.clone());
-        // It waits for nothing before it runs in its own task. Only a name that is taken can fail, and it has none.
+        // It awaits nothing before it runs in its own task. Only a name that is taken could fail, and it has none.
         let (actor, _) = tokio::task::unconstrained(starting).now_or_never()?.ok()?;
         Some(Active { actor, mailbox })
     }

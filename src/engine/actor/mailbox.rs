@@ -38,7 +38,7 @@ impl Mailbox {
         self.last_used.store(round, Ordering::Relaxed);
     }
 
-    /// Counts a message that asks the actor to end, which is no use of it.
+    /// Counts a message that asks the actor to end. It does not count as a use of the actor.
     pub(super) fn admit_end(&self) {
         self.waiting.fetch_add(1, Ordering::Relaxed);
     }
@@ -60,7 +60,7 @@ impl Mailbox {
 
 /// What becomes of an actor that has nothing to do.
 pub(super) enum Retired {
-    /// There is something again, or will be.
+    /// There is a message again, or there will be.
     Stays,
     /// It waits for another tenant.
     Spare,

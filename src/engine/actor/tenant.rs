@@ -31,7 +31,7 @@ const RECOMMIT: (Duration, Duration) = (Duration::from_millis(20), Duration::fro
 
 /// An actor. It is the actor of one tenant after the other.
 pub(super) struct TenantActor {
-    /// The engine's name. A copy: the uses of one that all tenants share would be counted by all cores at once.
+    /// The engine's name. A copy of the actor's own: a shared reference count would be contended by all cores.
     pub(super) engine: Arc<str>,
     pub(super) mailbox: Arc<Mailbox>,
 }
@@ -41,7 +41,7 @@ pub(crate) struct TenantState {
     core: Arc<TenantCore>,
     /// The engine's name: its actor's copy.
     engine: Arc<str>,
-    /// Nothing until it is loaded, and again when a commit left its fate open.
+    /// None until it is loaded, and after a commit whose outcome is unknown.
     record: Option<Record>,
     /// Calls that were dropped: the next one starts when they are gone.
     leaving: Dropped,
@@ -205,7 +205,8 @@ impl TenantState {
         }
     }
 
-    /// An idle tenant's actor ends when asked, or when there are too many; one that is gone, at once.
+    /// The actor of an idle tenant ends when it is asked to, or when there are too many. The actor of a tenant that is
+    /// gone ends at once.
     fn may_end(&self, asked: bool) -> bool {
         match &self.record {
             None => asked && !self.activation_due,
@@ -365,7 +366,7 @@ impl TenantState {
         input: Input,
         mut by: Option<&mut CommandMessage>,
     ) -> Result<Advanced, Setback> {
-        // A call that was to be made before this belongs to it from now on.
+        // An earlier step wants this call made: it begins before the next step.
         if let Some(start) = self.starting.take() {
             Box::pin(self.hand_over(start)).await;
         }
@@ -512,7 +513,8 @@ impl TenantState {
         Some(Particulars { subject, ledger, trace, initiator })
     }
 
-    /// The trace that an operation was asked for in, also before a restart. It is worth a read, but not a failure.
+    /// The trace that an operation was asked for in, also before a restart. It costs a read of the store; when that
+    /// fails, the call goes on without a trace.
     async fn look_up_trace(&mut self, operation: OperationId) -> Option<TraceContext> {
         let found = self.core.store.operation(operation).await.ok().flatten();
         let trace = found.and_then(|operation| operation.trace);
@@ -560,7 +562,7 @@ fn refused(input: Input) -> Option<Input> {
     }
 }
 
-/// Who waits for what a tenant is doing: the engine for a repair, somebody for all else.
+/// Who initiated what a tenant is doing: the engine for a repair, a person for all else.
 fn initiator(state: &State) -> Initiator {
     match state {
         State::Provisioning(change) | State::Updating { change, .. } => match change.direction {

@@ -77,7 +77,7 @@ pub(crate) async fn patrol(core: Weak<Core>, every: Duration, per_second: u32) {
                     None => break,
                 }
             }
-            // Engines that were started together do not stay in step.
+            // Spread, so that engines that were started together do not stay in step.
             tokio::time::sleep(every.mul_f64(0.75 + fastrand::f64() / 2.0)).await;
         }
     };
@@ -87,7 +87,7 @@ pub(crate) async fn patrol(core: Weak<Core>, every: Duration, per_second: u32) {
     }
 }
 
-/// Asks for one tenant. What brings no news does not wake its actor.
+/// Asks for one tenant. An answer without news does not wake its actor.
 async fn look(core: Arc<Core>, tenant: Arc<Tenant>) {
     let Ok(registered) = core.registry.get(tenant.provider.as_str()) else { return };
     let begun = core.now();

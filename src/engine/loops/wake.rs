@@ -19,7 +19,7 @@ const AGAIN: Duration = Duration::from_secs(30);
 
 /// Wakes tenants until the engine ends.
 pub(crate) async fn run(core: Weak<Core>) {
-    // The last one that was woken: what stands before it was woken too.
+    // The last tenant that was woken. Tenants before it, in the order of (time, id), were woken too.
     let mut woken: Option<(Timestamp, TenantId)> = None;
     let mut all_woken = Instant::now();
     loop {

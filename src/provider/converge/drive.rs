@@ -91,7 +91,7 @@ impl<'a, A: Api> Drive<'a, A> {
         A::Planner::stale(&mut self.facts);
         let result = self.rounds(goal, until).await;
         match (&result, goal) {
-            // Reads may have told something worth keeping; a status changes nothing, and what cannot be stored is lost.
+            // What reads found is kept too. A status stores nothing; after a failed checkpoint nothing can be stored.
             (
                 Ok(()) | Err(Halt::Failed(_) | Halt::Cancelled | Halt::Late),
                 Goal::Present { .. } | Goal::Absent,
@@ -183,7 +183,7 @@ impl<'a, A: Api> Drive<'a, A> {
         .await
     }
 
-    /// Makes the facts durable, if they are not.
+    /// Makes the facts durable, unless they are.
     async fn store(&mut self, step: &str) -> Result<(), Halt> {
         if self.facts == self.stored {
             return Ok(());
@@ -232,7 +232,8 @@ impl<'a, A: Api> Drive<'a, A> {
         }
     }
 
-    /// How long until then; a moment when that has passed, so that a planner that waits for the past cannot spin.
+    /// How long until then, and at least a millisecond, so that a planner that waits for a time in the past cannot
+    /// spin.
     fn pause(&self, due: Timestamp) -> Duration {
         let pause = Duration::try_from(due.duration_since(self.cx.now())).unwrap_or(Duration::ZERO);
         pause.max(Duration::from_millis(1))

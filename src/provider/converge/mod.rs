@@ -38,7 +38,7 @@ pub trait Api: Send + Sync + 'static {
     ) -> impl Future<Output = Result<<Self::Planner as Planner>::Reply, CallError>> + Send;
 }
 
-/// An API that is shared is one.
+/// A shared API is an API.
 impl<A: Api> Api for std::sync::Arc<A> {
     type Planner = A::Planner;
 

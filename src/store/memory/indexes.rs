@@ -32,14 +32,15 @@ impl Indexes {
         }
     }
 
-    /// All that ever lived, in order. Lists are few and writes are many, so those bring it in order.
+    /// Every tenant that ever lived, in order. Writes are many and lists are few, so lists do the sorting.
     pub(super) fn ids(&mut self) -> &BTreeSet<TenantId> {
         self.ids.extend(std::mem::take(&mut self.new_ids).0.into_iter().flatten());
         &self.ids
     }
 }
 
-/// Ids in the order of their coming. In pieces: one that grows as a whole is copied while nothing is committed.
+/// Ids in the order in which they arrived. In chunks: one large vector would be copied when it grows, and no commit
+/// could go on meanwhile.
 #[derive(Debug, Default)]
 struct Chunks(Vec<Vec<TenantId>>);
 

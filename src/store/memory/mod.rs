@@ -30,7 +30,7 @@ const BATCH: NonZeroU64 = NonZeroU64::MIN.saturating_add(999);
 /// How many tenants a list looks at before it answers with what it found so far.
 const SCAN: usize = 10_000;
 
-/// How much a [`MemoryStore`] keeps of what is over.
+/// How many events and settled operations a [`MemoryStore`] keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryOptions {
     /// How many events; older ones are answered with [`Events::Gap`].
@@ -40,8 +40,9 @@ pub struct MemoryOptions {
 }
 
 impl Default for MemoryOptions {
-    /// As much as fits the cache of a core: with sixteen times as much, a busy engine spends a third of its time on what
-    /// it forgets. Subscribers that listen all the time do not need it: the engine keeps more for them.
+    /// 1,024 of each, which fit the cache of a core: with sixteen times as many, a busy engine spends a third of its
+    /// time on dropping old ones. Subscribers that keep up do not need more: the engine keeps a ring of its own for
+    /// them.
     fn default() -> Self {
         Self { history: 1024, settled: 1024 }
     }
@@ -159,7 +160,7 @@ impl Reads for MemoryStore {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         let mut kept = self.kept();
         let Kept { tenants, indexes, .. } = &mut *kept;
-        // An index would cost every call; this is asked once, when an engine starts.
+        // Without an index, which each call would have to update: this is asked once, when an engine starts.
         let called = |id: &&TenantId| tenants.get(id).is_some_and(|known| known.record.call().is_some());
         Ok(indexes.ids().range((start, Bound::Unbounded)).filter(called).take(limit).cloned().collect())
     }

@@ -10,8 +10,8 @@ use landlord_state_machines::tenant::Record;
 
 use crate::store::Position;
 
-/// Into how many tables tenants are divided. A table is written anew when it grows, and nothing is committed meanwhile: for
-/// a million tenants in one that is a third of a second.
+/// Into how many tables tenants are divided. A table is copied when it grows, and no commit can go on meanwhile: with a
+/// million tenants in one table that takes a third of a second.
 const TABLES: usize = 1024;
 
 /// A tenant, and where its last event is.
@@ -34,7 +34,7 @@ impl Default for Tenants {
     }
 }
 
-/// By bits of the hash that a table does not look at.
+/// Chosen by bits of the hash that the tables themselves do not use.
 fn table(hash: u64) -> usize {
     (hash >> 32) as usize % TABLES
 }

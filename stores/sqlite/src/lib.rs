@@ -1,18 +1,20 @@
-//! The embedded store: one SQLite file, which people can read with the `sqlite3` shell.
+#![doc = include_str!("../README.md")]
 //!
-//! **Guarantees.** What was answered is on disk (write-ahead log, `synchronous = FULL`). A write and its event
-//! are made together or not at all. One engine at a time: a lock of the kernel, and the epoch in every
-//! transaction.
+//! # Guarantees
+//! - What was answered is on disk (write-ahead log, `synchronous = FULL`).
+//! - A write and its event are made together or not at all.
+//! - One engine at a time: a lock of the kernel, and the epoch in every transaction.
 //!
-//! **Assumptions.** The file is on a local disk that keeps its word about fsync; locks of network file systems
-//! do not. Nobody else writes the file; a `sqlite3` shell may read it at any time.
+//! # Assumptions
+//! - The file is on a local disk that keeps its word about fsync. Locks of network file systems do not hold.
+//! - Nobody else writes the file. A `sqlite3` shell may read it at any time.
 //!
-//! **Caveats.** Times are kept to the microsecond. A start does not check the whole file: `PRAGMA
-//! integrity_check` does. Beside the file there are `-wal` and `-shm`, which belong to it (copy all three, or
-//! use `.backup`), and `.lock`, which says who has it.
-//!
-//! It is written with rusqlite on a thread of its own: the same batches through sqlx, which hands each statement
-//! to another thread and back, made a fifth as many writes a second.
+//! # Caveats
+//! - Times are kept to the microsecond.
+//! - A start does not check the whole file: `PRAGMA integrity_check` does.
+
+// One thread writes, through rusqlite. The same batches through sqlx, which hands each statement to another thread and
+// back, made a fifth as many writes a second.
 
 mod codec;
 mod error;
@@ -47,13 +49,13 @@ use write::{Batch, Job};
 /// Beyond this, a larger batch makes a commit slower but not cheaper.
 const BATCH: NonZeroU64 = NonZeroU64::MIN.saturating_add(1999);
 
-/// Of how many writes the rows are made before the writer gets them.
+/// How many writes are turned into rows before the writer gets them.
 const PART: usize = 64;
 
 /// How many batches wait while one is written.
 const WAITING: usize = 1;
 
-/// Where a [`SqliteStore`] is, and how much it keeps of what is over.
+/// Where a [`SqliteStore`] is, and how many past events it keeps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SqliteOptions {
     /// The file. It is created when it does not exist; its directory is not.
@@ -70,7 +72,7 @@ impl SqliteOptions {
     }
 }
 
-/// Keeps everything in a SQLite file. See the module's page for what it guarantees.
+/// Keeps everything in a SQLite file. The [crate's page](crate) says what it guarantees.
 #[derive(Debug)]
 pub struct SqliteStore {
     options: SqliteOptions,

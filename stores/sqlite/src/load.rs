@@ -1,8 +1,8 @@
 //! Loading tenants: those that are asked for while others are read are read together.
 //!
-//! A thread that reads for one tenant costs more to begin and to end than the read itself, and its answer comes from
-//! outside of the runtime, which takes such answers one by one between two turns of its own tasks. With thousands that
-//! wait for a tenant, whoever waits for a commit then waits behind all of them.
+//! To hand one read to a thread and back costs more than the read itself. The answer arrives from outside the runtime,
+//! which takes such wake-ups one by one between its own tasks. With thousands of reads waiting, commits would be
+//! answered behind all of them.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -87,7 +87,7 @@ impl Loader {
     pub(super) async fn load(self: &Arc<Self>, tenant: &TenantId) -> Result<Record, StoreError> {
         match self.ask(tenant.clone()).await {
             Ok(record) => Ok(record),
-            // What could not be read with others is read alone, so that each gets an error of its own, if any.
+            // When a read of several tenants fails, each is read alone, so that each gets an error of its own, if any.
             Err(_lost) => {
                 let tenant = tenant.clone();
                 self.readers.read(move |connection| read::load(connection, tenant)).await

@@ -87,7 +87,7 @@ fn sign(file: &mut File) -> io::Result<()> {
 /// What the owner wrote.
 fn owner(file: &mut File) -> String {
     let mut line = String::new();
-    // Whatever cannot be read here is for people only.
+    // The content is for people only, so what cannot be read is left out.
     let _ = file.take(1024).read_to_string(&mut line);
     match line.trim() {
         "" => "another process, which has only just opened it".to_owned(),

@@ -1,5 +1,5 @@
-//! Writes as rows of values: all that takes time is done before the writer has them, so that between the beginning and
-//! the end of a transaction it only binds them.
+//! Writes as rows of values. Everything that takes time is done before the writer gets them, so that within a
+//! transaction it only binds values.
 
 use std::ops::Range;
 

@@ -88,7 +88,7 @@ enum Database {
     Open(Connection),
     /// After a failure: what is on disk is the truth, so the next commit begins by opening it again.
     Closed,
-    /// After a failure of the disk: its log is not built upon.
+    /// After a failure of the disk: nothing may be appended to its log.
     InDoubt,
 }
 
@@ -130,7 +130,7 @@ impl Writer {
                 let message = "a batch was not handed over whole; nothing of it was written".to_owned();
                 Err(StoreError::Unavailable { message, source: None })
             }
-            // The connection is dropped, and with it all that it believes to know.
+            // The connection is dropped, and its cache with it.
             Err(Failed::Store(cause)) => {
                 if !error::is_the_disks_fault(&cause) {
                     self.database = Database::Closed;
@@ -188,7 +188,7 @@ impl From<rusqlite::Error> for Failed {
 enum Refused {
     /// It was seen before anything was changed.
     Before(WriteError),
-    /// It was seen when a part of it was there already: the transaction has to begin again without it.
+    /// It was seen when a part of the write was made already: the transaction has to begin again without it.
     Midway(WriteError),
     /// It is not the write's fault.
     Store(rusqlite::Error),
@@ -328,7 +328,7 @@ impl<'c> Statements<'c> {
         for (put, values) in rows.of_write(write, position) {
             let values = params_from_iter(values);
             match put {
-                // It is put down only if the tenant is at the revision that was expected.
+                // The row is written only if the tenant is at the revision that was expected.
                 Put::Event => {
                     if self.event.execute(values)? == 0 {
                         let (expected, actual) = (write.expected, self.revision(rows.tenant(write))?);

@@ -1,4 +1,4 @@
-//! A method that is called once, by nobody who would call it again or undo.
+//! A provider's method without an engine: called once, with nobody who would retry or undo.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -104,7 +104,7 @@ impl<M: Model> Alone<M> {
                 }
             };
         let calls = lock(&self.world).calls.clone();
-        // What could still turn up has to have been waited for.
+        // Late effects must have happened before the platform is judged.
         tokio::time::sleep(Duration::from_secs(60)).await;
         let ledger = lock(&self.world).ledger();
         judge(&self.world, &self.provider, &self.subject, &self.clock, applied.as_ref(), ledger).await?;

@@ -68,7 +68,7 @@ fn interrupted(
 ) -> impl Iterator<Item = Scenario> {
     let by: &[By] = match interrupt {
         Interrupt::Cancel => &[By::Engine, By::Alone],
-        // Without the engine nobody makes a destroy of a cancel.
+        // Only the engine turns a cancel into a destroy.
         Interrupt::Destroy => &[By::Engine],
     };
     let operations = operations.iter().filter(move |operation| operation.length == length);
@@ -80,7 +80,7 @@ fn interrupted(
         .map(move |(by, operation)| Scenario { operation: operation.clone(), by, interrupt: Some(interrupt) })
 }
 
-/// The engine answers by itself what it knows, and without it nobody notices that something broke.
+/// The engine answers some operations from its record, and only the engine notices that something broke.
 fn makes_calls(by: By, operation: &Operation) -> bool {
     match (by, &operation.ask, &operation.applied) {
         (By::Engine, Ask::Provision(_), Some(_))

@@ -80,8 +80,8 @@ pub trait Model: Default + Clone + Send + 'static {
         SignedDuration::from_millis(600)
     }
 
-    /// How long what a call did may not be seen yet: on such a platform looks do not show for that long what was done
-    /// when its answer was lost, or was [`Fault::Unseen`]. Default: it is seen at once.
+    /// How far behind looks may be: for this long they may not show what a call did whose answer was lost, or was
+    /// [`Fault::Unseen`]. Default: zero, so looks show it at once.
     fn unseen() -> SignedDuration {
         SignedDuration::ZERO
     }
@@ -92,7 +92,7 @@ pub trait Model: Default + Clone + Send + 'static {
     /// Whether the platform holds exactly what `spec` asks for, or nothing at all without one.
     ///
     /// # Errors
-    /// What is there too much, what is missing, or what a call did that no call may do.
+    /// What is left over, what is missing, or what a call did that no call may do.
     fn holds_exactly(&mut self, subject: &Subject, spec: Option<&Spec>, now: Timestamp)
     -> Result<(), String>;
 

@@ -1,4 +1,4 @@
-//! The store of an engine that may crash: what is in memory survives, and whoever is dead commits nothing more.
+//! The store of an engine that may crash: its content survives, and an engine that crashed commits nothing more.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -107,7 +107,7 @@ impl<M: Model> Store for Watched<M> {
         write: &Write,
     ) -> Option<Result<Result<Position, WriteError>, StoreError>> {
         match self.commits {
-            // Whoever is dead waits in `commit`.
+            // An engine that crashed waits in `commit` for ever.
             Commits::AtOnce if !self.dead.load(Ordering::Relaxed) => {}
             Commits::AtOnce | Commits::Awaited => return None,
         }

@@ -32,7 +32,7 @@ use landlord_compute::{OperationHandle, Options, WaitError};
 
 /// Simulated time after which an operation counts as stuck.
 const PATIENCE: Duration = Duration::from_secs(3600);
-/// How long whoever waits may take to hear what is known already.
+/// How long a caller that waits may take to hear of an operation that has settled.
 const HEARS_WITHIN: Duration = Duration::from_secs(1);
 
 /// The planner as the engine's provider.
@@ -212,7 +212,7 @@ impl<M: Model> Bench<'_, M> {
         let calls = lock(self.world).calls.clone();
         self.holds(&life).await?;
         self.everybody_heard(waiting, deserted).await?;
-        // What could still turn up has to have been waited for.
+        // Late effects must have happened before the platform is judged.
         tokio::time::sleep(Duration::from_secs(60)).await;
         self.judge_all(&life, case, &before).await?;
         Ok(calls)
@@ -299,7 +299,8 @@ impl<M: Model> Bench<'_, M> {
         life.engine.tenant(self.tenant.clone()).snapshot().await.map_err(|error| error.to_string())
     }
 
-    /// Nobody waits any longer: who asked this engine knows how it ended, who asked an earlier one that it ended.
+    /// Checks that nobody waits any longer: callers of this engine were told how their operation ended, callers of an
+    /// earlier one that the engine ended.
     async fn everybody_heard(
         &self,
         waiting: Vec<OperationHandle>,

@@ -18,7 +18,7 @@ use landlord_compute::provider::{Context, Work};
 /// How long a platform that has too much to do asks to be left alone.
 const LEFT_ALONE: SignedDuration = SignedDuration::from_secs(7);
 
-/// What happened, a line each; telling it takes longer than the rest.
+/// What happened, a line each. Kept only when a case is repeated: formatting takes longer than the case itself.
 pub(super) enum Story {
     Untold,
     Told(Vec<String>),
@@ -167,7 +167,7 @@ impl<M: Model> World<M> {
         self.breach = self.breach.take().or(checked.err());
     }
 
-    /// Notes who does not leave the platform alone that asked for it.
+    /// Notes a call to a platform that has asked to be left alone.
     fn check_left_alone(&mut self, call: &CallOf<M>, now: Timestamp) {
         if let Some((since, until)) = self.left_alone
             && since < now
@@ -259,7 +259,7 @@ impl<M: Model> World<M> {
         heard
     }
 
-    /// What the platform does and says: of what it was, as long as a look does not see what it is.
+    /// Makes the call. While the platform may be behind, a look answers from its earlier state.
     fn really(
         &mut self,
         subject: &Subject,
@@ -277,7 +277,7 @@ impl<M: Model> World<M> {
         answer.map_err(CallError::Refused)
     }
 
-    /// The same, and for as long as the platform may be behind, looks see it as it was before.
+    /// Makes the call, and from now on looks see the platform as it was before, for as long as it may be behind.
     fn unseen(
         &mut self,
         subject: &Subject,

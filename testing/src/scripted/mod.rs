@@ -191,7 +191,7 @@ impl Scripted {
         }
     }
 
-    /// What becomes from now on of specs that have a container with this image.
+    /// What happens from now on to specs that have a container with this image.
     pub fn set_fate(&self, image: impl Into<String>, fate: Fate) {
         self.platform().table.fates.insert(image.into(), fate);
     }
@@ -396,14 +396,14 @@ impl Scripted {
     }
 }
 
-/// Takes that long; nothing at all does not even pause.
+/// Sleeps for that long; for zero it does not even yield.
 async fn take(time: Duration) {
     if time > Duration::ZERO {
         tokio::time::sleep(time).await;
     }
 }
 
-/// Why a call has to stop now: it was cancelled, or is late and nobody else sees to that.
+/// Why a call has to stop now: it was cancelled, or it is late and no engine enforces the deadline.
 fn stop(cx: &Context, method: Method) -> Option<ProviderError> {
     let late = own_deadline(cx).is_some_and(|deadline| cx.now() >= deadline);
     match (cx.cancel.is_cancelled(), late) {

@@ -14,8 +14,7 @@ use serde_json::Value;
 
 use super::kind_of;
 
-/// What becomes of specs with a certain image, where nothing else is scripted. Of all others becomes what they ask
-/// for.
+/// What happens to specs with a certain image, where nothing else is scripted. All other specs run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// They are invalid.

@@ -109,7 +109,7 @@ pub async fn the_revision_guards_each_write(store: &dyn Store) {
     assert_eq!(page(store, Position(0), &Scope::All, 10).await.len(), 1, "nor does it leave an event");
 }
 
-/// A write that is made at once is made as any other, or nothing is done.
+/// `commit_now` makes a write as `commit` does, or does nothing.
 pub async fn a_write_at_once_is_a_write(store: &dyn Store) {
     let older = open(store).await;
     let begin = StoredLife::new("acme").begin();

@@ -6,11 +6,11 @@ use tokio::time::Instant;
 
 /// A rate is never halved below this part of what it began with.
 const FLOOR: f64 = 1.0 / 16.0;
-/// How long it takes from nothing to what it began with; half of it from a half.
+/// Seconds in which a rate recovers from zero to what it began with; from half of it, half of this.
 const RECOVERY: f64 = 30.0;
 /// The rate is halved at most once in this time: requests that were on their way together are throttled together.
 const CUT_PAUSE: Duration = Duration::from_secs(1);
-/// What sums of fractions may be off.
+/// The rounding error that sums of fractions may have.
 const OFF: f64 = 1e-6;
 
 /// What a bucket begins with.
@@ -42,7 +42,7 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    /// A full one.
+    /// A full bucket.
     pub(super) fn new(seed: Seed, now: Instant) -> Self {
         let seed = Seed { burst: seed.burst.max(1), per_second: seed.per_second.max(1) };
         Self { seed, tokens: seed.burst.into(), rate: seed.per_second.into(), at: now, cut: None }
@@ -58,8 +58,8 @@ impl Bucket {
         Ok(())
     }
 
-    /// The platform threw a request back: what it has to give is used up, and fewer come for a while. Says how many in a
-    /// second, where that is news.
+    /// The platform throttled a request: the bucket is empty, and fills more slowly for a while. Returns the new rate a
+    /// second, if it changed.
     pub(super) fn throttled(&mut self, now: Instant) -> Option<f64> {
         self.fill(now);
         self.tokens = 0.0;
@@ -81,7 +81,7 @@ impl Bucket {
         self.seed.per_second.into()
     }
 
-    /// What came since the last look. The rate rises evenly until it is what it was.
+    /// Adds the tokens since the last look. The rate rises evenly until it is what it began with.
     fn fill(&mut self, now: Instant) {
         let passed = now.duration_since(self.at).as_secs_f64();
         self.at = now;

@@ -34,7 +34,7 @@ pub(super) struct Ticket {
 #[derive(Debug, Default)]
 struct Queue {
     waiting: BTreeMap<Turn, Arc<Notify>>,
-    /// Of those who wait: the round of their last waiter, and how many they have.
+    /// For each tenant that waits: the round of its last waiter, and how many waiters it has.
     tenants: HashMap<Option<TenantId>, (u64, usize)>,
     /// The round that goes on.
     round: u64,
@@ -83,7 +83,7 @@ impl Line {
         self.queue(ticket.initiator).leave(ticket);
     }
 
-    /// Wakes the first one, who may not know yet.
+    /// Wakes the first one, which may not have been told yet.
     pub(super) fn call_first(&self) {
         if let Some((_, _, called)) = self.first() {
             called.notify_one();

@@ -21,7 +21,7 @@ use bucket::{Bucket, Seed};
 use landlord_compute::provider::Initiator;
 use line::{Line, Ticket};
 
-/// How many requests of one kind may wait; one more is turned away.
+/// How many requests of one kind may wait; one more is refused.
 const WAITING: usize = 10_000;
 /// A wait that is longer than this is worth a line in the log.
 const LONG: Duration = Duration::from_secs(5);
@@ -110,8 +110,8 @@ impl Budget {
         Self { lanes: Quota::ALL.map(lane) }
     }
 
-    /// Returns when a request may go out. The future has to be polled until then, or dropped: it holds up those behind
-    /// it as long as it is neither. Dropped, it gives its place up and has used nothing.
+    /// Returns when a request may go out. Until then poll the future or drop it: a future that is kept without being
+    /// polled holds up those behind it. Dropping it gives its place up and uses no token.
     ///
     /// # Errors
     /// When too many wait already; it can be tried again.

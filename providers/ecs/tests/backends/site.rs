@@ -37,7 +37,7 @@ pub(super) fn spec(tenant: &str, image: &str) -> TenantComputeSpec {
     }
 }
 
-/// What there is of one name: a service, or a revision of the family.
+/// What exists under one name: a service, or a revision of the family.
 pub(super) struct There {
     pub(super) arn: String,
     /// The environment of its containers.

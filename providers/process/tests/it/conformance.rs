@@ -102,7 +102,7 @@ impl Machine {
         let pids = std::fs::read_dir("/proc").expect("Linux").flatten();
         let pids = pids.filter_map(|entry| Pid::from_raw(entry.file_name().to_str()?.parse().ok()?));
         let of = |pid: Pid| {
-            // One that ends meanwhile is none.
+            // A process that ends meanwhile does not count.
             let environ = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
             let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
             let text = String::from_utf8_lossy(&environ).into_owned();
@@ -121,7 +121,7 @@ impl Machine {
 
     fn signal(&self, tenant: &TenantId, signal: Signal) {
         for process in self.of_tenant(tenant) {
-            // One that has ended needs none.
+            // A process that has ended needs no signal.
             let _ = kill_process(process.pid, signal);
         }
     }

@@ -73,7 +73,7 @@ pub struct Process {
 }
 
 /// What a launch is, apart from its id. It goes into the environment of the launch's processes as JSON and is read
-/// back by [`ProcessCall::Find`](super::Call::Find). Holds no environment and no secret.
+/// back by [`ProcessCall::Find`](super::ProcessCall::Find). Holds no environment and no secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// The container's name in the spec.

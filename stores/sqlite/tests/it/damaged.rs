@@ -65,7 +65,7 @@ async fn use_all(path: &Path) -> Vec<StoreError> {
 enum Damage {
     /// The page is zeros, as after a lost write.
     Zeros,
-    /// The page is one that was there before, or another's.
+    /// The page has earlier content, or another page's.
     Misplaced,
     /// The bytes that say what the page is.
     Header,

@@ -1,4 +1,4 @@
-//! What there is in an account and a region.
+//! The resources of one account in one region.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -14,7 +14,7 @@ use super::Fake;
 use super::wire::{Outcome, Request};
 
 impl Fake {
-    /// An HTTP client of the SDK that leads to this platform, wherever it is told to go.
+    /// An HTTP client for the SDK that reaches this platform, whatever the address of a request.
     pub(crate) fn client(&self) -> SharedHttpClient {
         let connector = SharedHttpConnector::new(Connector(self.clone()));
         http_client_fn(move |_, _| connector.clone())

@@ -17,7 +17,7 @@ pub(crate) struct Pace {
     pub(crate) pulling: Duration,
     /// Until the first health check of a task that runs has passed.
     pub(crate) health: Duration,
-    /// Until the health check of one that never gets well has failed often enough.
+    /// Until the health check of a task that never becomes healthy has failed often enough.
     pub(crate) unhealthy: Duration,
     /// How long a program runs that crashes.
     pub(crate) crash: Duration,

@@ -35,7 +35,7 @@ impl Home {
     pub(super) fn list_services(&mut self, now: &Now, body: &Value) -> Answer {
         let cluster = self.cluster(body)?;
         let seen = cluster.services.values().filter_map(|row| row.seen(now.at, now.pace.lag).as_ref());
-        // One that drains is not listed any more, only described.
+        // A service that drains is described, but no longer listed.
         let active = seen.filter(|service| service.status == ServiceStatus::Active);
         let arns = active.map(|service| service.arn.clone()).collect();
         let (arns, next) = page(arns, body, 10, 100)?;
