@@ -1,11 +1,9 @@
 //! What the fuzzers feed, fed with their corpus: `fuzz/corpus/<target>` in the repository's root.
 
-pub(crate) mod documents;
-
 use std::fs;
 use std::path::Path;
 
-use crate::life;
+use landlord_lives::{bytes, documents};
 
 /// Feeds every file of a target's corpus; a panic names the file.
 fn replay(target: &str, feed: fn(&[u8])) {
@@ -35,5 +33,5 @@ fn the_corpus_of_yaml_specs_is_read_as_it_should() {
 
 #[test]
 fn the_corpus_of_lives_keeps_the_rules() {
-    replay("step", life::bytes::live);
+    replay("step", bytes::live);
 }

@@ -1,21 +1,17 @@
 //! Random lives of a tenant in a small simulated engine.
 //!
-//! Whatever happens, in whatever order, each transition keeps the [`rules`]. A failing life is shrunk and printed,
+//! Whatever happens, in whatever order, each transition keeps the [`rules`](landlord_lives::rules). A failing life is shrunk and printed,
 //! and its seed is kept beside this file; `PROPTEST_CASES` raises the number of lives.
 
-pub(crate) mod bytes;
-pub(crate) mod moves;
-pub(crate) mod rules;
 mod strategies;
-pub(crate) mod world;
 
 use landlord_state_machines::id::OperationId;
 use landlord_state_machines::tenant::{Direction, Record, Request, Run, State};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 
+use landlord_lives::world::World;
 use strategies::{lives, policies};
-use world::World;
 
 fn config() -> ProptestConfig {
     ProptestConfig {

@@ -6,7 +6,7 @@ use landlord_state_machines::tenant::{Backoff, Policy, RepairPolicy};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::moves::{Ending, Move, Sight};
+use landlord_lives::moves::{Ending, Move, Sight};
 
 pub(super) fn lives() -> impl Strategy<Value = Vec<Move>> {
     vec(moves(), 0..60)

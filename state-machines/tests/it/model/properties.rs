@@ -11,7 +11,7 @@ use stateright::Property;
 
 use super::Life;
 use super::world::{Action, Platform, World, number};
-use crate::life::rules::{awaited_destroy, destroying};
+use landlord_lives::rules::{awaited_destroy, destroying};
 
 /// What a transition can break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -14,8 +14,8 @@ use landlord_state_machines::tenant::{
 };
 
 use super::properties::{self, Rule};
-use crate::life::moves::{Ending, Sight};
-use crate::life::world::{SPECS, acme, outcome, progressed, seen};
+use landlord_lives::moves::{Ending, Sight};
+use landlord_lives::world::{SPECS, acme, outcome, progressed, seen};
 
 /// How long after it was asked for something with a deadline has to be done.
 const DEADLINE: Duration = Duration::from_secs(5);

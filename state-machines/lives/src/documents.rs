@@ -3,14 +3,14 @@
 use landlord_state_machines::spec::{Spec, SpecError, TenantComputeSpec, changes};
 
 /// Reads bytes as JSON.
-pub(crate) fn json(bytes: &[u8]) {
+pub fn json(bytes: &[u8]) {
     if let Ok(text) = std::str::from_utf8(bytes) {
         read(TenantComputeSpec::from_json(text));
     }
 }
 
 /// Reads bytes as YAML.
-pub(crate) fn yaml(bytes: &[u8]) {
+pub fn yaml(bytes: &[u8]) {
     if let Ok(text) = std::str::from_utf8(bytes) {
         read(TenantComputeSpec::from_yaml(text));
     }

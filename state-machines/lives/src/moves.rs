@@ -2,7 +2,7 @@
 
 /// One thing that happens.
 #[derive(Clone, Debug)]
-pub(super) enum Move {
+pub enum Move {
     Provision {
         spec: usize,
         elsewhere: bool,
@@ -44,7 +44,7 @@ pub(super) enum Move {
 
 /// How a call ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub enum Ending {
     Succeeded,
     Retry { after: Option<u64> },
     Permanent,
@@ -57,7 +57,7 @@ pub(crate) enum Ending {
 
 /// What a look shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sight {
+pub enum Sight {
     Healthy,
     Unhealthy,
     Broken,

@@ -11,10 +11,10 @@ use landlord_state_machines::tenant::{
     Stamp, State, StateName, Tenant, Transition, Why, step,
 };
 
-use super::world::World;
+use crate::world::World;
 
 /// Before anything is committed.
-pub(super) fn of_decision(world: &World, input: &Input, decision: &Decision) {
+pub fn of_decision(world: &World, input: &Input, decision: &Decision) {
     what_is_joined_is_open(world, decision);
     destroy_is_accepted(world, input, decision);
     what_is_stale_changes_nothing(world, input, decision);
@@ -23,7 +23,7 @@ pub(super) fn of_decision(world: &World, input: &Input, decision: &Decision) {
 }
 
 /// A transition, before it is committed.
-pub(super) fn of_transition(world: &World, stamp: Stamp, input: &Input, transition: &Transition) {
+pub fn of_transition(world: &World, stamp: Stamp, input: &Input, transition: &Transition) {
     the_event_tells_the_transition(world, stamp, transition);
     what_opens_has_the_new_id(stamp, transition);
     a_new_spec_has_the_next_version(world, transition);
@@ -32,7 +32,7 @@ pub(super) fn of_transition(world: &World, stamp: Stamp, input: &Input, transiti
 }
 
 /// What is known after a commit, when its effects have run.
-pub(super) fn of_record(world: &World) {
+pub fn of_record(world: &World) {
     what_is_open_is_on_the_record(world);
     the_call_on_the_record_is_alive(world);
     if let Record::Live(tenant) = &world.record {
@@ -69,7 +69,7 @@ fn destroy_is_accepted(world: &World, input: &Input, decision: &Decision) {
 }
 
 /// The destroy that is on its way, or follows.
-pub(crate) fn destroying(record: &Record) -> Option<OperationId> {
+pub fn destroying(record: &Record) -> Option<OperationId> {
     let Record::Live(tenant) = record else { return None };
     match &tenant.state {
         State::Destroying(removal) => Some(removal.operation),
@@ -79,7 +79,7 @@ pub(crate) fn destroying(record: &Record) -> Option<OperationId> {
 }
 
 /// The destroy that follows when a call has stopped.
-pub(crate) fn awaited_destroy(change: &Change) -> Option<OperationId> {
+pub fn awaited_destroy(change: &Change) -> Option<OperationId> {
     match change.run {
         Run::Stopping { why: Why::Destroy(destroy), .. } => Some(destroy),
         Run::Stopping { why: Why::Cancel | Why::Deadline, .. } | Run::Calling(_) | Run::Waiting { .. } => {

@@ -14,25 +14,25 @@ use landlord_state_machines::tenant::{
     Command, Decision, Effect, Input, Outcome, Policy, Record, Request, Stamp, State, Transition, after, step,
 };
 
-use super::moves::{Ending, Move, Sight};
-use super::rules;
+use crate::moves::{Ending, Move, Sight};
+use crate::rules;
 
-pub(super) struct World {
-    pub(super) policy: Policy,
-    pub(super) record: Record,
-    pub(super) now: Timestamp,
+pub struct World {
+    pub policy: Policy,
+    pub record: Record,
+    pub now: Timestamp,
     /// The call that is alive.
-    pub(super) alive: Option<CallId>,
+    pub alive: Option<CallId>,
     /// Every operation that began or was queued.
-    pub(super) opened: BTreeSet<OperationId>,
+    pub opened: BTreeSet<OperationId>,
     /// Every operation that settled.
-    pub(super) settled: BTreeSet<OperationId>,
+    pub settled: BTreeSet<OperationId>,
     /// Every call that ever was.
     calls: Vec<CallId>,
     minted: u64,
 }
 
-pub(crate) static SPECS: LazyLock<Vec<Spec>> = LazyLock::new(|| {
+pub static SPECS: LazyLock<Vec<Spec>> = LazyLock::new(|| {
     let spec = |number: usize| TenantComputeSpec {
         tenant_id: "acme".to_owned(),
         provider_type: "process".to_owned(),
@@ -47,12 +47,12 @@ pub(crate) static SPECS: LazyLock<Vec<Spec>> = LazyLock::new(|| {
     (0..3).map(|number| spec(number).check().unwrap()).collect()
 });
 
-pub(crate) fn acme() -> TenantId {
+pub fn acme() -> TenantId {
     TenantId::new("acme").unwrap()
 }
 
 impl World {
-    pub(super) fn new(policy: Policy) -> Self {
+    pub fn new(policy: Policy) -> Self {
         Self {
             policy,
             record: Record::Absent(acme()),
@@ -65,7 +65,7 @@ impl World {
         }
     }
 
-    pub(super) fn live(&mut self, life: impl IntoIterator<Item = Move>) {
+    pub fn live(&mut self, life: impl IntoIterator<Item = Move>) {
         for next in life {
             self.happen(next);
         }
@@ -148,7 +148,7 @@ impl World {
         (!stale.is_empty()).then(|| *stale[index % stale.len()])
     }
 
-    pub(super) fn command(&mut self, request: Request) {
+    pub fn command(&mut self, request: Request) {
         self.input(Input::Command(Command { expected: None, request }));
     }
 
@@ -159,7 +159,7 @@ impl World {
     }
 
     /// The engine dies with its call, and the next one takes up what it finds.
-    pub(super) fn crash(&mut self) {
+    pub fn crash(&mut self) {
         self.alive = None;
         self.input(Input::Recovered);
     }
@@ -171,7 +171,7 @@ impl World {
     }
 
     /// Time passes until the tenant is woken; whether it is.
-    pub(super) fn let_time_pass(&mut self) -> bool {
+    pub fn let_time_pass(&mut self) -> bool {
         let Some(at) = self.record.wake_at() else { return false };
         self.now = self.now.max(at);
         self.wake();
@@ -179,7 +179,7 @@ impl World {
     }
 
     /// Nobody asks for anything any more, the platform does what it is asked, and timers fire.
-    pub(super) fn go_on_without_commands(&mut self) {
+    pub fn go_on_without_commands(&mut self) {
         for _ in 0..100 {
             if let Some(call) = self.alive {
                 self.call_ends(call, outcome(Ending::Succeeded));
@@ -190,7 +190,7 @@ impl World {
         panic!("it never comes to rest: {:?}", self.record);
     }
 
-    pub(super) fn come_to_rest(&mut self) {
+    pub fn come_to_rest(&mut self) {
         self.command(Request::Resume);
         self.go_on_without_commands();
         if let Record::Live(tenant) = &self.record {
@@ -203,7 +203,7 @@ impl World {
     }
 
     /// Every operation that was opened has settled.
-    pub(super) fn nothing_is_left_open(&self) {
+    pub fn nothing_is_left_open(&self) {
         assert_eq!(self.opened, self.settled, "opened and settled");
     }
 
@@ -253,7 +253,7 @@ impl World {
     }
 }
 
-pub(crate) fn outcome(ending: Ending) -> Outcome {
+pub fn outcome(ending: Ending) -> Outcome {
     let error = |kind, remedy, code| ProviderError::new(kind, remedy, code, "no");
     let retry = || error(ErrorKind::UpdateFailed, Remedy::Retry, ErrorCode::ProviderUnavailable);
     match ending {
@@ -279,7 +279,7 @@ pub(crate) fn outcome(ending: Ending) -> Outcome {
     }
 }
 
-pub(crate) fn progressed(call: CallId) -> Input {
+pub fn progressed(call: CallId) -> Input {
     let ledger = Ledger {
         version: 1,
         resources: [("web".to_owned(), call.to_string())].into(),
@@ -289,7 +289,7 @@ pub(crate) fn progressed(call: CallId) -> Input {
     Input::Progressed { call, ledger: Arc::new(ledger), step: "on its way".to_owned() }
 }
 
-pub(crate) fn seen(sight: Sight) -> Seen {
+pub fn seen(sight: Sight) -> Seen {
     match sight {
         Sight::Healthy => Seen::Healthy,
         Sight::Unhealthy => Seen::Unhealthy("not ready".to_owned()),

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use landlord_state_machines::tenant::{Backoff, Policy, Record, RepairPolicy, Request};
 
-use super::moves::{Ending, Move, Sight};
-use super::world::World;
+use crate::moves::{Ending, Move, Sight};
+use crate::world::World;
 
 /// A life longer than this tells nothing new.
 const MOVES: usize = 300;
 
 /// Lives what the bytes say, with every rule looked at at each step; then it has to come to rest, and a destroy to end.
-pub(crate) fn live(bytes: &[u8]) {
+pub fn live(bytes: &[u8]) {
     let mut bytes = Bytes(bytes.iter());
     let Some(policy) = policy(&mut bytes) else { return };
     let mut world = World::new(policy);
