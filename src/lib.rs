@@ -4,7 +4,7 @@
 //! one tenant are serial, different tenants run in parallel, and every transition is durable before anybody is told of
 //! it. After a `kill -9` the next engine on the same store finishes or undoes what the last one had begun.
 //!
-//! An embedder gives an [`Engine`] a [`Store`](store::Store) and one [`Provider`](provider::Provider) or more, and then
+//! An embedder gives an [`Engine`] a [`Store`](store::Store) and one [`Provider`] or more, and then
 //! commands tenants through [`TenantHandle`]s. A command returns once it is durable; the [`OperationHandle`] that it
 //! returns is a future, which ends when the operation has settled.
 //!
