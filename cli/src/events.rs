@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::StreamExt;
 use landlord_compute::Delivery;
@@ -12,6 +11,7 @@ use serde_json::json;
 
 use super::args::Format;
 use super::exit::Failure;
+use super::operate::{GRACE, LOOK};
 use super::place::{Missing, Place};
 use super::screen::Screen;
 use super::signals::Signals;
@@ -19,10 +19,6 @@ use super::words;
 
 /// How many events are read at a time.
 const PAGE: usize = 512;
-/// How often a store that is only looked at is asked for more.
-const LOOK: Duration = Duration::from_millis(200);
-/// How long calls may go on when `run` ends.
-const GRACE: Duration = Duration::from_secs(30);
 
 /// Reads the events of a store one page after the other.
 pub(crate) struct Reader<'a, S> {

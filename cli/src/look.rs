@@ -1,7 +1,6 @@
 //! `list`, `describe` and `status`: looking, which is possible beside a running engine.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use landlord_compute::Delivery;
@@ -10,7 +9,7 @@ use landlord_compute::machines::error::{ProviderError, Remedy};
 use landlord_compute::machines::id::TenantId;
 use landlord_compute::machines::planner::Subject;
 use landlord_compute::machines::tenant::Tenant;
-use landlord_compute::provider::Context;
+use landlord_compute::provider::{Context, STATUS_WITHIN};
 use landlord_compute::store::{Position, Reads, Scope, TenantFilter};
 use serde_json::json;
 
@@ -25,8 +24,6 @@ use landlord_compute::view::{Doing, TenantView, containers};
 const PAGE: usize = 500;
 /// How many of a tenant's latest events `describe` shows.
 const LATEST: usize = 10;
-/// How long a status may take (CONTRACT.md, "get_status").
-const STATUS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Lists the living tenants.
 pub(crate) async fn list(screen: &Screen, place: &Place, filter: &TenantFilter) -> Result<(), Failure> {
@@ -205,7 +202,7 @@ pub(crate) async fn status(screen: &Screen, place: &Place, id: &TenantId) -> Res
         incarnation: tenant.incarnation,
     };
     let cx = Context::alone(subject, Arc::new(SystemClock)).with_ledger(tenant.ledger.clone());
-    let status = tokio::time::timeout(STATUS_TIMEOUT, provider.get_status(&cx, id))
+    let status = tokio::time::timeout(STATUS_WITHIN, provider.get_status(&cx, id))
         .await
         .unwrap_or_else(|_elapsed| Err(ProviderError::status_timeout(id)))?;
     screen.show(&status, || {

@@ -22,9 +22,9 @@ use super::words;
 
 /// How long the calls of other tenants, which an engine takes up when it starts, may go on at the end. A call that
 /// is cut off counts as a try.
-const GRACE: Duration = Duration::from_secs(30);
+pub(crate) const GRACE: Duration = Duration::from_secs(30);
 /// How often a store is looked at that another engine has.
-const LOOK: Duration = Duration::from_millis(200);
+pub(crate) const LOOK: Duration = Duration::from_millis(200);
 
 /// What is asked for, in one operation.
 #[derive(Debug)]

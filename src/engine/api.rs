@@ -16,6 +16,9 @@ use super::operation::OperationHandle;
 use crate::store::{Page, Position, Scope, Store, StoreError, TenantFilter};
 use crate::sweep::{Orphan, Sweep, SweepError, sweep};
 
+/// How long an engine that ends waits for calls that it dropped.
+const DROPPED_GONE: Duration = Duration::from_secs(5);
+
 /// A running engine. Dropping it ends it at once: what is on its way is taken up by the next one. Handles and streams
 /// that are still held keep the store open then; [`Engine::shutdown`] gives it up.
 pub struct Engine {
@@ -118,7 +121,7 @@ impl Engine {
         }
         let dropped = self.core.end(Closed::ShutDown);
         // A call that blocks its thread cannot be dropped; the store is not kept for it.
-        let _ = tokio::time::timeout(Duration::from_secs(5), dropped.gone()).await;
+        let _ = tokio::time::timeout(DROPPED_GONE, dropped.gone()).await;
         self.core.store.close().await
     }
 }

@@ -89,3 +89,26 @@ fn every_page_that_is_referred_to_is_here() {
         "it found {sections} references to a section only: it does not look where they are"
     );
 }
+
+/// What two crates share is a crate. A file that is compiled into another crate than its own has no room.
+#[test]
+fn no_crate_compiles_another_crates_file() {
+    let texts = texts();
+    let crates: Vec<&Path> =
+        texts.keys().filter(|path| path.ends_with("Cargo.toml")).filter_map(|path| path.parent()).collect();
+    let home =
+        |file: &Path| file.ancestors().skip(1).find(|above| crates.contains(above)).map(Path::to_owned);
+    let attribute = concat!("#[pa", "th = \"");
+    for (file, text) in &texts {
+        for line in text.lines().filter_map(|line| line.trim().strip_prefix(attribute)) {
+            let mut there = file.parent().expect("a file is in a directory").to_owned();
+            for step in Path::new(line.split('"').next().unwrap_or_default()) {
+                match step.to_str() {
+                    Some("..") => assert!(there.pop(), "{} leads out of the tree", file.display()),
+                    _ => there.push(step),
+                }
+            }
+            assert_eq!(home(&there), home(file), "{} compiles {}", file.display(), there.display());
+        }
+    }
+}

@@ -120,13 +120,16 @@ fn a_broken_update_is_rolled_back_and_says_what_to_do() {
 #[test]
 fn diagrams_are_printed_by_name() {
     let bench = Bench::new();
-    for name in ["tenant", "process", "ecs"] {
+    let machines = bench.json(&["machine"])["machines"].clone();
+    let names: Vec<&str> = machines.as_array().expect("a list").iter().filter_map(Value::as_str).collect();
+    assert!(names.starts_with(&["tenant", "process"]), "{names:?}");
+    for name in &names {
         assert!(bench.run(&["machine", name]).out.starts_with("stateDiagram-v2\n"), "{name}");
     }
-    assert_eq!(bench.json(&["machine"])["machines"], json!(["tenant", "process", "ecs"]));
     let unknown = bench.run(&["machine", "washing"]);
     assert_eq!(unknown.code, 2);
-    assert!(unknown.err.contains("[possible values: tenant, process, ecs]"), "{}", unknown.err);
+    let possible = format!("[possible values: {}]", names.join(", "));
+    assert!(unknown.err.contains(&possible), "{}", unknown.err);
 }
 
 #[test]

@@ -32,7 +32,7 @@
 
 #[cfg(not(target_os = "linux"))]
 compile_error!(
-    "the process provider reads /proc and holds processes by pidfd: build it for Linux, or without the feature `process`"
+    "the process provider reads /proc and holds processes by pidfd: build it for Linux, or leave the crate out"
 );
 
 mod api;

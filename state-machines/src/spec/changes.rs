@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{
     ContainerSpec, DnsConfig, HealthCheckConfig, NetworkConfig, PortMapping, ResourceRequirements,
-    SecretReference, Spec, path,
+    SecretReference, Spec, TenantComputeSpec, path,
 };
 
 /// The changes that lead from `old` to `new`, e.g. `containers[web].image: nginx:1.27 → nginx:1.28`.
@@ -68,6 +68,17 @@ impl Display for FieldChange {
 
 /// The same as data.
 pub fn differences(old: &Spec, new: &Spec) -> Vec<FieldChange> {
+    // Here and below: a new field does not compile until its changes are told.
+    let TenantComputeSpec {
+        tenant_id: _,
+        provider_type: _,
+        containers: _,
+        resources: _,
+        networking: _,
+        secrets: _,
+        labels: _,
+        provider_config: _,
+    } = &**new;
     let mut changes = Changes(Vec::new());
     changes.shown("tenant_id", Some(&old.tenant_id), Some(&new.tenant_id));
     changes.shown("provider_type", Some(&old.provider_type), Some(&new.provider_type));
@@ -133,6 +144,16 @@ impl Changes {
     }
 
     fn container(&mut self, at: &str, old: &ContainerSpec, new: &ContainerSpec) {
+        let ContainerSpec {
+            name: _,
+            image: _,
+            command: _,
+            args: _,
+            env: _,
+            ports: _,
+            health_check: _,
+            resources: _,
+        } = new;
         self.shown(&path::field(at, "image"), Some(&old.image), Some(&new.image));
         self.command(&path::field(at, "command"), &old.command, &new.command);
         self.command(&path::field(at, "args"), &old.args, &new.args);
@@ -164,6 +185,16 @@ impl Changes {
         let (Some(old), Some(new)) = (old, new) else {
             return self.hidden(at, old, new);
         };
+        let HealthCheckConfig {
+            kind: _,
+            http_path: _,
+            port: _,
+            command: _,
+            interval_seconds: _,
+            timeout_seconds: _,
+            healthy_threshold: _,
+            unhealthy_threshold: _,
+        } = new;
         self.shown(&path::field(at, "type"), Some(&old.kind), Some(&new.kind));
         self.shown(&path::field(at, "http_path"), old.http_path.as_ref(), new.http_path.as_ref());
         self.shown(&path::field(at, "port"), old.port, new.port);
@@ -184,12 +215,15 @@ impl Changes {
         old: Option<&ResourceRequirements>,
         new: Option<&ResourceRequirements>,
     ) {
+        if let Some(ResourceRequirements { cpu: _, memory: _, storage: _ }) = new {}
         self.shown(&path::field(at, "cpu"), old.map(|r| r.cpu), new.map(|r| r.cpu));
         self.shown(&path::field(at, "memory"), old.map(|r| r.memory), new.map(|r| r.memory));
         self.shown(&path::field(at, "storage"), old.and_then(|r| r.storage), new.and_then(|r| r.storage));
     }
 
     fn networking(&mut self, old: &NetworkConfig, new: &NetworkConfig) {
+        let NetworkConfig { public_ip: _, security_groups: _, subnets: _, dns } = new;
+        if let Some(DnsConfig { hostname: _, domain: _ }) = dns {}
         self.shown("networking.public_ip", Some(old.public_ip), Some(new.public_ip));
         self.list("networking.security_groups", &old.security_groups, &new.security_groups, String::clone);
         self.list("networking.subnets", &old.subnets, &new.subnets, String::clone);
@@ -201,6 +235,7 @@ impl Changes {
     }
 
     fn secret(&mut self, at: &str, old: &SecretReference, new: &SecretReference) {
+        let SecretReference { name: _, source: _, key: _, env_var: _ } = new;
         self.shown(&path::field(at, "source"), Some(&old.source), Some(&new.source));
         self.shown(&path::field(at, "key"), Some(&old.key), Some(&new.key));
         self.shown(&path::field(at, "env_var"), old.env_var.as_ref(), new.env_var.as_ref());
@@ -253,7 +288,8 @@ fn element(at: &str, (name, count): &Numbered<'_>) -> String {
 
 /// A port as on a command line: `http=8080:80/tcp`.
 fn shown_port(port: &PortMapping) -> String {
-    let name = port.name.as_ref().map(|name| format!("{name}=")).unwrap_or_default();
-    let host = port.host_port.map(|host| format!("{host}:")).unwrap_or_default();
-    format!("{name}{host}{}/{}", port.container_port, port.protocol)
+    let PortMapping { container_port, host_port, protocol, name } = port;
+    let name = name.as_ref().map(|name| format!("{name}=")).unwrap_or_default();
+    let host = host_port.map(|host| format!("{host}:")).unwrap_or_default();
+    format!("{name}{host}{container_port}/{protocol}")
 }
