@@ -72,7 +72,9 @@ fn imports_run_one_way() {
                 continue;
             }
             let allowed = match (package, needed) {
-                ("landlord-compute" | "landlord-testing", "landlord-state-machines") => true,
+                ("landlord-compute" | "landlord-testing" | "landlord-lives", "landlord-state-machines") => {
+                    true
+                }
                 ("landlord-testing", "landlord-compute") => true,
                 ("landlord-cli", needed) => {
                     needed != "landlord-testing" && needed != "landlord-state-machines"
