@@ -68,7 +68,7 @@ fn run(words: &[String]) -> Result<(), Box<dyn Error>> {
             if as_json {
                 println!("{}", serde_json::to_string(&figure)?);
             } else {
-                println!("{store}: {} {}", figure.unit.show(figure.value), words_for(&figure));
+                println!("{store}: {} {}", Unit::Count.show(figure.value), words_for(&figure));
             }
         }
     }
@@ -88,7 +88,7 @@ fn counted(store: StoreKind) -> Result<Vec<Figure>, ValgrindError> {
 
 fn words_for(figure: &Figure) -> &'static str {
     match figure.unit {
-        Unit::Bytes => "of heap an idle tenant",
+        Unit::Bytes => "bytes of heap an idle tenant",
         Unit::Count | Unit::PerSecond | Unit::Seconds | Unit::Times => "instructions a transition",
     }
 }
