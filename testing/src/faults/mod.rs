@@ -21,6 +21,7 @@ mod explore;
 mod judge;
 #[cfg(test)]
 mod tests;
+pub mod trial;
 mod watched;
 mod whole;
 mod world;
