@@ -10,12 +10,9 @@ use landlord_compute::Options;
 use landlord_compute::machines::id::{OperationId, ProviderName, Revision, TenantId};
 use landlord_compute::machines::tenant::StateName;
 
-use super::built_with::Configs;
+use super::built_with::{self, Configs, GLOBAL};
 use super::exit::Exit;
-use super::{machine, spec_file};
-
-/// The options of every command.
-pub(crate) const GLOBAL: &str = "Global options";
+use super::spec_file;
 
 /// Runs tenants as processes of this machine, and remembers them in a SQLite file.
 ///
@@ -156,7 +153,7 @@ pub(crate) enum Command {
     },
     /// Print the diagram of a machine, for a Mermaid viewer; without a name, the names.
     Machine {
-        #[arg(value_parser = PossibleValuesParser::new(machine::names()))]
+        #[arg(value_parser = PossibleValuesParser::new(built_with::machines()))]
         name: Option<String>,
     },
     /// What the demo's tenants run.

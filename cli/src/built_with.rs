@@ -19,6 +19,17 @@ pub(crate) const BUILT_WITH: &[Built] = &[
     Built::with::<landlord_provider_ecs::EcsKind>(),
 ];
 
+/// The options of every command.
+pub(crate) const GLOBAL: &str = "Global options";
+
+/// The machine that is no planner's: a tenant's life.
+pub(crate) const TENANT: &str = "tenant";
+
+/// What can be drawn: a tenant's life, and what each planner knows of its platform.
+pub(crate) fn machines() -> impl Iterator<Item = &'static str> {
+    std::iter::once(TENANT).chain(BUILT_WITH.iter().map(|built| built.kind))
+}
+
 /// A kind of provider.
 pub(crate) struct Built {
     pub(crate) kind: &'static str,
@@ -99,7 +110,7 @@ impl Args for Configs {
                 .env(built.variable())
                 .hide_env_values(true)
                 .help(format!("Run tenants on {platform} too, over this configuration: .json or YAML"))
-                .help_heading(super::args::GLOBAL)
+                .help_heading(GLOBAL)
                 .value_name("FILE")
                 .value_parser(value_parser!(PathBuf));
             command.arg(file)

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::args::Format;
 use super::exit::Failure;
-use super::operate::{GRACE, LOOK};
+use super::patience::{GRACE, LOOK};
 use super::place::{Missing, Place};
 use super::screen::Screen;
 use super::signals::Signals;

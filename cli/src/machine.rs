@@ -3,17 +3,9 @@
 use landlord_compute::machines::render::tenant_diagram;
 use serde_json::json;
 
-use super::built_with::BUILT_WITH;
+use super::built_with::{BUILT_WITH, machines};
 use super::exit::Failure;
 use super::screen::Screen;
-
-/// A tenant's life, which is no planner's.
-const TENANT: &str = "tenant";
-
-/// What can be drawn: a tenant's life, and what each planner knows of its platform.
-pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    std::iter::once(TENANT).chain(BUILT_WITH.iter().map(|built| built.kind))
-}
 
 /// Prints the diagram of a machine, or the names of all.
 pub(crate) fn machine(screen: &Screen, name: Option<&str>) -> Result<(), Failure> {
@@ -24,7 +16,7 @@ pub(crate) fn machine(screen: &Screen, name: Option<&str>) -> Result<(), Failure
             screen.show(&json!({ "machine": name, "mermaid": diagram }), || diagram.clone())
         }
         None => {
-            let names: Vec<&str> = names().collect();
+            let names: Vec<&str> = machines().collect();
             screen.show(&json!({ "machines": names }), || names.join("\n"))
         }
     }

@@ -8,6 +8,7 @@ mod exit;
 mod look;
 mod machine;
 mod operate;
+mod patience;
 mod place;
 mod providers;
 mod report;

@@ -14,17 +14,12 @@ use serde_json::json;
 
 use super::events::Reader;
 use super::exit::Failure;
+use super::patience::{GRACE, LOOK};
 use super::place::{Missing, Place};
 use super::report::{Wanted, report};
 use super::screen::Screen;
 use super::signals::Signals;
 use super::words;
-
-/// How long the calls of other tenants, which an engine takes up when it starts, may go on at the end. A call that
-/// is cut off counts as a try.
-pub(crate) const GRACE: Duration = Duration::from_secs(30);
-/// How often a store is looked at that another engine has.
-pub(crate) const LOOK: Duration = Duration::from_millis(200);
 
 /// What is asked for, in one operation.
 #[derive(Debug)]
