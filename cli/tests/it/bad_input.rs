@@ -125,7 +125,7 @@ fn a_store_that_cannot_be_written_is_read_all_the_same() {
     fs::set_permissions(&store, writable).expect("changed back");
     assert_eq!(listed.code, 0, "{}", listed.err);
     if !may_write {
-        refused(&update, 5, "read-only");
+        refused(&update, 5, "give this process the right to read and write it");
         assert_eq!(bench.state("acme").as_deref(), Some("running"), "nothing is lost");
     }
 }
