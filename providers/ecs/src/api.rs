@@ -1,6 +1,7 @@
 //! Makes one call of the planner.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::Pin;
 
 use aws_sdk_ecs::error::BuildError;
 use aws_sdk_ecs::types::{self as sdk, StopServiceDeploymentStopType};
@@ -46,52 +47,86 @@ impl Ecs {
 
     async fn make(&self, cx: &Context, call: &EcsCall) -> Result<EcsReply, Failure> {
         match call {
-            EcsCall::Locate(search) => Ok(EcsReply::Located(self.locate(cx, *search).await?)),
+            EcsCall::Locate(search) => Ok(EcsReply::Located(on_heap(|| self.locate(cx, *search)).await?)),
             EcsCall::DescribeService { site, subject: _ } => {
-                let found = self.at(&site.place, cx).await.describe_service(&site.name).await?;
+                let at = self.at(&site.place, cx).await;
+                let found = on_heap(|| at.describe_service(&site.name)).await?;
                 Ok(EcsReply::Service(found.as_ref().and_then(answer::service).map(Box::new)))
             }
             EcsCall::ListDefinitions(site, status) => {
-                let found = self.at(&site.place, cx).await.list_definitions(&site.name, *status).await?;
+                let at = self.at(&site.place, cx).await;
+                let found = on_heap(|| at.list_definitions(&site.name, *status)).await?;
                 Ok(EcsReply::Definitions(*status, found))
             }
             EcsCall::DescribeDefinition { place, definition, subject: _ } => {
-                let found = self.at(place, cx).await.describe_definition(definition).await?;
-                Ok(EcsReply::Definition(found))
+                let at = self.at(place, cx).await;
+                Ok(EcsReply::Definition(on_heap(|| at.describe_definition(definition)).await?))
             }
             EcsCall::FindTasks { site, serves: _, giving_up: _ } => {
-                Ok(EcsReply::Tasks(self.at(&site.place, cx).await.find_tasks(&site.name).await?))
+                let at = self.at(&site.place, cx).await;
+                Ok(EcsReply::Tasks(on_heap(|| at.find_tasks(&site.name)).await?))
             }
             EcsCall::RegisterDefinition(register) => {
-                self.at(&register.site.place, cx).await.register(register).await
+                let at = self.at(&register.site.place, cx).await;
+                on_heap(|| at.register(register)).await
             }
-            EcsCall::CreateService(create) => self.at(&create.site.place, cx).await.create(create).await,
-            EcsCall::UpdateService(update) => self.at(&update.site.place, cx).await.update(update).await,
+            EcsCall::CreateService(create) => {
+                let at = self.at(&create.site.place, cx).await;
+                on_heap(|| at.create(create)).await
+            }
+            EcsCall::UpdateService(update) => {
+                let at = self.at(&update.site.place, cx).await;
+                on_heap(|| at.update(update)).await
+            }
             EcsCall::TagService { place, arn, tags } => {
                 let at = self.at(place, cx).await;
-                let request = at.account.writes.tag_resource().resource_arn(arn);
-                let request = request.set_tags(Some(request::tags(tags).unwrap_or_default())).send();
-                at.send(Quota::Tag, "TagResource", request).await?;
-                Ok(EcsReply::Tagged)
+                on_heap(|| at.tag(arn, tags)).await
             }
             EcsCall::UntagService { place, arn, keys } => {
                 let at = self.at(place, cx).await;
-                let request = at.account.writes.untag_resource().resource_arn(arn);
-                let request = request.set_tag_keys(Some(keys.iter().cloned().collect())).send();
-                at.send(Quota::Tag, "UntagResource", request).await?;
-                Ok(EcsReply::Tagged)
+                on_heap(|| at.untag(arn, keys)).await
             }
-            EcsCall::StopDeployment { place, deployment } => self.at(place, cx).await.stop(deployment).await,
-            EcsCall::DeleteService(site) => self.at(&site.place, cx).await.delete(site).await,
-            EcsCall::DeregisterDefinition { place, arn } => self.at(place, cx).await.deregister(arn).await,
+            EcsCall::StopDeployment { place, deployment } => {
+                let at = self.at(place, cx).await;
+                on_heap(|| at.stop(deployment)).await
+            }
+            EcsCall::DeleteService(site) => {
+                let at = self.at(&site.place, cx).await;
+                on_heap(|| at.delete(site)).await
+            }
+            EcsCall::DeregisterDefinition { place, arn } => {
+                let at = self.at(place, cx).await;
+                on_heap(|| at.deregister(arn)).await
+            }
             EcsCall::DeleteDefinitions { place, arns } => {
-                self.at(place, cx).await.delete_definitions(arns).await
+                let at = self.at(place, cx).await;
+                on_heap(|| at.delete_definitions(arns)).await
             }
         }
     }
 }
 
+/// Makes a future where it stays, on the heap. The SDK's are large, and without optimisation the match above would have
+/// room on the stack for each of its arms at once, which with the SDK's own depth is more than a thread has.
+fn on_heap<F: Future>(make: impl FnOnce() -> F) -> Pin<Box<F>> {
+    Box::pin(make())
+}
+
 impl At {
+    async fn tag(&self, arn: &str, tags: &BTreeMap<String, String>) -> Result<EcsReply, Failure> {
+        let request = self.account.writes.tag_resource().resource_arn(arn);
+        let request = request.set_tags(Some(request::tags(tags).unwrap_or_default())).send();
+        self.send(Quota::Tag, "TagResource", request).await?;
+        Ok(EcsReply::Tagged)
+    }
+
+    async fn untag(&self, arn: &str, keys: &BTreeSet<String>) -> Result<EcsReply, Failure> {
+        let request = self.account.writes.untag_resource().resource_arn(arn);
+        let request = request.set_tag_keys(Some(keys.iter().cloned().collect())).send();
+        self.send(Quota::Tag, "UntagResource", request).await?;
+        Ok(EcsReply::Tagged)
+    }
+
     async fn register(&self, register: &Register) -> Result<EcsReply, Failure> {
         let api = "RegisterTaskDefinition";
         let request = request::register(&self.account.writes, register, self.account.region.as_deref());
