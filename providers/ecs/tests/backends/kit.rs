@@ -140,6 +140,11 @@ impl Platform for Emulated {
         there.into_iter().map(resource).collect()
     }
 
+    /// A task is its service's, which is named.
+    fn named(&self, resources: &[Resource]) -> usize {
+        resources.iter().filter(|resource| !resource.id.contains(":task/")).count()
+    }
+
     async fn harm(&self, tenant: &TenantId, harm: Harm) -> Result<(), Unable> {
         let always = |fault| [Rule { operation: None, fault, when: When::Always }];
         match harm {

@@ -82,6 +82,11 @@ impl Platform for Cloud {
         self.fake.find(&name(tenant)).into_iter().map(resource).collect()
     }
 
+    /// A task is its service's, which is named.
+    fn named(&self, resources: &[Resource]) -> usize {
+        resources.iter().filter(|resource| !resource.id.starts_with("task ")).count()
+    }
+
     async fn serves(&self, tenant: &TenantId) -> Result<bool, Unable> {
         Ok(self.fake.serves(&name(tenant)))
     }
