@@ -5,6 +5,12 @@ use landlord_compute::store::{MemoryOptions, MemoryStore, Reads, Store};
 use landlord_testing::store::contract;
 use landlord_testing::store::samples::StoredLife;
 
+/// As the stores of others are tried: a promise that is added to the list is kept here too.
+#[tokio::test]
+async fn the_whole_contract_is_kept() {
+    contract::run(async || MemoryStore::default()).await;
+}
+
 #[tokio::test]
 async fn the_revision_guards_each_write() {
     contract::the_revision_guards_each_write(&MemoryStore::default()).await;

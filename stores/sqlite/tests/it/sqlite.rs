@@ -1,6 +1,7 @@
 //! The contract, kept by the SQLite store.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::{FutureExt, join_all};
 use landlord_compute::machines::tenant::Record;
@@ -16,6 +17,18 @@ fn fresh() -> (tempfile::TempDir, SqliteStore) {
     let directory = tempfile::tempdir().expect("a directory");
     let store = SqliteStore::new(SqliteOptions::new(directory.path().join("store.db")));
     (directory, store)
+}
+
+/// As the stores of others are tried: a promise that is added to the list is kept here too.
+#[tokio::test]
+async fn the_whole_contract_is_kept() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let number = AtomicUsize::new(0);
+    contract::run(async || {
+        let file = format!("{}.db", number.fetch_add(1, Ordering::Relaxed));
+        SqliteStore::new(SqliteOptions::new(directory.path().join(file)))
+    })
+    .await;
 }
 
 #[tokio::test]
