@@ -17,8 +17,13 @@ containers:
 resources: { cpu: 128, memory: 128 }
 ";
 
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    // The process provider starts this program again as the keeper of each tenant.
+    landlord_provider_process::keeper::run_if_asked();
+    tokio::runtime::Runtime::new()?.block_on(live())
+}
+
+async fn live() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir()?;
     let store = SqliteStore::new(SqliteOptions::new(folder.path().join("landlord.db")));
     let provider = ProcessProvider::new(ProcessOptions::new(folder.path().join("processes")));

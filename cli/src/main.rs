@@ -50,6 +50,7 @@ fn quiet() -> EnvFilter {
 }
 
 fn main() -> ExitCode {
+    built_with::run_if_asked();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(refused) if refused.use_stderr() && wants_json(std::env::args_os()) => {

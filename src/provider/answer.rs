@@ -146,7 +146,7 @@ pub struct LogLine {
 }
 
 /// Where a container writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// Its standard output, or the platform does not tell them apart.

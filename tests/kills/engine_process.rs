@@ -36,8 +36,13 @@ fn policy() -> Policy {
     }
 }
 
-#[tokio::main(worker_threads = 2)]
-async fn main() -> Result<(), Failure> {
+fn main() -> Result<(), Failure> {
+    landlord_provider_process::keeper::run_if_asked();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(serve())
+}
+
+async fn serve() -> Result<(), Failure> {
     let mut arguments = std::env::args().skip(1);
     let mut argument = |what: &str| arguments.next().ok_or_else(|| format!("{what} is missing"));
     let store = SqliteStore::new(SqliteOptions::new(argument("the store")?));

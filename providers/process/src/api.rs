@@ -1,26 +1,25 @@
 //! Makes one call of the planner on this machine.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io;
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::planner::process::{
-    Check, Found, FoundLaunch, LaunchId, Port, Probe, Probed, Process, ProcessCall, ProcessLife,
-    ProcessReply, Protocol, ReservePorts, Signal, Start,
+    Exit, ExitCause, Found, FoundLaunch, LaunchId, Port, Probe, Probed, Process, ProcessCall, ProcessLife,
+    ProcessReply, ReservePorts, Signal, Start,
 };
 use landlord_state_machines::planner::{CallError, Subject};
 
-use super::find::{Seen, Whose};
-use super::machine::Machine;
-use super::probe::Verdict;
-use super::procfs::{self, Identity};
+use super::find::{Kept, Seen, Whose};
+use super::keeper::client::AskError;
+use super::keeper::protocol::{Answer, Refusal, Request, Streak};
+use super::machine::{Machine, failed, not_kept, ports_of};
+use super::procfs::Identity;
 use super::tags::{Key, Owner, Tags};
-use super::{exec, exit, launch, probe, problem, signal};
+use super::{launch, signal};
 
 impl Machine {
-    /// Makes the call once. Its writes are done without waiting in between, so that one that was refused did
-    /// nothing, and one whose future is dropped was done whole or not at all.
+    /// Makes the call once. A write that was refused did nothing. One whose future is dropped was done whole or not at
+    /// all, or is still done.
     pub(super) async fn make(
         &self,
         subject: &Subject,
@@ -28,38 +27,35 @@ impl Machine {
     ) -> Result<ProcessReply, CallError> {
         let reply = match call {
             ProcessCall::Find => self.find(subject).await,
+            ProcessCall::Keep => {
+                let owner = Owner::of(subject);
+                self.keep(&owner, &subject.tenant, subject.incarnation).await.map(|()| ProcessReply::Kept)
+            }
             ProcessCall::ReservePorts(wanted) => self.reserve(wanted).await,
-            ProcessCall::Start(start) => self.start(subject, start).await,
+            ProcessCall::Start(start) => return self.start(subject, start).await,
             ProcessCall::Probe(asked) => self.probe(subject, asked).await,
             ProcessCall::Signal(order) => self.signal(subject, order).await,
-            ProcessCall::Clear { launch, container } => self.clear(subject, *launch, container),
+            ProcessCall::Clear { launch, container } => self.clear(subject, *launch, container).await,
+            ProcessCall::Dismiss => self.dismiss(subject).await,
         };
         reply.map_err(CallError::Refused)
     }
 
     async fn find(&self, subject: &Subject) -> Result<ProcessReply, ProviderError> {
-        let mut launches = BTreeMap::new();
-        for (key, seen) in self.look(whose(subject)).await? {
-            let life = self.life(&key, &seen).map_err(|error| failed("reading how a launch ended", error))?;
-            launches.insert(key.launch, FoundLaunch { manifest: seen.tags.manifest, life });
-        }
-        Ok(ProcessReply::Found(Found { launches }))
-    }
-
-    fn life(&self, key: &Key, seen: &Seen) -> io::Result<ProcessLife> {
-        Ok(match (seen.leader, seen.members.is_empty()) {
-            (Some(leader), _) => ProcessLife::Leader(process(leader)),
-            (None, false) => ProcessLife::Orphans(exit::of(key, &self.launches)?),
-            (None, true) => ProcessLife::Files(exit::of(key, &self.launches)?),
-        })
+        let (seen, keepers) = self.look_with_keepers(whose(subject)).await?;
+        let launches = seen.into_iter().map(|(key, seen)| {
+            let life = life(&seen);
+            (key.launch, FoundLaunch { manifest: seen.tags.manifest, life })
+        });
+        Ok(ProcessReply::Found(Found {
+            keeper: keepers.contains_key(&subject.tenant),
+            launches: launches.collect(),
+        }))
     }
 
     async fn reserve(&self, wanted: &ReservePorts) -> Result<ProcessReply, ProviderError> {
         // Also those of processes that do not listen yet.
-        let all = self.look(Whose::Everybody).await?;
-        let alive = all.values().filter(|seen| seen.processes().next().is_some());
-        let mut taken: BTreeSet<u16> =
-            alive.flat_map(|seen| &seen.tags.manifest.ports).map(|port| port.host_port).collect();
+        let mut taken = self.claimed().map_err(|error| failed("reading the records of launches", error))?;
         let mut ports: BTreeMap<String, Vec<Port>> = BTreeMap::new();
         for (container, wanted) in &wanted.wanted {
             let given = ports.entry(container.clone()).or_default();
@@ -82,74 +78,95 @@ impl Machine {
         Ok(ProcessReply::Ports(ports))
     }
 
-    async fn start(&self, subject: &Subject, start: &Start) -> Result<ProcessReply, ProviderError> {
+    async fn start(&self, subject: &Subject, start: &Start) -> Result<ProcessReply, CallError> {
         let tags = Tags { key: key(subject, start.launch), manifest: start.manifest.clone() };
-        let leader = launch::launch(&self.state, &self.launches, start, &tags).await?;
-        Ok(ProcessReply::Started { launch: start.launch, leader: process(leader) })
+        self.claim(&subject.tenant, start.launch, ports_of(&start.manifest));
+        let started = launch::launch(self, start, &tags).await;
+        if let Err(CallError::Refused(_)) = &started {
+            self.forget(&tags.key);
+        }
+        Ok(ProcessReply::Started { launch: start.launch, leader: started? })
     }
 
     async fn probe(&self, subject: &Subject, asked: &Probe) -> Result<ProcessReply, ProviderError> {
-        let key = key(subject, asked.launch);
-        let leader = Identity::new(asked.leader.pid, asked.leader.start_time);
-        let verdict = match leader.filter(|leader| procfs::is_alive(*leader)) {
-            Some(leader) => Some(self.check(&key, leader, asked).await),
-            None => None,
-        };
-        let probed = match (verdict, leader.is_some_and(procfs::is_alive)) {
-            (Some(Verdict::Passed), true) => Probed::Passed,
-            (Some(Verdict::Failed(why)), true) => Probed::Failed(why),
-            (Some(_) | None, _) => {
-                let exit = exit::of(&key, &self.launches);
-                Probed::Gone(exit.map_err(|error| failed("reading how a launch ended", error))?)
+        let check = || self.ask(&subject.tenant, Request::Check { launch: asked.launch });
+        let answer = match check().await {
+            // A launch of a build without keepers, or one whose keeper has died.
+            Err(AskError::Absent) => {
+                self.keep(&Owner::of(subject), &subject.tenant, subject.incarnation).await?;
+                check().await
             }
+            answer => answer,
+        };
+        let probed = match answer {
+            Ok(Answer::Checked(Streak::Passing(times))) => Probed::Passed { times },
+            Ok(Answer::Checked(Streak::Failing(times, why))) => Probed::Failed { times, why },
+            Err(AskError::Refused(Refusal::Gone(_))) => {
+                let seen = self.look(whose(subject)).await?.remove(&key(subject, asked.launch));
+                Probed::Gone(seen.and_then(|seen| seen.exit).unwrap_or(Exit::of(ExitCause::Unseen)))
+            }
+            Ok(_) => return Err(not_kept(&AskError::Unanswered)),
+            Err(error) => return Err(not_kept(&error)),
         };
         Ok(ProcessReply::Probed { launch: asked.launch, probed })
     }
 
-    async fn check(&self, key: &Key, leader: Identity, asked: &Probe) -> Verdict {
-        let within = Duration::from_secs(asked.timeout_seconds.into());
-        let host_port = |number: u16| {
-            let is_it = |port: &&Port| port.container_port == number && port.protocol == Protocol::Tcp;
-            asked.ports.iter().find(is_it).map(|port| port.host_port)
-        };
-        let unmapped =
-            |number| Verdict::Failed(format!("port {number} is not one of the container's tcp ports"));
-        match &asked.check {
-            Check::Alive => Verdict::Passed,
-            Check::Tcp { port } => match host_port(*port) {
-                Some(host_port) => probe::tcp(host_port, within).await,
-                None => unmapped(*port),
-            },
-            Check::Http { port, path } => match host_port(*port) {
-                Some(host_port) => probe::http(host_port, path, within).await,
-                None => unmapped(*port),
-            },
-            Check::Exec => exec::exec(&self.launches, key, leader, within).await,
-        }
-    }
-
     async fn signal(&self, subject: &Subject, order: &Signal) -> Result<ProcessReply, ProviderError> {
         let key = key(subject, order.launch);
-        let seen = self.look(whose(subject)).await?.remove(&key);
-        if let Some(seen) = seen {
-            // Before the signal, so that the end it brings is never taken for a crash.
-            self.launches.stop(key);
-            signal::signal(&seen, order.stop).map_err(|error| failed("ending a process", error))?;
+        // Before the signal, so that the end it brings is never taken for a crash.
+        self.stop(key.clone());
+        let (launch, stop) = (order.launch, order.stop);
+        let asked = self.ask(&subject.tenant, Request::Stop { launch, stop }).await;
+        match asked {
+            Ok(_) | Err(AskError::Absent | AskError::Unanswered) => {}
+            Err(error @ (AskError::Refused(_) | AskError::System(_))) => return Err(not_kept(&error)),
         }
-        Ok(ProcessReply::Signalled { launch: order.launch })
+        if let Some(seen) = self.look(whose(subject)).await?.remove(&key) {
+            match seen.kept {
+                Kept::Whole(_) => {}
+                Kept::Unknown | Kept::InPart => {
+                    signal::signal(&seen, stop).map_err(|error| failed("ending a process", error))?;
+                }
+            }
+        }
+        Ok(ProcessReply::Signalled { launch })
     }
 
-    fn clear(
+    async fn clear(
         &self,
         subject: &Subject,
         launch: LaunchId,
         container: &str,
     ) -> Result<ProcessReply, ProviderError> {
+        match self.ask(&subject.tenant, Request::Forget { launch }).await {
+            Ok(_) | Err(AskError::Absent) => {}
+            Err(error @ (AskError::Unanswered | AskError::Refused(_) | AskError::System(_))) => {
+                return Err(not_kept(&error));
+            }
+        }
         let files = self.state.launch(&subject.tenant, container, launch);
-        let cleared = files.remove_record().and_then(|()| files.prune_logs(container));
-        cleared.map_err(|error| failed("removing the files of a launch", error))?;
-        self.launches.forget(&key(subject, launch));
+        files.remove().map_err(|error| failed("removing the files of a launch", error))?;
+        self.forget(&key(subject, launch));
         Ok(ProcessReply::Cleared { launch })
+    }
+
+    async fn dismiss(&self, subject: &Subject) -> Result<ProcessReply, ProviderError> {
+        match self.ask(&subject.tenant, Request::End).await {
+            Ok(_) | Err(AskError::Absent | AskError::Unanswered) => {}
+            Err(error @ (AskError::Refused(_) | AskError::System(_))) => return Err(not_kept(&error)),
+        }
+        self.remove_tenant(&Owner::of(subject), &subject.tenant).await?;
+        Ok(ProcessReply::Dismissed)
+    }
+}
+
+/// What lives of a launch, for the planner.
+fn life(seen: &Seen) -> ProcessLife {
+    let exit = || seen.exit.clone().unwrap_or(Exit::of(ExitCause::Unseen));
+    match (seen.leader, seen.lives()) {
+        (Some(leader), _) => ProcessLife::Leader(process(leader)),
+        (None, true) => ProcessLife::Orphans(exit()),
+        (None, false) => ProcessLife::Files(exit()),
     }
 }
 
@@ -163,9 +180,4 @@ fn key(subject: &Subject, launch: LaunchId) -> Key {
 
 fn process(identity: Identity) -> Process {
     Process { pid: identity.pid(), start_time: identity.started }
-}
-
-/// What kind of error it is for the caller, the driver says.
-fn failed(what: &str, error: io::Error) -> ProviderError {
-    problem::system(ErrorKind::ProvisionFailed, what, error)
 }

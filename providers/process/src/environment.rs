@@ -36,12 +36,10 @@ impl Base {
 /// The environment of a launch by name, values kept from being printed.
 pub(super) type Environment = Vec<(String, SecretString)>;
 
-/// A launch's variables, and which values among them nobody may see.
+/// A launch's variables.
 pub(super) struct Variables {
     /// All of them.
     pub(super) environment: Environment,
-    /// The values of the spec's secrets.
-    pub(super) secrets: Vec<SecretString>,
 }
 
 /// Why a launch has no environment.
@@ -73,13 +71,11 @@ pub(super) fn compose(base: Base, start: &Start, tags: &Tags) -> Result<Variable
     for (name, value) in &start.container.env {
         set(name, value);
     }
-    let mut values = Vec::new();
     for reference in &start.secrets {
         let value = secrets::resolve(reference)?;
         if let Some(name) = &reference.env_var {
             set(name, value.expose_secret());
         }
-        values.push(value);
     }
     for (name, value) in tags.variables()? {
         set(name, &value);
@@ -87,7 +83,7 @@ pub(super) fn compose(base: Base, start: &Start, tags: &Tags) -> Result<Variable
     if let Some(check) = start.container.health_check.as_ref().filter(|check| !check.command.is_empty()) {
         set(CHECK, &serde_json::to_string(&check.command)?);
     }
-    Ok(Variables { environment: variables.into_iter().collect(), secrets: values })
+    Ok(Variables { environment: variables.into_iter().collect() })
 }
 
 /// Replaces `$(NAME)` by the variable's value, as Kubernetes does: `$$` stands for one `$`, and a name that is not
@@ -181,6 +177,8 @@ mod tests {
             }],
             resources: ResourceRequirements::default(),
             working_dir: "/".into(),
+            user: None,
+            no_new_privileges: true,
         };
         let variables = compose(Base::of_root(), &start, &tags).unwrap();
         let get = |name| lookup(name, &variables.environment);
@@ -193,6 +191,6 @@ mod tests {
         assert_eq!(get("DB"), Some("hunter2"));
         assert_eq!(get("LANDLORD_OWNER"), Some("landlord"));
         assert_eq!(get("LANDLORD_CHECK"), Some(r#"["true"]"#));
-        assert!(!format!("{:?} {:?}", variables.environment, variables.secrets).contains("hunter2"));
+        assert!(!format!("{:?}", variables.environment).contains("hunter2"));
     }
 }

@@ -1,30 +1,29 @@
-//! The files of a launch under the state directory: what it prints, and the record that finds it again.
+//! The files of a launch under the state directory: the record that finds it again, and the pipes that it prints into.
 //!
-//! `<state>/<tenant>/<container>.<launch>.out`, `.err` and `.record`. Only the engine's user may read them. The
-//! record goes with the launch; the logs of the last launches of each container stay, for whoever asks why.
+//! `<state>/<tenant>/<container>.<launch>.record`, `.out.pipe` and `.err.pipe`. Only the engine's user may read them. They
+//! go with the launch. Builds without keepers had launches print into files, `.out` and `.err`.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use landlord_compute::provider::Source;
 use landlord_state_machines::id::TenantId;
-use landlord_state_machines::planner::process::LaunchId;
+use landlord_state_machines::planner::process::{ExitCause, LaunchId};
 
+use super::logs::SOURCES;
 use super::procfs::{Identity, parse_stat_line};
 use super::tags::{Tags, Variables};
-
-/// How many launches of one container keep their logs.
-const LOGS_KEPT: usize = 5;
-
-/// How much of the end of a log is searched for its last line.
-const LAST_LINE_WINDOW: u64 = 16 * 1024;
 
 /// The line of a record that names the boot of the machine: pids and start times of another boot mean nothing.
 const BOOT: &str = "LANDLORD_BOOT";
 
-/// The line of a record that the launching shell adds: its own line of `/proc/<pid>/stat`.
-const STAT: &str = "LANDLORD_STAT";
+/// The line of a record that the launcher adds: its own line of `/proc/<pid>/stat`.
+pub(crate) const STAT: &str = "LANDLORD_STAT";
+
+/// The line of a record that its keeper adds: how the first process ended, as JSON.
+const EXIT: &str = "LANDLORD_EXIT";
 
 /// Where a provider keeps its files.
 #[derive(Clone, Debug)]
@@ -44,12 +43,14 @@ pub(super) struct Record {
     pub(super) tags: Tags,
     /// Its first process.
     pub(super) first: First,
+    /// How that ended, where its keeper saw it.
+    pub(super) exit: Option<ExitCause>,
 }
 
 /// What a record says of a launch's first process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum First {
-    /// The launching shell ended before it wrote its line.
+    /// The launcher ended before it wrote its line.
     NotWritten,
     /// It ran before the machine was booted again.
     EarlierBoot,
@@ -87,20 +88,35 @@ impl StateDir {
         Ok(records)
     }
 
-    fn tenant(&self, tenant: &TenantId) -> PathBuf {
+    /// Every tenant that has a directory.
+    pub(super) fn tenants(&self) -> io::Result<Vec<TenantId>> {
+        let names = entries(&self.0)?.into_iter().filter(|path| path.is_dir());
+        Ok(names.filter_map(|path| path.file_name()?.to_str()?.parse().ok()).collect())
+    }
+
+    /// The directory of a tenant.
+    pub(super) fn tenant(&self, tenant: &TenantId) -> PathBuf {
         self.0.join(tenant.as_str())
     }
 }
 
 impl LaunchFiles {
-    /// What the launch prints.
-    pub(super) fn out(&self) -> PathBuf {
-        self.path("out")
+    /// The files of a launch in its tenant's directory.
+    pub(super) fn of(dir: PathBuf, container: &str, launch: LaunchId) -> Self {
+        Self { dir, stem: format!("{container}.{launch}") }
     }
 
-    /// What it prints as errors.
-    pub(super) fn err(&self) -> PathBuf {
-        self.path("err")
+    /// What the launch prints into.
+    pub(super) fn pipe(&self, source: Source) -> PathBuf {
+        self.path(match source {
+            Source::Stdout => "out.pipe",
+            Source::Stderr => "err.pipe",
+        })
+    }
+
+    /// What a launch of a build without keepers prints into.
+    pub(super) fn old_logs(&self) -> [PathBuf; 2] {
+        [self.path("out"), self.path("err")]
     }
 
     /// What finds it again.
@@ -108,7 +124,7 @@ impl LaunchFiles {
         self.path("record")
     }
 
-    /// Writes the record of a new launch, to which the launching shell will add its line. A record that is there
+    /// Writes the record of a new launch, to which the launcher will add its line. A record that is there
     /// already is another engine's, which uses the same directory.
     pub(super) fn create_record(&self, tags: &Tags, boot: &str) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.dir)?;
@@ -117,57 +133,20 @@ impl LaunchFiles {
         let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(self.record())?;
         file.write_all(record.as_bytes()).inspect_err(|_| {
             // A record that is written in part is read as none.
-            let _unread = std::fs::remove_file(self.record());
+            let _unread = remove(&self.record());
         })
     }
 
-    /// Opens the logs: standard output, standard error.
-    pub(super) fn open_logs(&self) -> io::Result<(File, File)> {
-        let mut options = OpenOptions::new();
-        options.create(true).append(true).mode(0o600);
-        Ok((options.open(self.out())?, options.open(self.err())?))
+    /// Adds to the record how the first process ended.
+    pub(super) fn write_exit(&self, cause: ExitCause) -> io::Result<()> {
+        let line = format!("{EXIT}={}\n", serde_json::to_string(&cause)?);
+        OpenOptions::new().append(true).open(self.record())?.write_all(line.as_bytes())
     }
 
-    /// Removes the record: nothing is left of the launch but its logs.
-    pub(super) fn remove_record(&self) -> io::Result<()> {
-        match std::fs::remove_file(self.record()) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            Ok(()) | Err(_) => Ok(()),
-        }
-    }
-
-    /// Removes the logs of all but the last launches of a container.
-    pub(super) fn prune_logs(&self, container: &str) -> io::Result<()> {
-        for kind in ["out", "err"] {
-            let mut logs = Vec::new();
-            for path in entries(&self.dir)? {
-                if let Some(launch) = log_of(&path, container, kind) {
-                    logs.push((launch, path));
-                }
-            }
-            logs.sort();
-            for (_, path) in logs.iter().rev().skip(LOGS_KEPT) {
-                std::fs::remove_file(path)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The last line of the error log that says something. A line that is too long to be seen whole is left out:
-    /// a secret could be cut in two.
-    pub(super) fn last_line(&self) -> io::Result<Option<String>> {
-        let mut file = match File::open(self.err()) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let from = file.metadata()?.len().saturating_sub(LAST_LINE_WINDOW);
-        file.seek(SeekFrom::Start(from))?;
-        let mut bytes = Vec::new();
-        file.take(LAST_LINE_WINDOW).read_to_end(&mut bytes)?;
-        let text = String::from_utf8_lossy(&bytes);
-        let whole = if from == 0 { &*text } else { text.split_once('\n').map_or("", |(_, rest)| rest) };
-        Ok(whole.lines().map(str::trim).rfind(|line| !line.is_empty()).map(str::to_owned))
+    /// Removes all of them; the record last, as it is what finds the others.
+    pub(super) fn remove(&self) -> io::Result<()> {
+        let pipes = SOURCES.map(|source| self.pipe(source));
+        pipes.iter().chain([&self.record()]).try_for_each(|path| remove(path))
     }
 
     fn path(&self, extension: &str) -> PathBuf {
@@ -175,10 +154,18 @@ impl LaunchFiles {
     }
 }
 
-/// Which launch of `container` a log belongs to.
-fn log_of(path: &Path, container: &str, kind: &str) -> Option<LaunchId> {
-    let name = path.file_name()?.to_str()?;
-    name.strip_prefix(container)?.strip_prefix('.')?.strip_suffix(kind)?.strip_suffix('.')?.parse().ok()
+/// Removes what launches of a build without keepers have printed.
+pub(super) fn remove_old_logs(dir: &Path) -> io::Result<()> {
+    let is_log = |path: &PathBuf| path.extension().is_some_and(|end| end == "out" || end == "err");
+    entries(dir)?.iter().filter(|path| is_log(path)).try_for_each(|path| remove(path))
+}
+
+/// Removes a file; one that is gone is a success.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// The paths in a directory; none when there is no such directory.
@@ -190,7 +177,8 @@ fn entries(dir: &Path) -> io::Result<Vec<PathBuf>> {
     }
 }
 
-fn records_in(dir: &Path, boot: &str) -> io::Result<Vec<Record>> {
+/// Every record in a tenant's directory.
+pub(super) fn records_in(dir: &Path, boot: &str) -> io::Result<Vec<Record>> {
     let mut records = Vec::new();
     for path in entries(dir)?.into_iter().filter(|path| path.extension().is_some_and(|end| end == "record")) {
         match std::fs::read(&path) {
@@ -212,7 +200,8 @@ fn read_record(bytes: &[u8], boot: &str) -> Option<Record> {
     } else {
         lines.get(STAT).and_then(parse_stat_line).map_or(First::NotWritten, First::Process)
     };
-    Some(Record { tags, first })
+    let exit = lines.get(EXIT).and_then(|exit| serde_json::from_str(exit).ok());
+    Some(Record { tags, first, exit })
 }
 
 #[cfg(test)]
@@ -228,18 +217,20 @@ mod tests {
         let files = state.launch_of(&tags);
         files.create_record(&tags, "boot-1").unwrap();
         let read = |boot| state.records_of(&tags.key.tenant, boot).unwrap().pop().unwrap();
-        assert_eq!(read("boot-1"), Record { tags: tags.clone(), first: First::NotWritten });
+        assert_eq!(read("boot-1"), Record { tags: tags.clone(), first: First::NotWritten, exit: None });
 
         let line = "LANDLORD_STAT=77 (sh) S 1 77 77 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 4711 0 0\n";
         OpenOptions::new().append(true).open(files.record()).unwrap().write_all(line.as_bytes()).unwrap();
         let first = First::Process(Identity::new(77, 4711).unwrap());
-        assert_eq!(read("boot-1"), Record { tags: tags.clone(), first });
+        assert_eq!(read("boot-1"), Record { tags: tags.clone(), first, exit: None });
+        files.write_exit(ExitCause::Code(7)).unwrap();
+        assert_eq!(read("boot-1").exit, Some(ExitCause::Code(7)));
         assert_eq!(read("boot-2").first, First::EarlierBoot);
         assert_eq!(state.records("boot-1").unwrap().len(), 1);
 
         assert_eq!(files.create_record(&tags, "boot-1").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
-        files.remove_record().unwrap();
-        files.remove_record().unwrap();
+        files.remove().unwrap();
+        files.remove().unwrap();
         assert_eq!(state.records("boot-1").unwrap(), []);
     }
 
@@ -249,33 +240,5 @@ mod tests {
         let whole: String =
             tags.variables().unwrap().iter().map(|(name, value)| format!("{name}={value}\n")).collect();
         assert_eq!(read_record(&whole.as_bytes()[..whole.len() - 4], "boot"), None);
-    }
-
-    #[test]
-    fn the_last_line_is_whole_or_left_out() {
-        let dir = tempfile::tempdir().unwrap();
-        let files = StateDir::new(dir.path().into()).launch_of(&tags("acme", "web", "1-2"));
-        assert_eq!(files.last_line().unwrap(), None);
-        std::fs::create_dir(dir.path().join("acme")).unwrap();
-        std::fs::write(files.err(), "one\ntwo\n\n").unwrap();
-        assert_eq!(files.last_line().unwrap().as_deref(), Some("two"));
-        std::fs::write(files.err(), "x".repeat(17 * 1024)).unwrap();
-        assert_eq!(files.last_line().unwrap(), None);
-    }
-
-    #[test]
-    fn logs_of_the_last_launches_stay() {
-        let dir = tempfile::tempdir().unwrap();
-        let state = StateDir::new(dir.path().into());
-        std::fs::create_dir(dir.path().join("acme")).unwrap();
-        let launch = |generation| state.launch_of(&tags("acme", "web", &format!("1-{generation}")));
-        let other = state.launch_of(&tags("acme", "web2", "1-1"));
-        for files in (1..=12).map(launch).chain([other.clone()]) {
-            drop(files.open_logs().unwrap());
-        }
-        launch(12).prune_logs("web").unwrap();
-        let left: Vec<u32> = (1..=12).filter(|generation| launch(*generation).out().exists()).collect();
-        assert_eq!(left, [8, 9, 10, 11, 12]);
-        assert!(!launch(7).err().exists() && other.out().exists());
     }
 }

@@ -1,4 +1,4 @@
-//! Finds the processes of launches, by their tags and by the records of their launching.
+//! Finds the processes of launches without a keeper, by their tags and by the records of their launching.
 //!
 //! A process is ours when its environment carries our tags, or when a record names its pid, its start time and
 //! this boot of the machine; the second also finds programs that overwrite their environment to show a title.
@@ -11,18 +11,19 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
+use landlord_compute::provider::Source;
 use landlord_state_machines::id::TenantId;
+use landlord_state_machines::planner::process::Exit;
 use rustix::process::Pid;
 
 use super::files::{First, LaunchFiles, StateDir};
+use super::keeper::protocol::{Streak, Ward};
 use super::procfs::{self, Identity, Stat};
 use super::tags::{Key, LEADER, Owner, Tags, Variables};
 
 /// Which launches are looked for.
 #[derive(Clone, Debug)]
 pub(super) enum Whose {
-    /// Those of every engine on this machine: their ports are taken too.
-    Everybody,
     /// Those of a provider of an engine.
     Owner(Owner),
     /// Those of one tenant there.
@@ -30,9 +31,18 @@ pub(super) enum Whose {
 }
 
 impl Whose {
-    fn includes(&self, key: &Key) -> bool {
+    /// Whether a keeper is of those.
+    pub(super) fn has(&self, ward: &Ward) -> bool {
         match self {
-            Self::Everybody => true,
+            Self::Owner(owner) => ward.engine == owner.engine && ward.provider == owner.provider,
+            Self::Tenant(owner, tenant) => {
+                ward.engine == owner.engine && ward.provider == owner.provider && ward.tenant == *tenant
+            }
+        }
+    }
+
+    pub(super) fn includes(&self, key: &Key) -> bool {
+        match self {
             Self::Owner(owner) => key.owner == *owner,
             Self::Tenant(owner, tenant) => key.owner == *owner && key.tenant == *tenant,
         }
@@ -50,11 +60,48 @@ pub(super) struct Seen {
     pub(super) members: Vec<Identity>,
     /// What its record says; `None` when it has none.
     pub(super) record: Option<First>,
+    /// How its first process ended, where somebody saw it.
+    pub(super) exit: Option<Exit>,
+    /// What its keeper sees of it.
+    pub(super) kept: Kept,
+    /// What its checks show.
+    pub(super) streak: Option<Streak>,
+    /// Whether its keeper ever saw it ready.
+    pub(super) was_ready: bool,
+}
+
+/// What a keeper sees of a launch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// Nothing: it has no keeper, or that does not know it.
+    Unknown,
+    /// Its first process. It may have others, which are found by their tags.
+    InPart,
+    /// All its processes; so many live beside the first.
+    Whole(usize),
 }
 
 impl Seen {
-    fn of(tags: Tags) -> Self {
-        Self { tags, leader: None, members: Vec::new(), record: None }
+    pub(super) fn of(tags: Tags) -> Self {
+        Self {
+            tags,
+            leader: None,
+            members: Vec::new(),
+            record: None,
+            exit: None,
+            kept: Kept::Unknown,
+            streak: None,
+            was_ready: false,
+        }
+    }
+
+    /// Whether a process of it lives.
+    pub(super) fn lives(&self) -> bool {
+        let beside = match self.kept {
+            Kept::Whole(others) => others > 0,
+            Kept::Unknown | Kept::InPart => !self.members.is_empty(),
+        };
+        self.leader.is_some() || beside
     }
 
     /// Every process of it that lives.
@@ -63,42 +110,64 @@ impl Seen {
     }
 }
 
-/// Looks at the machine now. Reads a file or two of every process, so it belongs on a blocking thread.
-pub(super) fn look(state: &StateDir, whose: &Whose) -> io::Result<BTreeMap<Key, Seen>> {
+/// What the records tell, without a look at any process.
+pub(super) fn recorded(state: &StateDir, whose: &Whose) -> io::Result<BTreeMap<Key, Seen>> {
     let boot = procfs::boot_id()?;
     let records = match whose {
-        Whose::Everybody | Whose::Owner(_) => state.records(&boot)?,
+        Whose::Owner(_) => state.records(&boot)?,
         Whose::Tenant(_, tenant) => state.records_of(tenant, &boot)?,
     };
-    let mut launches: BTreeMap<Key, Seen> = BTreeMap::new();
-    for record in records.into_iter().filter(|record| whose.includes(&record.tags.key)) {
-        let key = record.tags.key.clone();
-        launches.insert(key, Seen { record: Some(record.first), ..Seen::of(record.tags) });
-    }
+    let ours = records.into_iter().filter(|record| whose.includes(&record.tags.key));
+    let seen = ours.map(|record| {
+        let exit = record.exit.map(Exit::of);
+        (record.tags.key.clone(), Seen { record: Some(record.first), exit, ..Seen::of(record.tags) })
+    });
+    Ok(seen.collect())
+}
 
-    let mut untagged: Vec<Stat> = Vec::new();
+/// Every process of the machine, as one look showed it.
+#[derive(Debug)]
+pub(super) struct Processes {
+    tagged: Vec<(Tags, Role, Identity)>,
+    untagged: Vec<Stat>,
+}
+
+/// Reads a file or two of every process of the machine, so it belongs on a blocking thread.
+pub(super) fn all_processes() -> io::Result<Processes> {
+    let mut processes = Processes { tagged: Vec::new(), untagged: Vec::new() };
     for pid in procfs::all()? {
         let Some(stat) = procfs::stat(pid)?.filter(|stat| stat.alive) else { continue };
         let Some(environ) = procfs::environ(pid)? else { continue };
         match role(pid, &stat, &environ) {
-            Some((tags, role)) if whose.includes(&tags.key) => {
-                let seen = launches.entry(tags.key.clone()).or_insert_with(|| Seen::of(tags));
-                match role {
-                    Role::Leader => seen.leader = Some(stat.identity),
-                    Role::Member => seen.members.push(stat.identity),
-                }
-            }
-            Some(_) => {}
-            None => untagged.push(stat),
+            Some((tags, role)) => processes.tagged.push((tags, role, stat.identity)),
+            None => processes.untagged.push(stat),
+        }
+    }
+    Ok(processes)
+}
+
+/// Adds the processes of the launches that are looked for.
+pub(super) fn add(
+    state: &StateDir,
+    whose: &Whose,
+    processes: &Processes,
+    launches: &mut BTreeMap<Key, Seen>,
+) {
+    for (tags, role, identity) in processes.tagged.iter().filter(|(tags, ..)| whose.includes(&tags.key)) {
+        let seen = launches.entry(tags.key.clone()).or_insert_with(|| Seen::of(tags.clone()));
+        match role {
+            Role::Leader => seen.leader = Some(*identity),
+            Role::Member if seen.leader == Some(*identity) => {}
+            Role::Member => seen.members.push(*identity),
         }
     }
     for seen in launches.values_mut() {
-        claim(seen, &untagged, &state.launch_of(&seen.tags));
+        claim(seen, &processes.untagged, &state.launch_of(&seen.tags));
     }
-    Ok(launches)
 }
 
 /// What a tagged process is within its launch.
+#[derive(Clone, Copy, Debug)]
 enum Role {
     /// The one that was launched.
     Leader,
@@ -134,7 +203,7 @@ fn claim(seen: &mut Seen, untagged: &[Stat], files: &LaunchFiles) {
     seen.members.extend(ours.map(|stat| stat.identity));
 }
 
-/// Whether a process has one of the launch's logs as its output. When the first process is gone its pid may lead
+/// Whether a process has one of the launch's pipes or logs as its output. When the first process is gone its pid may lead
 /// another group by now, and this tells whose it is.
 fn has_log(pid: Pid, files: &LaunchFiles) -> bool {
     let leads_to = |descriptor: u8, log: &Path| {
@@ -143,17 +212,17 @@ fn has_log(pid: Pid, files: &LaunchFiles) -> bool {
             log.canonicalize().is_ok_and(|log| log == target)
         })
     };
-    leads_to(1, &files.out()) || leads_to(2, &files.err())
+    let [out, err] = files.old_logs();
+    let pipes = [files.pipe(Source::Stdout), files.pipe(Source::Stderr)];
+    leads_to(1, &out) || leads_to(2, &err) || leads_to(1, &pipes[0]) || leads_to(2, &pipes[1])
 }
 
 #[cfg(test)]
 mod tests {
-    use landlord_state_machines::planner::process::{Exit, ExitCause, ProcessLife, Stop};
+    use landlord_state_machines::planner::process::{ExitCause, ProcessLife, Stop};
 
     use super::*;
     use crate::testing::{Bench, until};
-
-    const UNSEEN: Exit = Exit { cause: ExitCause::Unseen, last_line: None };
 
     fn kill(process: landlord_state_machines::planner::process::Process) {
         let identity = Identity::new(process.pid, process.start_time).unwrap();
@@ -171,7 +240,7 @@ mod tests {
         std::fs::remove_dir_all(bench.dir.path().join("state")).unwrap();
         assert_eq!(bench.life().await, Some(ProcessLife::Leader(leader)));
         bench.signal(Stop::Kill).await;
-        until("the end", || bench.alive() == 0);
+        bench.until_alive("the end", 0).await;
         assert_eq!(bench.life().await, None);
     }
 
@@ -182,36 +251,31 @@ mod tests {
         let engine = std::mem::replace(&mut bench.subject.engine, "another".into());
         assert_eq!(bench.life().await, None);
         bench.subject.engine = engine;
-        assert_eq!(bench.alive(), 1);
+        assert_eq!(bench.alive().await, 1);
     }
 
     #[tokio::test]
     async fn a_program_that_overwrites_its_environment_is_found_with_its_children() {
         let mut bench = Bench::new();
         let leader = bench.start(bench.script("env -i sleep 60 & exec env -i sleep 61")).await;
-        let lost = || {
-            let environs = bench.seen().into_iter().flat_map(|seen| seen.processes().collect::<Vec<_>>());
-            environs.filter(|it| procfs::environ(it.pid).unwrap().is_some_and(|it| it.is_empty())).count()
-                == 2
-        };
-        until("programs without tags", lost);
+        let name = || std::fs::read_to_string(format!("/proc/{}/comm", leader.pid)).unwrap();
+        until("the program", || name() == "sleep\n");
         bench.restart();
         assert_eq!(bench.life().await, Some(ProcessLife::Leader(leader)));
+        bench.until_alive("both", 2).await;
         kill(leader);
-        // The child is in the former group of the first process, and has its log open.
-        until("the orphan", || bench.seen().unwrap().leader.is_none());
-        assert_eq!(bench.life().await, Some(ProcessLife::Orphans(UNSEEN)));
+        assert_eq!(bench.until_left(&["sleep"]).await.cause, ExitCause::Signal(9));
         bench.signal(Stop::Kill).await;
-        until("the end", || bench.alive() == 0);
+        bench.until_alive("the end", 0).await;
     }
 
     #[tokio::test]
     async fn children_whose_first_process_died_are_orphans() {
         let bench = Bench::new();
         let leader = bench.start(bench.script("setsid sleep 60 & echo ready; exec sleep 61")).await;
-        until("both", || bench.alive() == 2 && bench.printed() == "ready\n");
+        bench.until_alive("both", 2).await;
+        until("its line", || bench.printed() == "stdout F ready\n");
         kill(leader);
-        let exit = Exit { cause: ExitCause::Signal(9), last_line: None };
-        assert_eq!(bench.life().await, Some(ProcessLife::Orphans(exit)));
+        assert_eq!(bench.until_left(&["sleep"]).await.cause, ExitCause::Signal(9));
     }
 }

@@ -37,21 +37,18 @@ compile_error!(
 
 mod api;
 mod blocking;
-#[cfg_attr(not(test), expect(dead_code, reason = "the keeper, which uses it, is not there yet"))]
 mod cgroup;
 mod environment;
-mod exec;
-mod exit;
 #[cfg(any(test, feature = "testing"))]
 pub mod faults;
 mod files;
 mod find;
+pub mod keeper;
 mod launch;
-mod launches;
+mod logs;
 mod machine;
 mod observe;
 mod ports;
-mod probe;
 mod problem;
 mod procfs;
 mod program;
@@ -60,6 +57,7 @@ mod signal;
 mod tags;
 #[cfg(test)]
 mod testing;
+mod user;
 mod validate;
 
 use std::borrow::Cow;
@@ -82,14 +80,20 @@ use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
 use find::Whose;
+use keeper::KeeperProgram;
 use landlord_compute::clock::Clock;
 use landlord_compute::provider::converge::{Api, Converge};
 use landlord_compute::provider::{
-    Capabilities, Context, Destroyed, OwnedTenant, PlannedChange, PlannedEffect, Provider, ProviderKind,
-    Setup, SetupError,
+    Capabilities, Context, Destroyed, LogLine, LogQuery, OwnedTenant, PlannedChange, PlannedEffect, Provider,
+    ProviderKind, Setup, SetupError,
 };
-use machine::Machine;
+use machine::{Machine, Place};
 use tags::Owner;
+
+pub use logs::LogLimits;
+
+/// Where logs are, in a state directory.
+const LOGS: &str = "logs";
 
 /// The name of this kind of provider, and the default name of a provider.
 const KIND: &str = "process";
@@ -106,6 +110,14 @@ pub struct ProcessOptions {
     /// The host ports for container ports without a `host_port`. By default 20000 to 29999, below the ports that
     /// Linux gives to outgoing connections.
     pub ports: RangeInclusive<u16>,
+    /// Where what the tenants print is kept. Default: `logs` in `state_dir`.
+    pub logs_dir: PathBuf,
+    /// How much of it is kept, for each container.
+    pub log_limits: LogLimits,
+    /// Whether the logs of a tenant stay when it is destroyed. Default: no.
+    pub retain_logs: bool,
+    /// Which program becomes a keeper. Default: this one.
+    pub keeper: KeeperProgram,
 }
 
 impl ProcessOptions {
@@ -114,7 +126,16 @@ impl ProcessOptions {
         // A constant that is a valid name.
         #[expect(clippy::expect_used)]
         let name = ProviderName::new(KIND).expect("`process` is lowercase letters");
-        Self { name, state_dir: state_dir.into(), ports: 20_000..=29_999 }
+        let state_dir = state_dir.into();
+        Self {
+            name,
+            logs_dir: state_dir.join(LOGS),
+            state_dir,
+            ports: 20_000..=29_999,
+            log_limits: LogLimits::default(),
+            retain_logs: false,
+            keeper: KeeperProgram::default(),
+        }
     }
 
     /// Under this name.
@@ -128,6 +149,34 @@ impl ProcessOptions {
     #[must_use]
     pub fn ports(mut self, ports: RangeInclusive<u16>) -> Self {
         self.ports = ports;
+        self
+    }
+
+    /// With logs in another directory, such as one on a disk of its own.
+    #[must_use]
+    pub fn logs_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.logs_dir = dir.into();
+        self
+    }
+
+    /// With these limits for the log of each container.
+    #[must_use]
+    pub fn log_limits(mut self, limits: LogLimits) -> Self {
+        self.log_limits = limits;
+        self
+    }
+
+    /// With logs that stay when their tenant is destroyed.
+    #[must_use]
+    pub fn retain_logs(mut self) -> Self {
+        self.retain_logs = true;
+        self
+    }
+
+    /// With another program as keeper.
+    #[must_use]
+    pub fn keeper(mut self, program: KeeperProgram) -> Self {
+        self.keeper = program;
         self
     }
 }
@@ -169,8 +218,9 @@ pub struct ProcessProvider {
 impl ProcessProvider {
     /// A provider over this machine. Nothing is touched before the first call.
     pub fn new(options: ProcessOptions) -> Self {
-        let ProcessOptions { name, state_dir, ports } = options;
-        let machine = Arc::new(Machine::new(state_dir, ports));
+        let ProcessOptions { name, state_dir, ports, logs_dir, log_limits, retain_logs, keeper } = options;
+        let place = Place { state_dir, logs_dir, log_limits, retain_logs, ports, keeper };
+        let machine = Arc::new(Machine::new(place));
         Self { methods: Converge::new(name.clone(), machine, changes), name, limits_said: Once::new() }
     }
 
@@ -182,10 +232,15 @@ impl ProcessProvider {
         Owner { engine: engine.to_owned(), provider: self.name.clone() }
     }
 
+    fn not_enforced(&self, cx: &Context, spec: &Spec) -> Option<String> {
+        validate::not_enforced(spec, self.machine().groups(&self.owner(&cx.subject.engine)))
+    }
+
     fn say_limits(&self, cx: &Context) {
         self.limits_said.call_once(|| {
             let tenant_id = &cx.subject.tenant;
-            tracing::warn!(%tenant_id, "limits that processes do not keep: {}", validate::NOT_ENFORCED.join("; "));
+            let missing = validate::not_enforced_here(self.machine().groups(&self.owner(&cx.subject.engine)));
+            tracing::warn!(%tenant_id, "limits that processes do not keep: {}", missing.join("; "));
         });
     }
 }
@@ -212,7 +267,7 @@ impl Provider for ProcessProvider {
         self.say_limits(cx);
         self.validate(cx, spec).await?;
         let mut result = self.methods.provision(cx, spec).await?;
-        result.message = Some(validate::not_enforced(spec));
+        result.message = self.not_enforced(cx, spec);
         Ok(result)
     }
 
@@ -225,12 +280,13 @@ impl Provider for ProcessProvider {
         self.say_limits(cx);
         self.validate(cx, spec).await?;
         let mut result = self.methods.update(cx, spec).await?;
-        result.message = Some(validate::not_enforced(spec));
+        result.message = self.not_enforced(cx, spec);
         Ok(result)
     }
 
     async fn destroy(&self, cx: &Context, _tenant_id: &TenantId) -> Result<Destroyed, ProviderError> {
         self.methods.destroy(cx).await?;
+        self.machine().remove_logs(&cx.subject.tenant).await?;
         Ok(Destroyed::default())
     }
 
@@ -268,14 +324,33 @@ impl Provider for ProcessProvider {
         Ok(cx.applied.as_ref().map(planned).unwrap_or_default())
     }
 
+    async fn logs(
+        &self,
+        _cx: &Context,
+        tenant_id: &TenantId,
+        query: &LogQuery,
+    ) -> Result<Option<BoxStream<'static, Result<LogLine, ProviderError>>>, ProviderError> {
+        Ok(Some(logs::read(self.machine().logs_of(tenant_id)?, query.clone())))
+    }
+
     async fn list_tenants(&self, engine: &str) -> Result<Vec<OwnedTenant>, ProviderError> {
         let mut owned: BTreeMap<(TenantId, Incarnation), BTreeMap<String, String>> = BTreeMap::new();
         let all = Whose::Owner(self.owner(engine));
-        for (key, seen) in self.machine().look(all).await? {
+        let (launches, keepers) = self.machine().look_with_keepers(all).await?;
+        for (key, seen) in launches {
             let resources = owned.entry((key.tenant, key.launch.incarnation)).or_default();
-            let processes: Vec<String> = seen.processes().map(|identity| identity.to_string()).collect();
-            let held = if processes.is_empty() { "files".to_owned() } else { processes.join(", ") };
+            let held = match (seen.leader, seen.lives()) {
+                (Some(leader), _) => leader.to_string(),
+                (None, true) => "processes that it left".to_owned(),
+                (None, false) => "files".to_owned(),
+            };
             resources.insert(format!("{} {}", seen.tags.manifest.container, key.launch), held);
+        }
+        for (tenant, incarnation) in keepers {
+            // A later life takes the keeper over.
+            let lives = owned.keys().filter(|(of, _)| *of == tenant).map(|(_, life)| *life);
+            let life = lives.max().unwrap_or(incarnation);
+            owned.entry((tenant, life)).or_default().insert("keeper".to_owned(), "a process".to_owned());
         }
         let tenants = owned.into_iter();
         Ok(tenants

@@ -1,18 +1,46 @@
-//! What all calls share: where files are, which ports are given, what was launched.
+//! What all calls share: where files are, which ports are given, how keepers are started and reached.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::io;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
-use landlord_state_machines::error::{ErrorKind, ProviderError};
+use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
+use landlord_state_machines::id::{Incarnation, TenantId};
+use landlord_state_machines::planner::process::{Exit, LaunchId};
+use tokio::sync::Notify;
 
+use super::cgroup::{Groups, NoGroups};
 use super::files::StateDir;
-use super::find::{self, Seen, Whose};
-use super::launches::Launches;
+use super::find::{self, Kept, Processes, Seen, Whose};
+use super::keeper::client::{self, AskError, Changes};
+use super::keeper::protocol::{self, Answer, Life, Request, Ward};
+use super::keeper::{self, KeeperProgram};
+use super::logs::{self, LogLimits};
 use super::ports::Ports;
-use super::tags::Key;
+use super::procfs::{self, Identity};
+use super::tags::{Key, Owner, Tags};
 use super::{blocking, problem};
+
+/// The host ports of each launch.
+type Claims = BTreeMap<(TenantId, LaunchId), Vec<u16>>;
+
+/// How long processes that are killed are waited for.
+const KILL_WITHIN: Duration = Duration::from_secs(2);
+
+/// Where a provider keeps what, and with what.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) state_dir: PathBuf,
+    pub(super) logs_dir: PathBuf,
+    pub(super) log_limits: LogLimits,
+    pub(super) retain_logs: bool,
+    pub(super) ports: RangeInclusive<u16>,
+    pub(super) keeper: KeeperProgram,
+}
 
 /// This machine, as one provider uses it.
 #[derive(Debug)]
@@ -21,24 +49,338 @@ pub(super) struct Machine {
     pub(super) state: StateDir,
     /// The host ports that tenants get.
     pub(super) ports: Ports,
-    /// What this engine launched.
-    pub(super) launches: Arc<Launches>,
+    /// Told to end by this engine: what follows is no crash.
+    stopping: Mutex<HashSet<Key>>,
+    /// The ports of launches; read from their records when they are first needed.
+    claims: Mutex<Option<Claims>>,
+    /// Where groups of processes may be made; found when the first one is needed.
+    groups: OnceLock<Result<Groups, NoGroups>>,
+    logs_dir: PathBuf,
+    log_limits: LogLimits,
+    retain_logs: bool,
+    keeper: KeeperProgram,
+    /// Counts the looks at every process.
+    looks: AtomicU64,
+    /// The last of them that ended, and its number.
+    last_look: tokio::sync::Mutex<Option<(u64, Arc<Processes>)>>,
+    /// The tenants whose keepers this engine has started; rings when there is another.
+    started: (Mutex<BTreeSet<TenantId>>, Notify),
 }
 
 impl Machine {
     /// The machine with nothing launched.
-    pub(super) fn new(state_dir: PathBuf, ports: RangeInclusive<u16>) -> Self {
-        Self { state: StateDir::new(state_dir), ports: Ports::new(ports), launches: Arc::default() }
+    pub(super) fn new(place: Place) -> Self {
+        let Place { state_dir, logs_dir, log_limits, retain_logs, ports, keeper } = place;
+        Self {
+            state: StateDir::new(state_dir),
+            ports: Ports::new(ports),
+            stopping: Mutex::default(),
+            claims: Mutex::default(),
+            groups: OnceLock::new(),
+            logs_dir,
+            log_limits,
+            retain_logs,
+            keeper,
+            looks: AtomicU64::new(0),
+            last_look: tokio::sync::Mutex::default(),
+            started: (Mutex::default(), Notify::new()),
+        }
     }
 
     /// Looks at the machine now.
     pub(super) async fn look(&self, whose: Whose) -> Result<BTreeMap<Key, Seen>, ProviderError> {
-        // A child that has ended is a zombie until its exit status is read.
-        self.launches.reap();
-        let state = self.state.clone();
-        let seen =
-            blocking::read("a look at the machine's processes", move || find::look(&state, &whose)).await?;
-        let what = "looking at the machine's processes";
-        seen.map_err(|error| problem::system(ErrorKind::ProvisionFailed, what, error))
+        self.look_with_keepers(whose).await.map(|(seen, _)| seen)
     }
+
+    /// Looks at the machine now; also which tenants have a keeper that lives.
+    pub(super) async fn look_with_keepers(
+        &self,
+        whose: Whose,
+    ) -> Result<(BTreeMap<Key, Seen>, BTreeMap<TenantId, Incarnation>), ProviderError> {
+        // A keeper that has ended is a zombie until its exit status is read.
+        client::reap();
+        let (state, what) = (self.state.clone(), "looking at the machine's processes");
+        let failed = |error| problem::system(ErrorKind::ProvisionFailed, what, error);
+        let (read, all) = (state.clone(), whose.clone());
+        let mut seen = blocking::read(what, move || find::recorded(&read, &all)).await?.map_err(failed)?;
+        let tenants = match &whose {
+            Whose::Tenant(_, tenant) => vec![tenant.clone()],
+            Whose::Owner(_) => self.state.tenants().map_err(failed)?,
+        };
+        let mut keepers = BTreeMap::new();
+        for tenant in tenants {
+            match client::ask(&self.state.tenant(&tenant), Request::Find).await {
+                Ok(Answer::Found { ward, launches }) if whose.has(&ward) => {
+                    for kept in launches {
+                        take_in(&mut seen, &ward, kept);
+                    }
+                    keepers.insert(ward.tenant, ward.incarnation);
+                }
+                Ok(
+                    Answer::Found { .. }
+                    | Answer::Launched(_)
+                    | Answer::Done
+                    | Answer::Checked(_)
+                    | Answer::Changed
+                    | Answer::Refused(_),
+                )
+                | Err(AskError::Absent | AskError::Unanswered) => {}
+                Err(error @ (AskError::Refused(_) | AskError::System(_))) => {
+                    return Err(not_kept(&error));
+                }
+            }
+        }
+        let all_kept = seen.values().all(|seen| match seen.kept {
+            Kept::Whole(_) => true,
+            // It has ended before this boot, or never begun.
+            Kept::Unknown | Kept::InPart => false,
+        });
+        let listing = match whose {
+            Whose::Owner(_) => true,
+            Whose::Tenant(..) => false,
+        };
+        let known_tenant = !seen.is_empty() || !keepers.is_empty();
+        if listing || !all_kept || !known_tenant {
+            let processes = self.processes().await?;
+            let adding = move || {
+                find::add(&state, &whose, &processes, &mut seen);
+                seen
+            };
+            seen = blocking::read(what, adding).await?;
+        }
+        Ok((seen, keepers))
+    }
+
+    /// Every process of the machine. Those who ask at the same time share a look that begins after they asked.
+    async fn processes(&self) -> Result<Arc<Processes>, ProviderError> {
+        let asked = self.looks.load(Ordering::SeqCst);
+        let mut last = self.last_look.lock().await;
+        if let Some((begun, processes)) = &*last
+            && *begun > asked
+        {
+            return Ok(Arc::clone(processes));
+        }
+        let begun = self.looks.fetch_add(1, Ordering::SeqCst) + 1;
+        let what = "looking at the machine's processes";
+        let read = blocking::read(what, find::all_processes).await?;
+        let processes = Arc::new(read.map_err(|error| failed(what, error))?);
+        *last = Some((begun, Arc::clone(&processes)));
+        Ok(processes)
+    }
+
+    /// Makes sure that a tenant has a keeper.
+    pub(super) async fn keep(
+        &self,
+        owner: &Owner,
+        tenant: &TenantId,
+        incarnation: Incarnation,
+    ) -> Result<(), ProviderError> {
+        let dir = self.state.tenant(tenant);
+        let (engine, provider) = (owner.engine.clone(), owner.provider.clone());
+        match client::ask(&dir, Request::Find).await {
+            Ok(Answer::Found { ward, .. }) if ward.engine != engine || ward.provider != provider => {
+                return Err(ProviderError::new(
+                    ErrorKind::ProvisionFailed,
+                    Remedy::Permanent,
+                    ErrorCode::Conflict,
+                    format!(
+                        "{} is kept by another engine's keeper; give each engine a state directory of its own",
+                        dir.display()
+                    ),
+                ));
+            }
+            Ok(_) => return Ok(()),
+            Err(AskError::Absent | AskError::Unanswered) => {}
+            Err(error @ (AskError::Refused(_) | AskError::System(_))) => return Err(not_kept(&error)),
+        }
+        let absolute =
+            |path: PathBuf| std::path::absolute(path).map_err(|error| failed("finding a directory", error));
+        let setup = protocol::Setup {
+            ward: Ward { engine, provider, tenant: tenant.clone(), incarnation },
+            dir: absolute(dir)?,
+            logs: absolute(logs::of_tenant(&self.logs_dir, tenant))?,
+            log_limits: self.log_limits,
+            group: self.groups(owner).as_ref().ok().map(|groups| groups.tenant(&owner.provider, tenant)),
+        };
+        let (program, name) = (self.keeper.clone(), tenant.to_string());
+        let started =
+            blocking::read("the start of a keeper", move || keeper::start(&program, &setup, &name)).await?;
+        started.map_err(|error| {
+            let message = format!("the keeper of tenant {tenant} was not started: {error}");
+            ProviderError::new(
+                ErrorKind::ProvisionFailed,
+                Remedy::Retry,
+                ErrorCode::ProviderUnavailable,
+                message,
+            )
+            .with_source(error)
+        })?;
+        self.started.0.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant.clone());
+        self.started.1.notify_one();
+        Ok(())
+    }
+
+    /// Removes what a tenant without a keeper has beside its logs. What a keeper that is just ending still holds is
+    /// waited for.
+    pub(super) async fn remove_tenant(&self, owner: &Owner, tenant: &TenantId) -> Result<(), ProviderError> {
+        let dir = self.state.tenant(tenant);
+        let group = self.groups(owner).as_ref().ok().map(|groups| groups.tenant(&owner.provider, tenant));
+        let removing = move || {
+            keeper::await_end(&dir)?;
+            if let Some(group) = &group {
+                // Whatever may be left of its processes.
+                group.kill_all(KILL_WITHIN)?;
+                group.remove()?;
+            }
+            keeper::remove_files(&dir)
+        };
+        let what = "removing what the keeper had";
+        blocking::read(what, removing).await?.map_err(|error| failed(what, error))
+    }
+
+    /// Where what a tenant's containers have printed is.
+    ///
+    /// # Errors
+    /// `TenantNotFound` when there is nothing.
+    pub(super) fn logs_of(&self, tenant: &TenantId) -> Result<PathBuf, ProviderError> {
+        let dir = logs::of_tenant(&self.logs_dir, tenant);
+        match dir.is_dir() || self.state.tenant(tenant).is_dir() {
+            true => Ok(dir),
+            false => Err(ProviderError::tenant_not_found(tenant)),
+        }
+    }
+
+    /// Removes what a tenant's containers have printed, unless it is to stay.
+    pub(super) async fn remove_logs(&self, tenant: &TenantId) -> Result<(), ProviderError> {
+        if self.retain_logs {
+            return Ok(());
+        }
+        let dir = logs::of_tenant(&self.logs_dir, tenant);
+        let what = "removing the logs of a tenant";
+        let removed = blocking::read(what, move || std::fs::remove_dir_all(dir)).await?;
+        match removed {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(what, error)),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Where this engine may make groups of processes.
+    pub(super) fn groups(&self, owner: &Owner) -> &Result<Groups, NoGroups> {
+        self.groups.get_or_init(|| Groups::find(&owner.engine))
+    }
+
+    /// Asks a tenant's keeper.
+    pub(super) async fn ask(&self, tenant: &TenantId, request: Request) -> Result<Answer, AskError> {
+        client::ask(&self.state.tenant(tenant), request).await
+    }
+
+    /// Begins to listen to a tenant's keeper.
+    pub(super) async fn changes(&self, tenant: &TenantId) -> Result<Changes, AskError> {
+        Changes::of(&self.state.tenant(tenant)).await
+    }
+
+    /// Returns with the tenants whose keepers were started, once there is one.
+    pub(super) async fn started(&self) -> BTreeSet<TenantId> {
+        loop {
+            let rings = self.started.1.notified();
+            let started = std::mem::take(&mut *self.started.0.lock().unwrap_or_else(PoisonError::into_inner));
+            if !started.is_empty() {
+                return started;
+            }
+            rings.await;
+        }
+    }
+
+    /// Notes that the launch is told to end.
+    pub(super) fn stop(&self, key: Key) {
+        self.stopping().insert(key);
+    }
+
+    /// Whether the launch was told to end.
+    pub(super) fn is_stopping(&self, key: &Key) -> bool {
+        self.stopping().contains(key)
+    }
+
+    /// Forgets a launch of which nothing is left.
+    pub(super) fn forget(&self, key: &Key) {
+        self.stopping().remove(key);
+        if let Some(claims) = self.claims().as_mut() {
+            claims.remove(&(key.tenant.clone(), key.launch));
+        }
+    }
+
+    /// The ports of every launch, whether it listens yet or not.
+    pub(super) fn claimed(&self) -> io::Result<BTreeSet<u16>> {
+        let mut claims = self.claims();
+        let claims = match claims.as_mut() {
+            Some(claims) => claims,
+            None => {
+                let records = self.state.records(&procfs::boot_id()?)?.into_iter();
+                let ports = records.map(|record| {
+                    let key = record.tags.key;
+                    ((key.tenant, key.launch), ports_of(&record.tags.manifest))
+                });
+                claims.insert(ports.collect())
+            }
+        };
+        Ok(claims.values().flatten().copied().collect())
+    }
+
+    /// Notes the ports of a launch that is about to start.
+    pub(super) fn claim(&self, tenant: &TenantId, launch: LaunchId, ports: Vec<u16>) {
+        if let Some(claims) = self.claims().as_mut() {
+            claims.insert((tenant.clone(), launch), ports);
+        }
+    }
+
+    fn stopping(&self) -> MutexGuard<'_, HashSet<Key>> {
+        self.stopping.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn claims(&self) -> MutexGuard<'_, Option<Claims>> {
+        self.claims.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The host ports of a launch.
+pub(super) fn ports_of(manifest: &landlord_state_machines::planner::process::Manifest) -> Vec<u16> {
+    manifest.ports.iter().map(|port| port.host_port).collect()
+}
+
+/// Adds what a keeper says of a launch, whether that has a record or not.
+fn take_in(seen: &mut BTreeMap<Key, Seen>, ward: &Ward, kept: protocol::Kept) {
+    let owner = Owner { engine: ward.engine.clone(), provider: ward.provider.clone() };
+    let key = Key { owner, tenant: ward.tenant.clone(), launch: kept.launch };
+    let tags = Tags { key: key.clone(), manifest: kept.manifest };
+    let seen = seen.entry(key).or_insert_with(|| Seen::of(tags));
+    let others = match kept.life {
+        Life::Leader { leader, others } => {
+            seen.leader = Identity::new(leader.pid, leader.start_time);
+            others
+        }
+        Life::Ended { cause, left } => {
+            seen.leader = None;
+            let others = left.len();
+            seen.exit = Some(Exit { cause, left });
+            others
+        }
+    };
+    seen.streak = Some(kept.streak);
+    seen.was_ready = kept.was_ready;
+    seen.kept = if kept.whole { Kept::Whole(others) } else { Kept::InPart };
+}
+
+/// What kind of error it is for the caller, the driver says.
+pub(super) fn failed(what: &str, error: io::Error) -> ProviderError {
+    problem::system(ErrorKind::ProvisionFailed, what, error)
+}
+
+/// A keeper did not do what it was asked.
+pub(super) fn not_kept(error: &AskError) -> ProviderError {
+    ProviderError::new(
+        ErrorKind::ProvisionFailed,
+        Remedy::Retry,
+        ErrorCode::ProviderUnavailable,
+        error.to_string(),
+    )
 }

@@ -1,101 +1,201 @@
-//! Tells of crashes as they happen.
+//! Tells of what happens to tenants, as their keepers tell it.
 //!
 //! A launch that has a record and no first process any more, and was not told to end, has crashed; so a launch
-//! that ended while no engine was running is told of by the first look. Whether a tenant that runs is healthy, the
-//! engine asks `get_status`. The stream works only while it is polled.
+//! that ended while no engine was running is told of by the first look. A launch that fails its check as often as its
+//! spec allows is told of too. A keeper that ends is started again, unless its tenant has nothing left. The stream works
+//! only while it is polled.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::stream::{self, BoxStream, StreamExt};
+use futures_util::stream::{self, BoxStream, FuturesUnordered, StreamExt};
+use landlord_state_machines::error::ProviderError;
 use landlord_state_machines::id::TenantId;
 use landlord_state_machines::observation::{Observation, Seen as Shown};
+use landlord_state_machines::planner::process::{Exit, ExitCause};
 use tokio::time::sleep;
 
-use super::exit;
 use super::files::First;
 use super::find::{Seen, Whose};
+use super::keeper::client::{AskError, Changes};
+use super::keeper::protocol::Streak;
 use super::machine::Machine;
 use super::tags::{Key, Owner};
 use landlord_compute::clock::Clock;
 
-/// How long after one look the next one begins.
-const EVERY: Duration = Duration::from_secs(1);
+/// After a look or a start of a keeper that failed.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// What comes of waiting for one tenant.
+type News = Pin<Box<dyn Future<Output = (TenantId, Result<Changes, AskError>)> + Send>>;
 
 struct Watch {
     machine: Arc<Machine>,
     clock: Arc<dyn Clock>,
     owner: Owner,
-    /// Crashes that were told already.
+    /// Whether the tenants that were there before were looked at.
+    begun: bool,
+    news: FuturesUnordered<News>,
+    watched: BTreeSet<TenantId>,
+    /// Troubles that were told already.
     told: BTreeSet<Key>,
-    /// What the last look brought and nobody took yet.
+    /// What was seen and nobody took yet.
     pending: VecDeque<Observation>,
 }
 
-/// The crashes of all tenants of an engine.
+/// What happens to all tenants of an engine.
 pub(super) fn observe(
     machine: Arc<Machine>,
     clock: Arc<dyn Clock>,
     owner: Owner,
 ) -> BoxStream<'static, Observation> {
-    let watch = Watch { machine, clock, owner, told: BTreeSet::new(), pending: VecDeque::new() };
+    let watch = Watch {
+        machine,
+        clock,
+        owner,
+        begun: false,
+        news: FuturesUnordered::new(),
+        watched: BTreeSet::new(),
+        told: BTreeSet::new(),
+        pending: VecDeque::new(),
+    };
     stream::unfold(watch, |mut watch| async {
         loop {
             if let Some(observation) = watch.pending.pop_front() {
                 return Some((observation, watch));
             }
-            sleep(EVERY).await;
-            watch.look().await;
+            match watch.go_on().await {
+                Ok(()) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "the machine's processes could not be looked at; looking again");
+                    sleep(AGAIN).await;
+                }
+            }
         }
     })
     .boxed()
 }
 
 impl Watch {
-    async fn look(&mut self) {
-        let begun = self.clock.now();
-        let whose = Whose::Owner(self.owner.clone());
-        let seen = match self.machine.look(whose).await {
-            Ok(seen) => seen,
+    async fn go_on(&mut self) -> Result<(), ProviderError> {
+        if !self.begun {
+            let seen = self.look(Whose::Owner(self.owner.clone())).await?;
+            for tenant in seen.into_keys().map(|key| key.tenant) {
+                self.watch(tenant);
+            }
+            self.begun = true;
+            return Ok(());
+        }
+        let (machine, news) = (Arc::clone(&self.machine), &mut self.news);
+        tokio::select! {
+            started = machine.started() => started.into_iter().for_each(|tenant| self.watch(tenant)),
+            Some((tenant, news)) = news.next(), if !news.is_empty() => match news {
+                Ok(changes) => {
+                    self.news.push(next(tenant.clone(), changes));
+                    self.look(Whose::Tenant(self.owner.clone(), tenant)).await?;
+                }
+                Err(_) => self.keeper_ended(tenant).await?,
+            },
+        }
+        Ok(())
+    }
+
+    fn watch(&mut self, tenant: TenantId) {
+        if self.watched.insert(tenant.clone()) {
+            self.news.push(first(Arc::clone(&self.machine), tenant));
+        }
+    }
+
+    /// Starts the keeper of a tenant again that has something left.
+    async fn keeper_ended(&mut self, tenant: TenantId) -> Result<(), ProviderError> {
+        let seen = self.look(Whose::Tenant(self.owner.clone(), tenant.clone())).await?;
+        let Some(incarnation) = seen.keys().map(|key| key.launch.incarnation).max() else {
+            self.watched.remove(&tenant);
+            return Ok(());
+        };
+        let again = match self.machine.keep(&self.owner, &tenant, incarnation).await {
+            Ok(()) => Duration::ZERO,
             Err(error) => {
-                tracing::warn!(%error, "the machine's processes could not be looked at; looking again");
-                return;
+                tracing::warn!(tenant_id = %tenant, %error, "a keeper could not be started; trying again");
+                AGAIN
             }
         };
-        let crashed: BTreeMap<&Key, &Seen> =
-            seen.iter().filter(|(key, seen)| self.crashed(key, seen)).collect();
-        let mut causes: BTreeMap<TenantId, Vec<String>> = BTreeMap::new();
-        for (key, seen) in &crashed {
-            if !self.told.contains(*key) {
-                causes.entry(key.tenant.clone()).or_default().push(self.cause(key, seen));
-            }
-        }
-        // One that is gone from the machine is never told again, nor is it kept here.
-        self.told = crashed.into_keys().cloned().collect();
-        self.pending.extend(causes.into_iter().map(|(tenant, causes)| Observation {
-            tenant,
-            begun,
-            seen: Shown::Broken(causes.join("; ")),
+        let machine = Arc::clone(&self.machine);
+        self.news.push(Box::pin(async move {
+            sleep(again).await;
+            first(machine, tenant).await
         }));
+        Ok(())
     }
 
-    fn crashed(&self, key: &Key, seen: &Seen) -> bool {
-        let ran = match seen.record {
-            Some(First::Process(_) | First::EarlierBoot) => true,
-            // Being launched, or never launched.
-            Some(First::NotWritten) | None => false,
-        };
-        ran && seen.leader.is_none() && !self.machine.launches.is_stopping(key)
+    async fn look(&mut self, whose: Whose) -> Result<BTreeMap<Key, Seen>, ProviderError> {
+        let begun = self.clock.now();
+        let seen = self.machine.look(whose.clone()).await?;
+        let mut troubles: BTreeMap<TenantId, Vec<String>> = BTreeMap::new();
+        let mut recovered: BTreeSet<TenantId> = BTreeSet::new();
+        // One that is gone from the machine is never told again, nor is it kept here.
+        self.told.retain(|key| seen.contains_key(key) || !whose.includes(key));
+        for (key, seen) in &seen {
+            match (self.trouble(key, seen), self.told.contains(key)) {
+                (Some(why), false) => {
+                    troubles.entry(key.tenant.clone()).or_default().push(why);
+                    self.told.insert(key.clone());
+                }
+                (None, true) => {
+                    self.told.remove(key);
+                    recovered.insert(key.tenant.clone());
+                }
+                (Some(_), true) | (None, false) => {}
+            }
+        }
+        let healthy = recovered.into_iter().filter(|tenant| !troubles.contains_key(tenant));
+        let healthy: Vec<_> = healthy.map(|tenant| (tenant, Shown::Healthy)).collect();
+        let broken = troubles.into_iter().map(|(tenant, why)| (tenant, Shown::Broken(why.join("; "))));
+        self.pending.extend(broken.chain(healthy).map(|(tenant, seen)| Observation { tenant, begun, seen }));
+        Ok(seen)
     }
 
-    fn cause(&self, key: &Key, seen: &Seen) -> String {
+    /// What only another launch can mend.
+    fn trouble(&self, key: &Key, seen: &Seen) -> Option<String> {
         let container = &seen.tags.manifest.container;
-        match exit::of(key, &self.machine.launches) {
-            Ok(exit) => format!("{container}: {exit}"),
-            Err(error) => format!("{container}: ended; its log cannot be read: {error}"),
+        if self.machine.is_stopping(key) {
+            return None;
+        }
+        match (seen.leader, seen.record) {
+            (None, Some(First::Process(_) | First::EarlierBoot)) => {
+                let unseen = Exit::of(ExitCause::Unseen);
+                Some(format!("{container}: {}", seen.exit.as_ref().unwrap_or(&unseen)))
+            }
+            // Being launched, or never launched.
+            (None, Some(First::NotWritten) | None) => None,
+            (Some(_), _) => match &seen.streak {
+                Some(Streak::Failing(times, why))
+                    if *times >= seen.tags.manifest.readiness.unhealthy_threshold && seen.was_ready =>
+                {
+                    Some(format!("{container}: {why}"))
+                }
+                Some(Streak::Failing(..) | Streak::Passing(_) | Streak::Unchecked) | None => None,
+            },
         }
     }
+}
+
+/// Begins to listen to a keeper. What happened before that is looked at as well.
+fn first(machine: Arc<Machine>, tenant: TenantId) -> News {
+    Box::pin(async move {
+        let changes = machine.changes(&tenant).await;
+        (tenant, changes)
+    })
+}
+
+fn next(tenant: TenantId, mut changes: Changes) -> News {
+    Box::pin(async move {
+        let changed = changes.next().await;
+        (tenant, changed.map(|()| changes))
+    })
 }
 
 #[cfg(test)]
@@ -104,7 +204,7 @@ mod tests {
     use landlord_state_machines::planner::process::Stop;
 
     use super::*;
-    use crate::testing::{Bench, until};
+    use crate::testing::Bench;
     use landlord_compute::clock::SystemClock;
 
     fn observed(bench: &Bench) -> BoxStream<'static, Observation> {
@@ -118,7 +218,7 @@ mod tests {
         bench.start(bench.script("echo gone wrong >&2; exit 7")).await;
         let observation = stream.next().await.unwrap();
         assert_eq!(observation.tenant, bench.subject.tenant);
-        let why = "web: exited with code 7; last line of stderr: gone wrong";
+        let why = "web: exited with code 7";
         assert_eq!(observation.seen, Shown::Broken(why.into()));
         let again = tokio::time::timeout(Duration::from_millis(2500), stream.next()).await;
         assert!(again.is_err(), "{again:?}");
@@ -129,14 +229,14 @@ mod tests {
         let mut bench = Bench::new();
         bench.start(bench.command(&["sleep", "60"])).await;
         bench.signal(Stop::Kill).await;
-        until("the end", || bench.alive() == 0);
+        bench.until_alive("the end", 0).await;
         let mut watching = observed(&bench);
         let told = tokio::time::timeout(Duration::from_millis(2500), watching.next()).await;
         assert!(told.is_err(), "{told:?}");
 
         bench.restart();
         let observation = observed(&bench).next().await.unwrap();
-        assert_eq!(observation.seen, Shown::Broken("web: ended while no engine was running".into()));
+        assert_eq!(observation.seen, Shown::Broken("web: ended by signal 9".into()));
     }
 
     #[tokio::test]

@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::io;
+use std::path::Path;
 
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
@@ -55,6 +56,7 @@ pub(super) fn stat(pid: Pid) -> io::Result<Option<Stat>> {
 }
 
 /// Whether this very process runs.
+#[cfg(test)]
 pub(super) fn is_alive(identity: Identity) -> bool {
     // A stat line that cannot be read is no sign of life either.
     matches!(stat(identity.pid), Ok(Some(stat)) if stat.identity == identity && stat.alive)
@@ -69,11 +71,6 @@ pub(super) fn environ(pid: Pid) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
-/// The command line of a process, each word ended by NUL; empty while it starts a program or ends.
-pub(super) fn command_line(pid: Pid) -> io::Result<Option<Vec<u8>>> {
-    read(pid, "cmdline")
-}
-
 /// The id of every process of this machine.
 pub(super) fn all() -> io::Result<Vec<Pid>> {
     let mut pids = Vec::new();
@@ -82,6 +79,77 @@ pub(super) fn all() -> io::Result<Vec<Pid>> {
         pids.extend(name.to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw));
     }
     Ok(pids)
+}
+
+/// The processes below one, found by their parents; not the process itself.
+pub(super) fn descendants(of: Pid) -> io::Result<Vec<Identity>> {
+    let mut all = Vec::new();
+    let mut level = children(of)?;
+    while !level.is_empty() {
+        let mut next = Vec::new();
+        for pid in level {
+            if let Some(stat) = stat(pid)?.filter(|stat| stat.alive) {
+                all.push(stat.identity);
+            }
+            next.extend(children(pid)?);
+        }
+        level = next;
+    }
+    Ok(all)
+}
+
+/// The children of a process, zombies included. A kernel without lists of children has every process looked at.
+pub(super) fn children(of: Pid) -> io::Result<Vec<Pid>> {
+    let tasks = match std::fs::read_dir(format!("/proc/{of}/task")) {
+        Ok(tasks) => tasks,
+        Err(error) if is_gone(&error) => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut found = Vec::new();
+    for task in tasks {
+        let path = match task {
+            Ok(task) => task.path().join("children"),
+            Err(error) if is_gone(&error) => continue,
+            Err(error) => return Err(error),
+        };
+        match std::fs::read_to_string(&path) {
+            Ok(list) => found.extend(list.split_ascii_whitespace().filter_map(pid_of)),
+            Err(error) if is_gone(&error) && has_lists_of_children() => {}
+            Err(error) if is_gone(&error) => return children_by_parents(of),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
+}
+
+fn pid_of(text: &str) -> Option<Pid> {
+    text.parse().ok().and_then(Pid::from_raw)
+}
+
+fn has_lists_of_children() -> bool {
+    Path::new("/proc/thread-self/children").exists()
+}
+
+fn children_by_parents(of: Pid) -> io::Result<Vec<Pid>> {
+    let mut found = Vec::new();
+    for pid in all()? {
+        if read(pid, "stat")?.is_some_and(|line| parent(&line) == Some(of)) {
+            found.push(pid);
+        }
+    }
+    Ok(found)
+}
+
+/// The parent that a stat line names: the second field after the name.
+fn parent(line: &[u8]) -> Option<Pid> {
+    let name_end = line.iter().rposition(|byte| *byte == b')')?;
+    std::str::from_utf8(line.get(name_end + 1..)?).ok()?.split_ascii_whitespace().nth(1).and_then(pid_of)
+}
+
+/// What a process is called, for people.
+pub(super) fn name(pid: Pid) -> Option<String> {
+    let name = read(pid, "comm").ok()??;
+    Some(String::from_utf8_lossy(&name).trim_end().to_owned())
 }
 
 /// Names this boot of the machine: start times of different boots do not compare.
@@ -118,6 +186,11 @@ pub(super) fn hold(identity: Identity) -> io::Result<Option<Held>> {
 }
 
 impl Held {
+    /// The descriptor, which becomes readable when the process ends.
+    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+
     /// Sends a signal; `false` when the process is gone.
     pub(super) fn signal(&self, signal: Signal) -> io::Result<bool> {
         match pidfd_send_signal(&self.0, signal) {
@@ -131,15 +204,14 @@ impl Held {
 fn read(pid: Pid, file: &str) -> io::Result<Option<Vec<u8>>> {
     match std::fs::read(format!("/proc/{pid}/{file}")) {
         Ok(bytes) => Ok(Some(bytes)),
-        // ESRCH is what a read answers when the process ends between open and read.
-        Err(error)
-            if error.kind() == io::ErrorKind::NotFound
-                || error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) =>
-        {
-            Ok(None)
-        }
+        Err(error) if is_gone(&error) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// ESRCH is what a read answers when the process ends between open and read.
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(Errno::SRCH.raw_os_error())
 }
 
 /// Which process a line of `/proc/<pid>/stat` is about.

@@ -1,13 +1,12 @@
 //! Where a container's program is: on this machine, or in a root directory.
 
-use std::ffi::OsString;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
 
-use super::environment::{Base, DEFAULT_PATH};
+use super::environment::Base;
 
 /// Where a container's processes have their root directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,14 +40,11 @@ impl Root {
         }
     }
 
-    /// The words of a command line that come before the program, to run it there.
-    pub(super) fn enter(&self) -> io::Result<Vec<OsString>> {
+    /// What they see as `/`.
+    pub(super) fn path(&self) -> &Path {
         match self {
-            Self::Host => Ok(Vec::new()),
-            Self::Directory(root) => {
-                let chroot = Self::Host.locate("chroot", DEFAULT_PATH, Path::new("/"))?;
-                Ok(vec![chroot.into(), root.into()])
-            }
+            Self::Host => Path::new("/"),
+            Self::Directory(root) => root,
         }
     }
 

@@ -1,4 +1,4 @@
-//! Tells the processes of a launch to end.
+//! Tells the processes of a launch to end that has no keeper, or none that sees all of it.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use super::find::Seen;
 use super::procfs;
 
-/// Sends a signal to every process of a launch that was seen. Each is held and looked at again first, so that one
+/// Sends SIGTERM to the first process of a launch, or to all where that is gone; SIGKILL to all. Each is held and looked at again first, so that one
 /// whose pid was taken over since is not touched; one that is gone is a success.
 pub(super) fn signal(seen: &Seen, stop: Stop) -> io::Result<()> {
     let signal = match stop {
@@ -17,7 +17,9 @@ pub(super) fn signal(seen: &Seen, stop: Stop) -> io::Result<()> {
     };
     // One that may not be signalled keeps no other alive.
     let mut refused = Ok(());
-    for identity in seen.processes() {
+    let first = seen.leader.filter(|_| stop == Stop::Term);
+    let all = seen.processes().filter(|_| first.is_none());
+    for identity in first.into_iter().chain(all) {
         let sent = procfs::hold(identity).and_then(|held| held.map_or(Ok(false), |held| held.signal(signal)));
         if let Err(error) = sent {
             refused = Err(error);
@@ -45,12 +47,12 @@ mod tests {
         let script =
             "trap '' TERM; sh -c 'sleep 60 & wait' & setsid sleep 61 & echo ready; sleep 62; sleep 63";
         bench.start(bench.script(script)).await;
-        until("all processes", || bench.alive() == 5);
+        bench.until_alive("all processes", 5).await;
         bench.signal(Stop::Term).await;
         // The one in a session of its own was started with SIGTERM ignored, too.
-        assert_eq!(bench.alive(), 5);
+        assert_eq!(bench.alive().await, 5);
         bench.signal(Stop::Kill).await;
-        until("the end", || bench.alive() == 0);
+        bench.until_alive("the end", 0).await;
         assert!(
             matches!(bench.life().await, Some(ProcessLife::Files(exit)) if exit.cause == ExitCause::Signal(9))
         );
@@ -62,10 +64,10 @@ mod tests {
         bench
             .start(bench.script("trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 0.01; done"))
             .await;
-        until("the start", || bench.printed().starts_with("ready"));
+        until("the start", || bench.printed() == "stdout F ready\n");
         bench.signal(Stop::Term).await;
-        until("the end", || bench.alive() == 0);
-        assert_eq!(bench.printed(), "ready\nbye\n");
+        bench.until_alive("the end", 0).await;
+        until("its last line", || bench.printed() == "stdout F ready\nstdout F bye\n");
     }
 
     #[tokio::test]
@@ -90,7 +92,7 @@ mod tests {
 
         assert!(matches!(bench.life().await, Some(ProcessLife::Files(_))));
         bench.signal(Stop::Kill).await;
-        let mut seen = bench.seen().unwrap();
+        let mut seen = bench.seen().await.unwrap();
         seen.leader = Some(Identity { started: identity.started - 1, ..identity });
         signal(&seen, Stop::Kill).unwrap();
         assert!(procfs::is_alive(identity), "another's process was killed");

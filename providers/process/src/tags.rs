@@ -22,7 +22,7 @@ const ENGINE: &str = "LANDLORD_ENGINE_ID";
 const TENANT: &str = "LANDLORD_TENANT_ID";
 const INCARNATION: &str = "LANDLORD_INCARNATION";
 const CONTAINER: &str = "LANDLORD_CONTAINER";
-const LAUNCH: &str = "LANDLORD_LAUNCH";
+pub(super) const LAUNCH: &str = "LANDLORD_LAUNCH";
 const MANIFEST: &str = "LANDLORD_MANIFEST";
 
 /// A provider of an engine, whose store remembers what it launched.

@@ -7,17 +7,21 @@ use std::time::{Duration, Instant};
 use landlord_state_machines::error::ProviderError;
 use landlord_state_machines::id::{Incarnation, ProviderName, TenantId};
 use landlord_state_machines::planner::process::{
-    Check, Fingerprint, Manifest, Probe, Probed, Process, ProcessCall, ProcessLife, ProcessReply, Readiness,
-    Signal, Start, Stop,
+    Check, Exit, Fingerprint, Manifest, Probe, Probed, Process, ProcessCall, ProcessLife, ProcessReply,
+    Readiness, Signal as Order, Start, Stop,
 };
 use landlord_state_machines::planner::{CallError, Subject};
 use landlord_state_machines::spec::{ContainerSpec, ResourceRequirements};
+use rustix::process::Signal;
 use tempfile::TempDir;
 
-use super::find::{self, Seen, Whose};
-use super::machine::Machine;
+use super::find::{self, Kept, Seen, Whose};
+use super::keeper::KeeperProgram;
+use super::logs::LogLimits;
+use super::machine::{Machine, Place};
+use super::procfs;
 use super::signal;
-use super::tags::{Key, Owner, Tags};
+use super::tags::{Key, Owner, Tags, Variables};
 
 /// Waits until `condition` holds, and fails the test after ten seconds.
 pub(super) fn until(what: &str, mut condition: impl FnMut() -> bool) {
@@ -26,6 +30,16 @@ pub(super) fn until(what: &str, mut condition: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "{what} did not come");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Whether the tests run as root. Where they do not, it says what was not tried; in CI that is a failure.
+pub(super) fn is_root(what: &str) -> bool {
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "{what} needs root");
+        eprintln!("not tried, as it needs root: {what}");
+    }
+    root
 }
 
 /// Tags of a launch of an engine that no other test uses.
@@ -43,6 +57,7 @@ pub(super) fn tags(tenant: &str, container: &str, launch: &str) -> Tags {
         ports: Vec::new(),
         readiness,
         stop_grace_seconds: 10,
+        kept: true,
     };
     let key = Key {
         owner: Owner {
@@ -53,6 +68,24 @@ pub(super) fn tags(tenant: &str, container: &str, launch: &str) -> Tags {
         launch: launch.parse().unwrap(),
     };
     Tags { key, manifest }
+}
+
+/// Not a test: the keeper of the tests' tenants, and its launchers.
+#[test]
+fn keeps_when_asked() {
+    super::keeper::run_if_asked();
+}
+
+fn place(dir: &TempDir) -> Place {
+    let arguments = ["--exact", "testing::keeps_when_asked", "--nocapture", "--test-threads", "2"];
+    Place {
+        state_dir: dir.path().join("state"),
+        logs_dir: dir.path().join("logs"),
+        log_limits: LogLimits::default(),
+        retain_logs: false,
+        ports: 20_000..=29_999,
+        keeper: KeeperProgram::other(std::env::current_exe().unwrap(), arguments),
+    }
 }
 
 /// A machine with a state directory and a tenant of its own, whose processes all end with it.
@@ -67,7 +100,7 @@ impl Bench {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let dir = tempfile::tempdir().unwrap();
-        let machine = Arc::new(Machine::new(dir.path().join("state"), 20_000..=29_999));
+        let machine = Arc::new(Machine::new(place(&dir)));
         let engine = format!("bench-{}-{count}", std::process::id()).into();
         let tenant = TenantId::new("acme").unwrap();
         Self {
@@ -84,7 +117,7 @@ impl Bench {
 
     /// The same machine as an engine sees it that was started again.
     pub(super) fn restart(&mut self) {
-        self.machine = Arc::new(Machine::new(self.dir.path().join("state"), 20_000..=29_999));
+        self.machine = Arc::new(Machine::new(place(&self.dir)));
     }
 
     /// A start of a command, as launch 1-1.
@@ -102,6 +135,8 @@ impl Bench {
             secrets: Vec::new(),
             resources: ResourceRequirements::default(),
             working_dir: "/".into(),
+            user: None,
+            no_new_privileges: true,
         }
     }
 
@@ -117,6 +152,7 @@ impl Bench {
     }
 
     pub(super) async fn start(&self, start: Start) -> Process {
+        self.make(ProcessCall::Keep).await.unwrap();
         let reply = self.make(ProcessCall::Start(Box::new(start))).await.unwrap();
         let ProcessReply::Started { leader, .. } = reply else { panic!("{reply:?}") };
         leader
@@ -131,40 +167,96 @@ impl Bench {
 
     pub(super) async fn signal(&self, stop: Stop) {
         let launch = "1-1".parse().unwrap();
-        self.make(ProcessCall::Signal(Signal { launch, leader: None, stop })).await.unwrap();
+        self.make(ProcessCall::Signal(Order { launch, leader: None, stop, ails: None })).await.unwrap();
     }
 
     pub(super) async fn probe(&self, leader: Process, check: Check) -> Probed {
         let launch = "1-1".parse().unwrap();
-        let probe = Probe { launch, leader, check, timeout_seconds: 1, ports: Vec::new() };
+        let probe = Probe { launch, leader, check };
         let reply = self.make(ProcessCall::Probe(probe)).await.unwrap();
         let ProcessReply::Probed { probed, .. } = reply else { panic!("{reply:?}") };
         probed
     }
 
     /// The launch as the machine shows it.
-    pub(super) fn seen(&self) -> Option<Seen> {
-        self.machine.launches.reap();
+    pub(super) async fn seen(&self) -> Option<Seen> {
         let whose = Whose::Tenant(Owner::of(&self.subject), self.subject.tenant.clone());
-        find::look(&self.machine.state, &whose).unwrap().into_values().next()
+        self.machine.look(whose).await.unwrap().into_values().next()
     }
 
     /// How many processes of the launch live.
-    pub(super) fn alive(&self) -> usize {
-        self.seen().map_or(0, |seen| seen.processes().count())
+    pub(super) async fn alive(&self) -> usize {
+        let Some(seen) = self.seen().await else { return 0 };
+        let others = match seen.kept {
+            Kept::Whole(others) => others,
+            Kept::Unknown | Kept::InPart => seen.members.len(),
+        };
+        others + usize::from(seen.leader.is_some())
     }
 
-    /// What the launch has printed.
+    /// Waits until so many of its processes live.
+    pub(super) async fn until_alive(&self, what: &str, wanted: usize) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while self.alive().await != wanted {
+            assert!(Instant::now() < deadline, "{what}: {} live", self.alive().await);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Waits until the first process has ended and has left those of these names, which a process gets only when it
+    /// becomes its program.
+    pub(super) async fn until_left(&self, names: &[&str]) -> Exit {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let life = self.life().await;
+            match &life {
+                Some(ProcessLife::Orphans(exit)) if exit.left == names => return exit.clone(),
+                Some(_) | None => assert!(Instant::now() < deadline, "{life:?}"),
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Kills the keeper.
+    pub(super) fn kill_keeper(&self) {
+        let marker = self.dir.path().to_str().unwrap().as_bytes();
+        for pid in procfs::all().unwrap() {
+            let environ = procfs::environ(pid).unwrap().unwrap_or_default();
+            let setup =
+                Variables::of_environ(&environ).get("LANDLORD_KEEPER").map(str::as_bytes).map(<[u8]>::to_vec);
+            if setup.is_some_and(|setup| setup.windows(marker.len()).any(|part| part == marker)) {
+                let identity = procfs::stat(pid).unwrap().unwrap().identity;
+                procfs::hold(identity).unwrap().unwrap().signal(Signal::KILL).unwrap();
+                until("the end of the keeper", || !procfs::is_alive(identity));
+            }
+        }
+    }
+
+    /// What the launch has printed: of each line, where and what.
     pub(super) fn printed(&self) -> String {
-        let path = self.dir.path().join("state/acme/web.1-1.out");
-        std::fs::read_to_string(path).unwrap_or_default()
+        let text = std::fs::read_to_string(self.dir.path().join("logs/acme/web.log")).unwrap_or_default();
+        let lines = text.lines().filter_map(|line| line.splitn(3, ' ').nth(2));
+        // The launchers of the tests are tests themselves, whose runner begins with two lines of its own.
+        let ours = lines.filter(|line| !["stdout F ", "stdout F running 1 test"].contains(line));
+        ours.map(|line| format!("{line}\n")).collect()
     }
 }
 
 impl Drop for Bench {
     fn drop(&mut self) {
-        while let Some(seen) = self.seen().filter(|seen| seen.processes().next().is_some()) {
+        self.kill_keeper();
+        let owner = Owner::of(&self.subject);
+        let mut left = Default::default();
+        let processes = find::all_processes().unwrap();
+        find::add(&self.machine.state, &Whose::Owner(owner.clone()), &processes, &mut left);
+        for seen in left.into_values() {
             signal::signal(&seen, Stop::Kill).unwrap();
+        }
+        if let Ok(groups) = self.machine.groups(&owner) {
+            let group = groups.tenant(&owner.provider, &self.subject.tenant);
+            group.kill_all(Duration::from_secs(5)).unwrap();
+            group.remove().unwrap();
+            groups.remove().unwrap();
         }
     }
 }

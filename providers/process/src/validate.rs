@@ -8,15 +8,38 @@ use rustix::process::geteuid;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::cgroup::{Groups, NoGroups};
 use super::program::Root;
-use super::{procfs, secrets, tags};
+use super::{procfs, secrets, tags, user};
 
-/// Limits and wishes of every spec that processes do not keep, each with the reason.
-pub(super) const NOT_ENFORCED: [&str; 3] = [
-    "cpu: a process's limits cannot express a share of a processor",
+/// What no machine keeps, each with the reason.
+pub(super) const NOT_ENFORCED: [&str; 1] =
+    ["storage: enforced as the size of each file that a process writes; its logs have limits of their own"];
+
+/// What a machine without groups of processes does not keep either.
+const WITHOUT_GROUPS: [&str; 4] = [
+    "cpu: there are no groups of processes",
     "memory: enforced for each process, not for a container; what is private and writable counts, used or not",
-    "storage: enforced as the size of each file that a process writes, its logs included",
+    "pids: there are no groups of processes",
+    "a process that leaves its parent, its session and its environment is found by its keeper; when that was killed, it \
+     is not",
 ];
+
+/// What is not enforced on this machine.
+pub(super) fn not_enforced_here(groups: &Result<Groups, NoGroups>) -> Vec<String> {
+    let missing: Vec<String> = match groups {
+        Ok(groups) => groups
+            .not_enforced()
+            .iter()
+            .map(|missing| format!("{}: {}", missing.limit, missing.reason))
+            .collect(),
+        Err(why) => {
+            let why = std::iter::once(format!("groups of processes: {why}"));
+            why.chain(WITHOUT_GROUPS.map(str::to_owned)).collect()
+        }
+    };
+    missing.into_iter().chain(NOT_ENFORCED.map(str::to_owned)).collect()
+}
 
 /// Every problem of the spec, each with its path.
 pub(super) fn check(spec: &Spec) -> Result<(), Invalid> {
@@ -32,19 +55,21 @@ pub(super) fn check(spec: &Spec) -> Result<(), Invalid> {
     Invalid::unless_empty(problems.0)
 }
 
-/// What this spec asks for and does not get, as a line for a person; limits of [`NOT_ENFORCED`] and its wishes for
-/// a network.
-pub(super) fn not_enforced(spec: &Spec) -> String {
+/// What this spec asks for and does not get, as a line for a person.
+pub(super) fn not_enforced(spec: &Spec, groups: &Result<Groups, NoGroups>) -> Option<String> {
     let network = &spec.networking;
     let wishes = [
-        (network.public_ip, "networking.public_ip: processes listen where they bind"),
         (!network.security_groups.is_empty(), "networking.security_groups: there are none on a machine"),
         (!network.subnets.is_empty(), "networking.subnets: there are none on a machine"),
         (network.dns.is_some(), "networking.dns: no name is registered"),
+        (network.public_ip, "networking.public_ip: processes listen where they bind"),
     ];
-    let asked = wishes.into_iter().filter(|(asked, _)| *asked).map(|(_, wish)| wish);
-    let all: Vec<&str> = NOT_ENFORCED.into_iter().chain(asked).collect();
-    format!("not enforced here: {}", all.join("; "))
+    let asked = wishes.into_iter().filter(|(asked, _)| *asked).map(|(_, wish)| wish.to_owned());
+    let storage = spec.resources.storage.is_some();
+    let limits =
+        not_enforced_here(groups).into_iter().filter(|limit| storage || !limit.starts_with("storage"));
+    let all: Vec<String> = limits.chain(asked).collect();
+    (!all.is_empty()).then(|| format!("not enforced here: {}", all.join("; ")))
 }
 
 struct Problems(Vec<Problem>);
@@ -104,6 +129,7 @@ impl Problems {
             Err(error) => self.add(format!("{at}.image"), error.to_string()),
             Ok(root) => {
                 self.root(at, &root, config);
+                self.user(&root, config);
                 self.programs(at, container, &root, config);
             }
         }
@@ -143,6 +169,16 @@ impl Problems {
         }
     }
 
+    fn user(&mut self, root: &Root, config: &ProcessConfig) {
+        let Some(user) = &config.user else { return };
+        let at = "provider_config.user";
+        if !geteuid().is_root() {
+            self.add(at, "another user needs an engine that runs as root; leave it out, or run it as root");
+        } else if let Err(error) = user::find(user, root.path()) {
+            self.add(at, error.to_string());
+        }
+    }
+
     fn programs(&mut self, at: &str, container: &ContainerSpec, root: &Root, config: &ProcessConfig) {
         match container.command.iter().chain(&container.args).next() {
             None => self.add(format!("{at}.command"), "missing; give the program to run and its arguments"),
@@ -150,8 +186,7 @@ impl Problems {
         }
         let check = container.health_check.as_ref().and_then(|check| check.command.first());
         if let Some(program) = check {
-            let begins_in_root = ProcessConfig::default();
-            self.program(format!("{at}.health_check.command"), program, container, root, &begins_in_root);
+            self.program(format!("{at}.health_check.command"), program, container, root, config);
         }
     }
 
@@ -287,8 +322,9 @@ mod tests {
     #[test]
     fn wishes_that_are_not_kept_are_named() {
         let asked = spec(|spec| spec["networking"]["public_ip"] = json!(true));
-        assert!(not_enforced(&asked).contains("networking.public_ip"));
-        assert!(not_enforced(&asked).contains("cpu"));
-        assert!(!not_enforced(&asked).contains("subnets"));
+        let without_groups = Err(NoGroups::NotMounted);
+        let words = not_enforced(&asked, &without_groups).unwrap();
+        assert!(words.contains("networking.public_ip") && words.contains("cpu"), "{words}");
+        assert!(!words.contains("subnets"), "{words}");
     }
 }

@@ -177,6 +177,7 @@ impl Groups {
     ///
     /// # Errors
     /// `ResourceBusy` while a process is left in it.
+    #[cfg(test)]
     pub(crate) fn remove(&self) -> io::Result<()> {
         self.0.remove()
     }
@@ -190,7 +191,8 @@ impl fmt::Display for Groups {
 }
 
 /// The group of one tenant: its keeper and its launches.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub(crate) struct TenantGroup(Group);
 
 impl TenantGroup {
@@ -222,6 +224,7 @@ impl TenantGroup {
     }
 
     /// All processes of the tenant, its keeper's included.
+    #[cfg(test)]
     pub(crate) fn processes(&self) -> io::Result<Vec<Pid>> {
         tree::processes(self.home())
     }
@@ -260,7 +263,8 @@ impl TenantGroup {
 }
 
 /// The group of one launch.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub(crate) struct LaunchGroup(Group);
 
 impl LaunchGroup {
@@ -280,8 +284,14 @@ impl LaunchGroup {
 
     /// Where a process writes its pid to move into the group: into each of these files. For a shell; in Rust there is
     /// [`LaunchGroup::join`].
+    #[cfg(test)]
     pub(crate) fn procs_files(&self) -> Vec<PathBuf> {
         self.0.procs_files()
+    }
+
+    /// Whether the group exists.
+    pub(crate) fn exists(&self) -> bool {
+        self.0.home.path.is_dir()
     }
 
     /// Its processes, also in groups that they made themselves. Empty when the group does not exist.

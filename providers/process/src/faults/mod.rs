@@ -86,7 +86,7 @@ impl Row {
     }
 
     fn exit(&self) -> Exit {
-        Exit { cause: self.ends.map_or(ExitCause::Unseen, |(_, cause)| cause), last_line: None }
+        Exit::of(self.ends.map_or(ExitCause::Unseen, |(_, cause)| cause))
     }
 
     fn life(&self, now: Timestamp) -> ProcessLife {
@@ -104,6 +104,11 @@ impl Row {
         }
     }
 
+    /// How many checks in a row came out the same way: its keeper makes one a second, and this is one more.
+    fn checked(&self, now: Timestamp) -> u32 {
+        u32::try_from(now.duration_since(self.started).as_secs()).unwrap_or(0).saturating_add(1)
+    }
+
     fn end(&mut self, at: Timestamp, signal: i32) {
         if self.ends.is_none_or(|(before, _)| at < before) {
             self.ends = Some((at, ExitCause::Signal(signal)));
@@ -119,6 +124,8 @@ pub struct Processes {
     used: BTreeSet<LaunchId>,
     started: u16,
     breach: Option<String>,
+    /// Whether the keeper lives.
+    keeper: bool,
 }
 
 impl Processes {
@@ -169,7 +176,7 @@ impl Processes {
 
     fn probe(&self, probe: &Probe, now: Timestamp) -> Probed {
         let Some(row) = self.rows.get(&probe.launch).filter(|row| row.leader == probe.leader) else {
-            return Probed::Gone(Exit { cause: ExitCause::Unseen, last_line: None });
+            return Probed::Gone(Exit::of(ExitCause::Unseen));
         };
         if !row.leads(now) {
             return Probed::Gone(row.exit());
@@ -177,10 +184,10 @@ impl Processes {
         let works = row.behaviour.settles().is_some_and(|settles| now >= later(row.started, settles));
         match (&probe.check, works) {
             (Check::Alive, true | false) | (Check::Http { .. } | Check::Tcp { .. } | Check::Exec, true) => {
-                Probed::Passed
+                Probed::Passed { times: row.checked(now) }
             }
             (Check::Http { .. } | Check::Tcp { .. } | Check::Exec, false) => {
-                Probed::Failed("connection refused".to_owned())
+                Probed::Failed { times: row.checked(now), why: "connection refused".to_owned() }
             }
         }
     }
@@ -234,12 +241,26 @@ impl Model for Processes {
     ) -> Result<ProcessReply, ProviderError> {
         Ok(match call {
             ProcessCall::Find => {
+                let keeper = self.keeper;
                 let found = |row: &Row| FoundLaunch { manifest: row.manifest.clone(), life: row.life(now) };
                 ProcessReply::Found(Found {
+                    keeper,
                     launches: self.rows.iter().map(|(id, row)| (*id, found(row))).collect(),
                 })
             }
+            ProcessCall::Keep => {
+                self.keeper = true;
+                ProcessReply::Kept
+            }
+            ProcessCall::Dismiss => {
+                if let Some((launch, _)) = self.rows.iter().next() {
+                    self.breach = Some(format!("the keeper was ended while launch {launch} was left"));
+                }
+                self.keeper = false;
+                ProcessReply::Dismissed
+            }
             ProcessCall::ReservePorts(wanted) => self.reserve(wanted, now),
+            ProcessCall::Start(_) if !self.keeper => return Err(no_keeper()),
             ProcessCall::Start(start) if start.container.image == "missing" => {
                 return Err(no_such_program(start));
             }
@@ -265,22 +286,29 @@ impl Model for Processes {
                 None => self.answer(subject, call, now),
             },
             ProcessCall::Find
+            | ProcessCall::Keep
             | ProcessCall::ReservePorts(_)
             | ProcessCall::Probe(_)
             | ProcessCall::Signal(_)
-            | ProcessCall::Clear { .. } => self.answer(subject, call, now),
+            | ProcessCall::Clear { .. }
+            | ProcessCall::Dismiss => self.answer(subject, call, now),
         }
     }
 
     fn kind(call: &ProcessCall) -> Kind {
         match call {
             ProcessCall::Find | ProcessCall::ReservePorts(_) | ProcessCall::Probe(_) => Kind::Read,
-            ProcessCall::Start(_) | ProcessCall::Signal(_) | ProcessCall::Clear { .. } => Kind::Write,
+            ProcessCall::Keep
+            | ProcessCall::Start(_)
+            | ProcessCall::Signal(_)
+            | ProcessCall::Clear { .. }
+            | ProcessCall::Dismiss => Kind::Write,
         }
     }
 
-    /// The first of its processes is killed by somebody else.
+    /// The keeper and the first of its processes are killed by somebody else.
     fn breaks(&mut self, now: Timestamp) {
+        self.keeper = false;
         if let Some(row) = self.rows.values_mut().next() {
             row.end(now, 9);
         }
@@ -302,6 +330,9 @@ impl Model for Processes {
         if let Some((id, row)) = self.rows.iter().find(|(_, row)| !row.leads(now)) {
             return Err(format!("launch {id} of {} has ended and left something", row.container.name));
         }
+        if self.keeper != spec.is_some() {
+            return Err(format!("there is a keeper: {}", self.keeper));
+        }
         let mut running: Vec<&ContainerSpec> = self.rows.values().map(|row| &row.container).collect();
         running.sort_by_key(|container| &container.name);
         let mut wanted: Vec<&ContainerSpec> =
@@ -312,6 +343,11 @@ impl Model for Processes {
             false => Err(format!("{} run, {} should: {:?}", running.len(), wanted.len(), self.rows)),
         }
     }
+}
+
+fn no_keeper() -> ProviderError {
+    let message = "the tenant's keeper does not run";
+    ProviderError::new(ErrorKind::ProvisionFailed, Remedy::Retry, ErrorCode::ProviderUnavailable, message)
 }
 
 fn no_such_program(start: &Start) -> ProviderError {

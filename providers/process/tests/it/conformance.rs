@@ -14,7 +14,7 @@ use landlord_compute::machines::spec::{
     ContainerSpec, HealthCheckConfig, PortMapping, ResourceRequirements, SecretReference, TenantComputeSpec,
 };
 use landlord_compute::provider::Provider;
-use landlord_provider_process::{ProcessOptions, ProcessProvider};
+use landlord_provider_process::ProcessProvider;
 use landlord_testing::conformance::{Harm, Patience, Platform, Resource, Unable, Variant, run};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
@@ -161,7 +161,7 @@ impl Drop for Machine {
 #[async_trait]
 impl Platform for Machine {
     fn provider(&self) -> Arc<dyn Provider> {
-        Arc::new(ProcessProvider::new(ProcessOptions::new(self.state())))
+        Arc::new(ProcessProvider::new(crate::options(self.state())))
     }
 
     fn spec(&self, tenant: &TenantId, variant: Variant) -> Result<TenantComputeSpec, Unable> {

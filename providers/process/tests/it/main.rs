@@ -11,7 +11,7 @@ mod driver;
 mod takeover;
 
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,6 +25,7 @@ use landlord_compute::machines::planner::Subject;
 use landlord_compute::machines::spec::{Spec, TenantComputeSpec};
 use landlord_compute::machines::status::{ComputeState, Health, ProvisionStatus, UpdateStatus};
 use landlord_compute::provider::{Context, Provider};
+use landlord_provider_process::keeper::KeeperProgram;
 use landlord_provider_process::{ProcessOptions, ProcessProvider};
 use landlord_testing::server::program;
 use rustix::process::{Pid, Signal, kill_process};
@@ -40,6 +41,18 @@ fn serves_when_asked() {
     landlord_testing::server::serve_if_asked();
 }
 
+/// Not a test: the keeper of a tenant, and what becomes its program.
+#[test]
+fn keeps_when_asked() {
+    landlord_provider_process::keeper::run_if_asked();
+}
+
+/// Options with this test binary as keeper.
+fn options(state_dir: impl Into<PathBuf>) -> ProcessOptions {
+    let arguments = ["--exact", "keeps_when_asked", "--nocapture", "--test-threads", "2"];
+    ProcessOptions::new(state_dir).keeper(KeeperProgram::other(std::env::current_exe().unwrap(), arguments))
+}
+
 /// Not a test: an engine that provisions the tenant of `STATE_DIR` and then waits to be killed.
 #[test]
 fn provisions_when_asked() {
@@ -49,7 +62,7 @@ fn provisions_when_asked() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let state_dir = std::env::var("STATE_DIR").unwrap();
-        let provider = ProcessProvider::new(ProcessOptions::new(&state_dir));
+        let provider = ProcessProvider::new(options(&state_dir));
         let cx = context(&std::env::var("ENGINE").unwrap());
         provider.provision(&cx, &server(1)).await.unwrap();
         std::fs::write(Path::new(&state_dir).join("provisioned"), "").unwrap();
@@ -108,7 +121,7 @@ struct Bench {
 impl Bench {
     fn new(test: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let provider = ProcessProvider::new(ProcessOptions::new(dir.path()));
+        let provider = ProcessProvider::new(options(dir.path()));
         Self { dir, engine: format!("{test}-{}", std::process::id()), provider }
     }
 
@@ -130,7 +143,7 @@ impl Bench {
     }
 
     fn restart(&mut self) {
-        self.provider = ProcessProvider::new(ProcessOptions::new(self.dir.path()));
+        self.provider = ProcessProvider::new(options(self.dir.path()));
     }
 
     async fn destroy(&self) {
@@ -141,7 +154,7 @@ impl Bench {
 
 /// The one pid in a tenant's resources.
 fn pid(resources: &std::collections::BTreeMap<String, String>) -> Pid {
-    let text = resources.values().next().unwrap();
+    let text = resources.values().find(|held| held.starts_with("pid")).unwrap();
     let number = text.split(|char: char| !char.is_ascii_digit()).find(|part| !part.is_empty()).unwrap();
     Pid::from_raw(number.parse().unwrap()).unwrap()
 }
@@ -159,7 +172,6 @@ async fn a_tenant_lives_from_provision_to_destroy() {
 
     let provisioned = provider.provision(&cx, &server(1)).await.unwrap();
     assert_eq!(provisioned.status, ProvisionStatus::Success);
-    assert!(provisioned.message.unwrap().contains("cpu"));
     let endpoint = &provisioned.endpoints[0];
     assert!(std::net::TcpStream::connect((endpoint.address.as_str(), endpoint.port)).is_ok());
 
@@ -333,10 +345,10 @@ async fn a_failed_provision_leaves_nothing_and_no_secret_shows() {
     assert_eq!(error.kind, ErrorKind::ProvisionFailed);
     let shown = format!("{error} {error:?} {:?}", cx.ledger());
     assert!(!shown.contains("hunter2"), "{shown}");
-    assert!(shown.contains("wrong password [secret]"), "{shown}");
+    assert!(shown.contains("exited with code 1"), "{shown}");
     assert_eq!(bench.provider.list_tenants(&cx.subject.engine).await.unwrap(), []);
-    let logs = std::fs::read_dir(bench.dir.path().join("acme")).unwrap().count();
-    assert!(logs >= 2, "the logs stay");
+    let log = std::fs::read_to_string(bench.dir.path().join("logs/acme/web.log")).unwrap();
+    assert!(log.ends_with("stderr F wrong password hunter2\n"), "what it printed is in its log");
 }
 
 #[tokio::test]
@@ -353,16 +365,17 @@ async fn a_spec_that_cannot_run_here_is_refused_with_every_problem() {
 
 #[test]
 fn the_configuration_describes_itself() {
-    let provider = ProcessProvider::new(ProcessOptions::new("/nowhere"));
+    let provider = ProcessProvider::new(options("/nowhere"));
     let schema = provider.config_schema();
     assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
     assert_eq!(schema["additionalProperties"], false);
     let described: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
     let defaults = provider.config_defaults();
-    assert_eq!(described, defaults.as_object().unwrap().keys().collect::<Vec<_>>());
+    let described = described.into_iter().filter(|name| *name != "user");
+    assert_eq!(described.collect::<Vec<_>>(), defaults.as_object().unwrap().keys().collect::<Vec<_>>());
     assert_eq!(defaults["stop_grace_seconds"], 10);
     assert_eq!(schema["properties"]["stop_grace_seconds"]["default"], 10);
-    assert!(provider.capabilities().not_enforced.iter().any(|limit| limit.starts_with("cpu")));
+    assert!(provider.capabilities().not_enforced.iter().any(|limit| limit.starts_with("storage")));
 }
 
 /// A machine may have several providers of this kind, under names of their own.
@@ -370,8 +383,7 @@ fn the_configuration_describes_itself() {
 async fn two_providers_of_one_engine_keep_apart() {
     let bench = Bench::new("names");
     let other = ProviderName::new("elsewhere").unwrap();
-    let elsewhere =
-        ProcessProvider::new(ProcessOptions::new(bench.dir.path().join("elsewhere")).name(other.clone()));
+    let elsewhere = ProcessProvider::new(options(bench.dir.path().join("elsewhere")).name(other.clone()));
     assert_eq!((elsewhere.name(), &*elsewhere.kind()), (other.clone(), "process"));
 
     bench.provider.provision(&bench.context(), &server(1)).await.unwrap();

@@ -15,14 +15,17 @@ pub enum ProcessCall {
     /// Read: every launch of the subject's engine and tenant, in any of its lives, that still has a process or
     /// files. A zombie is not a process.
     Find,
+    /// Write: make sure that the tenant has a keeper, which starts its launches and outlives the engine. It is a
+    /// success when there is one.
+    Keep,
     /// Read: free ports of the host.
     ReservePorts(ReservePorts),
-    /// Write: start a container. Refused means that neither a process nor a file is left of it.
+    /// Write: start a container through the keeper. Refused means that neither a process nor a file is left of it.
     Start(Box<Start>),
     /// Read: whether it lives and passes its check.
     Probe(Probe),
-    /// Write: a signal to every process of a launch: the group of its leader, and all that carry its tag. A process
-    /// whose pid or start time differs gets none. It is a success when there is no process left.
+    /// Write: a signal to a launch: SIGTERM to its first process, or, when that is gone, to all of it; SIGKILL to all of
+    /// it. A process whose pid or start time differs gets none. It is a success when there is no process left.
     Signal(Signal),
     /// Write: remove the files of a launch that has no process any more. It is a success when there are none.
     Clear {
@@ -31,6 +34,8 @@ pub enum ProcessCall {
         /// Its container's name.
         container: String,
     },
+    /// Write: end the keeper and remove its files. It is a success when there is none.
+    Dismiss,
 }
 
 /// Ports to find for containers that are about to start; no port is given twice.
@@ -72,6 +77,10 @@ pub struct Start {
     pub resources: ResourceRequirements,
     /// The directory that it begins in.
     pub working_dir: String,
+    /// Who it runs as, where that is not the engine's user.
+    pub user: Option<String>,
+    /// Whether it may not gain rights by running another program.
+    pub no_new_privileges: bool,
 }
 
 impl fmt::Debug for Start {
@@ -81,6 +90,8 @@ impl fmt::Debug for Start {
             .field("manifest", &self.manifest)
             .field("resources", &self.resources)
             .field("working_dir", &self.working_dir)
+            .field("user", &self.user)
+            .field("no_new_privileges", &self.no_new_privileges)
             .finish_non_exhaustive()
     }
 }
@@ -92,12 +103,8 @@ pub struct Probe {
     pub launch: LaunchId,
     /// Its first process.
     pub leader: Process,
-    /// What to look at.
+    /// What is looked at.
     pub check: Check,
-    /// Seconds until no answer is a failure.
-    pub timeout_seconds: u32,
-    /// Where its ports are.
-    pub ports: Vec<Port>,
 }
 
 /// A signal to a launch.
@@ -109,6 +116,9 @@ pub struct Signal {
     pub leader: Option<Process>,
     /// Which signal.
     pub stop: Stop,
+    /// Why it may not go on, where it fails its health check; none where it is not wanted any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ails: Option<String>,
 }
 
 /// How firmly a launch is told to end.
@@ -126,6 +136,10 @@ pub enum Stop {
 pub enum ProcessReply {
     /// To [`ProcessCall::Find`].
     Found(Found),
+    /// To [`ProcessCall::Keep`]: the keeper lives.
+    Kept,
+    /// To [`ProcessCall::Dismiss`]: there is no keeper.
+    Dismissed,
     /// To [`ProcessCall::ReservePorts`]: all that were wanted, by container name.
     Ports(BTreeMap<String, Vec<Port>>),
     /// To [`ProcessCall::Start`]: the launch's first process.
@@ -154,9 +168,11 @@ pub enum ProcessReply {
     },
 }
 
-/// Every launch that has something left.
+/// All that is left of the tenant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
+    /// Whether its keeper lives.
+    pub keeper: bool,
     /// By launch id.
     pub launches: BTreeMap<LaunchId, FoundLaunch>,
 }
@@ -185,9 +201,17 @@ pub enum ProcessLife {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Probed {
     /// It lives and the check passed.
-    Passed,
-    /// It lives and the check failed, for this reason.
-    Failed(String),
+    Passed {
+        /// How often in a row, this time included.
+        times: u32,
+    },
+    /// It lives and the check failed.
+    Failed {
+        /// How often in a row, this time included.
+        times: u32,
+        /// Why.
+        why: String,
+    },
     /// Its first process is not there any more.
     Gone(Exit),
 }

@@ -13,11 +13,17 @@ pub struct ProcessConfig {
     pub stop_grace_seconds: u32,
     /// The absolute path of the directory that the processes begin in. In a root directory they begin in `/`.
     pub working_dir: String,
+    /// Who the processes run as: a user, or user:group, by name or number. By default the engine's user. Another one needs
+    /// an engine that runs as root.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Whether the processes may not gain rights by running another program, such as sudo.
+    pub no_new_privileges: bool,
 }
 
 impl Default for ProcessConfig {
     fn default() -> Self {
-        Self { stop_grace_seconds: 10, working_dir: "/".to_owned() }
+        Self { stop_grace_seconds: 10, working_dir: "/".to_owned(), user: None, no_new_privileges: true }
     }
 }
 

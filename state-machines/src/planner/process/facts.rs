@@ -16,6 +16,9 @@ pub struct ProcessFacts {
     pub(super) generation: u64,
     /// Every launch that has, or may have, processes or files.
     pub(super) launches: BTreeMap<LaunchId, Launch>,
+    /// The tenant's keeper.
+    #[serde(default, skip_serializing_if = "Keeper::is_absent")]
+    pub(super) keeper: Keeper,
     /// Whether the machine was asked since this was last stale.
     pub(super) looked: bool,
     /// Ports found free for containers that are about to start, by container name.
@@ -24,6 +27,30 @@ pub struct ProcessFacts {
     /// A call that brought no reply: it ends the method; the next one starts by looking.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) trouble: Option<ProviderError>,
+}
+
+/// The process that starts a tenant's launches and outlives the engine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Keeper {
+    /// There is none, and nothing is left of one.
+    #[default]
+    Absent,
+    /// Its start was intended; whether it happened is not known.
+    Intended {
+        /// When a look first did not show it. Only a second look, at least the settle time later, closes it.
+        missed: Option<Timestamp>,
+    },
+    /// It lived when it was last looked at.
+    Lives,
+    /// There is none; files of one may be left.
+    Dead,
+}
+
+impl Keeper {
+    fn is_absent(&self) -> bool {
+        *self == Self::Absent
+    }
 }
 
 /// One start of a container.
@@ -52,6 +79,9 @@ pub(super) enum Run {
         stop: Stop,
         /// When the signal is known to have been sent.
         sent: Option<Timestamp>,
+        /// Why it may not go on, where it failed its health check.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ails: Option<Ailment>,
     },
     /// Its first process has ended.
     Dead {
@@ -59,7 +89,19 @@ pub(super) enum Run {
         death: Death,
         /// Whether other processes of it are left.
         orphans: bool,
+        /// Why it was ended, where it had failed its health check.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ails: Option<String>,
     },
+}
+
+/// Why a launch that lives may not go on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Ailment {
+    /// What its health check says.
+    pub(super) why: String,
+    /// Whether it was ever ready.
+    pub(super) was_ready: bool,
 }
 
 /// A launch whose first process lives.
@@ -81,9 +123,9 @@ pub(super) struct Live {
 pub(super) enum Death {
     /// We ended it.
     Stopped,
-    /// It ended by itself, after it had been ready or before this method looked.
+    /// It ended by itself or failed its health check, after it had been ready or before this method looked.
     Crashed,
-    /// It ended by itself before it was ready, and this method has to say so.
+    /// It ended by itself or failed its health check before it was ready, and this method has to say so.
     NeverReady,
 }
 
@@ -97,22 +139,4 @@ pub(super) enum Streak {
     Passing { times: u32, at: Timestamp },
     /// So many failed, the last one then, for this reason.
     Failing { times: u32, at: Timestamp, why: String },
-}
-
-impl Streak {
-    /// How many checks in a row passed.
-    pub(super) fn passes(&self) -> u32 {
-        match self {
-            Self::Passing { times, .. } => *times,
-            Self::Unchecked | Self::Failing { .. } => 0,
-        }
-    }
-
-    /// How many checks in a row failed.
-    pub(super) fn failures(&self) -> u32 {
-        match self {
-            Self::Failing { times, .. } => *times,
-            Self::Unchecked | Self::Passing { .. } => 0,
-        }
-    }
 }

@@ -87,6 +87,9 @@ pub struct Manifest {
     pub readiness: Readiness,
     /// How long it may take to end after SIGTERM, from the `provider_config` it was started with.
     pub stop_grace_seconds: u32,
+    /// Whether a keeper started it. Builds before keepers existed started launches by themselves.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub kept: bool,
 }
 
 impl Manifest {
@@ -194,9 +197,16 @@ pub enum Check {
 pub struct Exit {
     /// What ended it.
     pub cause: ExitCause,
-    /// The last line that it wrote to stderr, cut to a line's length, with the values of secrets taken out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_line: Option<String>,
+    /// The names of processes that it left in the background.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<String>,
+}
+
+impl Exit {
+    /// The end of a process that left nothing.
+    pub fn of(cause: ExitCause) -> Self {
+        Self { cause, left: Vec::new() }
+    }
 }
 
 /// What ended a process.
@@ -207,7 +217,9 @@ pub enum ExitCause {
     Code(i32),
     /// This signal ended it.
     Signal(i32),
-    /// Nobody was there to see it: its parent, the engine, was not running.
+    /// The kernel killed it, or a process of it, because its group had used up its memory.
+    OutOfMemory,
+    /// Nobody was there to see it: its parent, the keeper, was gone.
     Unseen,
 }
 
@@ -216,11 +228,14 @@ impl fmt::Display for Exit {
         match self.cause {
             ExitCause::Code(code) => write!(f, "exited with code {code}")?,
             ExitCause::Signal(signal) => write!(f, "ended by signal {signal}")?,
-            ExitCause::Unseen => f.write_str("ended while no engine was running")?,
+            ExitCause::OutOfMemory => f.write_str("killed by the kernel: it used more than its memory")?,
+            ExitCause::Unseen => f.write_str("ended while nobody watched it")?,
         }
-        match &self.last_line {
-            Some(line) => write!(f, "; last line of stderr: {line}"),
-            None => Ok(()),
+        match self.left.as_slice() {
+            [] => Ok(()),
+            names => {
+                write!(f, " and left {} in the background; run it in the foreground", names.join(", "))
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::facts::{Death, Launch, Live, ProcessFacts, Run, Streak};
+use super::facts::{Ailment, Death, Keeper, Launch, Live, ProcessFacts, Run, Streak};
 use super::next::{SETTLE, after};
 use super::{
     Exit, ExitCause, Found, FoundLaunch, LaunchId, Probed, Process, ProcessCall, ProcessLife, ProcessReply,
@@ -16,7 +16,14 @@ pub(super) fn intend(facts: &mut ProcessFacts, call: &ProcessCall) {
         ProcessCall::Find
         | ProcessCall::ReservePorts(_)
         | ProcessCall::Probe(_)
-        | ProcessCall::Clear { .. } => {}
+        | ProcessCall::Clear { .. }
+        | ProcessCall::Dismiss => {}
+        ProcessCall::Keep => {
+            facts.keeper = match facts.keeper {
+                Keeper::Absent | Keeper::Intended { .. } | Keeper::Dead => Keeper::Intended { missed: None },
+                Keeper::Lives => Keeper::Lives,
+            };
+        }
         ProcessCall::Start(start) => {
             let restarts = restarts_before(facts, start);
             facts.generation = facts.generation.max(start.launch.generation);
@@ -29,12 +36,16 @@ pub(super) fn intend(facts: &mut ProcessFacts, call: &ProcessCall) {
         }
         ProcessCall::Signal(signal) => {
             if let Some(launch) = facts.launches.get_mut(&signal.launch) {
-                launch.run = match &launch.run {
-                    Run::Stopping { stop, .. } if *stop == signal.stop => return,
-                    Run::Starting { .. } | Run::Live(_) | Run::Stopping { .. } | Run::Dead { .. } => {
-                        Run::Stopping { leader: signal.leader, stop: signal.stop, sent: None }
+                let ails = match (&launch.run, &signal.ails) {
+                    (Run::Stopping { stop, .. }, _) if *stop == signal.stop => return,
+                    (Run::Stopping { ails, .. }, _) => ails.clone(),
+                    (Run::Live(Live { ready, .. }), Some(why)) => {
+                        Some(Ailment { why: why.clone(), was_ready: *ready })
                     }
+                    (Run::Starting { .. } | Run::Live(_) | Run::Dead { .. }, _) => None,
                 };
+                let (leader, stop) = (signal.leader, signal.stop);
+                launch.run = Run::Stopping { leader, stop, sent: None, ails };
             }
         }
     }
@@ -49,6 +60,8 @@ pub(super) fn learn(
 ) {
     match reply {
         Ok(ProcessReply::Found(all)) => found(facts, all, now),
+        Ok(ProcessReply::Kept) => facts.keeper = Keeper::Lives,
+        Ok(ProcessReply::Dismissed) => facts.keeper = Keeper::Absent,
         Ok(ProcessReply::Ports(ports)) => facts.reserved.extend(ports),
         Ok(ProcessReply::Started { launch, leader }) => set(facts, launch, |_| live(leader, now)),
         Ok(ProcessReply::Probed { launch, probed }) => {
@@ -68,7 +81,9 @@ pub(super) fn learn(
                 | ProcessCall::ReservePorts(_)
                 | ProcessCall::Probe(_)
                 | ProcessCall::Signal(_)
-                | ProcessCall::Clear { .. } => {}
+                | ProcessCall::Clear { .. }
+                | ProcessCall::Keep
+                | ProcessCall::Dismiss => {}
             }
             facts.trouble = Some(error);
         }
@@ -126,7 +141,9 @@ fn death(ready: bool) -> Death {
 
 fn sent(launch: &Launch, now: Timestamp) -> Run {
     match launch.run.clone() {
-        Run::Stopping { leader, stop, sent: _ } => Run::Stopping { leader, stop, sent: Some(now) },
+        Run::Stopping { leader, stop, sent: _, ails } => {
+            Run::Stopping { leader, stop, sent: Some(now), ails }
+        }
         run @ (Run::Starting { .. } | Run::Live(_) | Run::Dead { .. }) => run,
     }
 }
@@ -134,30 +151,38 @@ fn sent(launch: &Launch, now: Timestamp) -> Run {
 fn probed_launch(launch: &Launch, probed: Probed, now: Timestamp) -> Run {
     let threshold = launch.manifest.readiness.healthy_threshold;
     match (launch.run.clone(), probed) {
-        (Run::Live(Live { leader, since, ready, health, fresh: _ }), Probed::Passed) => {
-            let times = health.passes().saturating_add(1);
+        (Run::Live(Live { leader, since, ready, .. }), Probed::Passed { times }) => {
             let health = Streak::Passing { times, at: now };
             Run::Live(Live { leader, since, ready: ready || times >= threshold, health, fresh: true })
         }
-        (Run::Live(Live { leader, since, ready, health, fresh: _ }), Probed::Failed(why)) => {
-            let health = Streak::Failing { times: health.failures().saturating_add(1), at: now, why };
+        (Run::Live(Live { leader, since, ready, .. }), Probed::Failed { times, why }) => {
+            let health = Streak::Failing { times, at: now, why };
             Run::Live(Live { leader, since, ready, health, fresh: true })
         }
         // The next look shows whether other processes of it are left.
         (Run::Live(Live { ready, .. }), Probed::Gone(exit)) => {
-            Run::Dead { exit, death: death(ready), orphans: false }
+            Run::Dead { exit, death: death(ready), orphans: false, ails: None }
         }
         (
             run @ (Run::Starting { .. } | Run::Stopping { .. } | Run::Dead { .. }),
-            Probed::Passed | Probed::Failed(_) | Probed::Gone(_),
+            Probed::Passed { .. } | Probed::Failed { .. } | Probed::Gone(_),
         ) => run,
     }
 }
 
 /// Takes in a look at everything: what it shows, and what it does not show.
 fn found(facts: &mut ProcessFacts, found: Found, now: Timestamp) {
-    facts.looked = true;
-    let Found { mut launches } = found;
+    let looked_before = std::mem::replace(&mut facts.looked, true);
+    let Found { keeper, mut launches } = found;
+    facts.keeper = match (keeper, facts.keeper) {
+        // This is an older look: the keeper was started since.
+        (false, Keeper::Lives) if looked_before => Keeper::Lives,
+        (true, Keeper::Absent | Keeper::Intended { .. } | Keeper::Lives | Keeper::Dead) => Keeper::Lives,
+        (false, Keeper::Absent) => Keeper::Absent,
+        (false, Keeper::Lives | Keeper::Dead) => Keeper::Dead,
+        (false, Keeper::Intended { missed }) if settled(missed, now) => Keeper::Dead,
+        (false, Keeper::Intended { missed }) => Keeper::Intended { missed: Some(missed.unwrap_or(now)) },
+    };
     facts.launches.retain(|id, launch| {
         let life = launches.remove(id).map(|found| found.life);
         match seen(&launch.run, life, now) {
@@ -176,8 +201,8 @@ fn found(facts: &mut ProcessFacts, found: Found, now: Timestamp) {
             ProcessLife::Leader(leader) => {
                 Run::Live(Live { leader, since: now, ready: true, health: Streak::Unchecked, fresh: false })
             }
-            ProcessLife::Orphans(exit) => Run::Dead { exit, death: Death::Crashed, orphans: true },
-            ProcessLife::Files(exit) => Run::Dead { exit, death: Death::Crashed, orphans: false },
+            ProcessLife::Orphans(exit) => dead(exit, Death::Crashed, true),
+            ProcessLife::Files(exit) => dead(exit, Death::Crashed, false),
         };
         facts.launches.insert(id, Launch { manifest, restarts: 0, run });
     }
@@ -190,14 +215,12 @@ fn settled(missed: Option<Timestamp>, now: Timestamp) -> bool {
 
 /// What a launch is after a look that shows `life` of it, or nothing at all; `None`: it never was.
 fn seen(run: &Run, life: Option<ProcessLife>, now: Timestamp) -> Option<Run> {
-    let unseen = Exit { cause: ExitCause::Unseen, last_line: None };
+    let unseen = Exit::of(ExitCause::Unseen);
     Some(match (run, life) {
         (Run::Starting { .. } | Run::Dead { .. }, Some(ProcessLife::Leader(leader))) => live(leader, now),
-        (Run::Starting { .. }, Some(ProcessLife::Orphans(exit))) => {
-            Run::Dead { exit, death: Death::NeverReady, orphans: true }
-        }
+        (Run::Starting { .. }, Some(ProcessLife::Orphans(exit))) => dead(exit, Death::NeverReady, true),
         (Run::Starting { missed }, Some(ProcessLife::Files(exit))) if settled(*missed, now) => {
-            Run::Dead { exit, death: Death::Crashed, orphans: false }
+            dead(exit, Death::Crashed, false)
         }
         (Run::Starting { missed }, None) if settled(*missed, now) => return None,
         (Run::Starting { missed }, Some(ProcessLife::Files(_)) | None) => {
@@ -208,35 +231,42 @@ fn seen(run: &Run, life: Option<ProcessLife>, now: Timestamp) -> Option<Run> {
             run.clone()
         }
         (Run::Live(_), Some(ProcessLife::Leader(leader))) => live(leader, now),
-        (Run::Live(Live { ready, .. }), Some(ProcessLife::Orphans(exit))) => {
-            Run::Dead { exit, death: death(*ready), orphans: true }
-        }
-        (Run::Live(Live { ready, .. }), Some(ProcessLife::Files(exit))) => {
-            Run::Dead { exit, death: death(*ready), orphans: false }
-        }
-        (Run::Live(Live { ready, .. }), None) => {
-            Run::Dead { exit: unseen, death: death(*ready), orphans: false }
-        }
+        (Run::Live(Live { ready, .. }), Some(ProcessLife::Orphans(exit))) => dead(exit, death(*ready), true),
+        (Run::Live(Live { ready, .. }), Some(ProcessLife::Files(exit))) => dead(exit, death(*ready), false),
+        (Run::Live(Live { ready, .. }), None) => dead(unseen, death(*ready), false),
 
-        (Run::Stopping { stop, sent, .. }, Some(ProcessLife::Leader(leader))) => {
-            Run::Stopping { leader: Some(leader), stop: *stop, sent: *sent }
+        (Run::Stopping { stop, sent, ails, .. }, Some(ProcessLife::Leader(leader))) => {
+            Run::Stopping { leader: Some(leader), stop: *stop, sent: *sent, ails: ails.clone() }
         }
-        (Run::Stopping { stop, sent, .. }, Some(ProcessLife::Orphans(_))) => {
-            Run::Stopping { leader: None, stop: *stop, sent: *sent }
+        (Run::Stopping { stop, sent, ails, .. }, Some(ProcessLife::Orphans(_))) => {
+            Run::Stopping { leader: None, stop: *stop, sent: *sent, ails: ails.clone() }
         }
-        (Run::Stopping { .. }, Some(ProcessLife::Files(exit))) => {
-            Run::Dead { exit, death: Death::Stopped, orphans: false }
-        }
-        (Run::Stopping { .. }, None) => Run::Dead { exit: unseen, death: Death::Stopped, orphans: false },
+        (Run::Stopping { ails, .. }, Some(ProcessLife::Files(exit))) => ended(exit, ails.as_ref()),
+        (Run::Stopping { ails, .. }, None) => ended(unseen, ails.as_ref()),
 
-        (Run::Dead { death, .. }, Some(ProcessLife::Orphans(exit))) => {
-            Run::Dead { exit, death: *death, orphans: true }
+        (Run::Dead { death, ails, .. }, Some(ProcessLife::Orphans(exit))) => {
+            Run::Dead { exit, death: *death, orphans: true, ails: ails.clone() }
         }
-        (Run::Dead { death, .. }, Some(ProcessLife::Files(exit))) => {
-            Run::Dead { exit, death: *death, orphans: false }
+        (Run::Dead { death, ails, .. }, Some(ProcessLife::Files(exit))) => {
+            Run::Dead { exit, death: *death, orphans: false, ails: ails.clone() }
         }
-        (Run::Dead { exit, death, .. }, None) => {
-            Run::Dead { exit: exit.clone(), death: *death, orphans: false }
+        (Run::Dead { exit, death, ails, .. }, None) => {
+            Run::Dead { exit: exit.clone(), death: *death, orphans: false, ails: ails.clone() }
         }
     })
+}
+
+/// A launch that ended by itself.
+fn dead(exit: Exit, death: Death, orphans: bool) -> Run {
+    Run::Dead { exit, death, orphans, ails: None }
+}
+
+/// A launch that we ended: one that failed its check counts as one that failed by itself.
+fn ended(exit: Exit, ails: Option<&Ailment>) -> Run {
+    match ails {
+        None => dead(exit, Death::Stopped, false),
+        Some(Ailment { why, was_ready }) => {
+            Run::Dead { exit, death: death(*was_ready), orphans: false, ails: Some(why.clone()) }
+        }
+    }
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::facts::{Death, Launch, Live, ProcessFacts, Run, Streak};
+use super::facts::{Death, Keeper, Launch, Live, ProcessFacts, Run, Streak};
 use super::wanted::{SpecPort, Wanted};
 use super::{
-    Check, LaunchId, Manifest, Port, Probe, Process, ProcessCall, ReservePorts, Signal, Start, Stop,
+    Check, Exit, LaunchId, Manifest, Port, Probe, Process, ProcessCall, ReservePorts, Signal, Start, Stop,
     WantedPort,
 };
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
@@ -39,19 +39,24 @@ pub(super) fn next(
         (None, true, Goal::Known) => look_at_each(facts).unwrap_or(Next::Done),
         (None, true, Goal::Absent) => {
             let stage = Stages { facts, now, parts: facts.launches.iter().map(part_of_nothing).collect() };
-            stage.end(Part::Stop).or_else(|| stage.end(Part::Clear)).unwrap_or(Next::Done)
+            stage
+                .end(Part::Stop)
+                .or_else(|| stage.end(Part::Clear))
+                .or_else(|| stage.dismiss())
+                .unwrap_or(Next::Done)
         }
         (None, true, Goal::Present { spec, by }) => {
             let wanted = match Wanted::all(spec) {
                 Ok(wanted) => wanted,
                 Err(error) => return Next::Fail(error),
             };
-            let stage = Stages { facts, now, parts: parts(subject, &wanted, facts) };
+            let stage = Stages { facts, now, parts: parts(subject, &wanted, facts, now) };
             refuse(subject, &wanted, by, facts)
-                .or_else(|| fail_of_crash(subject, &wanted, by, facts))
+                .or_else(|| fail_of_launch(subject, &wanted, by, facts))
+                .or_else(|| stage.keep(&wanted))
                 .or_else(|| stage.end(Part::Stop))
                 .or_else(|| stage.start(subject, &wanted))
-                .or_else(|| stage.check(by))
+                .or_else(|| stage.check())
                 .or_else(|| stage.end(Part::Retire))
                 .or_else(|| stage.end(Part::Clear))
                 .unwrap_or(Next::Done)
@@ -84,7 +89,12 @@ fn part_of_nothing((id, launch): (&LaunchId, &Launch)) -> (LaunchId, Part) {
 }
 
 /// Each launch's part where a spec is wanted.
-fn parts(subject: &Subject, wanted: &[Wanted<'_>], facts: &ProcessFacts) -> BTreeMap<LaunchId, Part> {
+fn parts(
+    subject: &Subject,
+    wanted: &[Wanted<'_>],
+    facts: &ProcessFacts,
+    now: Timestamp,
+) -> BTreeMap<LaunchId, Part> {
     let kept: Vec<Option<LaunchId>> = wanted.iter().map(|wanted| keep(subject, wanted, facts)).collect();
     let must_be_free: Vec<&SpecPort<'_>> = wanted
         .iter()
@@ -97,7 +107,10 @@ fn parts(subject: &Subject, wanted: &[Wanted<'_>], facts: &ProcessFacts) -> BTre
         let part = match &launch.run {
             Run::Starting { .. } | Run::Stopping { .. } | Run::Dead { orphans: true, .. } => Part::Stop,
             Run::Dead { orphans: false, .. } => Part::Clear,
-            Run::Live(_) if kept.contains(&Some(*id)) => Part::Keep,
+            Run::Live(live) if kept.contains(&Some(*id)) => match ailment(&launch.manifest, live, now) {
+                None => Part::Keep,
+                Some(_) => Part::Stop,
+            },
             // It never worked, so nobody misses it.
             Run::Live(Live { ready: false, .. }) => Part::Stop,
             Run::Live(Live { ready: true, .. }) if id.incarnation != subject.incarnation => Part::Stop,
@@ -167,21 +180,22 @@ fn refuse(
     }
 }
 
-/// A wanted launch that ended before it was ready. The next method call starts it again.
-fn fail_of_crash(
+/// A wanted launch that ended, or was ended for its health check, before it was ready. The next method call starts
+/// it again.
+fn fail_of_launch(
     subject: &Subject,
     wanted: &[Wanted<'_>],
     by: Means,
     facts: &ProcessFacts,
 ) -> Option<Next<ProcessCall>> {
     facts.launches.iter().find_map(|(id, launch)| match &launch.run {
-        Run::Dead { exit, death: Death::NeverReady, orphans: _ }
+        Run::Dead { exit, death: Death::NeverReady, orphans: false, ails }
             if id.incarnation == subject.incarnation && wanted.iter().any(|wanted| is(launch, wanted)) =>
         {
-            let message =
-                format!("container {} ended before it was ready: {exit}", launch.manifest.container);
-            let error = ProviderError::new(failure(by), Remedy::Retry, ErrorCode::UnknownError, message);
-            Some(Next::Fail(error.with_platform(exit.to_string())))
+            Some(Next::Fail(match ails {
+                Some(why) => unhealthy(&launch.manifest, why, by),
+                None => crashed(&launch.manifest, exit, by),
+            }))
         }
         Run::Dead { death: Death::NeverReady | Death::Crashed | Death::Stopped, .. }
         | Run::Starting { .. }
@@ -202,17 +216,15 @@ fn failure(by: Means) -> ErrorKind {
 enum Move {
     Now(Act<ProcessCall>),
     Later(Timestamp, &'static str),
-    Never(ProviderError),
 }
 
-/// What all of them need: the first failure ends the plan; else everything that can be done now is done; else the
+/// What all of them need: everything that can be done now is done; else the
 /// earliest wait begins.
 fn together(moves: impl Iterator<Item = Move>) -> Option<Next<ProcessCall>> {
     let mut acts = Vec::new();
     let mut earliest: Option<(Timestamp, &'static str)> = None;
     for one in moves {
         match one {
-            Move::Never(error) => return Some(Next::Fail(error)),
             Move::Now(act) => acts.push(act),
             Move::Later(until, why) => match earliest {
                 Some((before, _)) if before <= until => {}
@@ -249,17 +261,50 @@ impl Stages<'_> {
     }
 
     /// Checks the launches that are kept, until all are ready.
-    fn check(&self, by: Means) -> Option<Next<ProcessCall>> {
+    fn check(&self) -> Option<Next<ProcessCall>> {
         together(self.of(Part::Keep).filter_map(|(id, launch)| match &launch.run {
-            Run::Live(live) => check(id, &launch.manifest, live, by, self.now),
+            Run::Live(live) => check(id, &launch.manifest, live, self.now),
             Run::Starting { .. } | Run::Stopping { .. } | Run::Dead { .. } => None,
         }))
     }
 
+    /// Makes sure of the keeper where something runs that it started, or is about to be.
+    fn keep(&self, wanted: &[Wanted<'_>]) -> Option<Next<ProcessCall>> {
+        let needed = self.missing(wanted).next().is_some()
+            || self.of(Part::Keep).any(|(_, launch)| launch.manifest.kept);
+        match (self.facts.keeper, needed) {
+            (Keeper::Absent | Keeper::Dead, true) => Some(Next::Do(vec![Act {
+                step: "start the keeper",
+                call: ProcessCall::Keep,
+                kind: Kind::Write,
+            }])),
+            (Keeper::Intended { missed }, true) => Some(settle(missed)),
+            (Keeper::Absent | Keeper::Intended { .. } | Keeper::Dead, false)
+            | (Keeper::Lives, true | false) => None,
+        }
+    }
+
+    /// Ends the keeper.
+    fn dismiss(&self) -> Option<Next<ProcessCall>> {
+        match self.facts.keeper {
+            Keeper::Absent => None,
+            Keeper::Intended { missed } => Some(settle(missed)),
+            Keeper::Lives | Keeper::Dead => Some(Next::Do(vec![Act {
+                step: "end the keeper",
+                call: ProcessCall::Dismiss,
+                kind: Kind::Write,
+            }])),
+        }
+    }
+
+    /// The containers that no kept launch runs.
+    fn missing<'b, 'w>(&self, wanted: &'b [Wanted<'w>]) -> impl Iterator<Item = &'b Wanted<'w>> {
+        wanted.iter().filter(|wanted| !self.of(Part::Keep).any(|(_, launch)| is(launch, wanted)))
+    }
+
     /// Starts the containers that no kept launch runs, once their ports are known.
     fn start(&self, subject: &Subject, wanted: &[Wanted<'_>]) -> Option<Next<ProcessCall>> {
-        let runs = |wanted: &&Wanted<'_>| self.of(Part::Keep).any(|(_, launch)| is(launch, wanted));
-        let missing: Vec<&Wanted<'_>> = wanted.iter().filter(|wanted| !runs(wanted)).collect();
+        let missing: Vec<&Wanted<'_>> = self.missing(wanted).collect();
         let unreserved: BTreeMap<String, Vec<WantedPort>> = missing
             .iter()
             .filter(|wanted| !self.facts.reserved.contains_key(&wanted.container.name))
@@ -290,6 +335,14 @@ fn look() -> Act<ProcessCall> {
     Act { step: "look for processes", call: ProcessCall::Find, kind: Kind::Read }
 }
 
+/// What to do about a start of unknown outcome that a look did not show at `missed`.
+fn settle(missed: Option<Timestamp>) -> Next<ProcessCall> {
+    match missed {
+        None => Next::Do(vec![look()]),
+        Some(at) => Next::Wait { until: after(at, SETTLE), why: "a start of unknown outcome settles" },
+    }
+}
+
 /// One check of everything that lives, whatever the last one said.
 fn look_at_each(facts: &ProcessFacts) -> Option<Next<ProcessCall>> {
     together(facts.launches.iter().filter_map(|(id, launch)| match &launch.run {
@@ -305,12 +358,12 @@ fn look_at_each(facts: &ProcessFacts) -> Option<Next<ProcessCall>> {
 
 /// How a launch ends: SIGTERM, its grace, SIGKILL until nothing is left, then its files.
 fn end(id: LaunchId, launch: &Launch, now: Timestamp) -> Move {
-    let signal = |leader: Option<Process>, stop: Stop| {
+    let signal = |leader: Option<Process>, stop: Stop, ails: Option<String>| {
         let step = match stop {
             Stop::Term => "ask a process to end",
             Stop::Kill => "kill a process",
         };
-        let call = ProcessCall::Signal(Signal { launch: id, leader, stop });
+        let call = ProcessCall::Signal(Signal { launch: id, leader, stop, ails });
         Move::Now(Act { step, call, kind: Kind::Write })
     };
     match &launch.run {
@@ -318,20 +371,22 @@ fn end(id: LaunchId, launch: &Launch, now: Timestamp) -> Move {
         Run::Starting { missed: Some(at) } => {
             Move::Later(after(*at, SETTLE), "a start of unknown outcome settles")
         }
-        Run::Live(Live { leader, .. }) => signal(Some(*leader), Stop::Term),
-        Run::Dead { orphans: true, .. } => signal(None, Stop::Term),
-        Run::Stopping { leader, stop, sent: None } => signal(*leader, *stop),
-        Run::Stopping { leader, stop: Stop::Term, sent: Some(at) } => {
+        Run::Live(live) => signal(Some(live.leader), Stop::Term, ailment(&launch.manifest, live, now)),
+        Run::Dead { orphans: true, .. } => signal(None, Stop::Term, None),
+        Run::Stopping { leader, stop, sent: None, ails: _ } => signal(*leader, *stop, None),
+        Run::Stopping { leader, stop: Stop::Term, sent: Some(at), ails: _ } => {
             let patience = after(*at, grace(&launch.manifest));
             match now >= patience {
-                true => signal(*leader, Stop::Kill),
+                true => signal(*leader, Stop::Kill, None),
                 false => Move::Later(patience.min(look_again(*at, now)), "a process ends"),
             }
         }
-        Run::Stopping { leader, stop: Stop::Kill, sent: Some(at) } => match now >= after(*at, KILL_AGAIN) {
-            true => signal(*leader, Stop::Kill),
-            false => Move::Later(look_again(*at, now), "a killed process ends"),
-        },
+        Run::Stopping { leader, stop: Stop::Kill, sent: Some(at), ails: _ } => {
+            match now >= after(*at, KILL_AGAIN) {
+                true => signal(*leader, Stop::Kill, None),
+                false => Move::Later(look_again(*at, now), "a killed process ends"),
+            }
+        }
         Run::Dead { orphans: false, .. } => {
             let call = ProcessCall::Clear { launch: id, container: launch.manifest.container.clone() };
             Move::Now(Act { step: "remove the files of an ended process", call, kind: Kind::Write })
@@ -339,15 +394,37 @@ fn end(id: LaunchId, launch: &Launch, now: Timestamp) -> Move {
     }
 }
 
-/// What a kept launch needs until it is ready; `None` when it is.
-fn check(id: LaunchId, manifest: &Manifest, live: &Live, by: Means, now: Timestamp) -> Option<Move> {
-    let Live { leader, since, ready, health, fresh } = live;
+/// Why a launch that lives may not go on: it was checked just now, and has failed as often as its spec allows.
+fn ailment(manifest: &Manifest, live: &Live, now: Timestamp) -> Option<String> {
     let readiness = &manifest.readiness;
-    let interval = SignedDuration::from_secs(readiness.interval_seconds.into());
-    // Its spec gives it one interval for each failure until unhealthy and for each success until healthy.
+    match (&live.health, live.fresh, live.ready) {
+        (Streak::Failing { times, why, .. }, true, true) if *times >= readiness.unhealthy_threshold => {
+            Some(why.clone())
+        }
+        (Streak::Failing { why, .. }, true, false) if now >= patience(manifest, live) => Some(why.clone()),
+        (Streak::Failing { .. } | Streak::Passing { .. } | Streak::Unchecked, true | false, true | false) => {
+            None
+        }
+    }
+}
+
+/// Until when a launch that was never ready may fail. Its spec gives it one interval for each failure until unhealthy
+/// and for each success until healthy.
+fn patience(manifest: &Manifest, live: &Live) -> Timestamp {
+    let readiness = &manifest.readiness;
     let checks = readiness.unhealthy_threshold.saturating_add(readiness.healthy_threshold);
-    let patience = after(*since, interval.saturating_mul(i32::try_from(checks).unwrap_or(i32::MAX)));
-    let first = match readiness.check {
+    after(live.since, interval(manifest).saturating_mul(i32::try_from(checks).unwrap_or(i32::MAX)))
+}
+
+fn interval(manifest: &Manifest) -> SignedDuration {
+    SignedDuration::from_secs(manifest.readiness.interval_seconds.into())
+}
+
+/// What a kept launch needs until it is ready; `None` when it is.
+fn check(id: LaunchId, manifest: &Manifest, live: &Live, now: Timestamp) -> Option<Move> {
+    let Live { leader, since, ready, health, fresh } = live;
+    let interval = interval(manifest);
+    let first = match manifest.readiness.check {
         Check::Alive => after(*since, SETTLE),
         Check::Http { .. } | Check::Tcp { .. } | Check::Exec => *since,
     };
@@ -358,9 +435,6 @@ fn check(id: LaunchId, manifest: &Manifest, live: &Live, by: Means, now: Timesta
     match (ready, health) {
         (false, Streak::Unchecked) => probe_at(first, "a process settles"),
         (false, Streak::Passing { at, .. }) => probe_at(after(*at, interval), "checks pass often enough"),
-        (false, Streak::Failing { why, .. }) if *fresh && now >= patience => {
-            Some(Move::Never(unhealthy(manifest, why, by)))
-        }
         (false, Streak::Failing { at, .. }) => {
             probe_at(after(*at, interval.min(EAGER)), "a process becomes ready")
         }
@@ -368,21 +442,12 @@ fn check(id: LaunchId, manifest: &Manifest, live: &Live, by: Means, now: Timesta
         (true, Streak::Passing { at, .. }) if *at <= now && now < after(*at, interval) => None,
         (true, Streak::Passing { .. }) if *fresh => None,
         (true, Streak::Passing { .. } | Streak::Unchecked) => probe_at(now, "a process is checked"),
-        (true, Streak::Failing { times, why, .. }) if *fresh && *times >= readiness.unhealthy_threshold => {
-            Some(Move::Never(unhealthy(manifest, why, by)))
-        }
         (true, Streak::Failing { at, .. }) => probe_at(after(*at, interval), "a process recovers"),
     }
 }
 
 fn probe(launch: LaunchId, manifest: &Manifest, leader: Process) -> Act<ProcessCall> {
-    let call = ProcessCall::Probe(Probe {
-        launch,
-        leader,
-        check: manifest.readiness.check.clone(),
-        timeout_seconds: manifest.readiness.timeout_seconds,
-        ports: manifest.ports.clone(),
-    });
+    let call = ProcessCall::Probe(Probe { launch, leader, check: manifest.readiness.check.clone() });
     Act { step: "check a process", call, kind: Kind::Read }
 }
 
@@ -408,11 +473,14 @@ fn start(launch: LaunchId, wanted: &Wanted<'_>, facts: &ProcessFacts) -> Act<Pro
             ports: ports.collect(),
             readiness: wanted.readiness.clone(),
             stop_grace_seconds: wanted.stop_grace_seconds,
+            kept: true,
         },
         container: wanted.container.clone(),
         secrets: wanted.secrets.to_vec(),
         resources: wanted.resources.clone(),
         working_dir: wanted.working_dir.clone(),
+        user: wanted.user.clone(),
+        no_new_privileges: wanted.no_new_privileges,
     }));
     Act { step: "start a process", call, kind: Kind::Write }
 }
@@ -439,9 +507,15 @@ fn answers(port: &Port, of: &SpecPort<'_>) -> bool {
     port.container_port == of.container_port && port.protocol == of.protocol
 }
 
+fn crashed(manifest: &Manifest, exit: &Exit, by: Means) -> ProviderError {
+    let message = format!("container {} ended before it was ready: {exit}", manifest.container);
+    let error = ProviderError::new(failure(by), Remedy::Retry, ErrorCode::UnknownError, message);
+    error.with_platform(exit.to_string())
+}
+
 fn unhealthy(manifest: &Manifest, why: &str, by: Means) -> ProviderError {
     let message = format!(
-        "container {} runs but does not pass its health check: {why}; look at the check and at the container's log",
+        "container {} ran but did not pass its health check: {why}; look at the check and at the container's log",
         manifest.container
     );
     ProviderError::new(failure(by), Remedy::Permanent, ErrorCode::UnknownError, message).with_platform(why)

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::facts::{Death, Launch, Live, ProcessFacts, Run, Streak};
+use super::facts::{Ailment, Death, Keeper, Launch, Live, ProcessFacts, Run, Streak};
 use super::wanted::Wanted;
 use super::{
     Exit, ExitCause, Found, FoundLaunch, LaunchId, Manifest, Probed, Process, ProcessCall, ProcessLife,
@@ -96,10 +96,10 @@ fn events(run: &Run) -> Vec<(&'static str, Option<Run>)> {
     };
     let seen = |life: ProcessLife| {
         let found = FoundLaunch { manifest: wanted.clone(), life };
-        reply(ProcessReply::Found(Found { launches: BTreeMap::from([(id, found)]) }))
+        reply(ProcessReply::Found(Found { keeper: true, launches: BTreeMap::from([(id, found)]) }))
     };
     let signal = |stop| {
-        let call = ProcessCall::Signal(Signal { launch: id, leader: Some(LEADER), stop });
+        let call = ProcessCall::Signal(Signal { launch: id, leader: Some(LEADER), stop, ails: None });
         after(&|facts| ProcessPlanner::intend(facts, &call, NOW))
     };
     let mut events = vec![
@@ -116,8 +116,8 @@ fn events(run: &Run) -> Vec<(&'static str, Option<Run>)> {
         }
         Run::Live(_) => {
             for (event, probed) in [
-                ("check passed", Probed::Passed),
-                ("check failed", Probed::Failed("503".to_owned())),
+                ("check passed", Probed::Passed { times: 2 }),
+                ("check failed", Probed::Failed { times: 1, why: "503".to_owned() }),
                 ("check found it gone", Probed::Gone(exit())),
             ] {
                 events.push((event, reply(ProcessReply::Probed { launch: id, probed })));
@@ -176,7 +176,9 @@ fn cell(next: Next<ProcessCall>) -> String {
 
 fn which(call: &ProcessCall) -> String {
     match call {
-        ProcessCall::Find | ProcessCall::ReservePorts(_) => String::new(),
+        ProcessCall::Find | ProcessCall::Keep | ProcessCall::ReservePorts(_) | ProcessCall::Dismiss => {
+            String::new()
+        }
         ProcessCall::Start(start) => format!(" {}", start.launch),
         ProcessCall::Probe(probe) => format!(" {}", probe.launch),
         ProcessCall::Signal(signal) => format!(" {}", signal.launch),
@@ -186,7 +188,8 @@ fn which(call: &ProcessCall) -> String {
 
 fn configurations() -> Vec<(String, ProcessFacts)> {
     let (wanted, other) = (manifest(&spec("1", None)), manifest(&spec("2", None)));
-    let nothing = ProcessFacts { looked: true, ..ProcessFacts::default() };
+    let bare = ProcessFacts { looked: true, ..ProcessFacts::default() };
+    let nothing = ProcessFacts { keeper: Keeper::Lives, ..bare.clone() };
     let refused = crate::error::ProviderError::new(
         crate::error::ErrorKind::ProvisionFailed,
         crate::error::Remedy::Retry,
@@ -198,6 +201,16 @@ fn configurations() -> Vec<(String, ProcessFacts)> {
     let mut all = vec![
         ("not looked yet".to_owned(), ProcessFacts::default()),
         ("a call failed".to_owned(), ProcessFacts { trouble: Some(refused), ..nothing.clone() }),
+        ("nothing, no keeper".to_owned(), bare.clone()),
+        (
+            "nothing, a keeper's start intended".to_owned(),
+            ProcessFacts { keeper: Keeper::Intended { missed: None }, ..bare.clone() },
+        ),
+        (
+            "nothing, a keeper's start missed just now".to_owned(),
+            ProcessFacts { keeper: Keeper::Intended { missed: Some(NOW) }, ..bare.clone() },
+        ),
+        ("nothing, a keeper has died".to_owned(), ProcessFacts { keeper: Keeper::Dead, ..bare }),
         ("nothing".to_owned(), nothing),
         ("nothing, a port is free".to_owned(), free),
     ];
@@ -227,6 +240,12 @@ fn configurations() -> Vec<(String, ProcessFacts)> {
     let mut twice = one(ready(fine()), id(1, 1), &wanted);
     twice.launches.insert(id(1, 2), Launch { manifest: wanted, restarts: 0, run: ready(fine()) });
     all.push(("wanted twice, ready".to_owned(), twice));
+    let lost = |kept| {
+        let manifest = Manifest { kept, ..manifest(&spec("1", None)) };
+        ProcessFacts { keeper: Keeper::Dead, ..one(ready(fine()), id(1, 1), &manifest) }
+    };
+    all.push(("wanted, ready, its keeper is gone".to_owned(), lost(true)));
+    all.push(("wanted, ready, of a build without keepers".to_owned(), lost(false)));
     all
 }
 
@@ -234,7 +253,7 @@ fn configurations() -> Vec<(String, ProcessFacts)> {
 fn runs() -> Vec<(&'static str, Run)> {
     let ago = |seconds| NOW - SignedDuration::from_secs(seconds);
     let failing = |times, at| Streak::Failing { times, at, why: "503".to_owned() };
-    let stopping = |stop, sent| Run::Stopping { leader: Some(LEADER), stop, sent };
+    let stopping = |stop, sent| Run::Stopping { leader: Some(LEADER), stop, sent, ails: None };
     let since = |run, since| match run {
         Run::Live(live) => Run::Live(Live { since, ..live }),
         other @ (Run::Starting { .. } | Run::Stopping { .. } | Run::Dead { .. }) => other,
@@ -253,6 +272,15 @@ fn runs() -> Vec<(&'static str, Run)> {
         ("ready, passed 5 s ago", ready(Streak::Passing { times: 2, at: ago(5) })),
         ("ready, failed once just now", ready(failing(1, NOW))),
         ("ready, failed twice", ready(failing(2, NOW))),
+        (
+            "asked to end for its check",
+            Run::Stopping {
+                leader: Some(LEADER),
+                stop: Stop::Term,
+                sent: Some(NOW),
+                ails: Some(Ailment { why: "503".to_owned(), was_ready: false }),
+            },
+        ),
         ("to be asked to end", stopping(Stop::Term, None)),
         ("asked to end just now", stopping(Stop::Term, Some(NOW))),
         ("asked to end a grace ago", stopping(Stop::Term, Some(ago(10)))),
@@ -261,7 +289,19 @@ fn runs() -> Vec<(&'static str, Run)> {
         ("stopped", dead(Death::Stopped)),
         ("crashed", dead(Death::Crashed)),
         ("died before it was ready", dead(Death::NeverReady)),
-        ("crashed, orphans left", Run::Dead { exit: exit(), death: Death::Crashed, orphans: true }),
+        (
+            "ended for its check before it was ready",
+            Run::Dead {
+                exit: exit(),
+                death: Death::NeverReady,
+                orphans: false,
+                ails: Some("503".to_owned()),
+            },
+        ),
+        (
+            "crashed, orphans left",
+            Run::Dead { exit: exit(), death: Death::Crashed, orphans: true, ails: None },
+        ),
     ]
 }
 
@@ -284,11 +324,11 @@ fn ready(health: Streak) -> Run {
 }
 
 fn dead(death: Death) -> Run {
-    Run::Dead { exit: exit(), death, orphans: false }
+    Run::Dead { exit: exit(), death, orphans: false, ails: None }
 }
 
 fn exit() -> Exit {
-    Exit { cause: ExitCause::Code(1), last_line: None }
+    Exit::of(ExitCause::Code(1))
 }
 
 fn id(incarnation: u64, generation: u64) -> LaunchId {
@@ -299,6 +339,7 @@ fn one(run: Run, id: LaunchId, manifest: &Manifest) -> ProcessFacts {
     let launch = Launch { manifest: manifest.clone(), restarts: 0, run };
     ProcessFacts {
         generation: id.generation,
+        keeper: Keeper::Lives,
         looked: true,
         launches: BTreeMap::from([(id, launch)]),
         ..ProcessFacts::default()
@@ -329,6 +370,7 @@ fn manifest(spec: &Spec) -> Manifest {
         ports: wanted.ports.iter().map(port).collect(),
         readiness: wanted.readiness,
         stop_grace_seconds: wanted.stop_grace_seconds,
+        kept: true,
     }
 }
 

@@ -41,6 +41,11 @@ fn spec(change: impl FnOnce(&mut TenantComputeSpec)) -> Spec {
     spec.check().unwrap()
 }
 
+/// A look that shows a keeper and no launch.
+fn kept() -> Found {
+    Found { keeper: true, ..Found::default() }
+}
+
 fn next(spec: &Spec, facts: &super::ProcessFacts, now: Timestamp) -> Next<ProcessCall> {
     ProcessPlanner::next(&subject(), Goal::Present { spec, by: Means::Provision }, facts, now)
 }
@@ -48,11 +53,13 @@ fn next(spec: &Spec, facts: &super::ProcessFacts, now: Timestamp) -> Next<Proces
 /// The facts after a look that showed nothing, and the start that is then planned.
 fn first_start(spec: &Spec) -> (super::ProcessFacts, Start) {
     let mut facts = super::ProcessFacts::default();
-    ProcessPlanner::learn(&mut facts, &ProcessCall::Find, Ok(ProcessReply::Found(Found::default())), NOW);
+    ProcessPlanner::learn(&mut facts, &ProcessCall::Find, Ok(ProcessReply::Found(kept())), NOW);
     match next(spec, &facts, NOW) {
         Next::Do(mut acts) => match acts.remove(0).call {
             ProcessCall::Start(start) => (facts, *start),
             other @ (ProcessCall::Find
+            | ProcessCall::Keep
+            | ProcessCall::Dismiss
             | ProcessCall::ReservePorts(_)
             | ProcessCall::Probe(_)
             | ProcessCall::Signal(_)
@@ -132,7 +139,7 @@ fn a_start_without_an_answer_is_closed_by_two_looks_a_settle_time_apart() {
     let later = |millis| NOW + SignedDuration::from_millis(millis);
     let look = |facts: &mut super::ProcessFacts, now| {
         ProcessPlanner::stale(facts);
-        ProcessPlanner::learn(facts, &ProcessCall::Find, Ok(ProcessReply::Found(Found::default())), now);
+        ProcessPlanner::learn(facts, &ProcessCall::Find, Ok(ProcessReply::Found(kept())), now);
     };
 
     look(&mut facts, later(5000));
@@ -142,6 +149,8 @@ fn a_start_without_an_answer_is_closed_by_two_looks_a_settle_time_apart() {
         Next::Do(acts) => match &acts[0].call {
             ProcessCall::Start(again) => assert_eq!(again.launch, LaunchId { generation: 2, ..launch }),
             other @ (ProcessCall::Find
+            | ProcessCall::Keep
+            | ProcessCall::Dismiss
             | ProcessCall::ReservePorts(_)
             | ProcessCall::Probe(_)
             | ProcessCall::Signal(_)
@@ -152,7 +161,8 @@ fn a_start_without_an_answer_is_closed_by_two_looks_a_settle_time_apart() {
 
     // It turns up after all: it is ours, and runs what is wanted.
     let life = ProcessLife::Leader(Process { pid: 1, start_time: 1 });
-    let found = Found { launches: BTreeMap::from([(launch, super::FoundLaunch { manifest, life })]) };
+    let found =
+        Found { keeper: true, launches: BTreeMap::from([(launch, super::FoundLaunch { manifest, life })]) };
     ProcessPlanner::learn(&mut facts, &ProcessCall::Find, Ok(ProcessReply::Found(found)), later(6000));
     assert_eq!(
         ProcessPlanner::holdings(&facts).resources,
@@ -164,7 +174,7 @@ fn a_start_without_an_answer_is_closed_by_two_looks_a_settle_time_apart() {
 fn a_wrong_provider_config_is_an_invalid_spec() {
     let spec = spec(|spec| spec.provider_config = Some(serde_json::json!({ "grace": 1 })));
     let mut facts = super::ProcessFacts::default();
-    ProcessPlanner::learn(&mut facts, &ProcessCall::Find, Ok(ProcessReply::Found(Found::default())), NOW);
+    ProcessPlanner::learn(&mut facts, &ProcessCall::Find, Ok(ProcessReply::Found(kept())), NOW);
     match next(&spec, &facts, NOW) {
         Next::Fail(error) => assert_eq!(error.kind, ErrorKind::InvalidSpec, "{error}"),
         other @ (Next::Do(_) | Next::Wait { .. } | Next::Done) => panic!("{other:?}"),

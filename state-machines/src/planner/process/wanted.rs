@@ -16,6 +16,8 @@ pub(super) struct Wanted<'a> {
     pub(super) readiness: Readiness,
     pub(super) stop_grace_seconds: u32,
     pub(super) working_dir: String,
+    pub(super) user: Option<String>,
+    pub(super) no_new_privileges: bool,
     pub(super) ports: Vec<SpecPort<'a>>,
 }
 
@@ -53,6 +55,8 @@ impl<'a> Wanted<'a> {
             },
             stop_grace_seconds: config.stop_grace_seconds,
             working_dir: config.working_dir.clone(),
+            user: config.user.clone(),
+            no_new_privileges: config.no_new_privileges,
             ports: container.ports.iter().map(|port| spec_port(container, port)).collect::<Result<_, _>>()?,
         })
     }

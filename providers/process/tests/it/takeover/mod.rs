@@ -5,6 +5,7 @@ mod launch;
 mod record;
 
 use std::collections::BTreeMap;
+use std::fs::DirEntry;
 use std::hash::{BuildHasher, RandomState};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
@@ -18,7 +19,7 @@ use landlord_compute::machines::id::{ProviderName, TenantId};
 use landlord_compute::machines::status::{ComputeState, Health};
 use landlord_compute::machines::tenant::{Backoff, Policy, Settled};
 use landlord_compute::{Engine, ObservePolicy, Options, TenantHandle};
-use landlord_provider_process::{ProcessOptions, ProcessProvider};
+use landlord_provider_process::ProcessProvider;
 use landlord_store_sqlite::{SqliteOptions, SqliteStore};
 use landlord_testing::recorded::{File, spec, until};
 use landlord_testing::server::program;
@@ -169,7 +170,10 @@ impl Sight {
     fn of(engine: &str, state: &Path) -> Self {
         let mut files = BTreeMap::new();
         for tenant in std::fs::read_dir(state).expect("a directory").flatten() {
-            for file in std::fs::read_dir(tenant.path()).expect("a directory").flatten() {
+            let files_of_launches = std::fs::read_dir(tenant.path()).expect("a directory").flatten();
+            // Its keeper checks a launch of a build that had none, and touches nothing of it.
+            let is_keepers = |file: &DirEntry| file.file_name().to_string_lossy().starts_with("keeper.");
+            for file in files_of_launches.filter(|file| !is_keepers(file)) {
                 let is_record = file.path().extension().is_some_and(|end| end == "record");
                 let said = if is_record {
                     std::fs::read_to_string(file.path()).expect("a record")
@@ -182,10 +186,11 @@ impl Sight {
         Self { processes: living(engine).0, files }
     }
 
-    /// The same without some launches: of these only the logs are left.
+    /// The same without some launches: of these only the logs are left, until their tenant is gone.
     fn without(mut self, names: &[&str]) -> Self {
         self.processes.retain(|name, _| !names.contains(&name.as_str()));
         self.files.retain(|path, _| !names.iter().any(|name| path.ends_with(format!("{name}.record"))));
+        self.files.retain(|path, _| !path.parent().is_some_and(|tenant| tenant.ends_with("leaving")));
         self
     }
 }
@@ -286,7 +291,7 @@ async fn start(path: &Path, state: &Path, observe: ObservePolicy) -> Engine {
     let now = jiff::Timestamp::from_microsecond(killed + 7_200_000_000).expect("a time");
     let soon = Backoff { first: Duration::from_millis(1), cap: Duration::from_millis(1) };
     let started = Engine::builder(SqliteStore::new(SqliteOptions::new(path)))
-        .provider(ProcessProvider::new(ProcessOptions::new(state)))
+        .provider(ProcessProvider::new(crate::options(state)))
         .policy(Policy { retry: soon, ..Policy::default() })
         .observe(observe)
         .clock(TokioClock::starting_at(now))

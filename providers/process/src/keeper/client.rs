@@ -1,0 +1,105 @@
+//! The engine's side of a keeper.
+
+use std::io;
+use std::path::Path;
+use std::process::Child;
+use std::sync::{Mutex, PoisonError};
+
+use rustix::fd::{AsRawFd, OwnedFd};
+use rustix::fs::{Mode, OFlags, open};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+
+use super::protocol::{Answer, Asked, Refusal, Request, SOCKET, VERSION};
+
+/// Why a keeper did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AskError {
+    /// There is no keeper.
+    #[error("the tenant's keeper does not run")]
+    Absent,
+    /// It ended before it answered: whether it did it is not known.
+    #[error("the tenant's keeper ended before it answered")]
+    Unanswered,
+    /// It was not done.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The system refused the connection.
+    #[error("the tenant's keeper cannot be reached: {0}")]
+    System(#[from] io::Error),
+}
+
+/// Asks the keeper of the tenant whose directory this is. When the future is dropped, the keeper may or may not do it.
+pub(crate) async fn ask(dir: &Path, request: Request) -> Result<Answer, AskError> {
+    let mut stream = connect(dir).await?;
+    let line = line(request)?;
+    stream.write_all(&line).await.map_err(|_| AskError::Unanswered)?;
+    read(&mut BufReader::new(stream)).await
+}
+
+/// Changes of a tenant, as its keeper tells them.
+pub(crate) struct Changes(BufReader<UnixStream>);
+
+impl Changes {
+    /// Begins to listen.
+    pub(crate) async fn of(dir: &Path) -> Result<Self, AskError> {
+        let mut stream = connect(dir).await?;
+        stream.write_all(&line(Request::Watch)?).await.map_err(|_| AskError::Unanswered)?;
+        let mut stream = BufReader::with_capacity(256, stream);
+        read(&mut stream).await?;
+        Ok(Self(stream))
+    }
+
+    /// Returns when something changed; an error when the keeper has ended.
+    pub(crate) async fn next(&mut self) -> Result<(), AskError> {
+        read(&mut self.0).await.map(drop)
+    }
+}
+
+async fn connect(dir: &Path) -> Result<UnixStream, AskError> {
+    // A socket's address has room for about a hundred letters; a path through a descriptor is short.
+    let dir: OwnedFd = match open(dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
+        Ok(dir) => dir,
+        Err(rustix::io::Errno::NOENT) => return Err(AskError::Absent),
+        Err(error) => return Err(AskError::System(error.into())),
+    };
+    let path = format!("/proc/self/fd/{}/{SOCKET}", dir.as_raw_fd());
+    UnixStream::connect(path).await.map_err(|error| {
+        let absent = [io::ErrorKind::NotFound, io::ErrorKind::ConnectionRefused].contains(&error.kind());
+        if absent { AskError::Absent } else { AskError::System(error) }
+    })
+}
+
+fn line(request: Request) -> Result<Vec<u8>, AskError> {
+    let mut line = serde_json::to_vec(&Asked { version: VERSION, request }).map_err(io::Error::from)?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+async fn read(from: &mut BufReader<UnixStream>) -> Result<Answer, AskError> {
+    let mut line = String::new();
+    match from.read_line(&mut line).await {
+        Ok(0) | Err(_) => Err(AskError::Unanswered),
+        Ok(_) => match serde_json::from_str(&line) {
+            Ok(Answer::Refused(refusal)) => Err(refusal.into()),
+            Ok(answer) => Ok(answer),
+            Err(error) => Err(AskError::System(error.into())),
+        },
+    }
+}
+
+/// Keepers that this process started. Each is read when it ends, so that none stays as a zombie.
+static STARTED: Mutex<Vec<Child>> = Mutex::new(Vec::new());
+
+/// Takes care of a keeper that this process started.
+pub(super) fn adopt(child: Child) {
+    let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
+    started.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+    started.push(child);
+}
+
+/// Reads the keepers that ended.
+pub(crate) fn reap() {
+    let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
+    started.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+}

@@ -1,0 +1,106 @@
+//! What the checks of a launch have shown, and when the next one is due.
+
+use std::time::{Duration, Instant};
+
+use landlord_state_machines::planner::process::Readiness;
+use mio::Token;
+
+use super::check::{Try, Verdict};
+use super::protocol::Streak;
+
+/// The health of one launch.
+#[derive(Debug)]
+pub(super) struct Health {
+    streak: Streak,
+    /// Whether it ever passed often enough.
+    was_ready: bool,
+    due: Instant,
+    /// The try that goes on, and its connection.
+    trying: Option<(Token, Try)>,
+    /// Who waits for it.
+    waiting: Vec<Token>,
+}
+
+/// What a verdict changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// Nothing that the engine does not expect.
+    None,
+    /// It was ready and is unhealthy now, or the other way round.
+    Turned,
+}
+
+impl Health {
+    /// Of a launch that was not checked yet.
+    pub(super) fn unchecked(readiness: &Readiness) -> Self {
+        Self {
+            streak: Streak::Unchecked,
+            was_ready: false,
+            due: Instant::now() + interval(readiness),
+            trying: None,
+            waiting: Vec::new(),
+        }
+    }
+
+    pub(super) fn streak(&self) -> &Streak {
+        &self.streak
+    }
+
+    pub(super) fn was_ready(&self) -> bool {
+        self.was_ready
+    }
+
+    /// When something has to be done about it.
+    pub(super) fn due(&self) -> Instant {
+        self.trying.as_ref().map_or(self.due, |(_, trying)| trying.deadline())
+    }
+
+    pub(super) fn trying(&mut self) -> Option<&mut Try> {
+        self.trying.as_mut().map(|(_, trying)| trying)
+    }
+
+    pub(super) fn try_now(&mut self, token: Token, trying: Try) {
+        self.trying = Some((token, trying));
+    }
+
+    pub(super) fn wait(&mut self, who: Token) {
+        self.waiting.push(who);
+    }
+
+    /// Takes in what a try showed. Says who waited for it, and what changed.
+    pub(super) fn conclude(&mut self, readiness: &Readiness, verdict: Verdict) -> (Vec<Token>, Change) {
+        let was_unhealthy = self.is_unhealthy(readiness);
+        self.streak = match (&self.streak, verdict) {
+            (Streak::Passing(times), Ok(())) => Streak::Passing(times.saturating_add(1)),
+            (Streak::Unchecked | Streak::Failing(..), Ok(())) => Streak::Passing(1),
+            (Streak::Failing(times, _), Err(why)) => Streak::Failing(times.saturating_add(1), why),
+            (Streak::Unchecked | Streak::Passing(_), Err(why)) => Streak::Failing(1, why),
+        };
+        if let Streak::Passing(times) = self.streak {
+            self.was_ready |= times >= readiness.healthy_threshold;
+        }
+        self.due = Instant::now() + interval(readiness);
+        let change = match was_unhealthy == self.is_unhealthy(readiness) {
+            true => Change::None,
+            false => Change::Turned,
+        };
+        (self.give_up(), change)
+    }
+
+    /// Ends the try that goes on. Says who waited for it.
+    pub(super) fn give_up(&mut self) -> Vec<Token> {
+        self.trying = None;
+        std::mem::take(&mut self.waiting)
+    }
+
+    fn is_unhealthy(&self, readiness: &Readiness) -> bool {
+        match self.streak {
+            Streak::Failing(times, _) => self.was_ready && times >= readiness.unhealthy_threshold,
+            Streak::Passing(_) | Streak::Unchecked => false,
+        }
+    }
+}
+
+fn interval(readiness: &Readiness) -> Duration {
+    Duration::from_secs(readiness.interval_seconds.into())
+}

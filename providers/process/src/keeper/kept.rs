@@ -1,0 +1,249 @@
+//! The launches of a keeper: what lives of each, and which processes are whose.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io;
+use std::time::Duration;
+
+use landlord_state_machines::planner::process::{ExitCause, LaunchId, Manifest, Process, Stop};
+use rustix::process::{Pid, Signal, getpid};
+
+use super::health::Health;
+use super::protocol::{Kept as Told, Life, Program};
+use crate::cgroup::LaunchGroup;
+use crate::procfs::{self, Held, Identity};
+use crate::tags::{LAUNCH, Variables};
+
+/// How long a group that is killed is waited for. The engine looks again whether it is gone.
+const KILL_WITHIN: Duration = Duration::from_millis(100);
+
+/// One launch.
+#[derive(Debug)]
+pub(super) struct Launch {
+    pub(super) manifest: Manifest,
+    pub(super) group: Option<LaunchGroup>,
+    pub(super) first: First,
+    pub(super) health: Health,
+    /// The command of its exec check.
+    pub(super) check: Option<Program>,
+}
+
+/// The first process of a launch.
+#[derive(Debug)]
+pub(super) enum First {
+    /// A child of this keeper, which is about to become the program or is it.
+    Child(Identity),
+    /// It was started by somebody who is gone: an earlier keeper, or a build without keepers.
+    Found(Identity, Held),
+    /// It has ended.
+    Ended {
+        /// How.
+        cause: ExitCause,
+        /// When it had started, in clock ticks since the machine booted.
+        started: u64,
+        /// Whether it was a child of this keeper.
+        ours: bool,
+    },
+}
+
+impl Launch {
+    /// The first process, while it lives.
+    pub(super) fn leader(&self) -> Option<Identity> {
+        match &self.first {
+            First::Child(leader) | First::Found(leader, _) => Some(*leader),
+            First::Ended { .. } => None,
+        }
+    }
+
+    fn started(&self) -> u64 {
+        match &self.first {
+            First::Child(leader) | First::Found(leader, _) => leader.started,
+            First::Ended { started, .. } => *started,
+        }
+    }
+
+    /// Whether all its processes are below this keeper, or in a group.
+    fn is_whole(&self) -> bool {
+        match &self.first {
+            First::Child(_) | First::Ended { ours: true, .. } => true,
+            First::Found(..) | First::Ended { ours: false, .. } => self.group.is_some(),
+        }
+    }
+}
+
+/// All launches of a keeper.
+#[derive(Debug, Default)]
+pub(super) struct Launches {
+    all: BTreeMap<LaunchId, Launch>,
+    /// Processes that were seen below a launch: should their parents end, it is known whose they are.
+    seen: HashMap<Pid, (u64, LaunchId)>,
+}
+
+impl Launches {
+    pub(super) fn get(&self, id: LaunchId) -> Option<&Launch> {
+        self.all.get(&id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: LaunchId) -> Option<&mut Launch> {
+        self.all.get_mut(&id)
+    }
+
+    /// Those whose first process lives.
+    pub(super) fn alive(&self) -> impl Iterator<Item = (LaunchId, &Launch)> {
+        self.all.iter().filter(|(_, launch)| launch.leader().is_some()).map(|(id, launch)| (*id, launch))
+    }
+
+    /// The launch whose exec check is this process.
+    pub(super) fn checked_by(&mut self, pid: Pid) -> Option<(LaunchId, &mut Launch)> {
+        let is_it =
+            |launch: &mut Launch| launch.health.trying().is_some_and(|trying| trying.pid() == Some(pid));
+        self.all
+            .iter_mut()
+            .map(|(id, launch)| (*id, launch))
+            .find_map(|(id, launch)| is_it(launch).then_some((id, launch)))
+    }
+
+    pub(super) fn ids(&self) -> impl Iterator<Item = LaunchId> {
+        self.all.keys().copied()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    pub(super) fn insert(&mut self, id: LaunchId, launch: Launch) {
+        self.all.insert(id, launch);
+    }
+
+    pub(super) fn remove(&mut self, id: LaunchId) -> Option<Launch> {
+        self.seen.retain(|_, (_, of)| *of != id);
+        self.all.remove(&id)
+    }
+
+    /// Notes that a first process has ended; which launch it was of.
+    pub(super) fn ended(&mut self, pid: Pid, cause: ExitCause) -> Option<LaunchId> {
+        let (id, launch) = self
+            .all
+            .iter_mut()
+            .find(|(_, launch)| launch.leader().is_some_and(|leader| leader.pid == pid))?;
+        let ours = matches!(launch.first, First::Child(_));
+        let cause = match (cause, launch.group.as_ref().map(LaunchGroup::oom_kills)) {
+            (ExitCause::Signal(9), Some(Ok(kills))) if kills > 0 => ExitCause::OutOfMemory,
+            (cause, _) => cause,
+        };
+        launch.first = First::Ended { cause, started: launch.started(), ours };
+        Some(*id)
+    }
+
+    /// Every process of a launch that lives, its first excepted.
+    pub(super) fn others(&mut self, id: LaunchId) -> io::Result<Vec<Identity>> {
+        let Some(launch) = self.all.get(&id) else { return Ok(Vec::new()) };
+        let leader = launch.leader();
+        let mut found = HashMap::new();
+        if let Some(group) = &launch.group {
+            for pid in group.processes()? {
+                if let Some(stat) = procfs::stat(pid)?.filter(|stat| stat.alive) {
+                    found.insert(pid, stat.identity);
+                }
+            }
+        }
+        if launch.is_whole() {
+            if let Some(leader) = leader {
+                let below = procfs::descendants(leader.pid)?;
+                self.seen.extend(below.iter().map(|it| (it.pid, (it.started, id))));
+                found.extend(below.into_iter().map(|it| (it.pid, it)));
+            }
+            for orphan in self.orphans(id)? {
+                found.insert(orphan.pid, orphan);
+                found.extend(procfs::descendants(orphan.pid)?.into_iter().map(|it| (it.pid, it)));
+            }
+        }
+        Ok(found.into_values().filter(|it| leader != Some(*it)).collect())
+    }
+
+    /// Children of this keeper that belong to a launch without being its first process: their parents have ended.
+    fn orphans(&self, id: LaunchId) -> io::Result<Vec<Identity>> {
+        let leaders: HashSet<Pid> =
+            self.all.values().filter_map(|launch| launch.leader().map(|leader| leader.pid)).collect();
+        let mut orphans = Vec::new();
+        for pid in procfs::children(getpid())?.into_iter().filter(|pid| !leaders.contains(pid)) {
+            if let Some(stat) = procfs::stat(pid)?.filter(|stat| stat.alive)
+                && self.launch_of(stat.identity)? == Some(id)
+            {
+                orphans.push(stat.identity);
+            }
+        }
+        Ok(orphans)
+    }
+
+    /// Whose an orphan is: what its environment says; else where it was seen; else the newest launch that is older.
+    fn launch_of(&self, orphan: Identity) -> io::Result<Option<LaunchId>> {
+        if let Some(environ) = procfs::environ(orphan.pid)? {
+            let tagged = Variables::of_environ(&environ).get(LAUNCH).and_then(|tag| tag.parse().ok());
+            if let Some(tagged) = tagged.filter(|id| self.all.contains_key(id)) {
+                return Ok(Some(tagged));
+            }
+        }
+        if let Some((started, id)) = self.seen.get(&orphan.pid)
+            && *started == orphan.started
+            && self.all.contains_key(id)
+        {
+            return Ok(Some(*id));
+        }
+        let older = self.all.iter().filter(|(_, launch)| launch.started() <= orphan.started);
+        Ok(older.max_by_key(|(_, launch)| launch.started()).map(|(id, _)| *id))
+    }
+
+    /// What there is, for the engine.
+    pub(super) fn told(&mut self) -> io::Result<Vec<Told>> {
+        let ids: Vec<LaunchId> = self.ids().collect();
+        let mut told = Vec::with_capacity(ids.len());
+        for id in ids {
+            let others = self.others(id)?;
+            let Some(launch) = self.all.get(&id) else { continue };
+            let life = match &launch.first {
+                First::Child(leader) | First::Found(leader, _) => {
+                    Life::Leader { leader: process(*leader), others: others.len() }
+                }
+                First::Ended { cause, .. } => {
+                    let left = others.iter().map(|it| procfs::name(it.pid).unwrap_or_else(|| it.to_string()));
+                    Life::Ended { cause: *cause, left: left.collect() }
+                }
+            };
+            let manifest = launch.manifest.clone();
+            let (streak, was_ready) = (launch.health.streak().clone(), launch.health.was_ready());
+            told.push(Told { launch: id, manifest, whole: launch.is_whole(), life, streak, was_ready });
+        }
+        Ok(told)
+    }
+
+    /// SIGTERM to the first process, or to all when that is gone; SIGKILL to all.
+    pub(super) fn stop(&mut self, id: LaunchId, stop: Stop) -> io::Result<()> {
+        let others = self.others(id)?;
+        let Some(launch) = self.all.get(&id) else { return Ok(()) };
+        match (stop, launch.leader()) {
+            (Stop::Term, Some(leader)) => signal([leader], Signal::TERM),
+            (Stop::Term, None) => signal(others, Signal::TERM),
+            (Stop::Kill, leader) => {
+                let group = launch.group.as_ref().map_or(Ok(()), |group| group.kill(KILL_WITHIN).map(drop));
+                signal(leader.into_iter().chain(others), Signal::KILL).and(group)
+            }
+        }
+    }
+}
+
+/// Each is held and looked at again first, so that one whose pid was taken over since is not touched; one that is gone
+/// is a success. One that may not be signalled keeps no other alive.
+fn signal(processes: impl IntoIterator<Item = Identity>, signal: Signal) -> io::Result<()> {
+    let mut refused = Ok(());
+    for identity in processes {
+        let sent = procfs::hold(identity).and_then(|held| held.map_or(Ok(false), |held| held.signal(signal)));
+        if let Err(error) = sent {
+            refused = Err(error);
+        }
+    }
+    refused
+}
+
+pub(super) fn process(identity: Identity) -> Process {
+    Process { pid: identity.pid(), start_time: identity.started }
+}

@@ -1,0 +1,592 @@
+//! The keeper at work: one thread that waits for requests, for processes that end, and for what they print.
+
+use std::collections::{HashMap, VecDeque};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use landlord_state_machines::planner::process::{Check, ExitCause, LaunchId, Manifest, Port, Protocol};
+use mio::net::UnixListener;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
+
+use super::check::{Begun, Try, Verdict, With};
+use super::connection::{Connection, Gone};
+use super::health::{Change, Health};
+use super::kept::{First, Launch, Launches, process};
+use super::output::Output;
+use super::protocol::{
+    Answer, Asked, LOCK, Launch as Asking, Program, Refusal, Request, SOCKET, Setup, VERSION,
+};
+use super::spawn::{self, Launcher};
+use crate::cgroup::{LaunchGroup, Limits};
+use crate::files::{self, LaunchFiles};
+use crate::logs::{SOURCES, Writer};
+use crate::procfs::{self, Identity};
+use crate::tags::{CHECK, LEADER, Variables};
+use crate::user;
+
+/// How long a keeper without launches waits for its engine to come back.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// The connections that wait to be taken.
+const LISTENER: Token = Token(0);
+/// Rings when a child has ended.
+const CHILDREN: Token = Token(1);
+/// The first of the others.
+const OTHERS: usize = 2;
+
+/// What an event is about.
+#[derive(Debug)]
+enum Subject {
+    /// An engine.
+    Engine {
+        connection: Connection,
+        /// Whether it is told of changes.
+        watches: bool,
+    },
+    /// A launcher on its way to its program, and the engine that waits for it.
+    Launcher { launch: LaunchId, socket: Connection, asked_by: Token },
+    /// What a launch prints.
+    Output { launch: LaunchId, output: Output },
+    /// The end of a launch that is no child.
+    Found { launch: LaunchId },
+    /// The connection of a check.
+    Check { launch: LaunchId },
+}
+
+/// A keeper.
+struct Keeper {
+    setup: Setup,
+    poll: Poll,
+    listener: UnixListener,
+    children: std::os::unix::net::UnixStream,
+    subjects: HashMap<Token, Subject>,
+    next: usize,
+    /// Those that were left with something to read.
+    again: VecDeque<Token>,
+    launches: Launches,
+    writer: Writer,
+    idle_since: Option<Instant>,
+    ends: bool,
+    _lock: File,
+}
+
+/// Keeps until it is told to end, or has had nothing to keep for a while. `ready` is told when requests are taken.
+pub(super) fn serve(setup: Setup, ready: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    std::env::set_current_dir(&setup.dir)?;
+    let lock = File::options().create(true).truncate(false).write(true).open(LOCK)?;
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive)?;
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    if let Some(group) = &setup.group {
+        group.join_keeper()?;
+    }
+    let poll = Poll::new()?;
+    let (children, rings) = std::os::unix::net::UnixStream::pair()?;
+    children.set_nonblocking(true)?;
+    signal_hook::low_level::pipe::register(signal_hook::consts::SIGCHLD, rings)?;
+    poll.registry().register(&mut SourceFd(&children.as_raw_fd()), CHILDREN, Interest::READABLE)?;
+    match std::fs::remove_file(SOCKET) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let mut listener = UnixListener::bind(SOCKET)?;
+    poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+    let writer = Writer::new(setup.logs.clone(), setup.log_limits);
+    let mut keeper = Keeper {
+        setup,
+        poll,
+        listener,
+        children,
+        subjects: HashMap::new(),
+        next: OTHERS,
+        again: VecDeque::new(),
+        launches: Launches::default(),
+        writer,
+        idle_since: None,
+        ends: false,
+        _lock: lock,
+    };
+    keeper.find_launches()?;
+    ready()?;
+    keeper.run()
+}
+
+impl Keeper {
+    fn run(&mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(64);
+        while !self.ends {
+            match self.poll.poll(&mut events, self.patience()) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                polled => polled?,
+            }
+            for event in &events {
+                match event.token() {
+                    LISTENER => self.accept(),
+                    CHILDREN => self.reap(),
+                    token => self.happens(token),
+                }
+            }
+            for token in std::mem::take(&mut self.again) {
+                self.happens(token);
+            }
+            self.check_those_due();
+            self.end_when_idle();
+        }
+        let _gone = std::fs::remove_file(SOCKET);
+        Ok(())
+    }
+
+    /// How long nothing has to be done.
+    fn patience(&self) -> Option<Duration> {
+        if !self.again.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let idle = self.idle_since.map(|since| since + IDLE);
+        let check = self.launches.alive().map(|(_, launch)| launch.health.due()).min();
+        let next = idle.into_iter().chain(check).min();
+        next.map(|next| next.saturating_duration_since(Instant::now()))
+    }
+
+    fn end_when_idle(&mut self) {
+        let idle = self.launches.is_empty() && self.subjects.is_empty();
+        match (idle, self.idle_since) {
+            (false, _) => self.idle_since = None,
+            (true, None) => self.idle_since = Some(Instant::now()),
+            (true, Some(since)) => self.ends |= since.elapsed() >= IDLE,
+        }
+    }
+
+    fn token(&mut self) -> Token {
+        let token = Token(self.next);
+        self.next += 1;
+        token
+    }
+
+    fn accept(&mut self) {
+        // Any error but "no more" is of one connection, or passes.
+        while let Ok((mut stream, _)) = self.listener.accept() {
+            let token = self.token();
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            if self.poll.registry().register(&mut stream, token, interest).is_ok() {
+                let connection = Connection::new(stream);
+                self.subjects.insert(token, Subject::Engine { connection, watches: false });
+            }
+        }
+    }
+
+    /// Something came, or can be sent, or has ended.
+    fn happens(&mut self, token: Token) {
+        match self.subjects.remove(&token) {
+            None => {}
+            Some(Subject::Engine { mut connection, watches }) => {
+                let (lines, end) = connection.lines();
+                let kept = connection.flush().and(end);
+                self.subjects.insert(token, Subject::Engine { connection, watches });
+                for line in lines {
+                    self.asked(token, &line);
+                }
+                if kept.is_err() {
+                    self.subjects.remove(&token);
+                }
+            }
+            Some(Subject::Launcher { launch, mut socket, asked_by }) => {
+                let (lines, end) = socket.lines();
+                let refusal = lines.first().map(|line| {
+                    serde_json::from_slice(line).unwrap_or_else(|error| Refusal::System(error.to_string()))
+                });
+                match (refusal, end, socket.flush()) {
+                    (Some(refusal), _, _) => self.not_launched(launch, asked_by, refusal),
+                    (None, Err(Gone), _) => self.launched(launch, asked_by),
+                    (None, Ok(()), _) => {
+                        self.subjects.insert(token, Subject::Launcher { launch, socket, asked_by });
+                    }
+                }
+            }
+            Some(Subject::Output { launch, mut output }) => {
+                if self.print(launch, &mut output) {
+                    self.again.push_back(token);
+                }
+                self.subjects.insert(token, Subject::Output { launch, output });
+            }
+            Some(Subject::Found { launch }) => {
+                let leader = self.launches.get(launch).and_then(Launch::leader);
+                if let Some(leader) = leader {
+                    self.ended(leader.pid, ExitCause::Unseen);
+                }
+            }
+            Some(Subject::Check { launch }) => {
+                self.subjects.insert(token, Subject::Check { launch });
+                let trying = self.launches.get_mut(launch).and_then(|launch| launch.health.trying());
+                if let Some(verdict) = trying.and_then(Try::goes_on) {
+                    self.conclude(launch, verdict);
+                }
+            }
+        }
+    }
+
+    /// Writes what a launch has printed to its log; whether more may wait.
+    fn print(&mut self, launch: LaunchId, output: &mut Output) -> bool {
+        let Some(container) = self.launches.get(launch).map(|launch| launch.manifest.container.clone())
+        else {
+            return false;
+        };
+        let (writer, source, now) = (&mut self.writer, output.source, Timestamp::now());
+        output.read(|bytes| writer.print(&container, launch, source, bytes, now))
+    }
+
+    fn asked(&mut self, by: Token, line: &[u8]) {
+        let asked: Result<Asked, _> = serde_json::from_slice(line);
+        let answer = match asked {
+            Err(error) => Answer::Refused(Refusal::Request(error.to_string())),
+            Ok(Asked { version, .. }) if version > VERSION => Answer::Refused(Refusal::Version(VERSION)),
+            Ok(Asked { request, .. }) => match request {
+                Request::Find => match self.launches.told() {
+                    Ok(launches) => Answer::Found { ward: self.setup.ward.clone(), launches },
+                    Err(error) => Answer::Refused(Refusal::System(format!("its processes: {error}"))),
+                },
+                Request::Launch(asking) => match self.launch(by, *asking) {
+                    // The answer comes when it has become its program.
+                    Ok(()) => return,
+                    Err(refusal) => Answer::Refused(refusal),
+                },
+                Request::Check { launch } => {
+                    match self.launches.get_mut(launch).filter(|launch| launch.leader().is_some()) {
+                        Some(known) => {
+                            known.health.wait(by);
+                            self.check(launch);
+                            // The answer comes with the verdict.
+                            return;
+                        }
+                        None => Answer::Refused(Refusal::Gone(launch)),
+                    }
+                }
+                Request::Stop { launch, stop } => match self.launches.stop(launch, stop) {
+                    Ok(()) => Answer::Done,
+                    Err(error) => Answer::Refused(Refusal::System(format!("a signal: {error}"))),
+                },
+                Request::Forget { launch } => self.forget(launch),
+                Request::Watch => {
+                    if let Some(Subject::Engine { watches, .. }) = self.subjects.get_mut(&by) {
+                        *watches = true;
+                    }
+                    Answer::Done
+                }
+                Request::End => match self.launches.ids().next() {
+                    Some(launch) => Answer::Refused(Refusal::Busy(launch)),
+                    None => {
+                        self.ends = true;
+                        Answer::Done
+                    }
+                },
+            },
+        };
+        self.answer(by, &answer);
+    }
+
+    fn answer(&mut self, to: Token, answer: &Answer) {
+        if let Some(Subject::Engine { connection, .. }) = self.subjects.get_mut(&to)
+            && connection.send(answer).is_err()
+        {
+            self.subjects.remove(&to);
+        }
+    }
+
+    /// Tells every engine that watches.
+    fn changed(&mut self) {
+        let watching: Vec<Token> = self
+            .subjects
+            .iter()
+            .filter(|(_, subject)| matches!(subject, Subject::Engine { watches: true, .. }))
+            .map(|(token, _)| *token)
+            .collect();
+        for token in watching {
+            self.answer(token, &Answer::Changed);
+        }
+    }
+
+    fn files(&self, container: &str, launch: LaunchId) -> LaunchFiles {
+        LaunchFiles::of(self.setup.dir.clone(), container, launch)
+    }
+
+    fn group(&self, launch: LaunchId) -> Option<LaunchGroup> {
+        self.setup.group.as_ref().map(|group| group.launch(&launch.to_string()))
+    }
+
+    fn launch(&mut self, asked_by: Token, asking: Asking) -> Result<(), Refusal> {
+        let Asking { launch, manifest, program, check } = asking;
+        if self.launches.get(launch).is_some() {
+            return Err(Refusal::Known(launch));
+        }
+        let files = self.files(&manifest.container, launch);
+        let group = self.group(launch);
+        let started = spawn::launcher(&files, program, group.as_ref());
+        let Launcher { mut socket, leader } = started.map_err(|error| {
+            self.clean(&files, group.as_ref());
+            Refusal::System(error.to_string())
+        })?;
+        let health = Health::unchecked(&manifest.readiness);
+        self.launches.insert(launch, Launch { manifest, group, first: First::Child(leader), health, check });
+        self.listen(&files, launch);
+        let token = self.token();
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if self.poll.registry().register(&mut socket.stream, token, interest).is_ok() {
+            self.subjects.insert(token, Subject::Launcher { launch, socket, asked_by });
+        }
+        Ok(())
+    }
+
+    /// Reads what a launch prints from now on.
+    fn listen(&mut self, files: &LaunchFiles, launch: LaunchId) {
+        for source in SOURCES {
+            let token = self.token();
+            // A launch of a build without keepers has no pipes.
+            if let Ok(output) = Output::open(files, source, self.poll.registry(), token) {
+                self.subjects.insert(token, Subject::Output { launch, output });
+            }
+        }
+    }
+
+    /// A launcher has become its program, or that has even ended.
+    fn launched(&mut self, launch: LaunchId, asked_by: Token) {
+        let leader = self.launches.get(launch).and_then(Launch::leader);
+        let answer = match leader {
+            Some(leader) => Answer::Launched(process(leader)),
+            // It ran and has ended; whoever looks next sees that.
+            None => Answer::Done,
+        };
+        self.answer(asked_by, &answer);
+    }
+
+    fn not_launched(&mut self, launch: LaunchId, asked_by: Token, refusal: Refusal) {
+        let left = self.launches.get(launch).map(|launch| launch.manifest.container.clone());
+        if let Some(container) = left {
+            // The launcher ends by itself; nothing of the program has run.
+            let files = self.files(&container, launch);
+            self.drop_launch(launch, &files);
+        }
+        self.answer(asked_by, &Answer::Refused(refusal));
+    }
+
+    fn forget(&mut self, launch: LaunchId) -> Answer {
+        match self.launches.others(launch) {
+            Ok(others) if others.is_empty() => {}
+            Ok(_) => return Answer::Refused(Refusal::Busy(launch)),
+            Err(error) => return Answer::Refused(Refusal::System(format!("its processes: {error}"))),
+        }
+        match self.launches.get(launch) {
+            None => {}
+            Some(known) if known.leader().is_some() => return Answer::Refused(Refusal::Busy(launch)),
+            Some(known) => {
+                let files = self.files(&known.manifest.container.clone(), launch);
+                self.drop_launch(launch, &files);
+            }
+        }
+        Answer::Done
+    }
+
+    fn drop_launch(&mut self, launch: LaunchId, files: &LaunchFiles) {
+        let of_it = |subject: &Subject| match subject {
+            Subject::Output { launch: of, .. } => *of == launch,
+            Subject::Engine { .. }
+            | Subject::Launcher { .. }
+            | Subject::Found { .. }
+            | Subject::Check { .. } => false,
+        };
+        let tokens: Vec<Token> =
+            self.subjects.iter().filter(|(_, subject)| of_it(subject)).map(|(token, _)| *token).collect();
+        for token in tokens {
+            if let Some(Subject::Output { mut output, .. }) = self.subjects.remove(&token) {
+                while self.print(launch, &mut output) {}
+            }
+        }
+        if let Some(known) = self.launches.remove(launch) {
+            self.writer.close(&known.manifest.container, launch, Timestamp::now());
+            self.clean(files, known.group.as_ref());
+        }
+    }
+
+    /// Removes what a launch has beside its record and its log. What stays is removed with the tenant.
+    fn clean(&self, files: &LaunchFiles, group: Option<&LaunchGroup>) {
+        for source in SOURCES {
+            let _stays = std::fs::remove_file(files.pipe(source));
+        }
+        if let Some(group) = group {
+            let _stays = group.remove();
+        }
+    }
+
+    /// Reads how every child that ended did so.
+    fn reap(&mut self) {
+        let mut rings = [0; 64];
+        while matches!(self.children.read(&mut rings), Ok(1..)) {}
+        while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
+            let Some(cause) = cause(status) else { continue };
+            match self.launches.checked_by(pid) {
+                Some((launch, known)) => {
+                    let verdict = known.health.trying().map(|trying| trying.ended(cause));
+                    if let Some(verdict) = verdict {
+                        self.conclude(launch, verdict);
+                    }
+                }
+                None => self.ended(pid, cause),
+            }
+        }
+    }
+
+    /// Begins a check of a launch, unless one goes on.
+    fn check(&mut self, launch: LaunchId) {
+        let token = self.token();
+        let Some(known) = self.launches.get_mut(launch) else { return };
+        if known.health.trying().is_some() {
+            return;
+        }
+        let with = With {
+            registry: self.poll.registry(),
+            token,
+            port: checked_port(&known.manifest),
+            program: known.check.as_ref(),
+            group: known.group.as_ref(),
+        };
+        match Try::begin(&known.manifest.readiness, &with) {
+            Begun::Over(verdict) => self.conclude(launch, verdict),
+            Begun::Goes(trying) => {
+                known.health.try_now(token, trying);
+                self.subjects.insert(token, Subject::Check { launch });
+            }
+        }
+    }
+
+    /// Begins the checks that are due, and ends those that take too long.
+    fn check_those_due(&mut self) {
+        let now = Instant::now();
+        let due: Vec<LaunchId> = self
+            .launches
+            .alive()
+            .filter(|(_, launch)| launch.health.due() <= now)
+            .map(|(launch, _)| launch)
+            .collect();
+        for launch in due {
+            let trying = self.launches.get_mut(launch).and_then(|launch| launch.health.trying());
+            match trying.map(|trying| trying.late()) {
+                Some(late) => self.conclude(launch, late),
+                None => self.check(launch),
+            }
+        }
+    }
+
+    fn conclude(&mut self, launch: LaunchId, verdict: Verdict) {
+        self.subjects.retain(|_, subject| !matches!(subject, Subject::Check { launch: of } if *of == launch));
+        let Some(known) = self.launches.get_mut(launch) else { return };
+        let (waiting, change) = known.health.conclude(&known.manifest.readiness, verdict);
+        let answer = Answer::Checked(known.health.streak().clone());
+        for who in waiting {
+            self.answer(who, &answer);
+        }
+        match change {
+            Change::Turned => self.changed(),
+            Change::None => {}
+        }
+    }
+
+    fn ended(&mut self, pid: Pid, cause: ExitCause) {
+        let Some(launch) = self.launches.ended(pid, cause) else { return };
+        self.subjects.retain(|_, subject| !matches!(subject, Subject::Check { launch: of } if *of == launch));
+        let Some(known) = self.launches.get_mut(launch) else { return };
+        let waiting = known.health.give_up();
+        if let First::Ended { cause, .. } = known.first {
+            // Should this keeper end too, the next one knows.
+            let container = known.manifest.container.clone();
+            let _unseen_then = self.files(&container, launch).write_exit(cause);
+        }
+        for who in waiting {
+            self.answer(who, &Answer::Refused(Refusal::Gone(launch)));
+        }
+        self.changed();
+    }
+
+    /// Takes over what an earlier keeper, or a build without keepers, has started.
+    fn find_launches(&mut self) -> io::Result<()> {
+        let boot = procfs::boot_id()?;
+        for record in files::records_in(&self.setup.dir, &boot)? {
+            let (launch, manifest) = (record.tags.key.launch, record.tags.manifest);
+            let files::First::Process(leader) = record.first else { continue };
+            let files = self.files(&manifest.container, launch);
+            let group = self.group(launch).filter(|group| group.exists());
+            let first = match procfs::hold(leader)? {
+                Some(held) => First::Found(leader, held),
+                None => First::Ended {
+                    cause: record.exit.unwrap_or(ExitCause::Unseen),
+                    started: leader.started,
+                    ours: false,
+                },
+            };
+            let health = Health::unchecked(&manifest.readiness);
+            let check = found_check(leader);
+            self.find_launch(launch, Launch { manifest, group, first, health, check }, &files)?;
+        }
+        Ok(())
+    }
+
+    fn find_launch(&mut self, id: LaunchId, launch: Launch, files: &LaunchFiles) -> io::Result<()> {
+        let token = self.token();
+        if let First::Found(_, held) = &launch.first {
+            let descriptor = held.descriptor().as_raw_fd();
+            self.poll.registry().register(&mut SourceFd(&descriptor), token, Interest::READABLE)?;
+            self.subjects.insert(token, Subject::Found { launch: id });
+        }
+        self.launches.insert(id, launch);
+        self.listen(files, id);
+        Ok(())
+    }
+}
+
+fn cause(status: WaitStatus) -> Option<ExitCause> {
+    match (status.exit_status(), status.terminating_signal()) {
+        (Some(code), _) => Some(ExitCause::Code(code)),
+        (None, Some(signal)) => Some(ExitCause::Signal(signal)),
+        // It was stopped or goes on.
+        (None, None) => None,
+    }
+}
+
+/// Where a launch listens whose check is of a port.
+fn checked_port(manifest: &Manifest) -> Option<u16> {
+    let number = match &manifest.readiness.check {
+        Check::Http { port, .. } | Check::Tcp { port } => *port,
+        Check::Alive | Check::Exec => return None,
+    };
+    let is_it = |port: &&Port| port.container_port == number && port.protocol == Protocol::Tcp;
+    manifest.ports.iter().find(is_it).map(|port| port.host_port)
+}
+
+/// The exec check of a launch that somebody else has started, as its process shows it.
+fn found_check(leader: Identity) -> Option<Program> {
+    let environ = procfs::environ(leader.pid).ok()??;
+    let variables = Variables::of_environ(&environ);
+    let words: Vec<String> = serde_json::from_str(variables.get(CHECK)?).ok()?;
+    let link = |name: &str| std::fs::read_link(format!("/proc/{}/{name}", leader.pid())).ok();
+    let (working_dir, root) = (link("cwd")?, link("root")?);
+    let inside = |path: PathBuf| {
+        path.strip_prefix(&root).map(|inside| Path::new("/").join(inside)).unwrap_or(path.clone())
+    };
+    let user = user::of_process(leader.pid);
+    // Both were read by pid: only this proves that they are the launch's.
+    procfs::hold(leader).ok()??;
+    let environment = variables.iter().filter(|(name, _)| *name != LEADER);
+    Some(Program {
+        words,
+        environment: environment.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        working_dir: inside(working_dir),
+        root: Some(root.clone()).filter(|root| root != Path::new("/")),
+        user,
+        no_new_privileges: true,
+        limits: Limits::default(),
+        file_size: None,
+        data_size: None,
+    })
+}

@@ -1,0 +1,172 @@
+//! Keepers with real processes.
+
+use landlord_state_machines::planner::process::{
+    Check, Exit, ExitCause, Probed, Process, ProcessCall, ProcessLife, Stop,
+};
+use landlord_state_machines::spec::{HealthCheckConfig, ResourceRequirements};
+
+use crate::procfs;
+use crate::testing::{Bench, until};
+
+/// A launch with this check.
+async fn checked(bench: &Bench, check: &str) -> Process {
+    let mut start = bench.command(&["sleep", "60"]);
+    start.manifest.readiness.check = Check::Exec;
+    start.container.env = [("COLOUR".to_owned(), "blue".to_owned())].into();
+    start.working_dir = "/usr".to_owned();
+    let command = ["/bin/sh", "-c", check].map(str::to_owned).into();
+    start.container.health_check = Some(HealthCheckConfig { command, ..HealthCheckConfig::default() });
+    bench.start(start).await
+}
+
+fn failed(probed: Probed) -> String {
+    match probed {
+        Probed::Failed { why, .. } => why,
+        other @ (Probed::Passed { .. } | Probed::Gone(_)) => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn an_exec_check_runs_where_its_launch_runs_also_under_a_later_keeper() {
+    let bench = Bench::new();
+    let leader = checked(&bench, "test \"$COLOUR\" = blue && test \"$(pwd)\" = /usr").await;
+    assert_eq!(bench.probe(leader, Check::Exec).await, Probed::Passed { times: 1 });
+    assert_eq!(bench.probe(leader, Check::Exec).await, Probed::Passed { times: 2 });
+    bench.kill_keeper();
+    assert_eq!(bench.probe(leader, Check::Exec).await, Probed::Passed { times: 1 });
+}
+
+#[tokio::test]
+async fn an_exec_check_that_fails_says_how() {
+    let bench = Bench::new();
+    let leader = checked(&bench, "exit 4").await;
+    assert_eq!(failed(bench.probe(leader, Check::Exec).await), "exec check: exit status: 4");
+}
+
+#[tokio::test]
+async fn an_exec_check_is_killed_with_its_group_when_its_time_is_over() {
+    let bench = Bench::new();
+    let leader = checked(&bench, "sleep 50 & sleep 51").await;
+    assert_eq!(failed(bench.probe(leader, Check::Exec).await), "exec check: not done within 1s");
+    bench.until_alive("the end of the check", 1).await;
+}
+
+#[tokio::test]
+async fn a_launch_that_ended_is_gone() {
+    let bench = Bench::new();
+    let leader = bench.start(bench.script("exit 5")).await;
+    bench.until_alive("the end", 0).await;
+    let gone = Probed::Gone(Exit::of(ExitCause::Code(5)));
+    assert_eq!(bench.probe(leader, Check::Alive).await, gone);
+}
+
+#[tokio::test]
+async fn nothing_escapes_by_going_into_the_background() {
+    let bench = Bench::new();
+    let script = "(setsid env -i sleep 60 &) ; env -i setsid sh -c 'sleep 61 & exit' & exec sleep 62";
+    let leader = bench.start(bench.script(script)).await;
+    let name = || std::fs::read_to_string(format!("/proc/{}/comm", leader.pid)).unwrap();
+    until("the program", || name() == "sleep\n");
+    bench.signal(Stop::Term).await;
+    assert_eq!(bench.until_left(&["sleep", "sleep"]).await.cause, ExitCause::Signal(15));
+    bench.signal(Stop::Kill).await;
+    bench.until_alive("the end of all", 0).await;
+    assert!(!procfs::is_alive(procfs::Identity::new(leader.pid, leader.start_time).unwrap()));
+}
+
+#[tokio::test]
+async fn a_program_that_goes_into_the_background_is_named() {
+    let bench = Bench::new();
+    bench.start(bench.script("setsid env -i sleep 60 & exit 0")).await;
+    assert_eq!(
+        bench.until_left(&["sleep"]).await.to_string(),
+        "exited with code 0 and left sleep in the background; run it in the foreground"
+    );
+}
+
+#[tokio::test]
+async fn the_first_process_alone_is_asked_to_end() {
+    let bench = Bench::new();
+    let script = "sh -c 'trap \"echo worker asked\" TERM; while :; do sleep 0.05; done' & \
+                  trap 'echo first asked; exit 0' TERM; echo ready; while :; do sleep 0.05; done";
+    bench.start(bench.script(script)).await;
+    until("the start", || bench.printed().contains("ready"));
+    bench.signal(Stop::Term).await;
+    until("the first", || bench.printed().contains("first asked"));
+    bench.signal(Stop::Kill).await;
+    bench.until_alive("the end", 0).await;
+    assert!(!bench.printed().contains("worker asked"), "{}", bench.printed());
+}
+
+#[tokio::test]
+async fn a_launch_outlives_its_keeper_and_prints_on_under_the_next() {
+    let bench = Bench::new();
+    let script = "n=0; while :; do echo line $n; n=$((n+1)); sleep 0.01; done";
+    let leader = bench.start(bench.script(script)).await;
+    until("a line", || bench.printed().contains("line 3\n"));
+    bench.kill_keeper();
+    assert_eq!(bench.life().await, Some(ProcessLife::Leader(leader)));
+    bench.make(ProcessCall::Keep).await.unwrap();
+    until("more lines", || bench.printed().contains("line 60\n"));
+    let printed = bench.printed();
+    let lines: Vec<&str> = printed.lines().collect();
+    for (number, line) in lines.iter().enumerate() {
+        assert_eq!(*line, format!("stdout F line {number}"), "a line is missing");
+    }
+    bench.signal(Stop::Kill).await;
+    bench.until_alive("the end", 0).await;
+}
+
+#[tokio::test]
+async fn a_tenant_has_no_terminal_and_a_session_of_its_own() {
+    let bench = Bench::new();
+    // `$$` in a command stands for one `$`.
+    let script = "ps -o sid= -p $$$$ | tr -d ' '; echo $$$$; umask; sh -c 'echo > /dev/tty' 2>&1";
+    bench.start(bench.script(script)).await;
+    until("its lines", || bench.printed().lines().count() >= 4);
+    let printed = bench.printed();
+    let lines: Vec<&str> = printed.lines().collect();
+    assert_eq!(lines[0], lines[1], "it leads its session");
+    assert_eq!(lines[2], "stdout F 0022");
+    assert!(lines[3].contains("No such device or address"), "{printed}");
+}
+
+#[tokio::test]
+async fn memory_that_is_used_up_is_reported_as_such() {
+    if !crate::testing::is_root("a limit of memory by a group of processes") {
+        return;
+    }
+    let bench = Bench::new();
+    let mut start = bench.command(&["python3", "-c", "x = bytearray(200 << 20)"]);
+    start.resources = ResourceRequirements { cpu: 1000, memory: 50, storage: None };
+    bench.start(start).await;
+    bench.until_alive("the end", 0).await;
+    let killed = Exit::of(ExitCause::OutOfMemory);
+    assert_eq!(bench.life().await, Some(ProcessLife::Files(killed)));
+}
+
+#[tokio::test]
+async fn a_tenant_runs_as_the_user_of_its_configuration() {
+    if !crate::testing::is_root("another user") {
+        return;
+    }
+    let bench = Bench::new();
+    let mut start =
+        bench.script("id -u; id -G; echo to the log > /dev/stdout; grep NoNewPrivs /proc/self/status");
+    start.user = Some("nobody".to_owned());
+    bench.start(start).await;
+    until("its lines", || bench.printed().lines().count() == 4);
+    let printed = bench.printed();
+    let lines: Vec<&str> = printed.lines().collect();
+    assert_eq!(lines, ["stdout F 65534", "stdout F 65534", "stdout F to the log", "stdout F NoNewPrivs:\t1"]);
+}
+
+#[tokio::test]
+async fn a_keeper_with_nothing_to_keep_is_dismissed_with_its_files() {
+    let bench = Bench::new();
+    bench.make(ProcessCall::Keep).await.unwrap();
+    bench.make(ProcessCall::Keep).await.unwrap();
+    bench.make(ProcessCall::Dismiss).await.unwrap();
+    bench.make(ProcessCall::Dismiss).await.unwrap();
+    assert!(!bench.dir.path().join("state/acme").exists());
+}
