@@ -82,7 +82,7 @@ fn what_needs_more_memory_is_killed_and_counted() {
     // Without a line break tail keeps all that it has read.
     let status = start(&launch, "exec tail /dev/zero").wait().unwrap();
     assert_eq!(status.signal(), Some(Signal::KILL.as_raw()));
-    assert_eq!(launch.oom_kills().unwrap(), 1);
+    assert!(launch.oom_kills().unwrap() > 0);
 }
 
 #[test]
