@@ -1,5 +1,6 @@
 //! Groups of the machine the tests run on, whichever kind it has.
 
+use std::collections::HashSet;
 use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, Stdio};
@@ -8,7 +9,7 @@ use std::time::Duration;
 use landlord_state_machines::id::{ProviderName, TenantId};
 use rustix::process::{Pid, Signal, geteuid};
 
-use super::{Groups, LaunchGroup, Limits, NoGroups, TenantGroup};
+use super::{Groups, LaunchGroup, Limits, NoGroups, TenantGroup, Version};
 use crate::testing::until;
 
 /// Longer than it takes the kernel to kill a few processes.
@@ -144,6 +145,30 @@ fn a_killed_launch_leaves_nothing_and_its_keeper_lives() {
     assert!(scene.tenant.processes().unwrap().is_empty());
     assert_eq!(launch.kill(LONG).unwrap(), []);
     assert_eq!(launch.oom_kills().unwrap(), 0);
+}
+
+#[test]
+fn a_launch_that_starts_processes_as_fast_as_it_can_is_killed() {
+    let Some(scene) = Scene::new("bomb") else { return };
+    // All at once, where the machine can, and one by one.
+    for version in [Version::V2, Version::V1] {
+        let mut launch = scene.launch(&Limits::default());
+        if launch.0.home.version == Version::V2 {
+            launch.0.home.version = version;
+        }
+        // Each starts the next, and ends.
+        let comet = "export COMET='sh -c \"$COMET\" &'; for _ in 1 2 3 4; do sh -c \"$COMET\"; done";
+        let mut shell = start(&launch, &format!("{comet}; exec sleep 60"));
+        let mut seen = HashSet::new();
+        until("many processes", || {
+            seen.extend(launch.processes().unwrap());
+            seen.len() > 40
+        });
+        assert_eq!(launch.kill(LONG).unwrap(), []);
+        shell.wait().unwrap();
+        assert_eq!(launch.processes().unwrap(), []);
+        launch.remove().unwrap();
+    }
 }
 
 #[test]

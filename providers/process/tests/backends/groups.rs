@@ -13,7 +13,7 @@ use crate::uml::Machine;
 /// `groups_are_where_the_starter_expects_them`. `tests` makes groups and limits, `finds` is for a place without limits.
 const SCRIPT: &str = r#"#!/bin/bash
 tests=(/host/tests cgroup::tests --test-threads 1)
-finds=("${tests[@]}" --skip memory --skip limit --skip throttled)
+finds=("${tests[@]}" --skip memory --skip limit --skip throttled --skip as_fast)
 unified=/sys/fs/cgroup
 export LANDLORD_TEST_GROUPS_AT
 
@@ -30,6 +30,21 @@ place() {
 LANDLORD_TEST_GROUPS_AT="$unified/landlord/where.engine"
 place root unit root "${tests[@]}"
 place root-delegated unit root-delegated -p Delegate=yes "${tests[@]}"
+
+# A container's namespaces, with a mount that it may write to, and with one that it may not.
+cat >/run/in-namespace <<'END'
+#!/bin/sh -e
+umount /sys/fs/cgroup
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+mount -o "remount,bind,$1" /sys/fs/cgroup
+shift
+exec "$@"
+END
+chmod +x /run/in-namespace
+place container unit container -p Delegate=yes unshare --cgroup --mount /run/in-namespace rw "${tests[@]}"
+LANDLORD_TEST_GROUPS_AT="cgroups are mounted read-only at $unified; \
+in a container, mount them writable, in a cgroup namespace of its own"
+place read-only unit read-only unshare --cgroup --mount /run/in-namespace ro /host/tests groups_are_where
 
 LANDLORD_TEST_GROUPS_AT="$unified/user.slice/user-1000.slice/user@1000.service/app.slice/free.scope/landlord/where.engine"
 place scope scope free -p Delegate=yes "${tests[@]}"
@@ -144,6 +159,13 @@ fn passed(place: &str) {
 fn root_makes_groups_at_the_top() {
     passed("root");
     passed("root-delegated");
+}
+
+#[test]
+#[ignore = "boots User Mode Linux: ./test.sh backends"]
+fn a_container_makes_groups_in_its_namespace_if_they_are_mounted_writable() {
+    passed("container");
+    passed("read-only");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 /// How long a boot may take with all that runs in it, in seconds.
-const DEADLINE: &str = "120";
+const DEADLINE: &str = "300";
 
 /// One machine. Its disk goes when this does.
 pub(crate) struct Machine {
