@@ -60,6 +60,7 @@ fn first_start(spec: &Spec) -> (super::ProcessFacts, Start) {
             other @ (ProcessCall::Find
             | ProcessCall::Keep
             | ProcessCall::Dismiss
+            | ProcessCall::Route(_)
             | ProcessCall::ReservePorts(_)
             | ProcessCall::Probe(_)
             | ProcessCall::Signal(_)
@@ -151,6 +152,7 @@ fn a_start_without_an_answer_is_closed_by_two_looks_a_settle_time_apart() {
             other @ (ProcessCall::Find
             | ProcessCall::Keep
             | ProcessCall::Dismiss
+            | ProcessCall::Route(_)
             | ProcessCall::ReservePorts(_)
             | ProcessCall::Probe(_)
             | ProcessCall::Signal(_)
@@ -161,8 +163,8 @@ fn a_start_without_an_answer_is_closed_by_two_looks_a_settle_time_apart() {
 
     // It turns up after all: it is ours, and runs what is wanted.
     let life = ProcessLife::Leader(Process { pid: 1, start_time: 1 });
-    let found =
-        Found { keeper: true, launches: BTreeMap::from([(launch, super::FoundLaunch { manifest, life })]) };
+    let found = super::FoundLaunch { manifest, life, binding: super::Binding::Unknown, connections: 0 };
+    let found = Found { launches: BTreeMap::from([(launch, found)]), ..kept() };
     ProcessPlanner::learn(&mut facts, &ProcessCall::Find, Ok(ProcessReply::Found(found)), later(6000));
     assert_eq!(
         ProcessPlanner::holdings(&facts).resources,
