@@ -14,7 +14,7 @@ use landlord_state_machines::planner::process::{Exit, LaunchId, Routing};
 use tokio::sync::Notify;
 
 use super::cgroup::{Groups, NoGroups};
-use super::files::StateDir;
+use super::files::{self, StateDir};
 use super::find::{self, Kept, Processes, Seen, Whose};
 use super::keeper::client::{self, AskError, Changes};
 use super::keeper::protocol::{self, Answer, Life, Request, Ward};
@@ -264,16 +264,21 @@ impl Machine {
 
     /// Removes what a tenant's containers have printed, unless it is to stay.
     pub(super) async fn remove_logs(&self, tenant: &TenantId) -> Result<(), ProviderError> {
-        if self.retain_logs {
-            return Ok(());
-        }
-        let dir = logs::of_tenant(&self.logs_dir, tenant);
         let what = "removing the logs of a tenant";
-        let removed = blocking::read(what, move || std::fs::remove_dir_all(dir)).await?;
-        match removed {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(what, error)),
-            Ok(()) | Err(_) => Ok(()),
-        }
+        let (dir, logs) = (self.state.tenant(tenant), logs::of_tenant(&self.logs_dir, tenant));
+        let retain = self.retain_logs;
+        let removing = move || {
+            if !retain {
+                match std::fs::remove_dir_all(logs) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    Ok(()) | Err(_) => {}
+                }
+            }
+            // A tenant of a build without keepers has its logs there.
+            files::remove_old_logs(&dir)?;
+            files::remove_if_empty(&dir)
+        };
+        blocking::read(what, removing).await?.map_err(|error| failed(what, error))
     }
 
     /// Where this engine may make groups of processes.

@@ -26,6 +26,7 @@ use super::protocol::{
 };
 use super::routes::{BASE, ROUTES, Routes};
 use super::spawn::{self, Launcher};
+use super::start::remove_files;
 use crate::cgroup::{LaunchGroup, Limits};
 use crate::files::{self, LaunchFiles};
 use crate::listeners;
@@ -148,8 +149,8 @@ impl Keeper {
             self.routes.tick(self.poll.registry());
             self.end_when_idle();
         }
-        let _gone = std::fs::remove_file(SOCKET);
-        Ok(())
+        // Nobody tells it to end that has forgotten it.
+        remove_files(&self.setup.dir)
     }
 
     /// How long nothing has to be done.

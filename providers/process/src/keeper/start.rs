@@ -149,10 +149,5 @@ pub(crate) fn await_end(dir: &Path) -> io::Result<()> {
 pub(crate) fn remove_files(dir: &Path) -> io::Result<()> {
     [SOCKET, LOCK, ERRORS, ROUTES].iter().try_for_each(|name| files::remove(&dir.join(name)))?;
     files::remove_old_logs(dir)?;
-    match std::fs::remove_dir(dir) {
-        Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => {
-            Err(error)
-        }
-        Ok(()) | Err(_) => Ok(()),
-    }
+    files::remove_if_empty(dir)
 }
