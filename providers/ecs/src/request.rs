@@ -163,6 +163,7 @@ fn check(check: &ContainerCheck) -> Result<HealthCheck, BuildError> {
         .interval(int(check.interval_seconds))
         .timeout(int(check.timeout_seconds))
         .retries(int(check.retries))
+        .set_start_period(check.start_period_seconds.map(int))
         .build()
 }
 

@@ -36,6 +36,7 @@ pub(super) fn tags(tenant: &str, container: &str, launch: &str) -> Tags {
         timeout_seconds: 1,
         healthy_threshold: 1,
         unhealthy_threshold: 1,
+        start_period_seconds: 0,
     };
     let manifest = Manifest {
         container: container.to_owned(),

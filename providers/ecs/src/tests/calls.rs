@@ -67,6 +67,7 @@ fn definition() -> Definition {
                 interval_seconds: 30,
                 timeout_seconds: 5,
                 retries: 3,
+                start_period_seconds: Some(60),
             }),
             cpu: None,
             memory: Some(128),
@@ -131,7 +132,8 @@ async fn a_definition_is_registered_with_all_that_it_says() {
             "environment": [{ "name": "MODE", "value": "live" }],
             "secrets": [{ "name": "KEY", "valueFrom": "arn:secret" }],
             "portMappings": [{ "containerPort": 80, "protocol": "tcp", "name": "http" }],
-            "healthCheck": { "command": ["CMD-SHELL", "true"], "interval": 30, "timeout": 5, "retries": 3 },
+            "healthCheck": { "command": ["CMD-SHELL", "true"], "interval": 30, "timeout": 5, "retries": 3,
+                "startPeriod": 60 },
             "memory": 128,
             "logConfiguration": {
                 "logDriver": "awslogs",

@@ -27,6 +27,7 @@ fn container(name: &str, behaviour: &str, version: &str) -> ContainerSpec {
             timeout_seconds: 1,
             healthy_threshold: 1,
             unhealthy_threshold: 2,
+            start_period_seconds: None,
         }),
         ..ContainerSpec::default()
     }

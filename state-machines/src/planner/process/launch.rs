@@ -164,6 +164,14 @@ pub struct Readiness {
     pub healthy_threshold: u32,
     /// Failures in a row until it is unhealthy.
     pub unhealthy_threshold: u32,
+    /// Seconds after the start in which failures do not count.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub start_period_seconds: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(seconds: &u32) -> bool {
+    *seconds == 0
 }
 
 /// What is looked at. Ports are those of the spec; the launch's [`Port`]s say where they are.

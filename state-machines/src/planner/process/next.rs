@@ -16,8 +16,10 @@ use crate::planner::{Act, Goal, Kind, Means, Next, Subject};
 /// How long a start of unknown outcome may still come true, and how long a process without a health check has to
 /// live until it counts as ready.
 pub(super) const SETTLE: SignedDuration = SignedDuration::from_secs(1);
-/// The pause after a failed check of a launch that was never ready. The interval of its spec counts once it is.
-const EAGER: SignedDuration = SignedDuration::from_secs(1);
+/// The shortest and the longest pause between two checks of a launch that was never ready. The interval of its spec
+/// counts once it is.
+const EAGER: (SignedDuration, SignedDuration) =
+    (SignedDuration::from_millis(50), SignedDuration::from_secs(1));
 /// The pause between two SIGKILLs: a launch may start a process while it is being killed.
 const KILL_AGAIN: SignedDuration = SignedDuration::from_secs(1);
 /// The shortest and the longest pause between two looks at a launch that is ending.
@@ -344,9 +346,13 @@ fn check(id: LaunchId, manifest: &Manifest, live: &Live, by: Means, now: Timesta
     let Live { leader, since, ready, health, fresh } = live;
     let readiness = &manifest.readiness;
     let interval = SignedDuration::from_secs(readiness.interval_seconds.into());
-    // Its spec gives it one interval for each failure until unhealthy and for each success until healthy.
+    // Its spec gives it the start period, and then one interval for each failure until unhealthy and for each success
+    // until healthy.
     let checks = readiness.unhealthy_threshold.saturating_add(readiness.healthy_threshold);
-    let patience = after(*since, interval.saturating_mul(i32::try_from(checks).unwrap_or(i32::MAX)));
+    let checked = interval.saturating_mul(i32::try_from(checks).unwrap_or(i32::MAX));
+    let start_period = SignedDuration::from_secs(readiness.start_period_seconds.into());
+    let patience = after(*since, start_period.saturating_add(checked));
+    let soon = |checked: Timestamp| after(checked, eager(checked.duration_since(*since)).min(interval));
     let first = match readiness.check {
         Check::Alive => after(*since, SETTLE),
         Check::Http { .. } | Check::Tcp { .. } | Check::Exec => *since,
@@ -357,13 +363,11 @@ fn check(id: LaunchId, manifest: &Manifest, live: &Live, by: Means, now: Timesta
     };
     match (ready, health) {
         (false, Streak::Unchecked) => probe_at(first, "a process settles"),
-        (false, Streak::Passing { at, .. }) => probe_at(after(*at, interval), "checks pass often enough"),
+        (false, Streak::Passing { at, .. }) => probe_at(soon(*at), "checks pass often enough"),
         (false, Streak::Failing { why, .. }) if *fresh && now >= patience => {
             Some(Move::Never(unhealthy(manifest, why, by)))
         }
-        (false, Streak::Failing { at, .. }) => {
-            probe_at(after(*at, interval.min(EAGER)), "a process becomes ready")
-        }
+        (false, Streak::Failing { at, .. }) => probe_at(soon(*at), "a process becomes ready"),
         // A ready launch was checked when it became so; a check not older than its interval is good enough.
         (true, Streak::Passing { at, .. }) if *at <= now && now < after(*at, interval) => None,
         (true, Streak::Passing { .. }) if *fresh => None,
@@ -373,6 +377,11 @@ fn check(id: LaunchId, manifest: &Manifest, live: &Live, by: Means, now: Timesta
         }
         (true, Streak::Failing { at, .. }) => probe_at(after(*at, interval), "a process recovers"),
     }
+}
+
+/// The pause between two checks of a launch that starts, by its age: soon at first, then less and less often.
+fn eager(age: SignedDuration) -> SignedDuration {
+    (age / 4).clamp(EAGER.0, EAGER.1)
 }
 
 fn probe(launch: LaunchId, manifest: &Manifest, leader: Process) -> Act<ProcessCall> {

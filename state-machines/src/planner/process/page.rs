@@ -348,6 +348,7 @@ fn spec(version: &str, host_port: Option<i64>) -> Spec {
             timeout_seconds: 1,
             healthy_threshold: 2,
             unhealthy_threshold: 2,
+            start_period_seconds: None,
         }),
         ..ContainerSpec::default()
     };

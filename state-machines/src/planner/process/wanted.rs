@@ -65,6 +65,7 @@ const ALIVE: Readiness = Readiness {
     timeout_seconds: 1,
     healthy_threshold: 1,
     unhealthy_threshold: 1,
+    start_period_seconds: 0,
 };
 
 fn readiness(container: &ContainerSpec, check: &HealthCheckConfig) -> Result<Readiness, ProviderError> {
@@ -97,7 +98,13 @@ fn readiness(container: &ContainerSpec, check: &HealthCheckConfig) -> Result<Rea
         timeout_seconds: count("timeout_seconds", check.timeout_seconds)?,
         healthy_threshold: count("healthy_threshold", check.healthy_threshold)?,
         unhealthy_threshold: count("unhealthy_threshold", check.unhealthy_threshold)?,
+        start_period_seconds: start_period(&at("start_period_seconds"), check)?,
     })
+}
+
+fn start_period(at: &str, check: &HealthCheckConfig) -> Result<u32, ProviderError> {
+    let seconds = check.start_period_seconds.unwrap_or_default();
+    u32::try_from(seconds).map_err(|_| invalid(format!("{at}: {seconds} is not a number of seconds")))
 }
 
 fn spec_port<'a>(container: &ContainerSpec, mapping: &'a PortMapping) -> Result<SpecPort<'a>, ProviderError> {

@@ -130,6 +130,32 @@ fn grace_is_for_load_balancers() {
 }
 
 #[test]
+fn a_load_balancer_waits_for_the_longest_start_period() {
+    let grace = |configured: Value, periods: [Value; 2]| {
+        wanted(&plain(|spec| {
+            let check = |seconds: &Value| {
+                json!({ "type": "exec", "command": ["true"], "interval_seconds": 5, "timeout_seconds": 2,
+                    "healthy_threshold": 1, "unhealthy_threshold": 1, "start_period_seconds": seconds })
+            };
+            spec["containers"][0]["health_check"] = check(&periods[0]);
+            let mut other = spec["containers"][0].clone();
+            other["name"] = json!("other");
+            other["ports"] = json!([]);
+            other["health_check"] = check(&periods[1]);
+            spec["containers"].as_array_mut().unwrap().push(other);
+            spec["provider_config"]["health_check_grace_period_seconds"] = configured;
+            spec["provider_config"]["target_groups"] = json!([{ "container_name": "web", "container_port": 80,
+                "arn": "arn:aws:elasticloadbalancing:eu-west-1:1:targetgroup/a/b" }]);
+        }))
+        .settings
+        .grace_period_seconds
+    };
+    assert_eq!(grace(json!(null), [json!(null), json!(null)]), None);
+    assert_eq!(grace(json!(null), [json!(40), json!(90)]), Some(90));
+    assert_eq!(grace(json!(10), [json!(40), json!(90)]), Some(10), "what the configuration says goes first");
+}
+
+#[test]
 fn a_breaker_that_is_off_does_not_go_back() {
     let breaker = |given: Value| {
         let wanted = wanted(&plain(|spec| spec["provider_config"]["circuit_breaker"] = given));
