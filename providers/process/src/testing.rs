@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use landlord_state_machines::error::ProviderError;
-use landlord_state_machines::id::{Incarnation, ProviderName, TenantId};
+use landlord_state_machines::id::{Incarnation, ProviderName, Rollout, TenantId};
 use landlord_state_machines::planner::process::{
     Check, Fingerprint, Manifest, Probe, Probed, Process, ProcessCall, ProcessLife, ProcessReply, Readiness,
     Signal, Start, Stop,
@@ -39,6 +39,7 @@ pub(super) fn tags(tenant: &str, container: &str, launch: &str) -> Tags {
         start_period_seconds: 0,
     };
     let manifest = Manifest {
+        rollout: Rollout::default(),
         container: container.to_owned(),
         fingerprint: Fingerprint::of(&ContainerSpec::default(), &[], &Default::default(), None),
         ports: Vec::new(),

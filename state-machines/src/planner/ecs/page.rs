@@ -16,7 +16,7 @@ use super::facts::{
 use super::wanted::{Source, Wanted};
 use super::{EcsPlanner, tags};
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
-use crate::id::{Incarnation, ProviderName, TenantId};
+use crate::id::{self, Incarnation, ProviderName, TenantId};
 use crate::planner::{Goal, Means, Next, Planner, Subject};
 use crate::spec::{ContainerSpec, NetworkConfig, ResourceRequirements, Spec, TenantComputeSpec};
 
@@ -144,8 +144,8 @@ fn table() -> String {
         writeln!(
             text,
             "| {name} | {} | {} | {} | {} |",
-            known(Goal::Present { spec: &spec, by: Means::Provision }),
-            known(Goal::Present { spec: &spec, by: Means::Update }),
+            known(Goal::Present { spec: &spec, rollout: id::Rollout::default(), by: Means::Provision }),
+            known(Goal::Present { spec: &spec, rollout: id::Rollout::default(), by: Means::Update }),
             known(Goal::Absent),
             known(Goal::Known),
         )

@@ -43,8 +43,8 @@ pub(super) fn next(
             let stage = Stages { facts, now, parts: facts.launches.iter().map(part_of_nothing).collect() };
             stage.end(Part::Stop).or_else(|| stage.end(Part::Clear)).unwrap_or(Next::Done)
         }
-        (None, true, Goal::Present { spec, by }) => {
-            let wanted = match Wanted::all(spec) {
+        (None, true, Goal::Present { spec, rollout, by }) => {
+            let wanted = match Wanted::all(spec, rollout) {
                 Ok(wanted) => wanted,
                 Err(error) => return Next::Fail(error),
             };
@@ -127,7 +127,9 @@ fn keep(subject: &Subject, wanted: &Wanted<'_>, facts: &ProcessFacts) -> Option<
 
 /// Whether a launch was started with what is wanted.
 fn is(launch: &Launch, wanted: &Wanted<'_>) -> bool {
-    launch.manifest.container == wanted.container.name && launch.manifest.fingerprint == wanted.fingerprint
+    launch.manifest.container == wanted.container.name
+        && launch.manifest.fingerprint == wanted.fingerprint
+        && launch.manifest.rollout == wanted.rollout
 }
 
 /// Whether a launch listens on one of these fixed host ports.
@@ -414,6 +416,7 @@ fn start(launch: LaunchId, wanted: &Wanted<'_>, facts: &ProcessFacts) -> Act<Pro
         manifest: Manifest {
             container: wanted.container.name.clone(),
             fingerprint: wanted.fingerprint.clone(),
+            rollout: wanted.rollout,
             ports: ports.collect(),
             readiness: wanted.readiness.clone(),
             stop_grace_seconds: wanted.stop_grace_seconds,

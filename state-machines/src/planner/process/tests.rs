@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::facts::{Launch, Live, Run, Streak};
 use super::{Found, LaunchId, Process, ProcessCall, ProcessLife, ProcessPlanner, ProcessReply, Start};
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
-use crate::id::{Incarnation, ProviderName, TenantId};
+use crate::id::{Incarnation, ProviderName, Rollout, TenantId};
 use crate::planner::{CallError, Goal, Means, Next, Planner, Subject};
 use crate::spec::{
     ContainerSpec, HealthCheckConfig, ResourceRequirements, SecretReference, Spec, TenantComputeSpec,
@@ -45,7 +45,8 @@ fn spec(change: impl FnOnce(&mut TenantComputeSpec)) -> Spec {
 }
 
 fn next(spec: &Spec, facts: &super::ProcessFacts, now: Timestamp) -> Next<ProcessCall> {
-    ProcessPlanner::next(&subject(), Goal::Present { spec, by: Means::Provision }, facts, now)
+    let goal = Goal::Present { spec, rollout: Rollout::default(), by: Means::Provision };
+    ProcessPlanner::next(&subject(), goal, facts, now)
 }
 
 /// The facts after a look that showed nothing, and the start that is then planned.

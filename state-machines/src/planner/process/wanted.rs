@@ -2,6 +2,7 @@
 
 use super::{Check, Fingerprint, ProcessConfig, Protocol, Readiness};
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
+use crate::id::Rollout;
 use crate::spec::{
     ContainerSpec, HealthCheckConfig, PortMapping, ResourceRequirements, SecretReference, Spec,
 };
@@ -13,6 +14,7 @@ pub(super) struct Wanted<'a> {
     pub(super) resources: &'a ResourceRequirements,
     pub(super) secrets: &'a [SecretReference],
     pub(super) fingerprint: Fingerprint,
+    pub(super) rollout: Rollout,
     pub(super) readiness: Readiness,
     pub(super) stop_grace_seconds: u32,
     pub(super) working_dir: String,
@@ -30,14 +32,15 @@ pub(super) struct SpecPort<'a> {
 }
 
 impl<'a> Wanted<'a> {
-    /// All containers of a spec.
-    pub(super) fn all(spec: &'a Spec) -> Result<Vec<Self>, ProviderError> {
+    /// All containers of a spec, for this rollout of it.
+    pub(super) fn all(spec: &'a Spec, rollout: Rollout) -> Result<Vec<Self>, ProviderError> {
         let config = ProcessConfig::of(spec).map_err(|error| invalid(error.to_string()))?;
-        spec.containers.iter().map(|container| Self::one(spec, container, &config)).collect()
+        spec.containers.iter().map(|container| Self::one(spec, rollout, container, &config)).collect()
     }
 
     fn one(
         spec: &'a Spec,
+        rollout: Rollout,
         container: &'a ContainerSpec,
         config: &ProcessConfig,
     ) -> Result<Self, ProviderError> {
@@ -47,6 +50,7 @@ impl<'a> Wanted<'a> {
             resources,
             secrets: &spec.secrets,
             fingerprint: Fingerprint::of(container, &spec.secrets, resources, spec.provider_config.as_ref()),
+            rollout,
             readiness: match &container.health_check {
                 Some(check) => readiness(container, check)?,
                 None => ALIVE,
