@@ -68,7 +68,7 @@ fn pair(version: &str) -> Spec {
 }
 
 pub(super) fn all() -> Vec<Operation> {
-    use Ask::{Destroy, Provision, Repair, Update};
+    use Ask::{Destroy, Provision, Repair, Restart, Update};
     let short = |name, applied, ask, ends| Operation { name, applied, ask, ends, length: Length::Short };
     let long = |name, applied, ask, ends| Operation { name, applied, ask, ends, length: Length::Long };
     let (done, undone) = (Ends::Done, Ends::Undone);
@@ -83,6 +83,8 @@ pub(super) fn all() -> Vec<Operation> {
         short("update with the same spec", fine(), Update(web("fine", "1")), done),
         short("update a fixed port", Some(fixed("fine", "1")), Update(fixed("fine", "2")), done),
         short("update that adds a container", fine(), Update(pair("1")), done),
+        short("restart", fine(), Restart, done),
+        short("restart with a fixed port", Some(fixed("fine", "1")), Restart, done),
         short("repair", fine(), Repair, done),
         long("provision one that is slow", None, Provision(web("slow", "1")), done),
         long("provision one that crashes", None, Provision(web("crash", "1")), undone),
@@ -98,6 +100,7 @@ pub(super) fn all() -> Vec<Operation> {
             undone,
         ),
         long("update of one that does not end", Some(web("stubborn", "1")), Update(web("fine", "2")), done),
+        long("restart two containers", Some(pair("1")), Restart, done),
         long("repair one of two containers", Some(pair("1")), Repair, done),
         long("destroy", Some(pair("1")), Destroy, done),
         long("destroy one that does not end", Some(web("stubborn", "1")), Destroy, done),
