@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use landlord_state_machines::id;
 use landlord_state_machines::planner::CallError;
 use landlord_state_machines::planner::ecs::{
     CapacityProvider, CircuitBreaker, Container, ContainerCheck, ContainerPort, Create, Definition,
@@ -91,6 +92,7 @@ fn create(server: &Server, settings: Settings) -> EcsCall {
         definition: ARN.to_owned(),
         settings,
         tags: pairs(&[("landlord.owner", "landlord")]),
+        rollout: id::Rollout(7),
     }))
 }
 
@@ -100,6 +102,9 @@ fn update(server: &Server, settings: Settings, force: bool) -> EcsCall {
         definition: ARN.to_owned(),
         settings,
         force,
+        rollout: id::Rollout(7),
+        from: id::Rollout(0),
+        known: BTreeSet::from(["ecs-svc/1".to_owned()]),
     }))
 }
 

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{definition, plain, refused, wanted};
-use crate::planner::ecs::{Wanted, check};
+use super::{content, definition, plain, refused, subject, wanted};
+use crate::id::Rollout;
+use crate::planner::ecs::{Wanted, check, tags};
 
 #[test]
 fn a_plain_spec_on_each_launch_type() {
@@ -153,6 +154,17 @@ fn a_load_balancer_waits_for_the_longest_start_period() {
     assert_eq!(grace(json!(null), [json!(null), json!(null)]), None);
     assert_eq!(grace(json!(null), [json!(40), json!(90)]), Some(90));
     assert_eq!(grace(json!(10), [json!(40), json!(90)]), Some(10), "what the configuration says goes first");
+}
+
+#[test]
+fn each_rollout_has_a_revision_of_its_own_and_the_spec_stays_the_same() {
+    let spec = plain(|_| ());
+    let (first, again) = (wanted(&spec), Wanted::in_rollout(&subject(2), &spec, Rollout(7)).unwrap());
+    assert_eq!(Wanted::in_rollout(&subject(2), &spec, Rollout(0)).unwrap(), first);
+    assert_eq!(again.tags, first.tags);
+    assert_ne!(content(&again), content(&first));
+    let rollout = |wanted: &Wanted| definition(wanted).containers[0].labels.get(tags::ROLLOUT).cloned();
+    assert_eq!((rollout(&first), rollout(&again)), (None, Some("7".to_owned())));
 }
 
 #[test]
