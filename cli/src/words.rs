@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use landlord_compute::machines::error::ProviderError;
 use landlord_compute::machines::status::{ComputeState, Endpoint, EndpointType, Health};
-use landlord_compute::machines::tenant::{EventKind, LifecycleEvent, StopReason};
+use landlord_compute::machines::tenant::{EventKind, LifecycleEvent, OperationKind, StopReason};
 use landlord_compute::view::{Doing, OperationView, Way};
 
 /// What happened, and what ended with it.
@@ -27,11 +27,17 @@ pub(crate) fn progress(event: &LifecycleEvent) -> String {
 fn what(what: &EventKind, now: Timestamp) -> String {
     match what {
         EventKind::Began { operation_kind, spec } => match spec {
+            Some(spec) if *operation_kind == OperationKind::Restart => {
+                format!("restart of spec {spec} began")
+            }
             Some(spec) => format!("{} to spec {spec} began", operation_kind.name()),
             None => format!("{} began", operation_kind.name()),
         },
         EventKind::AlreadyRunning => "runs this spec already".to_owned(),
-        EventKind::Queued { queued, spec } => format!("update {queued} to spec {spec} waits for its turn"),
+        EventKind::Queued { queued, spec: Some(spec) } => {
+            format!("update {queued} to spec {spec} waits for its turn")
+        }
+        EventKind::Queued { queued, spec: None } => format!("restart {queued} waits for its turn"),
         EventKind::Progressed { step } => step.clone(),
         EventKind::Succeeded { changes } if changes.is_empty() => "succeeded".to_owned(),
         EventKind::Succeeded { changes } => format!("succeeded: {}", changes.join(", ")),
@@ -53,6 +59,9 @@ fn what(what: &EventKind, now: Timestamp) -> String {
                 None => format!("repair cancelled{next}"),
             }
         }
+        EventKind::NotUndone { error, next_at } => {
+            format!("not undone, a repair follows {}: {}", when(now, *next_at), reason(error))
+        }
         EventKind::HealthChanged { health, reason: Some(reason) } => {
             format!("{}: {reason}", self::health(*health))
         }
@@ -60,7 +69,7 @@ fn what(what: &EventKind, now: Timestamp) -> String {
         EventKind::Recovered => "the engine was started again and goes on".to_owned(),
         EventKind::Paused => "paused".to_owned(),
         EventKind::Resumed => "resumed".to_owned(),
-        EventKind::QueueCancelled => "the update that waited was cancelled".to_owned(),
+        EventKind::QueueCancelled => "what waited was cancelled".to_owned(),
         EventKind::Abandoned { reason, left } if left.is_empty() => format!("abandoned: {reason}"),
         EventKind::Abandoned { reason, left } => format!("abandoned: {reason}; left: {}", left.join(", ")),
     }

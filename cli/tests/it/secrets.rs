@@ -92,3 +92,34 @@ fn i9_a_secret_reaches_its_process_and_nothing_else() {
     let mut logs = fs::read_dir(logs).expect("there").map(|entry| fs::read(entry.expect("readable").path()));
     assert!(logs.any(|log| log.is_ok_and(|bytes| holds(&bytes))), "the search would have found it");
 }
+
+#[test]
+fn a_restart_reads_secrets_anew() {
+    let (bench, vault) = (Bench::new(), tempfile::tempdir().expect("a folder"));
+    let (file, seen) = (vault.path().join("db"), vault.path().join("seen"));
+    fs::write(&file, "first").expect("written");
+    let mut spec = Version::good("hello").spec("acme");
+    spec["containers"][0]["command"] = json!(["sh", "-c", "printf '%s' \"$DB\" >\"$SEEN\"; exec sleep 600"]);
+    spec["containers"][0]["env"] = json!({ "SEEN": seen });
+    spec["containers"][0]["health_check"] = Value::Null;
+    spec["secrets"] = json!([{ "name": "db", "source": "file", "key": file, "env_var": "DB" }]);
+    fs::write(bench.path("acme.json"), spec.to_string()).expect("written");
+    let got = || fs::read_to_string(&seen).expect("its program has begun");
+
+    let provisioned = bench.json(&["provision", "-f", "acme.json"]);
+    assert_eq!(got(), "first");
+    fs::write(&file, "second").expect("written");
+    assert_eq!(bench.json(&["update", "-f", "acme.json"])["settled"]["as"], "done");
+    assert_eq!(got(), "first", "an update to the same spec starts nothing anew");
+    let restarted = bench.json(&["restart", "acme", "--reason", "the password was rotated"]);
+    assert_eq!((&restarted["kind"], &restarted["settled"]["as"]), (&json!("restart"), &json!("done")));
+    assert_eq!(got(), "second");
+    assert_eq!(restarted["tenant"]["spec"], provisioned["tenant"]["spec"]);
+    assert_ne!(restarted["tenant"]["resources"], provisioned["tenant"]["resources"]);
+
+    fs::write(&file, "third").expect("written");
+    let text = bench.run(&["restart", "acme"]);
+    assert_eq!((text.code, got()), (0, "third".to_owned()), "{}{}", text.out, text.err);
+    assert!(text.err.contains("restart of spec v1 began") || text.out.contains("restart of spec v1 began"));
+    assert_eq!(bench.run(&["restart", "nobody"]).code, 3);
+}

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
+use landlord_state_machines::id::Rollout;
 use landlord_state_machines::planner::process::{
     Binding, Check, Exit, ExitCause, Found, FoundLaunch, HostPort, LaunchId, Manifest, Port, Probe, Probed,
     Process, ProcessCall, ProcessLife, ProcessPlanner, ProcessReply, ReservePorts, Routing, Signal, Start,
@@ -412,6 +413,15 @@ impl Model for Processes {
         self.keeper = false;
         if let Some(row) = self.rows.values_mut().next() {
             row.end(now, 9);
+        }
+    }
+
+    fn runs_for(&mut self, rollout: Rollout) -> Result<(), String> {
+        match self.rows.iter().find(|(_, row)| row.manifest.rollout != rollout) {
+            None => Ok(()),
+            Some((id, row)) => {
+                Err(format!("launch {id} runs for rollout {}, not {rollout}", row.manifest.rollout))
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use crate::canonical;
-use crate::id::Incarnation;
+use crate::id::{Incarnation, Rollout};
 use crate::spec::{ContainerSpec, ResourceRequirements, SecretReference};
 
 /// Names one start of a container, for one tenant of one engine: its life, and a number that counts the starts of
@@ -80,6 +80,9 @@ pub struct Manifest {
     pub container: String,
     /// What it was started with; another fingerprint is another configuration.
     pub fingerprint: Fingerprint,
+    /// For which rollout of its spec it was started; another one is another launch of the same configuration.
+    #[serde(default, skip_serializing_if = "Rollout::is_first")]
+    pub rollout: Rollout,
     /// Where it listens.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<Port>,
@@ -208,6 +211,14 @@ pub struct Readiness {
     pub healthy_threshold: u32,
     /// Failures in a row until it is unhealthy.
     pub unhealthy_threshold: u32,
+    /// Seconds after the start in which failures do not count.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub start_period_seconds: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(seconds: &u32) -> bool {
+    *seconds == 0
 }
 
 /// What is looked at. Ports are those of the spec; the launch's [`Port`]s say where they are.

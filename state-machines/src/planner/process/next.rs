@@ -17,8 +17,10 @@ use crate::spec::Spec;
 /// How long a start of unknown outcome may still come true, and how long a process without a health check has to
 /// live until it counts as ready.
 pub(super) const SETTLE: SignedDuration = SignedDuration::from_secs(1);
-/// The pause after a failed check of a launch that was never ready. The interval of its spec counts once it is.
-const EAGER: SignedDuration = SignedDuration::from_secs(1);
+/// The shortest and the longest pause between two checks of a launch that was never ready. The interval of its spec
+/// counts once it is.
+const EAGER: (SignedDuration, SignedDuration) =
+    (SignedDuration::from_millis(50), SignedDuration::from_secs(1));
 /// The pause between two SIGKILLs: a launch may start a process while it is being killed.
 const KILL_AGAIN: SignedDuration = SignedDuration::from_secs(1);
 /// The shortest and the longest pause between two looks at a launch that is ending.
@@ -46,8 +48,8 @@ pub(super) fn next(
                 .or_else(|| stage.dismiss())
                 .unwrap_or(Next::Done)
         }
-        (None, true, Goal::Present { spec, by }) => {
-            let wanted = match Wanted::all(spec) {
+        (None, true, Goal::Present { spec, rollout, by }) => {
+            let wanted = match Wanted::all(spec, rollout) {
                 Ok(wanted) => wanted,
                 Err(error) => return Next::Fail(error),
             };
@@ -135,7 +137,9 @@ fn keep(subject: &Subject, wanted: &Wanted<'_>, facts: &ProcessFacts) -> Option<
 
 /// Whether a launch was started with what is wanted.
 fn is(launch: &Launch, wanted: &Wanted<'_>) -> bool {
-    launch.manifest.container == wanted.container.name && launch.manifest.fingerprint == wanted.fingerprint
+    launch.manifest.container == wanted.container.name
+        && launch.manifest.fingerprint == wanted.fingerprint
+        && launch.manifest.rollout == wanted.rollout
 }
 
 /// Whether a launch itself listens where one of these is going to answer: at the port that its spec fixes, or at the
@@ -448,12 +452,14 @@ fn ailment(manifest: &Manifest, live: &Live, now: Timestamp) -> Option<String> {
     }
 }
 
-/// Until when a launch that was never ready may fail. Its spec gives it one interval for each failure until unhealthy
-/// and for each success until healthy.
+/// Until when a launch that was never ready may fail. Its spec gives it the start period, and then one interval for each
+/// failure until unhealthy and for each success until healthy.
 fn patience(manifest: &Manifest, live: &Live) -> Timestamp {
     let readiness = &manifest.readiness;
     let checks = readiness.unhealthy_threshold.saturating_add(readiness.healthy_threshold);
-    after(live.since, interval(manifest).saturating_mul(i32::try_from(checks).unwrap_or(i32::MAX)))
+    let checked = interval(manifest).saturating_mul(i32::try_from(checks).unwrap_or(i32::MAX));
+    let start_period = SignedDuration::from_secs(readiness.start_period_seconds.into());
+    after(live.since, start_period.saturating_add(checked))
 }
 
 fn interval(manifest: &Manifest) -> SignedDuration {
@@ -464,6 +470,7 @@ fn interval(manifest: &Manifest) -> SignedDuration {
 fn check(id: LaunchId, manifest: &Manifest, live: &Live, now: Timestamp) -> Option<Move> {
     let Live { leader, since, ready, health, fresh } = live;
     let interval = interval(manifest);
+    let soon = |checked: Timestamp| after(checked, eager(checked.duration_since(*since)).min(interval));
     let first = match manifest.readiness.check {
         Check::Alive => after(*since, SETTLE),
         Check::Http { .. } | Check::Tcp { .. } | Check::Exec => *since,
@@ -474,16 +481,19 @@ fn check(id: LaunchId, manifest: &Manifest, live: &Live, now: Timestamp) -> Opti
     };
     match (ready, health) {
         (false, Streak::Unchecked) => probe_at(first, "a process settles"),
-        (false, Streak::Passing { at, .. }) => probe_at(after(*at, interval), "checks pass often enough"),
-        (false, Streak::Failing { at, .. }) => {
-            probe_at(after(*at, interval.min(EAGER)), "a process becomes ready")
-        }
+        (false, Streak::Passing { at, .. }) => probe_at(soon(*at), "checks pass often enough"),
+        (false, Streak::Failing { at, .. }) => probe_at(soon(*at), "a process becomes ready"),
         // A ready launch was checked when it became so; a check not older than its interval is good enough.
         (true, Streak::Passing { at, .. }) if *at <= now && now < after(*at, interval) => None,
         (true, Streak::Passing { .. }) if *fresh => None,
         (true, Streak::Passing { .. } | Streak::Unchecked) => probe_at(now, "a process is checked"),
         (true, Streak::Failing { at, .. }) => probe_at(after(*at, interval), "a process recovers"),
     }
+}
+
+/// The pause between two checks of a launch that starts, by its age: soon at first, then less and less often.
+fn eager(age: SignedDuration) -> SignedDuration {
+    (age / 4).clamp(EAGER.0, EAGER.1)
 }
 
 fn probe(launch: LaunchId, manifest: &Manifest, leader: Process) -> Act<ProcessCall> {
@@ -498,6 +508,7 @@ fn start(launch: LaunchId, wanted: &Wanted<'_>, facts: &ProcessFacts) -> Act<Pro
         manifest: Manifest {
             container: wanted.container.name.clone(),
             fingerprint: wanted.fingerprint.clone(),
+            rollout: wanted.rollout,
             ports,
             readiness: wanted.readiness.clone(),
             stop_grace_seconds: wanted.stop_grace_seconds,

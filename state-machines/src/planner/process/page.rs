@@ -12,7 +12,7 @@ use super::{
     Binding, Exit, ExitCause, Found, FoundLaunch, LaunchId, Manifest, Probed, Process, ProcessCall,
     ProcessLife, ProcessPlanner, ProcessReply, Protocol, Route, Routing, Signal, Stop,
 };
-use crate::id::{Incarnation, ProviderName, TenantId};
+use crate::id::{Incarnation, ProviderName, Rollout, TenantId};
 use crate::planner::{Goal, Means, Next, Planner, Subject};
 use crate::spec::{
     ContainerSpec, HealthCheckConfig, PortMapping, ResourceRequirements, Spec, TenantComputeSpec,
@@ -136,6 +136,8 @@ fn events(run: &Run) -> Vec<(&'static str, Option<Run>)> {
     events
 }
 
+const FIRST: Rollout = Rollout(0);
+
 // ---- the table
 
 fn table() -> String {
@@ -147,8 +149,8 @@ fn table() -> String {
         writeln!(
             text,
             "| {name} | {} | {} | {} | {} |",
-            known(Goal::Present { spec: &wanted, by: Means::Provision }),
-            known(Goal::Present { spec: &wanted, by: Means::Update }),
+            known(Goal::Present { spec: &wanted, rollout: FIRST, by: Means::Provision }),
+            known(Goal::Present { spec: &wanted, rollout: FIRST, by: Means::Update }),
             known(Goal::Absent),
             known(Goal::Known),
         )
@@ -167,9 +169,32 @@ fn table() -> String {
     ] {
         let mut facts = one(run, id(1, 1), &manifest(&other));
         facts.launches.values_mut().for_each(|launch| launch.binding = binding);
-        let goal = Goal::Present { spec: &wanted, by: Means::Update };
+        let goal = Goal::Present { spec: &wanted, rollout: FIRST, by: Means::Update };
         let next = cell(ProcessPlanner::next(&subject(), goal, &facts, NOW));
         writeln!(text, "| another, {name} | {next} |").unwrap();
+    }
+    text.push_str("\nA restart, which wants the spec that runs for another rollout:\n\n");
+    text.push_str("| known | update |\n| --- | --- |\n");
+    let wanted = spec("1", None);
+    let manifest = manifest(&wanted);
+    let restarted = Manifest { rollout: Rollout(7), ..manifest.clone() };
+    let mut free = one(ready(fine()), id(1, 1), &manifest);
+    free.reserved.insert("web".to_owned(), manifest.ports.clone());
+    let with = |run: Run| {
+        let mut facts = one(run, id(1, 2), &restarted);
+        let old = Launch::of(manifest.clone(), 0, ready(fine()));
+        facts.launches.insert(id(1, 1), old);
+        facts
+    };
+    for (name, facts) in [
+        ("the old one, ready", one(ready(fine()), id(1, 1), &manifest)),
+        ("the old one, ready; a port is free", free),
+        ("the new one 1-2, live; the old one 1-1, ready", with(live(Streak::Unchecked))),
+        ("the new one 1-2, ready; the old one 1-1, ready", with(ready(fine()))),
+    ] {
+        let goal = Goal::Present { spec: &wanted, rollout: Rollout(7), by: Means::Update };
+        let next = cell(ProcessPlanner::next(&subject(), goal, &facts, NOW));
+        writeln!(text, "| {name} | {next} |").unwrap();
     }
     text
 }
@@ -397,7 +422,7 @@ fn subject() -> Subject {
 }
 
 fn manifest(spec: &Spec) -> Manifest {
-    let wanted = Wanted::all(spec).unwrap().remove(0);
+    let wanted = Wanted::all(spec, FIRST).unwrap().remove(0);
     let port = |port: &super::wanted::SpecPort<'_>| super::Port {
         container_port: port.container_port,
         host_port: port.fixed.unwrap_or(20_000),
@@ -408,6 +433,7 @@ fn manifest(spec: &Spec) -> Manifest {
     Manifest {
         container: wanted.container.name.clone(),
         fingerprint: wanted.fingerprint,
+        rollout: wanted.rollout,
         ports: wanted.ports.iter().map(port).collect(),
         readiness: wanted.readiness,
         stop_grace_seconds: wanted.stop_grace_seconds,
@@ -431,6 +457,7 @@ fn spec(version: &str, host_port: Option<i64>) -> Spec {
             timeout_seconds: 1,
             healthy_threshold: 2,
             unhealthy_threshold: 2,
+            start_period_seconds: None,
         }),
         ..ContainerSpec::default()
     };
