@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use landlord_compute::Delivery;
-use landlord_compute::machines::tenant::LifecycleEvent;
+use landlord_compute::machines::tenant::{LifecycleEvent, Record};
 use landlord_compute::store::{Events, Position, Reads, Scope};
 use serde_json::json;
 
@@ -71,6 +71,11 @@ pub(crate) async fn events(
 ) -> Result<(), Failure> {
     let look = place.look()?;
     let mut signals = Signals::listen()?;
+    if let Scope::Tenant(tenant) = &scope
+        && let Record::Absent(id) = look.load(tenant).await?
+    {
+        return Err(Failure::NoTenant(id));
+    }
     let mut reader = Reader::new(&look, scope, Position(after));
     if let Some(count) = last {
         for delivery in reader.last(count).await? {

@@ -86,7 +86,7 @@ impl Exit {
             Self::Failed => "the operation ended otherwise: failed, cancelled, superseded, abandoned",
             Self::Usage => "the command line or the spec is not valid",
             Self::Rejected => "the tenant's state does not allow it",
-            Self::NotFound => "there is no such tenant or operation",
+            Self::NotFound => "there is no such tenant or operation, or none that the filter asks for",
             Self::Store => "the store is missing, in use by another engine, or cannot be used",
             Self::Overloaded => "too much is on its way already",
             Self::Platform => "the platform did not say how the tenant is, or what it holds",
@@ -138,6 +138,8 @@ pub(crate) enum Failure {
     NoTenant(TenantId),
     #[error("tenant {0} is gone: it was destroyed")]
     Gone(TenantId),
+    #[error("no tenant {0}")]
+    NoneListed(String),
     #[error("tenant {tenant} is run by provider {provider}, which this program does not have")]
     NoProvider { tenant: TenantId, provider: String },
     #[error(transparent)]
@@ -185,7 +187,7 @@ impl Failure {
                 _ => Exit::Defect,
             },
             Self::NoStore(_) | Self::Store(_) | Self::Closed(_) => Exit::Store,
-            Self::NoOperation(_) | Self::NoTenant(_) | Self::Gone(_) => Exit::NotFound,
+            Self::NoOperation(_) | Self::NoTenant(_) | Self::Gone(_) | Self::NoneListed(_) => Exit::NotFound,
             Self::NoProvider { .. } => Exit::Platform,
             Self::Platform(error) => match error.kind {
                 ErrorKind::TenantNotFound => Exit::NotFound,
@@ -217,7 +219,9 @@ impl Failure {
                 "`landlord-compute provision -f FILE` creates it; name another with --store FILE or LANDLORD_STORE"
                     .to_owned(),
             ),
-            Self::NoTenant(_) => Some("`landlord-compute list` shows those that there are".to_owned()),
+            Self::NoTenant(_) | Self::NoneListed(_) => {
+                Some("`landlord-compute list` shows those that there are".to_owned())
+            }
             Self::Gone(tenant) => Some(format!("`landlord-compute events {tenant}` shows its history")),
             Self::NoOperation(_) => Some("`landlord-compute events` names all operations".to_owned()),
             Self::NotAsAsked { tenant, logs, .. } => Some(format!(
@@ -250,15 +254,14 @@ impl Failure {
                 }
                 (!next.is_empty()).then(|| next.join("; "))
             }
-                    Self::Config { .. } => None,
-            Self::Usage(_)
+            Self::Config { .. }
+            | Self::Usage(_)
             | Self::File { .. }
             | Self::Sweep(_)
             | Self::Command(_)
             | Self::Store(_)
             | Self::Start(_)
             | Self::Wait(_)
-
             | Self::NoProvider { .. }
             | Self::Closed(_)
             | Self::Demo

@@ -13,6 +13,7 @@ use landlord_compute::provider::{Context, STATUS_WITHIN};
 use landlord_compute::store::{Position, Reads, Scope, TenantFilter};
 use serde_json::json;
 
+use super::args::Format;
 use super::events::Reader;
 use super::exit::Failure;
 use super::place::{Place, living};
@@ -39,10 +40,34 @@ pub(crate) async fn list(screen: &Screen, place: &Place, filter: &TenantFilter) 
         }
     }
     let views: Vec<TenantView<'_>> = tenants.iter().map(|tenant| tenant.as_ref().into()).collect();
-    screen.show(&json!({ "tenants": views }), || match views.is_empty() {
-        true => "no tenants; `landlord-compute provision -f FILE` makes one".to_owned(),
-        false => list_table(&views),
-    })
+    if views.is_empty() {
+        return none_listed(screen, place, filter);
+    }
+    screen.show(&json!({ "tenants": views }), || list_table(&views))
+}
+
+/// Nobody is listed. What was asked for with a filter is not there: that is no success, and may be a typo.
+fn none_listed(screen: &Screen, place: &Place, filter: &TenantFilter) -> Result<(), Failure> {
+    // Of a provider that this program lacks there may be tenants, but there are none.
+    if let Some(name) = &filter.provider {
+        place.provider(name).map_err(|error| Failure::Usage(error.to_string()))?;
+    }
+    let filters = [
+        filter.state.map(|state| format!("is {state}")),
+        filter.provider.as_ref().map(|provider| format!("is run by provider {provider}")),
+    ];
+    let filters: Vec<String> = filters.into_iter().flatten().collect();
+    match screen.format() {
+        Format::Json => screen.print(&json!({ "tenants": [] }).to_string())?,
+        Format::Table if filters.is_empty() => {
+            screen.print("no tenants; `landlord-compute provision -f FILE` makes one")?;
+        }
+        Format::Table => {}
+    }
+    match filters.as_slice() {
+        [] => Ok(()),
+        filters => Err(Failure::NoneListed(filters.join(" and "))),
+    }
 }
 
 fn list_table(views: &[TenantView<'_>]) -> String {

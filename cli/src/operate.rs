@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use landlord_compute::machines::id::{OperationId, TenantId};
 use landlord_compute::machines::spec::Spec;
-use landlord_compute::machines::tenant::Settled;
+use landlord_compute::machines::tenant::{Record, Settled};
 use landlord_compute::store::{Position, Reads, Scope, StoreError};
 use landlord_compute::{
     CommandError, Delivery, Engine, ObservePolicy, OperationHandle, Options, StartError, TenantHandle,
@@ -53,6 +53,14 @@ impl Ask {
         }
     }
 
+    fn needs_a_known_tenant(&self) -> bool {
+        match self {
+            Self::Destroy | Self::Cancel | Self::Retry | Self::Abandon(_) => true,
+            // The engine refuses an update of a tenant that it does not know, and says what to do.
+            Self::Provision(_) | Self::Update(_) => false,
+        }
+    }
+
     fn wanted(&self) -> Wanted {
         match self {
             Self::Provision(_) | Self::Update(_) | Self::Destroy | Self::Retry => Wanted::Done,
@@ -73,14 +81,7 @@ pub(crate) async fn operate(
     let begun = Instant::now();
     let (wanted, missing) = (ask.wanted(), ask.missing());
     let mut with = With::engine(screen, place, missing).await?;
-    let since = with.engine.head();
-    let outcome = match ask.send(&with.engine.tenant(tenant.clone()), options).await {
-        Ok(operation) => {
-            let id = operation.id();
-            with.watch(&tenant, since, operation).await.map(|_| id)
-        }
-        Err(error) => Err(error.into()),
-    };
+    let outcome = with.operate(&tenant, ask, options).await;
     let id = with.end(outcome).await?;
     report(screen, place, &tenant, id, wanted, begun).await
 }
@@ -152,6 +153,27 @@ impl<'a> With<'a> {
         let signals = Signals::listen()?;
         let engine = place.engine(missing)?.observe(ObservePolicy::Off).start().await?;
         Ok(Self { screen, engine, signals })
+    }
+
+    /// Sends a command and watches its operation. Gives its id, or none where what was asked for was so already.
+    async fn operate(
+        &mut self,
+        tenant: &TenantId,
+        ask: Ask,
+        options: Options,
+    ) -> Result<Option<OperationId>, Failure> {
+        let since = self.engine.head();
+        let handle = self.engine.tenant(tenant.clone());
+        // For the engine a tenant that it never knew is as gone as one that was destroyed. A person mistyped it.
+        if ask.needs_a_known_tenant()
+            && let Record::Absent(id) = handle.snapshot().await?
+        {
+            return Err(Failure::NoTenant(id));
+        }
+        let operation = ask.send(&handle, options).await?;
+        let id = operation.id();
+        self.watch(tenant, since, operation).await?;
+        Ok(id)
     }
 
     /// Shows what happens to the tenant until the operation has settled.

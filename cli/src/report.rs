@@ -2,11 +2,14 @@
 
 use std::time::Instant;
 
+use landlord_compute::Delivery;
 use landlord_compute::machines::id::{OperationId, TenantId};
-use landlord_compute::machines::tenant::{OperationKind, Record, Settled};
-use landlord_compute::store::Reads;
+use landlord_compute::machines::tenant::{EventKind, OperationKind, Record, Settled};
+use landlord_compute::store::{Position, Reads, Scope};
+use landlord_store_sqlite::SqliteReader;
 use serde::Serialize;
 
+use super::events::Reader;
 use super::exit::Failure;
 use super::place::Place;
 use super::screen::Screen;
@@ -46,6 +49,9 @@ struct Report<'a> {
     /// How the tenant is now; absent when it is gone.
     #[serde(skip_serializing_if = "Option::is_none")]
     tenant: Option<TenantView<'a>>,
+    /// What was left on the platform when the tenant was abandoned, a line each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    left: Vec<String>,
 }
 
 /// Says how an operation ended, and fails unless that is what was wanted. Without one, what was asked for was so already.
@@ -67,6 +73,15 @@ pub(crate) async fn report(
         Some(operation) => operation.settled.clone().ok_or(Failure::Interrupted(operation.id))?,
         None => Settled::Done,
     };
+    let left = match (&settled, &record) {
+        (Settled::Abandoned { left }, _) => left.clone(),
+        // It was gone already, and may have been abandoned.
+        (Settled::Done, Record::Gone(_)) if operation.is_none() => left_behind(&look, tenant).await?,
+        (
+            Settled::Done | Settled::Failed { .. } | Settled::Cancelled { .. } | Settled::Superseded { .. },
+            Record::Absent(_) | Record::Gone(_) | Record::Live(_),
+        ) => Vec::new(),
+    };
     let report = Report {
         tenant_id: tenant,
         operation: operation.as_ref().map(|operation| operation.id),
@@ -77,6 +92,7 @@ pub(crate) async fn report(
             Record::Live(tenant) => Some(TenantView::from(tenant.as_ref())),
             Record::Gone(_) | Record::Absent(_) => None,
         },
+        left,
     };
     let shown = screen.show(&report, || report.text());
     match operation {
@@ -90,10 +106,22 @@ pub(crate) async fn report(
     }
 }
 
+/// What was left of a tenant that is gone: its last event says it, where it was abandoned.
+async fn left_behind(look: &SqliteReader, tenant: &TenantId) -> Result<Vec<String>, Failure> {
+    let last = Reader::new(look, Scope::Tenant(tenant.clone()), Position(0)).last(1).await?;
+    if let Some(Delivery::Event { event, .. }) = last.back()
+        && let EventKind::Abandoned { left, .. } = &event.what
+    {
+        return Ok(left.clone());
+    }
+    Ok(Vec::new())
+}
+
 impl Report<'_> {
     fn text(&self) -> String {
         let Self { tenant_id, settled, seconds, .. } = self;
         let ended = match self.operation.zip(self.kind) {
+            None if self.tenant.is_none() => format!("{tenant_id}: nothing to do, it is gone already"),
             None => format!("{tenant_id}: nothing to do, it is so already"),
             Some((operation, kind)) => {
                 // What went wrong is in the error that follows.
@@ -113,7 +141,7 @@ impl Report<'_> {
     }
 
     fn tenant_text(&self) -> String {
-        let Some(tenant) = &self.tenant else { return "nothing of it is left".to_owned() };
+        let Some(tenant) = &self.tenant else { return self.left_text() };
         let mut text = match tenant.spec {
             Some(spec) => format!("it is {}, spec {spec}, revision {}", tenant.state, tenant.revision),
             None => format!("it is {}, revision {}", tenant.state, tenant.revision),
@@ -122,5 +150,19 @@ impl Report<'_> {
             text += &format!("\n  {}", words::endpoint(endpoint));
         }
         text
+    }
+
+    fn left_text(&self) -> String {
+        let abandoned = matches!(self.settled, Settled::Abandoned { .. });
+        if self.left.is_empty() {
+            // Whoever gives up a destroy gives up asking the platform, too.
+            let left = if abandoned { "nothing of it was known" } else { "nothing of it is left" };
+            return left.to_owned();
+        }
+        let mut text = "when it was abandoned, this was left:".to_owned();
+        for left in &self.left {
+            text += &format!("\n    {left}");
+        }
+        text + "\n  `landlord-compute sweep` shows what is still there; with --delete it removes that"
     }
 }

@@ -164,3 +164,35 @@ fn what_the_tenants_state_does_not_allow() {
     refused(&bench.run(&["status", "other"]), 4, "there is no tenant other");
     refused(&bench.run(&["wait", "99-1"]), 4, "there is no operation 99-1");
 }
+
+#[test]
+fn a_name_that_was_mistyped_is_no_success() {
+    let bench = Bench::new();
+    let spec = bench.spec("acme", &Version::good("hello"));
+    bench.json(&["provision", "-f", &spec]);
+    for command in [
+        &["destroy", "acne"][..],
+        &["cancel", "acne"],
+        &["retry", "acne"],
+        &["abandon", "acne", "--reason", "tired"],
+        &["events", "acne"],
+        &["events", "acne", "--follow"],
+    ] {
+        refused(&bench.run(command), 4, "there is no tenant acne in this store");
+    }
+    refused(&bench.run(&["list", "--provider", "nope"]), 2, "no provider is named \"nope\"");
+    refused(&bench.run(&["list", "--state", "pending"]), 4, "no tenant is pending");
+    let both = bench.run(&["list", "--state", "pending", "--provider", "process"]);
+    refused(&both, 4, "no tenant is pending and is run by provider process");
+    let document = bench.run(&["list", "--state", "pending", "-o", "json"]);
+    assert_eq!((document.code, document.out.trim()), (4, r#"{"tenants":[]}"#), "{}", document.err);
+
+    // What is gone was known once, and is as it was asked for.
+    bench.json(&["destroy", "acme"]);
+    let again = bench.run(&["destroy", "acme"]);
+    assert_eq!(again.code, 0, "{}", again.err);
+    assert_eq!(again.out, "acme: nothing to do, it is gone already\n  nothing of it is left\n");
+    assert!(bench.run(&["events", "acme"]).out.contains("destroy began"));
+    let nobody = bench.run(&["list"]);
+    assert_eq!(nobody.code, 0, "an empty store is nobody's typo: {}", nobody.err);
+}

@@ -98,6 +98,9 @@ fn a_destroy_that_does_not_end_is_abandoned() {
     let abandoned = bench.json(&["abandon", "acme", "--reason", "it never ends"]);
     assert_eq!(abandoned["settled"]["as"], "abandoned");
     assert!(abandoned["settled"]["left"].to_string().contains("pid"), "what is left is named: {abandoned}");
+    let again = bench.run(&["destroy", "acme"]);
+    assert_eq!(again.code, 0, "{}", again.err);
+    assert!(again.out.contains("was left:\n    ") && again.out.contains("pid"), "{}", again.out);
     kill_process(pid(&provisioned), Signal::KILL).expect("killed");
 }
 

@@ -43,7 +43,6 @@ fn a_tenant_lives_from_provision_to_destroy() {
     assert_eq!((&status["state"], &status["health"]), (&json!("running"), &json!("healthy")));
     let listed = bench.json(&["list", "--state", "running", "--provider", "process"]);
     assert_eq!(listed["tenants"][0]["tenant_id"], "acme");
-    assert_eq!(bench.json(&["list", "--state", "pending"])["tenants"], json!([]));
     let described = bench.json(&["describe", "acme"]);
     assert_eq!(described["containers"][0]["name"], "web");
     assert!(!described.to_string().contains("good evening"), "command lines are not shown");
@@ -77,7 +76,6 @@ fn events_are_lines_and_can_be_read_on_from_a_cursor() {
     assert_eq!(all[0]["event"]["what"]["kind"], "began");
     assert_eq!(lines(&["acme", "--after", "1"]), all[1..]);
     assert_eq!(lines(&["--last", "2"]), all[all.len() - 2..]);
-    assert!(lines(&["nobody"]).is_empty());
 }
 
 #[test]
