@@ -145,7 +145,7 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Platform(#[from] ProviderError),
     #[error("operation {operation} of tenant {tenant} {settled}")]
-    NotAsAsked { operation: OperationId, tenant: TenantId, settled: Settled, logs: PathBuf },
+    NotAsAsked { operation: OperationId, tenant: TenantId, settled: Settled, logs: Option<PathBuf> },
     #[error(transparent)]
     Sweep(#[from] SweepError),
     #[error("{orphans} orphans and {missing} missing tenants were found, and are left")]
@@ -224,10 +224,13 @@ impl Failure {
             }
             Self::Gone(tenant) => Some(format!("`landlord-compute events {tenant}` shows its history")),
             Self::NoOperation(_) => Some("`landlord-compute events` names all operations".to_owned()),
-            Self::NotAsAsked { tenant, logs, .. } => Some(format!(
-                "`landlord-compute describe {tenant}` shows how it is now; the output of its processes is in {}",
-                logs.display()
-            )),
+            Self::NotAsAsked { tenant, logs, .. } => {
+                let describe = format!("`landlord-compute describe {tenant}` shows how it is now");
+                Some(match logs {
+                    Some(logs) => format!("{describe}; the output of its processes is in {}", logs.display()),
+                    None => describe,
+                })
+            }
             Self::Interrupted(operation) => Some(format!(
                 "`landlord-compute wait {operation}` goes on with it; `landlord-compute run` does so for all"
             )),

@@ -1,11 +1,13 @@
 #![doc = include_str!("../README.md")]
 
 mod args;
+mod attended;
 mod built_with;
 mod demo;
+mod describe;
 mod events;
 mod exit;
-mod look;
+mod list;
 mod machine;
 mod operate;
 mod patience;
@@ -15,6 +17,7 @@ mod report;
 mod screen;
 mod signals;
 mod spec_file;
+mod status;
 mod sweep;
 mod validate;
 mod words;
@@ -109,11 +112,11 @@ async fn command(screen: &Screen, cli: Cli) -> Result<(), Failure> {
         Command::Resume { tenant, options } => operate::resume(screen, place, tenant, options.into()).await,
         Command::Wait { operation } => operate::wait(screen, place, operation).await,
         Command::Run => events::run(screen, place).await,
-        Command::Status { tenant } => look::status(screen, place, &tenant).await,
+        Command::Status { tenant } => status::status(screen, place, &tenant).await,
         Command::List { state, provider } => {
-            look::list(screen, place, &TenantFilter { state, provider }).await
+            list::list(screen, place, &TenantFilter { state, provider }).await
         }
-        Command::Describe { tenant } => look::describe(screen, place, &tenant).await,
+        Command::Describe { tenant } => describe::describe(screen, place, &tenant).await,
         Command::Events { tenant, follow, after, last } => {
             let scope = tenant.map_or(Scope::All, Scope::Tenant);
             events::events(screen, place, scope, after, last, follow).await

@@ -16,7 +16,7 @@ use super::events::Reader;
 use super::exit::Failure;
 use super::patience::{GRACE, LOOK};
 use super::place::{Missing, Place};
-use super::report::{Wanted, report};
+use super::report::{Waited, Wanted, report};
 use super::screen::Screen;
 use super::signals::Signals;
 use super::words;
@@ -83,7 +83,7 @@ pub(crate) async fn operate(
     let mut with = With::engine(screen, place, missing).await?;
     let outcome = with.operate(&tenant, ask, options).await;
     let id = with.end(outcome).await?;
-    report(screen, place, &tenant, id, wanted, begun).await
+    report(screen, place, &tenant, id, wanted, Waited::Since(begun)).await
 }
 
 /// Waits for an operation that was begun before: with an engine that goes on with it, or beside the one that has
@@ -93,6 +93,10 @@ pub(crate) async fn wait(screen: &Screen, place: &Place, id: OperationId) -> Res
     let look = place.look()?;
     let record = look.operation(id).await?.ok_or(Failure::NoOperation(id))?;
     let tenant = record.tenant;
+    let waited = match record.settled {
+        Some(_) => Waited::Not,
+        None => Waited::Since(begun),
+    };
     if record.settled.is_none() {
         match With::engine(screen, place, Missing::Refuse).await {
             Ok(mut with) => {
@@ -109,7 +113,7 @@ pub(crate) async fn wait(screen: &Screen, place: &Place, id: OperationId) -> Res
             Err(other) => return Err(other),
         }
     }
-    report(screen, place, &tenant, Some(id), Wanted::Done, begun).await
+    report(screen, place, &tenant, Some(id), Wanted::Done, waited).await
 }
 
 /// Begins nothing for a tenant from now on.

