@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -196,4 +198,72 @@ fn a_name_that_was_mistyped_is_no_success() {
     assert!(bench.run(&["events", "acme"]).out.contains("destroy began"));
     let nobody = bench.run(&["list"]);
     assert_eq!(nobody.code, 0, "an empty store is nobody's typo: {}", nobody.err);
+}
+
+/// A command of somebody who may read the folder, and write nothing there.
+fn reading(bench: &Bench, args: &[&str]) -> Ran {
+    let folder = bench.folder.path();
+    let mut command = bench.command(args);
+    let is_root = rustix::process::geteuid().is_root();
+    let mode = |mode| fs::set_permissions(folder, fs::Permissions::from_mode(mode)).expect("changed");
+    if is_root {
+        command.uid(65_534).gid(65_534);
+        mode(0o755);
+    } else {
+        mode(0o555);
+    }
+    let ran = command.output().expect("it runs");
+    mode(0o755);
+    ran.into()
+}
+
+#[test]
+fn who_may_only_read_a_store_looks_at_it() {
+    let bench = Bench::new();
+    let spec = bench.spec("acme", &Version::good("hello"));
+    bench.json(&["provision", "-f", &spec]);
+    let open = |name: &str| {
+        let _ = fs::set_permissions(bench.path(name), fs::Permissions::from_mode(0o644));
+    };
+    let looks = || {
+        for name in ["landlord.db", "landlord.db-wal", "landlord.db-shm", "landlord.db.lock"] {
+            open(name);
+        }
+        for args in [&["list"][..], &["describe", "acme"], &["events", "acme"]] {
+            let ran = reading(&bench, args);
+            assert_eq!(ran.code, 0, "{args:?}: {}", ran.err);
+            assert!(ran.out.contains("provision") || ran.out.contains("running"), "{}", ran.out);
+        }
+        let refused = reading(&bench, &["destroy", "acme"]);
+        assert_eq!(refused.code, 5, "{}", refused.err);
+    };
+    // On a medium that was written in order there is no file beside it, and none can be made.
+    for beside in ["landlord.db-wal", "landlord.db-shm"] {
+        let _ = fs::remove_file(bench.path(beside));
+    }
+    looks();
+    assert!(!bench.path("landlord.db-wal").exists(), "looking leaves nothing");
+
+    // Beside an engine, and after one that was killed.
+    let mut run = bench.command(&["run"]).spawn().expect("it runs");
+    bench.until("the engine", || bench.json(&["list"])["engine"]["state"] == "looks_after");
+    looks();
+    run.kill().expect("killed");
+    run.wait().expect("it ends");
+    assert!(bench.path("landlord.db-wal").exists());
+    looks();
+}
+
+#[test]
+fn a_store_of_a_newer_program_says_so() {
+    let bench = Bench::new();
+    let spec = bench.spec("acme", &Version::good("hello"));
+    bench.json(&["provision", "-f", &spec]);
+    bench.json(&["destroy", "acme"]);
+    // The version, as SQLite keeps it: `PRAGMA user_version` at byte 60 of the file.
+    let store = fs::OpenOptions::new().write(true).open(bench.path("landlord.db")).expect("there");
+    store.write_all_at(&999_u32.to_be_bytes(), 60).expect("written");
+    for command in [&["list"][..], &["provision", "-f", &spec], &["run"]] {
+        refused(&bench.run(command), 5, "is of a newer program: it has version 999");
+    }
 }

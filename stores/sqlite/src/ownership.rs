@@ -76,7 +76,9 @@ impl Ownership {
             Ok(()) => {
                 let looked_at = Signed::read(&mut file).looked_at;
                 let ownership = Self { file, owner: line(who) };
-                ownership.sign(LOOKED_BEFORE, looked_at).map_err(|cause| error::io(&path, "write the lock file", cause))?;
+                ownership
+                    .sign(LOOKED_BEFORE, looked_at)
+                    .map_err(|cause| error::io(&path, "write the lock file", cause))?;
                 Ok(ownership)
             }
             Err(TryLockError::WouldBlock) => Err(StoreError::InUse {
@@ -223,14 +225,20 @@ mod tests {
         let at = Timestamp::from_second(1_800_000_000).unwrap();
         owner.looked(at);
         let seen = attendance(&store);
-        assert!(matches!(&seen.owner, Owner::Engine { who, looks: true } if who.contains("(landlord run,")), "{seen:?}");
+        assert!(
+            matches!(&seen.owner, Owner::Engine { who, looks: true } if who.contains("(landlord run,")),
+            "{seen:?}"
+        );
         assert_eq!(seen.looked_at, Some(at));
         drop(owner);
         assert_eq!(attendance(&store), Attendance { owner: Owner::Nobody, looked_at: Some(at) });
         // The next owner, whose line is shorter, does not look.
         let next = Ownership::take(&store, Some("x")).unwrap();
         let seen = attendance(&store);
-        assert!(matches!(&seen.owner, Owner::Engine { who, looks: false } if who.contains("(x)")), "{seen:?}");
+        assert!(
+            matches!(&seen.owner, Owner::Engine { who, looks: false } if who.contains("(x)")),
+            "{seen:?}"
+        );
         assert_eq!(seen.looked_at, Some(at));
         drop(next);
     }

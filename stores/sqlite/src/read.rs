@@ -44,7 +44,7 @@ impl From<BadColumn> for Unreadable {
 #[derive(Debug)]
 pub(super) struct Readers {
     path: PathBuf,
-    idle: Mutex<Vec<Connection>>,
+    idle: Mutex<Vec<file::Reader>>,
     turns: Arc<Semaphore>,
 }
 
@@ -78,20 +78,24 @@ impl Readers {
 
     fn read_now<T>(&self, read: impl FnOnce(&Connection) -> Result<T, Unreadable>) -> Result<T, StoreError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let connection = match idle {
-            Some(connection) => connection,
+        let reader = match idle.filter(|reader| reader.holds(&self.path)) {
+            Some(reader) => reader,
             None => file::reader(&self.path)?,
         };
         // One transaction, so that a tenant and its specs are of one moment. It ends with the block.
         let answer = {
-            let _moment = connection
+            let _moment = reader
+                .connection
                 .unchecked_transaction()
                 .map_err(|cause| error::sqlite(&self.path, "read", cause))?;
-            read(&connection)
+            read(&reader.connection)
         };
+        if !reader.holds(&self.path) {
+            return Err(error::written_meanwhile(&self.path));
+        }
         match answer {
             Ok(answer) => {
-                self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+                self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
                 Ok(answer)
             }
             Err(Unreadable::Sqlite(cause)) => Err(error::sqlite(&self.path, "read", cause)),
