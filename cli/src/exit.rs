@@ -120,8 +120,6 @@ pub(crate) enum Failure {
     Spec { file: String, source: SpecError },
     #[error("{file}: {message}")]
     Config { file: String, message: String },
-    #[error("{file} is not valid for its provider:\n{message}")]
-    Unfit { file: String, message: String },
     #[error(transparent)]
     Command(#[from] CommandError),
     #[error("there is no store {}", .0.display())]
@@ -168,7 +166,7 @@ pub(crate) enum Failure {
 impl Failure {
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Usage(_) | Self::File { .. } | Self::Spec { .. } | Self::Unfit { .. } => Exit::Usage,
+            Self::Usage(_) | Self::File { .. } | Self::Spec { .. } => Exit::Usage,
             Self::Config { .. } => Exit::Usage,
             Self::Command(error) => match error {
                 CommandError::Invalid(_) | CommandError::Provider(_) => Exit::Usage,
@@ -234,7 +232,7 @@ impl Failure {
             Self::Interrupted(operation) => Some(format!(
                 "`landlord-compute wait {operation}` goes on with it; `landlord-compute run` does so for all"
             )),
-            Self::Spec { .. } | Self::Unfit { .. } => {
+            Self::Spec { .. } => {
                 Some("correct it, and try `landlord-compute validate -f FILE`".to_owned())
             }
             Self::Platform(error) => match error.kind {

@@ -95,11 +95,11 @@ async fn command(screen: &Screen, cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Demo => demo::demo(screen).await,
         Command::Provision { file, options } => {
-            let spec = spec_file::read(&file.file)?;
+            let spec = validate::checked(place, &file.file).await?;
             operate(spec.tenant().clone(), Ask::Provision(spec), options.into()).await
         }
         Command::Update { file, options } => {
-            let spec = spec_file::read(&file.file)?;
+            let spec = validate::checked(place, &file.file).await?;
             operate(spec.tenant().clone(), Ask::Update(spec), options.into()).await
         }
         Command::Destroy { tenant, options } => operate(tenant, Ask::Destroy, options.into()).await,

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
-use landlord_compute::machines::spec::{Format, MAX_DOCUMENT_BYTES, Spec, TenantComputeSpec};
+use landlord_compute::machines::spec::{Draft, Format, MAX_DOCUMENT_BYTES};
 
 use super::exit::Failure;
 
@@ -25,14 +25,20 @@ pub(crate) fn example() -> String {
     format!("A spec:\n{}", EXAMPLE.lines().map(|line| format!("  {line}\n")).collect::<String>())
 }
 
-/// Reads and checks a spec; `-` is stdin. A file whose name does not end in `.json` is read as YAML, which includes JSON.
-pub(crate) fn read(path: &Path) -> Result<Spec, Failure> {
+/// A spec from a file, with all that is wrong with it so far.
+pub(crate) struct SpecDraft {
+    /// Where from, for people.
+    pub(crate) file: String,
+    pub(crate) draft: Draft,
+}
+
+/// Reads a spec; `-` is stdin. A file whose name does not end in `.json` is read as YAML, which includes JSON.
+pub(crate) fn read(path: &Path) -> Result<SpecDraft, Failure> {
     let Document { file, text, format } = document(path)?;
-    let spec = match format {
-        Format::Json => TenantComputeSpec::from_json(&text),
-        Format::Yaml => TenantComputeSpec::from_yaml(&text),
-    };
-    spec.and_then(|spec| Ok(spec.check()?)).map_err(|source| Failure::Spec { file, source })
+    match Draft::read(&text, format) {
+        Ok(draft) => Ok(SpecDraft { file, draft }),
+        Err(source) => Err(Failure::Spec { file, source }),
+    }
 }
 
 /// A text that was read.
@@ -70,6 +76,6 @@ mod tests {
 
     #[test]
     fn the_example_is_a_spec() {
-        TenantComputeSpec::from_yaml(EXAMPLE).unwrap().check().unwrap();
+        Draft::read(EXAMPLE, Format::Yaml).unwrap().check().unwrap();
     }
 }

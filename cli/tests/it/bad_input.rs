@@ -72,6 +72,82 @@ fn all_problems_are_said_at_once_and_listed_for_programs() {
     assert!(paths.contains(&"resources.cpu") && paths.len() >= 2, "{paths:?}");
 }
 
+/// `validate`, `provision` and the provider give one verdict, in one round.
+#[test]
+fn every_kind_of_problem_is_said_in_one_round_and_nothing_is_created() {
+    let bench = Bench::new();
+    let mut spec = Version::good("hello").spec("acme");
+    // What cannot be read, what breaks a rule of every provider, and what this provider cannot run.
+    spec["labels"] = serde_json::json!({ "team": 7 });
+    spec["colour"] = Value::from("blue");
+    spec["resources"]["cpu"] = Value::from(1);
+    spec["containers"][0]["ports"][0]["container_port"] = Value::from(u64::MAX);
+    spec["containers"][0]["command"] = serde_json::json!(["no-such-program", "--password", "hunter2"]);
+    spec["provider_config"]["grace"] = Value::from(1);
+    fs::write(bench.path("bad.json"), spec.to_string()).expect("written");
+    let mut said = Vec::new();
+    for command in ["validate", "provision", "update"] {
+        let ran = bench.run(&[command, "-f", "bad.json", "-o", "json"]);
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{}", ran.err);
+        let error: Value = serde_json::from_str(&ran.err).expect("one document");
+        said.push(error["error"]["problems"].clone());
+    }
+    assert!(said[0] == said[1] && said[1] == said[2], "{said:?}");
+    let problems: Vec<(&str, &str)> = said[0]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|problem| Some((problem["path"].as_str()?, problem["message"].as_str()?)))
+        .collect();
+    let mut paths: Vec<&str> = problems.iter().map(|(path, _)| *path).collect();
+    paths.sort_unstable();
+    assert_eq!(
+        paths,
+        [
+            "colour",
+            "containers[0].command",
+            "containers[0].ports[0].container_port",
+            "labels.team",
+            "provider_config.grace",
+            "resources.cpu",
+        ],
+        "each once: {problems:?}"
+    );
+    let text = said[0].to_string();
+    assert!(text.contains("out of range; give a whole number") && !text.contains("fraction"), "{text}");
+    assert!(text.contains("the program \\\"no-such-program\\\" cannot be run"), "{text}");
+    assert!(!text.contains("hunter2"), "an argument may be a secret: {text}");
+    assert!(!bench.path("landlord.db").exists(), "nothing was recorded");
+
+    // What only the provider refuses creates nothing either.
+    let mut spec = Version::good("hello").spec("acme");
+    spec["containers"][0]["command"] = serde_json::json!(["no-such-program"]);
+    fs::write(bench.path("bad.json"), spec.to_string()).expect("written");
+    refused(&bench.run(&["provision", "-f", "bad.json"]), 2, "the program \"no-such-program\" cannot be run");
+    assert!(!bench.path("landlord.db").exists(), "nothing was recorded");
+    let mut spec = Version::good("hello").spec("acme");
+    spec["provider_type"] = Value::from("nope");
+    fs::write(bench.path("bad.json"), spec.to_string()).expect("written");
+    for command in ["validate", "provision"] {
+        refused(&bench.run(&[command, "-f", "bad.json"]), 2, "provider_type: no provider is named \"nope\"");
+    }
+}
+
+/// A tenant whose program is gone since is asked for as it runs: that is no change, and nothing is checked.
+#[test]
+fn what_runs_already_needs_no_check() {
+    let bench = Bench::new();
+    let mut spec = Version::good("hello").spec("acme");
+    let program = bench.path("program");
+    fs::copy(env!("CARGO_BIN_EXE_landlord-compute"), &program).expect("copied");
+    spec["containers"][0]["command"][0] = Value::from(program.display().to_string());
+    fs::write(bench.path("acme.json"), spec.to_string()).expect("written");
+    bench.json(&["provision", "-f", "acme.json"]);
+    fs::remove_file(&program).expect("removed");
+    assert_eq!(bench.run(&["validate", "-f", "acme.json"]).code, 2);
+    assert_eq!(bench.json(&["provision", "-f", "acme.json"])["settled"]["as"], "done");
+}
+
 #[test]
 fn command_lines_that_are_none() {
     let bench = Bench::new();
