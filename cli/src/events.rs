@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use futures_util::StreamExt;
-use landlord_compute::Delivery;
 use landlord_compute::machines::id::{OperationId, TenantId};
 use landlord_compute::machines::tenant::{EventKind, LifecycleEvent, Record};
 use landlord_compute::store::{Events, Position, Reads, Scope};
+use landlord_compute::{Delivery, ObservePolicy};
 use serde_json::json;
 
 use super::args::Format;
@@ -98,8 +98,8 @@ pub(crate) async fn events(
 
 /// Keeps an engine running and shows what it does, until Ctrl-C.
 pub(crate) async fn run(screen: &Screen, place: &Place) -> Result<(), Failure> {
+    let engine = place.start(screen, Missing::Create, ObservePolicy::default()).await?;
     let mut signals = Signals::listen()?;
-    let engine = place.engine(Missing::Create)?.start().await?;
     screen.note(&format!(
         "running on {}; Ctrl-C ends the engine, and tenants go on running",
         place.store().display()

@@ -3,14 +3,17 @@
 use std::error::Error as StdError;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use landlord_compute::machines::error::{ErrorKind, ProviderError};
-use landlord_compute::machines::id::{OperationId, TenantId};
+use landlord_compute::machines::id::{OperationId, ProviderName, TenantId};
 use landlord_compute::machines::spec::{Invalid, SpecError};
 use landlord_compute::machines::tenant::Settled;
 use landlord_compute::store::StoreError;
 use landlord_compute::{Closed, CommandError, StartError, SweepError, WaitError};
 use serde_json::{Value, json};
+
+use super::hints::Hints;
 
 /// The exit codes. `--help` lists them from here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,6 +131,8 @@ pub(crate) enum Failure {
     Store(#[from] StoreError),
     #[error(transparent)]
     Start(#[from] StartError),
+    #[error("{in_use}; it was waited for {:.0} s", waited.as_secs_f64())]
+    InUse { in_use: StoreError, waited: Duration },
     #[error(transparent)]
     Wait(#[from] WaitError),
     #[error("there is no operation {0} in this store")]
@@ -147,7 +152,7 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Sweep(#[from] SweepError),
     #[error("{orphans} orphans and {missing} missing tenants were found, and are left")]
-    Unclean { orphans: usize, missing: usize, delete: bool },
+    Unclean { orphans: usize, missing: usize, delete: bool, provider: Option<ProviderName> },
     #[error("interrupted; operation {0} is recorded and not over")]
     Interrupted(OperationId),
     #[error("the engine ended: {0}")]
@@ -184,7 +189,7 @@ impl Failure {
                 WaitError::Closed { .. } | WaitError::Store(_) => Exit::Store,
                 _ => Exit::Defect,
             },
-            Self::NoStore(_) | Self::Store(_) | Self::Closed(_) => Exit::Store,
+            Self::NoStore(_) | Self::Store(_) | Self::InUse { .. } | Self::Closed(_) => Exit::Store,
             Self::NoOperation(_) | Self::NoTenant(_) | Self::Gone(_) | Self::NoneListed(_) => Exit::NotFound,
             Self::NoProvider { .. } => Exit::Platform,
             Self::Platform(error) => match error.kind {
@@ -245,13 +250,17 @@ impl Failure {
                 | ErrorKind::DestroyFailed
                 | ErrorKind::StatusFailed => None,
             },
-            Self::Unclean { orphans, missing, delete } => {
+            Self::InUse { .. } => {
+                Some("looking is possible beside it; --wait TIME waits longer for the store".to_owned())
+            }
+            Self::Unclean { orphans, missing, delete, provider } => {
                 let mut next = Vec::new();
                 if *orphans > 0 && !delete {
-                    next.push("`landlord-compute sweep --delete` removes the orphans");
+                    let only = provider.as_ref().map(|name| format!(" --provider {name}")).unwrap_or_default();
+                    next.push(format!("`landlord-compute sweep{only} --delete` removes the orphans"));
                 }
                 if *missing > 0 {
-                    next.push("`landlord-compute run` repairs what is missing");
+                    next.push("`landlord-compute run` repairs what is missing".to_owned());
                 }
                 (!next.is_empty()).then(|| next.join("; "))
             }
@@ -300,19 +309,19 @@ impl Failure {
     }
 
     /// For people: what is wrong, why, and what to do next, a line each.
-    pub(crate) fn text(&self) -> String {
-        let mut text = self.to_string();
+    pub(crate) fn text(&self, hints: &Hints) -> String {
+        let mut text = hints.complete(&self.to_string());
         for cause in self.causes() {
             text += &format!("\n  cause: {cause}");
         }
         if let Some(next) = self.next() {
-            text += &format!("\n  next: {next}");
+            text += &format!("\n  next: {}", hints.complete(&next));
         }
         text
     }
 
     /// For programs.
-    pub(crate) fn json(&self) -> Value {
+    pub(crate) fn json(&self, hints: &Hints) -> Value {
         let exit = self.exit();
         let mut error = json!({ "code": exit.name(), "exit": exit.code(), "message": self.to_string() });
         let causes = self.causes();
@@ -320,7 +329,7 @@ impl Failure {
             error["causes"] = json!(causes);
         }
         if let Some(next) = self.next() {
-            error["next"] = json!(next);
+            error["next"] = json!(hints.complete(&next));
         }
         if let Some(invalid) = self.problems() {
             error["problems"] = invalid

@@ -7,6 +7,7 @@ mod demo;
 mod describe;
 mod events;
 mod exit;
+mod hints;
 mod list;
 mod machine;
 mod operate;
@@ -25,7 +26,7 @@ mod words;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 use landlord_compute::store::{Scope, TenantFilter};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
@@ -33,6 +34,7 @@ use tracing_subscriber::filter::LevelFilter;
 use args::{Cli, Command, Format};
 use built_with::BUILT_WITH;
 use exit::Failure;
+use hints::Hints;
 use operate::Ask;
 use place::Place;
 use screen::Screen;
@@ -54,16 +56,20 @@ fn quiet() -> EnvFilter {
 
 fn main() -> ExitCode {
     built_with::run_if_asked();
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    let parsed = Cli::command().try_get_matches().and_then(|matches| {
+        let cli = Cli::from_arg_matches(&matches)?;
+        Ok((cli, Hints::of(&matches)))
+    });
+    let (cli, hints) = match parsed {
+        Ok(parsed) => parsed,
         Err(refused) if refused.use_stderr() && wants_json(std::env::args_os()) => {
             let failure = Failure::Usage(refused.to_string().trim_end().to_owned());
-            Screen::new(Format::Json).fail(&failure);
+            Screen::new(Format::Json, Hints::default()).fail(&failure);
             return failure.exit().code().into();
         }
         Err(refused) => refused.exit(),
     };
-    let screen = Screen::new(cli.output);
+    let screen = Screen::new(cli.output, hints);
     log_to(&screen);
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -90,7 +96,7 @@ fn wants_json(words: impl Iterator<Item = OsString>) -> bool {
 }
 
 async fn command(screen: &Screen, cli: Cli) -> Result<(), Failure> {
-    let place = &Place::new(&cli.store, &cli.configs)?;
+    let place = &Place::new(&cli.store, &cli.configs)?.for_command(cli.command.name(), cli.wait);
     let operate = |tenant, ask, options| operate::operate(screen, place, tenant, ask, options);
     match cli.command {
         Command::Demo => demo::demo(screen).await,

@@ -6,9 +6,9 @@ use futures_util::StreamExt;
 use landlord_compute::machines::id::{OperationId, TenantId};
 use landlord_compute::machines::spec::Spec;
 use landlord_compute::machines::tenant::{Record, Settled};
-use landlord_compute::store::{Position, Reads, Scope, StoreError};
+use landlord_compute::store::{Position, Reads, Scope};
 use landlord_compute::{
-    CommandError, Delivery, Engine, ObservePolicy, OperationHandle, Options, StartError, TenantHandle,
+    CommandError, Delivery, Engine, ObservePolicy, OperationHandle, Options, TenantHandle,
 };
 use serde_json::json;
 
@@ -98,7 +98,7 @@ pub(crate) async fn wait(screen: &Screen, place: &Place, id: OperationId) -> Res
         None => Waited::Since(begun),
     };
     if record.settled.is_none() {
-        match With::engine(screen, place, Missing::Refuse).await {
+        match With::engine(screen, &place.without_waiting(), Missing::Refuse).await {
             Ok(mut with) => {
                 let since = with.engine.head();
                 let outcome = match with.engine.operation(id).await {
@@ -107,7 +107,7 @@ pub(crate) async fn wait(screen: &Screen, place: &Place, id: OperationId) -> Res
                 };
                 with.end(outcome).await?;
             }
-            Err(Failure::Start(StartError::Store(StoreError::InUse { .. }))) => {
+            Err(Failure::InUse { .. }) => {
                 watch_beside(screen, &look, &tenant, id).await?;
             }
             Err(other) => return Err(other),
@@ -154,8 +154,9 @@ pub(crate) struct With<'a> {
 impl<'a> With<'a> {
     /// It does not look after running tenants: a repair that it began would be cut off at its end.
     pub(crate) async fn engine(screen: &'a Screen, place: &Place, missing: Missing) -> Result<Self, Failure> {
+        // While it waits for the store, Ctrl-C ends the program as usual: nothing is recorded yet.
+        let engine = place.start(screen, missing, ObservePolicy::Off).await?;
         let signals = Signals::listen()?;
-        let engine = place.engine(missing)?.observe(ObservePolicy::Off).start().await?;
         Ok(Self { screen, engine, signals })
     }
 

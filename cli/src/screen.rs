@@ -12,6 +12,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use super::args::Format;
 use super::exit::Failure;
+use super::hints::Hints;
 
 /// How wide a text is where there is no terminal and `COLUMNS` says nothing.
 const WIDTH: u16 = 120;
@@ -22,6 +23,7 @@ const UNBOUNDED: u16 = u16::MAX;
 #[derive(Clone)]
 pub(crate) struct Screen {
     format: Format,
+    hints: Hints,
     progress: Progress,
 }
 
@@ -37,7 +39,7 @@ enum Progress {
 }
 
 impl Screen {
-    pub(crate) fn new(format: Format) -> Self {
+    pub(crate) fn new(format: Format, hints: Hints) -> Self {
         let progress = match format {
             Format::Json => Progress::None,
             Format::Table if io::stderr().is_terminal() => {
@@ -50,7 +52,7 @@ impl Screen {
             }
             Format::Table => Progress::Lines(Arc::default()),
         };
-        Self { format, progress }
+        Self { format, hints, progress }
     }
 
     /// For whom it writes.
@@ -66,7 +68,7 @@ impl Screen {
     ) -> Result<(), Failure> {
         match self.format {
             Format::Json => self.print(&to_json(document)?),
-            Format::Table => self.print(&text()),
+            Format::Table => self.print(&self.hints.complete(&text())),
         }
     }
 
@@ -86,17 +88,17 @@ impl Screen {
     pub(crate) fn note(&self, text: &str) {
         match self.format {
             Format::Json => {}
-            Format::Table => self.complain(text),
+            Format::Table => self.complain(&self.hints.complete(text)),
         }
     }
 
     /// Why the command was not done.
     pub(crate) fn fail(&self, failure: &Failure) {
         match self.format {
-            Format::Json => self.complain(&failure.json().to_string()),
+            Format::Json => self.complain(&failure.json(&self.hints).to_string()),
             Format::Table => {
                 let error = console::style("error:").for_stderr().red().bold();
-                self.complain(&format!("{error} {}", failure.text()));
+                self.complain(&format!("{error} {}", failure.text(&self.hints)));
             }
         }
     }
