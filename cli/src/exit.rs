@@ -14,6 +14,7 @@ use landlord_compute::{Closed, CommandError, StartError, SweepError, WaitError};
 use serde_json::{Value, json};
 
 use super::hints::Hints;
+use super::spec_file::STDIN;
 
 /// The exit codes. `--help` lists them from here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -237,8 +238,9 @@ impl Failure {
             Self::Interrupted(operation) => Some(format!(
                 "`landlord-compute wait {operation}` goes on with it; `landlord-compute run` does so for all"
             )),
-            Self::Spec { .. } => {
-                Some("correct it, and try `landlord-compute validate -f FILE`".to_owned())
+            Self::Spec { file, .. } => {
+                let file = if file == STDIN { "-" } else { file };
+                Some(format!("correct it, and try `landlord-compute validate -f {file}`"))
             }
             Self::Platform(error) => match error.kind {
                 ErrorKind::TenantNotFound => {

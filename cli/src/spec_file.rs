@@ -8,6 +8,9 @@ use landlord_compute::machines::spec::{Draft, Format, MAX_DOCUMENT_BYTES};
 
 use super::exit::Failure;
 
+/// What a spec's file is called that comes from there.
+pub(crate) const STDIN: &str = "stdin";
+
 /// The smallest spec that answers HTTP.
 const EXAMPLE: &str = "\
 tenant_id: acme
@@ -15,7 +18,8 @@ provider_type: process
 containers:
   - name: web
     image: host
-    command: [python3, -m, http.server, $(PORT)]
+    # A program that serves a page of its own; yours listens on 127.0.0.1 and the port in PORT.
+    command: [landlord-compute, demo-tenant, --greeting, hello]
     ports: [{ container_port: 80, name: http }]
 resources: { cpu: 128, memory: 512 }
 ";
@@ -52,7 +56,7 @@ pub(crate) struct Document {
 /// Reads a text; `-` is stdin.
 pub(crate) fn document(path: &Path) -> Result<Document, Failure> {
     let stdin = path == Path::new("-");
-    let file = if stdin { "stdin".to_owned() } else { path.display().to_string() };
+    let file = if stdin { STDIN.to_owned() } else { path.display().to_string() };
     let read = if stdin { bounded(io::stdin().lock()) } else { File::open(path).and_then(bounded) };
     let text = read.map_err(|source| Failure::File { file: file.clone(), source })?;
     let is_json = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
