@@ -298,13 +298,13 @@ fn who_may_only_read_a_store_looks_at_it() {
     let bench = Bench::new();
     let spec = bench.spec("acme", &Version::good("hello"));
     bench.json(&["provision", "-f", &spec]);
-    let open = |name: &str| {
-        let _ = fs::set_permissions(bench.path(name), fs::Permissions::from_mode(0o644));
+    let mode = |mode| {
+        for name in ["landlord.db", "landlord.db-wal", "landlord.db-shm", "landlord.db.lock"] {
+            let _ = fs::set_permissions(bench.path(name), fs::Permissions::from_mode(mode));
+        }
     };
     let looks = || {
-        for name in ["landlord.db", "landlord.db-wal", "landlord.db-shm", "landlord.db.lock"] {
-            open(name);
-        }
+        mode(0o444);
         for args in [&["list"][..], &["describe", "acme"], &["events", "acme"]] {
             let ran = reading(&bench, args);
             assert_eq!(ran.code, 0, "{args:?}: {}", ran.err);
@@ -312,6 +312,7 @@ fn who_may_only_read_a_store_looks_at_it() {
         }
         let refused = reading(&bench, &["destroy", "acme"]);
         assert_eq!(refused.code, 5, "{}", refused.err);
+        mode(0o644);
     };
     // On a medium that was written in order there is no file beside it, and none can be made.
     for beside in ["landlord.db-wal", "landlord.db-shm"] {
