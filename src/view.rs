@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use landlord_state_machines::id::{Incarnation, OperationId, ProviderName, Revision, SpecVersion, TenantId};
-use landlord_state_machines::spec::{PortMapping, Spec};
+use landlord_state_machines::spec::{
+    ContainerSpec, HealthCheckConfig, NetworkConfig, PortMapping, ResourceRequirements, Spec,
+};
 use landlord_state_machines::status::{Endpoint, Health};
 use landlord_state_machines::tenant::{
     Change, Direction, Failure, Removal, RemovalRun, Run, State, StateName, Tenant,
@@ -38,6 +40,9 @@ pub struct TenantView<'a> {
     /// Since when it is paused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused: Option<Timestamp>,
+    /// How many repairs there were without a quiet time between them.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub repairs: u32,
     /// When the next repair begins.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repair_due: Option<Timestamp>,
@@ -48,11 +53,22 @@ pub struct TenantView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub settled_at: Option<Timestamp>,
     /// Where it answers.
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    pub endpoints: &'a [Endpoint],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub endpoints: Vec<EndpointView<'a>>,
     /// What it has on the platform.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<&'a BTreeMap<String, String>>,
+}
+
+/// Where a tenant answers, with the name that its spec gives the port.
+#[derive(Debug, Serialize)]
+pub struct EndpointView<'a> {
+    /// Where.
+    #[serde(flatten)]
+    pub endpoint: &'a Endpoint,
+    /// What the spec calls the container's port.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port_name: Option<&'a str>,
 }
 
 /// What is on its way for a tenant.
@@ -116,6 +132,37 @@ pub struct QueuedView {
     pub deadline: Option<Timestamp>,
 }
 
+/// What a spec says that cannot hold a secret: no command lines, no values of the environment, no provider's
+/// configuration. Containers are [`containers`].
+#[derive(Debug, Serialize)]
+pub struct SpecView<'a> {
+    /// What the whole tenant may use.
+    pub resources: &'a ResourceRequirements,
+    /// How it is reached.
+    pub networking: &'a NetworkConfig,
+    /// Where its secrets come from.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<SecretView<'a>>,
+    /// The caller's own labels.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: &'a BTreeMap<String, String>,
+    /// Which fields of `provider_config` it gives.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub provider_config: Vec<&'a str>,
+}
+
+/// A secret's name, source and environment variable. Its key and its value are not shown.
+#[derive(Debug, Serialize)]
+pub struct SecretView<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// What kind of place it comes from.
+    pub source: &'a str,
+    /// The environment variable that carries it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub env_var: Option<&'a str>,
+}
+
 /// One container of a spec.
 #[derive(Debug, Serialize)]
 pub struct ContainerView<'a> {
@@ -126,6 +173,15 @@ pub struct ContainerView<'a> {
     /// Its ports.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub ports: &'a [PortMapping],
+    /// Its health check, without the command of an exec check.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health_check: Option<HealthCheckConfig>,
+    /// Its share of the tenant's resources.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resources: Option<&'a ResourceRequirements>,
+    /// The names in its environment.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<&'a str>,
 }
 
 impl<'a> From<&'a Tenant> for TenantView<'a> {
@@ -150,10 +206,11 @@ impl<'a> From<&'a Tenant> for TenantView<'a> {
                 deadline: next.deadline,
             }),
             paused: tenant.paused,
+            repairs: tenant.repair.count,
             repair_due: tenant.repair.due,
             last_failure: tenant.last_failure.as_deref(),
             settled_at: tenant.settled_at,
-            endpoints: ledger.map(|ledger| ledger.endpoints.as_slice()).unwrap_or_default(),
+            endpoints: ledger.into_iter().flat_map(|it| &it.endpoints).map(|it| named(tenant, it)).collect(),
             resources: ledger.map(|ledger| &ledger.resources),
         }
     }
@@ -201,18 +258,64 @@ impl From<&Removal> for OperationView {
     }
 }
 
+/// An endpoint with its port's name: in what runs, or else in what should.
+fn named<'a>(tenant: &'a Tenant, endpoint: &'a Endpoint) -> EndpointView<'a> {
+    let container = endpoint
+        .container
+        .as_ref()
+        .zip(shown(tenant))
+        .and_then(|(name, spec)| spec.containers.iter().find(|container| container.name == *name));
+    let port = container.zip(endpoint.container_port).and_then(|(container, number)| {
+        container.ports.iter().find(|port| port.container_port == i64::from(number) && port.protocol != "udp")
+    });
+    EndpointView { endpoint, port_name: port.and_then(|port| port.name.as_deref()) }
+}
+
 /// The containers of what runs, or else of what should.
 pub fn containers(tenant: &Tenant) -> Vec<ContainerView<'_>> {
-    let spec: Option<&Spec> = tenant.applied().or_else(|| tenant.target()).map(|versioned| &versioned.spec);
-    spec.map(|spec| {
-        spec.containers
+    shown(tenant).into_iter().flat_map(|spec| &spec.containers).map(ContainerView::from).collect()
+}
+
+/// The rest of what runs, or else of what should.
+pub fn spec(tenant: &Tenant) -> Option<SpecView<'_>> {
+    let spec = shown(tenant)?;
+    let config = spec.provider_config.as_ref().and_then(|config| config.as_object());
+    Some(SpecView {
+        resources: &spec.resources,
+        networking: &spec.networking,
+        secrets: spec
+            .secrets
             .iter()
-            .map(|container| ContainerView {
-                name: &container.name,
-                image: &container.image,
-                ports: &container.ports,
+            .map(|secret| SecretView {
+                name: &secret.name,
+                source: &secret.source,
+                env_var: secret.env_var.as_deref(),
             })
-            .collect()
+            .collect(),
+        labels: &spec.labels,
+        provider_config: config.into_iter().flat_map(|config| config.keys().map(String::as_str)).collect(),
     })
-    .unwrap_or_default()
+}
+
+fn shown(tenant: &Tenant) -> Option<&Spec> {
+    tenant.applied().or_else(|| tenant.target()).map(|versioned| &versioned.spec)
+}
+
+impl<'a> From<&'a ContainerSpec> for ContainerView<'a> {
+    fn from(container: &'a ContainerSpec) -> Self {
+        let without_command =
+            |check: &HealthCheckConfig| HealthCheckConfig { command: Vec::new(), ..check.clone() };
+        Self {
+            name: &container.name,
+            image: &container.image,
+            ports: &container.ports,
+            health_check: container.health_check.as_ref().map(without_command),
+            resources: container.resources.as_ref(),
+            env: container.env.keys().map(String::as_str).collect(),
+        }
+    }
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }

@@ -25,9 +25,13 @@ pub(crate) struct Cli {
     /// The store. Logs of tenants are beside it, in FILE.d.
     #[arg(long, global = true, env = "LANDLORD_STORE", hide_env_values = true, help_heading = GLOBAL, default_value = "landlord.db", value_name = "FILE")]
     pub(crate) store: PathBuf,
-    /// Tables for people, or JSON for programs: one document on stdout, errors on stderr.
+    /// Tables for people, or JSON for programs: one document on stdout, and errors on stderr. What has no end, `events`
+    /// and `run`, is JSON Lines: one document a line.
     #[arg(short, long, global = true, value_enum, default_value_t = Format::Table, help_heading = GLOBAL, value_name = "FORMAT")]
     pub(crate) output: Format,
+    /// How long a command waits for the store while another engine has it, such as 90s or 5m; 0s: not at all.
+    #[arg(long, global = true, value_parser = moment, help_heading = GLOBAL, default_value = "5s", value_name = "TIME")]
+    pub(crate) wait: Duration,
     #[command(flatten)]
     pub(crate) configs: Configs,
     #[command(subcommand)]
@@ -123,6 +127,9 @@ pub(crate) enum Command {
     /// Show all that is known of a tenant.
     Describe { tenant: TenantId },
     /// Show what happened, to one tenant or to all.
+    ///
+    /// With `-o json` the output is JSON Lines, a document for each event: {"cursor": …, "event": …}, or {"gap": …} where
+    /// events are no longer kept. Times are UTC there, and this machine's time in the table.
     Events {
         tenant: Option<TenantId>,
         /// Go on with what happens, until Ctrl-C.
@@ -140,7 +147,7 @@ pub(crate) enum Command {
     /// What the store's engine owns is found by its tags; what others own is never touched. A tenant with an operation
     /// on its way is not judged. Without --delete nothing is changed, and an engine may have the store.
     Sweep {
-        /// Only what this provider holds.
+        /// Only what this provider holds; without it, what every provider holds that can list it.
         #[arg(long, value_parser = ProviderName::new)]
         provider: Option<ProviderName>,
         /// Remove what no tenant owns. What is missing is what `run` repairs.
@@ -165,6 +172,35 @@ pub(crate) enum Command {
     /// What the demo's tenants run.
     #[command(hide = true)]
     DemoTenant(DemoTenant),
+}
+
+impl Command {
+    /// What it is called where another program is told who has the store.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Demo => "demo",
+            Self::Provision { .. } => "provision",
+            Self::Update { .. } => "update",
+            Self::Restart { .. } => "restart",
+            Self::Destroy { .. } => "destroy",
+            Self::Cancel { .. } => "cancel",
+            Self::Retry { .. } => "retry",
+            Self::Pause { .. } => "pause",
+            Self::Resume { .. } => "resume",
+            Self::Abandon { .. } => "abandon",
+            Self::Wait { .. } => "wait",
+            Self::Run => "run",
+            Self::Status { .. } => "status",
+            Self::List { .. } => "list",
+            Self::Describe { .. } => "describe",
+            Self::Events { .. } => "events",
+            Self::Sweep { .. } => "sweep",
+            Self::Validate { .. } => "validate",
+            Self::Providers { .. } => "providers",
+            Self::Machine { .. } => "machine",
+            Self::DemoTenant(_) => "demo-tenant",
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -226,6 +262,14 @@ impl From<Why> for Options {
         options.reason = reason;
         options.expected_revision = expect_revision.map(Revision);
         options
+    }
+}
+
+/// A time that may be 0.
+fn moment(text: &str) -> Result<Duration, String> {
+    match text.parse::<SignedDuration>() {
+        Ok(none) if none.is_zero() => Ok(Duration::ZERO),
+        Ok(_) | Err(_) => duration(text),
     }
 }
 

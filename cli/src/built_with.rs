@@ -9,7 +9,7 @@ use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, value_parser};
 use landlord_compute::provider::{Provider, ProviderKind, Setup, SetupError};
 use landlord_provider_process::ProcessKind;
 
-/// The provider that every build of this program has. A sweep without `--provider` and the demo use it.
+/// The provider that every build of this program has. The demo uses it, and its logs are beside the store.
 pub(crate) const DEFAULT: &str = ProcessKind::KIND;
 
 /// All of them.

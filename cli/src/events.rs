@@ -1,12 +1,12 @@
 //! `events` and `run`: what happens, line by line.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
+use std::collections::{BTreeMap, VecDeque};
 
 use futures_util::StreamExt;
-use landlord_compute::Delivery;
-use landlord_compute::machines::tenant::LifecycleEvent;
+use landlord_compute::machines::id::{OperationId, TenantId};
+use landlord_compute::machines::tenant::{EventKind, LifecycleEvent, Record};
 use landlord_compute::store::{Events, Position, Reads, Scope};
+use landlord_compute::{Delivery, ObservePolicy};
 use serde_json::json;
 
 use super::args::Format;
@@ -71,17 +71,19 @@ pub(crate) async fn events(
 ) -> Result<(), Failure> {
     let look = place.look()?;
     let mut signals = Signals::listen()?;
+    if let Scope::Tenant(tenant) = &scope
+        && let Record::Absent(id) = look.load(tenant).await?
+    {
+        return Err(Failure::NoTenant(id));
+    }
     let mut reader = Reader::new(&look, scope, Position(after));
+    let mut lines = Lines::new(screen);
     if let Some(count) = last {
-        for delivery in reader.last(count).await? {
-            show(screen, &delivery)?;
-        }
+        lines.show(&reader.last(count).await?)?;
     }
     loop {
         let page = reader.read().await?;
-        for delivery in &page {
-            show(screen, delivery)?;
-        }
+        lines.show(&page)?;
         if page.is_empty() {
             if !follow {
                 return Ok(());
@@ -96,17 +98,18 @@ pub(crate) async fn events(
 
 /// Keeps an engine running and shows what it does, until Ctrl-C.
 pub(crate) async fn run(screen: &Screen, place: &Place) -> Result<(), Failure> {
+    let engine = place.start(screen, Missing::Create, ObservePolicy::default()).await?;
     let mut signals = Signals::listen()?;
-    let engine = place.engine(Missing::Create)?.start().await?;
     screen.note(&format!(
         "running on {}; Ctrl-C ends the engine, and tenants go on running",
         place.store().display()
     ));
     let mut events = Box::pin(engine.subscribe(engine.head(), Scope::All).fuse());
+    let mut lines = Lines::new(screen);
     let outcome = loop {
         tokio::select! {
             Some(delivery) = events.next() => match delivery {
-                Ok(delivery) => if let Err(failure) = show(screen, &delivery) { break Err(failure) },
+                Ok(delivery) => if let Err(failure) = lines.show([&delivery]) { break Err(failure) },
                 Err(error) => break Err(error.into()),
             },
             closed = engine.closed() => break Err(Failure::Closed(closed)),
@@ -124,30 +127,84 @@ pub(crate) async fn run(screen: &Screen, place: &Place) -> Result<(), Failure> {
     outcome
 }
 
-/// One line for an event: text, or a document of its own.
-fn show(screen: &Screen, delivery: &Delivery) -> Result<(), Failure> {
-    match (screen.format(), delivery) {
-        (Format::Json, Delivery::Event { cursor, event }) => {
-            screen.print(&json!({ "cursor": cursor, "event": event }).to_string())
-        }
-        (Format::Json, Delivery::Gap { resume }) => {
-            screen.print(&json!({ "gap": { "resume": resume } }).to_string())
-        }
-        (Format::Table, Delivery::Event { cursor, event }) => screen.print(&line(*cursor, event)),
-        (Format::Table, Delivery::Gap { resume }) => {
-            screen.print(&format!("… events up to cursor {} are no longer kept", resume.0))
-        }
+/// The steps that tenants are at. A provider reports a step when it begins and when it is over; for a person that is
+/// once.
+#[derive(Default)]
+pub(crate) struct Steps(BTreeMap<TenantId, (OperationId, u32, String)>);
+
+impl Steps {
+    /// Whether an event says something that the one of its tenant before it did not say.
+    pub(crate) fn is_news(&mut self, event: &LifecycleEvent) -> bool {
+        let EventKind::Progressed { step } = &event.what else {
+            self.0.remove(&event.tenant_id);
+            return true;
+        };
+        let (Some(operation), Some(attempt)) = (event.operation, event.attempt) else { return true };
+        let now = (operation, attempt, step.clone());
+        self.0.insert(event.tenant_id.clone(), now.clone()) != Some(now)
     }
 }
 
-fn line(cursor: Position, event: &Arc<LifecycleEvent>) -> String {
-    let operation = match (event.operation, event.attempt) {
+/// Events line by line: aligned text, or a document each.
+struct Lines<'a> {
+    screen: &'a Screen,
+    steps: Steps,
+    /// How wide the columns of names are so far.
+    tenant: usize,
+    operation: usize,
+}
+
+impl<'a> Lines<'a> {
+    fn new(screen: &'a Screen) -> Self {
+        Self { screen, steps: Steps::default(), tenant: 0, operation: 0 }
+    }
+
+    fn show<'d>(&mut self, page: impl IntoIterator<Item = &'d Delivery> + Clone) -> Result<(), Failure> {
+        for delivery in page.clone() {
+            self.widen(delivery);
+        }
+        page.into_iter().try_for_each(|delivery| match (self.screen.format(), delivery) {
+            (Format::Json, Delivery::Event { cursor, event }) => {
+                self.screen.print(&json!({ "cursor": cursor, "event": event }).to_string())
+            }
+            (Format::Json, Delivery::Gap { resume }) => {
+                self.screen.print(&json!({ "gap": { "resume": resume } }).to_string())
+            }
+            (Format::Table, Delivery::Event { event, .. }) if !self.steps.is_news(event) => Ok(()),
+            (Format::Table, Delivery::Event { cursor, event }) => {
+                self.screen.print(&self.line(*cursor, event))
+            }
+            (Format::Table, Delivery::Gap { resume }) => {
+                self.screen.print(&format!("… events up to cursor {} are no longer kept", resume.0))
+            }
+        })
+    }
+
+    fn widen(&mut self, delivery: &Delivery) {
+        if let Delivery::Event { event, .. } = delivery {
+            self.tenant = self.tenant.max(event.tenant_id.as_str().len());
+            self.operation = self.operation.max(operation(event).len());
+        }
+    }
+
+    fn line(&self, cursor: Position, event: &LifecycleEvent) -> String {
+        let state = event.to.map_or("gone", |state| state.as_str());
+        let (at, what) = (words::clock(event.at), words::event(event));
+        format!(
+            "{:>5}  {at}  {:<tenants$}  {state:<12}  {:<operations$}  {what}",
+            cursor.0,
+            event.tenant_id.as_str(),
+            operation(event),
+            tenants = self.tenant,
+            operations = self.operation,
+        )
+    }
+}
+
+fn operation(event: &LifecycleEvent) -> String {
+    match (event.operation, event.attempt) {
         (Some(operation), Some(attempt)) => format!("{operation}/{attempt}"),
         (Some(operation), None) => operation.to_string(),
         (None, _) => "-".to_owned(),
-    };
-    let state = event.to.map_or("gone", |state| state.as_str());
-    let at = event.at.strftime("%Y-%m-%dT%H:%M:%SZ");
-    let (tenant, what) = (&event.tenant_id, words::event(event));
-    format!("{:>5}  {at}  {tenant:<12}  {state:<12}  {operation:<7}  {what}", cursor.0)
+    }
 }

@@ -3,14 +3,18 @@
 use std::error::Error as StdError;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use landlord_compute::machines::error::{ErrorKind, ProviderError};
-use landlord_compute::machines::id::{OperationId, TenantId};
+use landlord_compute::machines::id::{OperationId, ProviderName, TenantId};
 use landlord_compute::machines::spec::{Invalid, SpecError};
 use landlord_compute::machines::tenant::Settled;
 use landlord_compute::store::StoreError;
 use landlord_compute::{Closed, CommandError, StartError, SweepError, WaitError};
 use serde_json::{Value, json};
+
+use super::hints::Hints;
+use super::spec_file::STDIN;
 
 /// The exit codes. `--help` lists them from here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +90,7 @@ impl Exit {
             Self::Failed => "the operation ended otherwise: failed, cancelled, superseded, abandoned",
             Self::Usage => "the command line or the spec is not valid",
             Self::Rejected => "the tenant's state does not allow it",
-            Self::NotFound => "there is no such tenant or operation",
+            Self::NotFound => "there is no such tenant or operation, or none that the filter asks for",
             Self::Store => "the store is missing, in use by another engine, or cannot be used",
             Self::Overloaded => "too much is on its way already",
             Self::Platform => "the platform did not say how the tenant is, or what it holds",
@@ -120,8 +124,6 @@ pub(crate) enum Failure {
     Spec { file: String, source: SpecError },
     #[error("{file}: {message}")]
     Config { file: String, message: String },
-    #[error("{file} is not valid for its provider:\n{message}")]
-    Unfit { file: String, message: String },
     #[error(transparent)]
     Command(#[from] CommandError),
     #[error("there is no store {}", .0.display())]
@@ -130,6 +132,8 @@ pub(crate) enum Failure {
     Store(#[from] StoreError),
     #[error(transparent)]
     Start(#[from] StartError),
+    #[error("{in_use}; it was waited for {:.0} s", waited.as_secs_f64())]
+    InUse { in_use: StoreError, waited: Duration },
     #[error(transparent)]
     Wait(#[from] WaitError),
     #[error("there is no operation {0} in this store")]
@@ -138,16 +142,18 @@ pub(crate) enum Failure {
     NoTenant(TenantId),
     #[error("tenant {0} is gone: it was destroyed")]
     Gone(TenantId),
+    #[error("no tenant {0}")]
+    NoneListed(String),
     #[error("tenant {tenant} is run by provider {provider}, which this program does not have")]
     NoProvider { tenant: TenantId, provider: String },
     #[error(transparent)]
     Platform(#[from] ProviderError),
     #[error("operation {operation} of tenant {tenant} {settled}")]
-    NotAsAsked { operation: OperationId, tenant: TenantId, settled: Settled, logs: PathBuf },
+    NotAsAsked { operation: OperationId, tenant: TenantId, settled: Settled, logs: Option<PathBuf> },
     #[error(transparent)]
     Sweep(#[from] SweepError),
     #[error("{orphans} orphans and {missing} missing tenants were found, and are left")]
-    Unclean { orphans: usize, missing: usize, delete: bool },
+    Unclean { orphans: usize, missing: usize, delete: bool, provider: Option<ProviderName> },
     #[error("interrupted; operation {0} is recorded and not over")]
     Interrupted(OperationId),
     #[error("the engine ended: {0}")]
@@ -166,7 +172,7 @@ pub(crate) enum Failure {
 impl Failure {
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Usage(_) | Self::File { .. } | Self::Spec { .. } | Self::Unfit { .. } => Exit::Usage,
+            Self::Usage(_) | Self::File { .. } | Self::Spec { .. } => Exit::Usage,
             Self::Config { .. } => Exit::Usage,
             Self::Command(error) => match error {
                 CommandError::Invalid(_) | CommandError::Provider(_) => Exit::Usage,
@@ -184,8 +190,8 @@ impl Failure {
                 WaitError::Closed { .. } | WaitError::Store(_) => Exit::Store,
                 _ => Exit::Defect,
             },
-            Self::NoStore(_) | Self::Store(_) | Self::Closed(_) => Exit::Store,
-            Self::NoOperation(_) | Self::NoTenant(_) | Self::Gone(_) => Exit::NotFound,
+            Self::NoStore(_) | Self::Store(_) | Self::InUse { .. } | Self::Closed(_) => Exit::Store,
+            Self::NoOperation(_) | Self::NoTenant(_) | Self::Gone(_) | Self::NoneListed(_) => Exit::NotFound,
             Self::NoProvider { .. } => Exit::Platform,
             Self::Platform(error) => match error.kind {
                 ErrorKind::TenantNotFound => Exit::NotFound,
@@ -217,18 +223,24 @@ impl Failure {
                 "`landlord-compute provision -f FILE` creates it; name another with --store FILE or LANDLORD_STORE"
                     .to_owned(),
             ),
-            Self::NoTenant(_) => Some("`landlord-compute list` shows those that there are".to_owned()),
+            Self::NoTenant(_) | Self::NoneListed(_) => {
+                Some("`landlord-compute list` shows those that there are".to_owned())
+            }
             Self::Gone(tenant) => Some(format!("`landlord-compute events {tenant}` shows its history")),
             Self::NoOperation(_) => Some("`landlord-compute events` names all operations".to_owned()),
-            Self::NotAsAsked { tenant, logs, .. } => Some(format!(
-                "`landlord-compute describe {tenant}` shows how it is now; the output of its processes is in {}",
-                logs.display()
-            )),
+            Self::NotAsAsked { tenant, logs, .. } => {
+                let describe = format!("`landlord-compute describe {tenant}` shows how it is now");
+                Some(match logs {
+                    Some(logs) => format!("{describe}; the output of its processes is in {}", logs.display()),
+                    None => describe,
+                })
+            }
             Self::Interrupted(operation) => Some(format!(
                 "`landlord-compute wait {operation}` goes on with it; `landlord-compute run` does so for all"
             )),
-            Self::Spec { .. } | Self::Unfit { .. } => {
-                Some("correct it, and try `landlord-compute validate -f FILE`".to_owned())
+            Self::Spec { file, .. } => {
+                let file = if file == STDIN { "-" } else { file };
+                Some(format!("correct it, and try `landlord-compute validate -f {file}`"))
             }
             Self::Platform(error) => match error.kind {
                 ErrorKind::TenantNotFound => {
@@ -240,25 +252,28 @@ impl Failure {
                 | ErrorKind::DestroyFailed
                 | ErrorKind::StatusFailed => None,
             },
-            Self::Unclean { orphans, missing, delete } => {
+            Self::InUse { .. } => {
+                Some("looking is possible beside it; --wait TIME waits longer for the store".to_owned())
+            }
+            Self::Unclean { orphans, missing, delete, provider } => {
                 let mut next = Vec::new();
                 if *orphans > 0 && !delete {
-                    next.push("`landlord-compute sweep --delete` removes the orphans");
+                    let only = provider.as_ref().map(|name| format!(" --provider {name}")).unwrap_or_default();
+                    next.push(format!("`landlord-compute sweep{only} --delete` removes the orphans"));
                 }
                 if *missing > 0 {
-                    next.push("`landlord-compute run` repairs what is missing");
+                    next.push("`landlord-compute run` repairs what is missing".to_owned());
                 }
                 (!next.is_empty()).then(|| next.join("; "))
             }
-                    Self::Config { .. } => None,
-            Self::Usage(_)
+            Self::Config { .. }
+            | Self::Usage(_)
             | Self::File { .. }
             | Self::Sweep(_)
             | Self::Command(_)
             | Self::Store(_)
             | Self::Start(_)
             | Self::Wait(_)
-
             | Self::NoProvider { .. }
             | Self::Closed(_)
             | Self::Demo
@@ -296,19 +311,19 @@ impl Failure {
     }
 
     /// For people: what is wrong, why, and what to do next, a line each.
-    pub(crate) fn text(&self) -> String {
-        let mut text = self.to_string();
+    pub(crate) fn text(&self, hints: &Hints) -> String {
+        let mut text = hints.complete(&self.to_string());
         for cause in self.causes() {
             text += &format!("\n  cause: {cause}");
         }
         if let Some(next) = self.next() {
-            text += &format!("\n  next: {next}");
+            text += &format!("\n  next: {}", hints.complete(&next));
         }
         text
     }
 
     /// For programs.
-    pub(crate) fn json(&self) -> Value {
+    pub(crate) fn json(&self, hints: &Hints) -> Value {
         let exit = self.exit();
         let mut error = json!({ "code": exit.name(), "exit": exit.code(), "message": self.to_string() });
         let causes = self.causes();
@@ -316,7 +331,7 @@ impl Failure {
             error["causes"] = json!(causes);
         }
         if let Some(next) = self.next() {
-            error["next"] = json!(next);
+            error["next"] = json!(hints.complete(&next));
         }
         if let Some(invalid) = self.problems() {
             error["problems"] = invalid

@@ -1,11 +1,14 @@
 #![doc = include_str!("../README.md")]
 
 mod args;
+mod attended;
 mod built_with;
 mod demo;
+mod describe;
 mod events;
 mod exit;
-mod look;
+mod hints;
+mod list;
 mod machine;
 mod operate;
 mod patience;
@@ -15,6 +18,7 @@ mod report;
 mod screen;
 mod signals;
 mod spec_file;
+mod status;
 mod sweep;
 mod validate;
 mod words;
@@ -22,7 +26,7 @@ mod words;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 use landlord_compute::store::{Scope, TenantFilter};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
@@ -30,6 +34,7 @@ use tracing_subscriber::filter::LevelFilter;
 use args::{Cli, Command, Format};
 use built_with::BUILT_WITH;
 use exit::Failure;
+use hints::Hints;
 use operate::Ask;
 use place::Place;
 use screen::Screen;
@@ -51,16 +56,20 @@ fn quiet() -> EnvFilter {
 
 fn main() -> ExitCode {
     built_with::run_if_asked();
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    let parsed = Cli::command().try_get_matches().and_then(|matches| {
+        let cli = Cli::from_arg_matches(&matches)?;
+        Ok((cli, Hints::of(&matches)))
+    });
+    let (cli, hints) = match parsed {
+        Ok(parsed) => parsed,
         Err(refused) if refused.use_stderr() && wants_json(std::env::args_os()) => {
             let failure = Failure::Usage(refused.to_string().trim_end().to_owned());
-            Screen::new(Format::Json).fail(&failure);
+            Screen::new(Format::Json, Hints::default()).fail(&failure);
             return failure.exit().code().into();
         }
         Err(refused) => refused.exit(),
     };
-    let screen = Screen::new(cli.output);
+    let screen = Screen::new(cli.output, hints);
     log_to(&screen);
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -87,16 +96,16 @@ fn wants_json(words: impl Iterator<Item = OsString>) -> bool {
 }
 
 async fn command(screen: &Screen, cli: Cli) -> Result<(), Failure> {
-    let place = &Place::new(&cli.store, &cli.configs)?;
+    let place = &Place::new(&cli.store, &cli.configs)?.for_command(cli.command.name(), cli.wait);
     let operate = |tenant, ask, options| operate::operate(screen, place, tenant, ask, options);
     match cli.command {
         Command::Demo => demo::demo(screen).await,
         Command::Provision { file, options } => {
-            let spec = spec_file::read(&file.file)?;
+            let spec = validate::checked(place, &file.file).await?;
             operate(spec.tenant().clone(), Ask::Provision(spec), options.into()).await
         }
         Command::Update { file, options } => {
-            let spec = spec_file::read(&file.file)?;
+            let spec = validate::checked(place, &file.file).await?;
             operate(spec.tenant().clone(), Ask::Update(spec), options.into()).await
         }
         Command::Restart { tenant, options } => operate(tenant, Ask::Restart, options.into()).await,
@@ -110,11 +119,11 @@ async fn command(screen: &Screen, cli: Cli) -> Result<(), Failure> {
         Command::Resume { tenant, options } => operate::resume(screen, place, tenant, options.into()).await,
         Command::Wait { operation } => operate::wait(screen, place, operation).await,
         Command::Run => events::run(screen, place).await,
-        Command::Status { tenant } => look::status(screen, place, &tenant).await,
+        Command::Status { tenant } => status::status(screen, place, &tenant).await,
         Command::List { state, provider } => {
-            look::list(screen, place, &TenantFilter { state, provider }).await
+            list::list(screen, place, &TenantFilter { state, provider }).await
         }
-        Command::Describe { tenant } => look::describe(screen, place, &tenant).await,
+        Command::Describe { tenant } => describe::describe(screen, place, &tenant).await,
         Command::Events { tenant, follow, after, last } => {
             let scope = tenant.map_or(Scope::All, Scope::Tenant);
             events::events(screen, place, scope, after, last, follow).await

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt;
 use landlord_compute::machines::id::{OperationId, TenantId};
 use landlord_compute::machines::spec::Spec;
-use landlord_compute::machines::tenant::Settled;
-use landlord_compute::store::{Position, Reads, Scope, StoreError};
+use landlord_compute::machines::tenant::{Record, Settled};
+use landlord_compute::store::{Position, Reads, Scope};
 use landlord_compute::{
-    CommandError, Delivery, Engine, ObservePolicy, OperationHandle, Options, StartError, TenantHandle,
+    CommandError, Delivery, Engine, ObservePolicy, OperationHandle, Options, TenantHandle,
 };
 use serde_json::json;
 
@@ -16,7 +16,7 @@ use super::events::Reader;
 use super::exit::Failure;
 use super::patience::{GRACE, LOOK};
 use super::place::{Missing, Place};
-use super::report::{Wanted, report};
+use super::report::{Waited, Wanted, report};
 use super::screen::Screen;
 use super::signals::Signals;
 use super::words;
@@ -58,6 +58,14 @@ impl Ask {
         }
     }
 
+    fn needs_a_known_tenant(&self) -> bool {
+        match self {
+            Self::Destroy | Self::Cancel | Self::Retry | Self::Abandon(_) => true,
+            // The engine refuses an update of a tenant that it does not know, and says what to do.
+            Self::Provision(_) | Self::Update(_) | Self::Restart => false,
+        }
+    }
+
     fn wanted(&self) -> Wanted {
         match self {
             Self::Provision(_) | Self::Update(_) | Self::Restart | Self::Destroy | Self::Retry => {
@@ -80,16 +88,9 @@ pub(crate) async fn operate(
     let begun = Instant::now();
     let (wanted, missing) = (ask.wanted(), ask.missing());
     let mut with = With::engine(screen, place, missing).await?;
-    let since = with.engine.head();
-    let outcome = match ask.send(&with.engine.tenant(tenant.clone()), options).await {
-        Ok(operation) => {
-            let id = operation.id();
-            with.watch(&tenant, since, operation).await.map(|_| id)
-        }
-        Err(error) => Err(error.into()),
-    };
+    let outcome = with.operate(&tenant, ask, options).await;
     let id = with.end(outcome).await?;
-    report(screen, place, &tenant, id, wanted, begun).await
+    report(screen, place, &tenant, id, wanted, Waited::Since(begun)).await
 }
 
 /// Waits for an operation that was begun before: with an engine that goes on with it, or beside the one that has
@@ -99,8 +100,12 @@ pub(crate) async fn wait(screen: &Screen, place: &Place, id: OperationId) -> Res
     let look = place.look()?;
     let record = look.operation(id).await?.ok_or(Failure::NoOperation(id))?;
     let tenant = record.tenant;
+    let waited = match record.settled {
+        Some(_) => Waited::Not,
+        None => Waited::Since(begun),
+    };
     if record.settled.is_none() {
-        match With::engine(screen, place, Missing::Refuse).await {
+        match With::engine(screen, &place.without_waiting(), Missing::Refuse).await {
             Ok(mut with) => {
                 let since = with.engine.head();
                 let outcome = match with.engine.operation(id).await {
@@ -109,13 +114,13 @@ pub(crate) async fn wait(screen: &Screen, place: &Place, id: OperationId) -> Res
                 };
                 with.end(outcome).await?;
             }
-            Err(Failure::Start(StartError::Store(StoreError::InUse { .. }))) => {
+            Err(Failure::InUse { .. }) => {
                 watch_beside(screen, &look, &tenant, id).await?;
             }
             Err(other) => return Err(other),
         }
     }
-    report(screen, place, &tenant, Some(id), Wanted::Done, begun).await
+    report(screen, place, &tenant, Some(id), Wanted::Done, waited).await
 }
 
 /// Begins nothing for a tenant from now on.
@@ -156,9 +161,31 @@ pub(crate) struct With<'a> {
 impl<'a> With<'a> {
     /// It does not look after running tenants: a repair that it began would be cut off at its end.
     pub(crate) async fn engine(screen: &'a Screen, place: &Place, missing: Missing) -> Result<Self, Failure> {
+        // While it waits for the store, Ctrl-C ends the program as usual: nothing is recorded yet.
+        let engine = place.start(screen, missing, ObservePolicy::Off).await?;
         let signals = Signals::listen()?;
-        let engine = place.engine(missing)?.observe(ObservePolicy::Off).start().await?;
         Ok(Self { screen, engine, signals })
+    }
+
+    /// Sends a command and watches its operation. Gives its id, or none where what was asked for was so already.
+    async fn operate(
+        &mut self,
+        tenant: &TenantId,
+        ask: Ask,
+        options: Options,
+    ) -> Result<Option<OperationId>, Failure> {
+        let since = self.engine.head();
+        let handle = self.engine.tenant(tenant.clone());
+        // For the engine a tenant that it never knew is as gone as one that was destroyed. A person mistyped it.
+        if ask.needs_a_known_tenant()
+            && let Record::Absent(id) = handle.snapshot().await?
+        {
+            return Err(Failure::NoTenant(id));
+        }
+        let operation = ask.send(&handle, options).await?;
+        let id = operation.id();
+        self.watch(tenant, since, operation).await?;
+        Ok(id)
     }
 
     /// Shows what happens to the tenant until the operation has settled.

@@ -2,25 +2,35 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use landlord_compute::machines::id::{ProviderName, TenantId};
 use landlord_compute::machines::tenant::{Record, Tenant};
 use landlord_compute::provider::{Provider, RegistryError, Setup, SetupError};
-use landlord_compute::store::Reads;
-use landlord_compute::{Engine, EngineBuilder};
+use landlord_compute::store::{Reads, StoreError};
+use landlord_compute::{Engine, EngineBuilder, ObservePolicy, StartError};
 use landlord_store_sqlite::{SqliteOptions, SqliteReader, SqliteStore};
 
 use serde_json::Value;
 
 use super::built_with::{BUILT_WITH, Built, Configs, DEFAULT};
 use super::exit::Failure;
+use super::patience::LOOK;
+use super::screen::Screen;
 use super::spec_file::{self, Document};
+
+/// What this program is called.
+const PROGRAM: &str = "landlord-compute";
 
 /// A store, the directory of what providers keep beside it, and the providers.
 #[derive(Clone)]
 pub(crate) struct Place {
     store: PathBuf,
     providers: Vec<Arc<dyn Provider>>,
+    /// What an engine of this program is called where another program is told who has the store.
+    owner: String,
+    /// How long the store is waited for while another engine has it.
+    wait: Duration,
 }
 
 /// What an engine is wanted for.
@@ -47,16 +57,28 @@ impl Place {
                 }
             }
         }
-        Ok(Self { store, providers })
+        Ok(Self { store, providers, owner: PROGRAM.to_owned(), wait: Duration::ZERO })
+    }
+
+    /// With engines of this command, which wait so long for the store.
+    pub(crate) fn for_command(self, command: &str, wait: Duration) -> Self {
+        Self { owner: format!("{PROGRAM} {command}"), wait, ..self }
+    }
+
+    /// The same, with engines that do not wait for the store.
+    pub(crate) fn without_waiting(&self) -> Self {
+        Self { wait: Duration::ZERO, ..self.clone() }
     }
 
     pub(crate) fn store(&self) -> &Path {
         &self.store
     }
 
-    /// Where the logs of a tenant are.
-    pub(crate) fn logs(&self, tenant: &TenantId) -> PathBuf {
-        state_dir(&self.store).join(tenant.as_str())
+    /// Where the logs of a tenant are on this machine, if there are any.
+    pub(crate) fn logs(&self, provider: &ProviderName, tenant: &TenantId) -> Option<PathBuf> {
+        let kept_here = provider.as_str() == DEFAULT;
+        let logs = state_dir(&self.store).join("logs").join(tenant.as_str());
+        (kept_here && logs.is_dir()).then_some(logs)
     }
 
     /// The providers of this program.
@@ -91,9 +113,34 @@ impl Place {
             Missing::Create => {}
             Missing::Refuse => self.require()?,
         }
-        let store = SqliteStore::new(SqliteOptions::new(&self.store));
+        let options = SqliteOptions { owner: Some(self.owner.clone()), ..SqliteOptions::new(&self.store) };
+        let store = SqliteStore::new(options);
         let engine = Engine::builder(store);
         Ok(self.providers.iter().cloned().fold(engine, EngineBuilder::provider))
+    }
+
+    /// Starts an engine; while another one has the store, it is tried again for a moment.
+    pub(crate) async fn start(
+        &self,
+        screen: &Screen,
+        missing: Missing,
+        observe: ObservePolicy,
+    ) -> Result<Engine, Failure> {
+        let begun = Instant::now();
+        loop {
+            match self.engine(missing)?.observe(observe).start().await {
+                Err(StartError::Store(StoreError::InUse { owner, .. })) if begun.elapsed() < self.wait => {
+                    screen.progress(&format!("waits for the store, which {owner} has"));
+                    tokio::time::sleep(LOOK).await;
+                }
+                Err(StartError::Store(in_use @ StoreError::InUse { .. })) => {
+                    let waited = begun.elapsed();
+                    screen.end_progress();
+                    return Err(Failure::InUse { in_use, waited });
+                }
+                started => return Ok(started?),
+            }
+        }
     }
 
     fn require(&self) -> Result<(), Failure> {

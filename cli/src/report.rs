@@ -2,11 +2,15 @@
 
 use std::time::Instant;
 
+use jiff::Timestamp;
+use landlord_compute::Delivery;
 use landlord_compute::machines::id::{OperationId, TenantId};
-use landlord_compute::machines::tenant::{OperationKind, Record, Settled};
-use landlord_compute::store::Reads;
+use landlord_compute::machines::tenant::{EventKind, OperationKind, Record, Settled};
+use landlord_compute::store::{Position, Reads, Scope};
+use landlord_store_sqlite::SqliteReader;
 use serde::Serialize;
 
+use super::events::Reader;
 use super::exit::Failure;
 use super::place::Place;
 use super::screen::Screen;
@@ -43,9 +47,26 @@ struct Report<'a> {
     settled: &'a Settled,
     /// How long was waited.
     seconds: f64,
+    /// When it settled, where it had before anybody waited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settled_at: Option<Timestamp>,
     /// How the tenant is now; absent when it is gone.
     #[serde(skip_serializing_if = "Option::is_none")]
     tenant: Option<TenantView<'a>>,
+    /// What was left on the platform when the tenant was abandoned, a line each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    left: Vec<String>,
+    #[serde(skip)]
+    waited: Waited,
+}
+
+/// Whether somebody waited for an operation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Waited {
+    /// From then on.
+    Since(Instant),
+    /// It had settled before.
+    Not,
 }
 
 /// Says how an operation ended, and fails unless that is what was wanted. Without one, what was asked for was so already.
@@ -55,7 +76,7 @@ pub(crate) async fn report(
     tenant: &TenantId,
     id: Option<OperationId>,
     wanted: Wanted,
-    begun: Instant,
+    waited: Waited,
 ) -> Result<(), Failure> {
     let look = place.look()?;
     let record = look.load(tenant).await?;
@@ -67,33 +88,81 @@ pub(crate) async fn report(
         Some(operation) => operation.settled.clone().ok_or(Failure::Interrupted(operation.id))?,
         None => Settled::Done,
     };
+    let left = match (&settled, &record) {
+        (Settled::Abandoned { left }, _) => left.clone(),
+        // It was gone already, and may have been abandoned.
+        (Settled::Done, Record::Gone(_)) if operation.is_none() => left_behind(&look, tenant).await?,
+        (
+            Settled::Done | Settled::Failed { .. } | Settled::Cancelled { .. } | Settled::Superseded { .. },
+            Record::Absent(_) | Record::Gone(_) | Record::Live(_),
+        ) => Vec::new(),
+    };
+    let (seconds, settled_at) = match waited {
+        Waited::Since(begun) => (begun.elapsed().as_millis() as f64 / 1000.0, None),
+        Waited::Not => (0.0, settled_at(&look, tenant, id).await?),
+    };
     let report = Report {
         tenant_id: tenant,
         operation: operation.as_ref().map(|operation| operation.id),
         kind: operation.as_ref().map(|operation| operation.kind),
         settled: &settled,
-        seconds: begun.elapsed().as_millis() as f64 / 1000.0,
+        seconds,
+        settled_at,
+        waited,
         tenant: match &record {
             Record::Live(tenant) => Some(TenantView::from(tenant.as_ref())),
             Record::Gone(_) | Record::Absent(_) => None,
         },
+        left,
     };
+    let logs = report.tenant.as_ref().and_then(|view| place.logs(view.provider, tenant));
     let shown = screen.show(&report, || report.text());
     match operation {
-        Some(operation) if !wanted.is(&settled) => Err(Failure::NotAsAsked {
-            operation: operation.id,
-            tenant: tenant.clone(),
-            logs: place.logs(tenant),
-            settled,
-        }),
+        Some(operation) if !wanted.is(&settled) => {
+            Err(Failure::NotAsAsked { operation: operation.id, tenant: tenant.clone(), logs, settled })
+        }
         Some(_) | None => shown,
+    }
+}
+
+/// What was left of a tenant that is gone: its last event says it, where it was abandoned.
+async fn left_behind(look: &SqliteReader, tenant: &TenantId) -> Result<Vec<String>, Failure> {
+    let last = Reader::new(look, Scope::Tenant(tenant.clone()), Position(0)).last(1).await?;
+    if let Some(Delivery::Event { event, .. }) = last.back()
+        && let EventKind::Abandoned { left, .. } = &event.what
+    {
+        return Ok(left.clone());
+    }
+    Ok(Vec::new())
+}
+
+/// When an operation settled, if its event is still kept.
+async fn settled_at(
+    look: &SqliteReader,
+    tenant: &TenantId,
+    id: Option<OperationId>,
+) -> Result<Option<Timestamp>, Failure> {
+    let mut reader = Reader::new(look, Scope::Tenant(tenant.clone()), Position(0));
+    loop {
+        let page = reader.read().await?;
+        if page.is_empty() {
+            return Ok(None);
+        }
+        for delivery in page {
+            if let Delivery::Event { event, .. } = delivery
+                && event.settled.iter().any(|settlement| Some(settlement.operation) == id)
+            {
+                return Ok(Some(event.at));
+            }
+        }
     }
 }
 
 impl Report<'_> {
     fn text(&self) -> String {
-        let Self { tenant_id, settled, seconds, .. } = self;
+        let Self { tenant_id, settled, .. } = self;
         let ended = match self.operation.zip(self.kind) {
+            None if self.tenant.is_none() => format!("{tenant_id}: nothing to do, it is gone already"),
             None => format!("{tenant_id}: nothing to do, it is so already"),
             Some((operation, kind)) => {
                 // What went wrong is in the error that follows.
@@ -106,21 +175,50 @@ impl Report<'_> {
                     Settled::Abandoned { .. } => "abandoned",
                 };
                 let kind = kind.name();
-                format!("{tenant_id}: {kind} {ended} in {seconds:.1} s (operation {operation})")
+                format!("{tenant_id}: {kind} {ended} {} (operation {operation})", self.time())
             }
         };
         format!("{ended}\n  {}", self.tenant_text())
     }
 
+    /// How long it took, or how long ago that was.
+    fn time(&self) -> String {
+        match (self.waited, self.settled_at) {
+            (Waited::Since(_), _) => format!("in {:.1} s", self.seconds),
+            (Waited::Not, Some(at)) => {
+                format!("{}, at {}", words::when(Timestamp::now(), at), words::clock(at))
+            }
+            (Waited::Not, None) => "before the events that are kept".to_owned(),
+        }
+    }
+
     fn tenant_text(&self) -> String {
-        let Some(tenant) = &self.tenant else { return "nothing of it is left".to_owned() };
-        let mut text = match tenant.spec {
-            Some(spec) => format!("it is {}, spec {spec}, revision {}", tenant.state, tenant.revision),
-            None => format!("it is {}, revision {}", tenant.state, tenant.revision),
+        let Some(tenant) = &self.tenant else { return self.left_text() };
+        let is = match self.waited {
+            Waited::Since(_) => "it is",
+            Waited::Not => "now it is",
         };
-        for endpoint in tenant.endpoints {
+        let mut text = match tenant.spec {
+            Some(spec) => format!("{is} {}, spec {spec}, revision {}", tenant.state, tenant.revision),
+            None => format!("{is} {}, revision {}", tenant.state, tenant.revision),
+        };
+        for endpoint in &tenant.endpoints {
             text += &format!("\n  {}", words::endpoint(endpoint));
         }
         text
+    }
+
+    fn left_text(&self) -> String {
+        let abandoned = matches!(self.settled, Settled::Abandoned { .. });
+        if self.left.is_empty() {
+            // Whoever gives up a destroy gives up asking the platform, too.
+            let left = if abandoned { "nothing of it was known" } else { "nothing of it is left" };
+            return left.to_owned();
+        }
+        let mut text = "when it was abandoned, this was left:".to_owned();
+        for left in &self.left {
+            text += &format!("\n    {left}");
+        }
+        text + "\n  `landlord-compute sweep` shows what is still there; with --delete it removes that"
     }
 }

@@ -4,22 +4,26 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use comfy_table::{ContentArrangement, Table, presets};
-use console::Term;
+use comfy_table::{ColumnConstraint, ContentArrangement, Row, Table, presets};
+use console::{Term, measure_text_width, truncate_str};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::args::Format;
 use super::exit::Failure;
+use super::hints::Hints;
 
-/// How wide a table is where there is no terminal.
+/// How wide a text is where there is no terminal and `COLUMNS` says nothing.
 const WIDTH: u16 = 120;
+/// How wide a list is there: as wide as what it holds, for `grep` and the like.
+const UNBOUNDED: u16 = u16::MAX;
 
 /// Writes for people or for programs. Clones share one progress line.
 #[derive(Clone)]
 pub(crate) struct Screen {
     format: Format,
+    hints: Hints,
     progress: Progress,
 }
 
@@ -35,7 +39,7 @@ enum Progress {
 }
 
 impl Screen {
-    pub(crate) fn new(format: Format) -> Self {
+    pub(crate) fn new(format: Format, hints: Hints) -> Self {
         let progress = match format {
             Format::Json => Progress::None,
             Format::Table if io::stderr().is_terminal() => {
@@ -48,7 +52,7 @@ impl Screen {
             }
             Format::Table => Progress::Lines(Arc::default()),
         };
-        Self { format, progress }
+        Self { format, hints, progress }
     }
 
     /// For whom it writes.
@@ -64,7 +68,7 @@ impl Screen {
     ) -> Result<(), Failure> {
         match self.format {
             Format::Json => self.print(&to_json(document)?),
-            Format::Table => self.print(&text()),
+            Format::Table => self.print(&self.hints.complete(&text())),
         }
     }
 
@@ -84,17 +88,17 @@ impl Screen {
     pub(crate) fn note(&self, text: &str) {
         match self.format {
             Format::Json => {}
-            Format::Table => self.complain(text),
+            Format::Table => self.complain(&self.hints.complete(text)),
         }
     }
 
     /// Why the command was not done.
     pub(crate) fn fail(&self, failure: &Failure) {
         match self.format {
-            Format::Json => self.complain(&failure.json().to_string()),
+            Format::Json => self.complain(&failure.json(&self.hints).to_string()),
             Format::Table => {
                 let error = console::style("error:").for_stderr().red().bold();
-                self.complain(&format!("{error} {}", failure.text()));
+                self.complain(&format!("{error} {}", failure.text(&self.hints)));
             }
         }
     }
@@ -142,22 +146,102 @@ fn to_json(document: &impl Serialize) -> Result<String, Failure> {
     serde_json::to_string(document).map_err(|error| Failure::Output(error.into()))
 }
 
-/// A table without lines, as wide as the terminal.
+/// A table without lines, as wide as the terminal. What does not fit goes on in the next line.
 pub(crate) fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
     let mut table = Table::new();
     table.set_header(head).add_rows(rows);
-    laid_out(table)
+    laid_out(table, width().unwrap_or(WIDTH))
+}
+
+/// A table without lines, a line for each row. What does not fit into a terminal is cut, of the last column first.
+pub(crate) fn list<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+    laid_out_list(head, rows, width().unwrap_or(UNBOUNDED))
+}
+
+fn laid_out_list<const N: usize>(
+    head: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+    width: u16,
+) -> String {
+    let mut table = Table::new();
+    table.set_header(head).add_rows(rows.into_iter().map(one_line)).set_truncation_indicator("…");
+    for column in table.column_iter_mut().take(N.saturating_sub(1)) {
+        column.set_constraint(ColumnConstraint::ContentWidth);
+    }
+    laid_out(table, width)
+}
+
+/// A list whose last column is a remark. In a terminal where it does not fit it is below its row, in a line.
+pub(crate) fn list_with_remarks<const N: usize>(head: [&str; N], rows: Vec<[String; N]>) -> String {
+    let wide = laid_out_list(head, rows.clone(), UNBOUNDED);
+    let Some(width) = width().map(usize::from) else { return wide };
+    if wide.lines().all(|line| measure_text_width(line) <= width) {
+        return wide;
+    }
+    let remarks: Vec<String> = rows.iter().map(|row| row[N - 1].clone()).collect();
+    let without = rows.into_iter().map(|mut row| {
+        row[N - 1].clear();
+        row
+    });
+    let mut without_head = head;
+    without_head[N - 1] = "";
+    let narrow = list(without_head, without);
+    let mut lines = narrow.lines();
+    let mut text =
+        lines.next().map(|head| format!("{}\n", truncate_str(head, width, ""))).unwrap_or_default();
+    for (line, remark) in lines.zip(remarks) {
+        text += &format!("{}\n", truncate_str(line, width, "…"));
+        if !remark.is_empty() {
+            text += &format!("{}\n", truncate_str(&format!("  {remark}"), width, "…"));
+        }
+    }
+    text
+}
+
+fn one_line<const N: usize>(cells: [String; N]) -> Row {
+    let mut row = Row::from(cells.map(|cell| cell.lines().collect::<Vec<_>>().join(" ")));
+    row.max_height(1);
+    row
 }
 
 /// Names and their values, one below the other.
 pub(crate) fn pairs(rows: impl IntoIterator<Item = [String; 2]>) -> String {
     let mut table = Table::new();
     table.add_rows(rows);
-    laid_out(table)
+    laid_out(table, width().unwrap_or(WIDTH))
 }
 
-fn laid_out(mut table: Table) -> String {
-    let width = Term::stdout().size_checked().map_or(WIDTH, |(_, columns)| columns);
+/// A text after a head; what does not fit into the line goes on below, as far to the right as it began.
+pub(crate) fn hanging(head: &str, text: &str) -> String {
+    let indent = measure_text_width(head);
+    let room = usize::from(width().unwrap_or(WIDTH)).saturating_sub(indent).max(20);
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        if let Some(line) = lines.last_mut() {
+            if line.is_empty() {
+                line.push_str(word);
+                continue;
+            }
+            if measure_text_width(line) + 1 + measure_text_width(word) <= room {
+                line.push(' ');
+                line.push_str(word);
+                continue;
+            }
+        }
+        lines.push(word.to_owned());
+    }
+    let margin = " ".repeat(indent);
+    let mut before = std::iter::once(head).chain(std::iter::repeat(margin.as_str()));
+    lines.iter().map(|line| format!("{}{line}\n", before.next().unwrap_or_default())).collect()
+}
+
+/// How wide the terminal is; else what the shell says.
+fn width() -> Option<u16> {
+    let columns = || std::env::var("COLUMNS").ok()?.parse().ok().filter(|columns| *columns > 0);
+    Term::stdout().size_checked().map(|(_, columns)| columns).or_else(columns)
+}
+
+fn laid_out(mut table: Table, width: u16) -> String {
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));

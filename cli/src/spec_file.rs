@@ -4,9 +4,12 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
-use landlord_compute::machines::spec::{Format, MAX_DOCUMENT_BYTES, Spec, TenantComputeSpec};
+use landlord_compute::machines::spec::{Draft, Format, MAX_DOCUMENT_BYTES};
 
 use super::exit::Failure;
+
+/// What a spec's file is called that comes from there.
+pub(crate) const STDIN: &str = "stdin";
 
 /// The smallest spec that answers HTTP.
 const EXAMPLE: &str = "\
@@ -15,7 +18,8 @@ provider_type: process
 containers:
   - name: web
     image: host
-    command: [python3, -m, http.server, $(PORT)]
+    # A program that serves a page of its own; yours listens on 127.0.0.1 and the port in PORT.
+    command: [landlord-compute, demo-tenant, --greeting, hello]
     ports: [{ container_port: 80, name: http }]
 resources: { cpu: 128, memory: 512 }
 ";
@@ -25,14 +29,20 @@ pub(crate) fn example() -> String {
     format!("A spec:\n{}", EXAMPLE.lines().map(|line| format!("  {line}\n")).collect::<String>())
 }
 
-/// Reads and checks a spec; `-` is stdin. A file whose name does not end in `.json` is read as YAML, which includes JSON.
-pub(crate) fn read(path: &Path) -> Result<Spec, Failure> {
+/// A spec from a file, with all that is wrong with it so far.
+pub(crate) struct SpecDraft {
+    /// Where from, for people.
+    pub(crate) file: String,
+    pub(crate) draft: Draft,
+}
+
+/// Reads a spec; `-` is stdin. A file whose name does not end in `.json` is read as YAML, which includes JSON.
+pub(crate) fn read(path: &Path) -> Result<SpecDraft, Failure> {
     let Document { file, text, format } = document(path)?;
-    let spec = match format {
-        Format::Json => TenantComputeSpec::from_json(&text),
-        Format::Yaml => TenantComputeSpec::from_yaml(&text),
-    };
-    spec.and_then(|spec| Ok(spec.check()?)).map_err(|source| Failure::Spec { file, source })
+    match Draft::read(&text, format) {
+        Ok(draft) => Ok(SpecDraft { file, draft }),
+        Err(source) => Err(Failure::Spec { file, source }),
+    }
 }
 
 /// A text that was read.
@@ -46,7 +56,7 @@ pub(crate) struct Document {
 /// Reads a text; `-` is stdin.
 pub(crate) fn document(path: &Path) -> Result<Document, Failure> {
     let stdin = path == Path::new("-");
-    let file = if stdin { "stdin".to_owned() } else { path.display().to_string() };
+    let file = if stdin { STDIN.to_owned() } else { path.display().to_string() };
     let read = if stdin { bounded(io::stdin().lock()) } else { File::open(path).and_then(bounded) };
     let text = read.map_err(|source| Failure::File { file: file.clone(), source })?;
     let is_json = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
@@ -70,6 +80,6 @@ mod tests {
 
     #[test]
     fn the_example_is_a_spec() {
-        TenantComputeSpec::from_yaml(EXAMPLE).unwrap().check().unwrap();
+        Draft::read(EXAMPLE, Format::Yaml).unwrap().check().unwrap();
     }
 }

@@ -1,4 +1,4 @@
-//! `sweep`: what the platform holds, compared with the records.
+//! `sweep`: what the platforms hold, compared with the records.
 
 use std::sync::Arc;
 
@@ -50,8 +50,9 @@ struct Found {
     fate: Fate,
 }
 
+/// What was found at one provider.
 #[derive(Debug, Serialize)]
-struct Report {
+struct Swept {
     provider: ProviderName,
     /// Whose resources were looked at.
     engine: Arc<str>,
@@ -61,36 +62,87 @@ struct Report {
     unsettled: Vec<TenantId>,
 }
 
-/// Looks, and with `delete` removes what no tenant owns.
+/// A provider that was asked.
+enum Asked {
+    Swept(Swept),
+    /// It did not answer.
+    Failed(ProviderName, SweepError),
+}
+
+/// Looks, and with `delete` removes what no tenant owns. Without a provider, at all that can say what they hold.
 pub(crate) async fn sweep(
     screen: &Screen,
     place: &Place,
     provider: Option<ProviderName>,
     delete: bool,
 ) -> Result<(), Failure> {
-    let name = match provider {
-        Some(name) => name,
-        None => place.default_provider()?.name(),
+    let names = match &provider {
+        Some(name) => vec![name.clone()],
+        None => can_list(place),
     };
-    let (sweep, fates) = if delete {
+    let asked = if delete {
         let mut with = With::engine(screen, place, MissingStore::Refuse).await?;
-        let outcome = remove(&mut with, &name).await;
+        let outcome = remove_all(&mut with, names).await;
         with.end(outcome).await?
     } else {
-        let provider = place.provider(&name).map_err(SweepError::Registry)?;
-        let look = place.look()?;
-        let engine = look.engine().await?;
-        let sweep = landlord_compute::sweep(&look, &*provider, &engine).await?;
-        let fates = sweep.orphans.iter().map(|_| Fate::Left).collect();
-        (sweep, fates)
+        look_at_all(place, names).await?
     };
-    show(screen, sweep, fates, delete)
+    show(screen, asked, provider, delete)
+}
+
+fn can_list(place: &Place) -> Vec<ProviderName> {
+    let all = place.providers().iter();
+    all.filter(|provider| provider.capabilities().lists_tenants).map(|provider| provider.name()).collect()
+}
+
+async fn look_at_all(place: &Place, names: Vec<ProviderName>) -> Result<Vec<Asked>, Failure> {
+    let look = place.look()?;
+    let engine = look.engine().await?;
+    let mut asked = Vec::new();
+    for name in names {
+        let provider = place.provider(&name).map_err(SweepError::Registry)?;
+        let sweep = landlord_compute::sweep(&look, &*provider, &engine).await;
+        asked.push(match unanswered(name, sweep)? {
+            Ok(sweep) => {
+                let fates = sweep.orphans.iter().map(|_| Fate::Left).collect();
+                Asked::Swept(Swept::of(sweep, fates))
+            }
+            Err(failed) => failed,
+        });
+    }
+    Ok(asked)
+}
+
+async fn remove_all(with: &mut With<'_>, names: Vec<ProviderName>) -> Result<Vec<Asked>, Failure> {
+    let mut asked = Vec::new();
+    for name in names {
+        let sweep = with.engine.sweep(&name).await;
+        asked.push(match unanswered(name, sweep)? {
+            Ok(sweep) => {
+                let fates = remove(with, &sweep).await?;
+                Asked::Swept(Swept::of(sweep, fates))
+            }
+            Err(failed) => failed,
+        });
+    }
+    Ok(asked)
+}
+
+/// A platform that does not answer keeps the others from nothing. Any other trouble ends the command.
+fn unanswered(
+    name: ProviderName,
+    sweep: Result<Sweep, SweepError>,
+) -> Result<Result<Sweep, Asked>, SweepError> {
+    match sweep {
+        Ok(sweep) => Ok(Ok(sweep)),
+        Err(error @ SweepError::Platform { .. }) => Ok(Err(Asked::Failed(name, error))),
+        Err(other) => Err(other),
+    }
 }
 
 /// Removes every orphan, all at a time, and waits for each.
-async fn remove(with: &mut With<'_>, provider: &ProviderName) -> Result<(Sweep, Vec<Fate>), Failure> {
+async fn remove(with: &mut With<'_>, sweep: &Sweep) -> Result<Vec<Fate>, Failure> {
     let since = with.engine.head();
-    let sweep = with.engine.sweep(provider).await?;
     let mut begun: Vec<Result<OperationHandle, String>> = Vec::new();
     for orphan in &sweep.orphans {
         let options = Options::default().reason("a sweep found it".to_owned());
@@ -109,23 +161,98 @@ async fn remove(with: &mut With<'_>, provider: &ProviderName) -> Result<(Sweep, 
             },
         });
     }
-    Ok((sweep, fates))
+    Ok(fates)
 }
 
-fn show(screen: &Screen, sweep: Sweep, fates: Vec<Fate>, delete: bool) -> Result<(), Failure> {
-    let Sweep { provider, engine, listed, orphans, missing, unsettled } = sweep;
-    let orphans = orphans.into_iter().zip(fates).map(|(orphan, fate)| Found { orphan, fate }).collect();
-    let report = Report { provider, engine, listed, orphans, missing, unsettled };
-    screen.show(&report, || report.text())?;
-    let left = report.orphans.iter().filter(|found| !found.fate.is_removed()).count();
-    let missing = report.missing.len();
-    if left + missing == 0 {
-        return Ok(());
+/// What was found at all providers together, and at each.
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    /// Absent where several were asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider: Option<&'a ProviderName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    engine: Option<&'a str>,
+    listed: usize,
+    orphans: Vec<&'a Found>,
+    missing: Vec<&'a Missing>,
+    unsettled: Vec<&'a TenantId>,
+    providers: Vec<&'a Swept>,
+    /// Who did not answer, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unanswered: Vec<Unanswered>,
+}
+
+#[derive(Debug, Serialize)]
+struct Unanswered {
+    provider: ProviderName,
+    error: String,
+}
+
+fn show(
+    screen: &Screen,
+    asked: Vec<Asked>,
+    provider: Option<ProviderName>,
+    delete: bool,
+) -> Result<(), Failure> {
+    let (mut swept, mut failed) = (Vec::new(), Vec::new());
+    for asked in asked {
+        match asked {
+            Asked::Swept(found) => swept.push(found),
+            Asked::Failed(name, error) => failed.push((name, error)),
+        }
     }
-    Err(Failure::Unclean { orphans: left, missing, delete })
+    // With nobody else to tell of, its failure is the command's.
+    if swept.is_empty()
+        && let Some((_, error)) = failed.pop()
+    {
+        return Err(error.into());
+    }
+    let report = Report {
+        provider: match swept.as_slice() {
+            [only] => Some(&only.provider),
+            _ => None,
+        },
+        engine: swept.first().map(|swept| &*swept.engine),
+        listed: swept.iter().map(|swept| swept.listed).sum(),
+        orphans: swept.iter().flat_map(|swept| &swept.orphans).collect(),
+        missing: swept.iter().flat_map(|swept| &swept.missing).collect(),
+        unsettled: swept.iter().flat_map(|swept| &swept.unsettled).collect(),
+        providers: swept.iter().collect(),
+        unanswered: failed
+            .iter()
+            .map(|(provider, error)| Unanswered { provider: provider.clone(), error: error.to_string() })
+            .collect(),
+    };
+    screen.show(&report, || report.text())?;
+    let orphans = report.orphans.iter().filter(|found| !found.fate.is_removed()).count();
+    let missing = report.missing.len();
+    if orphans + missing > 0 {
+        return Err(Failure::Unclean { orphans, missing, delete, provider });
+    }
+    match failed.pop() {
+        Some((_, error)) => Err(error.into()),
+        None => Ok(()),
+    }
 }
 
-impl Report {
+impl Report<'_> {
+    fn text(&self) -> String {
+        if self.providers.is_empty() {
+            return "no provider can list what it holds; look at their platforms by hand".to_owned();
+        }
+        let swept: Vec<String> = self.providers.iter().map(|swept| swept.text()).collect();
+        let failed = self.unanswered.iter().map(|it| format!("{}\n", it.error));
+        swept.into_iter().chain(failed).collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl Swept {
+    fn of(sweep: Sweep, fates: Vec<Fate>) -> Self {
+        let Sweep { provider, engine, listed, orphans, missing, unsettled } = sweep;
+        let orphans = orphans.into_iter().zip(fates).map(|(orphan, fate)| Found { orphan, fate }).collect();
+        Self { provider, engine, listed, orphans, missing, unsettled }
+    }
+
     fn text(&self) -> String {
         let Self { provider, listed, missing, unsettled, .. } = self;
         let mut text = format!(

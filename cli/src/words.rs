@@ -1,16 +1,30 @@
 //! What happened, in a line for a person.
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use landlord_compute::machines::error::ProviderError;
 use landlord_compute::machines::status::{ComputeState, Endpoint, EndpointType, Health};
-use landlord_compute::machines::tenant::{EventKind, LifecycleEvent, OperationKind, StopReason};
-use landlord_compute::view::{Doing, OperationView, Way};
+use landlord_compute::machines::tenant::{
+    EventKind, Failure, LifecycleEvent, OperationKind, Settled, StopReason,
+};
+use landlord_compute::view::{Doing, EndpointView, OperationView, TenantView, Way};
 
 /// What happened, and what ended with it.
 pub(crate) fn event(event: &LifecycleEvent) -> String {
     let mut words = what(&event.what, event.at);
     for settlement in &event.settled {
-        words += &format!("; operation {}: {}", settlement.operation, settlement.settled);
+        let ended = match &settlement.settled {
+            // Its reason is in this event, or in the one that began the undo.
+            Settled::Failed { undone: true, .. } => "failed, and undone".to_owned(),
+            Settled::Failed { error, undone: false } if words.contains(&reason(error)) => "failed".to_owned(),
+            other @ (Settled::Done
+            | Settled::Failed { .. }
+            | Settled::Cancelled { .. }
+            | Settled::Superseded { .. }) => other.to_string(),
+            // What is left is in this event.
+            Settled::Abandoned { .. } => "abandoned".to_owned(),
+        };
+        words += &format!("; operation {} {ended}", settlement.operation);
     }
     words
 }
@@ -76,7 +90,7 @@ fn what(what: &EventKind, now: Timestamp) -> String {
 }
 
 /// An error's message, and the platform's words unless the message has them.
-fn reason(error: &ProviderError) -> String {
+pub(crate) fn reason(error: &ProviderError) -> String {
     match &error.platform {
         // A platform's words that the message repeats.
         Some(words) if !error.message.contains(words) => format!("{} [{words}]", error.message),
@@ -103,8 +117,19 @@ pub(crate) fn compute_state(state: ComputeState) -> &'static str {
     }
 }
 
-/// Where a tenant answers, as it is typed into a browser.
-pub(crate) fn endpoint(endpoint: &Endpoint) -> String {
+/// Where a tenant answers, as it is typed into a browser, and which container and port that is.
+pub(crate) fn endpoint(view: &EndpointView<'_>) -> String {
+    let Endpoint { container, container_port, .. } = view.endpoint;
+    let url = url(view.endpoint);
+    match (container, container_port, view.port_name) {
+        (Some(container), Some(port), Some(name)) => format!("{url}  ({container}, port {port} {name})"),
+        (Some(container), Some(port), None) => format!("{url}  ({container}, port {port})"),
+        (Some(container), None, _) => format!("{url}  ({container})"),
+        (None, _, _) => url,
+    }
+}
+
+fn url(endpoint: &Endpoint) -> String {
     let scheme = match endpoint.kind {
         EndpointType::Http => "http",
         EndpointType::Https => "https",
@@ -112,6 +137,40 @@ pub(crate) fn endpoint(endpoint: &Endpoint) -> String {
         EndpointType::Grpc => "grpc",
     };
     endpoint.url.clone().unwrap_or_else(|| format!("{scheme}://{}:{}", endpoint.address, endpoint.port))
+}
+
+/// The repairs there were, and when the next one comes; none where there is nothing to say.
+pub(crate) fn repair(view: &TenantView<'_>, attended: bool, now: Timestamp) -> Option<String> {
+    let so_far = match view.repairs {
+        0 => None,
+        1 => Some("1 without a quiet time since".to_owned()),
+        more => Some(format!("{more} without a quiet time between them")),
+    };
+    let next = view.repair_due.map(|due| match (attended, due <= now) {
+        (true, _) => format!("the next one {}", when(now, due)),
+        (false, true) => format!("due since {}; `landlord-compute run` makes it", clock(due)),
+        (false, false) => format!("due {}; `landlord-compute run` makes it", when(now, due)),
+    });
+    let words: Vec<String> = so_far.into_iter().chain(next).collect();
+    (!words.is_empty()).then(|| words.join("; "))
+}
+
+/// A time on the clock of this machine, for people.
+pub(crate) fn clock(at: Timestamp) -> String {
+    at.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// A time on the clock of this machine, without the day where that is today.
+pub(crate) fn short_clock(now: Timestamp, at: Timestamp) -> String {
+    let (now, at) = (now.to_zoned(TimeZone::system()), at.to_zoned(TimeZone::system()));
+    let format = if now.date() == at.date() { "%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" };
+    at.strftime(format).to_string()
+}
+
+/// What went wrong last, as something that is over: `last update failed 5 min ago: …`.
+pub(crate) fn last_failure(failure: &Failure, kind: Option<OperationKind>, now: Timestamp) -> String {
+    let kind = kind.map_or("operation", OperationKind::name);
+    format!("last {kind} failed {}: {}", when(now, failure.at), reason(&failure.error))
 }
 
 /// A time as a distance from now: `in 3 s`, `5 min ago`.

@@ -16,6 +16,9 @@ pub struct Capabilities {
     /// Whether `list_tenants` lists everything that an engine owns there. Without it the provider cannot be swept for
     /// leaks.
     pub lists_tenants: bool,
+    /// Whether a method that is called without an engine undoes by itself what it did when it fails. Without it whoever
+    /// calls it alone calls `destroy`, or `update` to what ran before. The engine undoes in any case.
+    pub undoes_alone: bool,
     /// Whether images must be OCI references.
     pub oci_images: bool,
     /// Limits of a spec that are not enforced there, each with the reason; shown to the caller, never ignored
@@ -24,12 +27,13 @@ pub struct Capabilities {
 }
 
 impl Default for Capabilities {
-    /// 64 calls at a time, of at most 15 minutes each, and nothing more.
+    /// 64 calls at a time, of at most 15 minutes each, that undo alone what they did, and nothing more.
     fn default() -> Self {
         Self {
             max_concurrent_calls: 64,
             call_timeout: Duration::from_secs(900),
             lists_tenants: false,
+            undoes_alone: true,
             oci_images: false,
             not_enforced: Vec::new(),
         }
@@ -55,6 +59,13 @@ impl Capabilities {
     #[must_use]
     pub fn lists_tenants(mut self) -> Self {
         self.lists_tenants = true;
+        self
+    }
+
+    /// With calls that leave what they did when they fail, also without an engine.
+    #[must_use]
+    pub fn leaves_undo_to_callers(mut self) -> Self {
+        self.undoes_alone = false;
         self
     }
 

@@ -84,7 +84,9 @@ pub trait Provider: Send + Sync + 'static {
     /// `TenantNotFound` when there is nothing; code `PROVIDER_TIMEOUT` when the platform did not answer in time.
     async fn get_status(&self, cx: &Context, tenant_id: &TenantId) -> Result<ComputeStatus, ProviderError>;
 
-    /// Checks the spec against this provider, without side effects.
+    /// Checks the spec against this provider, without side effects. The engine asks about specs that keep the shared
+    /// rules. A program that tells all problems in one round also asks about others
+    /// ([`Draft::for_checks`](landlord_state_machines::spec::Draft::for_checks)).
     ///
     /// # Errors
     /// `InvalidSpec` with every problem and its path.

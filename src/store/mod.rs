@@ -321,6 +321,10 @@ pub trait Store: Reads {
     /// How many writes one [`Store::commit`] should get at most.
     fn batch_limit(&self) -> NonZeroU64;
 
+    /// Takes note that each running tenant was asked for until `at`, for people who look at a store while no engine
+    /// runs. Called once a round, and needs not be durable. Default: it is not noted.
+    async fn looked(&self, _at: Timestamp) {}
+
     /// Gives the store up, so that another engine can open it.
     ///
     /// # Errors

@@ -167,8 +167,9 @@ impl fmt::Display for ProviderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({}): {}", self.kind, self.code, self.message)?;
         match &self.platform {
-            Some(words) => write!(f, " [{words}]"),
-            None => Ok(()),
+            // A provider may build its message of the platform's words: nothing is said twice.
+            Some(words) if !self.message.contains(words) => write!(f, " [{words}]"),
+            Some(_) | None => Ok(()),
         }
     }
 }

@@ -60,6 +60,12 @@ pub struct Endpoint {
     /// The whole address as a URL, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
+    /// The container that answers there, where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+    /// The port of that container, 1 to 65535.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container_port: Option<u16>,
 }
 
 /// What `provision` answers (CONTRACT.md, "provision").

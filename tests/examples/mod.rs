@@ -3,6 +3,11 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+/// Its tests run here: `cargo test` builds an example, or tests it, but not both.
+#[path = "../../examples/custom_provider.rs"]
+#[allow(dead_code, reason = "its `main` is run as a program")]
+mod custom_provider;
+
 /// Examples are built next to the tests.
 pub(crate) fn example(name: &str) -> PathBuf {
     let this = std::env::current_exe().expect("a test has a path");
@@ -34,8 +39,8 @@ fn embed_runs_a_tenant_from_nothing_to_gone() {
 fn a_provider_of_ones_own_is_driven_by_the_engine() {
     insta::assert_snapshot!(run("custom_provider"), @r#"
     provisioned: done
-    its file: {"tenant_id":"acme","provider_type":"files","containers":[{"name":"page","image":"none"}],"resources":{"cpu":128,"memory":128},"networking":{"public_ip":false}}
+    its page: {"tenant_id":"acme","provider_type":"pages","containers":[{"name":"page","image":"none"}],"resources":{"cpu":128,"memory":128},"networking":{"public_ip":false}}
     destroyed: done
-    its file is there: false
+    its page is there: false
     "#);
 }

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -68,6 +70,82 @@ fn all_problems_are_said_at_once_and_listed_for_programs() {
         .filter_map(|problem| problem["path"].as_str())
         .collect();
     assert!(paths.contains(&"resources.cpu") && paths.len() >= 2, "{paths:?}");
+}
+
+/// `validate`, `provision` and the provider give one verdict, in one round.
+#[test]
+fn every_kind_of_problem_is_said_in_one_round_and_nothing_is_created() {
+    let bench = Bench::new();
+    let mut spec = Version::good("hello").spec("acme");
+    // What cannot be read, what breaks a rule of every provider, and what this provider cannot run.
+    spec["labels"] = serde_json::json!({ "team": 7 });
+    spec["colour"] = Value::from("blue");
+    spec["resources"]["cpu"] = Value::from(1);
+    spec["containers"][0]["ports"][0]["container_port"] = Value::from(u64::MAX);
+    spec["containers"][0]["command"] = serde_json::json!(["no-such-program", "--password", "hunter2"]);
+    spec["provider_config"]["grace"] = Value::from(1);
+    fs::write(bench.path("bad.json"), spec.to_string()).expect("written");
+    let mut said = Vec::new();
+    for command in ["validate", "provision", "update"] {
+        let ran = bench.run(&[command, "-f", "bad.json", "-o", "json"]);
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{}", ran.err);
+        let error: Value = serde_json::from_str(&ran.err).expect("one document");
+        said.push(error["error"]["problems"].clone());
+    }
+    assert!(said[0] == said[1] && said[1] == said[2], "{said:?}");
+    let problems: Vec<(&str, &str)> = said[0]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|problem| Some((problem["path"].as_str()?, problem["message"].as_str()?)))
+        .collect();
+    let mut paths: Vec<&str> = problems.iter().map(|(path, _)| *path).collect();
+    paths.sort_unstable();
+    assert_eq!(
+        paths,
+        [
+            "colour",
+            "containers[0].command",
+            "containers[0].ports[0].container_port",
+            "labels.team",
+            "provider_config.grace",
+            "resources.cpu",
+        ],
+        "each once: {problems:?}"
+    );
+    let text = said[0].to_string();
+    assert!(text.contains("out of range; give a whole number") && !text.contains("fraction"), "{text}");
+    assert!(text.contains("the program \\\"no-such-program\\\" cannot be run"), "{text}");
+    assert!(!text.contains("hunter2"), "an argument may be a secret: {text}");
+    assert!(!bench.path("landlord.db").exists(), "nothing was recorded");
+
+    // What only the provider refuses creates nothing either.
+    let mut spec = Version::good("hello").spec("acme");
+    spec["containers"][0]["command"] = serde_json::json!(["no-such-program"]);
+    fs::write(bench.path("bad.json"), spec.to_string()).expect("written");
+    refused(&bench.run(&["provision", "-f", "bad.json"]), 2, "the program \"no-such-program\" cannot be run");
+    assert!(!bench.path("landlord.db").exists(), "nothing was recorded");
+    let mut spec = Version::good("hello").spec("acme");
+    spec["provider_type"] = Value::from("nope");
+    fs::write(bench.path("bad.json"), spec.to_string()).expect("written");
+    for command in ["validate", "provision"] {
+        refused(&bench.run(&[command, "-f", "bad.json"]), 2, "provider_type: no provider is named \"nope\"");
+    }
+}
+
+/// A tenant whose program is gone since is asked for as it runs: that is no change, and nothing is checked.
+#[test]
+fn what_runs_already_needs_no_check() {
+    let bench = Bench::new();
+    let mut spec = Version::good("hello").spec("acme");
+    let program = bench.path("program");
+    fs::copy(env!("CARGO_BIN_EXE_landlord-compute"), &program).expect("copied");
+    spec["containers"][0]["command"][0] = Value::from(program.display().to_string());
+    fs::write(bench.path("acme.json"), spec.to_string()).expect("written");
+    bench.json(&["provision", "-f", "acme.json"]);
+    fs::remove_file(&program).expect("removed");
+    assert_eq!(bench.run(&["validate", "-f", "acme.json"]).code, 2);
+    assert_eq!(bench.json(&["provision", "-f", "acme.json"])["settled"]["as"], "done");
 }
 
 #[test]
@@ -163,4 +241,106 @@ fn what_the_tenants_state_does_not_allow() {
     refused(&bench.run(&["describe", "other"]), 4, "there is no tenant other");
     refused(&bench.run(&["status", "other"]), 4, "there is no tenant other");
     refused(&bench.run(&["wait", "99-1"]), 4, "there is no operation 99-1");
+}
+
+#[test]
+fn a_name_that_was_mistyped_is_no_success() {
+    let bench = Bench::new();
+    let spec = bench.spec("acme", &Version::good("hello"));
+    bench.json(&["provision", "-f", &spec]);
+    for command in [
+        &["destroy", "acne"][..],
+        &["cancel", "acne"],
+        &["retry", "acne"],
+        &["abandon", "acne", "--reason", "tired"],
+        &["events", "acne"],
+        &["events", "acne", "--follow"],
+    ] {
+        refused(&bench.run(command), 4, "there is no tenant acne in this store");
+    }
+    refused(&bench.run(&["list", "--provider", "nope"]), 2, "no provider is named \"nope\"");
+    refused(&bench.run(&["list", "--state", "pending"]), 4, "no tenant is pending");
+    let both = bench.run(&["list", "--state", "pending", "--provider", "process"]);
+    refused(&both, 4, "no tenant is pending and is run by provider process");
+    let document = bench.run(&["list", "--state", "pending", "-o", "json"]);
+    let listed: Value = serde_json::from_str(&document.out).expect("one document");
+    assert_eq!((document.code, &listed["tenants"]), (4, &serde_json::json!([])), "{}", document.err);
+
+    // What is gone was known once, and is as it was asked for.
+    bench.json(&["destroy", "acme"]);
+    let again = bench.run(&["destroy", "acme"]);
+    assert_eq!(again.code, 0, "{}", again.err);
+    assert_eq!(again.out, "acme: nothing to do, it is gone already\n  nothing of it is left\n");
+    assert!(bench.run(&["events", "acme"]).out.contains("destroy began"));
+    let nobody = bench.run(&["list"]);
+    assert_eq!(nobody.code, 0, "an empty store is nobody's typo: {}", nobody.err);
+}
+
+/// A command of somebody who may read the folder, and write nothing there.
+fn reading(bench: &Bench, args: &[&str]) -> Ran {
+    let folder = bench.folder.path();
+    let mut command = bench.command(args);
+    let is_root = rustix::process::geteuid().is_root();
+    let mode = |mode| fs::set_permissions(folder, fs::Permissions::from_mode(mode)).expect("changed");
+    if is_root {
+        command.uid(65_534).gid(65_534);
+        mode(0o755);
+    } else {
+        mode(0o555);
+    }
+    let ran = command.output().expect("it runs");
+    mode(0o755);
+    ran.into()
+}
+
+#[test]
+fn who_may_only_read_a_store_looks_at_it() {
+    let bench = Bench::new();
+    let spec = bench.spec("acme", &Version::good("hello"));
+    bench.json(&["provision", "-f", &spec]);
+    let mode = |mode| {
+        for name in ["landlord.db", "landlord.db-wal", "landlord.db-shm", "landlord.db.lock"] {
+            let _ = fs::set_permissions(bench.path(name), fs::Permissions::from_mode(mode));
+        }
+    };
+    let looks = || {
+        mode(0o444);
+        for args in [&["list"][..], &["describe", "acme"], &["events", "acme"]] {
+            let ran = reading(&bench, args);
+            assert_eq!(ran.code, 0, "{args:?}: {}", ran.err);
+            assert!(ran.out.contains("provision") || ran.out.contains("running"), "{}", ran.out);
+        }
+        let refused = reading(&bench, &["destroy", "acme"]);
+        assert_eq!(refused.code, 5, "{}", refused.err);
+        mode(0o644);
+    };
+    // On a medium that was written in order there is no file beside it, and none can be made.
+    for beside in ["landlord.db-wal", "landlord.db-shm"] {
+        let _ = fs::remove_file(bench.path(beside));
+    }
+    looks();
+    assert!(!bench.path("landlord.db-wal").exists(), "looking leaves nothing");
+
+    // Beside an engine, and after one that was killed.
+    let mut run = bench.command(&["run"]).spawn().expect("it runs");
+    bench.until("the engine", || bench.json(&["list"])["engine"]["state"] == "looks_after");
+    looks();
+    run.kill().expect("killed");
+    run.wait().expect("it ends");
+    assert!(bench.path("landlord.db-wal").exists());
+    looks();
+}
+
+#[test]
+fn a_store_of_a_newer_program_says_so() {
+    let bench = Bench::new();
+    let spec = bench.spec("acme", &Version::good("hello"));
+    bench.json(&["provision", "-f", &spec]);
+    bench.json(&["destroy", "acme"]);
+    // The version, as SQLite keeps it: `PRAGMA user_version` at byte 60 of the file.
+    let store = fs::OpenOptions::new().write(true).open(bench.path("landlord.db")).expect("there");
+    store.write_all_at(&999_u32.to_be_bytes(), 60).expect("written");
+    for command in [&["list"][..], &["provision", "-f", &spec], &["run"]] {
+        refused(&bench.run(command), 5, "is of a newer program: it has version 999");
+    }
 }

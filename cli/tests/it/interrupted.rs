@@ -98,6 +98,9 @@ fn a_destroy_that_does_not_end_is_abandoned() {
     let abandoned = bench.json(&["abandon", "acme", "--reason", "it never ends"]);
     assert_eq!(abandoned["settled"]["as"], "abandoned");
     assert!(abandoned["settled"]["left"].to_string().contains("pid"), "what is left is named: {abandoned}");
+    let again = bench.run(&["destroy", "acme"]);
+    assert_eq!(again.code, 0, "{}", again.err);
+    assert!(again.out.contains("was left:\n    ") && again.out.contains("pid"), "{}", again.out);
     kill_process(pid(&provisioned), Signal::KILL).expect("killed");
 }
 
@@ -120,9 +123,10 @@ fn a_running_engine_repairs_and_has_the_store_for_itself() {
     let owner = format!("process {} ", run.id());
     let lock = || std::fs::read_to_string(bench.path("landlord.db.lock")).expect("there");
     bench.until("the engine", || lock().starts_with(&owner));
-    let refused = bench.run(&["destroy", "acme"]);
+    let refused = bench.run(&["destroy", "acme", "--wait", "0s"]);
     assert_eq!(refused.code, 5);
-    assert!(refused.err.contains(&format!("is in use by {owner}")), "{}", refused.err);
+    let who = format!("is in use by {owner}(landlord-compute run) on host ");
+    assert!(refused.err.contains(&who), "{}", refused.err);
     let operation = provisioned["operation"].as_str().expect("an id");
     assert_eq!(bench.json(&["wait", operation])["settled"]["as"], "done");
     assert_eq!(bench.json(&["status", "acme"])["health"], "healthy", "looking is possible beside it");
@@ -141,4 +145,17 @@ fn a_running_engine_repairs_and_has_the_store_for_itself() {
     let followed: Ran = follow.wait_with_output().expect("it ends").into();
     assert_eq!(followed.code, 0, "{}", followed.err);
     assert!(followed.out.contains("\"repair\""), "{}", followed.out);
+}
+
+#[test]
+fn two_commands_at_once_wait_for_each_other_for_a_moment() {
+    let bench = Bench::new();
+    let first = provisioning(&bench);
+    let other = bench.spec("other", &Version::good("hello"));
+    let second = bench.run(&["provision", "-f", &other, "--wait", "30s"]);
+    assert_eq!(second.code, 0, "{}", second.err);
+    let waits = format!("waits for the store, which process {} (landlord-compute provision) ", first.id());
+    assert!(second.err.starts_with(&waits), "{}", second.err);
+    assert!(first.wait_with_output().expect("it ends").status.success());
+    assert_eq!(bench.state("acme").as_deref(), Some("running"));
 }

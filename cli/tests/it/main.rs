@@ -7,6 +7,7 @@ mod interrupted;
 mod lifecycle;
 mod secrets;
 mod sweep;
+mod truth;
 
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};

@@ -64,7 +64,13 @@ fn what_a_restored_store_does_not_know_is_found_and_removed() {
     let for_people = bench.run(&["sweep", "--provider", "process"]);
     assert_eq!(for_people.code, 8);
     assert!(for_people.out.contains("1 orphans, 0 missing"), "{}", for_people.out);
-    assert!(for_people.err.contains("next: `landlord-compute sweep --delete`"), "{}", for_people.err);
+    let next = "next: `landlord-compute sweep --provider process --delete` removes the orphans";
+    assert!(for_people.err.contains(next), "{}", for_people.err);
+
+    let elsewhere = bench.path("landlord.db").display().to_string();
+    let for_people = bench.run(&["sweep", "--store", &elsewhere]);
+    let next = format!("`landlord-compute --store {elsewhere} sweep --delete`");
+    assert!(for_people.err.contains(&next), "a command that is told works: {}", for_people.err);
 
     let (code, removed) = swept(&bench, &["--delete"]);
     assert_eq!((code, &removed["orphans"][0]["fate"]), (0, &json!({ "as": "removed" })));
@@ -161,7 +167,38 @@ fn looking_is_possible_beside_a_running_engine() {
     let lock = || fs::read_to_string(bench.path("landlord.db.lock")).expect("there");
     bench.until("the engine", || lock().starts_with(&owner));
     assert_eq!(bench.json(&["sweep"])["listed"], 1);
-    assert_eq!(bench.run(&["sweep", "--delete"]).code, 5, "who removes needs the store");
+    assert_eq!(bench.run(&["sweep", "--delete", "--wait", "0s"]).code, 5, "who removes needs the store");
     kill_process(Pid::from_child(&run), Signal::TERM).expect("asked to end");
     assert!(run.wait_with_output().expect("it ends").status.success());
+}
+
+/// A platform that does not answer hides nothing of the others.
+#[cfg(feature = "ecs")]
+#[test]
+fn every_provider_that_can_list_is_asked() {
+    let bench = Bench::new();
+    let spec = bench.spec("acme", &Version::good("hello"));
+    bench.json(&["provision", "-f", &spec]);
+    copy(&bench);
+    let lost = bench.spec("lost", &Version::good("hello"));
+    let process = pid(&bench.json(&["provision", "-f", &lost])["tenant"]["resources"]);
+    restore(&bench);
+    // Nobody listens there.
+    let config = "region: eu-west-1\ncluster: main\nsubnets: [subnet-1]\nendpoint_url: http://127.0.0.1:9\n";
+    let config = bench.file("ecs.yaml", config);
+    let sweep = |args: &[&str]| -> Ran {
+        let mut command = bench.command(&[&["sweep", "--ecs-config", &config], args].concat());
+        command.env("AWS_ACCESS_KEY_ID", "none").env("AWS_SECRET_ACCESS_KEY", "none");
+        command.output().expect("it runs").into()
+    };
+    let found = sweep(&[]);
+    assert_eq!(found.code, 8, "{}{}", found.out, found.err);
+    assert!(found.out.contains("process: holds something of 2 tenants' lives; 1 orphans"), "{}", found.out);
+    assert!(found.out.contains("provider ecs did not say what it holds"), "{}", found.out);
+    let removed = sweep(&["--delete", "-o", "json"]);
+    assert_eq!(removed.code, 7, "the other one did not answer: {}", removed.err);
+    let document: Value = serde_json::from_str(&removed.out).expect("one document");
+    assert_eq!(document["providers"][0]["orphans"][0]["fate"], json!({ "as": "removed" }));
+    assert_eq!(document["unanswered"][0]["provider"], "ecs");
+    assert!(!lives(process));
 }

@@ -182,18 +182,22 @@ impl Problems {
     fn programs(&mut self, at: &str, container: &ContainerSpec, root: &Root, config: &ProcessConfig) {
         match container.command.iter().chain(&container.args).next() {
             None => self.add(format!("{at}.command"), "missing; give the program to run and its arguments"),
-            Some(program) => self.program(format!("{at}.command"), program, container, root, config),
+            Some(program) => {
+                let shown = !container.command.is_empty();
+                self.program(format!("{at}.command"), (program, shown), container, root, config);
+            }
         }
         let check = container.health_check.as_ref().and_then(|check| check.command.first());
         if let Some(program) = check {
-            self.program(format!("{at}.health_check.command"), program, container, root, config);
+            let at = format!("{at}.health_check.command");
+            self.program(at, (program, true), container, root, config);
         }
     }
 
     fn program(
         &mut self,
         at: String,
-        program: &str,
+        (program, shown): (&str, bool),
         container: &ContainerSpec,
         root: &Root,
         config: &ProcessConfig,
@@ -205,8 +209,9 @@ impl Problems {
         let base = root.base();
         let path = container.env.get("PATH").unwrap_or(&base.path);
         if let Err(error) = root.locate(program, path, Path::new(&config.working_dir)) {
-            // Not which one: a command may hold a secret.
-            self.add(at, format!("the program cannot be run: {error}"));
+            // The program is the first word of a command; any other word may hold a secret.
+            let program = if shown { format!("the program {program:?}") } else { "the program".to_owned() };
+            self.add(at, format!("{program} cannot be run: {error}"));
         }
     }
 

@@ -57,13 +57,14 @@ pub(crate) async fn patrol(core: Weak<Core>, every: Duration, per_second: u32) {
     let round = async {
         loop {
             let mut after: Option<TenantId> = None;
-            loop {
+            let Some(begun) = core.upgrade().map(|core| core.now()) else { return };
+            let whole = loop {
                 let Some(core) = core.upgrade() else { return };
                 let page = match core.store.list(&filter, after.take(), PAGE).await {
                     Ok(page) => page,
                     Err(error) => {
                         tracing::warn!(%error, "cannot read the running tenants; trying again");
-                        break;
+                        break false;
                     }
                 };
                 let asked = page.items.len() as u32;
@@ -74,8 +75,12 @@ pub(crate) async fn patrol(core: Weak<Core>, every: Duration, per_second: u32) {
                 tokio::time::sleep(pace * asked).await;
                 match page.next {
                     Some(next) => after = Some(next),
-                    None => break,
+                    None => break true,
                 }
+            };
+            if whole {
+                let Some(core) = core.upgrade() else { return };
+                core.store.looked(begun).await;
             }
             // Spread, so that engines that were started together do not stay in step.
             tokio::time::sleep(every.mul_f64(0.75 + fastrand::f64() / 2.0)).await;

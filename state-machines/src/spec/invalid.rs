@@ -56,6 +56,11 @@ impl Invalid {
         Self { problems, unlisted }
     }
 
+    /// The problems that are listed.
+    pub(super) fn into_problems(self) -> Vec<Problem> {
+        self.problems
+    }
+
     /// The problems, in the order of the spec; the first [`MAX_PROBLEMS`] where there are absurdly many.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
@@ -87,6 +92,7 @@ impl From<Infallible> for Invalid {
     }
 }
 
+/// With the problems as its source, for programs.
 impl From<Invalid> for ProviderError {
     fn from(invalid: Invalid) -> Self {
         Self::new(
@@ -95,5 +101,14 @@ impl From<Invalid> for ProviderError {
             ErrorCode::InvalidConfiguration,
             invalid.to_string(),
         )
+        .with_source(invalid)
+    }
+}
+
+/// What a provider found wrong with a spec: each problem where it says so, else its words as one.
+impl From<&ProviderError> for Invalid {
+    fn from(error: &ProviderError) -> Self {
+        let source = error.source.as_deref().and_then(|source| source.downcast_ref::<Self>());
+        source.cloned().unwrap_or_else(|| Self::of(vec![Problem::new("", error.message.clone())]))
     }
 }

@@ -5,6 +5,7 @@
 
 mod changes;
 mod document;
+mod draft;
 mod image;
 mod invalid;
 mod length;
@@ -25,6 +26,7 @@ use crate::id::{ProviderName, TenantId};
 
 pub use changes::{Difference, FieldChange, changes, differences};
 pub use document::{Format, MAX_DEPTH, MAX_DOCUMENT_BYTES, SpecError};
+pub use draft::Draft;
 pub use image::oci_image_problem;
 pub use invalid::{Invalid, MAX_PROBLEMS, Problem};
 

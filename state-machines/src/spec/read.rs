@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use super::document::{self, Format, SpecError};
 use super::invalid::{Invalid, Problem};
@@ -76,10 +76,20 @@ struct Problems {
 }
 
 fn spec(tree: Value, writer: Writer) -> Result<TenantComputeSpec, Invalid> {
+    let (spec, problems) = whatever(tree, writer);
+    Invalid::unless_empty(problems)?;
+    Ok(spec)
+}
+
+/// What a caller wrote, and what of it cannot be read. That is empty in the spec; lists keep their length.
+pub(super) fn whole(tree: Value) -> (TenantComputeSpec, Vec<Problem>) {
+    whatever(tree, Writer::Caller)
+}
+
+fn whatever(tree: Value, writer: Writer) -> (TenantComputeSpec, Vec<Problem>) {
     let mut problems = Problems { writer, found: Vec::new() };
     let spec = object(String::new(), tree, &mut problems, tenant);
-    Invalid::unless_empty(problems.found)?;
-    Ok(spec.unwrap_or_default())
+    (spec.unwrap_or_default(), problems.found)
 }
 
 fn tenant(from: &mut Fields<'_>) -> TenantComputeSpec {
@@ -218,8 +228,13 @@ impl Fields<'_> {
     fn number(&mut self, name: &'static str) -> Option<i64> {
         let value = self.take(name)?;
         let number = value.as_i64();
-        if number.is_none() {
-            self.mismatch(self.path(name), "a whole number of at most 18 digits", &value);
+        match (&value, number) {
+            (Value::Number(given), None) if is_huge(given) => {
+                let message = "out of range; give a whole number of at most 18 digits";
+                self.problems.found.push(Problem::new(self.path(name), message));
+            }
+            (_, None) => self.mismatch(self.path(name), "a whole number of at most 18 digits", &value),
+            (_, Some(_)) => {}
         }
         number
     }
@@ -248,7 +263,8 @@ impl Fields<'_> {
 
     fn texts(&mut self, name: &'static str) -> Vec<String> {
         let list = self.list(name).into_iter().enumerate();
-        list.filter_map(|(n, value)| self.as_text(path::index(&self.path(name), n), value)).collect()
+        list.map(|(n, value)| self.as_text(path::index(&self.path(name), n), value).unwrap_or_default())
+            .collect()
     }
 
     fn text_map(&mut self, name: &'static str) -> BTreeMap<String, String> {
@@ -285,11 +301,16 @@ impl Fields<'_> {
         object(self.path(name), value, self.problems, read)
     }
 
-    fn objects<T>(&mut self, name: &'static str, read: fn(&mut Fields<'_>) -> T) -> Vec<T> {
+    fn objects<T: Default>(&mut self, name: &'static str, read: fn(&mut Fields<'_>) -> T) -> Vec<T> {
         let list = self.list(name).into_iter().enumerate();
-        list.filter_map(|(n, value)| object(path::index(&self.path(name), n), value, self.problems, read))
-            .collect()
+        let mut object = |(n, value)| object(path::index(&self.path(name), n), value, self.problems, read);
+        list.map(|item| object(item).unwrap_or_default()).collect()
     }
+}
+
+/// Whether a number has more digits than any field takes. JSON and YAML read such a one as a fraction.
+fn is_huge(number: &Number) -> bool {
+    number.is_u64() || number.as_f64().is_some_and(|number| number.abs() >= i64::MAX as f64)
 }
 
 /// What a value is, in the words of an error; never the value itself.

@@ -253,7 +253,8 @@ impl Rules {
         self.arguments(&command, &check.command);
         self.number(&at.field("interval_seconds"), check.interval_seconds, INTERVAL_SECONDS);
         let (given, interval) = (check.timeout_seconds, check.interval_seconds);
-        if self.number(&timeout, given, TIMEOUT_SECONDS) && given >= interval {
+        let is_comparable = self.number(&timeout, given, TIMEOUT_SECONDS) && interval != 0;
+        if is_comparable && given >= interval {
             self.add(&timeout, format!("{given} is not less than interval_seconds ({interval})"));
         }
         self.number(&at.field("healthy_threshold"), check.healthy_threshold, THRESHOLD);

@@ -104,6 +104,21 @@ pub(super) fn read_after_failure(path: &Path) -> StoreError {
     }
 }
 
+/// An engine began to write while a file was read that was thought not to change: what was read may be of two moments.
+pub(super) fn written_meanwhile(path: &Path) -> StoreError {
+    StoreError::Unavailable {
+        message: format!("an engine began to write {} while it was read; read it again", path.display()),
+        source: None,
+    }
+}
+
+/// Whether SQLite may not open a file, or make one beside it.
+pub(super) fn is_refused(error: &StoreError) -> bool {
+    let StoreError::Unavailable { source: Some(cause), .. } = error else { return false };
+    let refusals = [ErrorCode::CannotOpen, ErrorCode::ReadOnly, ErrorCode::PermissionDenied];
+    cause.downcast_ref::<Error>().and_then(code).is_some_and(|code| refusals.contains(&code))
+}
+
 /// Whether the disk failed: what was written may not be on it.
 pub(super) fn is_the_disks_fault(cause: &Error) -> bool {
     code(cause) == Some(ErrorCode::SystemIoFailure)

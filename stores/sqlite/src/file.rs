@@ -1,9 +1,12 @@
 //! The store's file: making it, checking it, connecting to it, bringing it to this version.
 
+use std::cmp::Ordering;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
@@ -88,14 +91,73 @@ pub(super) fn empty_log(connection: &Connection, path: &Path) -> Result<Log, Sto
     Ok(if busy { Log::InUse } else { Log::Emptied })
 }
 
+/// A connection that reads.
+#[derive(Debug)]
+pub(super) struct Reader {
+    pub(super) connection: Connection,
+    /// Where nothing can be written beside the file: how the file was.
+    still: Option<Still>,
+}
+
+impl Reader {
+    /// Whether what was read since it was opened is of one moment, and what is read next is of now.
+    pub(super) fn holds(&self, path: &Path) -> bool {
+        self.still.as_ref().is_none_or(|still| Still::of(path).as_ref() == Some(still))
+    }
+}
+
+/// A file that has no log, and that nobody has written since.
+#[derive(Debug, PartialEq, Eq)]
+struct Still {
+    file: u64,
+    size: u64,
+    changed: SystemTime,
+}
+
+impl Still {
+    /// None where there is a log: somebody writes, or wrote it to the end of a process.
+    fn of(path: &Path) -> Option<Self> {
+        let log = fs::metadata(beside(path, "-wal")).map_or(0, |log| log.len());
+        let found = fs::metadata(path).ok()?;
+        let still = Self { file: found.ino(), size: found.len(), changed: found.modified().ok()? };
+        (log == 0).then_some(still)
+    }
+}
+
 /// A connection that reads; of a store of exactly this version.
-pub(super) fn reader(path: &Path) -> Result<Connection, StoreError> {
-    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+///
+/// A reader keeps its place in memory that it shares with writers, in a file beside the store, which it makes where
+/// there is none. Who may not do that can still read a file without a log, as something that does not change: whether
+/// that was so is known after each read.
+pub(super) fn reader(path: &Path) -> Result<Reader, StoreError> {
+    let still = Still::of(path);
+    let reader = match (connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY), still) {
+        (Ok(connection), _) => Reader { connection, still: None },
+        (Err(refused), Some(still)) if error::is_refused(&refused) => {
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+            let connection = connect_to(path, &unchanging(path), flags)?;
+            Reader { connection, still: Some(still) }
+        }
+        (Err(other), _) => return Err(other),
+    };
+    let connection = &reader.connection;
     connection
         .execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY;")
         .map_err(|cause| error::sqlite(path, "open", cause))?;
     connection.set_prepared_statement_cache_capacity(32);
-    Ok(connection)
+    Ok(reader)
+}
+
+/// The name of a file that does not change, for SQLite.
+fn unchanging(path: &Path) -> PathBuf {
+    let mut name = String::from("file:");
+    for byte in path.as_os_str().as_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' => name.push((*byte).into()),
+            other => name += &format!("%{other:02X}"),
+        }
+    }
+    (name + "?immutable=1").into()
 }
 
 /// Checks that a file can be read as a store of this version, without owning it.
@@ -108,18 +170,31 @@ pub(super) fn check_readable(path: &Path) -> Result<(), StoreError> {
         });
     }
     check(path, File::options().read(true))?;
-    let version = version(&reader(path)?, path)?;
-    if version == MIGRATIONS.len() {
-        return Ok(());
+    let version = version(&reader(path)?.connection, path)?;
+    match version.cmp(&MIGRATIONS.len()) {
+        Ordering::Equal => Ok(()),
+        Ordering::Greater => Err(newer(path, version, MIGRATIONS.len())),
+        Ordering::Less => Err(StoreError::Unavailable {
+            message: format!(
+                "{} is of an older program: it has version {version}, and this program reads version {}; let an \
+                 engine of this program bring it up to date",
+                path.display(),
+                MIGRATIONS.len()
+            ),
+            source: None,
+        }),
     }
-    Err(StoreError::Unavailable {
+}
+
+fn newer(path: &Path, version: usize, known: usize) -> StoreError {
+    StoreError::Corrupt {
         message: format!(
-            "{} has version {version}, and this program reads version {}; let its engine bring it up to date",
+            "{} is of a newer program: it has version {version}, and this program knows versions up to {known}; use \
+             the newer one",
             path.display(),
-            MIGRATIONS.len()
         ),
         source: None,
-    })
+    }
 }
 
 fn exists(path: &Path) -> Result<bool, StoreError> {
@@ -202,9 +277,14 @@ fn check(path: &Path, access: &OpenOptions) -> Result<(), StoreError> {
 }
 
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
+    connect_to(path, path, flags)
+}
+
+/// Connects to a path under a name of SQLite's.
+fn connect_to(path: &Path, name: &Path, flags: OpenFlags) -> Result<Connection, StoreError> {
     let failed = |cause| error::sqlite(path, "open", cause);
     let connection =
-        Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(failed)?;
+        Connection::open_with_flags(name, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(failed)?;
     connection.busy_timeout(BUSY).map_err(failed)?;
     // The plan of a statement must not depend on the bound values: SQLite would prepare it again each time.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(failed)?;
@@ -233,14 +313,7 @@ fn migrate(connection: &mut Connection, path: &Path, migrations: &[&str]) -> Res
     let failed = |cause| error::sqlite(path, "bring up to date", cause);
     let found = version(connection, path)?;
     if found > migrations.len() {
-        return Err(StoreError::Corrupt {
-            message: format!(
-                "{} has version {found}, and this program knows versions up to {}; use a newer program",
-                path.display(),
-                migrations.len()
-            ),
-            source: None,
-        });
+        return Err(newer(path, found, migrations.len()));
     }
     let first_form = found == 1 && has_first_form(connection).map_err(failed)?;
     let steps = (1_usize..).zip(migrations.iter().copied()).skip(found);
@@ -293,6 +366,29 @@ mod tests {
         connection.pragma_update(None, "user_version", 7).expect("sets");
         let error = migrate(&mut connection, Path::new("test"), &MIGRATIONS).expect_err("refused");
         assert!(matches!(error, StoreError::Corrupt { .. }), "{error:?}");
-        assert!(error.to_string().contains("version 7"), "{error}");
+        assert!(error.to_string().contains("newer program: it has version 7"), "{error}");
+    }
+    #[test]
+    fn a_file_that_is_read_as_unchanging_is_seen_to_change() {
+        let directory = tempfile::tempdir().expect("a folder");
+        // With characters that mean something in a URI.
+        let path = directory.path().join("a store?x=1#2%.db");
+        prepare(&path).expect("made");
+        for beside in ["-wal", "-shm"] {
+            let _ = fs::remove_file(super::beside(&path, beside));
+        }
+        let still = Still::of(&path);
+        assert!(still.is_some());
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+        let connection = connect_to(&path, &unchanging(&path), flags).expect("read");
+        let reader = Reader { connection, still };
+        assert_eq!(version(&reader.connection, &path).expect("reads"), MIGRATIONS.len());
+        assert!(reader.holds(&path));
+        assert!(!super::beside(&path, "-shm").exists(), "it is read without anything beside it");
+        let writer = writer(&path).expect("opens");
+        writer.execute_batch("UPDATE meta SET epoch = epoch + 1").expect("written");
+        assert!(!reader.holds(&path), "there is a log");
+        writer.close().expect("closed");
+        assert!(!reader.holds(&path), "the file is another one");
     }
 }

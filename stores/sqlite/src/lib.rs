@@ -41,6 +41,7 @@ use landlord_compute::store::{
     Epoch, Events, Opened, OperationRecord, Page, Position, Reads, Scope, Store, StoreError, TenantFilter,
     Write, WriteError,
 };
+pub use ownership::{Attendance, Owner};
 use read::Readers;
 pub use reader::SqliteReader;
 use rows::Rows;
@@ -63,12 +64,14 @@ pub struct SqliteOptions {
     /// How many events are kept; older ones are answered with [`Events::Gap`]. An operation is kept as long as
     /// the event that settled it. None keeps all.
     pub history: Option<u64>,
+    /// What this engine is called where another one is told who has the store. None: the name of the program.
+    pub owner: Option<String>,
 }
 
 impl SqliteOptions {
     /// A file that keeps the last million events, about 250 MB.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), history: Some(1_000_000) }
+        Self { path: path.into(), history: Some(1_000_000), owner: None }
     }
 }
 
@@ -161,11 +164,11 @@ impl Store for SqliteStore {
         let (writer, jobs) = mpsc::channel(WAITING);
         let (ready, opened) = oneshot::channel();
         let path = file::resolve(&self.options.path)?;
-        let history = self.options.history;
         let readers = Readers::new(path.clone());
+        let options = SqliteOptions { path, ..self.options.clone() };
         std::thread::Builder::new()
             .name("sqlite-writer".to_owned())
-            .spawn(move || write::run(path, history, ready, jobs))
+            .spawn(move || write::run(options, ready, jobs))
             .map_err(|cause| error::io(&self.options.path, "start a thread for", cause))?;
         let opened = opened.await.map_err(writer_is_gone)??;
         *self.session() = Some(Session { reader: SqliteReader::over(readers), writer });
@@ -194,6 +197,15 @@ impl Store for SqliteStore {
 
     fn batch_limit(&self) -> NonZeroU64 {
         BATCH
+    }
+
+    /// Writes it into the lock file, where [`SqliteReader::attendance`] finds it.
+    async fn looked(&self, at: Timestamp) {
+        let writer = self.session().as_ref().map(|session| session.writer.clone());
+        if let Some(writer) = writer {
+            // A writer that has stopped says so where something is written.
+            let _ = writer.send(Job::Looked { at }).await;
+        }
     }
 
     async fn close(&self) -> Result<(), StoreError> {

@@ -1,6 +1,6 @@
 //! Reading: a few connections, each used by one thread at a time.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
@@ -44,13 +44,17 @@ impl From<BadColumn> for Unreadable {
 #[derive(Debug)]
 pub(super) struct Readers {
     path: PathBuf,
-    idle: Mutex<Vec<Connection>>,
+    idle: Mutex<Vec<file::Reader>>,
     turns: Arc<Semaphore>,
 }
 
 impl Readers {
     pub(super) fn new(path: PathBuf) -> Arc<Self> {
         Arc::new(Self { path, idle: Mutex::default(), turns: Arc::new(Semaphore::new(CONNECTIONS)) })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Runs a read on a thread that may block, against one state of the store.
@@ -74,20 +78,24 @@ impl Readers {
 
     fn read_now<T>(&self, read: impl FnOnce(&Connection) -> Result<T, Unreadable>) -> Result<T, StoreError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let connection = match idle {
-            Some(connection) => connection,
+        let reader = match idle.filter(|reader| reader.holds(&self.path)) {
+            Some(reader) => reader,
             None => file::reader(&self.path)?,
         };
         // One transaction, so that a tenant and its specs are of one moment. It ends with the block.
         let answer = {
-            let _moment = connection
+            let _moment = reader
+                .connection
                 .unchecked_transaction()
                 .map_err(|cause| error::sqlite(&self.path, "read", cause))?;
-            read(&connection)
+            read(&reader.connection)
         };
+        if !reader.holds(&self.path) {
+            return Err(error::written_meanwhile(&self.path));
+        }
         match answer {
             Ok(answer) => {
-                self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+                self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
                 Ok(answer)
             }
             Err(Unreadable::Sqlite(cause)) => Err(error::sqlite(&self.path, "read", cause)),

@@ -13,6 +13,7 @@ use landlord_state_machines::tenant::{Record, Tenant};
 
 use super::file;
 use super::load::Loader;
+use super::ownership::{self, Attendance};
 use super::read::{self, Readers};
 
 /// A look at a SQLite store, also at one that an engine owns. Clones share their connections.
@@ -53,6 +54,12 @@ impl SqliteReader {
     /// [`StoreError`] when it cannot be read.
     pub async fn engine(&self) -> Result<Arc<str>, StoreError> {
         self.readers.read(read::engine).await
+    }
+
+    /// Whether an engine has the store now, and when one last looked after its tenants. Reads the lock file beside the
+    /// store; what cannot be read is not known, which is no error.
+    pub fn attendance(&self) -> Attendance {
+        ownership::attendance(self.readers.path())
     }
 
     /// Closes the connections that nobody uses.

@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 use std::sync::mpsc as channel;
 
+use jiff::Timestamp;
 use landlord_state_machines::id::Revision;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, ToSql, params, params_from_iter};
 use tokio::sync::{mpsc, oneshot};
 
+use super::SqliteOptions;
 use super::ownership::Ownership;
 use super::rows::{Prepared, Put, Rows};
 use super::{error, file};
@@ -19,6 +21,8 @@ pub(super) type Answers = Vec<Result<Position, WriteError>>;
 pub(super) enum Job {
     /// To make a batch durable.
     Commit { epoch: Epoch, batch: Batch, answer: oneshot::Sender<Result<Answers, StoreError>> },
+    /// To write down when the tenants were looked after.
+    Looked { at: Timestamp },
     /// To put everything in order and give the store up.
     Close { answer: oneshot::Sender<Result<(), StoreError>> },
 }
@@ -47,12 +51,11 @@ impl Batch {
 
 /// Takes the store, says so, and works until it is closed or nobody can ask any more.
 pub(super) fn run(
-    path: PathBuf,
-    history: Option<u64>,
+    options: SqliteOptions,
     opened: oneshot::Sender<Result<Opened, StoreError>>,
     mut jobs: mpsc::Receiver<Job>,
 ) {
-    let (mut writer, what) = match Writer::open(path, history) {
+    let (mut writer, what) = match Writer::open(options) {
         Ok(taken) => taken,
         Err(error) => {
             // Whoever opened it may have given up waiting.
@@ -67,6 +70,7 @@ pub(super) fn run(
                 // A commit that nobody waits for any more is made all the same.
                 let _ = answer.send(writer.commit(epoch, &mut batch));
             }
+            Job::Looked { at } => writer.ownership.looked(at),
             Job::Close { answer } => {
                 let _ = answer.send(writer.close());
                 return;
@@ -80,7 +84,7 @@ struct Writer {
     history: Option<u64>,
     database: Database,
     /// Last, so that the store is given up when the connection is closed.
-    _ownership: Ownership,
+    ownership: Ownership,
 }
 
 /// The writer's connection.
@@ -93,14 +97,15 @@ enum Database {
 }
 
 impl Writer {
-    fn open(path: PathBuf, history: Option<u64>) -> Result<(Self, Opened), StoreError> {
-        let ownership = Ownership::take(&path)?;
+    fn open(options: SqliteOptions) -> Result<(Self, Opened), StoreError> {
+        let SqliteOptions { path, history, owner } = options;
+        let ownership = Ownership::take(&path, owner.as_deref())?;
         file::prepare(&path)?;
         let connection = file::writer(&path)?;
         // An engine that is gone may have left a log in doubt. Whoever only reads does not keep this one from starting.
         file::empty_log(&connection, &path)?;
         let opened = take_epoch(&connection).map_err(|cause| error::sqlite(&path, "open", cause))?;
-        let writer = Self { path, history, database: Database::Open(connection), _ownership: ownership };
+        let writer = Self { path, history, database: Database::Open(connection), ownership };
         Ok((writer, opened))
     }
 

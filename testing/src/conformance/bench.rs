@@ -20,7 +20,7 @@ use tracing::{Instrument, info_span};
 
 use super::log::{CALLER, Line, Log};
 use super::steps::counted;
-use super::{Checked, Harm, Patience, Platform, Resource, Stop, Variant, broken, expect};
+use super::{Checked, Harm, Patience, Platform, Resource, Stop, Unable, Variant, broken, expect};
 use landlord_compute::clock::TokioClock;
 use landlord_compute::provider::{
     CheckpointError, Context, Destroyed, Journal, OwnedTenant, PlannedChange, Provider, UndoBy, Work,
@@ -175,6 +175,14 @@ impl<'p> Bench<'p> {
     ) -> Checked {
         let checks = stream::iter(steps).map(check).buffer_unordered(self.limits.parallel.max(1));
         checks.try_for_each(|()| ready(Ok(()))).await
+    }
+
+    /// Nothing is said of a provider that leaves the undo of a call that failed to whoever made it.
+    pub(super) fn undoes_alone(&self) -> Checked {
+        match self.platform.provider().capabilities().undoes_alone {
+            true => Ok(()),
+            false => Err(Unable::new("alone it leaves the undo to its caller, and says so").into()),
+        }
     }
 
     /// What was logged so far.

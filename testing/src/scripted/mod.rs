@@ -519,6 +519,8 @@ impl Provider for Scripted {
                 address: "127.0.0.1".to_owned(),
                 port: 1,
                 url: None,
+                container: None,
+                container_port: None,
             }],
             message: None,
             provisioned_at: cx.now(),

@@ -82,6 +82,8 @@ fn ledger() -> Arc<Ledger> {
             address: "127.0.0.1".to_owned(),
             port: 8080,
             url: Some("http://127.0.0.1:8080".to_owned()),
+            container: Some("web".to_owned()),
+            container_port: Some(80),
         }],
         facts: serde_json::value::RawValue::from_string(facts).expect("valid JSON"),
     })

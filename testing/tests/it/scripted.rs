@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use landlord_compute::machines::error::ProviderError;
 use landlord_compute::machines::id::{ProviderName, TenantId};
 use landlord_compute::machines::planner::Subject;
-use landlord_compute::machines::spec::{ContainerSpec, ResourceRequirements, TenantComputeSpec};
-use landlord_compute::machines::status::Health;
-use landlord_compute::provider::{Capabilities, Provider};
+use landlord_compute::machines::spec::{ContainerSpec, ResourceRequirements, Spec, TenantComputeSpec};
+use landlord_compute::machines::status::{ComputeStatus, Health, ProvisionResult, UpdateResult};
+use landlord_compute::provider::{Capabilities, Context, Destroyed, Provider, UndoBy};
 use landlord_testing::conformance::{Harm, Patience, Platform, Resource, Unable, Variant, run};
 use landlord_testing::scripted::{Fate, Mood, Scripted};
 
@@ -126,4 +127,98 @@ fn the_scripted_provider_keeps_the_contract() {
         ["context.fenced", "undo.ledger", "undo.itemised", "interrupted.intent", "secrets.ledger"];
     assert_eq!(unsaid[0], "validate.limits");
     assert_eq!(unsaid[1..], no_ledger);
+}
+
+/// A table without what is optional: it lists nobody, and undoes nothing by itself.
+struct Modest {
+    table: Table,
+    capabilities: Capabilities,
+}
+
+struct ModestProvider {
+    scripted: Scripted,
+    capabilities: Capabilities,
+}
+
+impl ModestProvider {
+    fn never_alone(&self, cx: &Context) -> Context {
+        let mut cx = cx.clone();
+        cx.undo = UndoBy::Engine;
+        cx
+    }
+}
+
+#[async_trait]
+impl Provider for ModestProvider {
+    fn name(&self) -> ProviderName {
+        self.scripted.name()
+    }
+
+    async fn provision(&self, cx: &Context, spec: &Spec) -> Result<ProvisionResult, ProviderError> {
+        self.scripted.provision(&self.never_alone(cx), spec).await
+    }
+
+    async fn update(
+        &self,
+        cx: &Context,
+        tenant_id: &TenantId,
+        spec: &Spec,
+    ) -> Result<UpdateResult, ProviderError> {
+        self.scripted.update(&self.never_alone(cx), tenant_id, spec).await
+    }
+
+    async fn destroy(&self, cx: &Context, tenant_id: &TenantId) -> Result<Destroyed, ProviderError> {
+        self.scripted.destroy(cx, tenant_id).await
+    }
+
+    async fn get_status(&self, cx: &Context, tenant_id: &TenantId) -> Result<ComputeStatus, ProviderError> {
+        self.scripted.get_status(cx, tenant_id).await
+    }
+
+    async fn validate(&self, cx: &Context, spec: &Spec) -> Result<(), ProviderError> {
+        self.scripted.validate(cx, spec).await
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.capabilities.clone()
+    }
+}
+
+#[async_trait]
+impl Platform for Modest {
+    fn provider(&self) -> Arc<dyn Provider> {
+        let (scripted, capabilities) = (self.table.0.clone(), self.capabilities.clone());
+        Arc::new(ModestProvider { scripted, capabilities })
+    }
+
+    fn spec(&self, tenant: &TenantId, variant: Variant) -> Result<TenantComputeSpec, Unable> {
+        self.table.spec(tenant, variant)
+    }
+
+    async fn resources(&self, tenant: &TenantId) -> Vec<Resource> {
+        self.table.resources(tenant).await
+    }
+
+    fn limits(&self) -> Patience {
+        self.table.limits()
+    }
+}
+
+/// What the contract calls optional breaks no clause, where the provider says that it has it not.
+#[test]
+fn what_is_optional_may_be_missing() {
+    let judge = |capabilities: Capabilities| {
+        on_paused_time(async || run(&Modest { table: Table::new(), capabilities }).await)
+    };
+    let says_so = judge(Capabilities::default().leaves_undo_to_callers());
+    assert!(says_so.all_held(), "{says_so}");
+    let unsaid: Vec<&str> = says_so.not_applicable().map(|row| row.clause).collect();
+    let optional = ["provision.atomic", "update.rolls-back", "cancelled.provision", "ownership.listed"];
+    assert!(optional.iter().all(|clause| unsaid.contains(clause)), "{says_so}");
+
+    let says_nothing = judge(Capabilities::default().lists_tenants());
+    let broken: Vec<&str> = says_nothing.broken().map(|row| row.clause).collect();
+    for clause in ["provision.atomic", "ownership.listed", "ownership.sweepable"] {
+        assert!(broken.contains(&clause), "{clause}: {says_nothing}");
+    }
 }

@@ -104,7 +104,7 @@ pub(super) fn endpoints(serves: &[Serves], tasks: &[Task]) -> Vec<Endpoint> {
     for place in serves {
         match place {
             Serves::At(endpoint) => all.push(endpoint.clone()),
-            Serves::Task { port, kind, container: _ } => {
+            Serves::Task { port, kind, container } => {
                 let addresses: BTreeSet<&String> =
                     running().filter_map(|task| task.address.as_ref()).collect();
                 all.extend(addresses.into_iter().map(|address| Endpoint {
@@ -112,6 +112,8 @@ pub(super) fn endpoints(serves: &[Serves], tasks: &[Task]) -> Vec<Endpoint> {
                     address: address.clone(),
                     port: *port,
                     url: Some(format!("{}://{address}:{port}", scheme(*kind))),
+                    container: Some(container.clone()),
+                    container_port: Some(*port),
                 }));
             }
         }

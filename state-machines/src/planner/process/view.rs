@@ -127,6 +127,8 @@ fn endpoints(launch: &Launch) -> Vec<Endpoint> {
             address: "127.0.0.1".to_owned(),
             port: port.host_port,
             url: Some(format!("{scheme}://127.0.0.1:{}", port.host_port)),
+            container: Some(launch.manifest.container.clone()),
+            container_port: Some(port.container_port),
         })
     };
     match &launch.run {

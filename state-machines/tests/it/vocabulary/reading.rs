@@ -1,6 +1,8 @@
 //! JSON and YAML documents, good and bad.
 
-use landlord_state_machines::spec::{MAX_DEPTH, MAX_DOCUMENT_BYTES, Spec, SpecError, TenantComputeSpec};
+use landlord_state_machines::spec::{
+    Draft, Format, MAX_DEPTH, MAX_DOCUMENT_BYTES, Spec, SpecError, TenantComputeSpec,
+};
 use serde_json::json;
 
 const GO: &str = include_str!("fixtures/go.json");
@@ -230,4 +232,26 @@ fn a_spec_inside_a_larger_document_follows_the_same_rules() {
     assert_eq!(request.spec, TenantComputeSpec::from_json(GO).unwrap());
     let error = serde_json::from_str::<Request>(r#"{"spec": {"tenantid": "hunter2"}}"#).err().unwrap();
     assert!(error.to_string().starts_with("tenantid: unknown field"), "{error}");
+}
+
+#[test]
+fn a_number_with_too_many_digits_is_out_of_range() {
+    for number in ["9223372036854775808", "18446744073709551616", "-18446744073709551616", "1e99"] {
+        let json = json_error(&format!("{{\"resources\": {{\"cpu\": {number}}}}}"));
+        let yaml = yaml_error(&format!("resources: {{ cpu: {number} }}"));
+        for error in [json, yaml] {
+            assert!(error.contains("resources.cpu: out of range; give a whole number"), "{number}: {error}");
+        }
+    }
+    let fraction = json_error("{\"resources\": {\"cpu\": 1.5}}");
+    assert!(fraction.contains("not a number with a fraction"), "{fraction}");
+}
+
+#[test]
+fn a_draft_tells_what_cannot_be_read_and_what_breaks_a_rule() {
+    let text = "tenant_id: acme\nprovider_type: process\ncontainers: [7, { name: web, image: host, command: [1] }]\n\
+                resources: { cpu: lots, memory: 1 }";
+    let problems = Draft::read(text, Format::Yaml).unwrap().check().unwrap_err();
+    let paths: Vec<&str> = problems.problems().iter().map(|problem| problem.path.as_str()).collect();
+    assert_eq!(paths, ["containers[0]", "containers[1].command[0]", "resources.cpu", "resources.memory"]);
 }

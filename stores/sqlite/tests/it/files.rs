@@ -168,7 +168,7 @@ async fn people_can_read_the_views() {
 #[tokio::test]
 async fn an_operation_is_kept_as_long_as_the_event_that_settled_it() {
     let (_directory, path) = place();
-    let store = SqliteStore::new(SqliteOptions { path, history: Some(3) });
+    let store = SqliteStore::new(SqliteOptions { path, history: Some(3), owner: None });
     let epoch = store.open().await.expect("opens").epoch;
     let mut open = StoredLife::new("open");
     let begun = open.begin();

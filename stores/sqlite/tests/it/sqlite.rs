@@ -130,7 +130,7 @@ async fn a_tombstone_leads_to_the_next_life() {
 #[tokio::test]
 async fn events_beyond_the_history_are_a_gap() {
     let directory = tempfile::tempdir().expect("a directory");
-    let options = SqliteOptions { path: directory.path().join("store.db"), history: Some(20) };
+    let options = SqliteOptions { path: directory.path().join("store.db"), history: Some(20), owner: None };
     contract::events_beyond_the_history_are_a_gap(&SqliteStore::new(options), 20).await;
 }
 

@@ -100,6 +100,7 @@ async fn cancelled_meanwhile(bench: &Bench<'_>) -> Checked {
 }
 
 async fn deadline(bench: &Bench<'_>) -> Checked {
+    bench.undoes_alone()?;
     let tenant = bench.tenant();
     let spec = tenant.spec(Variant::Unhealthy)?;
     let mut cx = tenant.cx(UndoBy::Provider);

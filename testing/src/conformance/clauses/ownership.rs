@@ -4,7 +4,7 @@ use landlord_state_machines::error::{ErrorCode, ErrorKind};
 
 use super::{Clause, must, section};
 use crate::conformance::bench::{Bench, failed, succeeded};
-use crate::conformance::{Checked, Variant, expect};
+use crate::conformance::{Checked, Unable, Variant, expect};
 use landlord_compute::provider::UndoBy;
 
 pub(super) const CLAUSES: &[Clause] = &[
@@ -68,6 +68,9 @@ async fn engines(bench: &Bench<'_>) -> Checked {
 }
 
 async fn list(bench: &Bench<'_>) -> Checked {
+    if !bench.platform.provider().capabilities().lists_tenants {
+        return Err(Unable::new("it cannot list tenants, and says so").into());
+    }
     let mut tenants = vec![bench.tenant(), bench.tenant()];
     for tenant in &mut tenants {
         tenant.start(Variant::First).await?;

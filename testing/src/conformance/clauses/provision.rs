@@ -73,6 +73,7 @@ async fn idempotent(bench: &Bench<'_>) -> Checked {
 }
 
 async fn atomic(bench: &Bench<'_>) -> Checked {
+    bench.undoes_alone()?;
     let tenant = bench.tenant();
     let spec = tenant.spec(Variant::Failing)?;
     let cx = tenant.cx(UndoBy::Provider);

@@ -106,6 +106,7 @@ async fn ledger(bench: &Bench<'_>) -> Checked {
 }
 
 async fn itemised(bench: &Bench<'_>) -> Checked {
+    bench.undoes_alone()?;
     keeps_ledger(bench).await?;
     let tenant = bench.tenant();
     let spec = tenant.spec(Variant::Unhealthy)?;
@@ -131,6 +132,7 @@ async fn itemised(bench: &Bench<'_>) -> Checked {
 }
 
 async fn cancelled_provision(bench: &Bench<'_>) -> Checked {
+    bench.undoes_alone()?;
     let mut quiet = bench.tenant();
     let (count, pauses) = quiet.start_counting(Variant::First).await?;
     bench
@@ -160,6 +162,7 @@ async fn quiet_update(bench: &Bench<'_>) -> Result<(usize, usize), Stop> {
 }
 
 async fn cancelled_update(bench: &Bench<'_>) -> Checked {
+    bench.undoes_alone()?;
     let (count, pauses) = quiet_update(bench).await?;
     bench
         .each(spread(0, pauses, bench.limits.interruptions), |at| async move {

@@ -103,6 +103,7 @@ async fn no_downtime(bench: &Bench<'_>) -> Checked {
 }
 
 async fn rolls_back(bench: &Bench<'_>) -> Checked {
+    bench.undoes_alone()?;
     let mut tenant = bench.tenant();
     let count = tenant.start(Variant::First).await?;
     let failing = tenant.spec(Variant::Failing)?;

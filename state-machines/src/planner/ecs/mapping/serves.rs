@@ -87,5 +87,13 @@ fn task(port: &Port<'_>) -> Serves {
 
 fn at(name: &str, port: &Port<'_>) -> Endpoint {
     let url = (port.kind == EndpointType::Http).then(|| format!("http://{name}:{}", port.port));
-    Endpoint { kind: port.kind, address: name.to_owned(), port: port.port, url }
+    // Without its container: where a tenant answers is part of what its service is compared by.
+    Endpoint {
+        kind: port.kind,
+        address: name.to_owned(),
+        port: port.port,
+        url,
+        container: None,
+        container_port: None,
+    }
 }

@@ -30,7 +30,14 @@ pub(super) fn endpoint(url: &str) -> Result<Endpoint, &'static str> {
     let address = host.trim_start_matches('[').trim_end_matches(']').to_owned();
     match address.is_empty() {
         true => Err(WRONG),
-        false => Ok(Endpoint { kind, address, port, url: Some(url.to_owned()) }),
+        false => Ok(Endpoint {
+            kind,
+            address,
+            port,
+            url: Some(url.to_owned()),
+            container: None,
+            container_port: None,
+        }),
     }
 }
 

@@ -1,0 +1,302 @@
+//! `describe`: all that is known of a tenant.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use landlord_compute::Delivery;
+use landlord_compute::machines::error::{ProviderError, Remedy};
+use landlord_compute::machines::id::{OperationId, ProviderName, TenantId};
+use landlord_compute::machines::spec::{HealthCheckConfig, ResourceRequirements};
+use landlord_compute::machines::status::Health;
+use landlord_compute::machines::tenant::{LifecycleEvent, Settled};
+use landlord_compute::store::{OperationRecord, Position, Reads, Scope};
+use landlord_compute::view::{ContainerView, Doing, SpecView, TenantView, containers, spec};
+use landlord_store_sqlite::SqliteReader;
+use serde_json::{Value, json};
+
+use super::attended::Attended;
+use super::events::{Reader, Steps};
+use super::exit::Failure;
+use super::place::{Place, living};
+use super::screen::{Screen, hanging, list, pairs};
+use super::words;
+
+/// How many of a tenant's latest events are shown.
+const LATEST: usize = 10;
+
+/// All that is known of a tenant.
+struct Described<'a> {
+    view: TenantView<'a>,
+    spec: Option<SpecView<'a>>,
+    containers: Vec<ContainerView<'a>>,
+    engine: Attended,
+    logs: Option<std::path::PathBuf>,
+    not_enforced: Vec<&'static str>,
+    operations: Vec<OperationRecord>,
+    events: Vec<Arc<LifecycleEvent>>,
+}
+
+/// Shows all that is known of a tenant.
+pub(crate) async fn describe(screen: &Screen, place: &Place, id: &TenantId) -> Result<(), Failure> {
+    let look = place.look()?;
+    let tenant = living(&look, id).await?;
+    let events = latest(&look, id).await?;
+    let view = TenantView::from(tenant.as_ref());
+    let operations = operations(&look, &view, &events).await?;
+    let described = Described {
+        view,
+        spec: spec(&tenant),
+        containers: containers(&tenant),
+        engine: look.attendance().into(),
+        logs: place.logs(&tenant.provider, id),
+        not_enforced: not_enforced(place, &tenant.provider),
+        operations,
+        events,
+    };
+    screen.show(&described.document(), || described.text())
+}
+
+async fn latest(look: &SqliteReader, id: &TenantId) -> Result<Vec<Arc<LifecycleEvent>>, Failure> {
+    let last = Reader::new(look, Scope::Tenant(id.clone()), Position(0)).last(LATEST).await?;
+    let events = last.into_iter().filter_map(|delivery| match delivery {
+        Delivery::Event { event, .. } => Some(event),
+        Delivery::Gap { .. } => None,
+    });
+    Ok(events.collect())
+}
+
+/// The operations that the events and the record name, oldest first.
+async fn operations(
+    look: &SqliteReader,
+    view: &TenantView<'_>,
+    events: &[Arc<LifecycleEvent>],
+) -> Result<Vec<OperationRecord>, Failure> {
+    let mut ids: BTreeSet<OperationId> = events.iter().filter_map(|event| event.operation).collect();
+    ids.extend(events.iter().flat_map(|event| &event.settled).map(|settlement| settlement.operation));
+    ids.extend(view.operation.as_ref().map(|operation| operation.id));
+    ids.extend(view.next.as_ref().map(|next| next.id));
+    ids.extend(view.last_failure.map(|failure| failure.operation));
+    let mut operations = Vec::new();
+    for id in ids {
+        operations.extend(look.operation(id).await?);
+    }
+    operations.sort_by_key(|operation| operation.accepted_at);
+    Ok(operations)
+}
+
+/// Limits of its spec that its provider does not keep.
+fn not_enforced(place: &Place, provider: &ProviderName) -> Vec<&'static str> {
+    place.provider(provider).map(|provider| provider.capabilities().not_enforced).unwrap_or_default()
+}
+
+impl Described<'_> {
+    fn document(&self) -> Value {
+        let operations: Vec<Value> = self
+            .operations
+            .iter()
+            .map(|operation| {
+                let mut document = json!({
+                    "id": operation.id,
+                    "kind": operation.kind,
+                    "accepted_at": operation.accepted_at,
+                });
+                let optional = [
+                    ("target", operation.target.map(|target| json!(target))),
+                    ("request_id", operation.request_id.as_ref().map(|id| json!(id))),
+                    ("reason", operation.reason.as_ref().map(|reason| json!(reason))),
+                    ("settled", operation.settled.as_ref().map(|settled| json!(settled))),
+                ];
+                for (name, value) in optional {
+                    if let Some(value) = value {
+                        document[name] = value;
+                    }
+                }
+                document
+            })
+            .collect();
+        let mut document = json!({
+            "tenant": self.view,
+            "spec": self.spec,
+            "containers": self.containers,
+            "not_enforced": self.not_enforced,
+            "engine": self.engine,
+            "operations": operations,
+            "events": self.events,
+        });
+        if let Some(logs) = &self.logs {
+            document["logs"] = json!(logs);
+        }
+        document
+    }
+
+    fn text(&self) -> String {
+        let now = Timestamp::now();
+        let mut text = pairs(self.facts(now).into_iter().map(|(name, value)| [name.to_owned(), value]));
+        text += "\nOPERATIONS, the latest\n";
+        text += &list(
+            ["  ID", "KIND", "SPEC", "ASKED FOR", "ENDED", "REASON"],
+            self.operations.iter().map(|operation| {
+                [
+                    format!("  {}", operation.id),
+                    operation.kind.name().to_owned(),
+                    operation.target.map_or("-".to_owned(), |spec| spec.to_string()),
+                    words::short_clock(now, operation.accepted_at),
+                    operation.settled.as_ref().map_or("-", ended).to_owned(),
+                    operation.reason.clone().unwrap_or_default(),
+                ]
+            }),
+        );
+        text += "\nEVENTS, the latest\n";
+        let mut steps = Steps::default();
+        for event in self.events.iter().filter(|event| steps.is_news(event)) {
+            let at = words::short_clock(now, event.at);
+            text += &hanging(&format!("  {at}  "), &words::event(event));
+        }
+        text
+    }
+
+    /// A line each.
+    fn facts(&self, now: Timestamp) -> Vec<(&'static str, String)> {
+        let view = &self.view;
+        let mut lines = vec![
+            ("tenant", view.tenant_id.to_string()),
+            ("state", view.state.to_string()),
+            ("health", self.health(now)),
+            ("provider", view.provider.to_string()),
+            ("life", view.incarnation.to_string()),
+            ("revision", view.revision.to_string()),
+            ("spec", view.spec.map_or("none runs".to_owned(), |spec| spec.to_string())),
+        ];
+        for container in &self.containers {
+            lines.extend(about(container));
+        }
+        if let Some(spec) = &self.spec {
+            lines.extend(asked_for(spec));
+        }
+        lines.extend(self.on_its_way(now));
+        lines.extend(view.endpoints.iter().map(|endpoint| ("endpoint", words::endpoint(endpoint))));
+        for (name, id) in view.resources.into_iter().flatten() {
+            lines.push(("resource", format!("{name}: {id}")));
+        }
+        if let Some(failure) = view.last_failure {
+            let kind = self.operations.iter().find(|it| it.id == failure.operation).map(|it| it.kind);
+            let text = words::last_failure(failure, kind, now);
+            lines.push((
+                "failure",
+                format!("{text} (operation {}, {})", failure.operation, failure.error.code),
+            ));
+            lines.push(("", format!("next: {}", advice(&failure.error, view))));
+        }
+        lines.extend(self.not_enforced.iter().map(|limit| ("limits", (*limit).to_owned())));
+        lines.extend(self.logs.as_ref().map(|logs| ("logs", logs.display().to_string())));
+        lines
+    }
+
+    fn health(&self, now: Timestamp) -> String {
+        let health = words::health(self.view.health);
+        match (self.view.health, self.engine.note(now, self.view.settled_at)) {
+            (Health::Unknown, _) | (_, None) => health.to_owned(),
+            (Health::Healthy | Health::Unhealthy, Some(note)) => format!("was {health}; {note}"),
+        }
+    }
+
+    fn on_its_way(&self, now: Timestamp) -> Vec<(&'static str, String)> {
+        let view = &self.view;
+        let mut lines = Vec::new();
+        if let Some(operation) = &view.operation {
+            let way = words::operation(operation, now);
+            let mut line = format!("{}, try {}, {way}", operation.id, operation.attempt);
+            if let Some(deadline) = operation.deadline {
+                line += &format!(", deadline {}", words::when(now, deadline));
+            }
+            lines.push(("operation", line));
+        }
+        if let Some(next) = &view.next {
+            let waits = match next.target {
+            Some(spec) => format!("update {} to spec {spec}", next.id),
+            None => format!("restart {}", next.id),
+        };
+        lines.push(("queued", waits));
+        }
+        if let Some(paused) = view.paused {
+            let resume = format!("`landlord-compute resume {}` lets it go on", view.tenant_id);
+            lines.push(("paused", format!("{}; {resume}", words::when(now, paused))));
+        }
+        lines.extend(words::repair(view, self.engine.now(), now).map(|line| ("repair", line)));
+        lines
+    }
+}
+
+/// How an operation ended, in a word.
+fn ended(settled: &Settled) -> &'static str {
+    match settled {
+        Settled::Done => "done",
+        Settled::Failed { undone: true, .. } => "failed, undone",
+        Settled::Failed { undone: false, .. } => "failed",
+        Settled::Cancelled { .. } => "cancelled",
+        Settled::Superseded { .. } => "superseded",
+        Settled::Abandoned { .. } => "abandoned",
+    }
+}
+
+/// One container, a line for each thing.
+fn about(container: &ContainerView<'_>) -> Vec<(&'static str, String)> {
+    let ContainerView { name, image, ports, health_check, resources, env } = container;
+    let mut lines = vec![("container", format!("{name}, image {image}"))];
+    for port in *ports {
+        let named = port.name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+        let host = port.host_port.map(|host| format!(", host port {host}")).unwrap_or_default();
+        lines.push(("  port", format!("{} {}{named}{host}", port.container_port, port.protocol)));
+    }
+    lines.extend(health_check.as_ref().map(|check| ("  check", self::check(check))));
+    lines.extend(resources.map(|resources| ("  resources", self::resources(resources))));
+    if !env.is_empty() {
+        lines.push(("  env", env.join(", ")));
+    }
+    lines
+}
+
+fn check(check: &HealthCheckConfig) -> String {
+    let HealthCheckConfig { kind, http_path, port, interval_seconds, timeout_seconds, .. } = check;
+    let path = http_path.as_deref().unwrap_or_default();
+    let port = port.map(|port| format!(" on port {port}")).unwrap_or_default();
+    let path = if path.is_empty() { String::new() } else { format!(" {path}") };
+    format!(
+        "{kind}{path}{port}, every {interval_seconds} s, fails after {timeout_seconds} s; healthy after {} in a row, \
+         unhealthy after {}",
+        check.healthy_threshold, check.unhealthy_threshold
+    )
+}
+
+fn resources(resources: &ResourceRequirements) -> String {
+    let ResourceRequirements { cpu, memory, storage } = resources;
+    let storage = storage.map(|storage| format!(", {storage} MB of storage")).unwrap_or_default();
+    format!("{cpu} millicores, {memory} MB of memory{storage}")
+}
+
+/// What the spec asks for beside its containers.
+fn asked_for(spec: &SpecView<'_>) -> Vec<(&'static str, String)> {
+    let mut lines = vec![("resources", resources(spec.resources))];
+    for secret in &spec.secrets {
+        let carried = secret.env_var.map(|name| format!(" as {name}")).unwrap_or_default();
+        lines.push(("secret", format!("{} from {}{carried}", secret.name, secret.source)));
+    }
+    lines.extend(spec.labels.iter().map(|(name, value)| ("label", format!("{name}={value}"))));
+    if !spec.provider_config.is_empty() {
+        lines.push(("config", format!("provider_config gives {}", spec.provider_config.join(", "))));
+    }
+    lines
+}
+
+/// What to do about a failure.
+fn advice(error: &ProviderError, view: &TenantView<'_>) -> String {
+    let tenant = view.tenant_id;
+    let waits = view.operation.as_ref().is_some_and(|operation| operation.run == Doing::Waiting);
+    match (error.remedy, waits) {
+        (_, true) => format!("it is tried again by itself; `landlord-compute retry {tenant}` does it now"),
+        (Remedy::Retry, false) => "it may pass; look at the logs, then ask for it again".to_owned(),
+        (Remedy::Permanent, false) => "look at the logs, change the spec, then ask for it again".to_owned(),
+        (Remedy::NeedsPerson, false) => "change what the platform refuses, then ask for it again".to_owned(),
+    }
+}

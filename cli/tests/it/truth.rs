@@ -1,0 +1,155 @@
+//! What is printed is so: as old as it is, and once.
+
+use std::fs;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use super::{Bench, Ran, Version};
+
+/// What people get to read at 80 columns.
+fn at_80_columns(bench: &Bench, args: &[&str]) -> String {
+    let ran: Ran = bench.command(args).env("COLUMNS", "80").output().expect("it runs").into();
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    ran.out
+}
+
+/// The state of the engine, as `list` has it.
+fn engine(bench: &Bench) -> Value {
+    bench.json(&["list"])["engine"].clone()
+}
+
+#[test]
+fn a_list_says_how_old_it_is() {
+    let bench = Bench::new();
+    let spec = bench.spec("acme", &Version::good("hello"));
+    bench.json(&["provision", "-f", &spec]);
+    assert_eq!(engine(&bench), json!({ "state": "none" }));
+    let listed = bench.run(&["list"]).out;
+    assert!(listed.contains("was healthy"), "{listed}");
+    assert!(listed.contains("no engine runs: nobody has looked since the last operations"), "{listed}");
+    let described = bench.run(&["describe", "acme"]).out;
+    assert!(described.contains("was healthy; no engine runs: nobody has looked since 2"), "{described}");
+
+    let mut run = bench.command(&["run"]).spawn().expect("it runs");
+    bench.until("the first look", || engine(&bench)["state"] == "looks_after");
+    let listed = bench.run(&["list"]).out;
+    assert!(!listed.contains("was healthy") && !listed.contains("nobody"), "{listed}");
+    kill_process(Pid::from_child(&run), Signal::KILL).expect("killed");
+    run.wait().expect("it ends");
+    let none = engine(&bench);
+    let looked_at = none["looked_at"].as_str().expect("a look");
+    assert_eq!((&none["state"], &looked_at[..2]), (&json!("none"), "20"));
+    let listed = bench.run(&["list"]).out;
+    assert!(listed.contains("was healthy") && listed.contains("nobody has looked since 20"), "{listed}");
+}
+
+#[test]
+fn a_command_that_has_the_store_is_no_look() {
+    let bench = Bench::new();
+    let spec = bench.spec("acme", &Version { slow: 2_000, ..Version::good("hello") });
+    let provision = bench.command(&["provision", "-f", &spec]).spawn().expect("it runs");
+    bench.until("the provision", || bench.state("acme").as_deref() == Some("provisioning"));
+    assert_eq!(engine(&bench)["state"], "runs");
+    let listed = bench.run(&["list"]).out;
+    assert!(listed.contains("has the store, and has not looked:"), "{listed}");
+    assert!(provision.wait_with_output().expect("it ends").status.success());
+}
+
+#[test]
+fn what_failed_long_ago_is_told_as_over_and_once() {
+    let bench = Bench::new();
+    let good = bench.spec("acme", &Version::good("hello"));
+    let provisioned = bench.json(&["provision", "-f", &good, "--reason", "the first day"]);
+    let broken = bench.spec("acme", &Version { broken: true, ..Version::good("never") });
+    assert_eq!(bench.run(&["update", "-f", &broken, "--deadline", "2s"]).code, 1);
+    let listed = bench.run(&["list"]).out;
+    assert!(
+        listed.contains("last update failed ") && listed.contains("not done by its deadline"),
+        "{listed}"
+    );
+    let described = bench.run(&["describe", "acme"]).out;
+    assert_eq!(described.matches("failure    last update failed ").count(), 1, "{described}");
+    let events = bench.run(&["events", "acme"]).out;
+    assert_eq!(events.matches("not done by its deadline").count(), 1, "{events}");
+    assert!(events.contains("operation 2-1 failed, and undone\n"), "{events}");
+    let mut said: Vec<&str> =
+        events.lines().filter_map(|line| line.split_once("/1  ")).map(|it| it.1).collect();
+    let all = said.len();
+    said.dedup();
+    assert_eq!(said.len(), all, "nothing is said twice in a row: {events}");
+
+    let operation = provisioned["operation"].as_str().expect("an id");
+    let waited = bench.run(&["wait", operation]);
+    assert!(waited.out.contains("provision done ") && waited.out.contains(" ago, at 20"), "{}", waited.out);
+    assert!(waited.out.contains("\n  now it is running, spec v1"), "{}", waited.out);
+    let failed = bench.run(&["wait", "2-1"]);
+    assert_eq!(failed.code, 1);
+    assert!(failed.out.contains("update failed, and undone, "), "{}", failed.out);
+    assert!(bench.json(&["wait", operation])["settled_at"].is_string());
+}
+
+#[test]
+fn a_status_says_where_which_container_answers_and_how_often_it_was_repaired() {
+    let bench = Bench::new();
+    let spec = bench.spec("acme", &Version::good("hello"));
+    let provisioned = bench.json(&["provision", "-f", &spec]);
+    let endpoint = &provisioned["tenant"]["endpoints"][0];
+    assert_eq!(
+        (&endpoint["container"], &endpoint["container_port"], &endpoint["port_name"]),
+        (&json!("web"), &json!(80), &json!("http"))
+    );
+    let status = bench.run(&["status", "acme"]).out;
+    assert!(status.contains("  (web, port 80 http)\n"), "{status}");
+
+    let pid = provisioned["tenant"]["resources"]["web/1-1"].as_str().and_then(|it| it.strip_prefix("pid "));
+    let pid = pid.and_then(|pid| pid.parse().ok()).and_then(Pid::from_raw).expect("a process");
+    let run = bench.command(&["run"]).spawn().expect("it runs");
+    bench.until("the first look", || engine(&bench)["state"] == "looks_after");
+    kill_process(pid, Signal::KILL).expect("killed");
+    bench.until("the repair", || {
+        let status = bench.run(&["status", "acme", "-o", "json"]).out;
+        let status: Value = serde_json::from_str(&status).unwrap_or_default();
+        status["containers"][0]["restart_count"] == 1 && status["tenant"]["state"] == "running"
+    });
+    let status = bench.run(&["status", "acme"]).out;
+    assert!(status.contains("repair    1 "), "{status}");
+    kill_process(Pid::from_child(&run), Signal::TERM).expect("asked to end");
+    assert!(run.wait_with_output().expect("it ends").status.success());
+}
+
+#[test]
+fn all_that_is_known_fits_into_80_columns() {
+    let bench = Bench::new();
+    let mut spec = Version::good("hello").spec("acme-with-a-rather-long-name");
+    spec["labels"] = json!({ "team": "blue" });
+    spec["containers"][0]["env"] = json!({ "GREETING": "sentinel" });
+    fs::write(bench.path("long.json"), spec.to_string()).expect("written");
+    bench.json(&["provision", "-f", "long.json", "--reason", "the first day"]);
+    let mut broken = Version { broken: true, ..Version::good("never") }.spec("acme-with-a-rather-long-name");
+    broken["provider_config"]["stop_grace_seconds"] = json!(2);
+    fs::write(bench.path("broken.json"), broken.to_string()).expect("written");
+    assert_eq!(bench.run(&["update", "-f", "broken.json", "--deadline", "2s"]).code, 1);
+
+    let listed = at_80_columns(&bench, &["list"]);
+    assert!(listed.lines().all(|line| line.chars().count() <= 80), "{listed}");
+    let below = listed.lines().nth(2).expect("a remark");
+    assert!(below.starts_with("  last update failed "), "{listed}");
+
+    let described = at_80_columns(&bench, &["describe", "acme-with-a-rather-long-name"]);
+    for wanted in ["label      team=blue", "  env      GREETING", "  check    http / on port 80, every 5 s"] {
+        assert!(described.contains(wanted), "{wanted:?} is not in {described}");
+    }
+    assert!(described.contains("128 millicores, 512 MB"), "{described}");
+    assert!(!described.contains("sentinel"), "values of an environment are not shown");
+    let events = described.split_once("EVENTS").expect("events").1;
+    assert!(events.lines().all(|line| line.chars().count() <= 80), "{events}");
+    let document = bench.json(&["describe", "acme-with-a-rather-long-name"]);
+    assert_eq!(document["spec"]["labels"], json!({ "team": "blue" }));
+    assert_eq!(document["containers"][0]["health_check"]["interval_seconds"], 5);
+
+    let all = bench.run(&["events"]).out;
+    let columns: Vec<Option<usize>> =
+        all.lines().map(|line| line.find("  acme-with-a-rather-long-name  ")).collect();
+    assert!(columns.windows(2).all(|pair| pair[0] == pair[1] && pair[0].is_some()), "{all}");
+}
