@@ -214,10 +214,10 @@ impl Described<'_> {
         }
         if let Some(next) = &view.next {
             let waits = match next.target {
-            Some(spec) => format!("update {} to spec {spec}", next.id),
-            None => format!("restart {}", next.id),
-        };
-        lines.push(("queued", waits));
+                Some(spec) => format!("update {} to spec {spec}", next.id),
+                None => format!("restart {}", next.id),
+            };
+            lines.push(("queued", waits));
         }
         if let Some(paused) = view.paused {
             let resume = format!("`landlord-compute resume {}` lets it go on", view.tenant_id);
