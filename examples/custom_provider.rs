@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use landlord_compute::machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
-use landlord_compute::machines::id::{NameError, ProviderName, TenantId};
+use landlord_compute::machines::id::{NameError, ProviderName, Rollout, TenantId};
 use landlord_compute::machines::planner::Subject;
 use landlord_compute::machines::spec::{Invalid, Problem, Spec, TenantComputeSpec, differences};
 use landlord_compute::machines::status::{
@@ -23,7 +23,8 @@ use landlord_compute::provider::{Capabilities, Context, Destroyed, Provider};
 use landlord_compute::store::{MemoryOptions, MemoryStore};
 use landlord_compute::{Engine, Options};
 
-/// Keeps each tenant's page in a folder. A page has two lines: whose it is, and what it was made from.
+/// Keeps each tenant's page in a folder. A page has two lines: whose it is, with its life and rollout, and what it was made
+/// from.
 ///
 /// Pages are small, so a call does its work at once: it never waits, and is never cut off in the middle.
 struct Pages {
@@ -35,6 +36,8 @@ struct Pages {
 struct Page {
     /// Of this life, or of an older one whose record was lost.
     is_of_this_life: bool,
+    /// For which rollout of its spec it was made.
+    rollout: Rollout,
     /// What it was made from; empty when the page was damaged.
     spec: String,
 }
@@ -62,14 +65,17 @@ impl Pages {
         };
         let (tag, spec) = text.split_once('\n').unwrap_or((&text, ""));
         let Some(life) = tag.strip_prefix(&Self::owner(subject)) else { return Err(foreign(kind)) };
-        let is_of_this_life = life == format!(" {}", subject.incarnation);
-        Ok(Some(Page { is_of_this_life, spec: spec.to_owned() }))
+        let mut numbers = life.split_whitespace().map(str::parse::<u64>);
+        let mut number = || numbers.next().and_then(Result::ok).unwrap_or_default();
+        let is_of_this_life = number() == subject.incarnation.0;
+        Ok(Some(Page { is_of_this_life, rollout: Rollout(number()), spec: spec.to_owned() }))
     }
 
     /// Writes the page under another name and renames it, so that it is there as a whole or not at all.
-    fn write(&self, subject: &Subject, spec: &str, kind: ErrorKind) -> Result<(), ProviderError> {
+    fn write(&self, cx: &Context, spec: &str, kind: ErrorKind) -> Result<(), ProviderError> {
+        let subject = &cx.subject;
         let (file, new) = (self.file(&subject.tenant), self.folder.join(format!(".{}", subject.tenant)));
-        let text = format!("{} {}\n{spec}", Self::owner(subject), subject.incarnation);
+        let text = format!("{} {} {}\n{spec}", Self::owner(subject), subject.incarnation, cx.rollout);
         fs::write(&new, text).and_then(|()| fs::rename(&new, &file)).map_err(|error| failed(kind, error))
     }
 }
@@ -116,13 +122,13 @@ impl Pages {
         check(spec)?;
         let wanted = body(spec, kind)?;
         match self.read(subject, kind)? {
-            Some(page) if page.is_of_this_life && page.spec == wanted => {}
+            Some(page) if page.is_of_this_life && page.spec == wanted && page.rollout == cx.rollout => {}
             // What is damaged is made again.
-            Some(page) if page.is_of_this_life && !page.spec.is_empty() => {
+            Some(page) if page.is_of_this_life && !page.spec.is_empty() && page.spec != wanted => {
                 let message = "the page runs another spec; update it";
                 return Err(ProviderError::new(kind, Remedy::Permanent, ErrorCode::Conflict, message));
             }
-            Some(_) | None => self.write(subject, &wanted, kind)?,
+            Some(_) | None => self.write(cx, &wanted, kind)?,
         }
         let file = self.file(&subject.tenant).display().to_string();
         Ok(ProvisionResult {
@@ -143,10 +149,10 @@ impl Pages {
         let wanted = body(spec, kind)?;
         let page = self.read(subject, kind)?.filter(|page| page.is_of_this_life);
         let Some(page) = page else { return Err(ProviderError::tenant_not_found(&subject.tenant)) };
-        let (status, changes) = if page.spec == wanted {
+        let (status, changes) = if page.spec == wanted && page.rollout == cx.rollout {
             (UpdateStatus::NoChanges, Vec::new())
         } else {
-            self.write(subject, &wanted, kind)?;
+            self.write(cx, &wanted, kind)?;
             // Of a damaged page nothing is known.
             let changes = match Spec::from_stored_json(&page.spec) {
                 Ok(before) => differences(&before, spec).iter().map(ToString::to_string).collect(),

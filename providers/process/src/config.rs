@@ -50,10 +50,8 @@ pub(super) enum ConfigError {
 
 /// The options with what the configuration says; `null` says nothing.
 pub(super) fn apply(config: Value, mut options: ProcessOptions) -> Result<ProcessOptions, ConfigError> {
-    let Config { ports, logs } = match config {
-        Value::Null => Config::default(),
-        config => serde_json::from_value(config)?,
-    };
+    let Config { ports, logs } =
+        if config.is_null() { Config::default() } else { serde_json::from_value(config)? };
     if let Some(Ports { first, last }) = ports {
         if first == 0 || first > last {
             return Err(ConfigError::Ports { first, last });

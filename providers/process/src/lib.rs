@@ -1,17 +1,22 @@
 #![doc = include_str!("../README.md")]
 //!
 //! # What a process gets
-//! - `PATH` and `HOME` of the engine (with a root directory: the usual path, and `/`); `PORT`, the host port of its
-//!   first port, and `PORT_<container_port>` for each; the spec's `env`; its secrets; the tags. Nothing else of the
+//! - `PATH` and `HOME` of the engine (with a root directory: the usual path, and `/`); `PORT`, where its first port has to
+//!   listen, and `PORT_<container_port>` for each; the spec's `env`; its secrets; the tags. Nothing else of the
 //!   engine's environment. `$(NAME)` in `command` and `args` stands for a variable, as in Kubernetes.
-//! - `/dev/null` as its input, and its output in `<state_dir>/<tenant>/<container>.<launch>.out` and `.err`. The
-//!   logs of the last five launches of a container stay, also after a destroy.
-//! - SIGTERM to all its processes; after `stop_grace_seconds`, SIGKILL to those that are left.
+//! - Descriptors 0, 1 and 2 and no other: `/dev/null` as its input, and pipes that its keeper reads as its output and
+//!   errors. A session of its own without a terminal, and the umask 022.
+//! - The user of its `provider_config`, else the engine's; and no way to gain rights, unless the configuration says so.
+//! - SIGTERM to its first process; after `stop_grace_seconds`, SIGKILL to all of them.
 //!
 //! # Guarantees
 //! - Processes outlive the engine, and a later engine with the same id and state directory finds them again. What
-//!   marks them is in their environment and in a record that the launching shell writes before it becomes the
-//!   program; so no crash of the engine leaves a process that nobody knows.
+//!   marks them is in their environment and in a record that the launcher writes before it becomes the program; so no
+//!   crash of the engine leaves a process that nobody knows.
+//! - A process that leaves its parent, its session and its environment stays below its keeper, and in the launch's
+//!   group where groups can be made.
+//! - A check counts only while a process of that launch listens on the port.
+//! - What a tenant prints is in its log and nowhere else.
 //! - A process is signalled only after it was opened and then seen to be the one meant, by pid, start time and
 //!   mark. A pid that belongs to another process by now is never touched.
 //! - Values of secrets reach the environment of the launch and nothing else.
@@ -19,16 +24,17 @@
 //! # Assumptions
 //! - A state directory belongs to one engine, and `/proc` shows the engine its own processes.
 //! - Whoever stops the engine stops only the engine: with systemd, `KillMode=process`.
+//! - The program begins with [`keeper::run_if_asked`], or names one that does.
 //! - Tenants trust each other as processes of one user do; a root directory is no jail.
 //!
 //! # Caveats
-//! - Limits are a process's resource limits; [`Capabilities::not_enforced`] says what they cannot express.
+//! - Where no groups of processes can be made, limits are a process's resource limits; [`Capabilities::not_enforced`] and
+//!   the results of operations say what they cannot express. A process that left everything behind is then lost to a
+//!   keeper that was started after the one that had started it.
 //! - A free port is found by trying, so another program may take it before the tenant does; the tenant's process
 //!   then ends, and is started again with another.
-//! - Health checks go to 127.0.0.1. Exec checks run without the container's limits, in `/`.
+//! - Health checks go to 127.0.0.1.
 //! - A secret that an argument refers to shows in the machine's list of processes, as every argument does.
-//! - A look reads two files of every process of the machine, about 75 µs each where it was measured. That is fine
-//!   for hundreds of tenants, not for tens of thousands.
 
 #[cfg(not(target_os = "linux"))]
 compile_error!(
@@ -75,7 +81,9 @@ use landlord_state_machines::id::{Incarnation, ProviderName, TenantId};
 use landlord_state_machines::observation::Observation;
 use landlord_state_machines::planner::CallError;
 use landlord_state_machines::planner::process::diagram;
-use landlord_state_machines::planner::process::{ProcessCall, ProcessConfig, ProcessPlanner, ProcessReply};
+use landlord_state_machines::planner::process::{
+    Binding, ProcessCall, ProcessConfig, ProcessPlanner, ProcessReply,
+};
 use landlord_state_machines::spec::{Spec, changes};
 use landlord_state_machines::status::{ComputeStatus, ProvisionResult, UpdateResult};
 use schemars::generate::SchemaSettings;
@@ -232,8 +240,20 @@ impl ProcessProvider {
         Owner { engine: engine.to_owned(), provider: self.name.clone() }
     }
 
-    fn not_enforced(&self, cx: &Context, spec: &Spec) -> Option<String> {
-        validate::not_enforced(spec, self.machine().groups(&self.owner(&cx.subject.engine)))
+    /// What a person should know of how a spec is run.
+    async fn remarks(&self, cx: &Context, spec: &Spec) -> Result<Option<String>, ProviderError> {
+        let owner = self.owner(&cx.subject.engine);
+        let limits = validate::not_enforced(spec, self.machine().groups(&owner));
+        let seen = self.machine().look(Whose::Tenant(owner, cx.subject.tenant.clone())).await?;
+        let direct = seen.into_values().filter(|seen| seen.binding == Binding::Direct);
+        let direct = direct.map(|seen| {
+            format!(
+                "container {} listens on its host port itself: an update ends it before the new one starts",
+                seen.tags.manifest.container
+            )
+        });
+        let all: Vec<String> = limits.into_iter().chain(direct).collect();
+        Ok((!all.is_empty()).then(|| all.join("; ")))
     }
 
     fn say_limits(&self, cx: &Context) {
@@ -267,7 +287,7 @@ impl Provider for ProcessProvider {
         self.say_limits(cx);
         self.validate(cx, spec).await?;
         let mut result = self.methods.provision(cx, spec).await?;
-        result.message = self.not_enforced(cx, spec);
+        result.message = self.remarks(cx, spec).await?;
         Ok(result)
     }
 
@@ -280,7 +300,7 @@ impl Provider for ProcessProvider {
         self.say_limits(cx);
         self.validate(cx, spec).await?;
         let mut result = self.methods.update(cx, spec).await?;
-        result.message = self.not_enforced(cx, spec);
+        result.message = self.remarks(cx, spec).await?;
         Ok(result)
     }
 
