@@ -333,7 +333,8 @@ mod tests {
             let Ok(page) = fs::read_to_string(self.file(tenant)) else { return Vec::new() };
             let made_from = [(":128}", Variant::First), (":256}", Variant::Changed)];
             let made_from = made_from.iter().find(|(memory, _)| page.contains(memory)).map(|(_, of)| *of);
-            vec![Resource { id: tenant.to_string(), made_from }]
+            // Its first line says which rollout it is of: a page of another one is another page.
+            vec![Resource { id: page.lines().next().unwrap_or_default().to_owned(), made_from }]
         }
 
         async fn serves(&self, tenant: &TenantId) -> Result<bool, Unable> {

@@ -126,9 +126,6 @@ pub(crate) enum Command {
     },
     /// Show all that is known of a tenant.
     Describe { tenant: TenantId },
-    /// Show what happened, to one tenant or to all.
-    ///
-    /// With `-o json` the output is JSON Lines, a document for each event: {"cursor": …, "event": …}, or {"gap": …} where
     /// Show what a tenant's containers print.
     Logs {
         tenant: TenantId,
@@ -142,6 +139,9 @@ pub(crate) enum Command {
         #[arg(long, value_name = "NAME")]
         container: Option<String>,
     },
+    /// Show what happened, to one tenant or to all.
+    ///
+    /// With `-o json` the output is JSON Lines, a document for each event: {"cursor": …, "event": …}, or {"gap": …} where
     /// events are no longer kept. Times are UTC there, and this machine's time in the table.
     Events {
         tenant: Option<TenantId>,
