@@ -53,6 +53,7 @@ fn what(what: &EventKind) -> &'static str {
         EventKind::AlreadyRunning => "already running",
         EventKind::Queued { .. } => "queued",
         EventKind::Progressed { .. } => "progressed",
+        EventKind::Waits { .. } => "waits",
         EventKind::Succeeded { .. } => "succeeded",
         EventKind::FoundNothing => "found nothing",
         EventKind::WillRetry { .. } => "will retry",

@@ -280,6 +280,7 @@ impl Scripted {
             version: 1,
             resources: BTreeMap::from([(step.to_owned(), cx.subject.tenant.to_string())]),
             endpoints: Vec::new(),
+            waits: None,
             facts: RawValue::NULL.to_owned(),
         };
         cx.checkpoint(ledger, step)

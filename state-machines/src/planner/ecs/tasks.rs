@@ -81,7 +81,7 @@ pub(super) fn words(why: &str, failures: &[&Task], all: &[Task]) -> String {
 }
 
 /// What ECS says of a task that stopped.
-fn said(task: &Task) -> Option<String> {
+pub(super) fn said(task: &Task) -> Option<String> {
     let TaskLife::Stopped { reason, .. } = &task.life else { return None };
     let ended =
         task.containers.iter().filter_map(|container| match (container.exit_code, &container.reason) {

@@ -234,7 +234,7 @@ fn together(moves: impl Iterator<Item = Move>) -> Option<Next<ProcessCall>> {
     }
     match (acts.is_empty(), earliest) {
         (false, Some(_) | None) => Some(Next::Do(acts)),
-        (true, Some((until, why))) => Some(Next::Wait { until, why }),
+        (true, Some((until, why))) => Some(Next::Wait { until, why, so_far: None }),
         (true, None) => None,
     }
 }
@@ -339,7 +339,9 @@ fn look() -> Act<ProcessCall> {
 fn settle(missed: Option<Timestamp>) -> Next<ProcessCall> {
     match missed {
         None => Next::Do(vec![look()]),
-        Some(at) => Next::Wait { until: after(at, SETTLE), why: "a start of unknown outcome settles" },
+        Some(at) => {
+            Next::Wait { until: after(at, SETTLE), why: "a start of unknown outcome settles", so_far: None }
+        }
     }
 }
 
