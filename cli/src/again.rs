@@ -49,8 +49,10 @@ impl<'a> Again<'a> {
             && let Some(waiting) = words::waiting(tenant, Timestamp::now())
         {
             self.screen.progress(&waiting);
+            self.wait_longer();
+        } else {
+            self.at = Instant::now() + self.pause;
         }
-        self.wait_longer();
     }
 
     fn wait_longer(&mut self) {

@@ -53,7 +53,7 @@ impl Failed {
         Self {
             count: failures.len(),
             to_start: !failures.is_empty() && failures.iter().all(to_start),
-            words: told.map(|words| words.chars().take(WORDS).collect()).filter(|it: &String| !it.is_empty()),
+            words: told.filter(|words| !words.is_empty()),
         }
     }
 }
@@ -111,7 +111,14 @@ fn told(service: &Service, running: u32, pending: u32, failed: &Failed) -> Strin
     // ECS says "unable" of what it cannot do. What else happens to a service is in the figures.
     let unable = || service.event.as_deref().filter(|event| event.contains("unable"));
     match failed.words.as_deref().or_else(unable) {
-        Some(words) => format!("{text}: {words}"),
+        Some(words) => format!("{text}: {}", short(words)),
         None => text,
+    }
+}
+
+fn short(words: &str) -> String {
+    match words.char_indices().nth(WORDS) {
+        Some((end, _)) => format!("{}…", &words[..end]),
+        None => words.to_owned(),
     }
 }

@@ -91,6 +91,8 @@ pub(super) fn said(task: &Task) -> Option<String> {
             (Some(code), None) if code != 0 => {
                 Some(format!("container {} ended with code {code}", container.name))
             }
+            // The task's words are its container's.
+            (None, Some(words)) if words == reason => None,
             (None, Some(reason)) => Some(format!("container {}: {reason}", container.name)),
             (Some(_) | None, None) => None,
         });
