@@ -34,7 +34,7 @@ pub struct TenantView<'a> {
     /// What is on its way.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub operation: Option<OperationView<'a>>,
-    /// The update that follows.
+    /// The update or restart that follows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<QueuedView>,
     /// Since when it is paused.
@@ -131,13 +131,14 @@ pub enum Doing {
     Waiting,
 }
 
-/// An update that waits for its turn.
+/// An update or a restart that waits for its turn.
 #[derive(Debug, Serialize)]
 pub struct QueuedView {
     /// Its id.
     pub id: OperationId,
-    /// The spec it works towards.
-    pub target: SpecVersion,
+    /// The spec that an update works towards; none: it is a restart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<SpecVersion>,
     /// When it has to be done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
@@ -215,7 +216,7 @@ impl<'a> From<&'a Tenant> for TenantView<'a> {
             },
             next: tenant.next.as_ref().map(|next| QueuedView {
                 id: next.operation,
-                target: next.target.version,
+                target: next.wish.spec().map(|waiting| waiting.version),
                 deadline: next.deadline,
             }),
             paused: tenant.paused,

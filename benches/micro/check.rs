@@ -37,6 +37,7 @@ fn large(small: TenantComputeSpec) -> TenantComputeSpec {
             timeout_seconds: 2,
             healthy_threshold: 1,
             unhealthy_threshold: 3,
+            start_period_seconds: None,
             ..HealthCheckConfig::default()
         }),
         resources: None,

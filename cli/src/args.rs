@@ -63,6 +63,12 @@ pub(crate) enum Command {
         #[command(flatten)]
         options: Asking,
     },
+    /// Start anew what a tenant runs, with the values that its secrets have now.
+    Restart {
+        tenant: TenantId,
+        #[command(flatten)]
+        options: Asking,
+    },
     /// Remove everything of a tenant.
     Destroy {
         tenant: TenantId,
@@ -175,6 +181,7 @@ impl Command {
             Self::Demo => "demo",
             Self::Provision { .. } => "provision",
             Self::Update { .. } => "update",
+            Self::Restart { .. } => "restart",
             Self::Destroy { .. } => "destroy",
             Self::Cancel { .. } => "cancel",
             Self::Retry { .. } => "retry",
@@ -203,7 +210,7 @@ pub(crate) struct SpecFile {
     pub(crate) file: PathBuf,
 }
 
-/// What goes with a provision or an update.
+/// What goes with a provision, an update or a restart.
 #[derive(Debug, Args)]
 pub(crate) struct Asking {
     /// Undo it unless it is done within this time, such as 90s or 5m.

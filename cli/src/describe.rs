@@ -219,7 +219,11 @@ impl Described<'_> {
             }
         }
         if let Some(next) = &view.next {
-            lines.push(("queued", format!("update {} to spec {}", next.id, next.target)));
+            let waits = match next.target {
+                Some(spec) => format!("update {} to spec {spec}", next.id),
+                None => format!("restart {}", next.id),
+            };
+            lines.push(("queued", waits));
         }
         if let Some(paused) = view.paused {
             let resume = format!("`landlord-compute resume {}` lets it go on", view.tenant_id);

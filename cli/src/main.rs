@@ -109,6 +109,7 @@ async fn command(screen: &Screen, cli: Cli) -> Result<(), Failure> {
             let spec = validate::checked(place, &file.file).await?;
             operate(spec.tenant().clone(), Ask::Update(spec), options.into()).await
         }
+        Command::Restart { tenant, options } => operate(tenant, Ask::Restart, options.into()).await,
         Command::Destroy { tenant, options } => operate(tenant, Ask::Destroy, options.into()).await,
         Command::Cancel { tenant, options } => operate(tenant, Ask::Cancel, options.into()).await,
         Command::Retry { tenant, options } => operate(tenant, Ask::Retry, options.into()).await,

@@ -26,6 +26,7 @@ use super::signals::Signals;
 pub(crate) enum Ask {
     Provision(Spec),
     Update(Spec),
+    Restart,
     Destroy,
     Cancel,
     Retry,
@@ -37,6 +38,7 @@ impl Ask {
         match self {
             Self::Provision(spec) => tenant.provision(spec, options).await,
             Self::Update(spec) => tenant.update(spec, options).await,
+            Self::Restart => tenant.restart(options).await,
             Self::Destroy => tenant.destroy(options).await,
             Self::Cancel => tenant.cancel(options).await,
             Self::Retry => tenant.retry(options).await,
@@ -47,9 +49,12 @@ impl Ask {
     fn missing(&self) -> Missing {
         match self {
             Self::Provision(_) => Missing::Create,
-            Self::Update(_) | Self::Destroy | Self::Cancel | Self::Retry | Self::Abandon(_) => {
-                Missing::Refuse
-            }
+            Self::Update(_)
+            | Self::Restart
+            | Self::Destroy
+            | Self::Cancel
+            | Self::Retry
+            | Self::Abandon(_) => Missing::Refuse,
         }
     }
 
@@ -57,13 +62,15 @@ impl Ask {
         match self {
             Self::Destroy | Self::Cancel | Self::Retry | Self::Abandon(_) => true,
             // The engine refuses an update of a tenant that it does not know, and says what to do.
-            Self::Provision(_) | Self::Update(_) => false,
+            Self::Provision(_) | Self::Update(_) | Self::Restart => false,
         }
     }
 
     fn wanted(&self) -> Wanted {
         match self {
-            Self::Provision(_) | Self::Update(_) | Self::Destroy | Self::Retry => Wanted::Done,
+            Self::Provision(_) | Self::Update(_) | Self::Restart | Self::Destroy | Self::Retry => {
+                Wanted::Done
+            }
             Self::Cancel => Wanted::Cancelled,
             Self::Abandon(_) => Wanted::Abandoned,
         }

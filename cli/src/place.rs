@@ -77,7 +77,7 @@ impl Place {
     /// Where the logs of a tenant are on this machine, if there are any.
     pub(crate) fn logs(&self, provider: &ProviderName, tenant: &TenantId) -> Option<PathBuf> {
         let kept_here = provider.as_str() == DEFAULT;
-        let logs = state_dir(&self.store).join(tenant.as_str());
+        let logs = state_dir(&self.store).join("logs").join(tenant.as_str());
         (kept_here && logs.is_dir()).then_some(logs)
     }
 

@@ -61,11 +61,17 @@ fn waits(what: &str, since: Timestamp, now: Timestamp) -> String {
 fn what(what: &EventKind, now: Timestamp) -> String {
     match what {
         EventKind::Began { operation_kind, spec } => match spec {
+            Some(spec) if *operation_kind == OperationKind::Restart => {
+                format!("restart of spec {spec} began")
+            }
             Some(spec) => format!("{} to spec {spec} began", operation_kind.name()),
             None => format!("{} began", operation_kind.name()),
         },
         EventKind::AlreadyRunning => "runs this spec already".to_owned(),
-        EventKind::Queued { queued, spec } => format!("update {queued} to spec {spec} waits for its turn"),
+        EventKind::Queued { queued, spec: Some(spec) } => {
+            format!("update {queued} to spec {spec} waits for its turn")
+        }
+        EventKind::Queued { queued, spec: None } => format!("restart {queued} waits for its turn"),
         EventKind::Progressed { step } => step.clone(),
         EventKind::Waits { what, since } => waits(what, *since, now),
         EventKind::Succeeded { changes } if changes.is_empty() => "succeeded".to_owned(),
@@ -88,6 +94,9 @@ fn what(what: &EventKind, now: Timestamp) -> String {
                 None => format!("repair cancelled{next}"),
             }
         }
+        EventKind::NotUndone { error, next_at } => {
+            format!("not undone, a repair follows {}: {}", when(now, *next_at), reason(error))
+        }
         EventKind::HealthChanged { health, reason: Some(reason) } => {
             format!("{}: {reason}", self::health(*health))
         }
@@ -95,7 +104,7 @@ fn what(what: &EventKind, now: Timestamp) -> String {
         EventKind::Recovered => "the engine was started again and goes on".to_owned(),
         EventKind::Paused => "paused".to_owned(),
         EventKind::Resumed => "resumed".to_owned(),
-        EventKind::QueueCancelled => "the update that waited was cancelled".to_owned(),
+        EventKind::QueueCancelled => "what waited was cancelled".to_owned(),
         EventKind::Abandoned { reason, left } if left.is_empty() => format!("abandoned: {reason}"),
         EventKind::Abandoned { reason, left } => format!("abandoned: {reason}; left: {}", left.join(", ")),
     }

@@ -188,6 +188,8 @@ impl Calls {
         cx.trace = trace;
         cx.initiator = initiator;
         cx.applied = start.applied.take();
+        cx.rollout = start.rollout;
+        cx.applied_rollout = start.applied_rollout;
         let (call, cancel) = (start.call, cx.cancel.clone());
         let span = telemetry::call_span(&core.tenant, &start, cx.trace.as_ref());
         let in_flight = Counted::at(CallCount(Arc::clone(core)));

@@ -128,6 +128,17 @@ impl TenantHandle {
         self.operate(Request::Update { spec, provider, deadline }, options).await
     }
 
+    /// Starts anew what the tenant runs, from the same spec and with the values that its secrets have by then. Queued when
+    /// something is on its way. It is undone when it fails, as an update is; where that is not possible either, it
+    /// settles as failed and the tenant is repaired.
+    ///
+    /// # Errors
+    /// [`CommandError`]; nothing was recorded then, except where it says otherwise.
+    pub async fn restart(&self, options: Options) -> Result<OperationHandle, CommandError> {
+        let deadline = self.deadline(&options);
+        self.operate(Request::Restart { deadline }, options).await
+    }
+
     /// Removes everything of the tenant. Accepted in every state; goes on until the platform says that nothing is
     /// left. A deadline does not apply.
     ///

@@ -75,7 +75,9 @@ pub(crate) fn transition(event: &LifecycleEvent) {
         EventKind::WillRetry { error, at } => {
             tracing::warn!(%tenant_id, operation, attempt, from, to, revision, %error, retry_at = %at, "retry later");
         }
-        EventKind::Undoing { error: Some(error) } | EventKind::RepairFailed { error: Some(error), .. } => {
+        EventKind::Undoing { error: Some(error) }
+        | EventKind::RepairFailed { error: Some(error), .. }
+        | EventKind::NotUndone { error, .. } => {
             tracing::error!(%tenant_id, operation, attempt, from, to, revision, %error, "failed");
         }
         EventKind::Succeeded { .. } | EventKind::Undone => {

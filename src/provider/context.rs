@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use landlord_state_machines::id::{CallId, OperationId};
+use landlord_state_machines::id::{CallId, OperationId, Rollout};
 use landlord_state_machines::ledger::Ledger;
 use landlord_state_machines::planner::Subject;
 use landlord_state_machines::spec::Spec;
@@ -81,6 +81,11 @@ pub struct Context {
     pub trace: Option<TraceContext>,
     /// The spec that runs now, where the engine knows it; for the list of changes.
     pub applied: Option<Spec>,
+    /// For which rollout of its spec a provision or an update is. What runs for another rollout is replaced, although its
+    /// spec is the same: that is a restart.
+    pub rollout: Rollout,
+    /// For which rollout the spec that runs now does so.
+    pub applied_rollout: Rollout,
     /// Who undoes.
     pub undo: UndoBy,
     /// Who waits for it.
@@ -157,6 +162,8 @@ impl Context {
             cancel: CancellationToken::new(),
             trace: None,
             applied: None,
+            rollout: Rollout::default(),
+            applied_rollout: Rollout::default(),
             undo: UndoBy::Engine,
             initiator: Initiator::Person,
             kept,

@@ -197,6 +197,25 @@ impl fmt::Display for SpecVersion {
     }
 }
 
+/// Tells one rollout of a spec from another: the revision at which a restart began it, or 0 where none did. What is
+/// started for another rollout is started anew, although its spec is the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Rollout(pub u64);
+
+impl Rollout {
+    /// Whether no restart began it; what is stored of such a rollout says nothing of it.
+    pub fn is_first(&self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl fmt::Display for Rollout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// Names one operation, globally within a store: the epoch of the engine that accepted it and a number that
 /// this engine counts up. Reads as `3-17`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

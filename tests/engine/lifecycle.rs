@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use landlord_compute::machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
-use landlord_compute::machines::id::Revision;
-use landlord_compute::machines::tenant::{EventKind, Method, Record, Rejection, Settled, StateName};
+use landlord_compute::machines::id::{Revision, SpecVersion};
+use landlord_compute::machines::tenant::{
+    EventKind, Method, OperationKind, Record, Rejection, Settled, StateName,
+};
 use landlord_compute::store::TenantFilter;
 use landlord_compute::{CommandError, Options};
 use landlord_testing::scripted::Step;
@@ -88,6 +90,89 @@ async fn an_update_that_fails_for_good_goes_back() {
     let settled = operation.await.expect("settles");
     assert!(matches!(settled, Settled::Failed { undone: true, .. }), "{settled}");
     assert_eq!(provider.running(&id).expect("runs").containers[0].image, "v1");
+    assert_eq!(live(&engine, "acme").await.state.name(), StateName::Running);
+}
+
+/// A restart on its way may have read the secrets before they changed, so that the next one waits for its turn.
+#[tokio::test(start_paused = true)]
+async fn restarts_keep_the_spec_and_none_is_lost_or_made_twice() {
+    let provider = scripted();
+    let engine = engine(memory(), &provider).start().await.expect("starts");
+    run(&engine, "acme", "v1").await;
+    let id = tenant("acme");
+    let acme = engine.tenant(id.clone());
+    provider.script(&id, Method::Update, [Step::Gate("go"), Step::Work]);
+    let first = acme.restart(Options::default()).await.expect("accepted");
+    let second = acme.restart(Options::default()).await.expect("queued");
+    let joined = acme.restart(Options::default()).await.expect("joined");
+    assert_eq!(joined.id(), second.id());
+    assert_ne!(first.id(), second.id());
+    provider.open("go");
+    for operation in [first, second, joined] {
+        assert_eq!(operation.await.expect("settles"), Settled::Done);
+    }
+    let runs = live(&engine, "acme").await;
+    let applied = runs.applied().expect("it runs");
+    assert_eq!((applied.version.0, applied.rollout), (1, provider.rollout(&id).expect("it runs")));
+    assert!(!applied.rollout.is_first());
+    let methods: Vec<Method> = provider.calls_for(&id).iter().map(|call| call.method).collect();
+    assert_eq!(methods, [Method::Provision, Method::Update, Method::Update]);
+
+    let rejected = engine.tenant(tenant("nobody")).restart(Options::default()).await.expect_err("absent");
+    assert!(matches!(rejected, CommandError::Rejected(Rejection::NotProvisioned)), "{rejected}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_takes_the_place_of_no_update() {
+    let provider = scripted();
+    let engine = engine(memory(), &provider).start().await.expect("starts");
+    let id = tenant("acme");
+    let acme = engine.tenant(id.clone());
+    provider.script(&id, Method::Provision, [Step::Gate("go"), Step::Work]);
+    acme.provision(spec("acme", "v1"), Options::default()).await.expect("accepted");
+    let update = acme.update(spec("acme", "v2"), Options::default()).await.expect("queued");
+    let by = update.id().expect("an operation began");
+    let rejected = acme.restart(Options::default()).await.expect_err("an update waits");
+    assert!(
+        matches!(rejected, CommandError::Rejected(Rejection::UpdateWaits { by: update }) if update == by),
+        "{rejected}"
+    );
+    provider.open("go");
+    assert_eq!(update.await.expect("settles"), Settled::Done);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_that_fails_goes_back_to_what_ran() {
+    let provider = scripted();
+    let engine = engine(memory(), &provider).start().await.expect("starts");
+    run(&engine, "acme", "v1").await;
+    let id = tenant("acme");
+    provider.script(&id, Method::Update, [Step::Work, Step::Fail(error(Remedy::Permanent))]);
+    let restart = engine.tenant(id.clone()).restart(Options::default()).await.expect("accepted");
+    let settled = restart.await.expect("settles");
+    assert!(matches!(settled, Settled::Failed { undone: true, .. }), "{settled}");
+    assert!(provider.rollout(&id).expect("it runs").is_first());
+}
+
+/// What is left to do is what a repair does.
+#[tokio::test(start_paused = true)]
+async fn a_restart_that_cannot_be_undone_ends_as_failed_and_is_repaired() {
+    let provider = scripted();
+    let engine = engine(memory(), &provider).start().await.expect("starts");
+    run(&engine, "acme", "v1").await;
+    let id = tenant("acme");
+    provider.script(&id, Method::Update, [Step::Work, Step::Fail(error(Remedy::Permanent))]);
+    provider.script(&id, Method::Update, [Step::Fail(error(Remedy::Permanent))]);
+    let restart = engine.tenant(id.clone()).restart(Options::default()).await.expect("accepted");
+    let settled = restart.await.expect("settles");
+    assert!(matches!(settled, Settled::Failed { undone: false, .. }), "{settled}");
+    let repair = EventKind::Began { operation_kind: OperationKind::Repair, spec: Some(SpecVersion(1)) };
+    events_until(&engine, "acme", |event| event.what == repair).await;
+    events_until(&engine, "acme", |event| {
+        matches!(event.what, EventKind::Succeeded { .. }) && event.revision.0 > 6
+    })
+    .await;
+    assert!(provider.rollout(&id).expect("it runs").is_first());
     assert_eq!(live(&engine, "acme").await.state.name(), StateName::Running);
 }
 

@@ -89,6 +89,7 @@ fn begun(event: &LifecycleEvent) -> Option<OperationId> {
         | EventKind::Undoing { .. }
         | EventKind::Undone
         | EventKind::RepairFailed { .. }
+        | EventKind::NotUndone { .. }
         | EventKind::HealthChanged { .. }
         | EventKind::Recovered
         | EventKind::Paused
@@ -150,6 +151,7 @@ fn is_operation_of(operation: &OperationRecord, ask: &Ask) -> bool {
     let fits = match ask.verb {
         Verb::Provision { .. } => !began_it || operation.kind == OperationKind::Provision,
         Verb::Update { .. } => !began_it || operation.kind == OperationKind::Update,
+        Verb::Restart { .. } => operation.kind == OperationKind::Restart,
         Verb::Destroy => operation.kind == OperationKind::Destroy,
         // What was cancelled is never done all the same.
         Verb::Cancel => operation.settled != Some(Settled::Done),
@@ -169,7 +171,7 @@ fn is_noted(moments: &[Moment], verb: &Verb, before: Revision, after: Revision) 
         Verb::Pause => between(before).any(|moment| moment.paused),
         Verb::Resume => between(before).any(|moment| !moment.paused),
         Verb::Retry => between(before.next()).any(|moment| moment.retried),
-        Verb::Provision { .. } | Verb::Update { .. } | Verb::Cancel => false,
+        Verb::Provision { .. } | Verb::Update { .. } | Verb::Restart { .. } | Verb::Cancel => false,
     }
 }
 
@@ -177,6 +179,7 @@ fn name(verb: &Verb) -> &'static str {
     match verb {
         Verb::Provision { .. } => "provision",
         Verb::Update { .. } => "update",
+        Verb::Restart { .. } => "restart",
         Verb::Destroy => "destroy",
         Verb::Cancel => "cancel",
         Verb::Retry => "retry",

@@ -111,6 +111,7 @@ async fn obey(engine: &Engine, ask: Ask) -> Result<Answer, Failure> {
             tenant.provision(read(spec)?, options(deadline_ms)).await?.id()
         }
         Verb::Update { spec, deadline_ms } => tenant.update(read(spec)?, options(deadline_ms)).await?.id(),
+        Verb::Restart { deadline_ms } => tenant.restart(options(deadline_ms)).await?.id(),
         Verb::Cancel => tenant.cancel(options(None)).await?.id(),
         Verb::Destroy => tenant.destroy(options(None)).await?.id(),
         Verb::Retry => {

@@ -69,7 +69,12 @@ impl Ledger {
             .values()
             .rev()
             .take(200)
-            .filter(|ask| matches!(ask.verb, Verb::Provision { .. } | Verb::Update { .. } | Verb::Destroy))
+            .filter(|ask| {
+                matches!(
+                    ask.verb,
+                    Verb::Provision { .. } | Verb::Update { .. } | Verb::Restart { .. } | Verb::Destroy
+                )
+            })
             .filter(|ask| !refused.contains(&ask.request))
             .collect();
         random.choice(recent).cloned()

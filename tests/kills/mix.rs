@@ -102,8 +102,9 @@ impl Mix {
         let tenant = self.tenants[self.random.usize(0..TENANTS)].clone();
         let verb = match self.random.u8(0..100) {
             0..38 => Verb::Provision { spec: self.spec(&tenant), deadline_ms: self.deadline() },
-            38..68 => Verb::Update { spec: self.spec(&tenant), deadline_ms: self.deadline() },
-            68..79 => Verb::Destroy,
+            38..62 => Verb::Update { spec: self.spec(&tenant), deadline_ms: self.deadline() },
+            62..70 => Verb::Restart { deadline_ms: self.deadline() },
+            70..79 => Verb::Destroy,
             79..86 => Verb::Cancel,
             86..90 => Verb::Retry,
             90..94 => Verb::Pause,

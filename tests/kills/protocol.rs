@@ -19,6 +19,7 @@ pub(crate) struct Ask {
 pub(crate) enum Verb {
     Provision { spec: Value, deadline_ms: Option<u64> },
     Update { spec: Value, deadline_ms: Option<u64> },
+    Restart { deadline_ms: Option<u64> },
     Destroy,
     Cancel,
     Retry,

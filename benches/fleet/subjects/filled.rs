@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use landlord_compute::machines::id::{Incarnation, ProviderName, Revision, SpecVersion, TenantId};
+use landlord_compute::machines::id::{Incarnation, ProviderName, Revision, Rollout, SpecVersion, TenantId};
 use landlord_compute::machines::status::Health;
 use landlord_compute::machines::tenant::{
-    EventKind, LifecycleEvent, Record, Repair, State, StateName, Tenant, Versioned,
+    EventKind, LifecycleEvent, Record, Repair, Rolled, State, StateName, Tenant,
 };
 use landlord_compute::store::{Store, Write};
 use landlord_store_sqlite::SqliteStore;
@@ -74,7 +74,9 @@ fn running(number: usize) -> Write {
         incarnation: Incarnation(1),
         revision: Revision(1),
         provider: ProviderName::new("noop").expect("valid"),
-        state: State::Running { applied: Versioned { version, spec: spec.clone() } },
+        state: State::Running {
+            applied: Rolled { version, spec: spec.clone(), rollout: Rollout::default() },
+        },
         next: None,
         paused: None,
         health: Health::Healthy,

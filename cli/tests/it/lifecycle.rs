@@ -103,7 +103,7 @@ fn people_get_tables_and_a_line_for_each_step() {
     assert_eq!(lines[1][..6], ["acme", "running", "was", "healthy", "process", "v1"], "nobody looks now");
     assert!(bench.run(&["status", "acme"]).out.starts_with("acme: running, healthy"));
     assert!(bench.run(&["describe", "acme"]).out.contains("\nendpoint   http://127.0.0.1:"));
-    assert!(bench.run(&["validate", "-f", &spec]).out.contains("not enforced by the provider: cpu"));
+    assert!(bench.run(&["validate", "-f", &spec]).out.contains("not enforced by the provider: storage"));
 }
 
 #[test]
@@ -116,6 +116,8 @@ fn a_broken_update_is_rolled_back_and_says_what_to_do() {
     assert_eq!(failed.code, 1, "{}{}", failed.out, failed.err);
     assert!(failed.out.contains("update failed, and undone"), "{}", failed.out);
     assert!(failed.err.contains("next: `landlord-compute describe acme`"), "{}", failed.err);
+    let logs = failed.err.trim_end().rsplit_once("is in ").expect("it says where the output is").1;
+    assert!(std::fs::read_dir(logs).is_ok_and(|mut logs| logs.next().is_some()), "there are logs in {logs}");
     let described = bench.run(&["describe", "acme"]).out;
     assert!(described.contains("\nstate      running\n") && described.contains("\nfailure "), "{described}");
 }

@@ -49,7 +49,8 @@ fn a_command_that_has_the_store_is_no_look() {
     let bench = Bench::new();
     let spec = bench.spec("acme", &Version { slow: 2_000, ..Version::good("hello") });
     let provision = bench.command(&["provision", "-f", &spec]).spawn().expect("it runs");
-    bench.until("the engine", || bench.path("landlord.db").exists() && engine(&bench)["state"] == "runs");
+    bench.until("the provision", || bench.state("acme").as_deref() == Some("provisioning"));
+    assert_eq!(engine(&bench)["state"], "runs");
     let listed = bench.run(&["list"]).out;
     assert!(listed.contains("has the store, and has not looked:"), "{listed}");
     assert!(provision.wait_with_output().expect("it ends").status.success());

@@ -59,7 +59,7 @@ pub(super) fn register(
 
 /// `CreateService`.
 pub(super) fn create(client: &Client, create: &Create) -> Result<CreateServiceFluentBuilder, BuildError> {
-    let Create { site, token, definition, settings, tags: marks } = create;
+    let Create { site, token, definition, settings, tags: marks, rollout: _ } = create;
     let (launch_type, providers) = match &settings.launch {
         Launch::Type(launch_type) => (Some(launch(*launch_type)), None),
         Launch::Providers(providers) => (None, Some(strategy(providers)?)),
@@ -84,7 +84,7 @@ pub(super) fn create(client: &Client, create: &Create) -> Result<CreateServiceFl
 
 /// `UpdateService`. It names every setting, so that what somebody changed by hand goes back too.
 pub(super) fn update(client: &Client, update: &Update) -> Result<UpdateServiceFluentBuilder, BuildError> {
-    let Update { site, definition, settings, force } = update;
+    let Update { site, definition, settings, force, rollout: _, from: _, known: _ } = update;
     let providers = match &settings.launch {
         // A service cannot be given a launch type, but a forced deployment without providers goes back to its own.
         Launch::Type(_) => force.then(Vec::new),
@@ -163,6 +163,7 @@ fn check(check: &ContainerCheck) -> Result<HealthCheck, BuildError> {
         .interval(int(check.interval_seconds))
         .timeout(int(check.timeout_seconds))
         .retries(int(check.retries))
+        .set_start_period(check.start_period_seconds.map(int))
         .build()
 }
 

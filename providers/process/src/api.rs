@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::planner::process::{
-    Exit, ExitCause, Found, FoundLaunch, LaunchId, Port, Probe, Probed, Process, ProcessCall, ProcessLife,
-    ProcessReply, ReservePorts, Signal, Start,
+    Exit, ExitCause, Found, FoundLaunch, HostPort, LaunchId, Port, Probe, Probed, Process, ProcessCall,
+    ProcessLife, ProcessReply, Protocol, ReservePorts, Routing, Signal, Start,
 };
 use landlord_state_machines::planner::{CallError, Subject};
 
@@ -13,9 +13,10 @@ use super::find::{Kept, Seen, Whose};
 use super::keeper::client::AskError;
 use super::keeper::protocol::{Answer, Refusal, Request, Streak};
 use super::machine::{Machine, failed, not_kept, ports_of};
+use super::ports::is_free;
 use super::procfs::Identity;
 use super::tags::{Key, Owner, Tags};
-use super::{launch, signal};
+use super::{launch, listeners, signal};
 
 impl Machine {
     /// Makes the call once. A write that was refused did nothing. One whose future is dropped was done whole or not at
@@ -31,7 +32,8 @@ impl Machine {
                 let owner = Owner::of(subject);
                 self.keep(&owner, &subject.tenant, subject.incarnation).await.map(|()| ProcessReply::Kept)
             }
-            ProcessCall::ReservePorts(wanted) => self.reserve(wanted).await,
+            ProcessCall::ReservePorts(wanted) => self.reserve(subject, wanted).await,
+            ProcessCall::Route(routing) => return self.route(subject, routing).await,
             ProcessCall::Start(start) => return self.start(subject, start).await,
             ProcessCall::Probe(asked) => self.probe(subject, asked).await,
             ProcessCall::Signal(order) => self.signal(subject, order).await,
@@ -42,40 +44,90 @@ impl Machine {
     }
 
     async fn find(&self, subject: &Subject) -> Result<ProcessReply, ProviderError> {
-        let (seen, keepers) = self.look_with_keepers(whose(subject)).await?;
+        let (seen, mut keepers) = self.look_with_keepers(whose(subject)).await?;
         let launches = seen.into_iter().map(|(key, seen)| {
-            let life = life(&seen);
-            (key.launch, FoundLaunch { manifest: seen.tags.manifest, life })
+            let (life, binding, connections) = (life(&seen), seen.binding, seen.connections);
+            (key.launch, FoundLaunch { manifest: seen.tags.manifest, life, binding, connections })
         });
-        Ok(ProcessReply::Found(Found {
-            keeper: keepers.contains_key(&subject.tenant),
-            launches: launches.collect(),
+        let launches = launches.collect();
+        Ok(ProcessReply::Found(match keepers.remove(&subject.tenant) {
+            Some(keeper) => Found { keeper: true, routing: keeper.routing, cut: keeper.cut, launches },
+            None => Found { keeper: false, launches, ..Found::default() },
         }))
     }
 
-    async fn reserve(&self, wanted: &ReservePorts) -> Result<ProcessReply, ProviderError> {
+    async fn reserve(&self, subject: &Subject, wanted: &ReservePorts) -> Result<ProcessReply, ProviderError> {
         // Also those of processes that do not listen yet.
         let mut taken = self.claimed().map_err(|error| failed("reading the records of launches", error))?;
         let mut ports: BTreeMap<String, Vec<Port>> = BTreeMap::new();
         for (container, wanted) in &wanted.wanted {
             let given = ports.entry(container.clone()).or_default();
             for port in wanted {
-                let host_port =
-                    self.ports.allocate(port.protocol, port.before, &taken).map_err(|no_port| {
+                let mut allocate = |before| {
+                    let allocated = self.ports.allocate(port.protocol, before, &taken);
+                    taken.extend(allocated.as_ref().ok());
+                    allocated.map_err(|no_port| {
                         let kind = ErrorKind::ProvisionFailed;
                         let what = format!("container {container}: {no_port}");
                         ProviderError::new(kind, Remedy::Retry, ErrorCode::ResourceExhausted, what)
-                    })?;
-                taken.insert(host_port);
+                    })
+                };
+                let host_port = match port.host {
+                    HostPort::Kept(number) => number,
+                    HostPort::Free { before } => allocate(before)?,
+                    HostPort::Fixed(number) => {
+                        self.free(subject, container, port.protocol, number)?;
+                        number
+                    }
+                };
                 given.push(Port {
                     container_port: port.container_port,
                     host_port,
+                    private_port: Some(allocate(None)?),
                     protocol: port.protocol,
                     name: port.name.clone(),
                 });
             }
         }
         Ok(ProcessReply::Ports(ports))
+    }
+
+    /// Refuses a port of the host that somebody has.
+    fn free(
+        &self,
+        subject: &Subject,
+        container: &str,
+        protocol: Protocol,
+        port: u16,
+    ) -> Result<(), ProviderError> {
+        let holder = match self.claimed_by(port, &subject.tenant) {
+            Some(tenant) => format!("tenant {tenant}"),
+            None if is_free(protocol, port) => return Ok(()),
+            None => listeners::holder_of(protocol, port),
+        };
+        let refusal = Refusal::Taken { port, holder };
+        Err(ProviderError::new(
+            ErrorKind::ProvisionFailed,
+            Remedy::Permanent,
+            ErrorCode::Conflict,
+            format!("container {container}: {refusal}"),
+        ))
+    }
+
+    async fn route(&self, subject: &Subject, routing: &Routing) -> Result<ProcessReply, CallError> {
+        match self.ask(&subject.tenant, Request::Route(routing.clone())).await {
+            Ok(Answer::Routed { number }) => Ok(ProcessReply::Routed { number }),
+            Ok(_) => Err(CallError::Unknown(not_kept(&AskError::Unanswered))),
+            Err(AskError::Refused(refusal @ Refusal::Taken { .. })) => {
+                let (kind, code) = (ErrorKind::ProvisionFailed, ErrorCode::Conflict);
+                let error = ProviderError::new(kind, Remedy::Permanent, code, refusal.to_string());
+                Err(CallError::Refused(error))
+            }
+            Err(error @ AskError::Unanswered) => Err(CallError::Unknown(not_kept(&error))),
+            Err(error @ (AskError::Absent | AskError::Refused(_) | AskError::System(_))) => {
+                Err(CallError::Refused(not_kept(&error)))
+            }
+        }
     }
 
     async fn start(&self, subject: &Subject, start: &Start) -> Result<ProcessReply, CallError> {

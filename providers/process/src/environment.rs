@@ -61,11 +61,11 @@ pub(super) fn compose(base: Base, start: &Start, tags: &Tags) -> Result<Variable
         set("HOME", home);
     }
     if let Some(first) = start.manifest.ports.first() {
-        set("PORT", &first.host_port.to_string());
+        set("PORT", &first.listens_on().to_string());
     }
     for protocol in [Protocol::Udp, Protocol::Tcp] {
         for port in start.manifest.ports.iter().filter(|port| port.protocol == protocol) {
-            set(&format!("PORT_{}", port.container_port), &port.host_port.to_string());
+            set(&format!("PORT_{}", port.container_port), &port.listens_on().to_string());
         }
     }
     for (name, value) in &start.container.env {
@@ -152,6 +152,7 @@ mod tests {
         let port = |container_port, host_port| Port {
             container_port,
             host_port,
+            private_port: None,
             protocol: Protocol::Tcp,
             name: None,
         };

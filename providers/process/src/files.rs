@@ -160,6 +160,16 @@ pub(super) fn remove_old_logs(dir: &Path) -> io::Result<()> {
     entries(dir)?.iter().filter(|path| is_log(path)).try_for_each(|path| remove(path))
 }
 
+/// Removes a directory, unless somebody has something there.
+pub(super) fn remove_if_empty(dir: &Path) -> io::Result<()> {
+    match std::fs::remove_dir(dir) {
+        Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => {
+            Err(error)
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 /// Removes a file; one that is gone is a success.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
     match std::fs::remove_file(path) {

@@ -13,7 +13,7 @@ use std::path::Path;
 
 use landlord_compute::provider::Source;
 use landlord_state_machines::id::TenantId;
-use landlord_state_machines::planner::process::Exit;
+use landlord_state_machines::planner::process::{Binding, Exit};
 use rustix::process::Pid;
 
 use super::files::{First, LaunchFiles, StateDir};
@@ -68,6 +68,10 @@ pub(super) struct Seen {
     pub(super) streak: Option<Streak>,
     /// Whether its keeper ever saw it ready.
     pub(super) was_ready: bool,
+    /// Who listens on its host ports.
+    pub(super) binding: Binding,
+    /// How many connections are forwarded to it.
+    pub(super) connections: u32,
 }
 
 /// What a keeper sees of a launch.
@@ -92,6 +96,8 @@ impl Seen {
             kept: Kept::Unknown,
             streak: None,
             was_ready: false,
+            binding: Binding::Unknown,
+            connections: 0,
         }
     }
 

@@ -58,7 +58,12 @@ pub(super) async fn launch(machine: &Machine, start: &Start, tags: &Tags) -> Res
         Ok(Answer::Launched(leader)) => return Ok(leader),
         // Its program ran, and has ended; or nobody knows. The next look shows it.
         Ok(
-            Answer::Done | Answer::Found { .. } | Answer::Checked(_) | Answer::Changed | Answer::Refused(_),
+            Answer::Done
+            | Answer::Found { .. }
+            | Answer::Checked(_)
+            | Answer::Routed { .. }
+            | Answer::Changed
+            | Answer::Refused(_),
         ) => {
             return Err(CallError::Unknown(not_kept(&AskError::Unanswered)));
         }

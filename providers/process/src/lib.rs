@@ -45,6 +45,7 @@ mod files;
 mod find;
 pub mod keeper;
 mod launch;
+mod listeners;
 mod logs;
 mod machine;
 mod observe;
@@ -346,10 +347,10 @@ impl Provider for ProcessProvider {
             };
             resources.insert(format!("{} {}", seen.tags.manifest.container, key.launch), held);
         }
-        for (tenant, incarnation) in keepers {
+        for (tenant, keeper) in keepers {
             // A later life takes the keeper over.
             let lives = owned.keys().filter(|(of, _)| *of == tenant).map(|(_, life)| *life);
-            let life = lives.max().unwrap_or(incarnation);
+            let life = lives.max().unwrap_or(keeper.incarnation);
             owned.entry((tenant, life)).or_default().insert("keeper".to_owned(), "a process".to_owned());
         }
         let tenants = owned.into_iter();

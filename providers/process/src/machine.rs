@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::id::{Incarnation, TenantId};
-use landlord_state_machines::planner::process::{Exit, LaunchId};
+use landlord_state_machines::planner::process::{Exit, LaunchId, Routing};
 use tokio::sync::Notify;
 
 use super::cgroup::{Groups, NoGroups};
-use super::files::StateDir;
+use super::files::{self, StateDir};
 use super::find::{self, Kept, Processes, Seen, Whose};
 use super::keeper::client::{self, AskError, Changes};
 use super::keeper::protocol::{self, Answer, Life, Request, Ward};
@@ -40,6 +40,17 @@ pub(super) struct Place {
     pub(super) retain_logs: bool,
     pub(super) ports: RangeInclusive<u16>,
     pub(super) keeper: KeeperProgram,
+}
+
+/// A keeper that lives.
+#[derive(Clone, Debug)]
+pub(super) struct Keeper {
+    /// The life that it was started for.
+    pub(super) incarnation: Incarnation,
+    /// What it listens on.
+    pub(super) routing: Routing,
+    /// How many connections it has had to cut.
+    pub(super) cut: u64,
 }
 
 /// This machine, as one provider uses it.
@@ -96,7 +107,7 @@ impl Machine {
     pub(super) async fn look_with_keepers(
         &self,
         whose: Whose,
-    ) -> Result<(BTreeMap<Key, Seen>, BTreeMap<TenantId, Incarnation>), ProviderError> {
+    ) -> Result<(BTreeMap<Key, Seen>, BTreeMap<TenantId, Keeper>), ProviderError> {
         // A keeper that has ended is a zombie until its exit status is read.
         client::reap();
         let (state, what) = (self.state.clone(), "looking at the machine's processes");
@@ -110,15 +121,16 @@ impl Machine {
         let mut keepers = BTreeMap::new();
         for tenant in tenants {
             match client::ask(&self.state.tenant(&tenant), Request::Find).await {
-                Ok(Answer::Found { ward, launches }) if whose.has(&ward) => {
+                Ok(Answer::Found { ward, launches, routing, cut }) if whose.has(&ward) => {
                     for kept in launches {
                         take_in(&mut seen, &ward, kept);
                     }
-                    keepers.insert(ward.tenant, ward.incarnation);
+                    keepers.insert(ward.tenant, Keeper { incarnation: ward.incarnation, routing, cut });
                 }
                 Ok(
                     Answer::Found { .. }
                     | Answer::Launched(_)
+                    | Answer::Routed { .. }
                     | Answer::Done
                     | Answer::Checked(_)
                     | Answer::Changed
@@ -252,16 +264,21 @@ impl Machine {
 
     /// Removes what a tenant's containers have printed, unless it is to stay.
     pub(super) async fn remove_logs(&self, tenant: &TenantId) -> Result<(), ProviderError> {
-        if self.retain_logs {
-            return Ok(());
-        }
-        let dir = logs::of_tenant(&self.logs_dir, tenant);
         let what = "removing the logs of a tenant";
-        let removed = blocking::read(what, move || std::fs::remove_dir_all(dir)).await?;
-        match removed {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(what, error)),
-            Ok(()) | Err(_) => Ok(()),
-        }
+        let (dir, logs) = (self.state.tenant(tenant), logs::of_tenant(&self.logs_dir, tenant));
+        let retain = self.retain_logs;
+        let removing = move || {
+            if !retain {
+                match std::fs::remove_dir_all(logs) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    Ok(()) | Err(_) => {}
+                }
+            }
+            // A tenant of a build without keepers has its logs there.
+            files::remove_old_logs(&dir)?;
+            files::remove_if_empty(&dir)
+        };
+        blocking::read(what, removing).await?.map_err(|error| failed(what, error))
     }
 
     /// Where this engine may make groups of processes.
@@ -326,6 +343,15 @@ impl Machine {
         Ok(claims.values().flatten().copied().collect())
     }
 
+    /// The tenant, other than this one, that has a host port.
+    pub(super) fn claimed_by(&self, port: u16, but: &TenantId) -> Option<TenantId> {
+        let claims = self.claims();
+        let mut claims = claims.iter().flatten();
+        claims
+            .find(|((tenant, _), ports)| tenant != but && ports.contains(&port))
+            .map(|((of, _), _)| of.clone())
+    }
+
     /// Notes the ports of a launch that is about to start.
     pub(super) fn claim(&self, tenant: &TenantId, launch: LaunchId, ports: Vec<u16>) {
         if let Some(claims) = self.claims().as_mut() {
@@ -344,7 +370,7 @@ impl Machine {
 
 /// The host ports of a launch.
 pub(super) fn ports_of(manifest: &landlord_state_machines::planner::process::Manifest) -> Vec<u16> {
-    manifest.ports.iter().map(|port| port.host_port).collect()
+    manifest.ports.iter().flat_map(|port| [Some(port.host_port), port.private_port]).flatten().collect()
 }
 
 /// Adds what a keeper says of a launch, whether that has a record or not.
@@ -367,6 +393,7 @@ fn take_in(seen: &mut BTreeMap<Key, Seen>, ward: &Ward, kept: protocol::Kept) {
     };
     seen.streak = Some(kept.streak);
     seen.was_ready = kept.was_ready;
+    (seen.binding, seen.connections) = (kept.binding, kept.connections);
     seen.kept = if kept.whole { Kept::Whole(others) } else { Kept::InPart };
 }
 

@@ -116,12 +116,17 @@ impl Watch {
             self.watched.remove(&tenant);
             return Ok(());
         };
-        let again = match self.machine.keep(&self.owner, &tenant, incarnation).await {
-            Ok(()) => Duration::ZERO,
-            Err(error) => {
-                tracing::warn!(tenant_id = %tenant, %error, "a keeper could not be started; trying again");
-                AGAIN
-            }
+        // Whoever ends all of it looks after the rest.
+        let ends = seen.keys().all(|key| self.machine.is_stopping(key));
+        let again = match ends {
+            true => AGAIN,
+            false => match self.machine.keep(&self.owner, &tenant, incarnation).await {
+                Ok(()) => Duration::ZERO,
+                Err(error) => {
+                    tracing::warn!(tenant_id = %tenant, %error, "a keeper could not be started; trying again");
+                    AGAIN
+                }
+            },
         };
         let machine = Arc::clone(&self.machine);
         self.news.push(Box::pin(async move {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use landlord_state_machines::error::ProviderError;
-use landlord_state_machines::id::{Incarnation, ProviderName, TenantId};
+use landlord_state_machines::id::{Incarnation, ProviderName, Rollout, TenantId};
 use landlord_state_machines::planner::process::{
     Check, Exit, Fingerprint, Manifest, Probe, Probed, Process, ProcessCall, ProcessLife, ProcessReply,
     Readiness, Signal as Order, Start, Stop,
@@ -50,8 +50,10 @@ pub(super) fn tags(tenant: &str, container: &str, launch: &str) -> Tags {
         timeout_seconds: 1,
         healthy_threshold: 1,
         unhealthy_threshold: 1,
+        start_period_seconds: 0,
     };
     let manifest = Manifest {
+        rollout: Rollout::default(),
         container: container.to_owned(),
         fingerprint: Fingerprint::of(&ContainerSpec::default(), &[], &Default::default(), None),
         ports: Vec::new(),

@@ -81,7 +81,7 @@ impl<A: Api> Converge<A> {
     pub async fn provision(&self, cx: &Context, spec: &Spec) -> Result<ProvisionResult, ProviderError> {
         self.traced(cx, "provision", Kind::Write, async {
             let by = if cx.applied.as_ref() == Some(spec) { Means::Repair } else { Means::Provision };
-            let goal = Goal::Present { spec, by };
+            let goal = Goal::Present { spec, rollout: cx.rollout, by };
             let kind = ErrorKind::ProvisionFailed;
             let drive = self.forward(cx, goal, kind, Some(Goal::Absent)).await?;
             let held = A::Planner::holdings(&drive.facts);
@@ -104,12 +104,15 @@ impl<A: Api> Converge<A> {
     /// As there.
     pub async fn update(&self, cx: &Context, spec: &Spec) -> Result<UpdateResult, ProviderError> {
         self.traced(cx, "update", Kind::Write, async {
-            let goal = Goal::Present { spec, by: Means::Update };
-            let back = cx.applied.as_ref().map(|spec| Goal::Present { spec, by: Means::Update });
+            let goal = Goal::Present { spec, rollout: cx.rollout, by: Means::Update };
+            let back = cx.applied.as_ref();
+            let back =
+                back.map(|spec| Goal::Present { spec, rollout: cx.applied_rollout, by: Means::Update });
             let drive = self.forward(cx, goal, ErrorKind::UpdateFailed, back).await?;
             let mut changes = cx.applied.as_ref().map(|old| (self.changes)(old, spec)).unwrap_or_default();
             if changes.is_empty() {
-                changes.extend(drive.written.iter().map(|step| format!("corrected: {step}")));
+                let word = if cx.rollout == cx.applied_rollout { "corrected" } else { "restarted" };
+                changes.extend(drive.written.iter().map(|step| format!("{word}: {step}")));
             }
             Ok(UpdateResult {
                 tenant_id: cx.subject.tenant.clone(),

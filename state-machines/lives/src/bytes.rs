@@ -55,12 +55,17 @@ fn policy(bytes: &mut Bytes<'_>) -> Option<Policy> {
 fn next(bytes: &mut Bytes<'_>) -> Option<Move> {
     Some(match bytes.up_to(20)? {
         0 => {
-            let (spec, elsewhere, deadline) = asked(bytes)?;
-            Move::Provision { spec, elsewhere, deadline }
+            let (spec, asks, deadline) = asked(bytes)?;
+            Move::Provision { spec, elsewhere: asks == Asks::Elsewhere, deadline }
         }
         1 => {
-            let (spec, elsewhere, deadline) = asked(bytes)?;
-            Move::Update { spec, elsewhere, deadline }
+            let (spec, asks, deadline) = asked(bytes)?;
+            match asks {
+                Asks::Anew => Move::Restart { deadline },
+                Asks::Here | Asks::Elsewhere => {
+                    Move::Update { spec, elsewhere: asks == Asks::Elsewhere, deadline }
+                }
+            }
         }
         2 => Move::Destroy,
         3 => Move::Cancel,
@@ -84,11 +89,25 @@ fn next(bytes: &mut Bytes<'_>) -> Option<Move> {
     })
 }
 
-/// Which spec, whether of another provider, and by when.
-fn asked(bytes: &mut Bytes<'_>) -> Option<(usize, bool, Option<u64>)> {
+/// What is asked of a spec.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asks {
+    Here,
+    Elsewhere,
+    /// A restart, where it is an update.
+    Anew,
+}
+
+/// Which spec, what is asked of it, and by when.
+fn asked(bytes: &mut Bytes<'_>) -> Option<(usize, Asks, Option<u64>)> {
     let what = bytes.number()?;
     let deadline = if what & 0x80 == 0 { None } else { Some(bytes.up_to(200)?) };
-    Some((usize::try_from(what % 3).ok()?, what & 0x70 == 0x70, deadline))
+    let asks = match what & 0x70 {
+        0x70 => Asks::Elsewhere,
+        0x60 => Asks::Anew,
+        _ => Asks::Here,
+    };
+    Some((usize::try_from(what % 3).ok()?, asks, deadline))
 }
 
 fn ending(bytes: &mut Bytes<'_>) -> Option<Ending> {

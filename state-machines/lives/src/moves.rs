@@ -13,6 +13,9 @@ pub enum Move {
         elsewhere: bool,
         deadline: Option<u64>,
     },
+    Restart {
+        deadline: Option<u64>,
+    },
     Destroy,
     Cancel,
     Retry,

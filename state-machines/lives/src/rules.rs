@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::LazyLock;
 
-use landlord_state_machines::id::{CallId, Incarnation, OperationId};
+use landlord_state_machines::id::{CallId, Incarnation, OperationId, Rollout};
 use landlord_state_machines::status::Health;
 use landlord_state_machines::tenant::samples::{Name, configurations};
 use landlord_state_machines::tenant::{
@@ -27,6 +27,7 @@ pub fn of_transition(world: &World, stamp: Stamp, input: &Input, transition: &Tr
     the_event_tells_the_transition(world, stamp, transition);
     what_opens_has_the_new_id(stamp, transition);
     a_new_spec_has_the_next_version(world, transition);
+    a_rollout_is_new_or_stays(world, transition);
     a_call_is_the_record_s(transition);
     pause_holds(world, input, transition);
 }
@@ -183,6 +184,20 @@ fn a_new_spec_has_the_next_version(world: &World, transition: &Transition) {
     }
 }
 
+/// A restart's rollout is that of the revision which began it, so that none is used twice.
+fn a_rollout_is_new_or_stays(world: &World, transition: &Transition) {
+    let rollouts = |record: &Record| -> Vec<Rollout> {
+        let Record::Live(tenant) = record else { return vec![Rollout::default()] };
+        let known = tenant.applied().into_iter().chain(tenant.target()).map(|rolled| rolled.rollout);
+        known.chain([Rollout::default()]).collect()
+    };
+    let before = rollouts(&world.record);
+    for rollout in rollouts(&transition.record) {
+        let new = rollout.0 == transition.record.revision().0;
+        assert!(new || before.contains(&rollout), "rollout {rollout} came from nowhere");
+    }
+}
+
 /// A call is started under the id of its revision, once, after the call before was dropped.
 fn a_call_is_the_record_s(transition: &Transition) {
     let mut started = 0;
@@ -198,6 +213,14 @@ fn a_call_is_the_record_s(transition: &Transition) {
                     "what is called with which spec"
                 );
                 let Record::Live(tenant) = &transition.record else { panic!("a call for nobody") };
+                let rollout = tenant.applied().map(|applied| applied.rollout).unwrap_or_default();
+                assert_eq!(start.applied_rollout, rollout, "what runs");
+                let wanted = match change(tenant).map(|change| (&change.direction, &change.target)) {
+                    Some((Direction::Forward { .. } | Direction::Repair, target)) => target.rollout,
+                    Some((Direction::Undo(_), _)) => rollout,
+                    None => Rollout::default(),
+                };
+                assert_eq!(start.rollout, wanted, "what should run");
                 assert_eq!(tenant.operation(), Some(start.operation));
                 assert_eq!(tenant.attempt(), Some(start.attempt));
             }

@@ -81,6 +81,10 @@ impl World {
                 let (spec, provider, deadline) = self.asked(spec, elsewhere, deadline);
                 self.command(Request::Update { spec, provider, deadline });
             }
+            Move::Restart { deadline } => {
+                let deadline = deadline.map(|seconds| after(self.now, Duration::from_secs(seconds)));
+                self.command(Request::Restart { deadline });
+            }
             Move::Destroy => self.command(Request::Destroy),
             Move::Cancel => self.command(Request::Cancel),
             Move::Retry => self.command(Request::Retry),

@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::ProviderError;
-use crate::id::{Incarnation, ProviderName, TenantId};
+use crate::id::{Incarnation, ProviderName, Rollout, TenantId};
 use crate::spec::Spec;
 use crate::status::{ComputeState, ContainerStatus, Endpoint, Health};
 
@@ -44,6 +44,8 @@ pub enum Goal<'a> {
     Present {
         /// What should run.
         spec: &'a Spec,
+        /// For which rollout of it. What runs for another one is not what is wanted.
+        rollout: Rollout,
         /// Which method asks; they differ in what they refuse.
         by: Means,
     },

@@ -19,6 +19,7 @@ enum Row {
     ProvisionItsSpec,
     ProvisionAnother,
     Update,
+    Restart,
     WhilePaused,
     Elsewhere,
     Destroy,
@@ -53,7 +54,8 @@ impl Row {
             Self::ProvisionItsSpec => "provision, its spec",
             Self::ProvisionAnother => "provision, another",
             Self::Update => "update",
-            Self::WhilePaused => "either, while paused",
+            Self::Restart => "restart",
+            Self::WhilePaused => "each, while paused",
             Self::Elsewhere => "either, elsewhere",
             Self::Destroy => "destroy",
             Self::Cancel => "cancel",
@@ -72,7 +74,7 @@ impl Row {
             Self::UndoFailed => "undo failed",
             Self::UndoFoundNothing => "undo found nothing",
             Self::Stopped => "call stopped",
-            Self::Lost => "call lost in restart",
+            Self::Lost => "call lost with engine",
             Self::Progressed => "call progressed",
             Self::PauseOver => "time to go on",
             Self::Deadline => "deadline",
@@ -83,11 +85,11 @@ impl Row {
     }
 }
 
-/// The matrix as lines of text. Tenants that have an update queued are left to the tables.
+/// The matrix as lines of text. Tenants that have something queued are left to the tables.
 pub(super) fn matrix() -> String {
     let mut states = BTreeSet::new();
     let mut cells: BTreeMap<Row, BTreeMap<Option<StateName>, Vec<&str>>> = BTreeMap::new();
-    for configuration in configurations().into_iter().filter(|each| !each.name.queued) {
+    for configuration in configurations().into_iter().filter(|each| each.name.queued.is_none()) {
         let state = configuration.state();
         states.insert(state);
         for sample in inputs(&configuration.record) {
@@ -177,12 +179,15 @@ fn command(tenant: Option<&Tenant>, change: Option<&Change>, command: &Command) 
         Request::Provision { provider, .. } | Request::Update { provider, .. } if elsewhere(provider) => {
             Row::Elsewhere
         }
-        Request::Provision { .. } | Request::Update { .. } if paused => Row::WhilePaused,
+        Request::Provision { .. } | Request::Update { .. } | Request::Restart { .. } if paused => {
+            Row::WhilePaused
+        }
         Request::Provision { spec, .. } if wanted.is_some_and(|wanted| wanted.spec == *spec) => {
             Row::ProvisionItsSpec
         }
         Request::Provision { .. } => Row::ProvisionAnother,
         Request::Update { .. } => Row::Update,
+        Request::Restart { .. } => Row::Restart,
         Request::Destroy => Row::Destroy,
         Request::Cancel => Row::Cancel,
         Request::Retry => Row::Retry,
@@ -236,7 +241,8 @@ fn applied(configuration: &Configuration, transition: &Transition) -> &'static s
         Record::Absent(_) | Record::Gone(_) => return "gone",
         Record::Live(tenant) => tenant.state.name(),
     };
-    if configuration.state() != Some(after) && !matches!(what, EventKind::RepairFailed { .. }) {
+    let ends = matches!(what, EventKind::RepairFailed { .. } | EventKind::NotUndone { .. });
+    if configuration.state() != Some(after) && !ends {
         return words::state(after);
     }
     let calls = transition.effects.iter().any(|effect| matches!(effect, Effect::StartCall(_)));
@@ -249,7 +255,7 @@ fn applied(configuration: &Configuration, transition: &Transition) -> &'static s
         EventKind::Retried | EventKind::FoundNothing | EventKind::Recovered => "wait",
         EventKind::Stopping { .. } => "stop",
         // A repair has nothing that could be undone; it only ends.
-        EventKind::Undoing { .. } | EventKind::RepairFailed { .. } => "undo",
+        EventKind::Undoing { .. } | EventKind::RepairFailed { .. } | EventKind::NotUndone { .. } => "undo",
         EventKind::Paused => "pause",
         EventKind::Resumed => "resume",
         EventKind::QueueCancelled => "unqueue",

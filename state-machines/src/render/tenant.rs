@@ -19,22 +19,23 @@ What happens:
 
 - *call*: the provider is called, or called again. *wait*: it is called again later. *stop*: the call in flight is asked
   to stop. *undo*: the change is undone; a repair has nothing to undo, it fails and the tenant is Running again.
-- *queue*: the update begins when the current operation is over. *begin*: it begins at once, in place of an undo that
-  fails. *join*: it is on its way already. *done*: it is so already.
+- *queue*: the update or restart begins when the current operation is over. *begin*: it begins at once, in place of an
+  undo that fails. *join*: it is on its way already. *done*: it is so already.
 - *note*: it is recorded, and an event says so. *gone*: the tenant no longer lives. *refuse*: the caller gets an error.
   *–*: nothing changes, and there is no event. An empty cell cannot occur.
 
 What the inputs are:
 
-- *Its spec* is the one that runs, or that the current operation works towards. *Either* is a provision or an update.
-  *Elsewhere* is another provider than the tenant's. *Destroy waits* while a call is stopped for it.
+- *Its spec* is the one that runs, or that the current operation works towards. *Either* is a provision or an update,
+  and *each* is one of them or a restart. *Elsewhere* is another provider than the tenant's. *Destroy waits* while a call
+  is stopped for it.
 - *Call* is a call towards the target, *undo* one that goes back. *Found nothing*: the provider has no such tenant. *Call
   stopped*: a call that was asked to stop is over, or has not stopped in time. *Call lost*: the engine was started again.
 - *Time to go on*: a pause between two tries is over, or a repair is due. *Stale or unclear*: an outcome of another call
   than the one in flight, a timer that fires early, a look that began before the last operation settled or showed
-  nothing, a restart while no call was in flight.
+  nothing, a start of the engine while no call was in flight.
 
-Tenants with a queued update are left to the tables: it begins once the operation before it leaves a running tenant.
+Tenants with something queued are left to the tables: it begins once the operation before it leaves a running tenant.
 
 ## The states
 
@@ -48,8 +49,8 @@ How to read the tables: each has one configuration, and every input that can rea
 is applied (something changes), joined (it is on its way already, as that operation), ignored (nothing changes; for a
 command: what it wants is already so), or rejected. *Then* is the configuration that follows, where it is another.
 Inputs with the same consequences share a row. Below a table stands what is decided differently while the tenant is
-also paused, an update is queued, or repair is switched off; everything else is as in the table. Times, attempts, and
-the whole record and event are in `snapshots/`.
+also paused, an update or a restart is queued, or repair is switched off; everything else is as in the table. Times,
+attempts, and the whole record and event are in `snapshots/`.
 ";
 
 const HEAD: [&str; 5] = ["input", "decision", "then", "effects", "settled"];
@@ -169,20 +170,12 @@ fn listed(samples: &[&Sample], strays: usize) -> String {
 /// What is another in the configuration that follows.
 fn then(configuration: &Configuration, after: &Record) -> String {
     let before = Name::of(configuration.policy.attempts, &configuration.record);
-    let conditions = match after {
-        Record::Absent(_) | Record::Gone(_) => Vec::new(),
-        Record::Live(tenant) => vec![
-            (before.paused, tenant.paused.is_some(), "paused"),
-            (before.queued, tenant.next.is_some(), "queued"),
-        ],
-    };
-    let base = Some(Name::of(configuration.policy.attempts, after).base).filter(|base| *base != before.base);
-    let conditions = conditions.into_iter().filter_map(|(before, after, name)| match (before, after) {
-        (false, true) => Some(format!("+ {name}")),
-        (true, false) => Some(format!("− {name}")),
-        (false, false) | (true, true) => None,
-    });
-    base.into_iter().chain(conditions).collect::<Vec<_>>().join(", ")
+    let after = Name::of(configuration.policy.attempts, after);
+    let (had, has) = (before.conditions(), after.conditions());
+    let gained = has.iter().filter(|condition| !had.contains(condition)).map(|name| format!("+ {name}"));
+    let lost = had.iter().filter(|condition| !has.contains(condition)).map(|name| format!("− {name}"));
+    let base = Some(after.base.clone()).filter(|base| *base != before.base);
+    base.into_iter().chain(gained).chain(lost).collect::<Vec<_>>().join(", ")
 }
 
 fn state(record: &Record) -> &'static str {

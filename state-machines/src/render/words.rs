@@ -30,6 +30,7 @@ fn rejection(rejection: &Rejection) -> &'static str {
     match rejection {
         Rejection::NotProvisioned => "NotProvisioned",
         Rejection::Conflict => "Conflict",
+        Rejection::UpdateWaits { .. } => "UpdateWaits",
         Rejection::ProviderMismatch { .. } => "ProviderMismatch",
         Rejection::Paused => "Paused",
         Rejection::BeingDestroyed { .. } => "BeingDestroyed",
@@ -47,11 +48,13 @@ fn what(what: &EventKind) -> &'static str {
         EventKind::Began { operation_kind, .. } => match operation_kind {
             OperationKind::Provision => "began a provision",
             OperationKind::Update => "began an update",
+            OperationKind::Restart => "began a restart",
             OperationKind::Repair => "began a repair",
             OperationKind::Destroy => "began a destroy",
         },
         EventKind::AlreadyRunning => "already running",
-        EventKind::Queued { .. } => "queued",
+        EventKind::Queued { spec: Some(_), .. } => "queued",
+        EventKind::Queued { spec: None, .. } => "queued a restart",
         EventKind::Progressed { .. } => "progressed",
         EventKind::Waits { .. } => "waits",
         EventKind::Succeeded { .. } => "succeeded",
@@ -68,6 +71,7 @@ fn what(what: &EventKind) -> &'static str {
         EventKind::Undone => "undone",
         EventKind::RepairFailed { next_at: Some(_), .. } => "repair failed, the next is due later",
         EventKind::RepairFailed { next_at: None, .. } => "repair failed",
+        EventKind::NotUndone { .. } => "not undone, a repair is due later",
         EventKind::HealthChanged { .. } => "health changed",
         EventKind::Recovered => "recovered",
         EventKind::Paused => "paused",
@@ -80,7 +84,7 @@ fn what(what: &EventKind) -> &'static str {
 fn operation(id: OperationId) -> &'static str {
     match id {
         CURRENT => "its operation",
-        QUEUED => "the queued update",
+        QUEUED => "the queued operation",
         DESTROY => "the destroy",
         NEW => "the new operation",
         OperationId { .. } => "another operation",
@@ -96,7 +100,10 @@ pub(super) fn effect(effect: &Effect) -> String {
                 Method::Destroy => "destroy",
             };
             match &start.spec {
-                Some(spec) => format!("call {method} with {}", SpecRole::of(spec).words()),
+                Some(spec) => {
+                    let anew = if start.rollout == start.applied_rollout { "" } else { ", anew" };
+                    format!("call {method} with {}{anew}", SpecRole::of(spec).words())
+                }
                 None => format!("call {method}"),
             }
         }

@@ -194,6 +194,7 @@ impl Changes {
             timeout_seconds: _,
             healthy_threshold: _,
             unhealthy_threshold: _,
+            start_period_seconds: _,
         } = new;
         self.shown(&path::field(at, "type"), Some(&old.kind), Some(&new.kind));
         self.shown(&path::field(at, "http_path"), old.http_path.as_ref(), new.http_path.as_ref());
@@ -207,6 +208,8 @@ impl Changes {
         ] {
             self.shown(&path::field(at, name), Some(old), Some(new));
         }
+        let (old, new) = (old.start_period_seconds, new.start_period_seconds);
+        self.shown(&path::field(at, "start_period_seconds"), old, new);
     }
 
     fn resources(

@@ -96,8 +96,9 @@ fn check(check: &HealthCheckConfig) -> usize {
         timeout_seconds: _,
         healthy_threshold: _,
         unhealthy_threshold: _,
+        start_period_seconds: _,
     } = check;
-    6 * FIELD + text(kind) + optional(http_path.as_deref()) + texts(command)
+    7 * FIELD + text(kind) + optional(http_path.as_deref()) + texts(command)
 }
 
 fn requirements(resources: &ResourceRequirements) -> usize {
@@ -175,6 +176,7 @@ mod tests {
             timeout_seconds: number,
             healthy_threshold: number,
             unhealthy_threshold: number,
+            start_period_seconds: Some(number),
         };
         let container = ContainerSpec {
             name: text.to_owned(),

@@ -122,6 +122,9 @@ pub struct HealthCheckConfig {
     pub healthy_threshold: i64,
     /// Failures in a row until it is unhealthy.
     pub unhealthy_threshold: i64,
+    /// Seconds after a start in which failures do not count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_period_seconds: Option<i64>,
 }
 
 /// What may be used.
@@ -219,6 +222,7 @@ impl fmt::Debug for HealthCheckConfig {
             .field("timeout_seconds", &self.timeout_seconds)
             .field("healthy_threshold", &self.healthy_threshold)
             .field("unhealthy_threshold", &self.unhealthy_threshold)
+            .field("start_period_seconds", &self.start_period_seconds)
             .finish()
     }
 }

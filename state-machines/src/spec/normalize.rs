@@ -45,6 +45,7 @@ fn port(port: &mut PortMapping) {
 fn health_check(check: &mut HealthCheckConfig) {
     check.http_path.take_if(|path| !is_set(path));
     check.port.take_if(|port| !is_set(port));
+    check.start_period_seconds.take_if(|seconds| !is_set(seconds));
 }
 
 fn resources(resources: &mut ResourceRequirements) {

@@ -137,6 +137,7 @@ fn health_check(from: &mut Fields<'_>) -> HealthCheckConfig {
         timeout_seconds: from.number("timeout_seconds").unwrap_or_default(),
         healthy_threshold: from.number("healthy_threshold").unwrap_or_default(),
         unhealthy_threshold: from.number("unhealthy_threshold").unwrap_or_default(),
+        start_period_seconds: from.number("start_period_seconds"),
     }
 }
 

@@ -35,6 +35,7 @@ const CONTAINER_SHARE: RangeInclusive<i64> = 1..=1_000_000_000;
 const INTERVAL_SECONDS: RangeInclusive<i64> = 5..=86_400;
 const TIMEOUT_SECONDS: RangeInclusive<i64> = 1..=86_399;
 const THRESHOLD: RangeInclusive<i64> = 1..=1_000;
+const START_PERIOD_SECONDS: RangeInclusive<i64> = 0..=86_400;
 
 const ENV_RULE: &str = "use letters, digits, '_', '-' and '.', not starting with a digit";
 
@@ -258,6 +259,9 @@ impl Rules {
         }
         self.number(&at.field("healthy_threshold"), check.healthy_threshold, THRESHOLD);
         self.number(&at.field("unhealthy_threshold"), check.unhealthy_threshold, THRESHOLD);
+        if let Some(seconds) = check.start_period_seconds {
+            self.number(&at.field("start_period_seconds"), seconds, START_PERIOD_SECONDS);
+        }
     }
 
     fn needed_port(&mut self, at: &Place<'_>, check: &HealthCheckConfig) {

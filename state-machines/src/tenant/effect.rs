@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{LifecycleEvent, Method, Record, Versioned};
-use crate::id::{CallId, OperationId, ProviderName, Revision, SpecVersion};
+use crate::id::{CallId, OperationId, ProviderName, Revision, Rollout, SpecVersion};
 use crate::spec::Spec;
 
 /// What [`super::step`] decides.
@@ -49,13 +49,15 @@ pub struct OpenedOperation {
 }
 
 /// What an operation does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OperationKind {
     /// Makes the tenant's resources.
     Provision,
     /// Changes them.
     Update,
+    /// Starts them anew, from the same spec.
+    Restart,
     /// Makes again what broke by itself.
     Repair,
     /// Removes them.
@@ -68,6 +70,7 @@ impl OperationKind {
         match self {
             Self::Provision => "provision",
             Self::Update => "update",
+            Self::Restart => "restart",
             Self::Repair => "repair",
             Self::Destroy => "destroy",
         }
@@ -98,8 +101,12 @@ pub struct StartCall {
     pub method: Method,
     /// What should run; none for `destroy`.
     pub spec: Option<Spec>,
+    /// In which rollout it should run.
+    pub rollout: Rollout,
     /// What runs now, as far as the engine knows.
     pub applied: Option<Spec>,
+    /// In which rollout that runs.
+    pub applied_rollout: Rollout,
     /// Which try this is.
     pub attempt: u32,
     /// When the operation has to be done.
@@ -116,6 +123,12 @@ pub enum Rejection {
     /// It runs, or will run, another spec.
     #[error("the tenant already has another spec; use update to change it")]
     Conflict,
+    /// An update waits, which a restart must not take the place of.
+    #[error("update {by} waits for its turn; restart the tenant once that has settled")]
+    UpdateWaits {
+        /// The update.
+        by: OperationId,
+    },
     /// It belongs to another provider.
     #[error("the tenant is run by provider {provider}; destroy it before it moves to another")]
     ProviderMismatch {

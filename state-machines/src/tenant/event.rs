@@ -112,12 +112,13 @@ pub enum EventKind {
     },
     /// A provision was asked for, of what runs already.
     AlreadyRunning,
-    /// An update waits for the current operation to end.
+    /// An update or a restart waits for the current operation to end.
     Queued {
-        /// The update.
+        /// The operation that waits.
         queued: OperationId,
-        /// The spec it works towards.
-        spec: SpecVersion,
+        /// The spec that an update works towards; none: it is a restart.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        spec: Option<SpecVersion>,
     },
     /// The provider got somewhere.
     Progressed {
@@ -170,6 +171,13 @@ pub enum EventKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         next_at: Option<Timestamp>,
     },
+    /// A restart is undone by what was there before, and that failed for good. What runs is repaired instead.
+    NotUndone {
+        /// Why.
+        error: Arc<ProviderError>,
+        /// When the repair is due.
+        next_at: Timestamp,
+    },
     /// The tenant was looked at, and its health has changed.
     HealthChanged {
         /// What it is now.
@@ -184,7 +192,7 @@ pub enum EventKind {
     Paused,
     /// Somebody resumed it.
     Resumed,
-    /// Somebody cancelled the update that waited.
+    /// Somebody cancelled the update or restart that waited.
     QueueCancelled,
     /// Somebody gave up the destroy.
     Abandoned {

@@ -81,6 +81,11 @@ pub enum Request {
         /// When it has to be done.
         deadline: Option<Timestamp>,
     },
+    /// Start anew what runs, with the values that its secrets have by then.
+    Restart {
+        /// When it has to be done.
+        deadline: Option<Timestamp>,
+    },
     /// Remove everything.
     Destroy,
     /// Stop what is on its way and undo it.
@@ -111,6 +116,7 @@ impl Request {
         match self {
             Self::Provision { .. } => "provision",
             Self::Update { .. } => "update",
+            Self::Restart { .. } => "restart",
             Self::Destroy => "destroy",
             Self::Cancel => "cancel",
             Self::Retry => "retry",
@@ -127,7 +133,8 @@ impl Request {
             Self::Provision { provider, .. }
             | Self::Update { provider, .. }
             | Self::Reclaim { provider, .. } => Some(provider),
-            Self::Destroy
+            Self::Restart { .. }
+            | Self::Destroy
             | Self::Cancel
             | Self::Retry
             | Self::Pause

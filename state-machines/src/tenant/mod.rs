@@ -24,7 +24,7 @@ pub use settled::Settled;
 pub use step::step;
 
 use crate::error::ProviderError;
-use crate::id::{CallId, Incarnation, OperationId, ProviderName, Revision, SpecVersion, TenantId};
+use crate::id::{CallId, Incarnation, OperationId, ProviderName, Revision, Rollout, SpecVersion, TenantId};
 use crate::ledger::Ledger;
 use crate::spec::Spec;
 use crate::status::Health;
@@ -100,7 +100,7 @@ pub struct Tenant {
     pub provider: ProviderName,
     /// Where it is in its life.
     pub state: State,
-    /// The update that follows when the current operation is over. The latest wins.
+    /// The update or restart that follows when the current operation is over.
     pub next: Option<Queued>,
     /// Since when it is paused. Retries, repair and `next` wait then, and deadlines stop.
     pub paused: Option<Timestamp>,
@@ -129,12 +129,12 @@ pub enum State {
     /// It runs.
     Running {
         /// What runs.
-        applied: Versioned,
+        applied: Rolled,
     },
-    /// It runs and is being changed, or changed back, or repaired.
+    /// It runs and is being changed, restarted, or changed back, or repaired.
     Updating {
         /// What runs, and what an undo goes back to.
-        applied: Versioned,
+        applied: Rolled,
         /// What is being done.
         change: Change,
     },
@@ -151,13 +151,44 @@ pub struct Versioned {
     pub spec: Spec,
 }
 
-/// A provision, an update or a repair on its way.
+/// A spec as it runs, or should run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Rolled {
+    /// Its number, counted within one life.
+    pub version: SpecVersion,
+    /// The body.
+    pub spec: Spec,
+    /// Which of its rollouts.
+    #[serde(skip_serializing_if = "Rollout::is_first")]
+    pub rollout: Rollout,
+}
+
+impl Versioned {
+    /// This spec, in that rollout.
+    pub fn rolled(self, rollout: Rollout) -> Rolled {
+        Rolled { version: self.version, spec: self.spec, rollout }
+    }
+}
+
+impl Rolled {
+    /// Whether it is `other` anew.
+    pub fn restarts(&self, other: &Self) -> bool {
+        self.version == other.version && self.rollout != other.rollout
+    }
+
+    /// The spec without its rollout.
+    pub fn versioned(&self) -> Versioned {
+        Versioned { version: self.version, spec: self.spec.clone() }
+    }
+}
+
+/// A provision, an update, a restart or a repair on its way.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Change {
     /// The operation.
     pub operation: OperationId,
     /// What should run in the end.
-    pub target: Versioned,
+    pub target: Rolled,
     /// Towards the target, or back.
     pub direction: Direction,
     /// Which try in this direction this is, counted from 1.
@@ -281,15 +312,43 @@ pub enum RemovalRun {
     },
 }
 
-/// An update that waits for the current operation to end.
+/// An update or a restart that waits for the current operation to end.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Queued {
     /// The operation.
     pub operation: OperationId,
-    /// What should run.
-    pub target: Versioned,
+    /// What it does.
+    pub wish: Wish,
     /// When it has to be done.
     pub deadline: Option<Timestamp>,
+}
+
+/// What a [`Queued`] operation does.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wish {
+    /// Makes this run.
+    Update(Versioned),
+    /// Starts anew what runs by then.
+    Restart,
+}
+
+impl Wish {
+    /// Which kind of operation that is.
+    pub fn kind(&self) -> OperationKind {
+        match self {
+            Self::Update(_) => OperationKind::Update,
+            Self::Restart => OperationKind::Restart,
+        }
+    }
+
+    /// The spec that it brings.
+    pub fn spec(&self) -> Option<&Versioned> {
+        match self {
+            Self::Update(versioned) => Some(versioned),
+            Self::Restart => None,
+        }
+    }
 }
 
 /// The repairs of what broke by itself, so that a crash loop slows down.
@@ -383,7 +442,7 @@ impl Tenant {
     }
 
     /// The spec that runs, as far as the engine knows.
-    pub fn applied(&self) -> Option<&Versioned> {
+    pub fn applied(&self) -> Option<&Rolled> {
         match &self.state {
             State::Pending | State::Provisioning(_) | State::Destroying(_) => None,
             State::Running { applied } | State::Updating { applied, .. } => Some(applied),
@@ -391,7 +450,7 @@ impl Tenant {
     }
 
     /// The spec that is being worked towards.
-    pub fn target(&self) -> Option<&Versioned> {
+    pub fn target(&self) -> Option<&Rolled> {
         match &self.state {
             State::Pending | State::Running { .. } | State::Destroying(_) => None,
             State::Provisioning(change) | State::Updating { change, .. } => Some(&change.target),

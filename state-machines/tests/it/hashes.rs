@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use landlord_state_machines::id::{Incarnation, TenantId};
+use landlord_state_machines::id::{Incarnation, Rollout, TenantId};
 use landlord_state_machines::planner::ecs::{self, EcsPlanner, Source, Wanted};
 use landlord_state_machines::planner::process::Fingerprint;
 use landlord_state_machines::planner::{Goal, Means, Next, Planner, Subject};
@@ -229,7 +229,7 @@ fn services_keep_their_hashes() {
 fn creations_keep_their_tokens() {
     let spec = spec(GIVEN_SERVICE);
     let (subject, now) = (subject(&spec), Timestamp::UNIX_EPOCH);
-    let goal = Goal::Present { spec: &spec, by: Means::Provision };
+    let goal = Goal::Present { spec: &spec, rollout: Rollout::default(), by: Means::Provision };
     let mut facts = ecs::EcsFacts::default();
     for _ in 0..10 {
         let Next::Do(acts) = EcsPlanner::next(&subject, goal, &facts, now) else {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use landlord_state_machines::id::Rollout;
 use landlord_state_machines::render::fold;
 use landlord_state_machines::tenant::samples::{Configuration, SpecRole, configurations, inputs};
 use landlord_state_machines::tenant::{Decision, Effect, Record, Transition, step};
@@ -94,14 +95,20 @@ fn describe_effect(effect: &Effect) -> String {
     match effect {
         Effect::StartCall(start) => {
             let role = |spec| SpecRole::of(spec).words();
+            let rollout = |rollout: Rollout| match rollout.is_first() {
+                true => String::new(),
+                false => format!(" (rollout {rollout})"),
+            };
             format!(
-                "start call {} of {} for {}: {:?} {}, applied {}, attempt {}, deadline {:?}",
+                "start call {} of {} for {}: {:?} {}{}, applied {}{}, attempt {}, deadline {:?}",
                 start.call,
                 start.provider,
                 start.operation,
                 start.method,
                 start.spec.as_ref().map_or("nothing", role),
+                rollout(start.rollout),
                 start.applied.as_ref().map_or("nothing", role),
+                rollout(start.applied_rollout),
                 start.attempt,
                 start.deadline.map(|deadline| deadline.to_string()),
             )

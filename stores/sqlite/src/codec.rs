@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use landlord_state_machines::id::{
-    CallId, Incarnation, OperationId, ProviderName, Revision, SpecVersion, TenantId,
+    CallId, Incarnation, OperationId, ProviderName, Revision, Rollout, SpecVersion, TenantId,
 };
 use landlord_state_machines::spec::Spec;
 use landlord_state_machines::status::Health;
 use landlord_state_machines::tenant::{
-    Call, Change, Direction, Method, OperationKind, Queued, Record, Removal, RemovalRun, Repair, Run, State,
-    StateName, Tenant, Tombstone, UndoCause, Versioned, Why,
+    Call, Change, Direction, Method, OperationKind, Queued, Record, Removal, RemovalRun, Repair, Rolled, Run,
+    State, StateName, Tenant, Tombstone, UndoCause, Versioned, Why, Wish,
 };
 use serde::Serialize;
 use serde::de::value::StrDeserializer;
@@ -75,6 +75,8 @@ pub(super) struct TenantRow<'a> {
     pub(super) repair_due: Option<i64>,
     pub(super) last_failure_json: Option<Cow<'a, str>>,
     pub(super) ledger_json: Option<Cow<'a, str>>,
+    pub(super) applied_rollout: Option<u64>,
+    pub(super) target_rollout: Option<u64>,
 }
 
 /// A record as a row.
@@ -112,11 +114,13 @@ fn encode_tenant(tenant: &Tenant) -> Result<TenantRow<'_>, BadColumn> {
         repair_due: tenant.repair.due.map(Timestamp::as_microsecond),
         last_failure_json: to_json("last_failure_json", tenant.last_failure.as_deref())?,
         ledger_json: to_json("ledger_json", tenant.ledger.as_deref())?,
+        applied_rollout: tenant.applied().and_then(rollout),
+        target_rollout: tenant.target().and_then(rollout),
         ..TenantRow::default()
     };
     if let Some(next) = &tenant.next {
         row.next_operation = Some(operation_text(next.operation));
-        row.next_spec = Some(next.target.version.0);
+        row.next_spec = next.wish.spec().map(|waiting| waiting.version.0);
         row.next_deadline = next.deadline.map(Timestamp::as_microsecond);
     }
     match &tenant.state {
@@ -125,6 +129,11 @@ fn encode_tenant(tenant: &Tenant) -> Result<TenantRow<'_>, BadColumn> {
         State::Destroying(removal) => encode_removal(removal, &mut row),
     }
     Ok(row)
+}
+
+/// What is stored of a rollout: nothing where no restart began it.
+fn rollout(rolled: &Rolled) -> Option<u64> {
+    (!rolled.rollout.is_first()).then_some(rolled.rollout.0)
 }
 
 fn encode_change(change: &Change, row: &mut TenantRow<'_>) -> Result<(), BadColumn> {
@@ -206,15 +215,20 @@ pub(super) fn decode<E: From<BadColumn>>(
         let version = SpecVersion(version.ok_or(BadColumn::missing(column))?);
         Ok(Versioned { version, spec: spec(version)? })
     };
+    let rollout = |stored: Option<u64>| Rollout(stored.unwrap_or_default());
+    let (applied, target) = (rollout(row.applied_rollout), rollout(row.target_rollout));
     let state = match name("state", Some(state))? {
         StateName::Pending => State::Pending,
-        StateName::Running => State::Running { applied: versioned("applied_spec", row.applied_spec)? },
-        StateName::Provisioning => {
-            State::Provisioning(decode_change(row, versioned("target_spec", row.target_spec)?)?)
+        StateName::Running => {
+            State::Running { applied: versioned("applied_spec", row.applied_spec)?.rolled(applied) }
         }
+        StateName::Provisioning => State::Provisioning(decode_change(
+            row,
+            versioned("target_spec", row.target_spec)?.rolled(target),
+        )?),
         StateName::Updating => State::Updating {
-            applied: versioned("applied_spec", row.applied_spec)?,
-            change: decode_change(row, versioned("target_spec", row.target_spec)?)?,
+            applied: versioned("applied_spec", row.applied_spec)?.rolled(applied),
+            change: decode_change(row, versioned("target_spec", row.target_spec)?.rolled(target))?,
         },
         StateName::Destroying => State::Destroying(decode_removal(row)?),
     };
@@ -222,7 +236,10 @@ pub(super) fn decode<E: From<BadColumn>>(
         None => None,
         Some(operation) => Some(Queued {
             operation: operation_id("next_operation", Some(operation))?,
-            target: versioned("next_spec", row.next_spec)?,
+            wish: match row.next_spec {
+                Some(version) => Wish::Update(versioned("next_spec", Some(version))?),
+                None => Wish::Restart,
+            },
             deadline: optional_time("next_deadline", row.next_deadline)?,
         }),
     };
@@ -248,7 +265,7 @@ pub(super) fn decode<E: From<BadColumn>>(
     })))
 }
 
-fn decode_change(row: &TenantRow<'_>, target: Versioned) -> Result<Change, BadColumn> {
+fn decode_change(row: &TenantRow<'_>, target: Rolled) -> Result<Change, BadColumn> {
     let direction = match row.direction {
         Some("forward") => Direction::Forward { deadline: optional_time("deadline", row.deadline)? },
         Some("repair") => Direction::Repair,
@@ -343,6 +360,7 @@ pub(super) fn kind_name(kind: OperationKind) -> &'static str {
     match kind {
         OperationKind::Provision => "provision",
         OperationKind::Update => "update",
+        OperationKind::Restart => "restart",
         OperationKind::Repair => "repair",
         OperationKind::Destroy => "destroy",
     }

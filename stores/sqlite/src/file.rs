@@ -17,7 +17,7 @@ use landlord_compute::store::{StoreError, new_engine_name};
 
 /// What leads from each version to the next; the version is kept in `user_version`. Never edit one that was
 /// released: add another.
-const MIGRATIONS: [&str; 1] = [include_str!("schema.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("schema.sql"), include_str!("rollouts.sql")];
 
 /// Version 1 had another form in its first hours, under the same number.
 const FIRST_FORM: &str = include_str!("first_form.sql");

@@ -176,6 +176,8 @@ impl Rows {
             optional_time(row.repair_due),
             self.optional_text(row.last_failure_json.as_deref()),
             self.optional_text(row.ledger_json.as_deref()),
+            optional_number("applied_rollout", row.applied_rollout)?,
+            optional_number("target_rollout", row.target_rollout)?,
         ];
         self.put(Put::Tenant, &cells);
         Ok(())

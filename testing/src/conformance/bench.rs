@@ -10,7 +10,7 @@ use futures_util::future::ready;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use landlord_state_machines::error::{ProviderError, Remedy};
-use landlord_state_machines::id::{CallId, Incarnation, OperationId, TenantId};
+use landlord_state_machines::id::{CallId, Incarnation, OperationId, Rollout, TenantId};
 use landlord_state_machines::ledger::Ledger;
 use landlord_state_machines::planner::Subject;
 use landlord_state_machines::spec::{Spec, TenantComputeSpec};
@@ -45,6 +45,8 @@ pub(super) struct Tenant<'b> {
     pub(super) kept: Arc<Kept>,
     /// What runs, for the contexts.
     pub(super) applied: Option<Spec>,
+    /// For which rollout it does.
+    pub(super) rollout: Rollout,
 }
 
 /// A journal in memory.
@@ -130,6 +132,7 @@ impl<'p> Bench<'p> {
             subject,
             kept: Arc::default(),
             applied: None,
+            rollout: Rollout::default(),
         }
     }
 
@@ -233,6 +236,7 @@ impl<'b> Tenant<'b> {
         let mut cx = Context::journaled(self.subject.clone(), clock, self.kept.last(), journal);
         cx.undo = undo;
         cx.applied = self.applied.clone();
+        (cx.rollout, cx.applied_rollout) = (self.rollout, self.rollout);
         let number = 1 + self.kept.all().len() as u64;
         cx.work = match undo {
             UndoBy::Engine => {
@@ -258,6 +262,7 @@ impl<'b> Tenant<'b> {
         self.subject.incarnation = Incarnation(self.subject.incarnation.0 + 1);
         self.kept = Arc::default();
         self.applied = None;
+        self.rollout = Rollout::default();
         self.bench.know(&self.subject);
     }
 

@@ -29,7 +29,7 @@ pub trait Platform: Send + Sync {
     fn spec(&self, tenant: &TenantId, variant: Variant) -> Result<TenantComputeSpec, Unable>;
 
     /// Everything on the platform that is the tenant's, or has a name of the tenant's, whoever made it. Asked of
-    /// the platform and not of the provider, so that a leak is seen.
+    /// the platform and not of the provider, so that a leak is seen. What runs has another id once it was started anew.
     async fn resources(&self, tenant: &TenantId) -> Vec<Resource>;
 
     /// How many things with names of their own these resources are; a provider has to name each. Default: each is one.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use landlord_state_machines::error::ProviderError;
-use landlord_state_machines::id::{Incarnation, ProviderName, TenantId};
+use landlord_state_machines::id::{Incarnation, ProviderName, Rollout, TenantId};
 use landlord_state_machines::ledger::Ledger;
 use landlord_state_machines::planner::{Kind, Subject};
 use landlord_state_machines::spec::Spec;
@@ -22,6 +22,9 @@ use landlord_compute::provider::{CheckpointError, Context, Journal, UndoBy};
 
 /// How often a destroy that failed is called again before it counts as stuck, and how long after.
 const AGAIN: (usize, Duration) = (8, Duration::from_secs(1));
+/// What runs before a restart, and after it.
+const FIRST: Rollout = Rollout(0);
+const RESTARTED: Rollout = Rollout(7);
 /// Simulated time after which a method counts as stuck.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
@@ -88,26 +91,30 @@ impl<M: Model> Alone<M> {
     ) -> Result<Vec<Kind>, String> {
         let before = scenario.operation.applied.as_ref();
         if let Some(spec) = before {
-            let prepared = self.method(&Ask::Provision(spec.clone()), None, CancellationToken::new()).await;
+            let provision = Ask::Provision(spec.clone());
+            let prepared = self.method(&provision, None, CancellationToken::new()).await;
             prepared.map_err(|error| format!("the preparation failed: {error}"))?;
         }
         lock(&self.world).begin(case);
-        let applied =
+        let (applied, rollout) =
             match (self.method(&scenario.operation.ask, before, cancel).await, &scenario.operation.ask) {
-                (Ok(()), Ask::Provision(spec) | Ask::Update(spec)) => Some(spec.clone()),
-                (Ok(()), Ask::Destroy) => None,
+                (Ok(()), Ask::Provision(spec) | Ask::Update(spec)) => (Some(spec.clone()), FIRST),
+                (Ok(()), Ask::Restart) => (before.cloned(), RESTARTED),
+                (Ok(()), Ask::Destroy) => (None, FIRST),
                 // A destroy that failed may be called again, and has to be.
-                (Err(_), Ask::Destroy) => self.insist().await.map(|()| None)?,
+                (Err(_), Ask::Destroy) => self.insist().await.map(|()| (None, FIRST))?,
                 // All else was undone before it returned.
-                (Ok(()), Ask::Repair) | (Err(_), Ask::Provision(_) | Ask::Update(_) | Ask::Repair) => {
-                    before.cloned()
+                (Ok(()), Ask::Repair)
+                | (Err(_), Ask::Provision(_) | Ask::Update(_) | Ask::Restart | Ask::Repair) => {
+                    (before.cloned(), FIRST)
                 }
             };
         let calls = lock(&self.world).calls.clone();
         // Late effects must have happened before the platform is judged.
         tokio::time::sleep(Duration::from_secs(60)).await;
         let ledger = lock(&self.world).ledger();
-        judge(&self.world, &self.provider, &self.subject, &self.clock, applied.as_ref(), ledger).await?;
+        let runs = (applied.as_ref(), rollout);
+        judge(&self.world, &self.provider, &self.subject, &self.clock, runs, ledger).await?;
         Ok(calls)
     }
 
@@ -140,7 +147,11 @@ impl<M: Model> Alone<M> {
                 self.provider.provision(&cx, spec).await.map(drop)
             }
             (Ask::Update(spec), _) => self.provider.update(&cx, spec).await.map(drop),
-            (Ask::Destroy, _) | (Ask::Repair, None) => self.provider.destroy(&cx).await,
+            (Ask::Restart, Some(spec)) => {
+                cx.rollout = RESTARTED;
+                self.provider.update(&cx, spec).await.map(drop)
+            }
+            (Ask::Destroy, _) | (Ask::Restart | Ask::Repair, None) => self.provider.destroy(&cx).await,
         };
         lock(&self.world).story.tell(|| format!("{ask:?} ended: {result:?}"));
         result

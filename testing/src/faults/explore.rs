@@ -86,7 +86,11 @@ fn makes_calls(by: By, operation: &Operation) -> bool {
         (By::Engine, Ask::Provision(_), Some(_))
         | (By::Engine, Ask::Destroy, None)
         | (By::Alone, Ask::Repair, _) => false,
-        (By::Engine | By::Alone, Ask::Provision(_) | Ask::Update(_) | Ask::Repair | Ask::Destroy, _) => true,
+        (
+            By::Engine | By::Alone,
+            Ask::Provision(_) | Ask::Update(_) | Ask::Restart | Ask::Repair | Ask::Destroy,
+            _,
+        ) => true,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use landlord_state_machines::id::Rollout;
 use landlord_state_machines::ledger::Ledger;
 use landlord_state_machines::planner::{Planner, Subject};
 use landlord_state_machines::spec::Spec;
@@ -18,7 +19,7 @@ pub(super) async fn judge<M: Model>(
     provider: &Converge<Faulty<M>>,
     subject: &Subject,
     clock: &Arc<dyn Clock>,
-    applied: Option<&Spec>,
+    (applied, rollout): (Option<&Spec>, Rollout),
     ledger: Option<Arc<Ledger>>,
 ) -> Result<(), String> {
     let known = {
@@ -30,6 +31,9 @@ pub(super) async fn judge<M: Model>(
             return Err(breach);
         }
         world.platform.holds_exactly(subject, applied, now).map_err(|what| format!("I3: {what}"))?;
+        if applied.is_some() {
+            world.platform.runs_for(rollout)?;
+        }
         M::Planner::holdings(&world.known()?).resources
     };
     let bare = Context::alone(subject.clone(), Arc::clone(clock));

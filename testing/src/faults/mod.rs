@@ -30,6 +30,7 @@ use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 use landlord_state_machines::error::ProviderError;
+use landlord_state_machines::id::Rollout;
 use landlord_state_machines::planner::{Kind, Planner, Subject};
 use landlord_state_machines::spec::Spec;
 
@@ -96,6 +97,14 @@ pub trait Model: Default + Clone + Send + 'static {
     /// What is left over, what is missing, or what a call did that no call may do.
     fn holds_exactly(&mut self, subject: &Subject, spec: Option<&Spec>, now: Timestamp)
     -> Result<(), String>;
+
+    /// Whether all that runs does so for this rollout of its spec; asked where something runs. Default: it does.
+    ///
+    /// # Errors
+    /// What runs for another one, or was started anew more than once.
+    fn runs_for(&mut self, _rollout: Rollout) -> Result<(), String> {
+        Ok(())
+    }
 
     /// What is tried: every way in which the planner can be asked for something.
     fn operations() -> Vec<Operation>;
@@ -202,6 +211,8 @@ pub enum Ask {
     Provision(Spec),
     /// An update.
     Update(Spec),
+    /// A restart of what runs.
+    Restart,
     /// What runs is made whole again, after it broke by itself.
     Repair,
     /// A destroy.

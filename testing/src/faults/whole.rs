@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use jiff::Timestamp;
 use landlord_state_machines::error::ProviderError;
-use landlord_state_machines::id::{Incarnation, OperationId, ProviderName, Revision, TenantId};
+use landlord_state_machines::id::{Incarnation, OperationId, ProviderName, Revision, Rollout, TenantId};
 use landlord_state_machines::observation::{Observation, Seen};
 use landlord_state_machines::planner::{Kind, Subject};
 use landlord_state_machines::spec::{Spec, changes};
@@ -152,7 +152,7 @@ impl<M: Model> Bench<'_, M> {
         // Nobody is asked for during a case: that would be further calls.
         let observe = match self.scenario.operation.ask {
             Ask::Repair => ObservePolicy::On { every: 2 * PATIENCE, per_second: 1 },
-            Ask::Provision(_) | Ask::Update(_) | Ask::Destroy => ObservePolicy::Off,
+            Ask::Provision(_) | Ask::Update(_) | Ask::Restart | Ask::Destroy => ObservePolicy::Off,
         };
         // No actor is passivated: thousands of cases would pay for looking after it.
         let limits = Limits::default().idle(PATIENCE);
@@ -225,6 +225,7 @@ impl<M: Model> Bench<'_, M> {
         let asked = match ask {
             Ask::Provision(spec) => tenant.provision((**spec).clone(), options).await,
             Ask::Update(spec) => tenant.update((**spec).clone(), options).await,
+            Ask::Restart => tenant.restart(options).await,
             Ask::Destroy => tenant.destroy(options).await,
             Ask::Repair => {
                 // What was seen before something settled says nothing.
@@ -276,7 +277,7 @@ impl<M: Model> Bench<'_, M> {
     /// I3, at the moment at which everything has settled.
     async fn holds(&self, life: &Life) -> Result<(), String> {
         let record = self.record(life).await?;
-        let (applied, now) = (applied(&record)?, self.clock.now());
+        let ((applied, _), now) = (applied(&record)?, self.clock.now());
         let held = lock(self.world).platform.holds_exactly(&self.subject(&record), applied, now);
         held.map_err(|what| format!("I3, as soon as it has settled: {what}"))
     }
@@ -332,14 +333,14 @@ impl<M: Model> Bench<'_, M> {
         let opened = std::mem::take(&mut lock(self.world).opened);
         let settled = self.settlements(before, &opened).await?;
         let record = self.record(life).await?;
-        let applied = applied(&record)?;
+        let (applied, rollout) = applied(&record)?;
         let interrupt = self.scenario.interrupt.filter(|_| lock(self.world).was_interrupted(case));
         let expected = match (interrupt, settled.first()) {
             (Some(Interrupt::Destroy), _) => None,
             (_, None) => return Err("nothing began".to_owned()),
             (_, Some(Settled::Done)) => match &operation.ask {
                 Ask::Provision(spec) | Ask::Update(spec) => Some(spec),
-                Ask::Repair => operation.applied.as_ref(),
+                Ask::Restart | Ask::Repair => operation.applied.as_ref(),
                 Ask::Destroy => None,
             },
             (_, Some(Settled::Failed { .. } | Settled::Cancelled { .. })) => operation.applied.as_ref(),
@@ -349,6 +350,10 @@ impl<M: Model> Bench<'_, M> {
         };
         if applied != expected {
             return Err(format!("it ended as {settled:?}, and the record says that {applied:?} runs"));
+        }
+        let restarted = matches!((&operation.ask, settled.first()), (Ask::Restart, Some(Settled::Done)));
+        if applied.is_some() && restarted == rollout.is_first() {
+            return Err(format!("it ended as {settled:?}, and the record has rollout {rollout}"));
         }
         if let Some(ends) = ends_as_planned(operation, case) {
             let as_planned = match (ends, settled.first()) {
@@ -369,7 +374,7 @@ impl<M: Model> Bench<'_, M> {
             Record::Absent(_) | Record::Gone(_) => None,
         };
         let clock: Arc<dyn Clock> = Arc::new(self.clock);
-        judge(self.world, &self.methods, &subject, &clock, applied, ledger).await
+        judge(self.world, &self.methods, &subject, &clock, (applied, rollout), ledger).await
     }
 
     /// How each operation of the case ended, in the order in which they began: each exactly once, and the tenant's
@@ -409,12 +414,12 @@ impl<M: Model> Bench<'_, M> {
     }
 }
 
-/// What runs, as the record of a tenant at rest has it.
-fn applied(record: &Record) -> Result<Option<&Spec>, String> {
-    let Record::Live(tenant) = record else { return Ok(None) };
+/// What runs, and for which rollout, as the record of a tenant at rest has it.
+fn applied(record: &Record) -> Result<(Option<&Spec>, Rollout), String> {
+    let Record::Live(tenant) = record else { return Ok((None, Rollout::default())) };
     match &tenant.state {
-        State::Running { applied } => Ok(Some(&applied.spec)),
-        State::Pending => Ok(None),
+        State::Running { applied } => Ok((Some(&applied.spec), applied.rollout)),
+        State::Pending => Ok((None, Rollout::default())),
         State::Provisioning(_) | State::Updating { .. } | State::Destroying(_) => {
             Err(format!("it does not rest: {:?}", tenant.state.name()))
         }

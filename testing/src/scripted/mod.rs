@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
-use landlord_state_machines::id::{CallId, OperationId, ProviderName, TenantId};
+use landlord_state_machines::id::{CallId, OperationId, ProviderName, Rollout, TenantId};
 use landlord_state_machines::ledger::{Ledger, Waiting};
 use landlord_state_machines::observation::{Observation, Seen};
 use landlord_state_machines::spec::{Spec, changes};
@@ -151,6 +151,11 @@ impl Scripted {
     /// The spec that runs for a tenant.
     pub fn running(&self, tenant: &TenantId) -> Option<Spec> {
         self.platform().table.rows.get(tenant).map(|row| row.spec.clone())
+    }
+
+    /// For which rollout of that spec it runs.
+    pub fn rollout(&self, tenant: &TenantId) -> Option<Rollout> {
+        self.platform().table.rows.get(tenant).map(|row| row.rollout)
     }
 
     /// Everybody who has something on the platform.
@@ -306,7 +311,7 @@ impl Scripted {
             (Method::Destroy, _) | (Method::Provision | Method::Update, None) => table.remove(&cx.subject),
             (Method::Provision | Method::Update, Some(spec)) => {
                 table.admit(&cx.subject, method, spec)?;
-                table.put(&cx.subject, spec);
+                table.put(&cx.subject, spec, cx.rollout);
             }
         }
         Ok(())
@@ -369,7 +374,7 @@ impl Scripted {
             table.admit(&cx.subject, method, spec)?;
             let before = table.own(&cx.subject).cloned();
             if method == Method::Provision {
-                table.put(&cx.subject, spec);
+                table.put(&cx.subject, spec, cx.rollout);
                 table.rows.entry(cx.subject.tenant.clone()).and_modify(|row| row.health = Health::Unhealthy);
             }
             before
@@ -542,8 +547,10 @@ impl Provider for Scripted {
         spec: &Spec,
     ) -> Result<UpdateResult, ProviderError> {
         let before = self.running(tenant_id);
+        let restarts = self.rollout(tenant_id).is_some_and(|rollout| rollout != cx.rollout);
         self.logged(cx, Method::Update, Some(spec)).await?;
-        let changes = before.map(|before| changes(&before, spec)).unwrap_or_default();
+        let mut changes = before.map(|before| changes(&before, spec)).unwrap_or_default();
+        changes.extend(restarts.then(|| "started anew".to_owned()));
         Ok(UpdateResult {
             tenant_id: tenant_id.clone(),
             provider_type: self.name.clone(),

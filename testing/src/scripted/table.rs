@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
-use landlord_state_machines::id::{Incarnation, TenantId};
+use landlord_state_machines::id::{Incarnation, Rollout, TenantId};
 use landlord_state_machines::planner::Subject;
 use landlord_state_machines::spec::{Invalid, Problem, Spec};
 use landlord_state_machines::status::Health;
@@ -41,6 +41,7 @@ pub enum Mood {
 #[derive(Clone)]
 pub(super) struct Row {
     pub(super) spec: Spec,
+    pub(super) rollout: Rollout,
     pub(super) engine: Arc<str>,
     pub(super) incarnation: Incarnation,
     pub(super) health: Health,
@@ -48,9 +49,10 @@ pub(super) struct Row {
 }
 
 impl Row {
-    fn new(subject: &Subject, spec: &Spec) -> Self {
+    fn new(subject: &Subject, spec: &Spec, rollout: Rollout) -> Self {
         Self {
             spec: spec.clone(),
+            rollout,
             engine: Arc::clone(&subject.engine),
             incarnation: subject.incarnation,
             health: Health::Healthy,
@@ -127,8 +129,8 @@ impl Table {
     }
 
     /// Runs the spec.
-    pub(super) fn put(&mut self, subject: &Subject, spec: &Spec) {
-        self.rows.insert(subject.tenant.clone(), Row::new(subject, spec));
+    pub(super) fn put(&mut self, subject: &Subject, spec: &Spec, rollout: Rollout) {
+        self.rows.insert(subject.tenant.clone(), Row::new(subject, spec, rollout));
     }
 
     /// Removes the tenant's row, if it is this engine's.

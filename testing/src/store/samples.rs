@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use landlord_compute::machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_compute::machines::id::{
-    CallId, Incarnation, OperationId, ProviderName, Revision, SpecVersion, TenantId,
+    CallId, Incarnation, OperationId, ProviderName, Revision, Rollout, SpecVersion, TenantId,
 };
 use landlord_compute::machines::ledger::Ledger;
 use landlord_compute::machines::spec::{
@@ -16,7 +16,7 @@ use landlord_compute::machines::status::{Endpoint, EndpointType, Health};
 use landlord_compute::machines::tenant::{
     Call, Change, Direction, EventKind, Failure, LifecycleEvent, Method, OperationKind, Queued, Record,
     Removal, RemovalRun, Repair, Run, Settled, Settlement, State, StateName, StopReason, Tenant, Tombstone,
-    UndoCause, Versioned, Why,
+    UndoCause, Versioned, Why, Wish,
 };
 use landlord_compute::machines::trace::TraceContext;
 use landlord_compute::store::{OperationRecord, Write};
@@ -111,8 +111,10 @@ pub fn plain(id: &TenantId, revision: u64, state: State) -> Tenant {
 
 /// Every state with every direction and run that it can have.
 fn states(id: &TenantId) -> Vec<State> {
-    let (applied, target) = (versioned(id, 1), versioned(id, 2));
-    let mut states = vec![State::Pending, State::Running { applied: applied.clone() }];
+    let first = versioned(id, 1).rolled(Rollout::default());
+    let (applied, target) = (versioned(id, 1).rolled(Rollout(3)), versioned(id, 2).rolled(Rollout(4)));
+    let mut states =
+        vec![State::Pending, State::Running { applied: first }, State::Running { applied: applied.clone() }];
     for direction in [
         Direction::Forward { deadline: None },
         Direction::Forward { deadline: Some(time(600)) },
@@ -159,7 +161,10 @@ pub fn tenants() -> Vec<Tenant> {
         let bare = Tenant { latest_spec: SpecVersion(3), ..plain(&id, 4, state) };
         tenants.push(Tenant { health: Health::Healthy, ..bare.clone() });
         tenants.push(Tenant { paused: Some(time(1)), ..bare.clone() });
-        let queued = Queued { operation: operation_id(11), target: versioned(&id, 3), deadline: None };
+        let wish = Wish::Update(versioned(&id, 3));
+        let queued = Queued { operation: operation_id(11), wish, deadline: None };
+        let restart = Queued { wish: Wish::Restart, ..queued.clone() };
+        tenants.push(Tenant { next: Some(restart), ..bare.clone() });
         tenants.push(Tenant { next: Some(queued.clone()), ledger: Some(ledger()), ..bare.clone() });
         tenants.push(Tenant {
             next: Some(Queued { deadline: Some(time(900)), ..queued }),
@@ -181,8 +186,10 @@ pub fn whats() -> Vec<EventKind> {
     vec![
         EventKind::Began { operation_kind: OperationKind::Provision, spec: Some(SpecVersion(1)) },
         EventKind::Began { operation_kind: OperationKind::Destroy, spec: None },
+        EventKind::Began { operation_kind: OperationKind::Restart, spec: Some(SpecVersion(1)) },
         EventKind::AlreadyRunning,
-        EventKind::Queued { queued: operation_id(5), spec: SpecVersion(2) },
+        EventKind::Queued { queued: operation_id(5), spec: Some(SpecVersion(2)) },
+        EventKind::Queued { queued: operation_id(5), spec: None },
         EventKind::Progressed { step: "wait for 'web'".to_owned() },
         EventKind::Succeeded { changes: vec!["image: a → b".to_owned()] },
         EventKind::Succeeded { changes: Vec::new() },
@@ -197,6 +204,7 @@ pub fn whats() -> Vec<EventKind> {
         EventKind::Undone,
         EventKind::RepairFailed { error: Some(error()), next_at: Some(time(10)) },
         EventKind::RepairFailed { error: None, next_at: None },
+        EventKind::NotUndone { error: error(), next_at: time(10) },
         EventKind::HealthChanged { health: Health::Unhealthy, reason: Some("exit 1".to_owned()) },
         EventKind::HealthChanged { health: Health::Healthy, reason: None },
         EventKind::Recovered,
@@ -301,7 +309,7 @@ impl StoredLife {
         let target = self.versioned();
         let change = Change {
             operation,
-            target: target.clone(),
+            target: target.clone().rolled(Rollout::default()),
             direction: Direction::Forward { deadline },
             attempt: 1,
             run: Run::Calling(Call { id: CallId(self.revision.0), method: Method::Provision }),
@@ -331,7 +339,7 @@ impl StoredLife {
     /// The provision is done: the tenant runs.
     pub fn done(&mut self) -> Write {
         self.revision = self.revision.next();
-        let record = self.record(State::Running { applied: self.versioned() });
+        let record = self.record(State::Running { applied: self.versioned().rolled(Rollout::default()) });
         let write = self.write(record, EventKind::Succeeded { changes: Vec::new() });
         self.settling(write, Settled::Done)
     }
@@ -339,7 +347,7 @@ impl StoredLife {
     /// Something about the tenant is written down again, and it runs.
     pub fn again(&mut self) -> Write {
         self.revision = self.revision.next();
-        let record = self.record(State::Running { applied: self.versioned() });
+        let record = self.record(State::Running { applied: self.versioned().rolled(Rollout::default()) });
         self.write(record, EventKind::Retried)
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use landlord_compute::machines::id::TenantId;
+use landlord_compute::machines::id::{Rollout, TenantId};
 use landlord_compute::machines::planner::Subject;
 use landlord_compute::machines::spec::Spec;
 use landlord_testing::conformance::{Harm, Resource, Variant};
@@ -35,6 +35,7 @@ pub(super) struct Row {
     /// Who asked for it: the platform's own knowledge, which no provider reads.
     made_for: TenantId,
     pub(super) spec: Option<Spec>,
+    pub(super) rollout: Rollout,
     /// Values of secrets that it was given.
     secrets: Vec<String>,
     pub(super) relabelled: bool,
@@ -166,6 +167,7 @@ impl Cloud {
             tags,
             made_for: made_for.clone(),
             spec,
+            rollout: Rollout::default(),
             secrets,
             relabelled: false,
             born: Instant::now(),

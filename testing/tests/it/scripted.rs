@@ -73,7 +73,11 @@ impl Platform for Table {
     async fn resources(&self, tenant: &TenantId) -> Vec<Resource> {
         let row = self.0.running(tenant).map(|spec| {
             let made_from = IMAGES.iter().find(|(image, _)| *image == spec.containers[0].image);
-            Resource { id: "row".to_owned(), made_from: made_from.map(|(_, variant)| *variant) }
+            let rollout = self.0.rollout(tenant).unwrap_or_default();
+            Resource {
+                id: format!("row of rollout {rollout}"),
+                made_from: made_from.map(|(_, variant)| *variant),
+            }
         });
         let foreign = self.0.is_occupied(tenant);
         let foreign = foreign.then(|| Resource { id: "somebody else's row".to_owned(), made_from: None });

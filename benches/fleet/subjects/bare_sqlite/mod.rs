@@ -181,8 +181,11 @@ impl Writer<'_> {
 fn create(path: &Path) -> Connection {
     let connection = Connection::open(path).expect("it opens");
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())).expect("it is a log");
-    let schema = include_str!("../../../../stores/sqlite/src/schema.sql");
-    connection.execute_batch(schema).expect("the schema is made");
+    let schema = [
+        include_str!("../../../../stores/sqlite/src/schema.sql"),
+        include_str!("../../../../stores/sqlite/src/rollouts.sql"),
+    ];
+    connection.execute_batch(&schema.concat()).expect("the schema is made");
     let meta = "INSERT INTO meta (one, engine, epoch, trimmed) VALUES (1, '0123456789abcdef', 1, 0)";
     connection.execute_batch(meta).expect("it is written");
     drop(connection);

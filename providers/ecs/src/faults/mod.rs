@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
+use landlord_state_machines::id;
 use landlord_state_machines::planner::ecs::{
     Create, DefinitionStatus, Deployment, EcsCall, EcsPlanner, EcsReply, FoundDefinition, Register, Rollout,
     Service, Settings, Shown, Site, Source, Task, TaskContainer, TaskHealth, TaskLife, Update, Wanted, tags,
@@ -33,6 +34,10 @@ pub enum ServiceBehaviour {
     Crash,
     /// `stuck`: they end by themselves, and nobody gives up.
     Stuck,
+    /// `once`: as `crash`, but in the first rollout they run. Then a secret of theirs has become wrong.
+    Once,
+    /// `rots`: as `stuck`, but in the first rollout they run.
+    Rots,
 }
 
 impl ServiceBehaviour {
@@ -40,7 +45,19 @@ impl ServiceBehaviour {
         match image.split(':').next() {
             Some("crash") => Self::Crash,
             Some("stuck") => Self::Stuck,
+            Some("once") => Self::Once,
+            Some("rots") => Self::Rots,
             Some(_) | None => Self::Fine,
+        }
+    }
+
+    /// What they do in this rollout.
+    fn in_rollout(self, rollout: id::Rollout) -> Self {
+        match (self, rollout.is_first()) {
+            (Self::Once | Self::Rots, true) => Self::Fine,
+            (Self::Once, false) => Self::Crash,
+            (Self::Rots, false) => Self::Stuck,
+            (Self::Fine | Self::Crash | Self::Stuck, true | false) => self,
         }
     }
 }
@@ -64,8 +81,8 @@ struct Row {
     settings: Settings,
     /// The primary one first.
     rollouts: Vec<Rolling>,
-    /// The last definition whose deployment was complete.
-    worked: Option<String>,
+    /// The last definition whose deployment was complete, and for which rollout that was.
+    worked: Option<(String, id::Rollout)>,
 }
 
 /// A deployment.
@@ -73,6 +90,8 @@ struct Row {
 struct Rolling {
     id: String,
     definition: String,
+    /// The platform's own knowledge, which no planner reads.
+    rollout: id::Rollout,
     since: Timestamp,
     state: Rollout,
 }
@@ -107,29 +126,31 @@ impl Ecs {
                 return;
             }
             // What somebody else registered runs.
-            match behaviours.get(&primary.definition).copied().unwrap_or(ServiceBehaviour::Fine) {
+            let behaviour = behaviours.get(&primary.definition).copied().unwrap_or(ServiceBehaviour::Fine);
+            match behaviour.in_rollout(primary.rollout) {
                 ServiceBehaviour::Fine => {
                     primary.state = Rollout::Completed;
-                    row.worked = Some(primary.definition.clone());
+                    row.worked = Some((primary.definition.clone(), primary.rollout));
                     row.rollouts.truncate(1);
                 }
                 ServiceBehaviour::Stuck => return,
-                ServiceBehaviour::Crash => {
+                ServiceBehaviour::Crash | ServiceBehaviour::Once | ServiceBehaviour::Rots => {
                     let why = "ECS deployment circuit breaker: tasks failed to start.";
                     primary.state = Rollout::Failed(why.to_owned());
                     let since = later(primary.since, ROLLS);
-                    let Some(worked) = row.worked.clone() else { return };
+                    let Some((definition, rollout)) = row.worked.clone() else { return };
                     let id = format!("{}-back", primary.id);
-                    row.rollouts
-                        .insert(0, Rolling { id, definition: worked, since, state: Rollout::InProgress });
+                    let state = Rollout::InProgress;
+                    row.rollouts.insert(0, Rolling { id, definition, rollout, since, state });
                 }
             }
         }
     }
 
-    fn deploy(&mut self, definition: &str, now: Timestamp) -> Rolling {
+    fn deploy(&mut self, definition: &str, rollout: id::Rollout, now: Timestamp) -> Rolling {
         let id = format!("ecs-svc/{}", self.number());
-        Rolling { id, definition: definition.to_owned(), since: now, state: Rollout::InProgress }
+        let definition = definition.to_owned();
+        Rolling { id, definition, rollout, since: now, state: Rollout::InProgress }
     }
 
     fn usable(&self, definition: &str) -> Result<(), ProviderError> {
@@ -171,7 +192,7 @@ impl Ecs {
             (None, None) => {}
         }
         self.tokens.insert(create.token.clone(), asked);
-        let rollout = self.deploy(&create.definition, now);
+        let rollout = self.deploy(&create.definition, create.rollout, now);
         self.service = Some(Row {
             site: create.site.clone(),
             arn: format!("arn:aws:ecs:eu-west-1:1:service/c/{}", create.site.name),
@@ -186,13 +207,24 @@ impl Ecs {
 
     fn update(&mut self, update: &Update, now: Timestamp) -> Result<EcsReply, ProviderError> {
         self.usable(&update.definition)?;
-        let rollout = self.deploy(&update.definition, now);
+        let rollout = self.deploy(&update.definition, update.rollout, now);
         let row = self.active()?;
         if row.rollouts[0].definition != update.definition || update.force {
             row.rollouts.insert(0, rollout);
         }
         row.settings = update.settings.clone();
         Ok(self.shown())
+    }
+
+    /// What runs for a rollout already is not started anew for it.
+    fn check_restart(&mut self, update: &Update) {
+        let Some(row) = &self.service else { return };
+        let primary = &row.rollouts[0];
+        let runs = matches!(primary.state, Rollout::InProgress | Rollout::Completed);
+        let restarts = update.force && !update.rollout.is_first();
+        if restarts && runs && primary.definition == update.definition && primary.rollout == update.rollout {
+            self.breach = Some(format!("{} was started anew twice for rollout {}", row.arn, update.rollout));
+        }
     }
 
     fn active(&mut self) -> Result<&mut Row, ProviderError> {
@@ -205,7 +237,8 @@ impl Ecs {
         if row.rollouts[0].id == deployment && row.rollouts[0].state == Rollout::InProgress {
             row.rollouts[0].state = Rollout::Failed("stopped".to_owned());
             if let Some(worked) = row.worked.clone() {
-                let back = self.deploy(&worked, now);
+                let (definition, rollout) = worked;
+                let back = self.deploy(&definition, rollout, now);
                 self.active()?.rollouts.insert(0, back);
             }
         }
@@ -238,7 +271,9 @@ impl Ecs {
         let of = |rolling: &Rolling| {
             let failed = match (&rolling.state, self.revisions.get(&rolling.definition)) {
                 (Rollout::Failed(_), _) => true,
-                (_, Some(revision)) => revision.behaviour != ServiceBehaviour::Fine,
+                (_, Some(revision)) => {
+                    revision.behaviour.in_rollout(rolling.rollout) != ServiceBehaviour::Fine
+                }
                 (Rollout::InProgress | Rollout::Completed, None) => false,
             };
             let started = now >= later(rolling.since, SignedDuration::from_secs(1));
@@ -362,7 +397,10 @@ impl Model for Ecs {
             EcsCall::FindTasks { .. } => EcsReply::Tasks(self.tasks(now)),
             EcsCall::RegisterDefinition(register) => self.register(register),
             EcsCall::CreateService(create) => self.create(create, now)?,
-            EcsCall::UpdateService(update) => self.update(update, now)?,
+            EcsCall::UpdateService(update) => {
+                self.check_restart(update);
+                self.update(update, now)?
+            }
             EcsCall::TagService { tags, .. } => {
                 self.active()?.tags.extend(tags.clone());
                 EcsReply::Tagged
@@ -381,6 +419,34 @@ impl Model for Ecs {
             }
             EcsCall::DeleteDefinitions { arns, .. } => self.delete_definitions(arns),
         })
+    }
+
+    fn answer_again(
+        &mut self,
+        subject: &Subject,
+        call: &EcsCall,
+        now: Timestamp,
+    ) -> Result<EcsReply, ProviderError> {
+        match call {
+            // The transport asks twice, not the planner.
+            EcsCall::UpdateService(update) => {
+                self.advance(now);
+                self.update(update, now)
+            }
+            EcsCall::Locate(_)
+            | EcsCall::DescribeService { .. }
+            | EcsCall::ListDefinitions(..)
+            | EcsCall::DescribeDefinition { .. }
+            | EcsCall::FindTasks { .. }
+            | EcsCall::RegisterDefinition(_)
+            | EcsCall::CreateService(_)
+            | EcsCall::TagService { .. }
+            | EcsCall::UntagService { .. }
+            | EcsCall::StopDeployment { .. }
+            | EcsCall::DeleteService(_)
+            | EcsCall::DeregisterDefinition { .. }
+            | EcsCall::DeleteDefinitions { .. } => self.answer(subject, call, now),
+        }
     }
 
     fn kind(call: &EcsCall) -> Kind {
@@ -432,14 +498,15 @@ impl Model for Ecs {
                 (service, _) => Err(format!("revisions {states:?} are left, and the service is {service:?}")),
             };
         };
-        let wanted = Wanted::of(subject, spec).map_err(|error| error.to_string())?;
+        let Some(row) = &self.service else { return Err("there is no service".to_owned()) };
+        let rollout = row.rollouts[0].rollout;
+        let wanted = Wanted::in_rollout(subject, spec, rollout).map_err(|error| error.to_string())?;
         let (own, named) = match &wanted.source {
             Source::Own { content, .. } => (Some(content), None),
             Source::Existing(named) => (None, Some(named)),
         };
         let kept: Vec<Option<&String>> =
             self.revisions.values().map(|revision| revision.tags.get(tags::CONTENT)).collect();
-        let Some(row) = &self.service else { return Err("there is no service".to_owned()) };
         let runs = &row.rollouts[0];
         let content =
             self.revisions.get(&runs.definition).and_then(|revision| revision.tags.get(tags::CONTENT));
@@ -458,6 +525,14 @@ impl Model for Ecs {
         {
             true => Ok(()),
             false => Err(format!("revisions {:?}, the service {row:?}, wanted {wanted:?}", self.revisions)),
+        }
+    }
+
+    fn runs_for(&mut self, rollout: id::Rollout) -> Result<(), String> {
+        let Some(row) = &self.service else { return Ok(()) };
+        match row.rollouts.iter().find(|rolling| rolling.rollout != rollout) {
+            None => Ok(()),
+            Some(other) => Err(format!("{other:?} is not of rollout {rollout}")),
         }
     }
 

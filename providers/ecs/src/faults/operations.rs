@@ -49,7 +49,7 @@ fn two_tasks() -> Spec {
 }
 
 pub(super) fn all() -> Vec<Operation> {
-    use Ask::{Destroy, Provision, Repair, Update};
+    use Ask::{Destroy, Provision, Repair, Restart, Update};
     let short = |name, applied, ask, ends| Operation { name, applied, ask, ends, length: Length::Short };
     let long = |name, applied, ask, ends| Operation { name, applied, ask, ends, length: Length::Long };
     let (done, undone) = (Ends::Done, Ends::Undone);
@@ -57,25 +57,29 @@ pub(super) fn all() -> Vec<Operation> {
     vec![
         short("provision", None, Provision(web("fine:1")), done),
         short("provision again", fine(), Provision(web("fine:1")), done),
+        short("restart", fine(), Restart, done),
+        long("restart that crashes and is rolled back", Some(web("once:1")), Restart, undone),
+        long("restart that nobody gives up", Some(stuck("rots:1")), Restart, undone),
+        long("restart of an existing definition", Some(existing("7")), Restart, done),
         long("provision over another spec", fine(), Provision(web("fine:2")), undone),
         long("provision a definition that exists", None, Provision(existing("7")), done),
         long("update with the same spec", fine(), Update(web("fine:1")), done),
         short("update of the number of tasks", fine(), Update(two_tasks()), done),
         long("update of an existing definition", Some(existing("7")), Update(existing("8")), done),
         long("provision one that crashes", None, Provision(web("crash:1")), undone),
-        long("provision one that nobody gives up", None, Provision(stuck()), undone),
+        long("provision one that nobody gives up", None, Provision(stuck("stuck:1")), undone),
         long("update", fine(), Update(web("fine:2")), done),
         long("update of a label", Some(labelled("one")), Update(labelled("two")), done),
         long("update without a label", Some(labelled("one")), Update(web("fine:1")), done),
         long("update to a definition that exists", fine(), Update(existing("7")), done),
         long("update that crashes and is rolled back", fine(), Update(web("crash:1")), undone),
-        long("update that nobody gives up", fine(), Update(stuck()), undone),
+        long("update that nobody gives up", fine(), Update(stuck("stuck:1")), undone),
         long("repair", fine(), Repair, done),
         long("destroy", fine(), Destroy, done),
         long("destroy nothing", None, Destroy, done),
     ]
 }
 
-fn stuck() -> Spec {
-    spec("stuck:1", None, json!({ "deployment_timeout_seconds": 30 }))
+fn stuck(image: &str) -> Spec {
+    spec(image, None, json!({ "deployment_timeout_seconds": 30 }))
 }

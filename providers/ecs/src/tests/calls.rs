@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use landlord_state_machines::id;
 use landlord_state_machines::planner::CallError;
 use landlord_state_machines::planner::ecs::{
     CapacityProvider, CircuitBreaker, Container, ContainerCheck, ContainerPort, Create, Definition,
@@ -67,6 +68,7 @@ fn definition() -> Definition {
                 interval_seconds: 30,
                 timeout_seconds: 5,
                 retries: 3,
+                start_period_seconds: Some(60),
             }),
             cpu: None,
             memory: Some(128),
@@ -90,6 +92,7 @@ fn create(server: &Server, settings: Settings) -> EcsCall {
         definition: ARN.to_owned(),
         settings,
         tags: pairs(&[("landlord.owner", "landlord")]),
+        rollout: id::Rollout(7),
     }))
 }
 
@@ -99,6 +102,9 @@ fn update(server: &Server, settings: Settings, force: bool) -> EcsCall {
         definition: ARN.to_owned(),
         settings,
         force,
+        rollout: id::Rollout(7),
+        from: id::Rollout(0),
+        known: BTreeSet::from(["ecs-svc/1".to_owned()]),
     }))
 }
 
@@ -131,7 +137,8 @@ async fn a_definition_is_registered_with_all_that_it_says() {
             "environment": [{ "name": "MODE", "value": "live" }],
             "secrets": [{ "name": "KEY", "valueFrom": "arn:secret" }],
             "portMappings": [{ "containerPort": 80, "protocol": "tcp", "name": "http" }],
-            "healthCheck": { "command": ["CMD-SHELL", "true"], "interval": 30, "timeout": 5, "retries": 3 },
+            "healthCheck": { "command": ["CMD-SHELL", "true"], "interval": 30, "timeout": 5, "retries": 3,
+                "startPeriod": 60 },
             "memory": 128,
             "logConfiguration": {
                 "logDriver": "awslogs",

@@ -52,6 +52,7 @@ pub(crate) fn spec(tenant: &str, program: &str) -> TenantComputeSpec {
         timeout_seconds: 5,
         healthy_threshold: 1,
         unhealthy_threshold: 3,
+        start_period_seconds: None,
     };
     let port = PortMapping { container_port: 80, protocol: "tcp".to_owned(), ..PortMapping::default() };
     TenantComputeSpec {

@@ -14,7 +14,8 @@ use super::{Controller, Dir, Group, Limit, Version, limits, name, tree};
 /// The group with all that is ours.
 const OURS: &str = "landlord";
 
-/// The leaf for the processes of the group that is delegated to the engine.
+/// The leaf of a delegated group for the engine, and for the processes that were right in that group.
+/// `DelegateSubgroup=engine` has systemd (254) make it.
 const ENGINE: &str = "engine";
 
 /// How often the processes of a group are moved out of it: while they start others, once is not enough.
@@ -37,8 +38,8 @@ pub(crate) enum NoGroups {
     },
     /// The user may not make a group.
     #[error(
-        "the group {} is not delegated to the engine's user; run the engine as a systemd unit with Delegate=yes, or \
-         with `systemd-run --user --scope -p Delegate=yes`",
+        "the group {} is not delegated to the engine's user; run the engine as a systemd unit with \
+         Delegate=yes and DelegateSubgroup=engine, or with `systemd-run --user --scope -p Delegate=yes`",
         .group.display()
     )]
     NotDelegated {
@@ -93,12 +94,25 @@ pub(super) fn find(engine: &str) -> Result<Group, NoGroups> {
     Ok(Group { home, memory, cpu, pids })
 }
 
+/// The processes right in the group that ours is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Inhabitants {
+    /// They do not matter: cgroup v1, and the root of the machine.
+    Stay,
+    /// They are moved into the leaf [`ENGINE`].
+    Move,
+    /// systemd puts the engine there whenever it starts it, which fails while the group passes controllers on.
+    Return,
+}
+
 /// Where the engine's group is in one hierarchy.
 #[derive(Clone, Debug)]
 struct Place {
     version: Version,
     /// The group that ours is in, which others may use, too.
     parent: PathBuf,
+    /// What becomes of the parent's own processes: only a group without any can pass controllers on.
+    inhabitants: Inhabitants,
     /// Ours, for all engines.
     ours: PathBuf,
     /// The engine's.
@@ -110,9 +124,9 @@ impl Place {
         if mounted.read_only {
             return Err(NoGroups::ReadOnly { mount: mounted.top.clone() });
         }
-        let parent = match mounted.version {
-            Version::V1 if geteuid().is_root() => mounted.top.clone(),
-            Version::V1 => mounted.own.clone(),
+        let (parent, inhabitants) = match mounted.version {
+            Version::V1 if geteuid().is_root() => (mounted.top.clone(), Inhabitants::Stay),
+            Version::V1 => (mounted.own.clone(), Inhabitants::Stay),
             Version::V2 => parent(mounted),
         };
         let ours = parent.join(OURS);
@@ -128,8 +142,8 @@ impl Place {
                 }
             })?;
         }
-        let place = Self { version: mounted.version, parent, ours, engine };
-        if mounted.version == Version::V2 {
+        let place = Self { version: mounted.version, parent, inhabitants, ours, engine };
+        if inhabitants == Inhabitants::Move {
             place.make_room();
         }
         Ok(place)
@@ -147,6 +161,13 @@ impl Place {
                 let parent = self.parent.display();
                 Err(format!("the group {parent} was not given the controller {limit}"))
             }
+            Version::V2 if self.inhabitants == Inhabitants::Return => {
+                let unit = self.parent.display();
+                Err(format!(
+                    "{unit} could not be started again while tenants run under limits; give the unit \
+                     DelegateSubgroup={ENGINE} (systemd 254 or newer), or run the engine as root"
+                ))
+            }
             Version::V2 => [&self.parent, &self.ours, &self.engine].into_iter().try_for_each(|group| {
                 limits::enable(group, limit).map_err(|error| {
                     format!("the group {} cannot pass on the controller {limit}: {error}", group.display())
@@ -159,14 +180,14 @@ impl Place {
         }
     }
 
-    /// Moves what is in the parent into a leaf of it: only a group without processes of its own, or the root of the
-    /// machine, can pass controllers on. Where this fails, so does passing them on, and then that is said.
+    /// Moves what is right in the parent into the leaf. Where this fails, so does passing controllers on, and then that
+    /// is said.
     fn make_room(&self) {
         let passed_on = words(&self.parent.join("cgroup.subtree_control"));
         let offered = offered(&self.parent);
         let wanted =
             |limit: &Limit| offered.contains(limit.controller()) && !passed_on.contains(limit.controller());
-        if is_root_of_machine(&self.parent) || !Limit::ALL.iter().any(wanted) {
+        if !Limit::ALL.iter().any(wanted) {
             return;
         }
         let leaf = self.parent.join(ENGINE);
@@ -185,17 +206,21 @@ impl Place {
 }
 
 /// The group (cgroup v2) to make ours in.
-fn parent(mounted: &Mounted) -> PathBuf {
+fn parent(mounted: &Mounted) -> (PathBuf, Inhabitants) {
     let (top, own) = (&mounted.top, &mounted.own);
-    // This engine, or one before it, may have been moved into the leaf; with `DelegateSubgroup=` systemd does it.
-    let own = match own.parent() {
-        Some(parent) if own != top && own.file_name().is_some_and(|name| name == ENGINE) => parent,
-        Some(_) | None => own,
-    };
-    if geteuid().is_root() && is_root_of_machine(top) && !is_delegated(own) {
-        top.clone()
-    } else {
-        own.to_owned()
+    let root_of_machine = geteuid().is_root() && is_root_of_machine(top);
+    // Moved there by this engine, by one before it, or by systemd.
+    let leaf_of = own.parent().filter(|_| own != top && own.file_name().is_some_and(|name| name == ENGINE));
+    match leaf_of {
+        Some(delegated) if !root_of_machine || is_delegated(delegated) => {
+            (delegated.to_owned(), Inhabitants::Move)
+        }
+        // Not in the unit of the engine, so that it can be started again on every systemd.
+        Some(_) | None if root_of_machine => (top.clone(), Inhabitants::Stay),
+        Some(_) | None if own.extension().is_some_and(|extension| extension == "service") => {
+            (own.clone(), Inhabitants::Return)
+        }
+        Some(_) | None => (own.clone(), Inhabitants::Move),
     }
 }
 

@@ -150,8 +150,11 @@ pub(crate) struct Groups(Group);
 impl Groups {
     /// Looks for a place where this engine may make groups, and makes its own there.
     ///
-    /// In a subtree that was delegated, the processes of the calling process's group are moved into the leaf
-    /// `engine` of it: cgroup v2 has no limits for a group that holds both processes and groups.
+    /// For root that is at the top of all groups; for an ordinary user, and in a container, in the calling process's
+    /// own group, if that is delegated. With cgroup v2 a group that holds processes of its own cannot pass limits on: so
+    /// in a delegated group they are moved into its leaf `engine`. In the group of a service they are not, since
+    /// systemd could not start the service again while a tenant runs; there limits are not enforced, unless
+    /// `DelegateSubgroup=engine` had systemd (254) start the engine in the leaf.
     ///
     /// # Errors
     /// [`NoGroups`] says why there is no such place.
@@ -314,8 +317,8 @@ impl LaunchGroup {
         tree::kill(&self.0.home, deadline)
     }
 
-    /// How many of its processes the kernel killed because the group's memory was used up. 0 where memory has no
-    /// group, or the group does not exist.
+    /// Not 0 once the kernel has killed processes because the group's memory was used up. It is no exact count of them:
+    /// with cgroup v2 the first counts twice. 0 where memory has no group, or the group does not exist.
     pub(crate) fn oom_kills(&self) -> io::Result<u64> {
         match &self.0.memory {
             Controller::At(dir) => limits::oom_kills(dir),

@@ -1,5 +1,6 @@
 //! Groups of the machine the tests run on, whichever kind it has.
 
+use std::collections::HashSet;
 use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, Stdio};
@@ -8,7 +9,7 @@ use std::time::Duration;
 use landlord_state_machines::id::{ProviderName, TenantId};
 use rustix::process::{Pid, Signal, geteuid};
 
-use super::{Groups, LaunchGroup, Limits, NoGroups, TenantGroup};
+use super::{Groups, LaunchGroup, Limits, NoGroups, TenantGroup, Version};
 use crate::testing::until;
 
 /// Longer than it takes the kernel to kill a few processes.
@@ -25,7 +26,6 @@ impl Scene {
     fn new(test: &str) -> Option<Self> {
         match Groups::find(&format!("test-{test}-{}", std::process::id())) {
             Ok(groups) => {
-                assert_eq!(groups.not_enforced(), [], "this machine cannot show the limits");
                 let tenant = tenant(&groups);
                 tenant.make().unwrap();
                 Some(Self { groups, tenant })
@@ -82,7 +82,7 @@ fn what_needs_more_memory_is_killed_and_counted() {
     // Without a line break tail keeps all that it has read.
     let status = start(&launch, "exec tail /dev/zero").wait().unwrap();
     assert_eq!(status.signal(), Some(Signal::KILL.as_raw()));
-    assert_eq!(launch.oom_kills().unwrap(), 1);
+    assert!(launch.oom_kills().unwrap() > 0);
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn a_busy_loop_is_throttled() {
 #[test]
 fn a_killed_launch_leaves_nothing_and_its_keeper_lives() {
     let Some(scene) = Scene::new("kill") else { return };
-    let launch = scene.launch(&Limits { pids: Some(100), ..Limits::default() });
+    let launch = scene.launch(&Limits::default());
     let keeper = LaunchGroup(scene.tenant.0.join(super::KEEPER));
     keeper.make(&Limits::default()).unwrap();
     let mut kept = start(&keeper, "exec sleep 60");
@@ -145,6 +145,30 @@ fn a_killed_launch_leaves_nothing_and_its_keeper_lives() {
     assert!(scene.tenant.processes().unwrap().is_empty());
     assert_eq!(launch.kill(LONG).unwrap(), []);
     assert_eq!(launch.oom_kills().unwrap(), 0);
+}
+
+#[test]
+fn a_launch_that_starts_processes_as_fast_as_it_can_is_killed() {
+    let Some(scene) = Scene::new("bomb") else { return };
+    // All at once, where the machine can, and one by one.
+    for version in [Version::V2, Version::V1] {
+        let mut launch = scene.launch(&Limits::default());
+        if launch.0.home.version == Version::V2 {
+            launch.0.home.version = version;
+        }
+        // Each starts the next, and ends.
+        let comet = "export COMET='sh -c \"$COMET\" &'; for _ in 1 2 3 4; do sh -c \"$COMET\"; done";
+        let mut shell = start(&launch, &format!("{comet}; exec sleep 60"));
+        let mut seen = HashSet::new();
+        until("many processes", || {
+            seen.extend(launch.processes().unwrap());
+            seen.len() > 40
+        });
+        assert_eq!(launch.kill(LONG).unwrap(), []);
+        shell.wait().unwrap();
+        assert_eq!(launch.processes().unwrap(), []);
+        launch.remove().unwrap();
+    }
 }
 
 #[test]
@@ -194,4 +218,20 @@ fn a_tenant_that_was_not_made_has_nothing() {
         std::io::ErrorKind::NotFound
     );
     other.remove().unwrap();
+}
+
+/// Where groups are depends on how the tests are started. What starts them in several ways says what it expects: the
+/// directory and the limits that are not enforced, or why there are no groups.
+#[test]
+fn groups_are_where_the_starter_expects_them() {
+    let Ok(expected) = std::env::var("LANDLORD_TEST_GROUPS_AT") else { return };
+    let said = match Groups::find("where") {
+        Err(why) => why.to_string(),
+        Ok(groups) => {
+            groups.remove().unwrap();
+            let limits = groups.not_enforced().into_iter().map(|limit| format!("\n{limit}"));
+            groups.to_string() + &limits.collect::<String>()
+        }
+    };
+    assert_eq!(said, expected);
 }

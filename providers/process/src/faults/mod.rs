@@ -10,9 +10,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
+use landlord_state_machines::id::Rollout;
 use landlord_state_machines::planner::process::{
-    Check, Exit, ExitCause, Found, FoundLaunch, LaunchId, Manifest, Port, Probe, Probed, Process,
-    ProcessCall, ProcessLife, ProcessPlanner, ProcessReply, ReservePorts, Signal, Start, Stop,
+    Binding, Check, Exit, ExitCause, Found, FoundLaunch, HostPort, LaunchId, Manifest, Port, Probe, Probed,
+    Process, ProcessCall, ProcessLife, ProcessPlanner, ProcessReply, ReservePorts, Routing, Signal, Start,
+    Stop,
 };
 use landlord_state_machines::planner::{Kind, Subject};
 use landlord_state_machines::spec::{ContainerSpec, Spec};
@@ -34,6 +36,10 @@ pub enum ProcessBehaviour {
     Stubborn,
     /// `forks`: it has a child that outlives it and has to be killed.
     Forks,
+    /// `binds`: it listens on its host port itself.
+    Binds,
+    /// `busy`: for 2 s after another took its place it has connections.
+    Busy,
 }
 
 impl ProcessBehaviour {
@@ -44,6 +50,8 @@ impl ProcessBehaviour {
             Some("crash") => Self::Crash,
             Some("stubborn") => Self::Stubborn,
             Some("forks") => Self::Forks,
+            Some("binds") => Self::Binds,
+            Some("busy") => Self::Busy,
             Some(_) | None => Self::Fine,
         }
     }
@@ -52,14 +60,22 @@ impl ProcessBehaviour {
     fn lives(self) -> Option<SignedDuration> {
         match self {
             Self::Crash => Some(SignedDuration::from_millis(200)),
-            Self::Fine | Self::Slow | Self::Sick | Self::Stubborn | Self::Forks => None,
+            Self::Fine
+            | Self::Slow
+            | Self::Sick
+            | Self::Stubborn
+            | Self::Forks
+            | Self::Binds
+            | Self::Busy => None,
         }
     }
 
     /// How long it takes to pass its checks.
     fn settles(self) -> Option<SignedDuration> {
         match self {
-            Self::Fine | Self::Stubborn | Self::Forks => Some(SignedDuration::ZERO),
+            Self::Fine | Self::Stubborn | Self::Forks | Self::Binds | Self::Busy => {
+                Some(SignedDuration::ZERO)
+            }
             Self::Slow => Some(SignedDuration::from_secs(3)),
             Self::Sick | Self::Crash => None,
         }
@@ -97,6 +113,16 @@ impl Row {
         }
     }
 
+    fn binds(&self) -> bool {
+        self.behaviour == ProcessBehaviour::Binds
+    }
+
+    /// Where it listens.
+    fn listens(&self) -> impl Iterator<Item = u16> {
+        let binds = self.binds();
+        self.manifest.ports.iter().map(move |port| if binds { port.host_port } else { port.listens_on() })
+    }
+
     fn is_alive(&self, now: Timestamp) -> bool {
         match self.life(now) {
             ProcessLife::Leader(_) | ProcessLife::Orphans(_) => true,
@@ -126,6 +152,10 @@ pub struct Processes {
     breach: Option<String>,
     /// Whether the keeper lives.
     keeper: bool,
+    /// What it listens on; the next one listens there too.
+    routing: Routing,
+    /// When that was last changed.
+    routed: Option<Timestamp>,
 }
 
 impl Processes {
@@ -136,7 +166,11 @@ impl Processes {
         self.started += 1;
         let leader = Process { pid: 1000 + u32::from(self.started), start_time: self.started.into() };
         let behaviour = ProcessBehaviour::of(&start.container);
-        let taken = start.manifest.ports.iter().any(|port| self.occupied(port.host_port, now));
+        let binds = behaviour == ProcessBehaviour::Binds;
+        let taken = start.manifest.ports.iter().any(|port| match binds {
+            true => self.occupied(port.host_port, now) || self.forwards(port.host_port),
+            false => self.occupied(port.listens_on(), now),
+        });
         let lives = if taken { Some(SignedDuration::from_millis(50)) } else { behaviour.lives() };
         let ends = lives.map(|lives| (later(now, lives), ExitCause::Code(1)));
         let row = Row {
@@ -152,19 +186,67 @@ impl Processes {
         ProcessReply::Started { launch: start.launch, leader }
     }
 
-    fn occupied(&self, host_port: u16, now: Timestamp) -> bool {
+    /// Whether a launch listens on a port.
+    fn occupied(&self, number: u16, now: Timestamp) -> bool {
         let alive = self.rows.values().filter(|row| row.is_alive(now));
-        alive.flat_map(|row| &row.manifest.ports).any(|port| port.host_port == host_port)
+        alive.flat_map(Row::listens).any(|listens| listens == number)
+    }
+
+    /// Whether the keeper listens on a port.
+    fn forwards(&self, number: u16) -> bool {
+        let binds = |launch| self.rows.get(launch).is_some_and(Row::binds);
+        self.routing.routes.iter().any(|route| route.host_port == number && !binds(&route.launch))
+    }
+
+    fn route(&mut self, routing: &Routing, now: Timestamp) -> ProcessReply {
+        if routing.number < self.routing.number {
+            return ProcessReply::Routed { number: self.routing.number };
+        }
+        let alive = |row: &Row| row.is_alive(now) && row.binds();
+        for route in &routing.routes {
+            let holder = self.rows.iter().find(|(launch, row)| {
+                **launch != route.launch && alive(row) && row.listens().any(|port| port == route.host_port)
+            });
+            if let Some((launch, _)) = holder {
+                self.breach = Some(format!(
+                    "{} is forwarded to {}, and {launch} has it",
+                    route.host_port, route.launch
+                ));
+            }
+        }
+        if self.routing.routes != routing.routes {
+            self.routed = Some(now);
+        }
+        self.routing = routing.clone();
+        ProcessReply::Routed { number: routing.number }
+    }
+
+    fn binding(&self, id: LaunchId, row: &Row) -> Binding {
+        match (row.binds(), self.routing.routes.iter().any(|route| route.launch == id)) {
+            (true, true | false) => Binding::Direct,
+            (false, true) => Binding::Forwarded,
+            (false, false) => Binding::Unknown,
+        }
+    }
+
+    fn connections(&self, id: LaunchId, row: &Row, now: Timestamp) -> u32 {
+        let left = self.routed.is_some_and(|at| now < later(at, SignedDuration::from_secs(2)));
+        let replaced = self.routing.routes.iter().all(|route| route.launch != id);
+        u32::from(row.behaviour == ProcessBehaviour::Busy && left && replaced)
     }
 
     fn reserve(&self, wanted: &ReservePorts, now: Timestamp) -> ProcessReply {
-        let mut free = (20_000..).filter(|port| !self.occupied(*port, now));
+        let mut free = (20_000..).filter(|port| !self.occupied(*port, now) && !self.forwards(*port));
         let ports = wanted.wanted.iter().map(|(container, wanted)| {
             let ports = wanted.iter().filter_map(|wanted| {
-                let before = wanted.before.filter(|before| !self.occupied(*before, now));
+                let host_port = match wanted.host {
+                    HostPort::Fixed(number) | HostPort::Kept(number) => Some(number),
+                    HostPort::Free { before } => before.filter(|before| !self.occupied(*before, now)),
+                };
                 Some(Port {
                     container_port: wanted.container_port,
-                    host_port: before.or_else(|| free.next())?,
+                    host_port: host_port.or_else(|| free.next())?,
+                    private_port: Some(free.next()?),
                     protocol: wanted.protocol,
                     name: wanted.name.clone(),
                 })
@@ -202,7 +284,9 @@ impl Processes {
                     | ProcessBehaviour::Slow
                     | ProcessBehaviour::Sick
                     | ProcessBehaviour::Crash
-                    | ProcessBehaviour::Forks,
+                    | ProcessBehaviour::Forks
+                    | ProcessBehaviour::Binds
+                    | ProcessBehaviour::Busy,
                 ) => row.end(later(now, SignedDuration::from_millis(20)), 15),
                 (
                     Stop::Kill,
@@ -211,7 +295,9 @@ impl Processes {
                     | ProcessBehaviour::Sick
                     | ProcessBehaviour::Crash
                     | ProcessBehaviour::Stubborn
-                    | ProcessBehaviour::Forks,
+                    | ProcessBehaviour::Forks
+                    | ProcessBehaviour::Binds
+                    | ProcessBehaviour::Busy,
                 ) => {
                     row.end(now, 9);
                     row.child = false;
@@ -241,11 +327,23 @@ impl Model for Processes {
     ) -> Result<ProcessReply, ProviderError> {
         Ok(match call {
             ProcessCall::Find => {
-                let keeper = self.keeper;
-                let found = |row: &Row| FoundLaunch { manifest: row.manifest.clone(), life: row.life(now) };
+                let found = |(id, row): (&LaunchId, &Row)| {
+                    let (binding, connections) = (self.binding(*id, row), self.connections(*id, row, now));
+                    (
+                        *id,
+                        FoundLaunch {
+                            manifest: row.manifest.clone(),
+                            life: row.life(now),
+                            binding,
+                            connections,
+                        },
+                    )
+                };
                 ProcessReply::Found(Found {
-                    keeper,
-                    launches: self.rows.iter().map(|(id, row)| (*id, found(row))).collect(),
+                    keeper: self.keeper,
+                    routing: if self.keeper { self.routing.clone() } else { Routing::default() },
+                    cut: 0,
+                    launches: self.rows.iter().map(found).collect(),
                 })
             }
             ProcessCall::Keep => {
@@ -257,10 +355,12 @@ impl Model for Processes {
                     self.breach = Some(format!("the keeper was ended while launch {launch} was left"));
                 }
                 self.keeper = false;
+                self.routing = Routing::default();
                 ProcessReply::Dismissed
             }
             ProcessCall::ReservePorts(wanted) => self.reserve(wanted, now),
-            ProcessCall::Start(_) if !self.keeper => return Err(no_keeper()),
+            ProcessCall::Start(_) | ProcessCall::Route(_) if !self.keeper => return Err(no_keeper()),
+            ProcessCall::Route(routing) => self.route(routing, now),
             ProcessCall::Start(start) if start.container.image == "missing" => {
                 return Err(no_such_program(start));
             }
@@ -287,6 +387,7 @@ impl Model for Processes {
             },
             ProcessCall::Find
             | ProcessCall::Keep
+            | ProcessCall::Route(_)
             | ProcessCall::ReservePorts(_)
             | ProcessCall::Probe(_)
             | ProcessCall::Signal(_)
@@ -299,6 +400,7 @@ impl Model for Processes {
         match call {
             ProcessCall::Find | ProcessCall::ReservePorts(_) | ProcessCall::Probe(_) => Kind::Read,
             ProcessCall::Keep
+            | ProcessCall::Route(_)
             | ProcessCall::Start(_)
             | ProcessCall::Signal(_)
             | ProcessCall::Clear { .. }
@@ -311,6 +413,15 @@ impl Model for Processes {
         self.keeper = false;
         if let Some(row) = self.rows.values_mut().next() {
             row.end(now, 9);
+        }
+    }
+
+    fn runs_for(&mut self, rollout: Rollout) -> Result<(), String> {
+        match self.rows.iter().find(|(_, row)| row.manifest.rollout != rollout) {
+            None => Ok(()),
+            Some((id, row)) => {
+                Err(format!("launch {id} runs for rollout {}, not {rollout}", row.manifest.rollout))
+            }
         }
     }
 
@@ -332,6 +443,19 @@ impl Model for Processes {
         }
         if self.keeper != spec.is_some() {
             return Err(format!("there is a keeper: {}", self.keeper));
+        }
+        let mut answering =
+            self.rows.iter().flat_map(|(id, row)| row.manifest.ports.iter().map(move |port| (*id, port)));
+        let answers = |(launch, port): (LaunchId, &Port)| {
+            self.routing
+                .routes
+                .iter()
+                .any(|route| route.launch == launch && route.host_port == port.host_port)
+        };
+        if !answering.all(answers)
+            || self.routing.routes.iter().any(|route| !self.rows.contains_key(&route.launch))
+        {
+            return Err(format!("these are forwarded to: {:?}", self.routing.routes));
         }
         let mut running: Vec<&ContainerSpec> = self.rows.values().map(|row| &row.container).collect();
         running.sort_by_key(|container| &container.name);

@@ -27,6 +27,7 @@ fn container(name: &str, behaviour: &str, version: &str) -> ContainerSpec {
             timeout_seconds: 1,
             healthy_threshold: 1,
             unhealthy_threshold: 2,
+            start_period_seconds: None,
         }),
         ..ContainerSpec::default()
     }
@@ -67,7 +68,7 @@ fn pair(version: &str) -> Spec {
 }
 
 pub(super) fn all() -> Vec<Operation> {
-    use Ask::{Destroy, Provision, Repair, Update};
+    use Ask::{Destroy, Provision, Repair, Restart, Update};
     let short = |name, applied, ask, ends| Operation { name, applied, ask, ends, length: Length::Short };
     let long = |name, applied, ask, ends| Operation { name, applied, ask, ends, length: Length::Long };
     let (done, undone) = (Ends::Done, Ends::Undone);
@@ -81,7 +82,22 @@ pub(super) fn all() -> Vec<Operation> {
         short("update", fine(), Update(web("fine", "2")), done),
         short("update with the same spec", fine(), Update(web("fine", "1")), done),
         short("update a fixed port", Some(fixed("fine", "1")), Update(fixed("fine", "2")), done),
+        short(
+            "update of one that binds its port",
+            Some(fixed("binds", "1")),
+            Update(fixed("binds", "2")),
+            done,
+        ),
+        short(
+            "update to one that goes by its PORT",
+            Some(fixed("binds", "1")),
+            Update(fixed("fine", "2")),
+            done,
+        ),
+        short("update of one with open connections", Some(web("busy", "1")), Update(web("fine", "2")), done),
         short("update that adds a container", fine(), Update(pair("1")), done),
+        short("restart", fine(), Restart, done),
+        short("restart with a fixed port", Some(fixed("fine", "1")), Restart, done),
         short("repair", fine(), Repair, done),
         long("provision one that is slow", None, Provision(web("slow", "1")), done),
         long("provision one that crashes", None, Provision(web("crash", "1")), undone),
@@ -96,7 +112,14 @@ pub(super) fn all() -> Vec<Operation> {
             Update(fixed("sick", "2")),
             undone,
         ),
+        long(
+            "update of one that binds its port, never healthy",
+            Some(fixed("binds", "1")),
+            Update(fixed("sick", "2")),
+            undone,
+        ),
         long("update of one that does not end", Some(web("stubborn", "1")), Update(web("fine", "2")), done),
+        long("restart two containers", Some(pair("1")), Restart, done),
         long("repair one of two containers", Some(pair("1")), Repair, done),
         long("destroy", Some(pair("1")), Destroy, done),
         long("destroy one that does not end", Some(web("stubborn", "1")), Destroy, done),

@@ -267,6 +267,7 @@ mod tests {
             check,
             interval_seconds: 1,
             timeout_seconds: 5,
+            start_period_seconds: 0,
             healthy_threshold: 1,
             unhealthy_threshold: 1,
         };

@@ -2,14 +2,19 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use landlord_state_machines::planner::process::{ExitCause, LaunchId, Manifest, Process, Stop};
+use landlord_state_machines::planner::process::{
+    Binding, ExitCause, LaunchId, Manifest, Process, Protocol, Stop,
+};
 use rustix::process::{Pid, Signal, getpid};
 
 use super::health::Health;
 use super::protocol::{Kept as Told, Life, Program};
+use super::routes::Routes;
 use crate::cgroup::LaunchGroup;
+use crate::listeners;
 use crate::procfs::{self, Held, Identity};
 use crate::tags::{LAUNCH, Variables};
 
@@ -25,6 +30,8 @@ pub(super) struct Launch {
     pub(super) health: Health,
     /// The command of its exec check.
     pub(super) check: Option<Program>,
+    /// The listening socket that was last seen to be its own.
+    pub(super) socket: Option<u32>,
 }
 
 /// The first process of a launch.
@@ -68,6 +75,19 @@ impl Launch {
             First::Found(..) | First::Ended { ours: false, .. } => self.group.is_some(),
         }
     }
+}
+
+/// Who listens where a launch should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Listener {
+    /// A process of the launch.
+    Ours,
+    /// Somebody else.
+    Another,
+    /// Nobody.
+    Nobody,
+    /// That cannot be told.
+    Unknown,
 }
 
 /// All launches of a keeper.
@@ -193,11 +213,51 @@ impl Launches {
         Ok(older.max_by_key(|(_, launch)| launch.started()).map(|(id, _)| *id))
     }
 
+    /// Who answers on a port of 127.0.0.1, as far as a launch is concerned.
+    pub(super) fn listener(&mut self, id: LaunchId, port: u16) -> Listener {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let socket = match listeners::listener(address) {
+            Ok(Some(listener)) => listener.inode,
+            Ok(None) => return Listener::Nobody,
+            // The kernel does not say, as in some containers.
+            Err(_) => return Listener::Unknown,
+        };
+        let Some(launch) = self.all.get(&id).filter(|launch| launch.is_whole()) else {
+            return Listener::Unknown;
+        };
+        if launch.socket == Some(socket) {
+            return Listener::Ours;
+        }
+        let leader = launch.leader();
+        let others = self.others(id).unwrap_or_default();
+        let ours =
+            leader.into_iter().chain(others).any(|it| listeners::owns(it.pid, socket).unwrap_or(false));
+        match self.all.get_mut(&id) {
+            Some(launch) if ours => {
+                launch.socket = Some(socket);
+                Listener::Ours
+            }
+            Some(_) | None => Listener::Another,
+        }
+    }
+
+    /// Who listens on the host ports of a launch that is not forwarded to.
+    fn own_binding(&mut self, id: LaunchId) -> Binding {
+        let ports = self.all.get(&id).map(|launch| launch.manifest.ports.clone()).unwrap_or_default();
+        let tcp = ports.iter().filter(|port| port.protocol == Protocol::Tcp && port.private_port.is_some());
+        let mut own = tcp.map(|port| self.listener(id, port.host_port) == Listener::Ours);
+        if own.any(|own| own) { Binding::Direct } else { Binding::Unknown }
+    }
+
     /// What there is, for the engine.
-    pub(super) fn told(&mut self) -> io::Result<Vec<Told>> {
+    pub(super) fn told(&mut self, routes: &Routes) -> io::Result<Vec<Told>> {
         let ids: Vec<LaunchId> = self.ids().collect();
         let mut told = Vec::with_capacity(ids.len());
         for id in ids {
+            let binding = match routes.binding(id) {
+                Binding::Unknown => self.own_binding(id),
+                known @ (Binding::Forwarded | Binding::Direct) => known,
+            };
             let others = self.others(id)?;
             let Some(launch) = self.all.get(&id) else { continue };
             let life = match &launch.first {
@@ -211,7 +271,18 @@ impl Launches {
             };
             let manifest = launch.manifest.clone();
             let (streak, was_ready) = (launch.health.streak().clone(), launch.health.was_ready());
-            told.push(Told { launch: id, manifest, whole: launch.is_whole(), life, streak, was_ready });
+            let connections =
+                u32::try_from(routes.connections(&private_ports(&manifest))).unwrap_or(u32::MAX);
+            told.push(Told {
+                binding,
+                connections,
+                launch: id,
+                manifest,
+                whole: launch.is_whole(),
+                life,
+                streak,
+                was_ready,
+            });
         }
         Ok(told)
     }
@@ -246,4 +317,9 @@ fn signal(processes: impl IntoIterator<Item = Identity>, signal: Signal) -> io::
 
 pub(super) fn process(identity: Identity) -> Process {
     Process { pid: identity.pid(), start_time: identity.started }
+}
+
+/// Where a launch listens that goes by its `PORT`.
+pub(super) fn private_ports(manifest: &Manifest) -> Vec<u16> {
+    manifest.ports.iter().filter_map(|port| port.private_port).collect()
 }

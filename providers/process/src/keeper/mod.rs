@@ -19,11 +19,13 @@
 mod check;
 pub(crate) mod client;
 mod connection;
+mod forward;
 mod health;
 mod kept;
 mod launcher;
 mod output;
 pub(crate) mod protocol;
+mod routes;
 mod serve;
 mod spawn;
 mod start;

@@ -6,7 +6,9 @@
 use std::path::PathBuf;
 
 use landlord_state_machines::id::{Incarnation, ProviderName, TenantId};
-use landlord_state_machines::planner::process::{ExitCause, LaunchId, Manifest, Process, Stop};
+use landlord_state_machines::planner::process::{
+    Binding, ExitCause, LaunchId, Manifest, Process, Routing, Stop,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::cgroup::{Limits, TenantGroup};
@@ -72,6 +74,8 @@ pub(crate) enum Request {
         /// Which.
         launch: LaunchId,
     },
+    /// Listen and forward: exactly this.
+    Route(Routing),
     /// End a launch.
     Stop {
         /// Which.
@@ -148,11 +152,20 @@ pub(crate) enum Answer {
         ward: Ward,
         /// What it keeps.
         launches: Vec<Kept>,
+        /// What it listens on.
+        routing: Routing,
+        /// How many connections it has had to cut.
+        cut: u64,
     },
     /// To [`Request::Launch`]: the program runs, or has ended already.
     Launched(Process),
     /// To [`Request::Check`]: it lives.
     Checked(Streak),
+    /// To [`Request::Route`].
+    Routed {
+        /// Which, or a later one that had come before it.
+        number: u64,
+    },
     /// To the others: it is done.
     Done,
     /// To [`Request::Watch`], again and again: something of this tenant changed.
@@ -183,6 +196,14 @@ pub(crate) enum Refusal {
     /// A launch is left.
     #[error("launch {0} still runs")]
     Busy(LaunchId),
+    /// An address is somebody else's.
+    #[error("host port {port} is held by {holder}; end that, or ask for another port")]
+    Taken {
+        /// The port.
+        port: u16,
+        /// Who has it.
+        holder: String,
+    },
     /// There is no such launch, or it has ended.
     #[error("launch {0} does not run")]
     Gone(LaunchId),
@@ -203,6 +224,10 @@ pub(crate) struct Kept {
     pub(crate) streak: Streak,
     /// Whether they ever passed often enough.
     pub(crate) was_ready: bool,
+    /// Who listens on its host ports.
+    pub(crate) binding: Binding,
+    /// How many connections are forwarded to it.
+    pub(crate) connections: u32,
 }
 
 /// The last checks in a row that came out the same way.

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use landlord_state_machines::planner::process::{Check, ExitCause, LaunchId, Manifest, Port, Protocol};
+use landlord_state_machines::planner::process::{
+    Check, ExitCause, LaunchId, Manifest, Port, Protocol, Route,
+};
 use mio::net::UnixListener;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
@@ -17,14 +19,17 @@ use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
 use super::check::{Begun, Try, Verdict, With};
 use super::connection::{Connection, Gone};
 use super::health::{Change, Health};
-use super::kept::{First, Launch, Launches, process};
+use super::kept::{First, Launch, Launches, Listener, private_ports, process};
 use super::output::Output;
 use super::protocol::{
     Answer, Asked, LOCK, Launch as Asking, Program, Refusal, Request, SOCKET, Setup, VERSION,
 };
+use super::routes::{BASE, ROUTES, Routes};
 use super::spawn::{self, Launcher};
+use super::start::remove_files;
 use crate::cgroup::{LaunchGroup, Limits};
 use crate::files::{self, LaunchFiles};
+use crate::listeners;
 use crate::logs::{SOURCES, Writer};
 use crate::procfs::{self, Identity};
 use crate::tags::{CHECK, LEADER, Variables};
@@ -70,6 +75,7 @@ struct Keeper {
     /// Those that were left with something to read.
     again: VecDeque<Token>,
     launches: Launches,
+    routes: Routes,
     writer: Writer,
     idle_since: Option<Instant>,
     ends: bool,
@@ -96,6 +102,7 @@ pub(super) fn serve(setup: Setup, ready: impl FnOnce() -> io::Result<()>) -> io:
     }
     let mut listener = UnixListener::bind(SOCKET)?;
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+    let routes = Routes::read(setup.dir.join(ROUTES))?;
     let writer = Writer::new(setup.logs.clone(), setup.log_limits);
     let mut keeper = Keeper {
         setup,
@@ -106,12 +113,15 @@ pub(super) fn serve(setup: Setup, ready: impl FnOnce() -> io::Result<()>) -> io:
         next: OTHERS,
         again: VecDeque::new(),
         launches: Launches::default(),
+        routes,
         writer,
         idle_since: None,
         ends: false,
         _lock: lock,
     };
     keeper.find_launches()?;
+    let lives = |launch| keeper.launches.get(launch).is_some_and(|launch| launch.leader().is_some());
+    keeper.routes.open_again(keeper.poll.registry(), lives);
     ready()?;
     keeper.run()
 }
@@ -128,6 +138,7 @@ impl Keeper {
                 match event.token() {
                     LISTENER => self.accept(),
                     CHILDREN => self.reap(),
+                    Token(BASE..) => self.routes.handle(self.poll.registry(), event),
                     token => self.happens(token),
                 }
             }
@@ -135,10 +146,11 @@ impl Keeper {
                 self.happens(token);
             }
             self.check_those_due();
+            self.routes.tick(self.poll.registry());
             self.end_when_idle();
         }
-        let _gone = std::fs::remove_file(SOCKET);
-        Ok(())
+        // Nobody tells it to end that has forgotten it.
+        remove_files(&self.setup.dir)
     }
 
     /// How long nothing has to be done.
@@ -148,7 +160,7 @@ impl Keeper {
         }
         let idle = self.idle_since.map(|since| since + IDLE);
         let check = self.launches.alive().map(|(_, launch)| launch.health.due()).min();
-        let next = idle.into_iter().chain(check).min();
+        let next = idle.into_iter().chain(check).chain(self.routes.due()).min();
         next.map(|next| next.saturating_duration_since(Instant::now()))
     }
 
@@ -245,8 +257,13 @@ impl Keeper {
             Err(error) => Answer::Refused(Refusal::Request(error.to_string())),
             Ok(Asked { version, .. }) if version > VERSION => Answer::Refused(Refusal::Version(VERSION)),
             Ok(Asked { request, .. }) => match request {
-                Request::Find => match self.launches.told() {
-                    Ok(launches) => Answer::Found { ward: self.setup.ward.clone(), launches },
+                Request::Find => match self.launches.told(&self.routes) {
+                    Ok(launches) => Answer::Found {
+                        ward: self.setup.ward.clone(),
+                        launches,
+                        routing: self.routes.asked(),
+                        cut: self.routes.cut_so_far(),
+                    },
                     Err(error) => Answer::Refused(Refusal::System(format!("its processes: {error}"))),
                 },
                 Request::Launch(asking) => match self.launch(by, *asking) {
@@ -263,6 +280,15 @@ impl Keeper {
                             return;
                         }
                         None => Answer::Refused(Refusal::Gone(launch)),
+                    }
+                }
+                Request::Route(routing) => {
+                    let launches = &mut self.launches;
+                    let is_direct =
+                        |route: &Route| launches.listener(route.launch, route.host_port) == Listener::Ours;
+                    match self.routes.set(self.poll.registry(), routing, is_direct) {
+                        Ok(number) => Answer::Routed { number },
+                        Err(refusal) => Answer::Refused(refusal),
                     }
                 }
                 Request::Stop { launch, stop } => match self.launches.stop(launch, stop) {
@@ -330,7 +356,10 @@ impl Keeper {
             Refusal::System(error.to_string())
         })?;
         let health = Health::unchecked(&manifest.readiness);
-        self.launches.insert(launch, Launch { manifest, group, first: First::Child(leader), health, check });
+        self.launches.insert(
+            launch,
+            Launch { manifest, group, first: First::Child(leader), health, check, socket: None },
+        );
         self.listen(&files, launch);
         let token = self.token();
         let interest = Interest::READABLE | Interest::WRITABLE;
@@ -405,6 +434,7 @@ impl Keeper {
             }
         }
         if let Some(known) = self.launches.remove(launch) {
+            self.routes.cut(&private_ports(&known.manifest));
             self.writer.close(&known.manifest.container, launch, Timestamp::now());
             self.clean(files, known.group.as_ref());
         }
@@ -445,10 +475,19 @@ impl Keeper {
         if known.health.trying().is_some() {
             return;
         }
+        let ports = checked_ports(&known.manifest);
+        let port = match self.listening(launch, &ports) {
+            Ok(port) => port,
+            Err(why) => {
+                self.conclude(launch, Err(why));
+                return;
+            }
+        };
+        let Some(known) = self.launches.get_mut(launch) else { return };
         let with = With {
             registry: self.poll.registry(),
             token,
-            port: checked_port(&known.manifest),
+            port,
             program: known.check.as_ref(),
             group: known.group.as_ref(),
         };
@@ -458,6 +497,26 @@ impl Keeper {
                 known.health.try_now(token, trying);
                 self.subjects.insert(token, Subject::Check { launch });
             }
+        }
+    }
+
+    /// The first of these ports that a launch listens on, if it is checked by a port at all; or why there is none.
+    fn listening(&mut self, launch: LaunchId, ports: &[u16]) -> Result<Option<u16>, String> {
+        let mut held = None;
+        for port in ports {
+            match self.launches.listener(launch, *port) {
+                Listener::Ours | Listener::Unknown => return Ok(Some(*port)),
+                Listener::Nobody => {}
+                Listener::Another => held = Some(*port),
+            }
+        }
+        match (ports.first(), held) {
+            (None, _) => Ok(None),
+            (Some(_), Some(port)) => Err(format!(
+                "port {port} is held by {}, which is no process of this launch",
+                listeners::holder_of(Protocol::Tcp, port)
+            )),
+            (Some(port), None) => Err(format!("nothing listens on port {port}")),
         }
     }
 
@@ -498,6 +557,7 @@ impl Keeper {
         self.subjects.retain(|_, subject| !matches!(subject, Subject::Check { launch: of } if *of == launch));
         let Some(known) = self.launches.get_mut(launch) else { return };
         let waiting = known.health.give_up();
+        self.routes.ended(self.poll.registry(), launch);
         if let First::Ended { cause, .. } = known.first {
             // Should this keeper end too, the next one knows.
             let container = known.manifest.container.clone();
@@ -527,7 +587,7 @@ impl Keeper {
             };
             let health = Health::unchecked(&manifest.readiness);
             let check = found_check(leader);
-            self.find_launch(launch, Launch { manifest, group, first, health, check }, &files)?;
+            self.find_launch(launch, Launch { manifest, group, first, health, check, socket: None }, &files)?;
         }
         Ok(())
     }
@@ -554,14 +614,16 @@ fn cause(status: WaitStatus) -> Option<ExitCause> {
     }
 }
 
-/// Where a launch listens whose check is of a port.
-fn checked_port(manifest: &Manifest) -> Option<u16> {
+/// Where a launch may listen whose check is of a port: at its `PORT`, or at the host port itself.
+fn checked_ports(manifest: &Manifest) -> Vec<u16> {
     let number = match &manifest.readiness.check {
         Check::Http { port, .. } | Check::Tcp { port } => *port,
-        Check::Alive | Check::Exec => return None,
+        Check::Alive | Check::Exec => return Vec::new(),
     };
     let is_it = |port: &&Port| port.container_port == number && port.protocol == Protocol::Tcp;
-    manifest.ports.iter().find(is_it).map(|port| port.host_port)
+    let port = manifest.ports.iter().find(is_it);
+    port.map(|port| [port.private_port, Some(port.host_port)].into_iter().flatten().collect())
+        .unwrap_or_default()
 }
 
 /// The exec check of a launch that somebody else has started, as its process shows it.

@@ -14,6 +14,7 @@ use rustix::process::{setsid, umask};
 use rustix::stdio::dup2_stdout;
 
 use super::protocol::{LOCK, SOCKET, Setup};
+use super::routes::ROUTES;
 use super::{ALONE, ASKED, KEEPER, KeeperProgram, SELF, serve};
 use crate::files;
 
@@ -146,12 +147,7 @@ pub(crate) fn await_end(dir: &Path) -> io::Result<()> {
 
 /// Removes the files of a keeper that has ended, and the tenant's directory unless somebody else has something there.
 pub(crate) fn remove_files(dir: &Path) -> io::Result<()> {
-    [SOCKET, LOCK, ERRORS].iter().try_for_each(|name| files::remove(&dir.join(name)))?;
+    [SOCKET, LOCK, ERRORS, ROUTES].iter().try_for_each(|name| files::remove(&dir.join(name)))?;
     files::remove_old_logs(dir)?;
-    match std::fs::remove_dir(dir) {
-        Err(error) if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => {
-            Err(error)
-        }
-        Ok(()) | Err(_) => Ok(()),
-    }
+    files::remove_if_empty(dir)
 }

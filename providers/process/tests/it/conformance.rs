@@ -229,6 +229,7 @@ impl Platform for Machine {
                 timeout_seconds: 20,
                 healthy_threshold: 1,
                 unhealthy_threshold: 1,
+                start_period_seconds: None,
             }),
             resources: None,
         };

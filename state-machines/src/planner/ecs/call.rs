@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::config::{CapacityProvider, CircuitBreaker, LaunchType, ServiceRegistry};
 use super::definition::Definition;
 use super::site::{Place, Site};
+use crate::id;
 use crate::planner::Subject;
 use crate::status::{Endpoint, EndpointType};
 
@@ -153,6 +154,9 @@ pub struct Create {
     pub settings: Settings,
     /// Its tags; tasks get them too.
     pub tags: BTreeMap<String, String>,
+    /// For which rollout of the spec. Not sent to ECS; the ledger keeps it.
+    #[serde(skip_serializing_if = "id::Rollout::is_first")]
+    pub rollout: id::Rollout,
 }
 
 /// What a service is changed to.
@@ -166,6 +170,14 @@ pub struct Update {
     pub settings: Settings,
     /// Whether it deploys even if nothing differs.
     pub force: bool,
+    /// For which rollout of the spec. Not sent to ECS; the ledger keeps it.
+    #[serde(skip_serializing_if = "id::Rollout::is_first")]
+    pub rollout: id::Rollout,
+    /// The rollout of what it takes the place of. Not sent to ECS.
+    #[serde(skip_serializing_if = "id::Rollout::is_first")]
+    pub from: id::Rollout,
+    /// The ids of the service's deployments before it, by which its own is told from them. Not sent to ECS.
+    pub known: BTreeSet<String>,
 }
 
 /// How a service runs its tasks: the settings that ECS can change.

@@ -100,6 +100,9 @@ pub struct ContainerCheck {
     pub timeout_seconds: u32,
     /// Failures in a row until the container is unhealthy, 1 to 10.
     pub retries: u32,
+    /// Seconds after the container's start in which failures do not count, up to 300.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start_period_seconds: Option<u32>,
 }
 
 /// The log driver `awslogs`.

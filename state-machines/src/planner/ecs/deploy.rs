@@ -15,6 +15,7 @@ use super::next::{Listed, Plan, invalid, write};
 use super::wanted::{Source, Wanted};
 use super::{tasks, token};
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
+use crate::id;
 use crate::planner::{Means, Next, Subject};
 
 /// How many failed tasks are enough to give up a deployment that ECS itself does not give up.
@@ -76,6 +77,7 @@ impl Plan<'_> {
                 definition,
                 settings: wanted.settings.clone(),
                 tags: wanted.tags.clone(),
+                rollout: wanted.rollout,
             })),
         )
     }
@@ -114,20 +116,22 @@ impl Plan<'_> {
             return Some(self.wait(poll(SignedDuration::ZERO), "the service has a deployment", None));
         };
         let keeps = service.shown.keeps(&wanted.settings);
+        let rolled = self.rolled(wanted, primary);
         let told = match &self.facts.rollout {
             Some(Watched { stage: Stage::GivenUp { why, told: false }, .. }) => {
                 return Some(Next::Fail(failed(by, self.subject, why)));
             }
-            // ECS's own rollback may be a deployment of the same definition, with the earlier settings.
+            // ECS's own rollback may be a deployment of the same definition, with the earlier settings or tasks.
             Some(Watched { definition: of, stage: Stage::Going { deployment }, since: _ })
                 if is(of, definition)
                     && *deployment != primary.id
-                    && !(keeps && is(&primary.definition, definition)) =>
+                    && !(keeps && rolled == wanted.rollout && is(&primary.definition, definition))
+                    && !self.undoes(wanted) =>
             {
                 return Some(self.put_aside(wanted, service, deployment, primary));
             }
             Some(Watched { definition: of, stage: Stage::GivenUp { told: true, .. }, since: _ }) => {
-                is(of, definition)
+                is(of, definition) && !self.undoes(wanted)
             }
             Some(Watched { stage: Stage::Asked | Stage::Going { .. }, .. }) | None => false,
         };
@@ -140,9 +144,14 @@ impl Plan<'_> {
             (false, Rollout::InProgress | Rollout::Completed | Rollout::Failed(_)) => {
                 Some(self.change(wanted, definition, service, primary))
             }
-            (true, Rollout::Failed(_)) if told => Some(self.again(wanted, definition)),
+            (true, Rollout::InProgress | Rollout::Completed | Rollout::Failed(_))
+                if rolled != wanted.rollout =>
+            {
+                Some(self.restart(wanted, definition, service, primary))
+            }
+            (true, Rollout::Failed(_)) if told => Some(self.again(wanted, definition, service)),
             (true, Rollout::Failed(why)) => Some(self.give_up(wanted, why.clone())),
-            (true, Rollout::InProgress) if told => Some(self.again(wanted, definition)),
+            (true, Rollout::InProgress) if told => Some(self.again(wanted, definition, service)),
             (true, Rollout::InProgress) => Some(self.rollout(wanted, service, primary)),
             (true, Rollout::Completed) => self.tasks(wanted, definition, service, primary, told),
         }
@@ -173,6 +182,52 @@ impl Plan<'_> {
         }
     }
 
+    /// The rollout that the primary deployment is of, where it has the definition that is wanted. One of the tenant's own
+    /// is made for its rollout.
+    fn rolled(&self, wanted: &Wanted, primary: &Deployment) -> id::Rollout {
+        match &wanted.source {
+            Source::Own { .. } => wanted.rollout,
+            Source::Existing(_) => self.facts.rolled_by(&primary.id),
+        }
+    }
+
+    /// Whether what is wanted is the rollout from before a restart that is not proven, of the same definition.
+    fn undoes(&self, wanted: &Wanted) -> bool {
+        match &wanted.source {
+            Source::Own { .. } => false,
+            Source::Existing(_) => {
+                self.facts.restart.as_ref().is_some_and(|restart| restart.to != wanted.rollout)
+                    && self.facts.rolled == wanted.rollout
+            }
+        }
+    }
+
+    /// The same for another rollout: a new deployment. To undo a restart that goes on, ECS goes back to the tasks from
+    /// before it, where it can.
+    fn restart(
+        &self,
+        wanted: &Wanted,
+        definition: &str,
+        service: &Service,
+        primary: &Deployment,
+    ) -> Next<EcsCall> {
+        let going = match &primary.rollout {
+            Rollout::InProgress if self.undoes(wanted) => service.current_deployment.as_ref(),
+            Rollout::InProgress | Rollout::Completed | Rollout::Failed(_) => None,
+        };
+        let stops = self.facts.wrote_at.is_some_and(|at| self.now < after(at, PUT_ASIDE));
+        match going {
+            Some(going) if self.facts.stopped.as_ref() != Some(going) => self.stop(wanted, going),
+            Some(_) if stops => self.wait(poll(SignedDuration::ZERO), "the deployment to stop"),
+            Some(_) | None => self.update(wanted, definition, service, true),
+        }
+    }
+
+    fn stop(&self, wanted: &Wanted, deployment: &str) -> Next<EcsCall> {
+        let (place, deployment) = (wanted.site.place.clone(), deployment.to_owned());
+        write("stop the deployment", EcsCall::StopDeployment { place, deployment })
+    }
+
     /// Another definition or other settings. A deployment of ours that goes on is stopped first; one with which ECS goes
     /// back by itself is not.
     fn change(
@@ -197,19 +252,18 @@ impl Plan<'_> {
                  provision it anew",
                 wanted.site.name
             ))),
-            (Some(going), _, _) => {
-                let (place, deployment) = (wanted.site.place.clone(), going.clone());
-                write("stop the deployment", EcsCall::StopDeployment { place, deployment })
-            }
+            (Some(going), _, _) => self.stop(wanted, going),
             // ECS takes other capacity providers only with a deployment.
             (None, shown, launch) => {
                 let other_launch = shown.as_ref().is_some_and(|shown| shown != launch);
-                self.update(wanted, definition, other_launch)
+                let other_rollout = self.facts.rolled_by(&primary.id) != wanted.rollout;
+                self.update(wanted, definition, service, other_launch || other_rollout)
             }
         }
     }
 
-    fn update(&self, wanted: &Wanted, definition: &str, force: bool) -> Next<EcsCall> {
+    fn update(&self, wanted: &Wanted, definition: &str, service: &Service, force: bool) -> Next<EcsCall> {
+        let from = service.primary().map(|primary| self.facts.rolled_by(&primary.id));
         write(
             "deploy",
             EcsCall::UpdateService(Box::new(Update {
@@ -217,13 +271,16 @@ impl Plan<'_> {
                 definition: definition.to_owned(),
                 settings: wanted.settings.clone(),
                 force,
+                rollout: wanted.rollout,
+                from: from.unwrap_or_default(),
+                known: service.deployments.iter().map(|deployment| deployment.id.clone()).collect(),
             })),
         )
     }
 
     /// A deployment that was given up by an earlier method is tried again.
-    fn again(&self, wanted: &Wanted, definition: &str) -> Next<EcsCall> {
-        self.update(wanted, definition, true)
+    fn again(&self, wanted: &Wanted, definition: &str, service: &Service) -> Next<EcsCall> {
+        self.update(wanted, definition, service, true)
     }
 
     /// Asks for the platform's words; what comes back ends the method.
@@ -272,7 +329,7 @@ impl Plan<'_> {
         let short = self.age(self.facts.short_since);
         match &self.facts.steady {
             Some(steady) if steady.is_proven(self.now) => None,
-            Some(_) | None if told => Some(self.again(wanted, definition)),
+            Some(_) | None if told => Some(self.again(wanted, definition, service)),
             Some(_) | None if failures.len() >= FAILURES => {
                 Some(self.give_up(wanted, format!("{} of its tasks failed", failures.len())))
             }

@@ -10,7 +10,7 @@ use super::figures::Failing;
 use super::site::Site;
 use super::tags;
 use crate::error::ProviderError;
-use crate::id::{Incarnation, TenantId};
+use crate::id::{self, Incarnation, TenantId};
 use crate::planner::Subject;
 use crate::status::Endpoint;
 
@@ -50,6 +50,12 @@ pub struct EcsFacts {
     /// The deployment that is ours and did not end well yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) rollout: Option<Watched>,
+    /// The rollout of the spec whose tasks last ran.
+    #[serde(skip_serializing_if = "id::Rollout::is_first")]
+    pub(super) rolled: id::Rollout,
+    /// The deployment for another rollout that was asked for and is not proven yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) restart: Option<Restart>,
     /// The settings that were asked for last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) settings: Option<Settings>,
@@ -206,6 +212,18 @@ pub(super) struct Watched {
     pub(super) stage: Stage,
 }
 
+/// A deployment for another rollout. Only its id tells it from others of the same definition.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Restart {
+    /// The rollout.
+    pub(super) to: id::Rollout,
+    /// The deployments that there were before.
+    pub(super) known: BTreeSet<String>,
+    /// Its own id, once it has shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) deployment: Option<String>,
+}
+
 /// How far a deployment that we asked for is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -267,6 +285,14 @@ impl EcsFacts {
         let wrote = self.wrote_at.map(|at| after(at, VISIBLE));
         let late = self.pending.iter().map(|pending| after(pending.since, LATE)).max();
         wrote.max(late)
+    }
+
+    /// The rollout that a primary deployment of this id is of. Where ECS went back from a restart, it is the one before.
+    pub(super) fn rolled_by(&self, primary: &str) -> id::Rollout {
+        match &self.restart {
+            Some(restart) if restart.deployment.as_deref() == Some(primary) => restart.to,
+            Some(_) | None => self.rolled,
+        }
     }
 
     /// Whether something of the tenant may be where it is.

@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::call::{DefinitionStatus, EcsCall, EcsReply, FoundDefinition, Rollout, Service, Settings, Task};
+use super::call::{
+    DefinitionStatus, EcsCall, EcsReply, FoundDefinition, Rollout, Service, Settings, Task, Update,
+};
 use super::facts::{
-    EcsFacts, Held, LATE, Look, Pending, Revision, Stage, Steady, VISIBLE, Watched, Whereabouts, Whose,
-    Write, after,
+    EcsFacts, Held, LATE, Look, Pending, Restart, Revision, Stage, Steady, VISIBLE, Watched, Whereabouts,
+    Whose, Write, after,
 };
 use super::figures::Failing;
 use super::site::Site;
@@ -29,9 +31,14 @@ pub(super) fn intend(facts: &mut EcsFacts, call: &EcsCall, now: Timestamp) {
                 facts.service = Held::Asked;
             }
             facts.labels.extend(create.tags.keys().cloned());
+            facts.rolled = create.rollout;
+            facts.restart = None;
             ask(facts, &create.definition, &create.settings, now);
         }
-        EcsCall::UpdateService(update) => ask(facts, &update.definition, &update.settings, now),
+        EcsCall::UpdateService(update) => {
+            roll(facts, update);
+            ask(facts, &update.definition, &update.settings, now);
+        }
         EcsCall::TagService { tags, .. } => facts.labels.extend(tags.keys().cloned()),
         EcsCall::Locate(_)
         | EcsCall::DescribeService { .. }
@@ -44,6 +51,17 @@ pub(super) fn intend(facts: &mut EcsFacts, call: &EcsCall, now: Timestamp) {
         | EcsCall::DeregisterDefinition { .. }
         | EcsCall::DeleteDefinitions { .. } => {}
     }
+}
+
+/// From now on a deployment of this rollout is expected. Until it shows, and where ECS goes back from it, the rollout is
+/// the one before.
+fn roll(facts: &mut EcsFacts, update: &Update) {
+    let to = update.rollout;
+    if update.from != to {
+        facts.rolled = update.from;
+    }
+    facts.restart =
+        (facts.rolled != to).then(|| Restart { to, known: update.known.clone(), deployment: None });
 }
 
 /// From now on the deployment of this definition is watched.
@@ -278,6 +296,7 @@ fn its_service(facts: &mut EcsFacts, shown: Option<Box<Service>>, now: Timestamp
         facts.service = Held::None;
         facts.seen.service = Look::None;
         facts.rollout = None;
+        facts.restart = None;
         facts.short_since = None;
         facts.steady = None;
         facts.endpoints.clear();
@@ -290,11 +309,19 @@ fn its_service(facts: &mut EcsFacts, shown: Option<Box<Service>>, now: Timestamp
     }
     facts.service = Held::There(shown.arn.clone());
     if let Some(primary) = shown.primary() {
+        if let Some(Restart { known, deployment: deployment @ None, to: _ }) = &mut facts.restart {
+            *deployment = new(&shown, known);
+        }
+        let ours = match &facts.restart {
+            Some(Restart { deployment, .. }) => deployment.as_ref(),
+            None => Some(&primary.id),
+        };
         if let Some(Watched { definition, stage, since: _ }) = &mut facts.rollout
             && *stage == Stage::Asked
+            && let Some(deployment) = ours
             && is(&primary.definition, definition)
         {
-            *stage = Stage::Going { deployment: primary.id.clone() };
+            *stage = Stage::Going { deployment: deployment.clone() };
         }
         facts.short_since = match primary.rollout {
             Rollout::Completed if shown.running < shown.shown.desired_count => {
@@ -304,6 +331,14 @@ fn its_service(facts: &mut EcsFacts, shown: Option<Box<Service>>, now: Timestamp
         };
     }
     facts.seen.service = Look::Is(shown);
+}
+
+/// The deployment that is not among these. Where one of several has failed, ECS made the others to go back from it. Where
+/// the failed one is no longer listed, the one to which ECS went back is taken for it: nothing tells them apart.
+fn new(service: &Service, known: &BTreeSet<String>) -> Option<String> {
+    let new = || service.deployments.iter().filter(|deployment| !known.contains(&deployment.id));
+    let failed = new().find(|deployment| matches!(deployment.rollout, Rollout::Failed(_)));
+    failed.or_else(|| new().find(|deployment| deployment.primary)).map(|deployment| deployment.id.clone())
 }
 
 fn listed(facts: &mut EcsFacts, status: DefinitionStatus, arns: &BTreeSet<String>, now: Timestamp) {
@@ -365,6 +400,10 @@ fn look_after(facts: &mut EcsFacts, found: &[Task], giving_up: Option<&str>, now
         (true, Some(_) | None) => Some(Steady { since: now, failures: failures.len() }),
     };
     if facts.steady.as_ref().is_some_and(|steady| steady.is_proven(now)) {
+        if primary.rollout == Rollout::Completed {
+            facts.rolled = facts.rolled_by(&primary.id);
+            facts.restart = None;
+        }
         facts.rollout = None;
         facts.short_since = None;
     }

@@ -39,7 +39,7 @@ pub(super) fn next(subject: &Subject, goal: Goal<'_>, facts: &EcsFacts, now: Tim
             .or_else(|| plan.know_revisions(site, Listed::SinceTheLastWasRegistered))
             .or_else(|| plan.remove_revisions(site, None))
             .unwrap_or(Next::Done),
-        (None, Goal::Present { spec, by }, at) => match Wanted::of(subject, spec) {
+        (None, Goal::Present { spec, rollout, by }, at) => match Wanted::in_rollout(subject, spec, rollout) {
             Err(error) => Next::Fail(error),
             Ok(wanted) => plan
                 .stay(at, &wanted.site)

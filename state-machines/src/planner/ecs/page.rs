@@ -16,13 +16,14 @@ use super::facts::{
 use super::wanted::{Source, Wanted};
 use super::{EcsPlanner, tags};
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
-use crate::id::{Incarnation, ProviderName, TenantId};
+use crate::id::{self, Incarnation, ProviderName, TenantId};
 use crate::planner::{Goal, Means, Next, Planner, Subject};
 use crate::spec::{ContainerSpec, NetworkConfig, ResourceRequirements, Spec, TenantComputeSpec};
 
 pub(super) const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 const OURS: &str = "arn:aws:ecs:eu-west-1:1:task-definition/landlord-acme:2";
 const OTHER: &str = "arn:aws:ecs:eu-west-1:1:task-definition/landlord-acme:1";
+const ANEW: &str = "arn:aws:ecs:eu-west-1:1:task-definition/landlord-acme:3";
 const SERVICE: &str = "arn:aws:ecs:eu-west-1:1:service/default/landlord-acme";
 
 #[test]
@@ -121,6 +122,9 @@ fn events(stage: Option<Stage>) -> Vec<(&'static str, Option<Stage>)> {
         definition: OURS.to_owned(),
         settings: wanted.settings.clone(),
         force: false,
+        rollout: id::Rollout::default(),
+        from: id::Rollout::default(),
+        known: BTreeSet::from(["other".to_owned()]),
     }));
     vec![
         ("create or update intended", after(&|facts| EcsPlanner::intend(facts, &update, NOW))),
@@ -144,12 +148,30 @@ fn table() -> String {
         writeln!(
             text,
             "| {name} | {} | {} | {} | {} |",
-            known(Goal::Present { spec: &spec, by: Means::Provision }),
-            known(Goal::Present { spec: &spec, by: Means::Update }),
+            known(Goal::Present { spec: &spec, rollout: id::Rollout::default(), by: Means::Provision }),
+            known(Goal::Present { spec: &spec, rollout: id::Rollout::default(), by: Means::Update }),
             known(Goal::Absent),
             known(Goal::Known),
         )
         .unwrap();
+    }
+    text.push_str("\nA restart, which wants the spec that runs for another rollout:\n\n");
+    text.push_str("| known | update |\n| --- | --- |\n");
+    let rollout = id::Rollout(7);
+    let wanted = Wanted::in_rollout(&subject(), &spec, rollout).unwrap();
+    let registered = |mut facts: EcsFacts| {
+        let (status, whose) = (DefinitionStatus::Active, Some(Whose::Its(Incarnation(1))));
+        let made = Revision { status, whose, content: Some(content(&wanted)) };
+        facts.revisions.insert(ANEW.to_owned(), made);
+        facts
+    };
+    for (name, facts) in [
+        ("revision 2, completed", runs(OURS, Rollout::Completed, 1)),
+        ("the same, revision 3 is made for the rollout", registered(runs(OURS, Rollout::Completed, 1))),
+        ("revision 3, in progress", registered(runs(ANEW, Rollout::InProgress, 0))),
+    ] {
+        let goal = Goal::Present { spec: &spec, rollout, by: Means::Update };
+        writeln!(text, "| {name} | {} |", cell(EcsPlanner::next(&subject(), goal, &facts, NOW))).unwrap();
     }
     text
 }

@@ -19,6 +19,8 @@ pub const INCARNATION: &str = "landlord.incarnation";
 pub const SPEC: &str = "landlord.spec";
 /// On a task definition: the hash of its content.
 pub const CONTENT: &str = "landlord.content";
+/// Among the labels of a container: the rollout that it is of, where that is not the first one.
+pub const ROLLOUT: &str = "landlord.rollout";
 /// What all of these begin with. A caller's tags may not.
 pub const RESERVED: &str = "landlord.";
 

@@ -11,6 +11,7 @@ use super::site::Site;
 use super::tags;
 use crate::canonical;
 use crate::error::ProviderError;
+use crate::id;
 use crate::planner::Subject;
 use crate::spec::{Invalid, Spec};
 
@@ -32,6 +33,8 @@ pub struct Wanted {
     pub serves: Vec<Serves>,
     /// How long a deployment may take, in seconds.
     pub deployment_timeout_seconds: u32,
+    /// For which rollout of the spec.
+    pub rollout: id::Rollout,
 }
 
 /// What tasks are made from.
@@ -51,23 +54,34 @@ pub enum Source {
 }
 
 impl Wanted {
-    /// What a spec asks for, for a subject whose spec it is.
+    /// What a spec asks for, for a subject whose spec it is, in its first rollout.
     ///
     /// # Errors
     /// `InvalidSpec` with every problem, each with its path.
     pub fn of(subject: &Subject, spec: &Spec) -> Result<Self, ProviderError> {
+        Self::in_rollout(subject, spec, id::Rollout::default())
+    }
+
+    /// The same, for this rollout of the spec.
+    ///
+    /// # Errors
+    /// As for [`of`](Self::of).
+    pub fn in_rollout(subject: &Subject, spec: &Spec, rollout: id::Rollout) -> Result<Self, ProviderError> {
         let (mapped, problems) = mapping::map(spec);
         Invalid::unless_empty(problems)?;
         let mut tags = mapped.tags;
         tags.extend(tags::of(subject));
-        let source = match mapped.source {
-            Tasking::Existing(arn) => Source::Existing(arn),
-            Tasking::Own(definition) => Source::own(subject, definition, &tags),
+        let in_rollout = |rollout| match &mapped.source {
+            Tasking::Existing(arn) => Source::Existing(arn.clone()),
+            Tasking::Own(definition) => Source::own(subject, definition.clone(), &tags, rollout),
         };
-        let from = match &source {
+        // The spec is the same in each of its rollouts.
+        let first = in_rollout(id::Rollout::default());
+        let from = match &first {
             Source::Existing(arn) => json!({ "existing": arn }),
             Source::Own { content, .. } => json!({ "own": content }),
         };
+        let source = if rollout.is_first() { first } else { in_rollout(rollout) };
         let all = json!({
             "source": from,
             "settings": mapped.settings,
@@ -82,16 +96,27 @@ impl Wanted {
             tags,
             serves: mapped.serves,
             deployment_timeout_seconds: mapped.deployment_timeout_seconds,
+            rollout,
         })
     }
 }
 
 impl Source {
-    /// A revision's content is what it says and whose it is: its life too, so that a new life never takes a revision
+    /// A revision's content is what it says, whose it is and for which rollout: ECS may go back from a deployment, and
+    /// only its definition tells which one it went back to. It is its life's too, so that a new life never takes a revision
     /// over that carries a dead one's tags.
-    fn own(subject: &Subject, mut definition: Definition, tags: &BTreeMap<String, String>) -> Self {
+    fn own(
+        subject: &Subject,
+        mut definition: Definition,
+        tags: &BTreeMap<String, String>,
+        rollout: id::Rollout,
+    ) -> Self {
+        let mut labels = tags::of(subject);
+        if !rollout.is_first() {
+            labels.insert(tags::ROLLOUT.to_owned(), rollout.to_string());
+        }
         for container in &mut definition.containers {
-            container.labels = tags::of(subject);
+            container.labels.clone_from(&labels);
         }
         let content = canonical::hash(&json!({ "definition": definition, "tags": tags }), HASH);
         let mut tags = tags.clone();

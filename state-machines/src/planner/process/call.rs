@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::{Check, Exit, LaunchId, Manifest, Port, Process, Protocol};
+use super::{Binding, Check, Exit, LaunchId, Manifest, Port, Process, Protocol, Route};
 use crate::spec::{ContainerSpec, ResourceRequirements, SecretReference};
 
 /// One thing to ask of the machine. The subject comes with the call's context.
@@ -18,12 +18,16 @@ pub enum ProcessCall {
     /// Write: make sure that the tenant has a keeper, which starts its launches and outlives the engine. It is a
     /// success when there is one.
     Keep,
-    /// Read: free ports of the host.
+    /// Read: ports of the host for launches that are about to start. Refused, and says who has it, where one that the
+    /// spec fixes is not free.
     ReservePorts(ReservePorts),
     /// Write: start a container through the keeper. Refused means that neither a process nor a file is left of it.
     Start(Box<Start>),
     /// Read: whether it lives and passes its check.
     Probe(Probe),
+    /// Write: what the keeper listens on, and where it forwards to: exactly this. New connections go there at once.
+    /// Refused, and says who has it, where an address is not free.
+    Route(Routing),
     /// Write: a signal to a launch: SIGTERM to its first process, or, when that is gone, to all of it; SIGKILL to all of
     /// it. A process whose pid or start time differs gets none. It is a success when there is no process left.
     Signal(Signal),
@@ -38,6 +42,15 @@ pub enum ProcessCall {
     Dismiss,
 }
 
+/// What a keeper listens on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Routing {
+    /// Counts them: one that arrives after a later one is ignored.
+    pub number: u64,
+    /// Its addresses, sorted.
+    pub routes: Vec<Route>,
+}
+
 /// Ports to find for containers that are about to start; no port is given twice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ReservePorts {
@@ -45,7 +58,7 @@ pub struct ReservePorts {
     pub wanted: BTreeMap<String, Vec<WantedPort>>,
 }
 
-/// A port without a `host_port` in its spec.
+/// A port of a container that is about to start.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct WantedPort {
     /// The port's number in the spec.
@@ -55,9 +68,23 @@ pub struct WantedPort {
     /// The port's name in the spec.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// The host port that the container had before; taken again where it is free.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub before: Option<u16>,
+    /// Which port of the host it is.
+    pub host: HostPort,
+}
+
+/// Which port of the host stands for a container's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HostPort {
+    /// The one that the spec names. Nobody else may have it.
+    Fixed(u16),
+    /// The one that the tenant has for it already: its keeper, or a launch of it, listens there.
+    Kept(u16),
+    /// Any that is free; rather the one that it had before.
+    Free {
+        /// That one.
+        before: Option<u16>,
+    },
 }
 
 /// Everything that starting a container needs. Secrets are references; their values are fetched by the IO.
@@ -122,7 +149,7 @@ pub struct Signal {
 }
 
 /// How firmly a launch is told to end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stop {
     /// SIGTERM: it may finish what it does.
@@ -156,6 +183,11 @@ pub enum ProcessReply {
         /// What was seen.
         probed: Probed,
     },
+    /// To [`ProcessCall::Route`].
+    Routed {
+        /// Which, or a later one.
+        number: u64,
+    },
     /// To [`ProcessCall::Signal`]: it was sent to all that lived.
     Signalled {
         /// The launch.
@@ -173,6 +205,10 @@ pub enum ProcessReply {
 pub struct Found {
     /// Whether its keeper lives.
     pub keeper: bool,
+    /// What that listens on.
+    pub routing: Routing,
+    /// How many connections it has had to cut.
+    pub cut: u64,
     /// By launch id.
     pub launches: BTreeMap<LaunchId, FoundLaunch>,
 }
@@ -184,6 +220,10 @@ pub struct FoundLaunch {
     pub manifest: Manifest,
     /// What lives of it.
     pub life: ProcessLife,
+    /// Who listens on its host ports.
+    pub binding: Binding,
+    /// How many connections the keeper has open to it.
+    pub connections: u32,
 }
 
 /// What lives of a launch.

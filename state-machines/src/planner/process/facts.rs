@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Exit, LaunchId, Manifest, Port, Process, Stop};
+use super::{Binding, Exit, LaunchId, Manifest, Port, Process, Routing, Stop};
 use crate::error::ProviderError;
 
 /// What is known of a tenant's processes, and what was intended with them. Holds no environment and no secret.
@@ -19,6 +19,18 @@ pub struct ProcessFacts {
     /// The tenant's keeper.
     #[serde(default, skip_serializing_if = "Keeper::is_absent")]
     pub(super) keeper: Keeper,
+    /// What the keeper listens on, as far as it has said so.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub(super) routing: Routing,
+    /// The number of the last routing that was intended. Where that is not the known one, it may still happen.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub(super) intended: u64,
+    /// How many connections the keeper has had to cut.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub(super) cut: u64,
+    /// When the routes were last changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) routed: Option<Timestamp>,
     /// Whether the machine was asked since this was last stale.
     pub(super) looked: bool,
     /// Ports found free for containers that are about to start, by container name.
@@ -60,6 +72,44 @@ pub(super) struct Launch {
     /// How many starts of the same container and configuration crashed before it.
     pub(super) restarts: u32,
     pub(super) run: Run,
+    /// Who listens on its host ports.
+    #[serde(default, skip_serializing_if = "is_unknown")]
+    pub(super) binding: Binding,
+    /// How many connections the keeper has open to it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) connections: u32,
+}
+
+fn is_unknown(binding: &Binding) -> bool {
+    *binding == Binding::Unknown
+}
+
+fn is_first(routing: &Routing) -> bool {
+    *routing == Routing::default()
+}
+
+fn is_none(number: &u64) -> bool {
+    *number == 0
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+impl Launch {
+    /// A launch with this run, of which nothing else is known.
+    pub(super) fn of(manifest: Manifest, restarts: u32, run: Run) -> Self {
+        Self { manifest, restarts, run, binding: Binding::Unknown, connections: 0 }
+    }
+
+    /// Whether it listens on its host ports itself.
+    pub(super) fn is_direct(&self) -> bool {
+        match self.binding {
+            Binding::Direct => true,
+            Binding::Forwarded => false,
+            Binding::Unknown => !self.manifest.kept,
+        }
+    }
 }
 
 /// How far a launch is.

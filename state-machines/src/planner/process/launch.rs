@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use crate::canonical;
-use crate::id::Incarnation;
+use crate::id::{Incarnation, Rollout};
 use crate::spec::{ContainerSpec, ResourceRequirements, SecretReference};
 
 /// Names one start of a container, for one tenant of one engine: its life, and a number that counts the starts of
@@ -80,6 +80,9 @@ pub struct Manifest {
     pub container: String,
     /// What it was started with; another fingerprint is another configuration.
     pub fingerprint: Fingerprint,
+    /// For which rollout of its spec it was started; another one is another launch of the same configuration.
+    #[serde(default, skip_serializing_if = "Rollout::is_first")]
+    pub rollout: Rollout,
     /// Where it listens.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<Port>,
@@ -145,13 +148,54 @@ pub enum Protocol {
 pub struct Port {
     /// The port's number in the spec.
     pub container_port: u16,
-    /// Where the process really listens.
+    /// The tenant's address on the host. It stays the same from launch to launch.
     pub host_port: u16,
+    /// Where the process listens when it goes by its `PORT`; the keeper forwards to it. A launch of a build without
+    /// keepers has none: it listens on the host port itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private_port: Option<u16>,
     /// What it speaks.
     pub protocol: Protocol,
     /// Its name in the spec.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+}
+
+impl Port {
+    /// What the process finds in its `PORT`.
+    pub fn listens_on(&self) -> u16 {
+        self.private_port.unwrap_or(self.host_port)
+    }
+}
+
+/// Who listens on the host ports of a launch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Binding {
+    /// Not known yet, or it has none.
+    #[default]
+    Unknown,
+    /// The keeper, which forwards to it.
+    Forwarded,
+    /// It does so itself, as a program with a port in its configuration does.
+    Direct,
+}
+
+/// One address of a tenant, and the launch that answers there.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Route {
+    /// The address: a port of 127.0.0.1, or of all addresses.
+    pub host_port: u16,
+    /// What it speaks.
+    pub protocol: Protocol,
+    /// Whether it is a port of all addresses of the machine.
+    pub public: bool,
+    /// Whether it speaks HTTP/1, so that the keeper can tell one request from the next.
+    pub http: bool,
+    /// Who answers.
+    pub launch: LaunchId,
+    /// Where that listens.
+    pub private_port: u16,
 }
 
 /// How to tell that a launch works, and how often it has to be seen.
@@ -167,6 +211,14 @@ pub struct Readiness {
     pub healthy_threshold: u32,
     /// Failures in a row until it is unhealthy.
     pub unhealthy_threshold: u32,
+    /// Seconds after the start in which failures do not count.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub start_period_seconds: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(seconds: &u32) -> bool {
+    *seconds == 0
 }
 
 /// What is looked at. Ports are those of the spec; the launch's [`Port`]s say where they are.

@@ -11,7 +11,7 @@ use super::{
 use crate::planner::CallError;
 
 /// Notes what a write is about to do. Noting it twice is the same as once.
-pub(super) fn intend(facts: &mut ProcessFacts, call: &ProcessCall) {
+pub(super) fn intend(facts: &mut ProcessFacts, call: &ProcessCall, now: Timestamp) {
     match call {
         ProcessCall::Find
         | ProcessCall::ReservePorts(_)
@@ -24,15 +24,20 @@ pub(super) fn intend(facts: &mut ProcessFacts, call: &ProcessCall) {
                 Keeper::Lives => Keeper::Lives,
             };
         }
+        ProcessCall::Route(routing) => {
+            if facts.intended < routing.number {
+                (facts.intended, facts.routed) = (routing.number, Some(now));
+            }
+        }
         ProcessCall::Start(start) => {
             let restarts = restarts_before(facts, start);
             facts.generation = facts.generation.max(start.launch.generation);
             facts.reserved.remove(&start.manifest.container);
-            facts.launches.entry(start.launch).or_insert_with(|| Launch {
-                manifest: start.manifest.clone(),
-                restarts,
-                run: Run::Starting { missed: None },
-            });
+            let run = Run::Starting { missed: None };
+            facts
+                .launches
+                .entry(start.launch)
+                .or_insert_with(|| Launch::of(start.manifest.clone(), restarts, run));
         }
         ProcessCall::Signal(signal) => {
             if let Some(launch) = facts.launches.get_mut(&signal.launch) {
@@ -62,6 +67,19 @@ pub(super) fn learn(
         Ok(ProcessReply::Found(all)) => found(facts, all, now),
         Ok(ProcessReply::Kept) => facts.keeper = Keeper::Lives,
         Ok(ProcessReply::Dismissed) => facts.keeper = Keeper::Absent,
+        Ok(ProcessReply::Routed { number }) => match call {
+            ProcessCall::Route(routing) if routing.number == number => facts.routing = routing.clone(),
+            // A later one counts already.
+            ProcessCall::Route(_)
+            | ProcessCall::Find
+            | ProcessCall::Keep
+            | ProcessCall::ReservePorts(_)
+            | ProcessCall::Start(_)
+            | ProcessCall::Probe(_)
+            | ProcessCall::Signal(_)
+            | ProcessCall::Clear { .. }
+            | ProcessCall::Dismiss => {}
+        },
         Ok(ProcessReply::Ports(ports)) => facts.reserved.extend(ports),
         Ok(ProcessReply::Started { launch, leader }) => set(facts, launch, |_| live(leader, now)),
         Ok(ProcessReply::Probed { launch, probed }) => {
@@ -83,6 +101,7 @@ pub(super) fn learn(
                 | ProcessCall::Signal(_)
                 | ProcessCall::Clear { .. }
                 | ProcessCall::Keep
+                | ProcessCall::Route(_)
                 | ProcessCall::Dismiss => {}
             }
             facts.trouble = Some(error);
@@ -173,7 +192,13 @@ fn probed_launch(launch: &Launch, probed: Probed, now: Timestamp) -> Run {
 /// Takes in a look at everything: what it shows, and what it does not show.
 fn found(facts: &mut ProcessFacts, found: Found, now: Timestamp) {
     let looked_before = std::mem::replace(&mut facts.looked, true);
-    let Found { keeper, mut launches } = found;
+    let Found { keeper, routing, cut, mut launches } = found;
+    facts.cut = cut;
+    // An older look: what the keeper was told since counts.
+    if !(looked_before && facts.keeper == Keeper::Lives) {
+        facts.intended = facts.intended.max(routing.number);
+        facts.routing = routing;
+    }
     facts.keeper = match (keeper, facts.keeper) {
         // This is an older look: the keeper was started since.
         (false, Keeper::Lives) if looked_before => Keeper::Lives,
@@ -184,7 +209,10 @@ fn found(facts: &mut ProcessFacts, found: Found, now: Timestamp) {
         (false, Keeper::Intended { missed }) => Keeper::Intended { missed: Some(missed.unwrap_or(now)) },
     };
     facts.launches.retain(|id, launch| {
-        let life = launches.remove(id).map(|found| found.life);
+        let life = launches.remove(id).map(|found| {
+            (launch.binding, launch.connections) = (found.binding, found.connections);
+            found.life
+        });
         match seen(&launch.run, life, now) {
             Some(run) => {
                 launch.run = run;
@@ -194,7 +222,7 @@ fn found(facts: &mut ProcessFacts, found: Found, now: Timestamp) {
         }
     });
     // What is left carries our tags and is unknown to the ledger: it was lost, or never written.
-    for (id, FoundLaunch { manifest, life }) in launches {
+    for (id, FoundLaunch { manifest, life, binding, connections }) in launches {
         facts.generation = facts.generation.max(id.generation);
         let run = match life {
             // It may well be what serves the tenant, so it is not treated as one that never worked.
@@ -204,7 +232,7 @@ fn found(facts: &mut ProcessFacts, found: Found, now: Timestamp) {
             ProcessLife::Orphans(exit) => dead(exit, Death::Crashed, true),
             ProcessLife::Files(exit) => dead(exit, Death::Crashed, false),
         };
-        facts.launches.insert(id, Launch { manifest, restarts: 0, run });
+        facts.launches.insert(id, Launch { binding, connections, ..Launch::of(manifest, 0, run) });
     }
 }
 

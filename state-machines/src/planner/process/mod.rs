@@ -5,9 +5,9 @@
 //! came before it was written.
 //!
 //! - `next` decides, `learn` takes in, `view` shows; `wanted` reads the spec; `facts` is what is remembered.
-//! - An update starts the new launches, waits until they are ready, then ends the old ones, unless a new one needs a
-//!   fixed host port that an old one has: then the old one ends first. Undo is the same plan with the old spec: an
-//!   old launch that still runs is simply kept.
+//! - An update starts the new launches, waits until they are ready, has the keeper forward to them, waits until the old
+//!   ones have no connection left, then ends them. A launch that listens on the host port itself ends before its
+//!   successor starts. Undo is the same plan with the old spec: an old launch that still runs is simply kept.
 //! - A start of unknown outcome is waited for until it can no longer happen; whatever turns up of it later is found
 //!   by its tag and ended.
 
@@ -32,13 +32,13 @@ use crate::render::diagram_of;
 pub use facts::ProcessFacts;
 
 pub use call::{
-    Found, FoundLaunch, Probe, Probed, ProcessCall, ProcessLife, ProcessReply, ReservePorts, Signal, Start,
-    Stop, WantedPort,
+    Found, FoundLaunch, HostPort, Probe, Probed, ProcessCall, ProcessLife, ProcessReply, ReservePorts,
+    Routing, Signal, Start, Stop, WantedPort,
 };
 pub use config::{ProcessConfig, ProcessConfigError};
 pub use launch::{
-    Check, Exit, ExitCause, Fingerprint, LaunchId, LaunchIdError, Manifest, Port, Process, Protocol,
-    Readiness,
+    Binding, Check, Exit, ExitCause, Fingerprint, LaunchId, LaunchIdError, Manifest, Port, Process, Protocol,
+    Readiness, Route,
 };
 
 /// The diagram of this planner, in Mermaid: what a launch goes through. Taken from its page, which a test compares
@@ -61,8 +61,8 @@ impl Planner for ProcessPlanner {
         next::next(subject, goal, facts, now)
     }
 
-    fn intend(facts: &mut ProcessFacts, call: &ProcessCall, _now: Timestamp) {
-        learn::intend(facts, call);
+    fn intend(facts: &mut ProcessFacts, call: &ProcessCall, now: Timestamp) {
+        learn::intend(facts, call, now);
     }
 
     fn learn(

@@ -7,17 +7,20 @@ use jiff::{SignedDuration, Timestamp};
 use super::facts::{Death, Keeper, Launch, Live, ProcessFacts, Run, Streak};
 use super::wanted::{SpecPort, Wanted};
 use super::{
-    Check, Exit, LaunchId, Manifest, Port, Probe, Process, ProcessCall, ReservePorts, Signal, Start, Stop,
-    WantedPort,
+    Check, Exit, HostPort, LaunchId, Manifest, Port, Probe, Process, ProcessCall, Protocol, ReservePorts,
+    Route, Routing, Signal, Start, Stop, WantedPort,
 };
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use crate::planner::{Act, Goal, Kind, Means, Next, Subject};
+use crate::spec::Spec;
 
 /// How long a start of unknown outcome may still come true, and how long a process without a health check has to
 /// live until it counts as ready.
 pub(super) const SETTLE: SignedDuration = SignedDuration::from_secs(1);
-/// The pause after a failed check of a launch that was never ready. The interval of its spec counts once it is.
-const EAGER: SignedDuration = SignedDuration::from_secs(1);
+/// The shortest and the longest pause between two checks of a launch that was never ready. The interval of its spec
+/// counts once it is.
+const EAGER: (SignedDuration, SignedDuration) =
+    (SignedDuration::from_millis(50), SignedDuration::from_secs(1));
 /// The pause between two SIGKILLs: a launch may start a process while it is being killed.
 const KILL_AGAIN: SignedDuration = SignedDuration::from_secs(1);
 /// The shortest and the longest pause between two looks at a launch that is ending.
@@ -45,8 +48,8 @@ pub(super) fn next(
                 .or_else(|| stage.dismiss())
                 .unwrap_or(Next::Done)
         }
-        (None, true, Goal::Present { spec, by }) => {
-            let wanted = match Wanted::all(spec) {
+        (None, true, Goal::Present { spec, rollout, by }) => {
+            let wanted = match Wanted::all(spec, rollout) {
                 Ok(wanted) => wanted,
                 Err(error) => return Next::Fail(error),
             };
@@ -57,7 +60,8 @@ pub(super) fn next(
                 .or_else(|| stage.end(Part::Stop))
                 .or_else(|| stage.start(subject, &wanted))
                 .or_else(|| stage.check())
-                .or_else(|| stage.end(Part::Retire))
+                .or_else(|| stage.route(spec))
+                .or_else(|| stage.retire())
                 .or_else(|| stage.end(Part::Clear))
                 .unwrap_or(Next::Done)
         }
@@ -96,13 +100,8 @@ fn parts(
     now: Timestamp,
 ) -> BTreeMap<LaunchId, Part> {
     let kept: Vec<Option<LaunchId>> = wanted.iter().map(|wanted| keep(subject, wanted, facts)).collect();
-    let must_be_free: Vec<&SpecPort<'_>> = wanted
-        .iter()
-        .zip(&kept)
-        .filter(|(_, kept)| kept.is_none())
-        .flat_map(|(wanted, _)| &wanted.ports)
-        .filter(|port| port.fixed.is_some())
-        .collect();
+    let starting: Vec<&Wanted<'_>> =
+        wanted.iter().zip(&kept).filter(|(_, kept)| kept.is_none()).map(|(wanted, _)| wanted).collect();
     let part = |(id, launch): (&LaunchId, &Launch)| {
         let part = match &launch.run {
             Run::Starting { .. } | Run::Stopping { .. } | Run::Dead { orphans: true, .. } => Part::Stop,
@@ -117,7 +116,7 @@ fn parts(
             Run::Live(Live { ready: true, .. }) if wanted.iter().any(|wanted| is(launch, wanted)) => {
                 Part::Stop
             }
-            Run::Live(Live { ready: true, .. }) if occupies(&launch.manifest, &must_be_free) => Part::Stop,
+            Run::Live(Live { ready: true, .. }) if occupies(launch, &starting) => Part::Stop,
             Run::Live(Live { ready: true, .. }) => Part::Retire,
         };
         (*id, part)
@@ -138,14 +137,22 @@ fn keep(subject: &Subject, wanted: &Wanted<'_>, facts: &ProcessFacts) -> Option<
 
 /// Whether a launch was started with what is wanted.
 fn is(launch: &Launch, wanted: &Wanted<'_>) -> bool {
-    launch.manifest.container == wanted.container.name && launch.manifest.fingerprint == wanted.fingerprint
+    launch.manifest.container == wanted.container.name
+        && launch.manifest.fingerprint == wanted.fingerprint
+        && launch.manifest.rollout == wanted.rollout
 }
 
-/// Whether a launch listens on one of these fixed host ports.
-fn occupies(manifest: &Manifest, ports: &[&SpecPort<'_>]) -> bool {
-    manifest.ports.iter().any(|taken| {
-        ports.iter().any(|port| port.fixed == Some(taken.host_port) && port.protocol == taken.protocol)
-    })
+/// Whether a launch itself listens where one of these is going to answer: at the port that its spec fixes, or at the
+/// address that its container has.
+fn occupies(launch: &Launch, starting: &[&Wanted<'_>]) -> bool {
+    let taken_by = |wanted: &Wanted<'_>, port: &SpecPort<'_>, taken: &Port| match port.fixed {
+        Some(fixed) => fixed == taken.host_port && port.protocol == taken.protocol,
+        None => wanted.container.name == launch.manifest.container && answers(taken, port),
+    };
+    launch.is_direct()
+        && launch.manifest.ports.iter().any(|taken| {
+            starting.iter().any(|wanted| wanted.ports.iter().any(|port| taken_by(wanted, port, taken)))
+        })
 }
 
 /// What provision and update refuse.
@@ -260,6 +267,43 @@ impl Stages<'_> {
         together(self.of(part).map(|(id, launch)| end(id, launch, self.now)))
     }
 
+    /// Has the keeper forward to the launches that are kept.
+    fn route(&self, spec: &Spec) -> Option<Next<ProcessCall>> {
+        let mut routes: Vec<Route> = self
+            .of(Part::Keep)
+            .flat_map(|(id, launch)| routes(id, &launch.manifest, spec.networking.public_ip))
+            .collect();
+        routes.sort();
+        let facts = self.facts;
+        let is_told = facts.routing.routes == routes && facts.routing.number == facts.intended;
+        match (facts.keeper, is_told) {
+            (Keeper::Lives, false) => {
+                let routing = Routing { number: facts.intended.saturating_add(1), routes };
+                Some(Next::Do(vec![Act {
+                    step: "forward to the new processes",
+                    call: ProcessCall::Route(routing),
+                    kind: Kind::Write,
+                }]))
+            }
+            (Keeper::Lives, true)
+            | (Keeper::Absent | Keeper::Intended { .. } | Keeper::Dead, true | false) => None,
+        }
+    }
+
+    /// Ends the launches whose successors answer now. Each first has its grace to finish what it is busy with.
+    fn retire(&self) -> Option<Next<ProcessCall>> {
+        together(self.of(Part::Retire).map(|(id, launch)| {
+            let patience = after(self.facts.routed.unwrap_or(self.now), grace(&launch.manifest));
+            match launch.connections > 0 && self.now < patience {
+                true => {
+                    let since = self.facts.routed.unwrap_or(self.now);
+                    Move::Later(patience.min(look_again(since, self.now)), "open connections end")
+                }
+                false => end(id, launch, self.now),
+            }
+        }))
+    }
+
     /// Checks the launches that are kept, until all are ready.
     fn check(&self) -> Option<Next<ProcessCall>> {
         together(self.of(Part::Keep).filter_map(|(id, launch)| match &launch.run {
@@ -308,7 +352,7 @@ impl Stages<'_> {
         let unreserved: BTreeMap<String, Vec<WantedPort>> = missing
             .iter()
             .filter(|wanted| !self.facts.reserved.contains_key(&wanted.container.name))
-            .map(|wanted| (wanted.container.name.clone(), free_ports(wanted, self.facts)))
+            .map(|wanted| (wanted.container.name.clone(), wanted_ports(wanted, self.facts)))
             .filter(|(_, ports)| !ports.is_empty())
             .collect();
         match (missing.is_empty(), unreserved.is_empty()) {
@@ -410,12 +454,14 @@ fn ailment(manifest: &Manifest, live: &Live, now: Timestamp) -> Option<String> {
     }
 }
 
-/// Until when a launch that was never ready may fail. Its spec gives it one interval for each failure until unhealthy
-/// and for each success until healthy.
+/// Until when a launch that was never ready may fail. Its spec gives it the start period, and then one interval for each
+/// failure until unhealthy and for each success until healthy.
 fn patience(manifest: &Manifest, live: &Live) -> Timestamp {
     let readiness = &manifest.readiness;
     let checks = readiness.unhealthy_threshold.saturating_add(readiness.healthy_threshold);
-    after(live.since, interval(manifest).saturating_mul(i32::try_from(checks).unwrap_or(i32::MAX)))
+    let checked = interval(manifest).saturating_mul(i32::try_from(checks).unwrap_or(i32::MAX));
+    let start_period = SignedDuration::from_secs(readiness.start_period_seconds.into());
+    after(live.since, start_period.saturating_add(checked))
 }
 
 fn interval(manifest: &Manifest) -> SignedDuration {
@@ -426,6 +472,7 @@ fn interval(manifest: &Manifest) -> SignedDuration {
 fn check(id: LaunchId, manifest: &Manifest, live: &Live, now: Timestamp) -> Option<Move> {
     let Live { leader, since, ready, health, fresh } = live;
     let interval = interval(manifest);
+    let soon = |checked: Timestamp| after(checked, eager(checked.duration_since(*since)).min(interval));
     let first = match manifest.readiness.check {
         Check::Alive => after(*since, SETTLE),
         Check::Http { .. } | Check::Tcp { .. } | Check::Exec => *since,
@@ -436,10 +483,8 @@ fn check(id: LaunchId, manifest: &Manifest, live: &Live, now: Timestamp) -> Opti
     };
     match (ready, health) {
         (false, Streak::Unchecked) => probe_at(first, "a process settles"),
-        (false, Streak::Passing { at, .. }) => probe_at(after(*at, interval), "checks pass often enough"),
-        (false, Streak::Failing { at, .. }) => {
-            probe_at(after(*at, interval.min(EAGER)), "a process becomes ready")
-        }
+        (false, Streak::Passing { at, .. }) => probe_at(soon(*at), "checks pass often enough"),
+        (false, Streak::Failing { at, .. }) => probe_at(soon(*at), "a process becomes ready"),
         // A ready launch was checked when it became so; a check not older than its interval is good enough.
         (true, Streak::Passing { at, .. }) if *at <= now && now < after(*at, interval) => None,
         (true, Streak::Passing { .. }) if *fresh => None,
@@ -448,31 +493,25 @@ fn check(id: LaunchId, manifest: &Manifest, live: &Live, now: Timestamp) -> Opti
     }
 }
 
+/// The pause between two checks of a launch that starts, by its age: soon at first, then less and less often.
+fn eager(age: SignedDuration) -> SignedDuration {
+    (age / 4).clamp(EAGER.0, EAGER.1)
+}
+
 fn probe(launch: LaunchId, manifest: &Manifest, leader: Process) -> Act<ProcessCall> {
     let call = ProcessCall::Probe(Probe { launch, leader, check: manifest.readiness.check.clone() });
     Act { step: "check a process", call, kind: Kind::Read }
 }
 
 fn start(launch: LaunchId, wanted: &Wanted<'_>, facts: &ProcessFacts) -> Act<ProcessCall> {
-    let reserved = facts.reserved.get(&wanted.container.name);
-    let host_port = |port: &SpecPort<'_>| match port.fixed {
-        Some(fixed) => Some(fixed),
-        None => reserved?.iter().find(|free| answers(free, port)).map(|free| free.host_port),
-    };
-    let ports = wanted.ports.iter().filter_map(|port| {
-        Some(Port {
-            container_port: port.container_port,
-            host_port: host_port(port)?,
-            protocol: port.protocol,
-            name: port.name.cloned(),
-        })
-    });
+    let ports = facts.reserved.get(&wanted.container.name).cloned().unwrap_or_default();
     let call = ProcessCall::Start(Box::new(Start {
         launch,
         manifest: Manifest {
             container: wanted.container.name.clone(),
             fingerprint: wanted.fingerprint.clone(),
-            ports: ports.collect(),
+            rollout: wanted.rollout,
+            ports,
             readiness: wanted.readiness.clone(),
             stop_grace_seconds: wanted.stop_grace_seconds,
             kept: true,
@@ -487,21 +526,52 @@ fn start(launch: LaunchId, wanted: &Wanted<'_>, facts: &ProcessFacts) -> Act<Pro
     Act { step: "start a process", call, kind: Kind::Write }
 }
 
-/// The ports to find for a container, each with the one it had before.
-fn free_ports(wanted: &Wanted<'_>, facts: &ProcessFacts) -> Vec<WantedPort> {
+/// The ports to find for a container. Its address stays where it is.
+fn wanted_ports(wanted: &Wanted<'_>, facts: &ProcessFacts) -> Vec<WantedPort> {
     let before = |port: &SpecPort<'_>| {
         let launches = facts.launches.values().rev();
         let same = launches.filter(|launch| launch.manifest.container == wanted.container.name);
         same.flat_map(|launch| &launch.manifest.ports).find(|old| answers(old, port)).map(|old| old.host_port)
     };
-    let free = wanted.ports.iter().filter(|port| port.fixed.is_none());
-    free.map(|port| WantedPort {
-        container_port: port.container_port,
-        protocol: port.protocol,
-        name: port.name.cloned(),
-        before: before(port),
+    let has = |number: u16, port: &SpecPort<'_>| {
+        facts.routing.routes.iter().any(|route| route.host_port == number && route.protocol == port.protocol)
+    };
+    let host = |port: &SpecPort<'_>| match (port.fixed, before(port)) {
+        (Some(fixed), _) if has(fixed, port) => HostPort::Kept(fixed),
+        (Some(fixed), _) => HostPort::Fixed(fixed),
+        (None, Some(before)) if has(before, port) => HostPort::Kept(before),
+        (None, before) => HostPort::Free { before },
+    };
+    wanted
+        .ports
+        .iter()
+        .map(|port| WantedPort {
+            container_port: port.container_port,
+            protocol: port.protocol,
+            name: port.name.cloned(),
+            host: host(port),
+        })
+        .collect()
+}
+
+/// The addresses of a launch that goes by its `PORT`.
+fn routes(launch: LaunchId, manifest: &Manifest, public: bool) -> impl Iterator<Item = Route> {
+    let speaks_http = |port: &Port| match &manifest.readiness.check {
+        Check::Http { port: checked, .. } => {
+            *checked == port.container_port && port.protocol == Protocol::Tcp
+        }
+        Check::Alive | Check::Tcp { .. } | Check::Exec => false,
+    };
+    manifest.ports.iter().filter_map(move |port| {
+        Some(Route {
+            host_port: port.host_port,
+            protocol: port.protocol,
+            public,
+            http: speaks_http(port),
+            launch,
+            private_port: port.private_port?,
+        })
     })
-    .collect()
 }
 
 /// Whether a port stands for this one of the spec.

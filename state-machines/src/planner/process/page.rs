@@ -9,10 +9,10 @@ use jiff::{SignedDuration, Timestamp};
 use super::facts::{Ailment, Death, Keeper, Launch, Live, ProcessFacts, Run, Streak};
 use super::wanted::Wanted;
 use super::{
-    Exit, ExitCause, Found, FoundLaunch, LaunchId, Manifest, Probed, Process, ProcessCall, ProcessLife,
-    ProcessPlanner, ProcessReply, Signal, Stop,
+    Binding, Exit, ExitCause, Found, FoundLaunch, LaunchId, Manifest, Probed, Process, ProcessCall,
+    ProcessLife, ProcessPlanner, ProcessReply, Protocol, Route, Routing, Signal, Stop,
 };
-use crate::id::{Incarnation, ProviderName, TenantId};
+use crate::id::{Incarnation, ProviderName, Rollout, TenantId};
 use crate::planner::{Goal, Means, Next, Planner, Subject};
 use crate::spec::{
     ContainerSpec, HealthCheckConfig, PortMapping, ResourceRequirements, Spec, TenantComputeSpec,
@@ -95,8 +95,13 @@ fn events(run: &Run) -> Vec<(&'static str, Option<Run>)> {
         after(&|facts| ProcessPlanner::learn(facts, &ProcessCall::Find, Ok(reply.clone()), NOW))
     };
     let seen = |life: ProcessLife| {
-        let found = FoundLaunch { manifest: wanted.clone(), life };
-        reply(ProcessReply::Found(Found { keeper: true, launches: BTreeMap::from([(id, found)]) }))
+        let manifest = wanted.clone();
+        let found = FoundLaunch { manifest, life, binding: Binding::Forwarded, connections: 0 };
+        reply(ProcessReply::Found(Found {
+            keeper: true,
+            launches: BTreeMap::from([(id, found)]),
+            ..Found::default()
+        }))
     };
     let signal = |stop| {
         let call = ProcessCall::Signal(Signal { launch: id, leader: Some(LEADER), stop, ails: None });
@@ -131,6 +136,8 @@ fn events(run: &Run) -> Vec<(&'static str, Option<Run>)> {
     events
 }
 
+const FIRST: Rollout = Rollout(0);
+
 // ---- the table
 
 fn table() -> String {
@@ -142,23 +149,52 @@ fn table() -> String {
         writeln!(
             text,
             "| {name} | {} | {} | {} | {} |",
-            known(Goal::Present { spec: &wanted, by: Means::Provision }),
-            known(Goal::Present { spec: &wanted, by: Means::Update }),
+            known(Goal::Present { spec: &wanted, rollout: FIRST, by: Means::Provision }),
+            known(Goal::Present { spec: &wanted, rollout: FIRST, by: Means::Update }),
             known(Goal::Absent),
             known(Goal::Known),
         )
         .unwrap();
     }
-    text.push_str("\nThe same, where the wanted spec fixes the host port that the other spec has too:\n\n");
+    text.push_str(
+        "\nThe same, where the wanted spec fixes the host port that the other spec has too. The old launch goes by its \
+         `PORT`, or listens on the host port itself:\n\n",
+    );
     text.push_str("| known | update |\n| --- | --- |\n");
     let (wanted, other) = (spec("1", Some(80)), spec("2", Some(80)));
-    for (name, run) in
-        [("ready", ready(Streak::Passing { times: 2, at: NOW })), ("stopped", dead(Death::Stopped))]
-    {
-        let facts = one(run, id(1, 1), &manifest(&other));
-        let goal = Goal::Present { spec: &wanted, by: Means::Update };
+    for (name, binding, run) in [
+        ("ready, by its PORT", Binding::Forwarded, ready(fine())),
+        ("ready, by itself", Binding::Direct, ready(fine())),
+        ("stopped", Binding::Direct, dead(Death::Stopped)),
+    ] {
+        let mut facts = one(run, id(1, 1), &manifest(&other));
+        facts.launches.values_mut().for_each(|launch| launch.binding = binding);
+        let goal = Goal::Present { spec: &wanted, rollout: FIRST, by: Means::Update };
         let next = cell(ProcessPlanner::next(&subject(), goal, &facts, NOW));
         writeln!(text, "| another, {name} | {next} |").unwrap();
+    }
+    text.push_str("\nA restart, which wants the spec that runs for another rollout:\n\n");
+    text.push_str("| known | update |\n| --- | --- |\n");
+    let wanted = spec("1", None);
+    let manifest = manifest(&wanted);
+    let restarted = Manifest { rollout: Rollout(7), ..manifest.clone() };
+    let mut free = one(ready(fine()), id(1, 1), &manifest);
+    free.reserved.insert("web".to_owned(), manifest.ports.clone());
+    let with = |run: Run| {
+        let mut facts = one(run, id(1, 2), &restarted);
+        let old = Launch::of(manifest.clone(), 0, ready(fine()));
+        facts.launches.insert(id(1, 1), old);
+        facts
+    };
+    for (name, facts) in [
+        ("the old one, ready", one(ready(fine()), id(1, 1), &manifest)),
+        ("the old one, ready; a port is free", free),
+        ("the new one 1-2, live; the old one 1-1, ready", with(live(Streak::Unchecked))),
+        ("the new one 1-2, ready; the old one 1-1, ready", with(ready(fine()))),
+    ] {
+        let goal = Goal::Present { spec: &wanted, rollout: Rollout(7), by: Means::Update };
+        let next = cell(ProcessPlanner::next(&subject(), goal, &facts, NOW));
+        writeln!(text, "| {name} | {next} |").unwrap();
     }
     text
 }
@@ -185,6 +221,9 @@ fn which(call: &ProcessCall) -> String {
         ProcessCall::Probe(probe) => format!(" {}", probe.launch),
         ProcessCall::Signal(signal) => format!(" {}", signal.launch),
         ProcessCall::Clear { launch, container: _ } => format!(" {launch}"),
+        ProcessCall::Route(routing) => {
+            routing.routes.iter().map(|route| format!(" {} → {}", route.host_port, route.launch)).collect()
+        }
     }
 }
 
@@ -233,15 +272,26 @@ fn configurations() -> Vec<(String, ProcessFacts)> {
     ] {
         let old_name = if old == ready(fine()) { "ready" } else { "stopped" };
         let mut facts = one(new.clone(), id(1, 2), &wanted);
-        facts.launches.insert(id(1, 1), Launch { manifest: other.clone(), restarts: 0, run: old.clone() });
+        facts.routing = route(id(1, 1));
+        facts.launches.insert(id(1, 1), Launch::of(other.clone(), 0, old.clone()));
         all.push((format!("wanted 1-2, {name}; another 1-1, {old_name}"), facts));
         let mut facts = one(new, id(1, 2), &other);
-        facts.launches.insert(id(1, 1), Launch { manifest: wanted.clone(), restarts: 0, run: old });
+        facts.routing = route(id(1, 1));
+        facts.launches.insert(id(1, 1), Launch::of(wanted.clone(), 0, old));
         all.push((format!("another 1-2, {name}; wanted 1-1, {old_name}"), facts));
     }
     let mut twice = one(ready(fine()), id(1, 1), &wanted);
-    twice.launches.insert(id(1, 2), Launch { manifest: wanted, restarts: 0, run: ready(fine()) });
+    twice.launches.insert(id(1, 2), Launch::of(wanted, 0, ready(fine())));
     all.push(("wanted twice, ready".to_owned(), twice));
+    // An update whose new launch answers now.
+    for (name, connections, routed) in [("idle", 0, NOW), ("busy", 3, NOW), ("busy for a grace", 3, ago(10))]
+    {
+        let mut facts = one(ready(fine()), id(1, 2), &manifest(&spec("1", None)));
+        facts.routed = Some(routed);
+        let old = Launch::of(manifest(&spec("2", None)), 0, ready(fine()));
+        facts.launches.insert(id(1, 1), Launch { connections, ..old });
+        all.push((format!("wanted 1-2, forwarded to; another 1-1, {name}"), facts));
+    }
     let lost = |kept| {
         let manifest = Manifest { kept, ..manifest(&spec("1", None)) };
         ProcessFacts { keeper: Keeper::Dead, ..one(ready(fine()), id(1, 1), &manifest) }
@@ -251,9 +301,12 @@ fn configurations() -> Vec<(String, ProcessFacts)> {
     all
 }
 
+fn ago(seconds: i64) -> Timestamp {
+    NOW - SignedDuration::from_secs(seconds)
+}
+
 /// One of each kind of launch that is treated differently.
 fn runs() -> Vec<(&'static str, Run)> {
-    let ago = |seconds| NOW - SignedDuration::from_secs(seconds);
     let failing = |times, at| Streak::Failing { times, at, why: "503".to_owned() };
     let stopping = |stop, sent| Run::Stopping { leader: Some(LEADER), stop, sent, ails: None };
     let since = |run, since| match run {
@@ -337,9 +390,21 @@ fn id(incarnation: u64, generation: u64) -> LaunchId {
     LaunchId { incarnation: Incarnation(incarnation), generation }
 }
 
+/// What the keeper is told once a launch is ready.
+fn route(launch: LaunchId) -> Routing {
+    let (host_port, private_port) = (20_000, 20_001);
+    let route = Route { host_port, private_port, protocol: Protocol::Tcp, public: false, http: true, launch };
+    Routing { number: 0, routes: vec![route] }
+}
+
 fn one(run: Run, id: LaunchId, manifest: &Manifest) -> ProcessFacts {
-    let launch = Launch { manifest: manifest.clone(), restarts: 0, run };
+    let routing = match &run {
+        Run::Live(Live { ready: true, .. }) => route(id),
+        Run::Live(_) | Run::Starting { .. } | Run::Stopping { .. } | Run::Dead { .. } => Routing::default(),
+    };
+    let launch = Launch { binding: Binding::Forwarded, ..Launch::of(manifest.clone(), 0, run) };
     ProcessFacts {
+        routing,
         generation: id.generation,
         keeper: Keeper::Lives,
         looked: true,
@@ -359,16 +424,18 @@ fn subject() -> Subject {
 }
 
 fn manifest(spec: &Spec) -> Manifest {
-    let wanted = Wanted::all(spec).unwrap().remove(0);
+    let wanted = Wanted::all(spec, FIRST).unwrap().remove(0);
     let port = |port: &super::wanted::SpecPort<'_>| super::Port {
         container_port: port.container_port,
         host_port: port.fixed.unwrap_or(20_000),
+        private_port: Some(20_001),
         protocol: port.protocol,
         name: None,
     };
     Manifest {
         container: wanted.container.name.clone(),
         fingerprint: wanted.fingerprint,
+        rollout: wanted.rollout,
         ports: wanted.ports.iter().map(port).collect(),
         readiness: wanted.readiness,
         stop_grace_seconds: wanted.stop_grace_seconds,
@@ -392,6 +459,7 @@ fn spec(version: &str, host_port: Option<i64>) -> Spec {
             timeout_seconds: 1,
             healthy_threshold: 2,
             unhealthy_threshold: 2,
+            start_period_seconds: None,
         }),
         ..ContainerSpec::default()
     };

@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::facts::{Launch, Live, Run, Streak};
 use super::{Found, LaunchId, Process, ProcessCall, ProcessLife, ProcessPlanner, ProcessReply, Start};
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
-use crate::id::{Incarnation, ProviderName, TenantId};
+use crate::id::{Incarnation, ProviderName, Rollout, TenantId};
 use crate::planner::{CallError, Goal, Means, Next, Planner, Subject};
-use crate::spec::{ContainerSpec, ResourceRequirements, SecretReference, Spec, TenantComputeSpec};
+use crate::spec::{
+    ContainerSpec, HealthCheckConfig, ResourceRequirements, SecretReference, Spec, TenantComputeSpec,
+};
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -47,7 +50,8 @@ fn kept() -> Found {
 }
 
 fn next(spec: &Spec, facts: &super::ProcessFacts, now: Timestamp) -> Next<ProcessCall> {
-    ProcessPlanner::next(&subject(), Goal::Present { spec, by: Means::Provision }, facts, now)
+    let goal = Goal::Present { spec, rollout: Rollout::default(), by: Means::Provision };
+    ProcessPlanner::next(&subject(), goal, facts, now)
 }
 
 /// The facts after a look that showed nothing, and the start that is then planned.
@@ -60,6 +64,7 @@ fn first_start(spec: &Spec) -> (super::ProcessFacts, Start) {
             other @ (ProcessCall::Find
             | ProcessCall::Keep
             | ProcessCall::Dismiss
+            | ProcessCall::Route(_)
             | ProcessCall::ReservePorts(_)
             | ProcessCall::Probe(_)
             | ProcessCall::Signal(_)
@@ -151,6 +156,7 @@ fn a_start_without_an_answer_is_closed_by_two_looks_a_settle_time_apart() {
             other @ (ProcessCall::Find
             | ProcessCall::Keep
             | ProcessCall::Dismiss
+            | ProcessCall::Route(_)
             | ProcessCall::ReservePorts(_)
             | ProcessCall::Probe(_)
             | ProcessCall::Signal(_)
@@ -161,13 +167,68 @@ fn a_start_without_an_answer_is_closed_by_two_looks_a_settle_time_apart() {
 
     // It turns up after all: it is ours, and runs what is wanted.
     let life = ProcessLife::Leader(Process { pid: 1, start_time: 1 });
-    let found =
-        Found { keeper: true, launches: BTreeMap::from([(launch, super::FoundLaunch { manifest, life })]) };
+    let found = super::FoundLaunch { manifest, life, binding: super::Binding::Unknown, connections: 0 };
+    let found = Found { launches: BTreeMap::from([(launch, found)]), ..kept() };
     ProcessPlanner::learn(&mut facts, &ProcessCall::Find, Ok(ProcessReply::Found(found)), later(6000));
     assert_eq!(
         ProcessPlanner::holdings(&facts).resources,
         BTreeMap::from([("web/2-1".into(), "pid 1".into())])
     );
+}
+
+/// The plan for a launch of this age, which was never ready and whose check came out like this.
+fn checked(start_period: Option<i64>, age: SignedDuration, health: Streak) -> Next<ProcessCall> {
+    let spec = spec(|spec| {
+        spec.containers[0].health_check = Some(HealthCheckConfig {
+            kind: "exec".to_owned(),
+            command: vec!["check".to_owned()],
+            interval_seconds: 5,
+            timeout_seconds: 1,
+            healthy_threshold: 2,
+            unhealthy_threshold: 2,
+            start_period_seconds: start_period,
+            ..HealthCheckConfig::default()
+        });
+    });
+    let (mut facts, start) = first_start(&spec);
+    let leader = Process { pid: 1, start_time: 1 };
+    let run = Run::Live(Live { leader, since: NOW, ready: false, health, fresh: true });
+    facts.launches.insert(start.launch, Launch::of(start.manifest, 0, run));
+    next(&spec, &facts, NOW + age)
+}
+
+#[test]
+fn failures_within_the_start_period_end_no_launch() {
+    // It is told to end, and says why; then the method fails.
+    let ends = |next| match next {
+        Next::Do(acts) => {
+            matches!(&acts[0].call, ProcessCall::Signal(signal) if signal.ails.as_deref() == Some("no"))
+        }
+        Next::Wait { .. } | Next::Done | Next::Fail(_) => false,
+    };
+    // Two failures and two successes at an interval of 5 s take 20 s.
+    let at = |start_period, seconds| {
+        let age = SignedDuration::from_secs(seconds);
+        checked(start_period, age, Streak::Failing { times: 99, at: NOW + age, why: "no".to_owned() })
+    };
+    assert!(matches!(at(None, 19), Next::Wait { .. }));
+    assert!(ends(at(None, 20)));
+    assert!(matches!(at(Some(60), 79), Next::Wait { .. }));
+    assert!(ends(at(Some(60), 80)));
+}
+
+#[test]
+fn a_launch_that_starts_is_checked_soon_and_then_less_and_less_often() {
+    let pause =
+        |age: SignedDuration, health: fn(Timestamp) -> Streak| match checked(None, age, health(NOW + age)) {
+            Next::Wait { until, .. } => until.duration_since(NOW + age).as_millis(),
+            other @ (Next::Do(_) | Next::Done | Next::Fail(_)) => panic!("{other:?}"),
+        };
+    for (age, expected) in [(0, 50), (100, 50), (400, 100), (2000, 500), (4000, 1000), (19_000, 1000)] {
+        let age = SignedDuration::from_millis(age);
+        assert_eq!(pause(age, |at| Streak::Failing { times: 1, at, why: String::new() }), expected, "{age}");
+        assert_eq!(pause(age, |at| Streak::Passing { times: 1, at }), expected, "{age}");
+    }
 }
 
 #[test]

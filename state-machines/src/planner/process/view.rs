@@ -41,7 +41,8 @@ pub(super) fn report(facts: &ProcessFacts) -> Option<Report> {
         Some(health) => health,
         None => Health::Unknown,
     };
-    Some(Report { state, containers, health, metadata: BTreeMap::new() })
+    let cut = (facts.cut > 0).then(|| ("connections_cut".to_owned(), facts.cut.to_string()));
+    Some(Report { state, containers, health, metadata: cut.into_iter().collect() })
 }
 
 /// The launch that stands for each container: one that is ready rather than one that lives rather than any other,

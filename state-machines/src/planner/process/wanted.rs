@@ -2,6 +2,7 @@
 
 use super::{Check, Fingerprint, ProcessConfig, Protocol, Readiness};
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
+use crate::id::Rollout;
 use crate::spec::{
     ContainerSpec, HealthCheckConfig, PortMapping, ResourceRequirements, SecretReference, Spec,
 };
@@ -13,6 +14,7 @@ pub(super) struct Wanted<'a> {
     pub(super) resources: &'a ResourceRequirements,
     pub(super) secrets: &'a [SecretReference],
     pub(super) fingerprint: Fingerprint,
+    pub(super) rollout: Rollout,
     pub(super) readiness: Readiness,
     pub(super) stop_grace_seconds: u32,
     pub(super) working_dir: String,
@@ -32,14 +34,15 @@ pub(super) struct SpecPort<'a> {
 }
 
 impl<'a> Wanted<'a> {
-    /// All containers of a spec.
-    pub(super) fn all(spec: &'a Spec) -> Result<Vec<Self>, ProviderError> {
+    /// All containers of a spec, for this rollout of it.
+    pub(super) fn all(spec: &'a Spec, rollout: Rollout) -> Result<Vec<Self>, ProviderError> {
         let config = ProcessConfig::of(spec).map_err(|error| invalid(error.to_string()))?;
-        spec.containers.iter().map(|container| Self::one(spec, container, &config)).collect()
+        spec.containers.iter().map(|container| Self::one(spec, rollout, container, &config)).collect()
     }
 
     fn one(
         spec: &'a Spec,
+        rollout: Rollout,
         container: &'a ContainerSpec,
         config: &ProcessConfig,
     ) -> Result<Self, ProviderError> {
@@ -49,6 +52,7 @@ impl<'a> Wanted<'a> {
             resources,
             secrets: &spec.secrets,
             fingerprint: Fingerprint::of(container, &spec.secrets, resources, spec.provider_config.as_ref()),
+            rollout,
             readiness: match &container.health_check {
                 Some(check) => readiness(container, check)?,
                 None => ALIVE,
@@ -69,6 +73,7 @@ const ALIVE: Readiness = Readiness {
     timeout_seconds: 1,
     healthy_threshold: 1,
     unhealthy_threshold: 1,
+    start_period_seconds: 0,
 };
 
 fn readiness(container: &ContainerSpec, check: &HealthCheckConfig) -> Result<Readiness, ProviderError> {
@@ -101,7 +106,13 @@ fn readiness(container: &ContainerSpec, check: &HealthCheckConfig) -> Result<Rea
         timeout_seconds: count("timeout_seconds", check.timeout_seconds)?,
         healthy_threshold: count("healthy_threshold", check.healthy_threshold)?,
         unhealthy_threshold: count("unhealthy_threshold", check.unhealthy_threshold)?,
+        start_period_seconds: start_period(&at("start_period_seconds"), check)?,
     })
+}
+
+fn start_period(at: &str, check: &HealthCheckConfig) -> Result<u32, ProviderError> {
+    let seconds = check.start_period_seconds.unwrap_or_default();
+    u32::try_from(seconds).map_err(|_| invalid(format!("{at}: {seconds} is not a number of seconds")))
 }
 
 fn spec_port<'a>(container: &ContainerSpec, mapping: &'a PortMapping) -> Result<SpecPort<'a>, ProviderError> {

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use super::super::effect::OperationKind;
 use super::super::{
     Call, Change, Direction, Failure, Method, Policy, Queued, Record, Removal, RemovalRun, Repair,
-    RepairPolicy, Run, State, StateName, Tenant, Tombstone, UndoCause, Why,
+    RepairPolicy, Run, State, StateName, Tenant, Tombstone, UndoCause, Why, Wish,
 };
 use super::{CALL, CURRENT, DESTROY, Name, QUEUED, REVISION, SpecRole, at, error, every, ledger, moment};
-use super::{provider, tenant};
+use super::{RESTARTED, provider, tenant};
 use crate::error::{ErrorCode, ErrorKind, Remedy};
-use crate::id::Incarnation;
+use crate::id::{Incarnation, Rollout};
 use crate::status::Health;
 
 /// A record that is worth telling apart from others, with the policy under which it is looked at.
@@ -51,7 +52,7 @@ pub fn configurations() -> Vec<Configuration> {
     records_without_life().into_iter().map(Configuration::of).chain(lives).collect()
 }
 
-/// The same tenant, also paused, with an update that waits, and where nothing is repaired.
+/// The same tenant, also paused, with an update or a restart that waits, and where nothing is repaired.
 fn with_variants(tenant: Tenant) -> Vec<Configuration> {
     let with_repair: Vec<_> = variants(tenant)
         .into_iter()
@@ -82,20 +83,23 @@ fn heeds_repair_policy(configuration: &Configuration) -> bool {
         Record::Live(tenant) => match &tenant.state {
             State::Pending | State::Provisioning(_) | State::Destroying(_) => false,
             State::Running { .. } => tenant.next.is_none(),
-            State::Updating { change, .. } => match change.direction {
-                Direction::Forward { .. } | Direction::Undo(_) => false,
+            State::Updating { applied, change } => match change.direction {
+                Direction::Forward { .. } => false,
+                Direction::Undo(_) => {
+                    change.target.restarts(applied) && tenant.next.is_none() && tenant.paused.is_none()
+                }
                 Direction::Repair => tenant.next.is_none() && tenant.paused.is_none(),
             },
         },
     }
 }
 
-/// Living tenants, neither paused nor with an update that waits.
+/// Living tenants, neither paused nor with anything that waits.
 fn tenants() -> Vec<Tenant> {
-    let applied = SpecRole::Applied.versioned();
+    let applied = SpecRole::Applied.rolled();
     let first = |name: StateName| match name {
         StateName::Pending => vec![living(State::Pending, Health::Unknown, Repair::default())],
-        StateName::Provisioning => changes(Method::Provision)
+        StateName::Provisioning => changes(OperationKind::Provision)
             .into_iter()
             .map(|change| living(State::Provisioning(change), Health::Unknown, Repair::default()))
             .collect(),
@@ -103,8 +107,9 @@ fn tenants() -> Vec<Tenant> {
             .into_iter()
             .map(|(health, repair)| living(State::Running { applied: applied.clone() }, health, repair))
             .collect(),
-        StateName::Updating => changes(Method::Update)
+        StateName::Updating => [OperationKind::Update, OperationKind::Restart, OperationKind::Repair]
             .into_iter()
+            .flat_map(changes)
             .map(|change| {
                 let (health, repair) = match change.direction {
                     Direction::Forward { .. } | Direction::Undo(_) => (Health::Healthy, Repair::default()),
@@ -155,22 +160,24 @@ fn repaired() -> Repair {
     Repair { count: 2, last: Some(at(moment::REPAIRED)), due: None }
 }
 
-/// Provisions (of nothing) or updates (of the applied spec) on their way.
-fn changes(usual: Method) -> Vec<Change> {
+/// Provisions (of nothing), or updates, restarts or repairs (of the applied spec) on their way.
+fn changes(kind: OperationKind) -> Vec<Change> {
+    let target = match kind {
+        OperationKind::Provision => SpecRole::Target.versioned().rolled(Rollout::default()),
+        OperationKind::Update | OperationKind::Destroy => SpecRole::Target.rolled(),
+        OperationKind::Restart => SpecRole::Applied.versioned().rolled(RESTARTED),
+        OperationKind::Repair => SpecRole::Applied.rolled(),
+    };
     directions()
         .into_iter()
-        .filter(|direction| match (direction, usual) {
-            // There is nothing to repair before something ran.
-            (Direction::Repair, Method::Provision | Method::Destroy) => false,
-            (Direction::Repair, Method::Update) | (Direction::Forward { .. } | Direction::Undo(_), _) => true,
+        .filter(|direction| match direction {
+            Direction::Repair => kind == OperationKind::Repair,
+            Direction::Forward { .. } | Direction::Undo(_) => kind != OperationKind::Repair,
         })
-        .flat_map(|direction| runs(usual, &direction).into_iter().map(move |run| (direction.clone(), run)))
+        .flat_map(|direction| runs(kind, &direction).into_iter().map(move |run| (direction.clone(), run)))
         .map(|(direction, (run, attempt))| {
-            let target = match direction {
-                Direction::Forward { .. } | Direction::Undo(_) => SpecRole::Target,
-                Direction::Repair => SpecRole::Applied,
-            };
-            Change { operation: CURRENT, target: target.versioned(), direction, attempt, run }
+            let target = target.clone();
+            Change { operation: CURRENT, target, direction, attempt, run }
         })
         .collect()
 }
@@ -190,8 +197,13 @@ fn directions() -> Vec<Direction> {
 }
 
 /// The runs that are possible in a direction, each with its attempt.
-fn runs(usual: Method, direction: &Direction) -> Vec<(Run, u32)> {
+fn runs(kind: OperationKind, direction: &Direction) -> Vec<(Run, u32)> {
     let attempts = Policy::default().attempts;
+    let usual = match kind {
+        OperationKind::Provision => Method::Provision,
+        OperationKind::Update | OperationKind::Restart | OperationKind::Repair => Method::Update,
+        OperationKind::Destroy => Method::Destroy,
+    };
     methods(usual, direction)
         .into_iter()
         .flat_map(|method| {
@@ -217,6 +229,9 @@ fn runs(usual: Method, direction: &Direction) -> Vec<(Run, u32)> {
         .flat_map(|run| match (&run, direction) {
             (Run::Calling(_), Direction::Forward { .. } | Direction::Repair) => {
                 vec![(run.clone(), 1), (run, attempts)]
+            }
+            (Run::Calling(_), Direction::Undo(_)) if kind == OperationKind::Restart => {
+                vec![(run.clone(), 2), (run, attempts)]
             }
             (Run::Calling(_), Direction::Undo(_)) | (Run::Stopping { .. } | Run::Waiting { .. }, _) => {
                 vec![(run, 2)]
@@ -288,16 +303,18 @@ fn living(state: State, health: Health, repair: Repair) -> Tenant {
     }
 }
 
-/// The same tenant, also paused and with an update that waits, where it can be.
+/// The same tenant, also paused and with an update or a restart that waits, where it can be.
 fn variants(tenant: Tenant) -> Vec<Tenant> {
-    [(false, false), (false, true), (true, false), (true, true)]
+    let waits = [None, Some(Wish::Update(SpecRole::Queued.versioned())), Some(Wish::Restart)];
+    [false, true]
         .into_iter()
-        .filter(|(paused, queued)| !queued || can_queue(&tenant.state, *paused))
-        .map(|(paused, queued)| Tenant {
+        .flat_map(|paused| waits.clone().into_iter().map(move |waits| (paused, waits)))
+        .filter(|(paused, waits)| waits.is_none() || can_queue(&tenant.state, *paused))
+        .map(|(paused, waits)| Tenant {
             paused: paused.then(|| at(moment::PAUSED)),
-            next: queued.then(|| Queued {
+            next: waits.map(|wish| Queued {
                 operation: QUEUED,
-                target: SpecRole::Queued.versioned(),
+                wish,
                 deadline: Some(at(moment::QUEUED_DEADLINE)),
             }),
             ..tenant.clone()
@@ -305,7 +322,7 @@ fn variants(tenant: Tenant) -> Vec<Tenant> {
         .collect()
 }
 
-/// An update waits behind an operation that ends in a running tenant, or behind a pause.
+/// An update or a restart waits behind an operation that ends in a running tenant, or behind a pause.
 fn can_queue(state: &State, paused: bool) -> bool {
     match state {
         State::Pending | State::Destroying(_) => false,

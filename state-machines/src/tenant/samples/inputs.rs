@@ -69,7 +69,8 @@ pub fn inputs(record: &Record) -> Vec<Sample> {
 fn commands(record: &Record) -> Vec<Sample> {
     every(provision(SpecRole::Another), |last| match last {
         Request::Provision { .. } => Some(update(SpecRole::Another)),
-        Request::Update { .. } => Some(Request::Destroy),
+        Request::Update { .. } => Some(Request::Restart { deadline: Some(at(moment::DEADLINE)) }),
+        Request::Restart { .. } => Some(Request::Destroy),
         Request::Destroy => Some(Request::Cancel),
         Request::Cancel => Some(Request::Retry),
         Request::Retry => Some(Request::Pause),
@@ -82,6 +83,7 @@ fn commands(record: &Record) -> Vec<Sample> {
     .flat_map(|request| match &request {
         Request::Provision { .. } => with_specs(record, "provision", provision),
         Request::Update { .. } => with_specs(record, "update", update),
+        Request::Restart { .. } => vec![command("restart", "", None, request)],
         Request::Destroy => vec![
             command("destroy", "", None, request.clone()),
             command("destroy", "of another revision", Some(Revision(REVISION.0 - 1)), request),
@@ -112,7 +114,8 @@ fn with_specs(record: &Record, name: &'static str, request: fn(SpecRole) -> Requ
         Request::Update { spec, deadline, .. } => {
             Request::Update { spec, provider: other_provider(), deadline }
         }
-        other @ (Request::Destroy
+        other @ (Request::Restart { .. }
+        | Request::Destroy
         | Request::Cancel
         | Request::Retry
         | Request::Pause
@@ -134,8 +137,9 @@ fn specs(record: &Record) -> Vec<SpecRole> {
             .applied()
             .into_iter()
             .chain(tenant.target())
-            .chain(tenant.next.as_ref().map(|queued| &queued.target))
-            .map(|versioned| SpecRole::of(&versioned.spec))
+            .map(|rolled| &rolled.spec)
+            .chain(tenant.next.as_ref().and_then(|queued| queued.wish.spec()).map(|waiting| &waiting.spec))
+            .map(SpecRole::of)
             .collect(),
     };
     every(SpecRole::Applied, |last| match last {

@@ -18,15 +18,15 @@ pub use configurations::{Configuration, configurations};
 pub use inputs::{Sample, inputs};
 pub use name::Name;
 
-use super::{Stamp, Versioned, after};
+use super::{Rolled, Stamp, Versioned, after};
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
-use crate::id::{CallId, OperationId, ProviderName, Revision, SpecVersion, TenantId};
+use crate::id::{CallId, OperationId, ProviderName, Revision, Rollout, SpecVersion, TenantId};
 use crate::ledger::Ledger;
 use crate::spec::{ContainerSpec, ResourceRequirements, Spec, TenantComputeSpec};
 
 /// The operation that a sampled tenant works on.
 pub const CURRENT: OperationId = OperationId { epoch: 1, number: 1 };
-/// The update that waits behind it.
+/// The update or restart that waits behind it.
 pub const QUEUED: OperationId = OperationId { epoch: 1, number: 2 };
 /// The destroy that is on its way, or follows.
 pub const DESTROY: OperationId = OperationId { epoch: 1, number: 3 };
@@ -36,6 +36,8 @@ pub const NEW: OperationId = OperationId { epoch: 1, number: 9 };
 const REVISION: Revision = Revision(12);
 const CALL: CallId = CallId(11);
 const STALE_CALL: CallId = CallId(7);
+const RUNNING: Rollout = Rollout(5);
+const RESTARTED: Rollout = Rollout(10);
 
 /// The moments of the samples, in seconds after one start.
 mod moment {
@@ -91,6 +93,11 @@ impl SpecRole {
             Self::Queued => SpecVersion(3),
             Self::Another => SpecVersion(4),
         }
+    }
+
+    /// In the rollout that runs.
+    fn rolled(self) -> Rolled {
+        self.versioned().rolled(RUNNING)
     }
 
     fn versioned(self) -> Versioned {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::super::effect::OperationKind;
 use super::super::{
     Call, Change, Direction, Method, Record, RemovalRun, Repair, Run, State, Tenant, UndoCause, Why,
 };
@@ -14,8 +15,8 @@ pub struct Name {
     pub base: String,
     /// Whether it is paused.
     pub paused: bool,
-    /// Whether an update waits.
-    pub queued: bool,
+    /// What waits: an update or a restart.
+    pub queued: Option<OperationKind>,
     /// Whether repair is switched off, where that matters. A fact of the policy, not of the record.
     pub repair_off: bool,
 }
@@ -29,24 +30,30 @@ impl Name {
             Record::Live(tenant) => Self {
                 base: base(attempts, tenant),
                 paused: tenant.paused.is_some(),
-                queued: tenant.next.is_some(),
+                queued: tenant.next.as_ref().map(|queued| queued.wish.kind()),
                 repair_off: false,
             },
         }
     }
 
     fn plain(base: &str) -> Self {
-        Self { base: base.to_owned(), paused: false, queued: false, repair_off: false }
+        Self { base: base.to_owned(), paused: false, queued: None, repair_off: false }
     }
 }
 
 impl Name {
     /// What is added to what the tenant is doing.
     pub fn conditions(&self) -> Vec<&'static str> {
-        [(self.paused, "paused"), (self.queued, "queued"), (self.repair_off, "repair off")]
-            .into_iter()
-            .filter_map(|(holds, condition)| holds.then_some(condition))
-            .collect()
+        let waits = self.queued.map(|kind| match kind {
+            OperationKind::Restart => "restart queued",
+            OperationKind::Update
+            | OperationKind::Provision
+            | OperationKind::Repair
+            | OperationKind::Destroy => "queued",
+        });
+        let paused = self.paused.then_some("paused");
+        let repair_off = self.repair_off.then_some("repair off");
+        [paused, waits, repair_off].into_iter().flatten().collect()
     }
 }
 
@@ -60,9 +67,12 @@ impl fmt::Display for Name {
 fn base(attempts: u32, tenant: &Tenant) -> String {
     match &tenant.state {
         State::Pending => "pending".to_owned(),
-        State::Provisioning(change) => changing(attempts, Method::Provision, change),
+        State::Provisioning(change) => changing(attempts, OperationKind::Provision, change),
         State::Running { .. } => format!("running, {}", condition(tenant.health, tenant.repair)),
-        State::Updating { change, .. } => changing(attempts, Method::Update, change),
+        State::Updating { applied, change } if change.target.restarts(applied) => {
+            changing(attempts, OperationKind::Restart, change)
+        }
+        State::Updating { change, .. } => changing(attempts, OperationKind::Update, change),
         State::Destroying(removal) => match removal.run {
             RemovalRun::Calling(_) => "destroying, calling".to_owned(),
             RemovalRun::Waiting { .. } => "destroying, waiting".to_owned(),
@@ -81,18 +91,16 @@ fn condition(health: Health, repair: Repair) -> &'static str {
     }
 }
 
-/// `usual` is the method that the operation began with.
-fn changing(attempts: u32, usual: Method, change: &Change) -> String {
-    let noun = match usual {
-        Method::Provision => "provision",
-        Method::Update => "update",
-        Method::Destroy => "destroy",
-    };
+/// `kind` is what the operation began as, where it is not a repair.
+fn changing(attempts: u32, kind: OperationKind, change: &Change) -> String {
+    let noun = kind.name();
     let doing = match &change.direction {
-        Direction::Forward { .. } => match usual {
-            Method::Provision => "provisioning".to_owned(),
-            Method::Update => "updating".to_owned(),
-            Method::Destroy => "destroying".to_owned(),
+        Direction::Forward { .. } => match kind {
+            OperationKind::Provision => "provisioning".to_owned(),
+            OperationKind::Update => "updating".to_owned(),
+            OperationKind::Restart => "restarting".to_owned(),
+            OperationKind::Repair => "repairing".to_owned(),
+            OperationKind::Destroy => "destroying".to_owned(),
         },
         Direction::Repair => "repairing".to_owned(),
         Direction::Undo(UndoCause::Failed(_)) => format!("undoing a failed {noun}"),
@@ -100,15 +108,21 @@ fn changing(attempts: u32, usual: Method, change: &Change) -> String {
     };
     let last = match change.direction {
         Direction::Forward { .. } | Direction::Repair => change.attempt >= attempts,
-        Direction::Undo(_) => false,
+        Direction::Undo(_) => kind == OperationKind::Restart && change.attempt >= attempts,
     };
-    let by = |call: &Call| match (&change.direction, usual, call.method) {
-        (Direction::Forward { .. } | Direction::Undo(_), Method::Update, Method::Provision) => {
-            ", after finding nothing"
-        }
+    let by = |call: &Call| match (&change.direction, kind, call.method) {
+        (
+            Direction::Forward { .. } | Direction::Undo(_),
+            OperationKind::Update | OperationKind::Restart,
+            Method::Provision,
+        ) => ", after finding nothing",
         (
             Direction::Forward { .. } | Direction::Repair | Direction::Undo(_),
-            Method::Provision | Method::Update | Method::Destroy,
+            OperationKind::Provision
+            | OperationKind::Update
+            | OperationKind::Restart
+            | OperationKind::Repair
+            | OperationKind::Destroy,
             Method::Provision | Method::Update | Method::Destroy,
         ) => "",
     };

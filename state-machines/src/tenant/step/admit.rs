@@ -18,6 +18,9 @@ pub(super) enum Admitted {
         spec: Spec,
         deadline: Option<Timestamp>,
     },
+    Restart {
+        deadline: Option<Timestamp>,
+    },
     Destroy,
     Cancel,
     Retry,
@@ -40,11 +43,14 @@ pub(super) fn admit(
         {
             return Decision::Reject(Rejection::ProviderMismatch { provider: tenant.provider.clone() });
         }
-        Request::Provision { .. } | Request::Update { .. } if tenant.paused.is_some() => {
+        Request::Provision { .. } | Request::Update { .. } | Request::Restart { .. }
+            if tenant.paused.is_some() =>
+        {
             return Decision::Reject(Rejection::Paused);
         }
         Request::Provision { spec, deadline, .. } => Admitted::Provision { spec, deadline },
         Request::Update { spec, deadline, .. } => Admitted::Update { spec, deadline },
+        Request::Restart { deadline } => Admitted::Restart { deadline },
         Request::Destroy => Admitted::Destroy,
         Request::Cancel => Admitted::Cancel,
         Request::Retry => Admitted::Retry,

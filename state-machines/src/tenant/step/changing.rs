@@ -1,4 +1,4 @@
-//! A tenant being provisioned (nothing is applied), updated or repaired (something is), or changed back.
+//! A tenant being provisioned (nothing is applied), updated, restarted or repaired (something is), or changed back.
 
 use std::sync::Arc;
 
@@ -6,10 +6,10 @@ use jiff::Timestamp;
 
 use super::super::effect::OperationKind;
 use super::super::input::{Outcome, Request, Stamp};
-use super::super::policy::{Policy, RepairPolicy, after};
+use super::super::policy::{Backoff, Policy, RepairPolicy, after};
 use super::super::{
-    Call, Change, Decision, Direction, EventKind, Method, Queued, Rejection, Repair, Run, Settled, State,
-    Tenant, UndoCause, Versioned, Why,
+    Call, Change, Decision, Direction, EventKind, Method, Queued, Rejection, Repair, Rolled, Run, Settled,
+    State, Tenant, UndoCause, Why, Wish,
 };
 use super::admit::{Admitted, admit};
 use super::draft::{Draft, deadline_exceeded, lost, method, settlement, stop_reason};
@@ -25,7 +25,7 @@ pub(super) struct At<'a> {
     pub(super) policy: &'a Policy,
     pub(super) tenant: &'a Tenant,
     /// What runs, and what an undo goes back to; nothing while provisioning.
-    pub(super) applied: Option<&'a Versioned>,
+    pub(super) applied: Option<&'a Rolled>,
     pub(super) change: &'a Change,
     pub(super) stamp: Stamp,
 }
@@ -42,6 +42,7 @@ impl At<'_> {
             }
             Admitted::Provision { .. } => Decision::Reject(Rejection::Conflict),
             Admitted::Update { spec, deadline } => self.update(spec, deadline),
+            Admitted::Restart { deadline } => self.restart(deadline),
             Admitted::Destroy => self.destroy(),
             Admitted::Cancel => self.cancel(),
             Admitted::Retry => match (&change.run, &change.direction, tenant.paused) {
@@ -131,7 +132,11 @@ impl At<'_> {
     fn update(self, spec: Spec, deadline: Option<Timestamp>) -> Decision {
         let Self { tenant, applied, change, stamp, .. } = self;
         match (&tenant.next, applied, &change.direction, &change.run) {
-            (Some(queued), _, _, _) if queued.target.spec == spec => return Decision::Join(queued.operation),
+            (Some(Queued { operation, wish: Wish::Update(waiting), .. }), _, _, _)
+                if waiting.spec == spec =>
+            {
+                return Decision::Join(*operation);
+            }
             (
                 None,
                 Some(_),
@@ -143,29 +148,50 @@ impl At<'_> {
         let mut draft = self.draft();
         draft.settle_queue(Settled::Superseded { by: stamp.operation });
         let target = if spec == change.target.spec {
-            change.target.clone()
+            change.target.versioned()
         } else {
             match applied {
-                Some(applied) if spec == applied.spec => applied.clone(),
+                Some(applied) if spec == applied.spec => applied.versioned(),
                 Some(_) | None => draft.number(spec),
             }
         };
-        let version = target.version;
-        let began = draft.open(OperationKind::Update, Some(&target));
-        let queued = Queued { operation: stamp.operation, target, deadline };
+        let began = draft.open(OperationKind::Update, Some(target.version));
+        self.follow(draft, Wish::Update(target), deadline, began)
+    }
+
+    /// A restart while something is on its way: it waits, but takes the place of no update. One that is on its way may
+    /// have read the secrets before they changed, so only one that waits is joined.
+    fn restart(self, deadline: Option<Timestamp>) -> Decision {
+        match &self.tenant.next {
+            Some(Queued { operation, wish: Wish::Restart, .. }) => Decision::Join(*operation),
+            Some(Queued { operation, wish: Wish::Update(_), .. }) => {
+                Decision::Reject(Rejection::UpdateWaits { by: *operation })
+            }
+            None => {
+                let mut draft = self.draft();
+                let runs = self.applied.map(|applied| applied.version);
+                let began = draft.open(OperationKind::Restart, runs);
+                self.follow(draft, Wish::Restart, deadline, began)
+            }
+        }
+    }
+
+    /// What was asked for begins, where it is the way out of an undo that fails and waits. Else it waits.
+    fn follow(self, mut draft: Draft, wish: Wish, deadline: Option<Timestamp>, began: EventKind) -> Decision {
+        let Self { applied, change, stamp, .. } = self;
+        let spec = wish.spec().map(|versioned| versioned.version);
+        let queued = Queued { operation: stamp.operation, wish, deadline };
         match (applied, &change.direction, &change.run) {
-            // The way out of a rollback that fails: it is given up for the new spec.
-            (Some(applied), Direction::Undo(because), Run::Waiting { .. }) => {
+            (Some(applied), Direction::Undo(because), Run::Waiting { .. })
+                if self.is_way_out(applied, &queued.wish) =>
+            {
                 draft.settle(change.operation, settlement(because, false, self.left()));
-                draft.update(applied, queued);
+                draft.begin(applied, queued);
                 draft.apply(Some(stamp.operation), began)
             }
             (_, Direction::Forward { .. } | Direction::Repair | Direction::Undo(_), _) => {
                 draft.tenant.next = Some(queued);
-                draft.apply(
-                    Some(change.operation),
-                    EventKind::Queued { queued: stamp.operation, spec: version },
-                )
+                draft.apply(Some(change.operation), EventKind::Queued { queued: stamp.operation, spec })
             }
         }
     }
@@ -236,7 +262,7 @@ impl At<'_> {
     }
 
     fn answered(self, call: Call, outcome: Outcome) -> Decision {
-        let Self { policy, tenant, applied, change, .. } = self;
+        let Self { policy, applied, change, .. } = self;
         match (verdict(call.method, outcome), &change.direction) {
             (Verdict::Did(changes), Direction::Forward { .. }) => {
                 let mut draft = self.draft();
@@ -263,23 +289,10 @@ impl At<'_> {
                 Verdict::Again(error) | Verdict::Never(error),
                 Direction::Forward { .. } | Direction::Repair,
             ) => self.turn_back(self.draft(), UndoCause::Failed(error)),
-            (Verdict::Again(error) | Verdict::Never(error), Direction::Undo(because)) => {
-                match (applied, &tenant.next, tenant.paused) {
-                    // The way out of a rollback that fails: it is given up for the spec that waits.
-                    (Some(applied), Some(queued), None) => {
-                        let began = EventKind::Began {
-                            operation_kind: OperationKind::Update,
-                            spec: Some(queued.target.version),
-                        };
-                        let mut draft = self.draft();
-                        draft.note(change.operation, &error);
-                        draft.settle(change.operation, settlement(because, false, self.left()));
-                        draft.rest(applied.clone());
-                        draft.apply(Some(queued.operation), began)
-                    }
-                    (Some(_) | None, Some(_) | None, Some(_) | None) => self.wait(1, error),
-                }
+            (Verdict::Again(error), Direction::Undo(because)) => {
+                self.undo_failed(because, error, change.attempt >= policy.attempts)
             }
+            (Verdict::Never(error), Direction::Undo(because)) => self.undo_failed(because, error, true),
             (Verdict::Held(error), _) => self.wait(0, error),
         }
     }
@@ -334,6 +347,54 @@ impl At<'_> {
         draft.apply(Some(self.change.operation), EventKind::Succeeded { changes })
     }
 
+    /// Whether an undo that fails is given up for this. A restart is only of what runs, so that it waits until an update
+    /// is undone.
+    fn is_way_out(self, applied: &Rolled, wish: &Wish) -> bool {
+        match wish {
+            Wish::Update(_) => true,
+            Wish::Restart => self.change.target.restarts(applied),
+        }
+    }
+
+    /// A call that undoes has failed, perhaps for the `last` time.
+    fn undo_failed(self, because: &UndoCause, error: Arc<ProviderError>, last: bool) -> Decision {
+        let Self { tenant, applied, change, .. } = self;
+        let operation = change.operation;
+        match (applied, &tenant.next, tenant.paused) {
+            (Some(applied), Some(queued), None) if self.is_way_out(applied, &queued.wish) => {
+                let version = queued.wish.spec().map_or(applied.version, |waiting| waiting.version);
+                let began = EventKind::Began { operation_kind: queued.wish.kind(), spec: Some(version) };
+                let mut draft = self.draft();
+                draft.note(operation, &error);
+                draft.settle(operation, settlement(because, false, self.left()));
+                draft.rest(applied.clone());
+                draft.apply(Some(queued.operation), began)
+            }
+            (Some(applied), Some(_) | None, Some(_) | None) => match &self.policy.repair {
+                // A restart goes back to the spec that it came from: a repair does what is left to do.
+                RepairPolicy::On { backoff, .. } if last && change.target.restarts(applied) => {
+                    let mut draft = self.draft();
+                    draft.note(operation, &error);
+                    let next_at = self.repair_later(&mut draft, backoff);
+                    draft.settle(operation, settlement(because, false, Vec::new()));
+                    draft.rest(applied.clone());
+                    draft.apply(Some(operation), EventKind::NotUndone { error, next_at })
+                }
+                RepairPolicy::On { .. } | RepairPolicy::Off => self.wait(1, error),
+            },
+            (None, Some(_) | None, Some(_) | None) => self.wait(1, error),
+        }
+    }
+
+    /// What runs is broken, and is repaired after a pause; says when.
+    fn repair_later(self, draft: &mut Draft, backoff: &Backoff) -> Timestamp {
+        let repair = self.repaired();
+        let at = after(self.stamp.now, backoff.pause(repair.count, self.stamp.jitter));
+        draft.tenant.repair = Repair { due: Some(at), ..repair };
+        draft.tenant.health = Health::Unhealthy;
+        at
+    }
+
     /// The undo is over.
     fn undone(self, because: &UndoCause) -> Decision {
         let mut draft = self.draft();
@@ -347,7 +408,10 @@ impl At<'_> {
             }
             None => {
                 draft.settle(operation, settlement(because, true, Vec::new()));
-                draft.settle_queue(Settled::Failed { error: never_provisioned(because), undone: true });
+                if let Some(queued) = draft.tenant.next.take() {
+                    let error = never_provisioned(&queued.wish, because);
+                    draft.settle(queued.operation, Settled::Failed { error, undone: true });
+                }
                 draft.tenant.health = Health::Unknown;
                 draft.tenant.ledger = None;
                 draft.tenant.state = State::Pending;
@@ -368,16 +432,14 @@ impl At<'_> {
         }
         match (&self.change.direction, self.applied) {
             (Direction::Repair, Some(applied)) => {
-                let mut repair = self.repaired();
                 let next_at = match &self.policy.repair {
-                    RepairPolicy::Off => None,
-                    RepairPolicy::On { backoff, .. } => {
-                        Some(after(self.stamp.now, backoff.pause(repair.count, self.stamp.jitter)))
+                    RepairPolicy::On { backoff, .. } => Some(self.repair_later(&mut draft, backoff)),
+                    RepairPolicy::Off => {
+                        draft.tenant.repair = self.repaired();
+                        draft.tenant.health = Health::Unhealthy;
+                        None
                     }
                 };
-                repair.due = next_at;
-                draft.tenant.repair = repair;
-                draft.tenant.health = Health::Unhealthy;
                 draft.settle(operation, settlement(&because, false, Vec::new()));
                 draft.rest(applied.clone());
                 draft.apply(Some(operation), EventKind::RepairFailed { error, next_at })
@@ -421,8 +483,9 @@ fn verdict(method: Method, outcome: Outcome) -> Verdict {
     }
 }
 
-/// What an update settles as that waited for a provision which never came to be.
-fn never_provisioned(because: &UndoCause) -> Arc<ProviderError> {
+/// What an update or a restart settles as that waited for a provision which never came to be.
+fn never_provisioned(wish: &Wish, because: &UndoCause) -> Arc<ProviderError> {
+    let kind = wish.kind().name();
     let why = match because {
         UndoCause::Failed(error) => error.to_string(),
         UndoCause::Cancelled => "it was cancelled".to_owned(),
@@ -431,6 +494,6 @@ fn never_provisioned(because: &UndoCause) -> Arc<ProviderError> {
         ErrorKind::TenantNotFound,
         Remedy::Permanent,
         ErrorCode::ResourceNotFound,
-        format!("there is nothing to update, because the provision did not succeed: {why}"),
+        format!("there is nothing to {kind}, because the provision did not succeed: {why}"),
     ))
 }

@@ -10,11 +10,11 @@ use super::super::event::StopReason;
 use super::super::policy::{Policy, after};
 use super::super::{
     Call, Change, Decision, Direction, Effect, EventKind, Failure, LifecycleEvent, Method, OpenedOperation,
-    Queued, Record, Removal, RemovalRun, Run, Settled, Settlement, Stamp, StartCall, State, StateName,
-    Tenant, Tombstone, Transition, UndoCause, Versioned, Why,
+    Queued, Record, Removal, RemovalRun, Rolled, Run, Settled, Settlement, Stamp, StartCall, State,
+    StateName, Tenant, Tombstone, Transition, UndoCause, Versioned, Why, Wish,
 };
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
-use crate::id::{CallId, OperationId};
+use crate::id::{CallId, OperationId, Rollout, SpecVersion};
 use crate::spec::Spec;
 
 /// A transition being written down: the tenant as it will be, and what goes with it.
@@ -111,7 +111,7 @@ impl Draft {
         self.settled.push(Settlement { operation, settled });
     }
 
-    /// The update that waits, if one does, ends.
+    /// The update or restart that waits, if one does, ends.
     pub(super) fn settle_queue(&mut self, settled: Settled) {
         if let Some(queued) = self.tenant.next.take() {
             self.settle(queued.operation, settled);
@@ -119,8 +119,7 @@ impl Draft {
     }
 
     /// Opens the operation that this input asked for, or that follows from it; returns its event.
-    pub(super) fn open(&mut self, kind: OperationKind, target: Option<&Versioned>) -> EventKind {
-        let spec = target.map(|target| target.version);
+    pub(super) fn open(&mut self, kind: OperationKind, spec: Option<SpecVersion>) -> EventKind {
         self.opened = Some(OpenedOperation { operation: self.stamp.operation, kind, target: spec });
         EventKind::Began { operation_kind: kind, spec }
     }
@@ -161,20 +160,23 @@ impl Draft {
     }
 
     /// Calls the provider for `change`, by the method that its direction needs, or by `method`.
-    pub(super) fn call(&mut self, applied: Option<&Versioned>, change: Change, method: Method) {
+    pub(super) fn call(&mut self, applied: Option<&Rolled>, change: Change, method: Method) {
         let (spec, deadline) = match &change.direction {
             Direction::Forward { deadline } => (Some(&change.target), *deadline),
             Direction::Repair => (Some(&change.target), None),
             Direction::Undo(_) => (applied, None),
         };
         let call = Call { id: self.fresh_call(), method };
+        let rollout = |rolled: Option<&Rolled>| rolled.map(|rolled| rolled.rollout).unwrap_or_default();
         self.effect(Effect::StartCall(StartCall {
             call: call.id,
             operation: change.operation,
             provider: self.tenant.provider.clone(),
             method,
-            spec: spec.map(|versioned| versioned.spec.clone()),
-            applied: applied.map(|versioned| versioned.spec.clone()),
+            spec: spec.map(|rolled| rolled.spec.clone()),
+            rollout: rollout(spec),
+            applied: applied.map(|rolled| rolled.spec.clone()),
+            applied_rollout: rollout(applied),
             attempt: change.attempt,
             deadline,
         }));
@@ -182,7 +184,7 @@ impl Draft {
     }
 
     /// The change goes on as given.
-    pub(super) fn put(&mut self, applied: Option<&Versioned>, change: Change) {
+    pub(super) fn put(&mut self, applied: Option<&Rolled>, change: Change) {
         self.tenant.state = match applied {
             None => State::Provisioning(change),
             Some(applied) => State::Updating { applied: applied.clone(), change },
@@ -191,8 +193,8 @@ impl Draft {
 
     /// Begins a provision; returns its event.
     pub(super) fn provision(&mut self, spec: Spec, deadline: Option<Timestamp>) -> EventKind {
-        let target = self.number(spec);
-        let began = self.open(OperationKind::Provision, Some(&target));
+        let target = self.number(spec).rolled(Rollout::default());
+        let began = self.open(OperationKind::Provision, Some(target.version));
         let change = Change {
             operation: self.stamp.operation,
             target,
@@ -204,11 +206,16 @@ impl Draft {
         began
     }
 
-    /// Begins an update; no other operation is on its way.
-    pub(super) fn update(&mut self, applied: &Versioned, queued: Queued) {
+    /// Begins an update or a restart; no other operation is on its way. An update starts nothing anew that stays the
+    /// same.
+    pub(super) fn begin(&mut self, applied: &Rolled, queued: Queued) {
+        let target = match queued.wish {
+            Wish::Update(versioned) => versioned.rolled(applied.rollout),
+            Wish::Restart => applied.versioned().rolled(Rollout(self.tenant.revision.0)),
+        };
         let change = Change {
             operation: queued.operation,
-            target: queued.target,
+            target,
             direction: Direction::Forward { deadline: queued.deadline },
             attempt: 1,
             run: Run::Waiting { until: self.stamp.now },
@@ -216,10 +223,10 @@ impl Draft {
         self.call(Some(applied), change, Method::Update);
     }
 
-    /// The tenant runs `applied`; an update that waited begins, unless the tenant is paused.
-    pub(super) fn rest(&mut self, applied: Versioned) {
+    /// The tenant runs `applied`; what waited begins, unless the tenant is paused.
+    pub(super) fn rest(&mut self, applied: Rolled) {
         match (self.tenant.paused, self.tenant.next.take()) {
-            (None, Some(queued)) => self.update(&applied, queued),
+            (None, Some(queued)) => self.begin(&applied, queued),
             (None, None) => self.tenant.state = State::Running { applied },
             (Some(_), next) => {
                 self.tenant.next = next;
@@ -237,7 +244,9 @@ impl Draft {
             provider: self.tenant.provider.clone(),
             method: Method::Destroy,
             spec: None,
+            rollout: Rollout::default(),
             applied: None,
+            applied_rollout: Rollout::default(),
             attempt,
             deadline: None,
         }));
@@ -266,7 +275,7 @@ impl Draft {
 }
 
 /// The method that a change's direction needs.
-pub(super) fn method(applied: Option<&Versioned>, direction: &Direction) -> Method {
+pub(super) fn method(applied: Option<&Rolled>, direction: &Direction) -> Method {
     match (direction, applied) {
         (Direction::Forward { .. }, None) | (Direction::Repair, _) => Method::Provision,
         (Direction::Forward { .. } | Direction::Undo(_), Some(_)) => Method::Update,
@@ -292,7 +301,7 @@ pub(super) fn stop_reason(why: Why) -> StopReason {
 }
 
 /// An operation ran out of time.
-pub(super) fn deadline_exceeded(applied: Option<&Versioned>) -> Arc<ProviderError> {
+pub(super) fn deadline_exceeded(applied: Option<&Rolled>) -> Arc<ProviderError> {
     let kind = if applied.is_some() { ErrorKind::UpdateFailed } else { ErrorKind::ProvisionFailed };
     Arc::new(ProviderError::new(
         kind,

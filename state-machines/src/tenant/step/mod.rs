@@ -2,7 +2,7 @@
 //!
 //! # How a change lives
 //!
-//! A provision, an update or a repair is a [`Change`](super::Change): an operation, the spec that it works towards, a
+//! A provision, an update, a restart or a repair is a [`Change`](super::Change): an operation, the spec that it works towards, a
 //! direction, and what it does now: it calls the provider, stops such a call, or waits.
 //!
 //! - **Forward.** The provider is called. When it succeeds, the target becomes the applied spec, the operation is
@@ -11,7 +11,8 @@
 //! - **Undo.** A permanent failure, the last failed attempt, the deadline or a cancel turns the change around: an update
 //!   goes back to the applied spec, a provision back to nothing. An undo has no last attempt. Its operation settles
 //!   when it succeeds, or when a new update or a destroy takes its place. A repair has nothing to go back to: it settles
-//!   as failed, the tenant stays as it is, and the next repair is due later.
+//!   as failed, the tenant stays as it is, and the next repair is due later. A restart goes back to the same spec: when
+//!   that fails for good or as often as a call is tried, it settles as failed, and a repair follows, if repair is on.
 //! - **Stop.** A cancel, a destroy or the deadline asks the call in flight to stop, and gives it
 //!   `Policy::stop_grace`. An undo is not asked, but gets the same time. Once the call is over, whatever it came back
 //!   with, or the time is, the reason for the stop decides what follows: the undo, or the removal.

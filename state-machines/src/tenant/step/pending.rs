@@ -22,7 +22,7 @@ impl At<'_> {
                 let began = draft.provision(spec, deadline);
                 draft.apply(Some(stamp.operation), began)
             }
-            Admitted::Update { .. } => Decision::Reject(Rejection::NotProvisioned),
+            Admitted::Update { .. } | Admitted::Restart { .. } => Decision::Reject(Rejection::NotProvisioned),
             Admitted::Destroy => {
                 let mut draft = Draft::of(tenant, stamp);
                 let began = draft.open(OperationKind::Destroy, None);

@@ -28,7 +28,11 @@ pub(super) fn asked(
 ) -> Decision {
     match (request, run) {
         (
-            Request::Provision { .. } | Request::Update { .. } | Request::Pause | Request::Resume,
+            Request::Provision { .. }
+            | Request::Update { .. }
+            | Request::Restart { .. }
+            | Request::Pause
+            | Request::Resume,
             Some(_) | None,
         )
         | (Request::Reclaim { .. } | Request::Abandon { .. }, None) => {

@@ -8,8 +8,8 @@ use super::super::effect::OperationKind;
 use super::super::input::{Request, Stamp};
 use super::super::policy::{Policy, RepairPolicy, after};
 use super::super::{
-    Change, Decision, Direction, EventKind, Method, Queued, Rejection, Repair, Run, Settled, Tenant,
-    Versioned,
+    Change, Decision, Direction, EventKind, Method, Queued, Rejection, Repair, Rolled, Run, Settled, Tenant,
+    Wish,
 };
 use super::admit::{Admitted, admit};
 use super::draft::Draft;
@@ -22,7 +22,7 @@ pub(super) struct At<'a> {
     pub(super) policy: &'a Policy,
     pub(super) tenant: &'a Tenant,
     /// What runs.
-    pub(super) applied: &'a Versioned,
+    pub(super) applied: &'a Rolled,
     pub(super) stamp: Stamp,
 }
 
@@ -32,16 +32,23 @@ impl At<'_> {
         admit(tenant, stamp, request, |admitted| match admitted {
             Admitted::Provision { spec, .. } if spec == applied.spec => {
                 let mut draft = self.draft();
-                draft.open(OperationKind::Provision, Some(applied));
+                draft.open(OperationKind::Provision, Some(applied.version));
                 draft.settle(stamp.operation, Settled::Done);
                 draft.apply(Some(stamp.operation), EventKind::AlreadyRunning)
             }
             Admitted::Provision { .. } => Decision::Reject(Rejection::Conflict),
             Admitted::Update { spec, deadline } => {
                 let mut draft = self.draft();
-                let target = if spec == applied.spec { applied.clone() } else { draft.number(spec) };
-                let began = draft.open(OperationKind::Update, Some(&target));
-                draft.update(applied, Queued { operation: stamp.operation, target, deadline });
+                let target = if spec == applied.spec { applied.versioned() } else { draft.number(spec) };
+                let began = draft.open(OperationKind::Update, Some(target.version));
+                let wish = Wish::Update(target);
+                draft.begin(applied, Queued { operation: stamp.operation, wish, deadline });
+                draft.apply(Some(stamp.operation), began)
+            }
+            Admitted::Restart { deadline } => {
+                let mut draft = self.draft();
+                let began = draft.open(OperationKind::Restart, Some(applied.version));
+                draft.begin(applied, Queued { operation: stamp.operation, wish: Wish::Restart, deadline });
                 draft.apply(Some(stamp.operation), began)
             }
             Admitted::Destroy => {
@@ -51,7 +58,7 @@ impl At<'_> {
                 draft.remove(stamp.operation, 1);
                 draft.apply(Some(stamp.operation), began)
             }
-            // Only while it is paused does an update wait behind nothing.
+            // Only while it is paused does an update or a restart wait behind nothing.
             Admitted::Cancel => match &tenant.next {
                 None => Decision::Reject(Rejection::NothingToCancel),
                 Some(queued) => {
@@ -131,7 +138,7 @@ impl At<'_> {
         let mut draft = self.draft();
         draft.tenant.health = Health::Unhealthy;
         draft.tenant.repair.due = None;
-        let began = draft.open(OperationKind::Repair, Some(applied));
+        let began = draft.open(OperationKind::Repair, Some(applied.version));
         let change = Change {
             operation: stamp.operation,
             target: applied.clone(),

@@ -28,7 +28,7 @@ impl At<'_> {
                 let began = draft.provision(spec, deadline);
                 draft.apply(Some(stamp.operation), began)
             }
-            Request::Update { .. } | Request::Pause | Request::Resume => {
+            Request::Update { .. } | Request::Restart { .. } | Request::Pause | Request::Resume => {
                 Decision::Reject(Rejection::NotProvisioned)
             }
             // A tenant that the store does not know may still have resources: finding them is the sweep's work.

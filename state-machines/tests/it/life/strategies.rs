@@ -14,10 +14,11 @@ pub(super) fn lives() -> impl Strategy<Value = Vec<Move>> {
 
 fn moves() -> impl Strategy<Value = Move> {
     let deadline = prop::option::weighted(0.3, 0..200_u64);
-    let asked = (0..3_usize, prop::bool::weighted(0.05), deadline);
+    let asked = (0..3_usize, prop::bool::weighted(0.05), deadline.clone());
     prop_oneof![
         6 => asked.clone().prop_map(|(spec, elsewhere, deadline)| Move::Provision { spec, elsewhere, deadline }),
         8 => asked.prop_map(|(spec, elsewhere, deadline)| Move::Update { spec, elsewhere, deadline }),
+        4 => deadline.prop_map(|deadline| Move::Restart { deadline }),
         1 => Just(Move::Destroy),
         2 => Just(Move::Cancel),
         2 => Just(Move::Retry),

@@ -4,9 +4,10 @@ use std::hash::{Hash, Hasher};
 use std::mem::{Discriminant, discriminant};
 
 use jiff::Timestamp;
+use landlord_state_machines::id::Rollout;
 use landlord_state_machines::status::Health;
 use landlord_state_machines::tenant::{
-    Change, Direction, Method, Record, RemovalRun, Run, State, Tenant, UndoCause, Versioned, Why,
+    Change, Direction, Method, Record, RemovalRun, Rolled, Run, State, Tenant, UndoCause, Why,
 };
 
 use super::properties::Rule;
@@ -19,11 +20,11 @@ const MANY: u32 = 3;
 /// the record: where it is not, a rule is broken.
 #[derive(PartialEq, Eq, Hash)]
 struct Key {
-    platform: Platform,
+    platform: (&'static str, Option<Made>),
     tampered: bool,
     broken: Option<Rule>,
     open: usize,
-    alive: Option<(Method, Option<usize>, bool)>,
+    alive: Option<(Method, Option<Made>, bool)>,
     tenant: Kept,
 }
 
@@ -36,16 +37,30 @@ enum Kept {
         health: Discriminant<Health>,
         /// How many repairs there were, when the last one was, and when one is due.
         repair: (u32, Option<i64>, Option<i64>),
-        next: Option<(Option<usize>, Option<i64>)>,
-        applied: Option<Option<usize>>,
+        next: Option<(Option<Option<usize>>, Option<i64>)>,
+        applied: Option<Made>,
         doing: Doing,
     },
+}
+
+/// A spec, and for which rollout: which one it is matters only beside the others.
+#[derive(PartialEq, Eq, Hash)]
+struct Made {
+    spec: Option<usize>,
+    rollout: Which,
+}
+
+#[derive(PartialEq, Eq, Hash)]
+enum Which {
+    Applied,
+    Target,
+    Another,
 }
 
 #[derive(PartialEq, Eq, Hash)]
 enum Doing {
     Nothing,
-    Change { target: Option<usize>, attempt: u32, direction: Way, deadline: Option<i64>, run: Going },
+    Change { target: Made, attempt: u32, direction: Way, deadline: Option<i64>, run: Going },
     Removal { attempt: u32, waits: Option<i64> },
 }
 
@@ -79,11 +94,18 @@ impl Hash for World {
 impl World {
     fn key(&self) -> Key {
         Key {
-            platform: self.platform,
+            platform: match self.platform {
+                Platform::Nothing => ("nothing", None),
+                Platform::Runs(made) => ("runs", Some(self.made(Some(made.spec), made.rollout))),
+                Platform::Broken(made) => ("broken", Some(self.made(Some(made.spec), made.rollout))),
+            },
             tampered: self.tampered,
             broken: self.broken,
             open: self.open.len(),
-            alive: self.alive.map(|alive| (alive.method, alive.spec, alive.worked)),
+            alive: self.alive.map(|alive| {
+                let made = alive.made.map(|made| self.made(Some(made.spec), made.rollout));
+                (alive.method, made, alive.worked)
+            }),
             tenant: match &self.record {
                 Record::Absent(_) => Kept::Nothing,
                 Record::Gone(_) => Kept::Tombstone,
@@ -99,11 +121,11 @@ impl World {
             paused: tenant.paused.is_some(),
             health: discriminant(&tenant.health),
             repair: (tenant.repair.count.min(MANY), last, due),
-            next: tenant
-                .next
-                .as_ref()
-                .map(|next| (number(&next.target.spec), self.deadline(tenant, next.deadline))),
-            applied: tenant.applied().map(spec),
+            next: tenant.next.as_ref().map(|next| {
+                let spec = next.wish.spec().map(|waiting| number(&waiting.spec));
+                (spec, self.deadline(tenant, next.deadline))
+            }),
+            applied: tenant.applied().map(|applied| self.rolled(applied)),
             doing: match &tenant.state {
                 State::Pending | State::Running { .. } => Doing::Nothing,
                 State::Provisioning(change) | State::Updating { change, .. } => self.change(tenant, change),
@@ -138,12 +160,30 @@ impl World {
             }
         };
         Doing::Change {
-            target: spec(&change.target),
+            target: self.rolled(&change.target),
             attempt: change.attempt.min(MANY),
             direction,
             deadline,
             run,
         }
+    }
+
+    fn rolled(&self, rolled: &Rolled) -> Made {
+        self.made(number(&rolled.spec), rolled.rollout)
+    }
+
+    fn made(&self, spec: Option<usize>, rollout: Rollout) -> Made {
+        let (applied, target) = match &self.record {
+            Record::Absent(_) | Record::Gone(_) => (None, None),
+            Record::Live(tenant) => (tenant.applied(), tenant.target()),
+        };
+        let is = |rolled: Option<&Rolled>| rolled.is_some_and(|rolled| rolled.rollout == rollout);
+        let rollout = match (is(applied), is(target)) {
+            (true, true | false) => Which::Applied,
+            (false, true) => Which::Target,
+            (false, false) => Which::Another,
+        };
+        Made { spec, rollout }
     }
 
     /// How much time is left, or will be when it is resumed.
@@ -155,8 +195,4 @@ impl World {
 /// How long it is from one time to the other; nothing when that is over.
 fn seconds(from: Timestamp, to: Timestamp) -> i64 {
     to.duration_since(from).as_secs().max(0)
-}
-
-fn spec(versioned: &Versioned) -> Option<usize> {
-    number(&versioned.spec)
 }

@@ -10,7 +10,7 @@ use landlord_state_machines::tenant::{
 use stateright::Property;
 
 use super::Life;
-use super::world::{Action, Platform, World, number};
+use super::world::{Action, Made, Platform, World, number};
 use landlord_lives::rules::{awaited_destroy, destroying};
 
 /// What a transition can break.
@@ -71,6 +71,10 @@ pub(super) fn all() -> Vec<Property<Life>> {
         Property::sometimes("a call is stopped", |_, world: &World| {
             change(&world.record).is_some_and(|change| matches!(change.run, Run::Stopping { .. }))
         }),
+        Property::sometimes("it is restarted", |_, world: &World| {
+            matches!(&world.record, Record::Live(tenant)
+                if matches!(&tenant.state, State::Updating { applied, change } if change.target.restarts(applied)))
+        }),
         Property::sometimes("it is gone", |_, world: &World| matches!(world.record, Record::Gone(_))),
     ]
 }
@@ -114,8 +118,8 @@ fn calls_are_the_records(transition: &Transition) -> bool {
         State::Provisioning(change) | State::Updating { change, .. } => {
             let Run::Calling(call) = change.run else { return false };
             let spec = match change.direction {
-                Direction::Forward { .. } | Direction::Repair => Some(&change.target.spec),
-                Direction::Undo(_) => tenant.applied().map(|applied| &applied.spec),
+                Direction::Forward { .. } | Direction::Repair => Some(&change.target),
+                Direction::Undo(_) => tenant.applied(),
             };
             (call.method, spec)
         }
@@ -124,7 +128,8 @@ fn calls_are_the_records(transition: &Transition) -> bool {
         && tenant.call() == Some(start.call)
         && tenant.operation() == Some(start.operation)
         && start.method == method
-        && start.spec.as_ref() == spec
+        && start.spec.as_ref() == spec.map(|rolled| &rolled.spec)
+        && start.rollout == spec.map(|rolled| rolled.rollout).unwrap_or_default()
 }
 
 fn settles_once(world: &World, transition: &Transition) -> bool {
@@ -231,7 +236,7 @@ fn nothing_leaks_at_rest(world: &World) -> bool {
             None => Platform::Nothing,
             Some(applied) => match number(&applied.spec) {
                 None => return false,
-                Some(spec) => Platform::Runs(spec),
+                Some(spec) => Platform::Runs(Made { spec, rollout: applied.rollout }),
             },
         },
     };

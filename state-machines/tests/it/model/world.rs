@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use landlord_state_machines::id::{CallId, Incarnation, OperationId, ProviderName};
+use landlord_state_machines::id::{CallId, Incarnation, OperationId, ProviderName, Rollout};
 use landlord_state_machines::observation::Observation;
 use landlord_state_machines::spec::Spec;
 use landlord_state_machines::tenant::{
@@ -32,13 +32,20 @@ fn pauses() -> Backoff {
     Backoff { first: Duration::from_secs(2), cap: Duration::from_secs(4) }
 }
 
-/// What the tenant has on its platform, by the number of its spec.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// What the tenant has on its platform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Platform {
     Nothing,
-    Runs(usize),
+    Runs(Made),
     /// Something of it is missing, or has crashed.
-    Broken(usize),
+    Broken(Made),
+}
+
+/// What a call made: of which spec, by its number, and for which rollout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Made {
+    pub(super) spec: usize,
+    pub(super) rollout: Rollout,
 }
 
 /// A call in flight.
@@ -47,7 +54,7 @@ pub(super) struct Alive {
     pub(super) call: CallId,
     pub(super) method: Method,
     /// What it should make run.
-    pub(super) spec: Option<usize>,
+    pub(super) made: Option<Made>,
     /// It has had its effect, and has not answered yet.
     pub(super) worked: bool,
 }
@@ -79,6 +86,9 @@ pub(super) enum Action {
         spec: usize,
         deadline: bool,
     },
+    Restart {
+        deadline: bool,
+    },
     Destroy,
     Cancel,
     Retry,
@@ -107,7 +117,7 @@ pub(super) enum Action {
     Look(Sight),
 }
 
-const COMMANDS: [Action; 15] = [
+const COMMANDS: [Action; 16] = [
     Action::Provision { spec: 0, deadline: false },
     Action::Provision { spec: 0, deadline: true },
     Action::Provision { spec: 1, deadline: false },
@@ -116,6 +126,7 @@ const COMMANDS: [Action; 15] = [
     Action::Update { spec: 0, deadline: true },
     Action::Update { spec: 1, deadline: false },
     Action::Update { spec: 1, deadline: true },
+    Action::Restart { deadline: false },
     Action::Destroy,
     Action::Cancel,
     Action::Retry,
@@ -165,9 +176,11 @@ impl World {
     }
 
     /// Whether the call can have its effect: the provider keeps its contract.
-    fn can_work(&self, Alive { method, spec, worked, .. }: Alive) -> bool {
+    fn can_work(&self, Alive { method, made, worked, .. }: Alive) -> bool {
         let possible = match (method, self.platform) {
-            (Method::Provision, Platform::Runs(other) | Platform::Broken(other)) => spec == Some(other),
+            (Method::Provision, Platform::Runs(other) | Platform::Broken(other)) => {
+                made.is_some_and(|made| made.spec == other.spec)
+            }
             (Method::Provision, Platform::Nothing) | (Method::Destroy, _) => true,
             (Method::Update, platform) => platform != Platform::Nothing,
         };
@@ -192,6 +205,10 @@ impl World {
                 let (spec, deadline) = self.asked(spec, deadline);
                 self.command(Request::Update { spec, provider: PROVIDER.clone(), deadline })
             }
+            Action::Restart { deadline } => {
+                let deadline = deadline.then(|| after(self.now, DEADLINE));
+                self.command(Request::Restart { deadline })
+            }
             Action::Destroy => self.command(Request::Destroy),
             Action::Cancel => self.command(Request::Cancel),
             Action::Retry => self.command(Request::Retry),
@@ -204,7 +221,7 @@ impl World {
             Action::Works => {
                 let Some(alive) = &mut self.alive else { return false };
                 alive.worked = true;
-                self.platform = alive.spec.map_or(Platform::Nothing, Platform::Runs);
+                self.platform = alive.made.map_or(Platform::Nothing, Platform::Runs);
                 self.tampered = false;
                 true
             }
@@ -232,8 +249,8 @@ impl World {
                 true
             }
             Action::Breaks => {
-                let Platform::Runs(spec) = self.platform else { return false };
-                self.platform = Platform::Broken(spec);
+                let Platform::Runs(made) = self.platform else { return false };
+                self.platform = Platform::Broken(made);
                 self.tampered = true;
                 true
             }
@@ -298,13 +315,15 @@ impl World {
         for settlement in &transition.event.settled {
             self.open.remove(&settlement.operation);
         }
-        self.tampered |= matches!(transition.event.what, EventKind::Abandoned { .. });
+        let what = &transition.event.what;
+        self.tampered |= matches!(what, EventKind::Abandoned { .. } | EventKind::NotUndone { .. });
         self.record = transition.record;
         for effect in transition.effects {
             match effect {
                 Effect::StartCall(start) => {
                     let spec = start.spec.and_then(|spec| number(&spec));
-                    self.alive = Some(Alive { call: start.call, method: start.method, spec, worked: false });
+                    let made = spec.map(|spec| Made { spec, rollout: start.rollout });
+                    self.alive = Some(Alive { call: start.call, method: start.method, made, worked: false });
                 }
                 Effect::StopCall(_) => {}
                 Effect::DropCall(_) => self.alive = None,

@@ -62,6 +62,7 @@ fn every_field_is_compared() {
                 timeout_seconds: 6,
                 healthy_threshold: 3,
                 unhealthy_threshold: 4,
+                start_period_seconds: Some(30),
             });
             web.resources = None;
             spec.resources.cpu = 1025;

@@ -59,6 +59,7 @@ fn http_check() -> HealthCheckConfig {
         timeout_seconds: 5,
         healthy_threshold: 2,
         unhealthy_threshold: 3,
+        start_period_seconds: None,
         ..HealthCheckConfig::default()
     }
 }

@@ -54,6 +54,7 @@ fn health_check() -> impl Strategy<Value = HealthCheckConfig> {
             timeout_seconds: few.min(interval - 1),
             healthy_threshold: few,
             unhealthy_threshold: few,
+            start_period_seconds: (few > 2).then_some(interval),
         },
     )
 }

@@ -106,6 +106,8 @@ pub(super) const RULES: &[(&str, Change)] = &[
     ("healthy_threshold missing", |s| check(s).healthy_threshold = 0),
     ("healthy_threshold too high", |s| check(s).healthy_threshold = 1001),
     ("unhealthy_threshold missing", |s| check(s).unhealthy_threshold = 0),
+    ("start_period negative", |s| check(s).start_period_seconds = Some(-1)),
+    ("start_period too long", |s| check(s).start_period_seconds = Some(86_401)),
     ("cpu missing", |s| s.resources.cpu = 0),
     ("cpu too low", |s| {
         s.resources.cpu = 127;
@@ -183,6 +185,7 @@ fn the_edges_of_every_range_are_valid() {
             check(s).timeout_seconds = 4;
             check(s).healthy_threshold = 1;
             check(s).unhealthy_threshold = 1;
+            check(s).start_period_seconds = Some(86_400);
         },
         |s| check(s).kind = "tcp".into(),
         |s| {
@@ -296,6 +299,11 @@ fn what_means_the_same_is_the_same_spec() {
             "container resources",
             |s| *own(s) = ResourceRequirements { storage: Some(0), ..ResourceRequirements::default() },
             |s| s.containers[0].resources = None,
+        ),
+        (
+            "start period",
+            |s| check(s).start_period_seconds = Some(0),
+            |s| check(s).start_period_seconds = None,
         ),
         (
             "health check",

@@ -63,7 +63,7 @@ fn a_stored_field_of_a_newer_version_is_refused() {
 mod planned {
     use jiff::Timestamp;
     use landlord_state_machines::error::ErrorKind;
-    use landlord_state_machines::id::{Incarnation, ProviderName};
+    use landlord_state_machines::id::{Incarnation, ProviderName, Rollout};
     use landlord_state_machines::planner::{Goal, Means, Next, Planner, Subject};
 
     use super::*;
@@ -82,7 +82,7 @@ mod planned {
                 tenant,
                 incarnation: Incarnation(1),
             };
-            let present = Goal::Present { spec: &spec, by: Means::Repair };
+            let present = Goal::Present { spec: &spec, rollout: Rollout::default(), by: Means::Repair };
             match P::next(&subject, present, facts, NOW) {
                 Next::Do(_) | Next::Done => {}
                 Next::Fail(error) if error.kind == ErrorKind::InvalidSpec => refused += 1,

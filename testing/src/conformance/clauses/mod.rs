@@ -72,6 +72,7 @@ mod section {
     pub(super) const PROVISION_AGAIN: &str = "Provision again";
     pub(super) const UPDATE_ABSENT: &str = "Update of an absent tenant";
     pub(super) const UPDATE_SAME: &str = "Update with the same spec";
+    pub(super) const RESTART: &str = "Restart";
     pub(super) const ONLY_ID: &str = "Only an id";
     pub(super) const UNDO: &str = "Undo";
     pub(super) const INTERRUPTED: &str = "Interrupted calls";

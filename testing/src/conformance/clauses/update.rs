@@ -1,12 +1,13 @@
 //! Update(), and what the contract adds to it.
 
 use landlord_state_machines::error::ErrorKind;
+use landlord_state_machines::id::Rollout;
 use landlord_state_machines::spec::changes;
 use landlord_state_machines::status::UpdateStatus;
 use tokio::time::sleep;
 
 use super::{Clause, must, section, should};
-use crate::conformance::bench::{Bench, failed, succeeded};
+use crate::conformance::bench::{Bench, failed, listed, succeeded};
 use crate::conformance::{Checked, Harm, Variant, broken, expect};
 use landlord_compute::provider::UndoBy;
 
@@ -41,6 +42,12 @@ pub(super) const CLAUSES: &[Clause] = &[
     must("update.drift", section::UPDATE_SAME, "with the same spec it repairs what broke", |bench| {
         Box::pin(drift(bench))
     }),
+    must(
+        "update.restart",
+        section::RESTART,
+        "for another rollout of the same spec it replaces what runs, once",
+        |bench| Box::pin(restart(bench)),
+    ),
     must("update.ready", section::READY, "when it succeeds the tenant runs and is healthy", |bench| {
         Box::pin(ready(bench))
     }),
@@ -148,6 +155,26 @@ async fn drift(bench: &Bench<'_>) -> Checked {
     })?;
     tenant.is_well(what).await?;
     tenant.holds(count, Variant::First, what).await
+}
+
+async fn restart(bench: &Bench<'_>) -> Checked {
+    let mut tenant = bench.tenant();
+    let count = tenant.start(Variant::First).await?;
+    let spec = tenant.spec(Variant::First)?;
+    let before = tenant.settled().await?;
+    let mut cx = tenant.cx(UndoBy::Engine);
+    cx.rollout = Rollout(7);
+    succeeded("a restart", tenant.update(&cx, &spec).await?)?;
+    tenant.rollout = cx.rollout;
+    tenant.holds(count, Variant::First, "a restart").await?;
+    tenant.is_well("a restart").await?;
+    let after = tenant.settled().await?;
+    expect(after.iter().any(|resource| !before.contains(resource)), || {
+        format!("after a restart the platform holds {}, as before", listed(&after))
+    })?;
+    let what = "the same restart again";
+    succeeded(what, tenant.update(&tenant.cx(UndoBy::Engine), &spec).await?)?;
+    tenant.still_holds(&after, &format!("after {what}")).await
 }
 
 async fn ready(bench: &Bench<'_>) -> Checked {

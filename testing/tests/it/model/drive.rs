@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use landlord_compute::machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
+use landlord_compute::machines::id::Rollout;
 use landlord_compute::machines::ledger::Ledger;
 use landlord_compute::machines::spec::Spec;
 use landlord_compute::provider::{CheckpointError, Context, UndoBy};
@@ -45,6 +46,8 @@ struct Way<'a> {
     cx: &'a Context,
     kind: ErrorKind,
     until: Until,
+    /// For which rollout of the spec.
+    rollout: Rollout,
     wrote: bool,
     /// Whether something ran before.
     ran: bool,
@@ -108,8 +111,10 @@ impl Model {
         let (ours, older): (Vec<Row>, Vec<Row>) = rows
             .into_iter()
             .partition(|row| row.tags.as_ref().is_some_and(|tags| tags.incarnation == subject.incarnation));
-        let wants = |row: &&Row| row.part == Part::App && row.spec.as_ref() == Some(spec);
-        let others = ours.iter().filter(|row| row.part == Part::App && !wants(row) && !row.crashed());
+        let runs_it = |row: &&Row| row.part == Part::App && row.spec.as_ref() == Some(spec);
+        let rollout = way.rollout;
+        let wants = |row: &&Row| runs_it(row) && (row.rollout == rollout || self.is(Defect::IgnoresRollout));
+        let others = ours.iter().filter(|row| row.part == Part::App && !runs_it(row) && !row.crashed());
         way.ran = ours.iter().any(|row| row.part == Part::App && row.life() == Life::Well);
         if provisions && way.until == Until::Stopped && others.count() > 0 {
             let code = match self.is(Defect::ConflictWithoutCode) {
@@ -212,6 +217,7 @@ impl Model {
         let late = self.is(Defect::TagsLate) && part == Part::Net;
         let first = if late { None } else { tags.clone() };
         let id = self.cloud.create(&subject.tenant, name, part, first, Some(spec.clone()), secrets);
+        self.cloud.change(id, |row| row.rollout = way.rollout);
         if late {
             self.api(&subject.tenant, way.kind).await?;
             self.cloud.change(id, |row| row.tags = tags);
@@ -285,7 +291,8 @@ impl Model {
         spec: &Spec,
         kind: ErrorKind,
     ) -> Result<(BTreeMap<String, String>, bool), ProviderError> {
-        let mut way = Way { cx, kind, until: Until::Stopped, wrote: false, ran: false };
+        let (until, rollout) = (Until::Stopped, cx.rollout);
+        let mut way = Way { cx, kind, until, rollout, wrote: false, ran: false };
         if self.is(Defect::LogsSecrets) {
             tracing::trace!(tenant_id = %cx.subject.tenant, "the environment is {:?}", spec.containers[0].env);
         }
@@ -356,7 +363,7 @@ impl Model {
         let Way { cx, kind, ran, .. } = way;
         match (&cx.applied, updates) {
             (Some(applied), true) => {
-                let mut back = Way { until: Until::Reached, ..way };
+                let mut back = Way { until: Until::Reached, rollout: cx.applied_rollout, ..way };
                 self.drive(&mut back, applied).await.map(drop).map_err(|halt| match halt {
                     Halt::Failed(error) => error,
                     Halt::Cancelled | Halt::Late | Halt::Fenced(_) => self.not_found(&cx.subject.tenant),

@@ -2,7 +2,7 @@
 
 use super::problems::Problems;
 use crate::planner::ecs::ContainerCheck;
-use crate::spec::{HealthCheckConfig, path};
+use crate::spec::{ContainerSpec, HealthCheckConfig, path};
 
 /// The shortest timeout that ECS has; a spec may say 1.
 const LEAST_TIMEOUT: i64 = 2;
@@ -19,7 +19,16 @@ pub(super) fn check(problems: &mut Problems, at: &str, check: &HealthCheckConfig
         ),
         timeout_seconds: problems.number(&path::field(at, "timeout_seconds"), timeout, 2..=60),
         retries: problems.number(&path::field(at, "unhealthy_threshold"), check.unhealthy_threshold, 1..=10),
+        start_period_seconds: check
+            .start_period_seconds
+            .map(|seconds| problems.number(&path::field(at, "start_period_seconds"), seconds, 0..=300)),
     }
+}
+
+/// How long a task's containers may take to start: a load balancer's checks count as late as theirs.
+pub(super) fn longest_start_period(containers: &[ContainerSpec]) -> Option<u32> {
+    let checks = containers.iter().filter_map(|container| container.health_check.as_ref());
+    checks.filter_map(|check| u32::try_from(check.start_period_seconds?).ok()).max()
 }
 
 fn command(problems: &mut Problems, at: &str, check: &HealthCheckConfig) -> Vec<String> {
@@ -95,6 +104,7 @@ mod tests {
             timeout_seconds: 3,
             healthy_threshold: 2,
             unhealthy_threshold: 4,
+            start_period_seconds: None,
         }
     }
 
@@ -137,6 +147,18 @@ mod tests {
         assert_eq!(other, [r#"containers[0].health_check.type: "grpc" is unknown; use http, tcp or exec"#]);
         let nowhere = problems(HealthCheckConfig { port: None, ..config("tcp") });
         assert_eq!(nowhere, ["containers[0].health_check.port: missing; a check of type tcp needs one"]);
+    }
+
+    #[test]
+    fn a_start_period_is_passed_on() {
+        let slow = |seconds| HealthCheckConfig { start_period_seconds: Some(seconds), ..config("tcp") };
+        assert_eq!(mapped(&config("tcp")).0.start_period_seconds, None);
+        assert_eq!(mapped(&slow(300)).0.start_period_seconds, Some(300));
+        assert_eq!(mapped(&slow(300)).1, []);
+        assert_eq!(
+            mapped(&slow(301)).1.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["containers[0].health_check.start_period_seconds: 301 is out of range; ECS takes 0 to 300"]
+        );
     }
 
     #[test]

@@ -78,6 +78,7 @@ pub(super) fn map(spec: &Spec) -> (Mapped, Vec<Problem>) {
             // It is about load balancers' checks; without load balancers ECS refuses it.
             grace_period_seconds: config
                 .health_check_grace_period_seconds
+                .or_else(|| checks::longest_start_period(&spec.containers))
                 .filter(|_| !load_balancers.is_empty()),
             network,
             load_balancers,

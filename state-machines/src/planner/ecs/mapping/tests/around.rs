@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{definition, plain, refused, wanted};
-use crate::planner::ecs::{Wanted, check};
+use super::{content, definition, plain, refused, subject, wanted};
+use crate::id::Rollout;
+use crate::planner::ecs::{Wanted, check, tags};
 
 #[test]
 fn a_plain_spec_on_each_launch_type() {
@@ -127,6 +128,43 @@ fn grace_is_for_load_balancers() {
     assert_eq!(grace(json!([])), None);
     let group = json!({ "arn": "arn:aws:elasticloadbalancing:eu-west-1:1:targetgroup/a/b", "container_name": "web", "container_port": 80 });
     assert_eq!(grace(json!([group])), Some(60));
+}
+
+#[test]
+fn a_load_balancer_waits_for_the_longest_start_period() {
+    let grace = |configured: Value, periods: [Value; 2]| {
+        wanted(&plain(|spec| {
+            let check = |seconds: &Value| {
+                json!({ "type": "exec", "command": ["true"], "interval_seconds": 5, "timeout_seconds": 2,
+                    "healthy_threshold": 1, "unhealthy_threshold": 1, "start_period_seconds": seconds })
+            };
+            spec["containers"][0]["health_check"] = check(&periods[0]);
+            let mut other = spec["containers"][0].clone();
+            other["name"] = json!("other");
+            other["ports"] = json!([]);
+            other["health_check"] = check(&periods[1]);
+            spec["containers"].as_array_mut().unwrap().push(other);
+            spec["provider_config"]["health_check_grace_period_seconds"] = configured;
+            spec["provider_config"]["target_groups"] = json!([{ "container_name": "web", "container_port": 80,
+                "arn": "arn:aws:elasticloadbalancing:eu-west-1:1:targetgroup/a/b" }]);
+        }))
+        .settings
+        .grace_period_seconds
+    };
+    assert_eq!(grace(json!(null), [json!(null), json!(null)]), None);
+    assert_eq!(grace(json!(null), [json!(40), json!(90)]), Some(90));
+    assert_eq!(grace(json!(10), [json!(40), json!(90)]), Some(10), "what the configuration says goes first");
+}
+
+#[test]
+fn each_rollout_has_a_revision_of_its_own_and_the_spec_stays_the_same() {
+    let spec = plain(|_| ());
+    let (first, again) = (wanted(&spec), Wanted::in_rollout(&subject(2), &spec, Rollout(7)).unwrap());
+    assert_eq!(Wanted::in_rollout(&subject(2), &spec, Rollout(0)).unwrap(), first);
+    assert_eq!(again.tags, first.tags);
+    assert_ne!(content(&again), content(&first));
+    let rollout = |wanted: &Wanted| definition(wanted).containers[0].labels.get(tags::ROLLOUT).cloned();
+    assert_eq!((rollout(&first), rollout(&again)), (None, Some("7".to_owned())));
 }
 
 #[test]

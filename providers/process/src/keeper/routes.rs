@@ -1,0 +1,219 @@
+//! The tenant's addresses: what the keeper listens on, and which launch answers there.
+//!
+//! They are written down, so that the next keeper listens there again at once.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use landlord_state_machines::planner::process::{Binding, LaunchId, Protocol, Route, Routing};
+use mio::Registry;
+use mio::event::Event;
+use serde::{Deserialize, Serialize};
+
+use super::forward::address::{Address, Protocol as Spoken, Scope, Speech};
+use super::forward::{Forwarder, Limits};
+use super::protocol::Refusal;
+use crate::listeners;
+
+/// The tokens of connections that are forwarded begin here.
+pub(super) const BASE: usize = 1 << 32;
+
+/// The name of the file in the tenant's directory.
+pub(crate) const ROUTES: &str = "keeper.routes";
+
+/// A route, and who listens there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Bound {
+    route: Route,
+    /// Whether the launch listens there itself.
+    direct: bool,
+}
+
+/// What the keeper was told last; the contents of its file.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Told {
+    number: u64,
+    bound: Vec<Bound>,
+}
+
+/// All addresses of a tenant.
+#[derive(Debug)]
+pub(super) struct Routes {
+    file: PathBuf,
+    told: Told,
+    open: BTreeMap<(u16, Protocol), Address>,
+    forwarder: Forwarder,
+}
+
+impl Routes {
+    /// The addresses that an earlier keeper wrote down, not opened yet.
+    pub(super) fn read(file: PathBuf) -> io::Result<Self> {
+        let told = match std::fs::read(&file) {
+            // A file that was cut off says nothing. The engine tells what it should.
+            Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Told::default(),
+            Err(error) => return Err(error),
+        };
+        Ok(Self { file, told, open: BTreeMap::new(), forwarder: Forwarder::new(BASE, Limits::default()) })
+    }
+
+    /// What was asked for last.
+    pub(super) fn asked(&self) -> Routing {
+        let routes = self.told.bound.iter().map(|bound| bound.route.clone()).collect();
+        Routing { number: self.told.number, routes }
+    }
+
+    /// Who listens on the host ports of a launch.
+    pub(super) fn binding(&self, launch: LaunchId) -> Binding {
+        let mut of_it = self.told.bound.iter().filter(|bound| bound.route.launch == launch).peekable();
+        match (of_it.peek().is_some(), of_it.any(|bound| bound.direct)) {
+            (false, _) => Binding::Unknown,
+            (true, true) => Binding::Direct,
+            (true, false) => Binding::Forwarded,
+        }
+    }
+
+    /// How many connections go to these ports.
+    pub(super) fn connections(&self, ports: &[u16]) -> usize {
+        ports.iter().map(|port| self.forwarder.connections(*port)).sum()
+    }
+
+    /// How many connections were cut.
+    pub(super) fn cut_so_far(&self) -> u64 {
+        self.forwarder.counters().cut
+    }
+
+    /// Breaks the connections to these ports.
+    pub(super) fn cut(&mut self, ports: &[u16]) {
+        for port in ports {
+            self.forwarder.cut(*port, Instant::now());
+        }
+    }
+
+    /// Listens and forwards as asked, and nowhere else. `is_direct` says whether the launch of a route listens there
+    /// itself. When an address is not free, nothing is changed. What arrives after something later is ignored. Returns the
+    /// number of what counts now.
+    pub(super) fn set(
+        &mut self,
+        registry: &Registry,
+        routing: Routing,
+        mut is_direct: impl FnMut(&Route) -> bool,
+    ) -> Result<u64, Refusal> {
+        if routing.number < self.told.number {
+            return Ok(self.told.number);
+        }
+        let bound: Vec<Bound> = routing
+            .routes
+            .into_iter()
+            .map(|route| Bound { direct: route.protocol == Protocol::Tcp && is_direct(&route), route })
+            .collect();
+        let now = Instant::now();
+        let mut opened = Vec::new();
+        for Bound { route, .. } in bound.iter().filter(|bound| !bound.direct) {
+            let address = address(route);
+            let key = (route.host_port, route.protocol);
+            let before = self.open.get(&key).copied();
+            if before == Some(address) {
+                continue;
+            }
+            // Another scope: the old socket would be in the way.
+            if let Some(before) = before {
+                self.forwarder.close(registry, before, now);
+                self.open.remove(&key);
+            }
+            if let Err(error) = self.forwarder.open(registry, address, now) {
+                for address in opened {
+                    self.forwarder.close(registry, address, now);
+                    self.open.retain(|_, open| *open != address);
+                }
+                return Err(not_free(route, &error));
+            }
+            opened.push(address);
+            self.open.insert(key, address);
+        }
+        for Bound { route, .. } in bound.iter().filter(|bound| !bound.direct) {
+            self.forwarder.target(registry, address(route), Some(route.private_port), now);
+        }
+        let wanted = |key: &(u16, Protocol)| {
+            bound.iter().any(|bound| !bound.direct && (bound.route.host_port, bound.route.protocol) == *key)
+        };
+        let gone: Vec<_> = self.open.keys().filter(|key| !wanted(key)).copied().collect();
+        for key in gone {
+            if let Some(address) = self.open.remove(&key) {
+                self.forwarder.close(registry, address, now);
+            }
+        }
+        self.told = Told { number: routing.number, bound };
+        let written = self.write();
+        written
+            .map(|()| routing.number)
+            .map_err(|error| Refusal::System(format!("its addresses could not be written down: {error}")))
+    }
+
+    /// Listens again where an earlier keeper did. What is not free now is tried again when the engine asks.
+    pub(super) fn open_again(&mut self, registry: &Registry, lives: impl Fn(LaunchId) -> bool) {
+        let now = Instant::now();
+        for Bound { route, .. } in self.told.bound.iter().filter(|bound| !bound.direct) {
+            let address = address(route);
+            if self.forwarder.open(registry, address, now).is_ok() {
+                self.open.insert((route.host_port, route.protocol), address);
+                let port = lives(route.launch).then_some(route.private_port);
+                self.forwarder.target(registry, address, port, now);
+            }
+        }
+        // So that the engine sees that one is missing.
+        let open = &self.open;
+        self.told.bound.retain(|bound| {
+            bound.direct || open.contains_key(&(bound.route.host_port, bound.route.protocol))
+        });
+    }
+
+    /// A launch has ended: its clients wait for the next one.
+    pub(super) fn ended(&mut self, registry: &Registry, launch: LaunchId) {
+        for Bound { route, .. } in self.told.bound.iter().filter(|bound| bound.route.launch == launch) {
+            self.forwarder.target(registry, address(route), None, Instant::now());
+        }
+    }
+
+    /// Takes an event of a forwarded connection.
+    pub(super) fn handle(&mut self, registry: &Registry, event: &Event) {
+        self.forwarder.handle(registry, event, Instant::now());
+    }
+
+    /// Goes on with what is due; after every round of events.
+    pub(super) fn tick(&mut self, registry: &Registry) {
+        self.forwarder.tick(registry, Instant::now());
+    }
+
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.forwarder.next_deadline(Instant::now())
+    }
+
+    fn write(&self) -> io::Result<()> {
+        let new = self.file.with_extension("routes.new");
+        std::fs::write(&new, serde_json::to_vec(&self.told)?)?;
+        std::fs::rename(new, &self.file)
+    }
+}
+
+fn address(route: &Route) -> Address {
+    Address {
+        host_port: route.host_port,
+        protocol: match (route.protocol, route.http) {
+            (Protocol::Tcp, true) => Spoken::Tcp(Speech::Http),
+            (Protocol::Tcp, false) => Spoken::Tcp(Speech::Opaque),
+            (Protocol::Udp, true | false) => Spoken::Udp,
+        },
+        scope: if route.public { Scope::All } else { Scope::Loopback },
+    }
+}
+
+fn not_free(route: &Route, error: &io::Error) -> Refusal {
+    let port = route.host_port;
+    match error.kind() == io::ErrorKind::AddrInUse {
+        true => Refusal::Taken { port, holder: listeners::holder_of(route.protocol, port) },
+        false => Refusal::System(format!("host port {port}: {error}")),
+    }
+}
