@@ -218,7 +218,7 @@ impl Plan<'_> {
         let stops = self.facts.wrote_at.is_some_and(|at| self.now < after(at, PUT_ASIDE));
         match going {
             Some(going) if self.facts.stopped.as_ref() != Some(going) => self.stop(wanted, going),
-            Some(_) if stops => self.wait(poll(SignedDuration::ZERO), "the deployment to stop"),
+            Some(_) if stops => self.wait(poll(SignedDuration::ZERO), "the deployment stops", None),
             Some(_) | None => self.update(wanted, definition, service, true),
         }
     }
