@@ -33,10 +33,8 @@ async fn it_is_on_the_record_until_something_else_is_done() {
     let acme = engine.tenant(tenant("acme"));
     let operation = acme.provision(spec("acme", "v1"), Options::default()).await.expect("accepted");
     let events = events_until(&engine, "acme", |event| matches!(event.what, EventKind::Waits { .. })).await;
-    let told = match &events.last().expect("an event").what {
-        EventKind::Waits { what, since } => Some((what.clone(), *since)),
-        _ => None,
-    };
+    let last = &events.last().expect("an event").what;
+    let told = if let EventKind::Waits { what, since } = last { Some((what.clone(), *since)) } else { None };
     assert!(told.as_ref().is_some_and(|(what, _)| what == "its tasks run: 0 of 1 running"), "{told:?}");
     assert_eq!(waits(&store).await, told);
 

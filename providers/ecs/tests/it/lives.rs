@@ -56,18 +56,16 @@ impl World {
 
     /// The steps that a tenant's events tell of so far.
     async fn steps(&self, id: &str) -> Vec<String> {
-        let step = |what: &EventKind| match what {
-            EventKind::Progressed { step } => Some(step.clone()),
-            _ => None,
+        let step = |what: &EventKind| {
+            if let EventKind::Progressed { step } = what { Some(step.clone()) } else { None }
         };
         self.told(id, step).await
     }
 
     /// What they say is waited for, and since when.
     async fn waits(&self, id: &str) -> Vec<(String, Timestamp)> {
-        let waits = |what: &EventKind| match what {
-            EventKind::Waits { what, since } => Some((what.clone(), *since)),
-            _ => None,
+        let waits = |what: &EventKind| {
+            if let EventKind::Waits { what, since } = what { Some((what.clone(), *since)) } else { None }
         };
         self.told(id, waits).await
     }

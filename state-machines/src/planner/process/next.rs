@@ -306,10 +306,26 @@ impl Stages<'_> {
 
     /// Checks the launches that are kept, until all are ready.
     fn check(&self) -> Option<Next<ProcessCall>> {
-        together(self.of(Part::Keep).filter_map(|(id, launch)| match &launch.run {
+        let next = together(self.of(Part::Keep).filter_map(|(id, launch)| match &launch.run {
             Run::Live(live) => check(id, &launch.manifest, live, self.now),
             Run::Starting { .. } | Run::Stopping { .. } | Run::Dead { .. } => None,
-        }))
+        }))?;
+        Some(match next {
+            Next::Wait { until, why, so_far: _ } => Next::Wait { until, why, so_far: self.failing() },
+            other @ (Next::Do(_) | Next::Done | Next::Fail(_)) => other,
+        })
+    }
+
+    /// What the checks of the kept launches say that fail.
+    fn failing(&self) -> Option<String> {
+        let failing = self.of(Part::Keep).filter_map(|(_, launch)| match &launch.run {
+            Run::Live(Live { health: Streak::Failing { why, .. }, .. }) => {
+                Some(format!("{}: {why}", launch.manifest.container))
+            }
+            Run::Live(_) | Run::Starting { .. } | Run::Stopping { .. } | Run::Dead { .. } => None,
+        });
+        let failing: Vec<String> = failing.collect();
+        (!failing.is_empty()).then(|| failing.join(", "))
     }
 
     /// Makes sure of the keeper where something runs that it started, or is about to be.
