@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use landlord_compute::Options;
 use landlord_compute::machines::id::{OperationId, ProviderName, Revision, TenantId};
 use landlord_compute::machines::tenant::StateName;
@@ -25,7 +25,7 @@ pub(crate) struct Cli {
     /// The store. Logs of tenants are beside it, in FILE.d.
     #[arg(long, global = true, env = "LANDLORD_STORE", hide_env_values = true, help_heading = GLOBAL, default_value = "landlord.db", value_name = "FILE")]
     pub(crate) store: PathBuf,
-    /// Tables for people, or JSON for programs: one document on stdout, and errors on stderr. What has no end, `events`
+    /// Tables for people, or JSON for programs: one document on stdout, and errors on stderr. What has no end, `events` and `logs`
     /// and `run`, is JSON Lines: one document a line.
     #[arg(short, long, global = true, value_enum, default_value_t = Format::Table, help_heading = GLOBAL, value_name = "FORMAT")]
     pub(crate) output: Format,
@@ -129,6 +129,19 @@ pub(crate) enum Command {
     /// Show what happened, to one tenant or to all.
     ///
     /// With `-o json` the output is JSON Lines, a document for each event: {"cursor": …, "event": …}, or {"gap": …} where
+    /// Show what a tenant's containers print.
+    Logs {
+        tenant: TenantId,
+        /// Go on with what they print next.
+        #[arg(short, long)]
+        follow: bool,
+        /// Only what was printed since then: a time, such as 2026-01-31T12:00:00Z, or how long ago, such as 10m.
+        #[arg(long, value_parser = since, value_name = "TIME")]
+        since: Option<Timestamp>,
+        /// Only what this container printed.
+        #[arg(long, value_name = "NAME")]
+        container: Option<String>,
+    },
     /// events are no longer kept. Times are UTC there, and this machine's time in the table.
     Events {
         tenant: Option<TenantId>,
@@ -182,6 +195,7 @@ impl Command {
             Self::Provision { .. } => "provision",
             Self::Update { .. } => "update",
             Self::Restart { .. } => "restart",
+            Self::Logs { .. } => "logs",
             Self::Destroy { .. } => "destroy",
             Self::Cancel { .. } => "cancel",
             Self::Retry { .. } => "retry",
@@ -271,6 +285,18 @@ fn moment(text: &str) -> Result<Duration, String> {
         Ok(none) if none.is_zero() => Ok(Duration::ZERO),
         Ok(_) | Err(_) => duration(text),
     }
+}
+
+/// A time, or how long ago it was.
+fn since(text: &str) -> Result<Timestamp, String> {
+    if let Ok(time) = text.parse() {
+        return Ok(time);
+    }
+    let problem = || {
+        format!("{text:?} is not a time; write it like 2026-01-31T12:00:00Z, or like 10m for ten minutes ago")
+    };
+    let ago = duration(text).map_err(|_| problem())?;
+    Timestamp::now().checked_sub(ago).map_err(|_| problem())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

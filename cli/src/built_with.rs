@@ -95,7 +95,7 @@ impl FromArgMatches for Configs {
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        for built in BUILT_WITH.iter().filter(|built| built.needs_config) {
+        for built in BUILT_WITH {
             let given = matches.try_get_one::<PathBuf>(&built.option());
             let given = given.map_err(|error| clap::Error::raw(ErrorKind::UnknownArgument, error))?;
             self.0.extend(given.map(|file| (built.kind, file.clone())));
@@ -106,15 +106,18 @@ impl FromArgMatches for Configs {
 
 impl Args for Configs {
     fn augment_args(command: Command) -> Command {
-        let configurable = BUILT_WITH.iter().filter(|built| built.needs_config);
-        configurable.fold(command, |command, built| {
+        BUILT_WITH.iter().fold(command, |command, built| {
             let platform = built.platform;
+            let help = match built.needs_config {
+                true => format!("Run tenants on {platform} too, over this configuration: .json or YAML"),
+                false => format!("Run tenants on {platform} as this configuration says: .json or YAML"),
+            };
             let file = Arg::new(built.option())
                 .long(built.option())
                 .global(true)
                 .env(built.variable())
                 .hide_env_values(true)
-                .help(format!("Run tenants on {platform} too, over this configuration: .json or YAML"))
+                .help(help)
                 .help_heading(GLOBAL)
                 .value_name("FILE")
                 .value_parser(value_parser!(PathBuf));

@@ -146,6 +146,8 @@ pub(crate) enum Failure {
     NoneListed(String),
     #[error("tenant {tenant} is run by provider {provider}, which this program does not have")]
     NoProvider { tenant: TenantId, provider: String },
+    #[error("provider {provider}, which runs tenant {tenant}, does not keep logs; ask the platform for them")]
+    NoLogs { tenant: TenantId, provider: String },
     #[error(transparent)]
     Platform(#[from] ProviderError),
     #[error("operation {operation} of tenant {tenant} {settled}")]
@@ -192,7 +194,7 @@ impl Failure {
             },
             Self::NoStore(_) | Self::Store(_) | Self::InUse { .. } | Self::Closed(_) => Exit::Store,
             Self::NoOperation(_) | Self::NoTenant(_) | Self::Gone(_) | Self::NoneListed(_) => Exit::NotFound,
-            Self::NoProvider { .. } => Exit::Platform,
+            Self::NoProvider { .. } | Self::NoLogs { .. } => Exit::Platform,
             Self::Platform(error) => match error.kind {
                 ErrorKind::TenantNotFound => Exit::NotFound,
                 ErrorKind::InvalidSpec => Exit::Usage,
@@ -275,6 +277,7 @@ impl Failure {
             | Self::Start(_)
             | Self::Wait(_)
             | Self::NoProvider { .. }
+            | Self::NoLogs { .. }
             | Self::Closed(_)
             | Self::Demo
             | Self::System { .. }

@@ -15,7 +15,7 @@ pub(crate) struct Hints(String);
 impl Hints {
     /// Those that were given.
     pub(crate) fn of(matches: &ArgMatches) -> Self {
-        let configs = BUILT_WITH.iter().filter(|built| built.needs_config).map(|built| built.option());
+        let configs = BUILT_WITH.iter().map(|built| built.option());
         let options = std::iter::once("store".to_owned()).chain(configs);
         let given = options.filter(|id| matches.value_source(id) == Some(ValueSource::CommandLine));
         Self(given.filter_map(|id| Some(format!("--{id} {} ", value(matches, &id)?))).collect())

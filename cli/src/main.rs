@@ -10,6 +10,7 @@ mod events;
 mod exit;
 mod hints;
 mod list;
+mod logs;
 mod machine;
 mod operate;
 mod patience;
@@ -28,6 +29,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches};
+use landlord_compute::provider::LogQuery;
 use landlord_compute::store::{Scope, TenantFilter};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
@@ -125,6 +127,11 @@ async fn command(screen: &Screen, cli: Cli) -> Result<(), Failure> {
             list::list(screen, place, &TenantFilter { state, provider }).await
         }
         Command::Describe { tenant } => describe::describe(screen, place, &tenant).await,
+        Command::Logs { tenant, follow, since, container } => {
+            let mut query = LogQuery::default();
+            (query.since, query.container, query.follow) = (since, container, follow);
+            logs::logs(screen, place, &tenant, query).await
+        }
         Command::Events { tenant, follow, after, last } => {
             let scope = tenant.map_or(Scope::All, Scope::Tenant);
             events::events(screen, place, scope, after, last, follow).await

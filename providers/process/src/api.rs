@@ -14,7 +14,7 @@ use super::keeper::client::AskError;
 use super::keeper::protocol::{Answer, Refusal, Request, Streak};
 use super::machine::{Machine, failed, not_kept, ports_of};
 use super::ports::is_free;
-use super::procfs::Identity;
+use super::procfs::{self, Identity};
 use super::tags::{Key, Owner, Tags};
 use super::{launch, listeners, signal};
 
@@ -49,10 +49,12 @@ impl Machine {
             let (life, binding, connections) = (life(&seen), seen.binding, seen.connections);
             (key.launch, FoundLaunch { manifest: seen.tags.manifest, life, binding, connections })
         });
-        let launches = launches.collect();
+        let (launches, machine) = (launches.collect(), procfs::machine());
         Ok(ProcessReply::Found(match keepers.remove(&subject.tenant) {
-            Some(keeper) => Found { keeper: true, routing: keeper.routing, cut: keeper.cut, launches },
-            None => Found { keeper: false, launches, ..Found::default() },
+            Some(keeper) => {
+                Found { machine, keeper: true, routing: keeper.routing, cut: keeper.cut, launches }
+            }
+            None => Found { machine, keeper: false, launches, ..Found::default() },
         }))
     }
 

@@ -38,6 +38,7 @@ compile_error!(
 mod api;
 mod blocking;
 mod cgroup;
+mod config;
 mod environment;
 #[cfg(any(test, feature = "testing"))]
 pub mod faults;
@@ -92,6 +93,9 @@ use machine::{Machine, Place};
 use tags::Owner;
 
 pub use logs::LogLimits;
+
+/// How many tenants are worked on at the same time. Most of a call is waiting for a process.
+const CALLS: usize = 512;
 
 /// Where logs are, in a state directory.
 const LOGS: &str = "logs";
@@ -196,14 +200,9 @@ impl ProviderKind for ProcessKind {
     }
 
     fn start(setup: Setup) -> Result<Arc<dyn Provider>, SetupError> {
-        match setup.config {
-            Value::Null => {
-                Ok(Arc::new(ProcessProvider::new(ProcessOptions::new(setup.state_dir).name(setup.name))))
-            }
-            Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
-                Err(SetupError::new("the process provider has no configuration of the operator's; remove it"))
-            }
-        }
+        let options = ProcessOptions::new(setup.state_dir).name(setup.name);
+        let options = config::apply(setup.config, options).map_err(SetupError::new)?;
+        Ok(Arc::new(ProcessProvider::new(options)))
     }
 }
 
@@ -311,7 +310,10 @@ impl Provider for ProcessProvider {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::default().lists_tenants().not_enforced(validate::NOT_ENFORCED)
+        Capabilities::default()
+            .lists_tenants()
+            .max_concurrent_calls(CALLS)
+            .not_enforced(validate::NOT_ENFORCED)
     }
 
     async fn plan(

@@ -340,6 +340,7 @@ impl Model for Processes {
                     )
                 };
                 ProcessReply::Found(Found {
+                    machine: Some("here".to_owned()),
                     keeper: self.keeper,
                     routing: if self.keeper { self.routing.clone() } else { Routing::default() },
                     cut: 0,

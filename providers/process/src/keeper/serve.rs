@@ -35,7 +35,7 @@ use crate::procfs::{self, Identity};
 use crate::tags::{CHECK, LEADER, Variables};
 use crate::user;
 
-/// How long a keeper without launches waits for its engine to come back.
+/// How long a keeper waits for its engine to come back when nothing that it keeps lives.
 const IDLE: Duration = Duration::from_secs(30);
 
 /// The connections that wait to be taken.
@@ -149,8 +149,12 @@ impl Keeper {
             self.routes.tick(self.poll.registry());
             self.end_when_idle();
         }
-        // Nobody tells it to end that has forgotten it.
-        remove_files(&self.setup.dir)
+        match self.launches.is_empty() {
+            // Nobody tells it to end that has forgotten it.
+            true => remove_files(&self.setup.dir),
+            // How its launches ended, and where they answered, is written down for the next one.
+            false => files::remove(&self.setup.dir.join(SOCKET)),
+        }
     }
 
     /// How long nothing has to be done.
@@ -165,12 +169,18 @@ impl Keeper {
     }
 
     fn end_when_idle(&mut self) {
-        let idle = self.launches.is_empty() && self.subjects.is_empty();
+        let engine = self.subjects.values().any(|subject| matches!(subject, Subject::Engine { .. }));
+        let idle = !engine && self.launches.alive().next().is_none() && !self.has_orphans();
         match (idle, self.idle_since) {
             (false, _) => self.idle_since = None,
             (true, None) => self.idle_since = Some(Instant::now()),
             (true, Some(since)) => self.ends |= since.elapsed() >= IDLE,
         }
+    }
+
+    /// Whether a process is left of a launch that has ended.
+    fn has_orphans(&self) -> bool {
+        procfs::children(rustix::process::getpid()).is_ok_and(|children| !children.is_empty())
     }
 
     fn token(&mut self) -> Token {

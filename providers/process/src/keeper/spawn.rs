@@ -1,6 +1,7 @@
 //! Starts a launch: its group, its pipes, the launcher that becomes the program.
 
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use rustix::process::Pid;
@@ -50,9 +51,12 @@ pub(super) fn check(program: Program, group: Option<&LaunchGroup>) -> io::Result
 
 fn start(order: Order, out: Stdio, err: Stdio) -> io::Result<Launcher> {
     let (mut socket, theirs) = connection::pair()?;
+    let mut arguments = std::env::args_os();
+    let name = arguments.next().unwrap_or_default();
     let child = Command::new(SELF)
         // The same words, so that the same program runs, whatever they mean to it.
-        .args(std::env::args_os().skip(1))
+        .arg0(name)
+        .args(arguments)
         .env_clear()
         .env(LAUNCHER, "")
         .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))

@@ -78,7 +78,9 @@ pub(crate) fn start(program: &KeeperProgram, setup: &Setup, tenant: &str) -> Res
         .open(&errors)
         .map_err(StartError::system("open the file for the keeper's errors"))?;
     let setup = serde_json::to_string(setup).map_err(|error| StartError::Ended(error.to_string()))?;
+    let name = std::env::args_os().next().unwrap_or_else(|| OsString::from(path));
     let mut child = Command::new(path)
+        .arg0(name)
         .args(arguments)
         .env_clear()
         .env(KEEPER, setup)
@@ -133,7 +135,9 @@ fn alone() -> io::Error {
         return error.into();
     }
     close_fds::set_fds_cloexec(3, &[]);
-    Command::new(SELF).args(std::env::args_os().skip(1)).env(ALONE, "").exec()
+    let mut arguments = std::env::args_os();
+    let name = arguments.next().unwrap_or_default();
+    Command::new(SELF).arg0(name).args(arguments).env(ALONE, "").exec()
 }
 
 /// Returns when the keeper of the tenant whose directory this is has ended; at once where there is none. Blocks.

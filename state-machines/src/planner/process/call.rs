@@ -203,6 +203,8 @@ pub enum ProcessReply {
 /// All that is left of the tenant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
+    /// Names the machine that was looked at, where it has a name that stays.
+    pub machine: Option<String>,
     /// Whether its keeper lives.
     pub keeper: bool,
     /// What that listens on.

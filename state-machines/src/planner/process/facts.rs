@@ -12,6 +12,9 @@ use crate::error::ProviderError;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProcessFacts {
+    /// The machine that the launches are on, where it has a name that stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) machine: Option<String>,
     /// The highest number that a launch was ever given; the next launch gets the one after it.
     pub(super) generation: u64,
     /// Every launch that has, or may have, processes or files.

@@ -8,6 +8,7 @@ use super::{
     Exit, ExitCause, Found, FoundLaunch, LaunchId, Probed, Process, ProcessCall, ProcessLife, ProcessReply,
     Start,
 };
+use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use crate::planner::CallError;
 
 /// Notes what a write is about to do. Noting it twice is the same as once.
@@ -64,7 +65,10 @@ pub(super) fn learn(
     now: Timestamp,
 ) {
     match reply {
-        Ok(ProcessReply::Found(all)) => found(facts, all, now),
+        Ok(ProcessReply::Found(all)) => match elsewhere(facts, &all) {
+            Some(error) => facts.trouble = Some(error),
+            None => found(facts, all, now),
+        },
         Ok(ProcessReply::Kept) => facts.keeper = Keeper::Lives,
         Ok(ProcessReply::Dismissed) => facts.keeper = Keeper::Absent,
         Ok(ProcessReply::Routed { number }) => match call {
@@ -189,10 +193,26 @@ fn probed_launch(launch: &Launch, probed: Probed, now: Timestamp) -> Run {
     }
 }
 
+/// What a look shows is of another machine than the launches are on: nothing of them is gone.
+fn elsewhere(facts: &ProcessFacts, found: &Found) -> Option<ProviderError> {
+    match (&facts.machine, &found.machine) {
+        (Some(theirs), Some(here)) if theirs != here && !facts.launches.is_empty() => {
+            let message = format!(
+                "its processes are on machine {theirs}, and this is machine {here}; run the engine there, or abandon the \
+                 tenant"
+            );
+            let (kind, code) = (ErrorKind::ProvisionFailed, ErrorCode::ProviderUnavailable);
+            Some(ProviderError::new(kind, Remedy::NeedsPerson, code, message))
+        }
+        (Some(_) | None, Some(_) | None) => None,
+    }
+}
+
 /// Takes in a look at everything: what it shows, and what it does not show.
 fn found(facts: &mut ProcessFacts, found: Found, now: Timestamp) {
     let looked_before = std::mem::replace(&mut facts.looked, true);
-    let Found { keeper, routing, cut, mut launches } = found;
+    let Found { machine, keeper, routing, cut, mut launches } = found;
+    facts.machine = facts.machine.take().or(machine);
     facts.cut = cut;
     // An older look: what the keeper was told since counts.
     if !(looked_before && facts.keeper == Keeper::Lives) {

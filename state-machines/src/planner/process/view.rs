@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::facts::{Death, Launch, Live, ProcessFacts, Run, Streak};
-use super::{Check, Port, Protocol};
+use super::{Binding, Check, Port, Protocol};
 use crate::planner::{Holdings, Report};
 use crate::status::{ComputeState, ContainerStatus, Endpoint, EndpointType, Health};
 
@@ -11,6 +11,9 @@ use crate::status::{ComputeState, ContainerStatus, Endpoint, EndpointType, Healt
 pub(super) fn holdings(facts: &ProcessFacts) -> Holdings {
     let resource = |launch: &Launch| match &launch.run {
         Run::Starting { .. } => "starting".to_owned(),
+        Run::Live(Live { leader, .. }) if launch.binding == Binding::Direct => {
+            format!("pid {}, listens on its host port itself: updates end it first", leader.pid)
+        }
         Run::Live(Live { leader, .. }) => format!("pid {}", leader.pid),
         Run::Stopping { leader: Some(leader), .. } => format!("pid {}, ending", leader.pid),
         Run::Stopping { leader: None, .. } | Run::Dead { orphans: true, .. } => {
