@@ -60,9 +60,10 @@ async fn what_an_earlier_call_waited_for_is_over() {
 
     let second = engine(store.clone(), &provider).start().await.expect("starts");
     let operation = second.operation(id).await.expect("known");
-    events_until(&second, "acme", |event| matches!(event.what, EventKind::Retried)).await;
+    events_until(&second, "acme", |event| matches!(event.what, EventKind::Recovered)).await;
     let tenant = live(&second, "acme").await;
     assert!(tenant.ledger.as_ref().is_some_and(|ledger| ledger.waits.is_some()), "the ledger is as it was");
+    assert!(tenant.call().is_some(), "the next call is on its way");
     assert_eq!(waits(&store).await, None);
     provider.open("end");
     assert_eq!(end(operation).await, Settled::Done);
