@@ -33,7 +33,7 @@ pub struct TenantView<'a> {
     pub spec: Option<SpecVersion>,
     /// What is on its way.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub operation: Option<OperationView>,
+    pub operation: Option<OperationView<'a>>,
     /// The update or restart that follows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<QueuedView>,
@@ -72,8 +72,8 @@ pub struct EndpointView<'a> {
 }
 
 /// What is on its way for a tenant.
-#[derive(Debug, Serialize)]
-pub struct OperationView {
+#[derive(Clone, Debug, Serialize)]
+pub struct OperationView<'a> {
     /// Its id.
     pub id: OperationId,
     /// Which way it goes.
@@ -85,12 +85,24 @@ pub struct OperationView {
     /// Until when it waits, or is given to stop.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
+    /// What its call waits for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waits: Option<WaitingView<'a>>,
     /// The spec it works towards.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<SpecVersion>,
     /// When it has to be done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
+}
+
+/// What a call waits for on its platform.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct WaitingView<'a> {
+    /// What has to become true, as it follows "waits until".
+    pub what: &'a str,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 /// Which way an operation goes.
@@ -197,8 +209,10 @@ impl<'a> From<&'a Tenant> for TenantView<'a> {
             spec: tenant.applied().map(|applied| applied.version),
             operation: match &tenant.state {
                 State::Pending | State::Running { .. } => None,
-                State::Provisioning(change) | State::Updating { change, .. } => Some(change.into()),
-                State::Destroying(removal) => Some(removal.into()),
+                State::Provisioning(change) | State::Updating { change, .. } => {
+                    Some(changing(change, waits(tenant)))
+                }
+                State::Destroying(removal) => Some(removing(removal, waits(tenant))),
             },
             next: tenant.next.as_ref().map(|next| QueuedView {
                 id: next.operation,
@@ -216,45 +230,49 @@ impl<'a> From<&'a Tenant> for TenantView<'a> {
     }
 }
 
-impl From<&Change> for OperationView {
-    fn from(change: &Change) -> Self {
-        let (direction, deadline) = match &change.direction {
-            Direction::Forward { deadline } => (Way::Forward, *deadline),
-            Direction::Repair => (Way::Repair, None),
-            Direction::Undo(_) => (Way::Undo, None),
-        };
-        let (run, until) = match &change.run {
-            Run::Calling(_) => (Doing::Calling, None),
-            Run::Stopping { until, .. } => (Doing::Stopping, Some(*until)),
-            Run::Waiting { until } => (Doing::Waiting, Some(*until)),
-        };
-        Self {
-            id: change.operation,
-            direction,
-            attempt: change.attempt,
-            run,
-            until,
-            target: Some(change.target.version),
-            deadline,
-        }
+/// What the call in flight waits for. What an earlier one waited for is over.
+fn waits(tenant: &Tenant) -> Option<WaitingView<'_>> {
+    let waiting = tenant.ledger.as_deref()?.waits.as_ref()?;
+    (tenant.call() == Some(waiting.call)).then_some(WaitingView { what: &waiting.what, since: waiting.since })
+}
+
+fn changing<'a>(change: &Change, waits: Option<WaitingView<'a>>) -> OperationView<'a> {
+    let (direction, deadline) = match &change.direction {
+        Direction::Forward { deadline } => (Way::Forward, *deadline),
+        Direction::Repair => (Way::Repair, None),
+        Direction::Undo(_) => (Way::Undo, None),
+    };
+    let (run, until) = match &change.run {
+        Run::Calling(_) => (Doing::Calling, None),
+        Run::Stopping { until, .. } => (Doing::Stopping, Some(*until)),
+        Run::Waiting { until } => (Doing::Waiting, Some(*until)),
+    };
+    OperationView {
+        id: change.operation,
+        direction,
+        attempt: change.attempt,
+        run,
+        until,
+        waits,
+        target: Some(change.target.version),
+        deadline,
     }
 }
 
-impl From<&Removal> for OperationView {
-    fn from(removal: &Removal) -> Self {
-        let (run, until) = match &removal.run {
-            RemovalRun::Calling(_) => (Doing::Calling, None),
-            RemovalRun::Waiting { until } => (Doing::Waiting, Some(*until)),
-        };
-        Self {
-            id: removal.operation,
-            direction: Way::Destroy,
-            attempt: removal.attempt,
-            run,
-            until,
-            target: None,
-            deadline: None,
-        }
+fn removing<'a>(removal: &Removal, waits: Option<WaitingView<'a>>) -> OperationView<'a> {
+    let (run, until) = match &removal.run {
+        RemovalRun::Calling(_) => (Doing::Calling, None),
+        RemovalRun::Waiting { until } => (Doing::Waiting, Some(*until)),
+    };
+    OperationView {
+        id: removal.operation,
+        direction: Way::Destroy,
+        attempt: removal.attempt,
+        run,
+        until,
+        waits,
+        target: None,
+        deadline: None,
     }
 }
 

@@ -11,7 +11,7 @@ use landlord_compute::machines::spec::{HealthCheckConfig, ResourceRequirements};
 use landlord_compute::machines::status::Health;
 use landlord_compute::machines::tenant::{LifecycleEvent, Settled};
 use landlord_compute::store::{OperationRecord, Position, Reads, Scope};
-use landlord_compute::view::{ContainerView, Doing, SpecView, TenantView, containers, spec};
+use landlord_compute::view::{ContainerView, Doing, OperationView, SpecView, TenantView, containers, spec};
 use landlord_store_sqlite::SqliteReader;
 use serde_json::{Value, json};
 
@@ -205,12 +205,18 @@ impl Described<'_> {
         let view = &self.view;
         let mut lines = Vec::new();
         if let Some(operation) = &view.operation {
-            let way = words::operation(operation, now);
+            // What it waits for has a line of its own.
+            let way = words::operation(&OperationView { waits: None, ..operation.clone() }, now);
             let mut line = format!("{}, try {}, {way}", operation.id, operation.attempt);
             if let Some(deadline) = operation.deadline {
                 line += &format!(", deadline {}", words::when(now, deadline));
             }
             lines.push(("operation", line));
+            if let Some(waits) = operation.waits {
+                let since = words::when(now, waits.since);
+                lines.push(("waits", format!("until {}", waits.what)));
+                lines.push(("", format!("since {} ({since})", words::short_clock(now, waits.since))));
+            }
         }
         if let Some(next) = &view.next {
             let waits = match next.target {

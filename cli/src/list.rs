@@ -141,12 +141,16 @@ fn remark(view: &TenantView<'_>, failed: &BTreeMap<OperationId, OperationKind>, 
     remarks.extend(view.operation.as_ref().map(|operation| words::operation(operation, now)));
     remarks.extend(view.repair_due.map(|due| format!("repair due {}", words::when(now, due))));
     if let Some(failure) = view.last_failure {
-        let current = view.operation.as_ref().is_some_and(|operation| operation.id == failure.operation);
-        remarks.push(match current {
+        match view.operation.as_ref().filter(|operation| operation.id == failure.operation) {
+            // What it waits for now says more than why it was tried again, and often the same.
+            Some(operation) if operation.waits.is_some() => {}
             // Why it is tried again.
-            true => words::reason(&failure.error),
-            false => words::last_failure(failure, failed.get(&failure.operation).copied(), now),
-        });
+            Some(_) => remarks.push(words::reason(&failure.error)),
+            None => {
+                let kind = failed.get(&failure.operation).copied();
+                remarks.push(words::last_failure(failure, kind, now));
+            }
+        }
     }
     remarks.join("; ")
 }

@@ -12,6 +12,7 @@ use landlord_compute::{
 };
 use serde_json::json;
 
+use super::again::Again;
 use super::events::Reader;
 use super::exit::Failure;
 use super::patience::{GRACE, LOOK};
@@ -19,7 +20,6 @@ use super::place::{Missing, Place};
 use super::report::{Waited, Wanted, report};
 use super::screen::Screen;
 use super::signals::Signals;
-use super::words;
 
 /// What is asked for, in one operation.
 #[derive(Debug)]
@@ -198,13 +198,16 @@ impl<'a> With<'a> {
         // What was so already is over.
         let Some(id) = operation.id() else { return Ok(operation.settled().await?) };
         let mut events = Box::pin(self.engine.subscribe(since, Scope::Tenant(tenant.clone())).fuse());
+        let handle = self.engine.tenant(tenant.clone());
+        let mut again = Again::new(self.screen);
         loop {
             tokio::select! {
                 biased;
                 Some(delivery) = events.next() => match delivery? {
-                    Delivery::Event { event, .. } => self.screen.progress(&words::progress(&event)),
+                    Delivery::Event { event, .. } => again.tell(&event),
                     Delivery::Gap { .. } => {}
                 },
+                () = again.due() => again.tell_again(&handle.snapshot().await?),
                 settled = operation.settled() => return Ok(settled?),
                 () = self.signals.next() => return Err(Failure::Interrupted(id)),
             }
@@ -239,12 +242,16 @@ async fn watch_beside(
     let mut reader = Reader::new(look, Scope::Tenant(tenant.clone()), Position(0));
     // What happened before is history.
     while !reader.read().await?.is_empty() {}
+    let mut again = Again::new(screen);
     loop {
         for delivery in reader.read().await? {
             match delivery {
-                Delivery::Event { event, .. } => screen.progress(&words::progress(&event)),
+                Delivery::Event { event, .. } => again.tell(&event),
                 Delivery::Gap { .. } => {}
             }
+        }
+        if again.is_due() {
+            again.tell_again(&look.load(tenant).await?);
         }
         let settled = look.operation(id).await?.and_then(|record| record.settled);
         if settled.is_some() {

@@ -121,6 +121,15 @@ impl Screen {
         }
     }
 
+    /// The longest time from one line to the next while something is waited for: a line that changes is kept up to
+    /// date, a line each is written less and less often.
+    pub(crate) fn patience(&self) -> Duration {
+        match &self.progress {
+            Progress::Line(_) => Duration::from_secs(1),
+            Progress::Lines(_) | Progress::None => Duration::from_secs(60),
+        }
+    }
+
     /// Nothing is on its way any more.
     pub(crate) fn end_progress(&self) {
         match &self.progress {

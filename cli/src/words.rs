@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use landlord_compute::machines::error::ProviderError;
+use landlord_compute::machines::id::TenantId;
 use landlord_compute::machines::status::{ComputeState, Endpoint, EndpointType, Health};
 use landlord_compute::machines::tenant::{
-    EventKind, Failure, LifecycleEvent, OperationKind, Settled, StopReason,
+    EventKind, Failure, LifecycleEvent, OperationKind, Settled, StopReason, Tenant,
 };
 use landlord_compute::view::{Doing, EndpointView, OperationView, TenantView, Way};
 
@@ -32,9 +33,28 @@ pub(crate) fn event(event: &LifecycleEvent) -> String {
 /// What happened, for the progress line: with the try it happened in, from the second on.
 pub(crate) fn progress(event: &LifecycleEvent) -> String {
     let what = what(&event.what, event.at);
-    match event.attempt {
-        Some(attempt) if attempt > 1 => format!("{}: {what} (attempt {attempt})", event.tenant_id),
-        Some(_) | None => format!("{}: {what}", event.tenant_id),
+    in_attempt(&event.tenant_id, event.attempt.unwrap_or(1), &what)
+}
+
+/// What a tenant waits for, for the progress line; none where it does not wait for its platform.
+pub(crate) fn waiting(tenant: &Tenant, now: Timestamp) -> Option<String> {
+    let operation = TenantView::from(tenant).operation?;
+    let waits = operation.waits?;
+    Some(in_attempt(&tenant.id, operation.attempt, &self::waits(waits.what, waits.since, now)))
+}
+
+fn in_attempt(tenant: &TenantId, attempt: u32, what: &str) -> String {
+    match attempt {
+        ..=1 => format!("{tenant}: {what}"),
+        2.. => format!("{tenant}: {what} (attempt {attempt})"),
+    }
+}
+
+/// What is waited for, and for how long so far: `waits (2 min so far) until the rollout completes: 0 of 1 running`.
+fn waits(what: &str, since: Timestamp, now: Timestamp) -> String {
+    match now.as_second() - since.as_second() {
+        ..=0 => format!("waits until {what}"),
+        seconds => format!("waits ({} so far) until {what}", distance(seconds)),
     }
 }
 
@@ -53,6 +73,7 @@ fn what(what: &EventKind, now: Timestamp) -> String {
         }
         EventKind::Queued { queued, spec: None } => format!("restart {queued} waits for its turn"),
         EventKind::Progressed { step } => step.clone(),
+        EventKind::Waits { what, since } => waits(what, *since, now),
         EventKind::Succeeded { changes } if changes.is_empty() => "succeeded".to_owned(),
         EventKind::Succeeded { changes } => format!("succeeded: {}", changes.join(", ")),
         EventKind::FoundNothing => "found nothing to update, provisions instead".to_owned(),
@@ -196,7 +217,7 @@ fn distance(seconds: i64) -> String {
 }
 
 /// What is on its way, in a few words: `being undone, tries again in 3 s`.
-pub(crate) fn operation(operation: &OperationView, now: Timestamp) -> String {
+pub(crate) fn operation(operation: &OperationView<'_>, now: Timestamp) -> String {
     let way = match operation.direction {
         Way::Forward => "on its way",
         Way::Repair => "being repaired",
@@ -204,8 +225,12 @@ pub(crate) fn operation(operation: &OperationView, now: Timestamp) -> String {
         Way::Destroy => "being removed",
     };
     let until = operation.until.map(|until| when(now, until)).unwrap_or_default();
+    let way = match operation.waits {
+        Some(waits) => format!("{way}, {}", self::waits(waits.what, waits.since, now)),
+        None => way.to_owned(),
+    };
     match operation.run {
-        Doing::Calling => way.to_owned(),
+        Doing::Calling => way,
         Doing::Stopping => format!("{way}, stopping"),
         Doing::Waiting if until.is_empty() => format!("{way}, waits"),
         Doing::Waiting => format!("{way}, tries again {until}"),

@@ -87,6 +87,7 @@ pub(crate) fn transition(event: &LifecycleEvent) {
         | EventKind::AlreadyRunning
         | EventKind::Queued { .. }
         | EventKind::Progressed { .. }
+        | EventKind::Waits { .. }
         | EventKind::FoundNothing
         | EventKind::Retried
         | EventKind::Stopping { .. }

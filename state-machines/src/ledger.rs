@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::id::CallId;
 use crate::status::Endpoint;
 
 /// Persisted for the provider, and opaque to the engine but for the part that people want to see.
@@ -18,8 +20,23 @@ pub struct Ledger {
     /// Where the tenant answers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub endpoints: Vec<Endpoint>,
+    /// What the call that wrote it waits for; none while it does something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<Waiting>,
     /// The provider's own facts, as JSON.
     pub facts: Box<RawValue>,
+}
+
+/// What a call waits for on its platform.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// The call. What another one waited for is over.
+    pub call: CallId,
+    /// What has to become true, as it follows "waits until": `the rollout completes: 0 of 1 running`. Holds nothing that
+    /// a tenant wrote.
+    pub what: String,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 impl Ledger {
@@ -34,6 +51,7 @@ impl PartialEq for Ledger {
         self.version == other.version
             && self.resources == other.resources
             && self.endpoints == other.endpoints
+            && self.waits == other.waits
             && self.facts.get() == other.facts.get()
     }
 }

@@ -12,6 +12,7 @@ mod recovery;
 mod store_faults;
 mod sweep;
 mod tracing;
+mod waiting;
 
 pub(crate) use landlord_testing::fixtures::{
     end, engine, events_until, live, memory, run, scripted, scripted_with, spec, tenant, without_providers,

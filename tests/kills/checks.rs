@@ -80,6 +80,7 @@ fn begun(event: &LifecycleEvent) -> Option<OperationId> {
         EventKind::Began { .. } | EventKind::AlreadyRunning => event.operation,
         EventKind::Queued { queued, .. } => Some(queued),
         EventKind::Progressed { .. }
+        | EventKind::Waits { .. }
         | EventKind::Succeeded { .. }
         | EventKind::FoundNothing
         | EventKind::WillRetry { .. }

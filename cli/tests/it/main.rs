@@ -8,6 +8,7 @@ mod lifecycle;
 mod secrets;
 mod sweep;
 mod truth;
+mod waiting;
 
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};

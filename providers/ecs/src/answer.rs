@@ -152,6 +152,8 @@ fn deployment(deployment: &sdk::Deployment) -> Option<Deployment> {
             // IN_PROGRESS, or a state that this version does not know: it is not over.
             Some(_) | None => Rollout::InProgress,
         },
+        running: count(deployment.running_count()),
+        pending: count(deployment.pending_count()),
         failed_tasks: count(deployment.failed_tasks()),
         created: deployment.created_at().and_then(instant),
     })

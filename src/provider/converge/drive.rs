@@ -7,11 +7,12 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::id::ProviderName;
-use landlord_state_machines::ledger::Ledger;
-use landlord_state_machines::planner::{Act, CallError, Goal, Kind, Next, Planner};
+use landlord_state_machines::ledger::{Ledger, Waiting};
+use landlord_state_machines::planner::{Act, CallError, Goal, Holdings, Kind, Next, Planner};
 use landlord_state_machines::status::ComputeState;
 use tracing::Instrument;
 
+use super::waits::Waits;
 use super::{Api, Until};
 use crate::provider::{CheckpointError, Context, UndoBy};
 
@@ -65,6 +66,7 @@ pub(super) struct Drive<'a, A: Api> {
     cx: &'a Context,
     pub(super) facts: Facts<A>,
     stored: Facts<A>,
+    waits: Waits,
     /// The steps that wrote, each once.
     pub(super) written: Vec<&'static str>,
     /// Whether something ran before the first write.
@@ -83,7 +85,8 @@ impl<'a, A: Api> Drive<'a, A> {
             Some(ledger) => read::<A::Planner>(&ledger)?,
         };
         let facts = stored.clone();
-        Ok(Self { api, provider, cx, facts, stored, written: Vec::new(), found_running: false })
+        let (waits, written) = (Waits::default(), Vec::new());
+        Ok(Self { api, provider, cx, facts, stored, waits, written, found_running: false })
     }
 
     /// Asks and acts until the goal is reached.
@@ -110,8 +113,9 @@ impl<'a, A: Api> Drive<'a, A> {
             match A::Planner::next(&self.cx.subject, goal, &self.facts, self.cx.now()) {
                 Next::Done => return Ok(()),
                 Next::Fail(error) => return Err(Halt::Failed(error)),
-                Next::Wait { until: due, why } => {
-                    tracing::debug!(tenant_id = %self.cx.subject.tenant, %due, "waits: {why}");
+                Next::Wait { until: due, why, so_far } => {
+                    tracing::debug!(tenant_id = %self.cx.subject.tenant, %due, so_far, "waits until {why}");
+                    self.tell(why, so_far, due).await?;
                     self.sleep(due, until).await;
                     A::Planner::stale(&mut self.facts);
                 }
@@ -136,6 +140,7 @@ impl<'a, A: Api> Drive<'a, A> {
                     self.written.push(act.step);
                 }
             }
+            self.waits.end();
             self.store(step).await?;
         }
         let replies = join_all(acts.iter().map(|act| self.call(act))).await;
@@ -188,7 +193,21 @@ impl<'a, A: Api> Drive<'a, A> {
         if self.facts == self.stored {
             return Ok(());
         }
-        let ledger = write::<A::Planner>(&self.facts).map_err(Halt::Failed)?;
+        self.keep(None, step).await
+    }
+
+    /// Makes durable what is waited for, where that is worth it, so that whoever looks at the tenant sees it.
+    async fn tell(&mut self, why: &'static str, so_far: Option<String>, due: Timestamp) -> Result<(), Halt> {
+        // Nobody looks at a use of the provider that is not part of an operation.
+        let Some(work) = self.cx.work else { return Ok(()) };
+        match self.waits.tell(work.call, why, so_far, self.cx.now(), due) {
+            Some(waiting) => self.keep(Some(waiting), why).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn keep(&mut self, waits: Option<Waiting>, step: &str) -> Result<(), Halt> {
+        let ledger = write::<A::Planner>(&self.facts, waits).map_err(Halt::Failed)?;
         self.cx.checkpoint(ledger, step).await.map_err(Halt::NotStored)?;
         self.stored = self.facts.clone();
         Ok(())
@@ -263,11 +282,11 @@ fn read<P: Planner>(ledger: &Ledger) -> Result<P::Facts, ProviderError> {
     })
 }
 
-fn write<P: Planner>(facts: &P::Facts) -> Result<Ledger, ProviderError> {
-    let held = P::holdings(facts);
+fn write<P: Planner>(facts: &P::Facts, waits: Option<Waiting>) -> Result<Ledger, ProviderError> {
+    let Holdings { resources, endpoints } = P::holdings(facts);
     let facts = serde_json::value::to_raw_value(facts)
         .map_err(|error| defect(format!("the ledger cannot be written: {error}")).with_source(error))?;
-    Ok(Ledger { version: P::LEDGER_VERSION, resources: held.resources, endpoints: held.endpoints, facts })
+    Ok(Ledger { version: P::LEDGER_VERSION, resources, endpoints, waits, facts })
 }
 
 fn unreadable(message: String) -> ProviderError {

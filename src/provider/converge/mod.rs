@@ -6,6 +6,7 @@
 //! a provision to nothing, an update to the spec that ran before.
 
 mod drive;
+mod waits;
 
 use std::time::Duration;
 

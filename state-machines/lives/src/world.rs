@@ -288,6 +288,7 @@ pub fn progressed(call: CallId) -> Input {
         version: 1,
         resources: [("web".to_owned(), call.to_string())].into(),
         endpoints: Vec::new(),
+        waits: None,
         facts: serde_json::value::RawValue::NULL.to_owned(),
     };
     Input::Progressed { call, ledger: Arc::new(ledger), step: "on its way".to_owned() }

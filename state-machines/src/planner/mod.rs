@@ -75,8 +75,10 @@ pub enum Next<C> {
     Wait {
         /// When to look again.
         until: Timestamp,
-        /// What is waited for, for the progress line.
+        /// What has to become true, as it follows "waits until". The same words are the same wait.
         why: &'static str,
+        /// How far that is, in figures and in the platform's words. Holds nothing that a tenant wrote.
+        so_far: Option<String>,
     },
     /// The goal is reached.
     Done,

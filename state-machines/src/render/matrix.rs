@@ -249,7 +249,7 @@ fn applied(configuration: &Configuration, transition: &Transition) -> &'static s
     match what {
         EventKind::Began { .. } => "begin",
         EventKind::Queued { .. } => "queue",
-        EventKind::Progressed { .. } | EventKind::HealthChanged { .. } => "note",
+        EventKind::Progressed { .. } | EventKind::Waits { .. } | EventKind::HealthChanged { .. } => "note",
         EventKind::WillRetry { .. } => "wait",
         EventKind::Retried | EventKind::FoundNothing | EventKind::Recovered if calls => "call",
         EventKind::Retried | EventKind::FoundNothing | EventKind::Recovered => "wait",

@@ -56,6 +56,7 @@ fn what(what: &EventKind) -> &'static str {
         EventKind::Queued { spec: Some(_), .. } => "queued",
         EventKind::Queued { spec: None, .. } => "queued a restart",
         EventKind::Progressed { .. } => "progressed",
+        EventKind::Waits { .. } => "waits",
         EventKind::Succeeded { .. } => "succeeded",
         EventKind::FoundNothing => "found nothing",
         EventKind::WillRetry { .. } => "will retry",

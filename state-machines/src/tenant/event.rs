@@ -125,6 +125,13 @@ pub enum EventKind {
         /// What it is doing.
         step: String,
     },
+    /// The provider waits for its platform.
+    Waits {
+        /// What has to become true, as it follows "waits until".
+        what: String,
+        /// Since when.
+        since: Timestamp,
+    },
     /// The provider did what it was asked.
     Succeeded {
         /// The changes it made, a line each.

@@ -15,7 +15,7 @@ use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::id::{CallId, OperationId, ProviderName, Rollout, TenantId};
-use landlord_state_machines::ledger::Ledger;
+use landlord_state_machines::ledger::{Ledger, Waiting};
 use landlord_state_machines::observation::{Observation, Seen};
 use landlord_state_machines::spec::{Spec, changes};
 use landlord_state_machines::status::{
@@ -30,7 +30,7 @@ use landlord_compute::clock::Clock;
 
 use landlord_compute::provider::{
     Capabilities, Context, Destroyed, OwnedTenant, PlannedChange, PlannedEffect, Provider, STATUS_WITHIN,
-    UndoBy,
+    UndoBy, Work,
 };
 use table::{Table, unavailable};
 
@@ -51,6 +51,8 @@ pub enum Step {
     Gate(&'static str),
     /// Makes a ledger durable, with this step.
     Checkpoint(&'static str),
+    /// Makes a ledger durable that says that this is waited for, since now.
+    Waits(&'static str),
     /// Has its effect on the platform.
     Work,
     /// Fails, without further effect.
@@ -261,7 +263,12 @@ impl Scripted {
                 }
                 Step::HangUntilChanged => cx.changed().await,
                 Step::Gate(gate) => self.pass(gate).await,
-                Step::Checkpoint(step) => self.checkpoint(cx, step).await?,
+                Step::Checkpoint(step) => self.checkpoint(cx, step, None).await?,
+                Step::Waits(what) => {
+                    let waiting =
+                        |work: Work| Waiting { call: work.call, what: what.to_owned(), since: cx.now() };
+                    self.checkpoint(cx, what, cx.work.map(waiting)).await?;
+                }
                 Step::Work => self.work(cx, method, spec)?,
                 Step::Fail(error) => return Err(error),
                 Step::Panic => scripted_panic(),
@@ -280,11 +287,17 @@ impl Scripted {
         }
     }
 
-    async fn checkpoint(&self, cx: &Context, step: &str) -> Result<(), ProviderError> {
+    async fn checkpoint(
+        &self,
+        cx: &Context,
+        step: &str,
+        waits: Option<Waiting>,
+    ) -> Result<(), ProviderError> {
         let ledger = Ledger {
             version: 1,
             resources: BTreeMap::from([(step.to_owned(), cx.subject.tenant.to_string())]),
             endpoints: Vec::new(),
+            waits,
             facts: RawValue::NULL.to_owned(),
         };
         cx.checkpoint(ledger, step)

@@ -85,6 +85,7 @@ fn ledger() -> Arc<Ledger> {
             container: Some("web".to_owned()),
             container_port: Some(80),
         }],
+        waits: None,
         facts: serde_json::value::RawValue::from_string(facts).expect("valid JSON"),
     })
 }

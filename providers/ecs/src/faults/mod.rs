@@ -322,6 +322,8 @@ impl Row {
             primary: n == 0,
             definition: rolling.definition.clone(),
             rollout: rolling.state.clone(),
+            running: if rolling.state == Rollout::Completed { self.settings.desired_count } else { 0 },
+            pending: 0,
             failed_tasks: 0,
             created: Some(rolling.since),
         };

@@ -56,20 +56,33 @@ impl World {
 
     /// The steps that a tenant's events tell of so far.
     async fn steps(&self, id: &str) -> Vec<String> {
+        let step = |what: &EventKind| {
+            if let EventKind::Progressed { step } = what { Some(step.clone()) } else { None }
+        };
+        self.told(id, step).await
+    }
+
+    /// What they say is waited for, and since when.
+    async fn waits(&self, id: &str) -> Vec<(String, Timestamp)> {
+        let waits = |what: &EventKind| {
+            if let EventKind::Waits { what, since } = what { Some((what.clone(), *since)) } else { None }
+        };
+        self.told(id, waits).await
+    }
+
+    async fn told<T>(&self, id: &str, of: impl Fn(&EventKind) -> Option<T>) -> Vec<T> {
         let scope = Scope::Tenant(TenantId::new(id).expect("a valid id"));
         let head = self.engine.head();
         let mut stream = Box::pin(self.engine.subscribe(Position(0), scope));
-        let mut steps = Vec::new();
+        let mut told = Vec::new();
         while let Some(delivery) = stream.next().await {
             let Delivery::Event { cursor, event } = delivery.expect("readable") else { continue };
-            if let EventKind::Progressed { step } = &event.what {
-                steps.push(step.clone());
-            }
+            told.extend(of(&event.what));
             if cursor >= head {
                 break;
             }
         }
-        steps
+        told
     }
 }
 
@@ -106,6 +119,21 @@ async fn each_step_is_an_event() {
     let mut told = world.steps("acme").await;
     told.dedup();
     assert_eq!(told, ["register the task definition", "create the service", "settle"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollout_that_does_not_get_on_says_why_and_since_when() {
+    let world = World::new().await;
+    failure(world.provision(spec("acme", "missing")).await);
+    let waits = world.waits("acme").await;
+    let (what, _) = waits.first().expect("it waited");
+    assert!(what.starts_with("the rollout completes: 0 of 1 running"), "{waits:#?}");
+    let told = |wanted: &str| waits.iter().any(|(what, _)| what.contains(wanted));
+    assert!(told("1 task failed to start: CannotPullContainerError"), "{waits:#?}");
+    assert!(waits.iter().all(|(what, _)| what.matches("not found").count() <= 1), "{waits:#?}");
+    assert!(told("2 tasks failed to start") && told("the service drains"), "{waits:#?}");
+    let rollout = || waits.iter().filter(|(what, _)| what.starts_with("the rollout"));
+    assert!(rollout().all(|(_, since)| Some(*since) == rollout().next().map(|it| it.1)), "{waits:#?}");
 }
 
 #[tokio::test(start_paused = true)]

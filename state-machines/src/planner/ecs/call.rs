@@ -330,6 +330,10 @@ pub struct Deployment {
     pub definition: String,
     /// How far it is.
     pub rollout: Rollout,
+    /// How many of its tasks run.
+    pub running: u32,
+    /// How many of them are being brought up.
+    pub pending: u32,
     /// How many of its tasks failed to start or to become healthy.
     pub failed_tasks: u32,
     /// When ECS made it.

@@ -9,6 +9,7 @@ use super::call::{
     Update,
 };
 use super::facts::{Revision, Stage, Watched, Whose, after};
+use super::figures;
 use super::learn::is;
 use super::next::{Listed, Plan, invalid, write};
 use super::wanted::{Source, Wanted};
@@ -112,7 +113,7 @@ impl Plan<'_> {
         by: Means,
     ) -> Option<Next<EcsCall>> {
         let Some(primary) = service.primary() else {
-            return Some(self.wait(poll(SignedDuration::ZERO), "the service to have a deployment"));
+            return Some(self.wait(poll(SignedDuration::ZERO), "the service has a deployment", None));
         };
         let keeps = service.shown.keeps(&wanted.settings);
         let rolled = self.rolled(wanted, primary);
@@ -176,7 +177,7 @@ impl Plan<'_> {
                 )
             }
             Some(Rollout::InProgress | Rollout::Completed) | None => {
-                self.wait(poll(SignedDuration::ZERO), "the deployment to show")
+                self.wait(poll(SignedDuration::ZERO), "the deployment shows", None)
             }
         }
     }
@@ -217,7 +218,7 @@ impl Plan<'_> {
         let stops = self.facts.wrote_at.is_some_and(|at| self.now < after(at, PUT_ASIDE));
         match going {
             Some(going) if self.facts.stopped.as_ref() != Some(going) => self.stop(wanted, going),
-            Some(_) if stops => self.wait(poll(SignedDuration::ZERO), "the deployment to stop"),
+            Some(_) if stops => self.wait(poll(SignedDuration::ZERO), "the deployment stops", None),
             Some(_) | None => self.update(wanted, definition, service, true),
         }
     }
@@ -296,7 +297,16 @@ impl Plan<'_> {
         match (failed >= FAILURES, age >= timeout(wanted)) {
             (true, true | false) => self.give_up(wanted, format!("{failed} of its tasks failed")),
             (false, true) => self.give_up(wanted, too_long(wanted, service)),
-            (false, false) => self.wait(poll(age), "the deployment"),
+            (false, false) => match self.facts.seen.failing.as_ref().filter(|it| it.is_of(primary)) {
+                // What failed is asked once for each number of failures.
+                None if primary.failed_tasks > 0 => {
+                    self.look(vec![self.find_tasks(&wanted.site, wanted.serves.clone(), None)])
+                }
+                failing @ (Some(_) | None) => {
+                    let told = figures::rollout(service, primary, failed, failing);
+                    self.wait(poll(age), "the rollout completes", Some(told))
+                }
+            },
         }
     }
 
@@ -313,20 +323,27 @@ impl Plan<'_> {
             return Some(self.look(vec![self.find_tasks(&wanted.site, wanted.serves.clone(), None)]));
         };
         let failures = match &self.facts.rollout {
-            Some(_) => tasks::failures(found, &primary.definition, self.since(primary)).len(),
-            None => 0,
+            Some(_) => tasks::failures(found, &primary.definition, self.since(primary)),
+            None => Vec::new(),
         };
         let short = self.age(self.facts.short_since);
         match &self.facts.steady {
             Some(steady) if steady.is_proven(self.now) => None,
             Some(_) | None if told => Some(self.again(wanted, definition, service)),
-            Some(_) | None if failures >= FAILURES => {
-                Some(self.give_up(wanted, format!("{failures} of its tasks failed")))
+            Some(_) | None if failures.len() >= FAILURES => {
+                Some(self.give_up(wanted, format!("{} of its tasks failed", failures.len())))
             }
             Some(_) | None if short >= timeout(wanted) => {
                 Some(self.give_up(wanted, too_long(wanted, service)))
             }
-            Some(_) | None => Some(self.wait(poll(short), "the tasks")),
+            Some(_) | None => {
+                let told = figures::tasks(service, primary, found, &failures);
+                let why = match self.facts.steady {
+                    Some(_) => "its tasks have run for a while",
+                    None => "its tasks run",
+                };
+                Some(self.wait(poll(short), why, Some(told)))
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::call::{DefinitionStatus, EcsCall, Serves, Service, Settings, Task};
+use super::figures::Failing;
 use super::site::Site;
 use super::tags;
 use crate::error::ProviderError;
@@ -256,6 +257,8 @@ pub(super) struct Steady {
 pub(super) struct Seen {
     pub(super) service: Look,
     pub(super) tasks: Option<Vec<Task>>,
+    /// What was last seen of the failures of a deployment that goes on.
+    pub(super) failing: Option<Failing>,
     /// How many calls of this method in a row brought no reply.
     pub(super) troubles: u32,
     /// When this method last wrote: a look from before that says nothing.

@@ -11,6 +11,7 @@ use super::facts::{
     EcsFacts, Held, LATE, Look, Pending, Restart, Revision, Stage, Steady, VISIBLE, Watched, Whereabouts,
     Whose, Write, after,
 };
+use super::figures::Failing;
 use super::site::Site;
 use super::{tags, tasks};
 use crate::error::ProviderError;
@@ -383,12 +384,16 @@ fn look_after(facts: &mut EcsFacts, found: &[Task], giving_up: Option<&str>, now
         facts.steady = None;
         return;
     }
+    let since = tasks::since(primary, facts.rollout.as_ref());
+    let failed = tasks::failures(found, &primary.definition, since);
+    facts.seen.failing = Some(Failing::of(primary, &failed, found));
     // Failures of another definition say nothing about this one.
     let failures = match &facts.rollout {
         Some(watched) if !is(&primary.definition, &watched.definition) => Vec::new(),
         Some(_) | None => failures,
     };
-    let enough = tasks::serving(found, &primary.definition) >= service.shown.desired_count;
+    let enough = primary.rollout == Rollout::Completed
+        && tasks::serving(found, &primary.definition) >= service.shown.desired_count;
     facts.steady = match (enough, facts.steady.take()) {
         (false, Some(_) | None) => None,
         (true, Some(steady)) if steady.failures == failures.len() => Some(steady),

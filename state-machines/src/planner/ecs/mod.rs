@@ -16,6 +16,7 @@ mod config;
 mod definition;
 mod deploy;
 mod facts;
+mod figures;
 mod learn;
 mod mapping;
 mod next;

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::call::{DELETED_AT_ONCE, DefinitionStatus, EcsCall, Search, Serves, Service};
 use super::facts::{EcsFacts, Look, Revision, Whereabouts, Whose, after};
+use super::figures;
 use super::learn::is;
 use super::site::Site;
 use super::tags;
@@ -73,7 +74,9 @@ impl Plan<'_> {
     /// Looks, but not before a look can show what was done.
     pub(super) fn look(&self, acts: Vec<Act<EcsCall>>) -> Next<EcsCall> {
         match self.facts.settled_at() {
-            Some(until) if self.now < until => Next::Wait { until, why: "ECS to show what was done" },
+            Some(until) if self.now < until => {
+                Next::Wait { until, why: "ECS shows what was done", so_far: None }
+            }
             Some(_) | None => Next::Do(acts),
         }
     }
@@ -88,13 +91,18 @@ impl Plan<'_> {
             (Remedy::Retry, None, _) | (Remedy::Permanent | Remedy::NeedsPerson, _, _) => None,
         };
         match again {
-            Some(pause) => self.wait(pause, "ECS to answer"),
+            Some(pause) => self.wait(pause, "ECS answers", Some(trouble.message.clone())),
             None => Next::Fail(trouble.clone()),
         }
     }
 
-    pub(super) fn wait(&self, pause: SignedDuration, why: &'static str) -> Next<EcsCall> {
-        Next::Wait { until: after(self.now, pause), why }
+    pub(super) fn wait(
+        &self,
+        pause: SignedDuration,
+        why: &'static str,
+        so_far: Option<String>,
+    ) -> Next<EcsCall> {
+        Next::Wait { until: after(self.now, pause), why, so_far }
     }
 
     pub(super) fn service(&self) -> Option<&Service> {
@@ -250,7 +258,7 @@ impl Plan<'_> {
     fn remove_service(&self, site: &Site) -> Option<Next<EcsCall>> {
         let (service, _) = self.its_service()?;
         Some(match service.draining {
-            true => self.wait(DRAINING, "the service to drain"),
+            true => self.wait(DRAINING, "the service drains", figures::left(service)),
             false => write("delete the service", EcsCall::DeleteService(site.clone())),
         })
     }

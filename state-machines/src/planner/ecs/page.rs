@@ -181,7 +181,10 @@ fn cell(next: Next<EcsCall>) -> String {
         Next::Do(acts) => {
             acts.iter().map(|act| format!("{}{}", act.step, which(&act.call))).collect::<Vec<_>>().join("; ")
         }
-        Next::Wait { until, why } => format!("wait {} s: {why}", until.duration_since(NOW).as_secs()),
+        Next::Wait { until, why, so_far } => {
+            let so_far = so_far.map(|so_far| format!(": {so_far}")).unwrap_or_default();
+            format!("wait {} s until {why}{so_far}", until.duration_since(NOW).as_secs())
+        }
         Next::Done => "done".to_owned(),
         Next::Fail(error) => format!("**{}** ({:?}, {:?})", error.code, error.kind, error.remedy),
     }
@@ -212,7 +215,7 @@ fn which(call: &EcsCall) -> String {
 
 fn configurations() -> Vec<(String, EcsFacts)> {
     let refused =
-        ProviderError::new(ErrorKind::ProvisionFailed, Remedy::Retry, ErrorCode::ProviderUnavailable, "");
+        ProviderError::new(ErrorKind::ProvisionFailed, Remedy::Retry, ErrorCode::ProviderUnavailable, "why");
     let ago = |seconds| NOW - SignedDuration::from_secs(seconds);
     let failed = || Rollout::Failed("why".to_owned());
     let mut all: Vec<(String, EcsFacts)> = Vec::new();
@@ -285,6 +288,21 @@ fn configurations() -> Vec<(String, EcsFacts)> {
     };
     add("wanted, in progress for 1 min", change(runs(OURS, Rollout::InProgress, 0), old(60)));
     add("wanted, in progress for 20 min", change(runs(OURS, Rollout::InProgress, 0), old(1200)));
+    let failed_once = |service: &mut Service| service.deployments[0].failed_tasks = 1;
+    let failing = || change(runs(OURS, Rollout::InProgress, 0), failed_once);
+    add("wanted, in progress, 1 task failed", failing());
+    let unpulled = || {
+        let code = Some("TaskFailedToStart".to_owned());
+        task(TaskLife::Stopped { code, reason: "CannotPullContainerError: no such image".to_owned() })
+    };
+    add("the same, its tasks were looked at", looked_at(failing(), vec![unpulled()]));
+    let another = |service: &mut Service| service.deployments[0].failed_tasks = 2;
+    add("the same, another one failed", change(looked_at(failing(), vec![unpulled()]), another));
+    let unplaced = |service: &mut Service| {
+        service.deployments[0].pending = 1;
+        service.event = Some("was unable to place a task".to_owned());
+    };
+    add("wanted, in progress, no place for its task", change(runs(OURS, Rollout::InProgress, 0), unplaced));
     let failing = |service: &mut Service| service.deployments[0].failed_tasks = 3;
     add("wanted, in progress, 3 tasks failed", change(runs(OURS, Rollout::InProgress, 0), failing));
 
@@ -303,6 +321,12 @@ fn configurations() -> Vec<(String, EcsFacts)> {
     add("ours was given up, told, in progress", watched(OURS, Rollout::InProgress, given_up(true)));
     add("ours was given up, told, another is primary", watched(OTHER, Rollout::Completed, given_up(true)));
 
+    let crashed = || {
+        task(TaskLife::Stopped {
+            code: Some("EssentialContainerExited".to_owned()),
+            reason: "Essential container in task exited".to_owned(),
+        })
+    };
     let looked = |tasks: Vec<Task>, steady: Option<Steady>| {
         let mut facts = runs(OURS, Rollout::Completed, 1);
         facts.seen.tasks = Some(tasks);
@@ -316,11 +340,12 @@ fn configurations() -> Vec<(String, EcsFacts)> {
         looked(vec![task(TaskLife::Running)], steady(NOW, 1)),
     );
     add("the same 15 s ago", looked(vec![task(TaskLife::Running)], steady(ago(15), 1)));
+    let ours = Some(Watched { definition: OURS.to_owned(), since: NOW, stage: going() });
+    let completed = EcsFacts { rollout: ours, ..runs(OURS, Rollout::Completed, 1) };
+    let after_one = looked_at(completed, vec![crashed(), task(TaskLife::Running)]);
+    add("the same, of a deployment of ours", after_one);
     add("wanted, completed, no task runs", looked(Vec::new(), None));
     add("the same for 20 min", EcsFacts { short_since: Some(ago(1200)), ..looked(Vec::new(), None) });
-    let crashed = || {
-        task(TaskLife::Stopped { code: Some("EssentialContainerExited".to_owned()), reason: String::new() })
-    };
     let mut three = looked(vec![crashed(), crashed(), crashed()], None);
     three.rollout = Some(Watched { definition: OURS.to_owned(), since: NOW, stage: going() });
     add("wanted, completed, 3 tasks of it crashed", three);
@@ -424,6 +449,8 @@ fn service(arn: &str, rollout: Rollout, running: u32) -> Service {
             primary: true,
             definition: arn.to_owned(),
             rollout,
+            running,
+            pending: 0,
             failed_tasks: 0,
             created: Some(NOW),
         }],
@@ -435,6 +462,13 @@ fn service(arn: &str, rollout: Rollout, running: u32) -> Service {
 fn change(mut facts: EcsFacts, change: impl FnOnce(&mut Service)) -> EcsFacts {
     let Look::Is(service) = &mut facts.seen.service else { panic!("it has a service") };
     change(service);
+    facts
+}
+
+/// These tasks were found, by a look at the service as it is known.
+fn looked_at(mut facts: EcsFacts, found: Vec<Task>) -> EcsFacts {
+    let call = EcsCall::FindTasks { site: wanted().site, serves: Vec::new(), giving_up: None };
+    EcsPlanner::learn(&mut facts, &call, Ok(EcsReply::Tasks(found)), NOW);
     facts
 }
 

@@ -81,7 +81,7 @@ pub(super) fn words(why: &str, failures: &[&Task], all: &[Task]) -> String {
 }
 
 /// What ECS says of a task that stopped.
-fn said(task: &Task) -> Option<String> {
+pub(super) fn said(task: &Task) -> Option<String> {
     let TaskLife::Stopped { reason, .. } = &task.life else { return None };
     let ended =
         task.containers.iter().filter_map(|container| match (container.exit_code, &container.reason) {
@@ -91,6 +91,8 @@ fn said(task: &Task) -> Option<String> {
             (Some(code), None) if code != 0 => {
                 Some(format!("container {} ended with code {code}", container.name))
             }
+            // The task's words are its container's.
+            (None, Some(words)) if words == reason => None,
             (None, Some(reason)) => Some(format!("container {}: {reason}", container.name)),
             (Some(_) | None, None) => None,
         });

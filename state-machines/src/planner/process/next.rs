@@ -241,7 +241,7 @@ fn together(moves: impl Iterator<Item = Move>) -> Option<Next<ProcessCall>> {
     }
     match (acts.is_empty(), earliest) {
         (false, Some(_) | None) => Some(Next::Do(acts)),
-        (true, Some((until, why))) => Some(Next::Wait { until, why }),
+        (true, Some((until, why))) => Some(Next::Wait { until, why, so_far: None }),
         (true, None) => None,
     }
 }
@@ -306,10 +306,26 @@ impl Stages<'_> {
 
     /// Checks the launches that are kept, until all are ready.
     fn check(&self) -> Option<Next<ProcessCall>> {
-        together(self.of(Part::Keep).filter_map(|(id, launch)| match &launch.run {
+        let next = together(self.of(Part::Keep).filter_map(|(id, launch)| match &launch.run {
             Run::Live(live) => check(id, &launch.manifest, live, self.now),
             Run::Starting { .. } | Run::Stopping { .. } | Run::Dead { .. } => None,
-        }))
+        }))?;
+        Some(match next {
+            Next::Wait { until, why, so_far: _ } => Next::Wait { until, why, so_far: self.failing() },
+            other @ (Next::Do(_) | Next::Done | Next::Fail(_)) => other,
+        })
+    }
+
+    /// What the checks of the kept launches say that fail.
+    fn failing(&self) -> Option<String> {
+        let failing = self.of(Part::Keep).filter_map(|(_, launch)| match &launch.run {
+            Run::Live(Live { health: Streak::Failing { why, .. }, .. }) => {
+                Some(format!("{}: {why}", launch.manifest.container))
+            }
+            Run::Live(_) | Run::Starting { .. } | Run::Stopping { .. } | Run::Dead { .. } => None,
+        });
+        let failing: Vec<String> = failing.collect();
+        (!failing.is_empty()).then(|| failing.join(", "))
     }
 
     /// Makes sure of the keeper where something runs that it started, or is about to be.
@@ -383,7 +399,9 @@ fn look() -> Act<ProcessCall> {
 fn settle(missed: Option<Timestamp>) -> Next<ProcessCall> {
     match missed {
         None => Next::Do(vec![look()]),
-        Some(at) => Next::Wait { until: after(at, SETTLE), why: "a start of unknown outcome settles" },
+        Some(at) => {
+            Next::Wait { until: after(at, SETTLE), why: "a start of unknown outcome settles", so_far: None }
+        }
     }
 }
 

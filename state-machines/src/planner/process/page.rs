@@ -204,7 +204,10 @@ fn cell(next: Next<ProcessCall>) -> String {
         Next::Do(acts) => {
             acts.iter().map(|act| format!("{}{}", act.step, which(&act.call))).collect::<Vec<_>>().join("; ")
         }
-        Next::Wait { until, why } => format!("wait {} ms: {why}", until.duration_since(NOW).as_millis()),
+        Next::Wait { until, why, so_far } => {
+            let so_far = so_far.map(|so_far| format!(": {so_far}")).unwrap_or_default();
+            format!("wait {} ms until {why}{so_far}", until.duration_since(NOW).as_millis())
+        }
         Next::Done => "done".to_owned(),
         Next::Fail(error) => format!("**{}** ({:?}, {:?})", error.code, error.kind, error.remedy),
     }

@@ -151,6 +151,7 @@ fn ledger(pid: &str) -> Arc<Ledger> {
         version: 1,
         resources: [("web process".to_owned(), pid.to_owned())].into(),
         endpoints: Vec::new(),
+        waits: None,
         facts: RawValue::NULL.to_owned(),
     })
 }

@@ -96,9 +96,15 @@ fn progressed(tenant: &Tenant, stamp: Stamp, call: CallId, ledger: Arc<Ledger>, 
     if tenant.call() != Some(call) {
         return Decision::Ignore;
     }
+    let what = match &ledger.waits {
+        Some(waiting) if waiting.call == call => {
+            EventKind::Waits { what: waiting.what.clone(), since: waiting.since }
+        }
+        Some(_) | None => EventKind::Progressed { step },
+    };
     let mut draft = Draft::of(tenant, stamp);
     draft.tenant.ledger = Some(ledger);
-    draft.apply(tenant.operation(), EventKind::Progressed { step })
+    draft.apply(tenant.operation(), what)
 }
 
 /// The module that decides, with what it looks at.

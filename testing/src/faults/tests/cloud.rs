@@ -108,11 +108,15 @@ impl<const FLAW: u8> Planner for CloudPlanner<FLAW> {
 
     fn next(subject: &Subject, goal: Goal<'_>, facts: &Facts, now: Timestamp) -> Next<Call> {
         let Described { definitions, service } = &facts.seen;
-        let wait = |seconds, why| Next::Wait { until: later(now, SignedDuration::from_secs(seconds)), why };
+        let wait = |seconds, why| Next::Wait {
+            until: later(now, SignedDuration::from_secs(seconds)),
+            why,
+            so_far: None,
+        };
         match (&facts.trouble, facts.looked, facts.settles_at) {
             (Some(trouble), _, _) => return Next::Fail(trouble.clone()),
             (None, false, Some(at)) if now < at && FLAW != HASTY => {
-                return Next::Wait { until: at, why: "the cloud to show what was done" };
+                return Next::Wait { until: at, why: "the cloud shows what was done", so_far: None };
             }
             (None, false, _) => return act("look", Call::Describe),
             (None, true, _) => {}
@@ -126,7 +130,7 @@ impl<const FLAW: u8> Planner for CloudPlanner<FLAW> {
         };
         match (goal, service) {
             (Goal::Known, _) => Next::Done,
-            (Goal::Absent, Some(Shown::Draining)) if FLAW != IMPATIENT => wait(2, "the service to drain"),
+            (Goal::Absent, Some(Shown::Draining)) if FLAW != IMPATIENT => wait(2, "the service drains"),
             (Goal::Absent, None | Some(Shown::Draining)) => match extra(None) {
                 Some(number) => act("deregister", Call::Deregister { definition: *number }),
                 None => Next::Done,
@@ -141,7 +145,7 @@ impl<const FLAW: u8> Planner for CloudPlanner<FLAW> {
                 let wanted =
                     definitions.iter().find(|(_, made)| *made == image(spec)).map(|(number, _)| *number);
                 match (wanted, service) {
-                    (_, Some(Shown::Draining)) => wait(2, "the service to drain"),
+                    (_, Some(Shown::Draining)) => wait(2, "the service drains"),
                     (wanted, Some(Shown::Steady(runs) | Shown::Rolling(runs)))
                         if by == Means::Provision && wanted != Some(*runs) =>
                     {
