@@ -1,5 +1,6 @@
 //! The scenes of the demo, in their order.
 
+use std::cell::Cell;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use tokio::process::Command;
 
 use super::super::events::Reader;
 use super::super::exit::Failure;
+use super::http;
 use super::processes;
 use super::stage::{Seen, Stage, Trouble, wrong};
 use super::tenant::Version;
@@ -32,6 +34,7 @@ pub(super) enum Scene {
     Provision,
     Update,
     Repair,
+    Hang,
     RollBack,
     Recover,
     Destroy,
@@ -39,10 +42,11 @@ pub(super) enum Scene {
 }
 
 impl Scene {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Provision,
         Self::Update,
         Self::Repair,
+        Self::Hang,
         Self::RollBack,
         Self::Recover,
         Self::Destroy,
@@ -52,8 +56,9 @@ impl Scene {
     pub(super) fn title(self) -> &'static str {
         match self {
             Self::Provision => "three tenants start and answer HTTP",
-            Self::Update => "one is updated",
+            Self::Update => "one is updated while it is asked all the time, and no request fails",
             Self::Repair => "a process is killed, and repaired",
+            Self::Hang => "a process hangs, and is replaced",
             Self::RollBack => "a broken update is rolled back",
             Self::Recover => "an engine is killed during a provision, and the next one finishes it",
             Self::Destroy => "all are destroyed",
@@ -67,6 +72,7 @@ impl Scene {
             Self::Provision => provision(stage).await,
             Self::Update => update(stage).await,
             Self::Repair => repair(stage).await,
+            Self::Hang => hang(stage).await,
             Self::RollBack => roll_back(stage).await,
             Self::Recover => recover(stage).await,
             Self::Destroy => destroy(stage).await,
@@ -97,12 +103,55 @@ async fn provision(stage: &Stage) -> Seen {
     Ok(format!("over HTTP: {}", try_join_all(all).await?.join("; ")))
 }
 
-/// Updates one; it answers something else.
+/// Updates one while it is asked without a pause; every request is answered, and in the end differently.
 async fn update(stage: &Stage) -> Seen {
     stage.screen.progress("acme gets a new version");
     let acme = tenant("acme")?;
-    done("the update of acme", stage.update(&acme, Version::good("hello again from acme")).await?)?;
-    Ok(format!("over HTTP: {}", stage.hear(&acme, "hello again").await?))
+    let endpoint = stage.endpoint(&acme).await?;
+    let updating = async {
+        let settled = stage.update(&acme, Version::good("hello again from acme")).await;
+        // Long enough to see that it goes on.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        settled
+    };
+    let (answered, failed) = (Cell::new(0_u32), Cell::new(0_u32));
+    let asking = async {
+        loop {
+            let count = if http::get(&endpoint).await.is_ok() { &answered } else { &failed };
+            count.set(count.get() + 1);
+        }
+    };
+    let settled = tokio::select! {
+        settled = updating => settled?,
+        () = asking => return wrong("nobody asks any more"),
+    };
+    done("the update of acme", settled)?;
+    if failed.get() > 0 {
+        return wrong(format!("{} of {} requests failed", failed.get(), failed.get() + answered.get()));
+    }
+    let answer = stage.hear(&acme, "hello again").await?;
+    Ok(format!("{} requests meanwhile, 0 failed; over HTTP now: {answer}", answered.get()))
+}
+
+/// Makes a tenant's process hang; its checks fail, and another takes its place.
+async fn hang(stage: &Stage) -> Seen {
+    let bravo = tenant("bravo")?;
+    let hung = processes_of(stage, &bravo)?;
+    stage.screen.progress("the process of bravo hangs, which two checks at 5 s each have to see");
+    let since = stage.engine()?.head();
+    if let Err(answers) = http::hang(&stage.endpoint(&bravo).await?).await {
+        return wrong(format!("bravo does not hang: {answers}"));
+    }
+    let began = |event: &LifecycleEvent| {
+        matches!(event.what, EventKind::Began { operation_kind: OperationKind::Repair, .. })
+    };
+    let began = stage.until(&bravo, since, began).await?;
+    stage.until(&bravo, began, |event| event.settled.iter().any(|end| end.settled == Settled::Done)).await?;
+    let answer = stage.hear(&bravo, "hello from bravo").await?;
+    if processes_of(stage, &bravo)?.iter().any(|pid| hung.contains(pid)) {
+        return wrong("bravo still runs in the process that hangs");
+    }
+    Ok(format!("replaced process {}; over HTTP: {answer}", pids(&hung)))
 }
 
 /// Kills a tenant's process; the engine notices and makes it again.

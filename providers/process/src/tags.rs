@@ -18,7 +18,7 @@ pub(super) const CHECK: &str = "LANDLORD_CHECK";
 
 const OWNER: &str = "LANDLORD_OWNER";
 const PROVIDER: &str = "LANDLORD_PROVIDER";
-const ENGINE: &str = "LANDLORD_ENGINE_ID";
+pub(super) const ENGINE: &str = "LANDLORD_ENGINE_ID";
 const TENANT: &str = "LANDLORD_TENANT_ID";
 const INCARNATION: &str = "LANDLORD_INCARNATION";
 const CONTAINER: &str = "LANDLORD_CONTAINER";

@@ -82,19 +82,19 @@ pub(super) fn all() -> Vec<Operation> {
         short("update", fine(), Update(web("fine", "2")), done),
         short("update with the same spec", fine(), Update(web("fine", "1")), done),
         short("update a fixed port", Some(fixed("fine", "1")), Update(fixed("fine", "2")), done),
-        short(
+        long(
             "update of one that binds its port",
             Some(fixed("binds", "1")),
             Update(fixed("binds", "2")),
             done,
         ),
-        short(
+        long(
             "update to one that goes by its PORT",
             Some(fixed("binds", "1")),
             Update(fixed("fine", "2")),
             done,
         ),
-        short("update of one with open connections", Some(web("busy", "1")), Update(web("fine", "2")), done),
+        long("update of one with open connections", Some(web("busy", "1")), Update(web("fine", "2")), done),
         short("update that adds a container", fine(), Update(pair("1")), done),
         short("restart", fine(), Restart, done),
         short("restart with a fixed port", Some(fixed("fine", "1")), Restart, done),

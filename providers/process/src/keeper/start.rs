@@ -17,6 +17,7 @@ use super::protocol::{LOCK, SOCKET, Setup};
 use super::routes::ROUTES;
 use super::{ALONE, ASKED, KEEPER, KeeperProgram, SELF, serve};
 use crate::files;
+use crate::tags::ENGINE;
 
 /// What a keeper says once it takes requests.
 const READY: &str = "ready";
@@ -77,13 +78,15 @@ pub(crate) fn start(program: &KeeperProgram, setup: &Setup, tenant: &str) -> Res
         .mode(0o600)
         .open(&errors)
         .map_err(StartError::system("open the file for the keeper's errors"))?;
-    let setup = serde_json::to_string(setup).map_err(|error| StartError::Ended(error.to_string()))?;
+    let setup_text = serde_json::to_string(setup).map_err(|error| StartError::Ended(error.to_string()))?;
     let name = std::env::args_os().next().unwrap_or_else(|| OsString::from(path));
     let mut child = Command::new(path)
         .arg0(name)
         .args(arguments)
         .env_clear()
-        .env(KEEPER, setup)
+        .env(KEEPER, setup_text)
+        // For whoever looks for what an engine has left on the machine.
+        .env(ENGINE, &setup.ward.engine)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(stderr)
