@@ -9,7 +9,7 @@ use landlord_compute::machines::status::{ComputeState, Health, UpdateStatus};
 use landlord_compute::provider::{Context, Provider};
 use rustix::process::{Signal, kill_process};
 
-use crate::tenants::client::{self, Load};
+use crate::tenants::client::{self, Connections, Load};
 use crate::tenants::program::Program;
 use crate::tenants::{Site, free_port, until};
 
@@ -59,6 +59,22 @@ async fn updates_and_a_rollback_fail_no_request() {
     }
     let status = site.provider.get_status(&cx, &cx.subject.tenant).await.unwrap();
     assert_eq!(status.metadata.get("connections_cut"), None, "nothing had to be cut: {status:?}");
+    site.destroy("acme").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_update_waits_for_requests_that_came_since_it_last_looked() {
+    let site = Site::new("pauses");
+    let mut cx = site.context("acme");
+    let thinking = |version: u32| Program::web(version).thinking(20);
+    let port = provision(&site, &mut cx, &thinking(0)).await;
+    // At most moments nobody is connected.
+    let load = Load::of(port, &[Connections::New], Duration::from_millis(30));
+    for version in 1..=10 {
+        update(&site, &mut cx, &thinking(version)).await;
+    }
+    let asked = load.end();
+    assert_eq!(client::failed(&asked), Vec::<&String>::new(), "of {} requests", asked.len());
     site.destroy("acme").await;
 }
 

@@ -72,11 +72,17 @@ pub(crate) fn failed(answers: &[Answer]) -> Vec<&String> {
 impl Load {
     /// Begins with clients of each kind.
     pub(crate) fn begin(port: u16, each: usize) -> Self {
+        // So that the servers have the machine, which may be small.
+        let pause = Duration::from_millis(1);
+        Self::of(port, &[Connections::New, Connections::Kept].repeat(each), pause)
+    }
+
+    /// Begins with these clients, who pause between two requests.
+    pub(crate) fn of(port: u16, clients: &[Connections], pause: Duration) -> Self {
         let ends = Arc::new(AtomicBool::new(false));
-        let kinds = [Connections::New, Connections::Kept].repeat(each);
-        let clients = kinds.into_iter().map(|connections| {
-            let ends = Arc::clone(&ends);
-            std::thread::spawn(move || client(port, connections, &ends))
+        let clients = clients.iter().map(|connections| {
+            let (ends, connections) = (Arc::clone(&ends), *connections);
+            std::thread::spawn(move || client(port, connections, pause, &ends))
         });
         let clients = clients.collect();
         Self { ends, clients }
@@ -89,7 +95,7 @@ impl Load {
     }
 }
 
-fn client(port: u16, connections: Connections, ends: &AtomicBool) -> Vec<Answer> {
+fn client(port: u16, connections: Connections, pause: Duration, ends: &AtomicBool) -> Vec<Answer> {
     let mut made = Vec::new();
     let mut kept: Option<TcpStream> = None;
     while !ends.load(Ordering::Relaxed) {
@@ -108,8 +114,7 @@ fn client(port: u16, connections: Connections, ends: &AtomicBool) -> Vec<Answer>
             std::thread::sleep(Duration::from_millis(2));
         }
         made.push(answer);
-        // So that the servers have the machine, which may be small.
-        std::thread::sleep(Duration::from_millis(1));
+        std::thread::sleep(pause);
     }
     made
 }

@@ -14,6 +14,8 @@ pub(crate) const VERSION: &str = "VERSION";
 const BINDS: &str = "BINDS";
 /// After so many milliseconds it begins to listen.
 const SLOW: &str = "SLOW";
+/// So many milliseconds it takes for each answer.
+const THINKS: &str = "THINKS";
 /// After so many milliseconds it answers 503, for ever.
 const HANGS: &str = "HANGS";
 
@@ -64,6 +66,7 @@ fn http(mut stream: TcpStream, version: &str, hangs: Option<Instant>) -> std::io
         asked.extend_from_slice(&piece[..read]);
         while let Some(end) = asked.windows(4).position(|four| four == b"\r\n\r\n") {
             asked.drain(..end + 4);
+            std::thread::sleep(milliseconds(THINKS).unwrap_or_default());
             let status = match hangs.is_some_and(|at| Instant::now() >= at) {
                 true => "503 Service Unavailable",
                 false => "200 OK",
@@ -151,6 +154,11 @@ impl Program {
     /// Which begins to listen after so many milliseconds.
     pub(crate) fn slow(self, milliseconds: u32) -> Self {
         self.with(SLOW, milliseconds)
+    }
+
+    /// Which takes so many milliseconds for each answer.
+    pub(crate) fn thinking(self, milliseconds: u32) -> Self {
+        self.with(THINKS, milliseconds)
     }
 
     /// Which answers 503 after so many milliseconds.
