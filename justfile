@@ -35,6 +35,10 @@ bench-instructions *args:
 bench-ecs tenants="1000":
     cargo bench --package landlord-provider-ecs --bench ecs_quota -- --tenants {{tenants}}
 
+# Local processes beside supervisord (`pip install supervisor`).
+bench-process *args:
+    cargo bench --package landlord-provider-process --bench supervised -- {{args}}
+
 # Every long exploration of faults, to its end: an hour. `just faults 600` gives each ten minutes.
 faults seconds="0":
     LANDLORD_EXPLORE={{seconds}} ./test.sh long

@@ -54,6 +54,8 @@ backends() {
   bin=$(LANDLORD_INSTALL=1 providers/ecs/tests/backends/emulators/install.sh "$target/ecs-emulators" engine)
   echo "in $bin"
   step cargo test --package landlord-provider-ecs --all-features --test backends -- --include-ignored
+  printf '\n== install nginx and redis\n'
+  LANDLORD_INSTALL=1 providers/process/tests/backends/servers/install.sh
   printf '\n== install User Mode Linux, and a Debian for it\n'
   LANDLORD_INSTALL=1 providers/process/tests/backends/uml/install.sh "$target/uml"
   step cargo test --package landlord-provider-process --all-features --test backends -- --include-ignored

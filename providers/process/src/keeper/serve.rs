@@ -243,6 +243,8 @@ impl Keeper {
             }
             Some(Subject::Check { launch }) => {
                 self.subjects.insert(token, Subject::Check { launch });
+                // What answers may be what a program left in the background: then its first process has ended.
+                self.reap();
                 let trying = self.launches.get_mut(launch).and_then(|launch| launch.health.trying());
                 if let Some(verdict) = trying.and_then(Try::goes_on) {
                     self.conclude(launch, verdict);

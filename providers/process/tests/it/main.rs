@@ -6,9 +6,14 @@
     reason = "a test that cannot go on says why and stops"
 )]
 
+mod addresses;
 mod conformance;
 mod driver;
+mod health;
+mod kills;
+mod programs;
 mod takeover;
+mod tenants;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};

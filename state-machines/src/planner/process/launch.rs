@@ -1,5 +1,6 @@
 //! What one start of a container is, and what its processes are tagged with.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -283,11 +284,12 @@ impl fmt::Display for Exit {
             ExitCause::OutOfMemory => f.write_str("killed by the kernel: it used more than its memory")?,
             ExitCause::Unseen => f.write_str("ended while nobody watched it")?,
         }
-        match self.left.as_slice() {
-            [] => Ok(()),
-            names => {
-                write!(f, " and left {} in the background; run it in the foreground", names.join(", "))
-            }
+        // A server and its workers have one name.
+        let names: BTreeSet<&str> = self.left.iter().map(String::as_str).collect();
+        if names.is_empty() {
+            return Ok(());
         }
+        let names: Vec<&str> = names.into_iter().collect();
+        write!(f, " and left {} in the background; run it in the foreground", names.join(", "))
     }
 }

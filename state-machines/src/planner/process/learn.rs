@@ -6,7 +6,7 @@ use super::facts::{Ailment, Death, Keeper, Launch, Live, ProcessFacts, Run, Stre
 use super::next::{SETTLE, after};
 use super::{
     Exit, ExitCause, Found, FoundLaunch, LaunchId, Probed, Process, ProcessCall, ProcessLife, ProcessReply,
-    Start,
+    Routing, Start,
 };
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use crate::planner::CallError;
@@ -72,7 +72,11 @@ pub(super) fn learn(
         Ok(ProcessReply::Kept) => facts.keeper = Keeper::Lives,
         Ok(ProcessReply::Dismissed) => facts.keeper = Keeper::Absent,
         Ok(ProcessReply::Routed { number }) => match call {
-            ProcessCall::Route(routing) if routing.number == number => facts.routing = routing.clone(),
+            ProcessCall::Route(routing) if routing.number == number => {
+                facts.routing = routing.clone();
+                // Clients may have come since the last look to those that end now. From here on none does.
+                facts.looked = !facts.launches.iter().any(|(id, launch)| is_left(*id, launch, routing));
+            }
             // A later one counts already.
             ProcessCall::Route(_)
             | ProcessCall::Find
@@ -128,6 +132,14 @@ pub(super) fn stale(facts: &mut ProcessFacts) {
                 Death::NeverReady => *death = Death::Crashed,
             },
         }
+    }
+}
+
+/// Whether a launch lives that is not forwarded to any more.
+fn is_left(id: LaunchId, launch: &Launch, routing: &Routing) -> bool {
+    match launch.run {
+        Run::Live(_) => !routing.routes.iter().any(|route| route.launch == id),
+        Run::Starting { .. } | Run::Stopping { .. } | Run::Dead { .. } => false,
     }
 }
 

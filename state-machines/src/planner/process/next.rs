@@ -501,8 +501,7 @@ fn check(id: LaunchId, manifest: &Manifest, live: &Live, now: Timestamp) -> Opti
         (false, Streak::Unchecked) => probe_at(first, "a process settles"),
         (false, Streak::Passing { at, .. }) => probe_at(soon(*at), "checks pass often enough"),
         (false, Streak::Failing { at, .. }) => probe_at(soon(*at), "a process becomes ready"),
-        // A ready launch was checked when it became so; a check not older than its interval is good enough.
-        (true, Streak::Passing { at, .. }) if *at <= now && now < after(*at, interval) => None,
+        // An older check says nothing of now: what hangs since is not kept.
         (true, Streak::Passing { .. }) if *fresh => None,
         (true, Streak::Passing { .. } | Streak::Unchecked) => probe_at(now, "a process is checked"),
         (true, Streak::Failing { at, .. }) => probe_at(after(*at, interval), "a process recovers"),

@@ -1,0 +1,97 @@
+//! The engine with its process provider, as a program embeds it.
+
+use std::time::{Duration, Instant};
+
+use landlord_compute::machines::id::TenantId;
+use landlord_compute::machines::tenant::Settled;
+use landlord_compute::{Engine, OperationHandle, Options, TenantComputeSpec};
+use landlord_provider_process::{ProcessOptions, ProcessProvider};
+use landlord_store_sqlite::{SqliteOptions, SqliteStore};
+use serde_json::json;
+
+use super::{Asked, Took, server, usage};
+
+pub(crate) fn measure(asked: &Asked) -> Took {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.worker_threads(2).enable_all().build().expect("a runtime");
+    runtime.block_on(run(asked))
+}
+
+async fn run(asked: &Asked) -> Took {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = SqliteStore::new(SqliteOptions::new(dir.path().join("store.db")));
+    let provider = ProcessProvider::new(ProcessOptions::new(dir.path().join("state")));
+    let engine = Engine::builder(store).provider(provider).start().await.expect("an engine");
+    let names: Vec<TenantId> = (0..asked.tenants).map(|n| id(&format!("tenant-{n}"))).collect();
+
+    let (begun, cpu) = (Instant::now(), usage::ticks(std::process::id()));
+    let mut operations = Vec::with_capacity(names.len());
+    for name in &names {
+        let tenant = engine.tenant(name.clone());
+        operations.push(tenant.provision(spec(name), Options::default()).await.expect("accepted"));
+    }
+    settle(operations).await;
+    let start = begun.elapsed();
+    println!("engine: {:.1?} of CPU while all start", usage::ticks(std::process::id()) - cpu);
+
+    // What a start leaves to do is done by then.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let keepers = usage::keepers(dir.path());
+    assert_eq!(keepers.len(), asked.tenants, "a keeper each");
+    let ran = || keepers.iter().map(|pid| usage::ran(*pid)).sum::<Duration>();
+    let engine_ran = || usage::ticks(std::process::id());
+    let (since, keepers_before, engine_before) = (Instant::now(), ran(), engine_ran());
+    tokio::time::sleep(Duration::from_secs(asked.seconds)).await;
+    let (engine_now, keepers_now, passed) = (engine_ran(), ran(), since.elapsed());
+    let share = |ran: Duration| ran.as_secs_f64() / passed.as_secs_f64() * 100.0;
+    let (of_engine, of_keepers) = (share(engine_now - engine_before), share(keepers_now - keepers_before));
+    println!(
+        "CPU over {passed:.0?}: engine {of_engine:.2} %, keepers {of_keepers:.2} %, together {:.2} % of a core",
+        of_engine + of_keepers
+    );
+    let mut private: Vec<u64> = keepers.iter().map(|pid| usage::private(*pid)).collect();
+    private.sort_unstable();
+    let of = |part: usize| private[(private.len() - 1) * part / 100];
+    println!("private memory of a keeper: median {} KiB, largest {} KiB", of(50), of(100));
+
+    let (begun, cpu) = (Instant::now(), usage::ticks(std::process::id()));
+    let mut operations = Vec::with_capacity(names.len());
+    for name in &names {
+        let tenant = engine.tenant(name.clone());
+        operations.push(tenant.destroy(Options::default()).await.expect("accepted"));
+    }
+    settle(operations).await;
+    let stop = begun.elapsed();
+    println!("engine: {:.1?} of CPU while all stop\n", usage::ticks(std::process::id()) - cpu);
+    engine.shutdown(Duration::from_secs(30)).await.expect("an orderly end");
+    Took { start, stop }
+}
+
+async fn settle(operations: Vec<OperationHandle>) {
+    for operation in operations {
+        assert_eq!(operation.await.expect("it settles"), Settled::Done);
+    }
+}
+
+fn id(name: &str) -> TenantId {
+    TenantId::new(name).expect("a good name")
+}
+
+fn spec(tenant: &TenantId) -> TenantComputeSpec {
+    let (program, word) = server::command();
+    let spec = json!({
+        "tenant_id": tenant.as_str(),
+        "provider_type": "process",
+        "containers": [{
+            "name": "web",
+            "image": "host",
+            "command": [program, word],
+            "ports": [{ "container_port": 80, "protocol": "tcp" }],
+            "health_check": { "type": "http", "http_path": "/health", "port": 80, "interval_seconds": 5,
+                "timeout_seconds": 2, "healthy_threshold": 1, "unhealthy_threshold": 3 },
+        }],
+        "resources": { "cpu": 128, "memory": 64 },
+        "networking": { "public_ip": false },
+    });
+    TenantComputeSpec::from_json(&spec.to_string()).expect("a good spec")
+}

@@ -1,0 +1,44 @@
+//! What processes use, as the kernel counts it.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+/// Every process of the machine.
+pub(crate) fn all() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").expect("Linux").flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// The keepers whose files are in this directory.
+pub(crate) fn keepers(dir: &Path) -> Vec<u32> {
+    let dir = dir.display().to_string();
+    let is_it = |pid: &u32| {
+        let environ = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        let text = String::from_utf8_lossy(&environ);
+        text.split('\0').any(|pair| pair.starts_with("LANDLORD_KEEPER=") && pair.contains(&dir))
+    };
+    all().filter(is_it).collect()
+}
+
+/// The time that a process with one thread has run, to the nanosecond where the kernel counts so.
+pub(crate) fn ran(pid: u32) -> Duration {
+    let text = fs::read_to_string(format!("/proc/{pid}/schedstat")).unwrap_or_default();
+    let nanoseconds = text.split(' ').next().and_then(|first| first.parse().ok());
+    nanoseconds.filter(|ran| *ran > 0).map_or_else(|| ticks(pid), Duration::from_nanos)
+}
+
+/// User and system time of a process with all its threads, in steps of 10 ms.
+pub(crate) fn ticks(pid: u32) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
+    let times: u64 = fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+    Duration::from_millis(times * 10)
+}
+
+/// The memory that a process shares with none, in KiB.
+pub(crate) fn private(pid: u32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+    let lines = text.lines().filter(|line| line.starts_with("Private_"));
+    lines.filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).sum()
+}
