@@ -206,7 +206,7 @@ impl<'a> With<'a> {
                     Delivery::Gap { .. } => {}
                 },
                 settled = operation.settled() => return Ok(settled?),
-                () = self.signals.next() => return Err(Failure::Interrupted(id)),
+                _ = self.signals.next() => return Err(Failure::Interrupted(id)),
             }
         }
     }
@@ -219,7 +219,7 @@ impl<'a> With<'a> {
         };
         let closed = tokio::select! {
             closed = self.engine.shutdown(grace) => closed,
-            () = self.signals.next() => Ok(()),
+            _ = self.signals.next() => Ok(()),
         };
         self.screen.end_progress();
         let value = outcome?;
@@ -253,7 +253,7 @@ async fn watch_beside(
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
-            () = signals.next() => return Err(Failure::Interrupted(id)),
+            _ = signals.next() => return Err(Failure::Interrupted(id)),
         }
     }
 }
