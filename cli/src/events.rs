@@ -14,7 +14,7 @@ use super::exit::Failure;
 use super::patience::{GRACE, LOOK};
 use super::place::{Missing, Place};
 use super::screen::Screen;
-use super::signals::Signals;
+use super::signals::{Hangups, Signals};
 use super::words;
 
 /// How many events are read at a time.
@@ -90,14 +90,15 @@ pub(crate) async fn events(
             }
             tokio::select! {
                 () = tokio::time::sleep(LOOK) => {}
-                () = signals.next() => return Ok(()),
+                _ = signals.next() => return Ok(()),
             }
         }
     }
 }
 
-/// Keeps an engine running and shows what it does, until Ctrl-C.
+/// Keeps an engine running and shows what it does, until Ctrl-C or SIGTERM. Where its terminal is closed it goes on.
 pub(crate) async fn run(screen: &Screen, place: &Place) -> Result<(), Failure> {
+    let mut hangups = Hangups::listen()?;
     let engine = place.start(screen, Missing::Create, ObservePolicy::default()).await?;
     let mut signals = Signals::listen()?;
     screen.note(&format!(
@@ -109,11 +110,16 @@ pub(crate) async fn run(screen: &Screen, place: &Place) -> Result<(), Failure> {
     let outcome = loop {
         tokio::select! {
             Some(delivery) = events.next() => match delivery {
-                Ok(delivery) => if let Err(failure) = lines.show([&delivery]) { break Err(failure) },
+                Ok(delivery) => match lines.show([&delivery]) {
+                    Ok(()) => {}
+                    Err(Failure::Output(_)) if hangups.came() => {}
+                    Err(failure) => break Err(failure),
+                },
                 Err(error) => break Err(error.into()),
             },
             closed = engine.closed() => break Err(Failure::Closed(closed)),
-            () = signals.next() => break Ok(()),
+            () = hangups.next() => screen.note("SIGHUP: there is nothing to reload; the engine runs on"),
+            _ = signals.next() => break Ok(()),
         }
     };
     drop(events);
@@ -121,7 +127,7 @@ pub(crate) async fn run(screen: &Screen, place: &Place) -> Result<(), Failure> {
         screen.note("ending; a second Ctrl-C ends at once");
         tokio::select! {
             closed = engine.shutdown(GRACE) => closed?,
-            () = signals.next() => {}
+            _ = signals.next() => {}
         }
     }
     outcome

@@ -46,7 +46,7 @@ pub(crate) async fn logs(
     loop {
         let line = tokio::select! {
             line = lines.next() => line,
-            () = signals.next() => return Ok(()),
+            _ = signals.next() => return Ok(()),
         };
         match line {
             None => return Ok(()),

@@ -9,6 +9,7 @@ mod describe;
 mod events;
 mod exit;
 mod hints;
+mod init;
 mod list;
 mod logs;
 mod machine;
@@ -31,6 +32,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches};
 use landlord_compute::provider::LogQuery;
 use landlord_compute::store::{Scope, TenantFilter};
+use tokio::runtime::Builder;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -73,15 +75,25 @@ fn main() -> ExitCode {
         Err(refused) => refused.exit(),
     };
     let screen = Screen::new(cli.output, hints);
+    if matches!(cli.command, Command::Run) && init::is_called_for() {
+        return ended(&screen, on(Builder::new_current_thread(), init::run()));
+    }
     log_to(&screen);
-    let outcome = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|source| Failure::System { doing: "start a runtime", source })
-        .and_then(|runtime| runtime.block_on(command(&screen, cli)));
+    let outcome = on(Builder::new_multi_thread(), command(&screen, cli));
     screen.end_progress();
+    ended(&screen, outcome.map(|()| ExitCode::SUCCESS))
+}
+
+/// Runs to its end on a runtime of its own.
+fn on<T>(mut runtime: Builder, what: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = runtime.enable_all().build();
+    runtime.map_err(|source| Failure::System { doing: "start a runtime", source })?.block_on(what)
+}
+
+/// What the program ends with; a failure is said.
+fn ended(screen: &Screen, outcome: Result<ExitCode, Failure>) -> ExitCode {
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(Failure::ReaderGone) => ExitCode::SUCCESS,
         Err(failure) => {
             screen.fail(&failure);

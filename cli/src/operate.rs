@@ -209,7 +209,7 @@ impl<'a> With<'a> {
                 },
                 () = again.due() => again.tell_again(&handle.snapshot().await?),
                 settled = operation.settled() => return Ok(settled?),
-                () = self.signals.next() => return Err(Failure::Interrupted(id)),
+                _ = self.signals.next() => return Err(Failure::Interrupted(id)),
             }
         }
     }
@@ -222,7 +222,7 @@ impl<'a> With<'a> {
         };
         let closed = tokio::select! {
             closed = self.engine.shutdown(grace) => closed,
-            () = self.signals.next() => Ok(()),
+            _ = self.signals.next() => Ok(()),
         };
         self.screen.end_progress();
         let value = outcome?;
@@ -260,7 +260,7 @@ async fn watch_beside(
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
-            () = signals.next() => return Err(Failure::Interrupted(id)),
+            _ = signals.next() => return Err(Failure::Interrupted(id)),
         }
     }
 }

@@ -1,5 +1,6 @@
-//! Ctrl-C and SIGTERM.
+//! Ctrl-C and SIGTERM, and SIGHUP for what goes on without a terminal.
 
+use rustix::process;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::exit::Failure;
@@ -17,11 +18,35 @@ impl Signals {
         Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
     }
 
-    /// Returns with the next of them.
-    pub(crate) async fn next(&mut self) {
+    /// The next of them.
+    pub(crate) async fn next(&mut self) -> process::Signal {
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => process::Signal::INT,
+            _ = self.terminate.recv() => process::Signal::TERM,
         }
+    }
+}
+
+/// From its making on, SIGHUP no longer ends the program.
+pub(crate) struct Hangups {
+    hangups: Signal,
+    came: bool,
+}
+
+impl Hangups {
+    pub(crate) fn listen() -> Result<Self, Failure> {
+        let listen = |source| Failure::System { doing: "listen for signals", source };
+        Ok(Self { hangups: signal(SignalKind::hangup()).map_err(listen)?, came: false })
+    }
+
+    /// Returns with the next one.
+    pub(crate) async fn next(&mut self) {
+        self.hangups.recv().await;
+        self.came = true;
+    }
+
+    /// Whether there was one, after which there may be no terminal to write to.
+    pub(crate) fn came(&self) -> bool {
+        self.came
     }
 }

@@ -39,7 +39,7 @@ pub(crate) async fn demo(screen: &Screen) -> Result<(), Failure> {
     let mut played = Vec::new();
     let interrupted = tokio::select! {
         () = play(&mut stage, &mut played) => false,
-        () = signals.next() => true,
+        _ = signals.next() => true,
     };
     screen.end_progress();
     // Whatever is still there is killed now.

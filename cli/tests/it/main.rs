@@ -6,6 +6,7 @@ mod demo;
 mod interrupted;
 mod lifecycle;
 mod secrets;
+mod service;
 mod sweep;
 mod truth;
 mod waiting;
@@ -40,7 +41,12 @@ impl Bench {
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_landlord-compute"));
+        self.other(env!("CARGO_BIN_EXE_landlord-compute"), args)
+    }
+
+    /// Another program, as the own one is run.
+    fn other(&self, program: &str, args: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command
             .args(args)
             .current_dir(self.folder.path())

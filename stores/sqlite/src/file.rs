@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -24,6 +24,11 @@ const FIRST_FORM: &str = include_str!("first_form.sql");
 
 /// Marks our files, in `application_id`.
 const APPLICATION: i32 = 0x4C4C_4344;
+
+/// Who may read and write the files that are made here: their owner alone, whatever the umask. Specs may hold what is not
+/// for everybody. SQLite gives its files beside the store the rights that the store has, so an operator who widens
+/// those has widened all.
+pub(super) const MODE: u32 = 0o600;
 
 /// How long to wait for a lock that another program holds.
 const BUSY: Duration = Duration::from_secs(5);
@@ -222,9 +227,12 @@ fn create(path: &Path) -> Result<(), StoreError> {
             Err(cause) => return Err(error::io(&stale, "remove", cause)),
         }
     }
+    // SQLite begins a database in an empty file, and would make one that everybody may read.
+    let mut made = File::options();
+    made.write(true).create_new(true).mode(MODE);
+    made.open(&new).map_err(|cause| error::io(path, "create", cause))?;
     let failed = |cause| error::sqlite(path, "create", cause);
-    let flags =
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(&new, flags).map_err(failed)?;
     connection.pragma_update(None, "application_id", APPLICATION).map_err(failed)?;
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())).map_err(failed)?;

@@ -6,13 +6,14 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
 use super::error;
+use super::file::MODE;
 use landlord_compute::store::StoreError;
 
 /// How long a lock may outlive its owner: some milliseconds were seen, more on a busy machine.
@@ -70,6 +71,7 @@ impl Ownership {
             .write(true)
             .create(true)
             .truncate(false)
+            .mode(MODE)
             .open(&path)
             .map_err(|cause| error::io(&path, "open the lock file", cause))?;
         match lock(&file) {

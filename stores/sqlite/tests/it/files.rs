@@ -73,6 +73,40 @@ async fn what_was_committed_is_there_after_a_drop_without_close() {
     assert_eq!(second.request(&id("acme"), "r-1").await.expect("reads").as_ref(), write.opened.as_deref());
 }
 
+/// The rights of the store's files, of those that are there.
+fn modes(path: &Path) -> Vec<(&'static str, u32)> {
+    let mode = |suffix| {
+        let mut file = path.as_os_str().to_owned();
+        file.push(suffix);
+        std::fs::metadata(file).map(|found| found.permissions().mode() & 0o777)
+    };
+    ["", "-wal", "-shm", ".lock"]
+        .into_iter()
+        .filter_map(|suffix| Some((suffix, mode(suffix).ok()?)))
+        .collect()
+}
+
+#[tokio::test]
+async fn only_its_owner_reads_a_store_unless_the_operator_wants_it_otherwise() {
+    let (_directory, path) = place();
+    let of_owner = [("", 0o600), ("-wal", 0o600), ("-shm", 0o600), (".lock", 0o600)];
+    let new = store(&path);
+    let epoch = new.open().await.expect("opens").epoch;
+    commit_one(&new, epoch, StoredLife::new("acme").begin()).await;
+    assert_eq!(modes(&path), of_owner);
+    new.close().await.expect("closes");
+
+    for (suffix, _) in modes(&path) {
+        let mut file = path.as_os_str().to_owned();
+        file.push(suffix);
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o640)).expect("sets");
+    }
+    let widened = store(&path);
+    let epoch = open_soon(&widened).await.epoch;
+    commit_one(&widened, epoch, StoredLife::new("other").begin()).await;
+    assert_eq!(modes(&path), of_owner.map(|(suffix, _)| (suffix, 0o640)), "what is there stays as it is");
+}
+
 #[tokio::test]
 async fn a_second_engine_is_told_who_the_owner_is() {
     let (_directory, path) = place();
