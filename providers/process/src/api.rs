@@ -143,7 +143,7 @@ impl Machine {
     }
 
     async fn probe(&self, subject: &Subject, asked: &Probe) -> Result<ProcessReply, ProviderError> {
-        let check = || self.ask(&subject.tenant, Request::Check { launch: asked.launch });
+        let check = || self.ask(&subject.tenant, Request::Check { launch: asked.launch, anew: asked.anew });
         let answer = match check().await {
             // A launch of a build without keepers, or one whose keeper has died.
             Err(AskError::Absent) => {

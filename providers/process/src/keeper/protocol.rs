@@ -69,10 +69,12 @@ pub(crate) enum Request {
     Find,
     /// Start a program.
     Launch(Box<Launch>),
-    /// Check a launch now, and say what its checks show.
+    /// Say what the checks of a launch show.
     Check {
         /// Which.
         launch: LaunchId,
+        /// Whether to check it now first. One that was never checked is checked in any case.
+        anew: bool,
     },
     /// Listen and forward: exactly this.
     Route(Routing),

@@ -22,7 +22,7 @@ use super::health::{Change, Health};
 use super::kept::{First, Launch, Launches, Listener, private_ports, process};
 use super::output::Output;
 use super::protocol::{
-    Answer, Asked, LOCK, Launch as Asking, Program, Refusal, Request, SOCKET, Setup, VERSION,
+    Answer, Asked, LOCK, Launch as Asking, Program, Refusal, Request, SOCKET, Setup, Streak, VERSION,
 };
 use super::routes::{BASE, ROUTES, Routes};
 use super::spawn::{self, Launcher};
@@ -283,8 +283,11 @@ impl Keeper {
                     Ok(()) => return,
                     Err(refusal) => Answer::Refused(refusal),
                 },
-                Request::Check { launch } => {
+                Request::Check { launch, anew } => {
                     match self.launches.get_mut(launch).filter(|launch| launch.leader().is_some()) {
+                        Some(known) if !anew && *known.health.streak() != Streak::Unchecked => {
+                            Answer::Checked(known.health.streak().clone())
+                        }
                         Some(known) => {
                             known.health.wait(by);
                             self.check(launch);

@@ -132,6 +132,9 @@ pub struct Probe {
     pub leader: Process,
     /// What is looked at.
     pub check: Check,
+    /// Whether it is looked at now. Else what the last check at its interval said is good enough: who only looks must not
+    /// make it fail sooner.
+    pub anew: bool,
 }
 
 /// A signal to a launch.

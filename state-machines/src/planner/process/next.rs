@@ -409,7 +409,7 @@ fn settle(missed: Option<Timestamp>) -> Next<ProcessCall> {
 fn look_at_each(facts: &ProcessFacts) -> Option<Next<ProcessCall>> {
     together(facts.launches.iter().filter_map(|(id, launch)| match &launch.run {
         Run::Live(Live { leader, fresh: false, .. }) => {
-            Some(Move::Now(probe(*id, &launch.manifest, *leader)))
+            Some(Move::Now(probe(*id, &launch.manifest, *leader, false)))
         }
         Run::Live(Live { fresh: true, .. })
         | Run::Starting { .. }
@@ -494,7 +494,7 @@ fn check(id: LaunchId, manifest: &Manifest, live: &Live, now: Timestamp) -> Opti
         Check::Http { .. } | Check::Tcp { .. } | Check::Exec => *since,
     };
     let probe_at = |due: Timestamp, why: &'static str| match now >= due {
-        true => Some(Move::Now(probe(id, manifest, *leader))),
+        true => Some(Move::Now(probe(id, manifest, *leader, true))),
         false => Some(Move::Later(due, why)),
     };
     match (ready, health) {
@@ -513,8 +513,8 @@ fn eager(age: SignedDuration) -> SignedDuration {
     (age / 4).clamp(EAGER.0, EAGER.1)
 }
 
-fn probe(launch: LaunchId, manifest: &Manifest, leader: Process) -> Act<ProcessCall> {
-    let call = ProcessCall::Probe(Probe { launch, leader, check: manifest.readiness.check.clone() });
+fn probe(launch: LaunchId, manifest: &Manifest, leader: Process, anew: bool) -> Act<ProcessCall> {
+    let call = ProcessCall::Probe(Probe { launch, leader, check: manifest.readiness.check.clone(), anew });
     Act { step: "check a process", call, kind: Kind::Read }
 }
 
