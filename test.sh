@@ -56,6 +56,8 @@ backends() {
   step cargo test --package landlord-provider-ecs --all-features --test backends -- --include-ignored
   printf '\n== install User Mode Linux, and a Debian for it\n'
   LANDLORD_INSTALL=1 providers/process/tests/backends/uml/install.sh "$target/uml"
+  # What runs in it as a service.
+  step cargo build --package landlord-cli
   step cargo test --package landlord-provider-process --all-features --test backends -- --include-ignored
 }
 
