@@ -58,7 +58,9 @@ backends() {
   LANDLORD_INSTALL=1 providers/process/tests/backends/uml/install.sh "$target/uml"
   # What runs in it as a service.
   step cargo build --package landlord-cli
-  step cargo test --package landlord-provider-process --all-features --test backends -- --include-ignored
+  # The tests of one machine wait for it together, so that those of others need threads of their own.
+  step cargo test --package landlord-provider-process --all-features --test backends -- --include-ignored \
+    --test-threads 32
 }
 
 case ${1:-} in
