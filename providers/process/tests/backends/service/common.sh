@@ -54,6 +54,8 @@ all_well() {
     [ "$(grep -o '"health":"healthy"' <<<"$listed" | wc -l)" = 2 ] &&
     [ "$(grep -o '"state":"running"' <<<"$listed" | wc -l)" = 2 ]
 }
+# They are well, in other processes than these.
+are_others() { all_well "$1" && [ "$(pids "$1")" != "$2" ]; }
 is_another() { [ "$(main_pid "$1")" -gt 0 ] && [ "$(main_pid "$1")" != "$2" ]; }
 says() { journal "$1" | grep -q "$2"; }
 

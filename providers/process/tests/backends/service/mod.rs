@@ -51,6 +51,7 @@ fn is_so_for(owner: &str, question: &str) {
 #[ignore = "boots User Mode Linux: ./test.sh backends"]
 fn tenants_outlive_a_stop_a_restart_and_a_kill_of_the_unit() {
     is_so("provisioned");
+    is_so("of-the-unit");
     is_so("outlives");
 }
 

@@ -1,7 +1,6 @@
 # Nobody says anything: the tenants are back, in new processes.
-are_back() { all_well "$1" && [ "$(pids "$1")" != "$(cat /kept-"$1")" ]; }
 back() {
-  await are_back "$1"
+  await are_others "$1" "$(cat /kept-"$1")"
   for tenant in acme other; do
     cli "$1" -o json status $tenant | grep -q '"health": *"healthy"'
     cli "$1" events $tenant
