@@ -58,7 +58,11 @@ backends() {
   LANDLORD_INSTALL=1 providers/process/tests/backends/servers/install.sh
   printf '\n== install User Mode Linux, and a Debian for it\n'
   LANDLORD_INSTALL=1 providers/process/tests/backends/uml/install.sh "$target/uml"
-  step cargo test --package landlord-provider-process --all-features --test backends -- --include-ignored
+  # What runs in it as a service.
+  step cargo build --package landlord-cli
+  # The tests of one machine wait for it together, so that those of others need threads of their own.
+  step cargo test --package landlord-provider-process --all-features --test backends -- --include-ignored \
+    --test-threads 32
 }
 
 case ${1:-} in

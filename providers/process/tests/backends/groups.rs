@@ -2,12 +2,10 @@
 //!
 //! All run in one boot, one place after the other.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::process::Command;
 use std::sync::OnceLock;
 
-use crate::uml::Machine;
+use crate::cargo;
+use crate::uml::{Answers, Machine};
 
 /// `/host/tests` are this crate's unit tests; what a place says of groups is compared there, by
 /// `groups_are_where_the_starter_expects_them`. `tests` makes groups and limits, `finds` is for a place without limits.
@@ -106,44 +104,17 @@ echo $? >/host/again.status
 "#;
 
 /// What came of the tests in each place: the exit status, and what they wrote.
-fn places() -> &'static BTreeMap<String, (String, String)> {
-    static PLACES: OnceLock<BTreeMap<String, (String, String)>> = OnceLock::new();
+fn places() -> &'static Answers {
+    static PLACES: OnceLock<Answers> = OnceLock::new();
     PLACES.get_or_init(|| {
         let machine = Machine::new();
-        let host = machine.host();
-        std::fs::copy(unit_tests(), host.join("tests")).expect("the machine gets the tests");
+        let package = env!("CARGO_PKG_NAME");
+        let unit_tests = cargo::built(&["test", "--package", package, "--all-features", "--lib", "--no-run"]);
+        std::fs::copy(unit_tests, machine.host().join("tests")).expect("the machine gets the tests");
         let ran = machine.boot(SCRIPT);
         assert_eq!(ran.status, "0", "{}", ran.output);
-        let mut places = BTreeMap::new();
-        for entry in std::fs::read_dir(&host).expect("the answers are there") {
-            let path = entry.expect("an answer is there").path();
-            if path.extension().is_some_and(|extension| extension == "status") {
-                let name = path.file_stem().expect("it has a name").to_string_lossy().into_owned();
-                let status = std::fs::read_to_string(&path).expect("a status is there");
-                let output =
-                    std::fs::read_to_string(path.with_extension("output")).expect("so is its output");
-                places.insert(name, (status.trim_end().to_owned(), output));
-            }
-        }
-        places
+        machine.answers()
     })
-}
-
-/// The program with this crate's unit tests, which Cargo builds where it is not built yet.
-fn unit_tests() -> PathBuf {
-    let cargo = std::env::var_os("CARGO").expect("Cargo runs this test");
-    let build = Command::new(cargo)
-        .args(["test", "--package", env!("CARGO_PKG_NAME"), "--all-features", "--lib", "--no-run"])
-        .arg("--message-format=json")
-        .output()
-        .expect("Cargo runs");
-    assert!(build.status.success(), "{}", String::from_utf8_lossy(&build.stderr));
-    let messages = String::from_utf8_lossy(&build.stdout).into_owned();
-    let program = messages
-        .lines()
-        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-        .find_map(|message| message.get("executable")?.as_str().map(PathBuf::from));
-    program.unwrap_or_else(|| panic!("Cargo names no program: {messages}"))
 }
 
 /// All passed in this place, and did what they are for.

@@ -4,6 +4,8 @@
 //! `./test.sh backends` installs what starts them and runs these tests; without it they are ignored, and say so.
 #![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says why and stops")]
 
+mod cargo;
 mod groups;
 mod servers;
+mod service;
 mod uml;

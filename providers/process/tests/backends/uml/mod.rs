@@ -6,6 +6,7 @@
 
 mod self_test;
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
@@ -22,6 +23,9 @@ pub(crate) struct Machine {
     installed: PathBuf,
     dir: TempDir,
 }
+
+/// What came of each of the questions that scripts asked: the exit status, and what was written.
+pub(crate) type Answers = BTreeMap<String, (String, String)>;
 
 /// What came of a script.
 #[derive(Debug, PartialEq, Eq)]
@@ -84,6 +88,22 @@ impl Machine {
             panic!("the machine ended ({ended}) before its script did\n{output}\n{last}");
         }
         Ran { output, status: status.trim_end().to_owned() }
+    }
+
+    /// What the scripts left in `/host`: of each `name.status` what is in it, and what is in `name.output`.
+    pub(crate) fn answers(&self) -> Answers {
+        let mut answers = Answers::new();
+        for entry in fs::read_dir(self.host()).expect("the answers are there") {
+            let path = entry.expect("an answer is there").path();
+            if path.extension().is_some_and(|extension| extension == "status") {
+                let name = path.file_stem().expect("it has a name").to_string_lossy().into_owned();
+                let status = fs::read_to_string(&path).expect("a status is there");
+                let output = fs::read(path.with_extension("output")).expect("so is its output");
+                let output = String::from_utf8_lossy(&output).into_owned();
+                answers.insert(name, (status.trim_end().to_owned(), output));
+            }
+        }
+        answers
     }
 
     fn path(&self, name: &str) -> String {
