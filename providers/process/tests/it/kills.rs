@@ -68,8 +68,18 @@ fn number_at(place: &Path) -> u32 {
     std::fs::read_to_string(place.join(UPDATES)).map_or(0, |number| number.parse().unwrap_or(0))
 }
 
-/// An engine in a program of its own, once it takes commands.
-fn engine_apart(site: &Site, port: u16) -> Child {
+/// An engine in a program of its own, which ends with this.
+struct Apart(Child);
+
+impl Drop for Apart {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ended = self.0.kill().and_then(|()| self.0.wait());
+    }
+}
+
+/// Starts one; returns once it takes commands.
+fn engine_apart(site: &Site, port: u16) -> Apart {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "kills::updates_when_asked", "--nocapture"])
         .env(PLACE, site.dir.path())
@@ -79,7 +89,7 @@ fn engine_apart(site: &Site, port: u16) -> Child {
         .unwrap();
     let said = BufReader::new(child.stdout.take().unwrap());
     assert!(said.lines().map_while(Result::ok).any(|line| line == STARTED), "the engine did not start");
-    child
+    Apart(child)
 }
 
 fn kill_keepers(site: &Site) {
@@ -87,11 +97,6 @@ fn kill_keepers(site: &Site) {
         // It may have ended in this moment.
         let _ended = kill_process(keeper, Signal::KILL);
     }
-}
-
-fn kill(mut engine: Child) {
-    engine.kill().unwrap();
-    engine.wait().unwrap();
 }
 
 /// How long it takes until the address answers.
@@ -134,12 +139,12 @@ async fn kills_during_updates_under_load_lose_no_launch_and_leave_none_over() {
                 Instant::now()
             }
             Victim::Engine => {
-                kill(engine);
+                drop(engine);
                 engine = engine_apart(&site, port);
                 Instant::now()
             }
             Victim::Both => {
-                kill(engine);
+                drop(engine);
                 let lived = site.processes();
                 kill_keepers(&site);
                 assert_eq!(site.processes(), lived, "launches outlive those who started them");
@@ -163,7 +168,7 @@ async fn kills_during_updates_under_load_lose_no_launch_and_leave_none_over() {
     }
     assert!(slowest < SOON, "{slowest:?} until the address answered again");
 
-    kill(engine);
+    drop(engine);
     let engine = engine_at(site.dir.path()).await;
     let tenant = engine.tenant(acme());
     let healthy = async || {

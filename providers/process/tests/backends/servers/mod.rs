@@ -18,6 +18,7 @@ use landlord_compute::machines::status::{ComputeStatus, Health, UpdateStatus};
 use landlord_compute::provider::{Context, Provider};
 use landlord_provider_process::keeper::KeeperProgram;
 use landlord_provider_process::{ProcessOptions, ProcessProvider};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -126,6 +127,21 @@ impl Site {
     }
 }
 
+impl Drop for Site {
+    /// A test that failed leaves nothing either.
+    fn drop(&mut self) {
+        let keeps_here = |pid: &u32| {
+            let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            String::from_utf8_lossy(&environ).contains(&self.dir.path().display().to_string())
+        };
+        for pid in all().filter(keeps_here).chain(self.processes()) {
+            let pid = Pid::from_raw(pid.cast_signed()).expect("a process");
+            // It may have ended already.
+            let _ended = kill_process(pid, Signal::KILL);
+        }
+    }
+}
+
 /// Absent rather than null.
 fn without_null(mut spec: Value) -> Value {
     let check = spec["containers"][0]["health_check"].as_object_mut().expect("an object");
@@ -133,14 +149,19 @@ fn without_null(mut spec: Value) -> Value {
     spec
 }
 
+/// Every process.
+fn all() -> impl Iterator<Item = u32> {
+    let entries = std::fs::read_dir("/proc").expect("Linux").flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
 /// The processes of this name that live.
 fn named(name: &str) -> BTreeSet<u32> {
-    let entries = std::fs::read_dir("/proc").expect("Linux").flatten();
     let is_it = |pid: &u32| {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         stat.contains(&format!("({name})")) && !stat.contains(") Z ")
     };
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(is_it).collect()
+    all().filter(is_it).collect()
 }
 
 fn free_port() -> u16 {
