@@ -10,7 +10,7 @@ fn the_demo_does_all_that_it_says() {
     let document: Value = bench.json(&["demo"]);
     assert_eq!(document["ok"], true, "{document}");
     let scenes = document["scenes"].as_array().expect("a list");
-    assert_eq!(scenes.len(), 7);
+    assert_eq!(scenes.len(), 8);
     assert!(scenes.iter().all(|scene| scene["ok"] == true), "{document}");
     assert!(document["seconds"].as_f64().is_some_and(|seconds| seconds < 60.0), "{document}");
 }
