@@ -8,7 +8,7 @@
 //! commands tenants through [`TenantHandle`]s. A command returns once it is durable; the [`OperationHandle`] that it
 //! returns is a future, which ends when the operation has settled.
 //!
-//! ```
+//! ```no_run
 //! use std::time::Duration;
 //!
 //! use landlord_compute::store::{MemoryOptions, MemoryStore};
@@ -22,8 +22,13 @@
 //! resources: { cpu: 128, memory: 128 }
 //! ";
 //!
-//! #[tokio::main]
-//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     // The process provider starts this program again, as the keeper of each tenant.
+//!     landlord_provider_process::keeper::run_if_asked();
+//!     tokio::runtime::Runtime::new()?.block_on(run())
+//! }
+//!
+//! async fn run() -> Result<(), Box<dyn std::error::Error>> {
 //!     let folder = tempfile::tempdir()?;
 //!     let provider = ProcessProvider::new(ProcessOptions::new(folder.path()));
 //!     let store = MemoryStore::new(MemoryOptions::default());

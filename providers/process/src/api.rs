@@ -143,7 +143,8 @@ impl Machine {
     }
 
     async fn probe(&self, subject: &Subject, asked: &Probe) -> Result<ProcessReply, ProviderError> {
-        let check = || self.ask(&subject.tenant, Request::Check { launch: asked.launch, anew: asked.anew });
+        let check =
+            || self.ask(&subject.tenant, Request::Check { launch: asked.launch, counts: asked.counts });
         let answer = match check().await {
             // A launch of a build without keepers, or one whose keeper has died.
             Err(AskError::Absent) => {

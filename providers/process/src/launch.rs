@@ -53,7 +53,11 @@ pub(super) async fn launch(machine: &Machine, start: &Start, tags: &Tags) -> Res
         let what = format!("container {container}: the record of its launch in {}", files.record().display());
         CallError::Refused(problem::system(ErrorKind::ProvisionFailed, what, error))
     })?;
-    let asking = Launch { launch: start.launch, manifest: start.manifest.clone(), program, check };
+    // A port that the spec fixes may be one that the program listens on itself.
+    let is_fixed = |port: u16| start.container.ports.iter().any(|fixed| fixed.host_port == Some(port.into()));
+    let hold =
+        start.manifest.routes(start.launch, false).filter(|route| !is_fixed(route.host_port)).collect();
+    let asking = Launch { launch: start.launch, manifest: start.manifest.clone(), program, check, hold };
     let error = match machine.ask(&tags.key.tenant, Request::Launch(Box::new(asking))).await {
         Ok(Answer::Launched(leader)) => return Ok(leader),
         // Its program ran, and has ended; or nobody knows. The next look shows it.

@@ -174,7 +174,7 @@ impl Bench {
 
     pub(super) async fn probe(&self, leader: Process, check: Check) -> Probed {
         let launch = "1-1".parse().unwrap();
-        let probe = Probe { launch, leader, check, anew: true };
+        let probe = Probe { launch, leader, check, counts: true };
         let reply = self.make(ProcessCall::Probe(probe)).await.unwrap();
         let ProcessReply::Probed { probed, .. } = reply else { panic!("{reply:?}") };
         probed

@@ -19,6 +19,8 @@ pub(super) struct Health {
     trying: Option<(Token, Try)>,
     /// Who waits for it.
     waiting: Vec<Token>,
+    /// Whether the try that goes on counts.
+    counts: bool,
 }
 
 /// What a verdict changed.
@@ -39,6 +41,7 @@ impl Health {
             due: Instant::now() + interval(readiness),
             trying: None,
             waiting: Vec::new(),
+            counts: false,
         }
     }
 
@@ -67,15 +70,29 @@ impl Health {
         self.waiting.push(who);
     }
 
-    /// Takes in what a try showed. Says who waited for it, and what changed.
-    pub(super) fn conclude(&mut self, readiness: &Readiness, verdict: Verdict) -> (Vec<Token>, Change) {
+    /// Says whether the try that begins, or goes on, counts as one of those in a row. At its interval it always does, and
+    /// before the launch was ready.
+    pub(super) fn note(&mut self, counts: bool) {
+        self.counts |= counts || !self.was_ready || Instant::now() >= self.due;
+    }
+
+    /// Takes in what a try showed. Says who waited for it, what to tell them, and what changed.
+    pub(super) fn conclude(
+        &mut self,
+        readiness: &Readiness,
+        verdict: Verdict,
+    ) -> (Vec<Token>, Streak, Change) {
         let was_unhealthy = self.is_unhealthy(readiness);
-        self.streak = match (&self.streak, verdict) {
+        let shows = match (&self.streak, verdict) {
             (Streak::Passing(times), Ok(())) => Streak::Passing(times.saturating_add(1)),
             (Streak::Unchecked | Streak::Failing(..), Ok(())) => Streak::Passing(1),
             (Streak::Failing(times, _), Err(why)) => Streak::Failing(times.saturating_add(1), why),
             (Streak::Unchecked | Streak::Passing(_), Err(why)) => Streak::Failing(1, why),
         };
+        if !std::mem::replace(&mut self.counts, false) {
+            return (self.give_up(), shows, Change::None);
+        }
+        self.streak = shows.clone();
         if let Streak::Passing(times) = self.streak {
             self.was_ready |= times >= readiness.healthy_threshold;
         }
@@ -84,7 +101,7 @@ impl Health {
             true => Change::None,
             false => Change::Turned,
         };
-        (self.give_up(), change)
+        (self.give_up(), shows, change)
     }
 
     /// Ends the try that goes on. Says who waited for it.

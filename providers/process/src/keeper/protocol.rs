@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use landlord_state_machines::id::{Incarnation, ProviderName, TenantId};
 use landlord_state_machines::planner::process::{
-    Binding, ExitCause, LaunchId, Manifest, Process, Routing, Stop,
+    Binding, ExitCause, LaunchId, Manifest, Process, Route, Routing, Stop,
 };
 use serde::{Deserialize, Serialize};
 
@@ -69,12 +69,13 @@ pub(crate) enum Request {
     Find,
     /// Start a program.
     Launch(Box<Launch>),
-    /// Say what the checks of a launch show.
+    /// Check a launch now, and say what its checks show.
     Check {
         /// Which.
         launch: LaunchId,
-        /// Whether to check it now first. One that was never checked is checked in any case.
-        anew: bool,
+        /// Whether this counts as one of the checks in a row. Between two checks at its interval, one that was ready is only
+        /// looked at otherwise.
+        counts: bool,
     },
     /// Listen and forward: exactly this.
     Route(Routing),
@@ -107,6 +108,8 @@ pub(crate) struct Launch {
     pub(crate) program: Program,
     /// The command of its exec check.
     pub(crate) check: Option<Program>,
+    /// Addresses that nobody else may take until it is forwarded to.
+    pub(crate) hold: Vec<Route>,
 }
 
 impl std::fmt::Debug for Launch {

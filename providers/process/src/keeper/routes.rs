@@ -3,11 +3,12 @@
 //! They are written down, so that the next keeper listens there again at once.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use landlord_state_machines::planner::process::{Binding, LaunchId, Protocol, Route, Routing};
+use landlord_state_machines::planner::process::{Binding, LaunchId, Manifest, Protocol, Route, Routing};
 use mio::Registry;
 use mio::event::Event;
 use serde::{Deserialize, Serialize};
@@ -89,6 +90,33 @@ impl Routes {
     pub(super) fn cut(&mut self, ports: &[u16]) {
         for port in ports {
             self.forwarder.cut(*port, Instant::now());
+        }
+    }
+
+    /// Takes addresses for a launch that is about to start. They have no target yet, and its clients wait.
+    pub(super) fn hold(&mut self, registry: &Registry, routes: &[Route]) -> Result<(), Refusal> {
+        for route in routes {
+            let key = (route.host_port, route.protocol);
+            if let Entry::Vacant(free) = self.open.entry(key) {
+                let address = address(route);
+                match self.forwarder.open(registry, address, Instant::now()) {
+                    Ok(()) => drop(free.insert(address)),
+                    Err(error) => return Err(not_free(route, &error)),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives up what was held for a launch that was never forwarded to.
+    pub(super) fn release(&mut self, registry: &Registry, launch: LaunchId, manifest: &Manifest) {
+        for route in manifest.routes(launch, false) {
+            let key = (route.host_port, route.protocol);
+            let told =
+                self.told.bound.iter().any(|bound| (bound.route.host_port, bound.route.protocol) == key);
+            if !told && let Some(address) = self.open.remove(&key) {
+                self.forwarder.close(registry, address, Instant::now());
+            }
         }
     }
 

@@ -22,7 +22,7 @@ use super::health::{Change, Health};
 use super::kept::{First, Launch, Launches, Listener, private_ports, process};
 use super::output::Output;
 use super::protocol::{
-    Answer, Asked, LOCK, Launch as Asking, Program, Refusal, Request, SOCKET, Setup, Streak, VERSION,
+    Answer, Asked, LOCK, Launch as Asking, Program, Refusal, Request, SOCKET, Setup, VERSION,
 };
 use super::routes::{BASE, ROUTES, Routes};
 use super::spawn::{self, Launcher};
@@ -283,14 +283,11 @@ impl Keeper {
                     Ok(()) => return,
                     Err(refusal) => Answer::Refused(refusal),
                 },
-                Request::Check { launch, anew } => {
+                Request::Check { launch, counts } => {
                     match self.launches.get_mut(launch).filter(|launch| launch.leader().is_some()) {
-                        Some(known) if !anew && *known.health.streak() != Streak::Unchecked => {
-                            Answer::Checked(known.health.streak().clone())
-                        }
                         Some(known) => {
                             known.health.wait(by);
-                            self.check(launch);
+                            self.check(launch, counts);
                             // The answer comes with the verdict.
                             return;
                         }
@@ -359,10 +356,11 @@ impl Keeper {
     }
 
     fn launch(&mut self, asked_by: Token, asking: Asking) -> Result<(), Refusal> {
-        let Asking { launch, manifest, program, check } = asking;
+        let Asking { launch, manifest, program, check, hold } = asking;
         if self.launches.get(launch).is_some() {
             return Err(Refusal::Known(launch));
         }
+        self.routes.hold(self.poll.registry(), &hold)?;
         let files = self.files(&manifest.container, launch);
         let group = self.group(launch);
         let started = spawn::launcher(&files, program, group.as_ref());
@@ -450,6 +448,7 @@ impl Keeper {
         }
         if let Some(known) = self.launches.remove(launch) {
             self.routes.cut(&private_ports(&known.manifest));
+            self.routes.release(self.poll.registry(), launch, &known.manifest);
             self.writer.close(&known.manifest.container, launch, Timestamp::now());
             self.clean(files, known.group.as_ref());
         }
@@ -484,9 +483,10 @@ impl Keeper {
     }
 
     /// Begins a check of a launch, unless one goes on.
-    fn check(&mut self, launch: LaunchId) {
+    fn check(&mut self, launch: LaunchId, counts: bool) {
         let token = self.token();
         let Some(known) = self.launches.get_mut(launch) else { return };
+        known.health.note(counts);
         if known.health.trying().is_some() {
             return;
         }
@@ -548,7 +548,7 @@ impl Keeper {
             let trying = self.launches.get_mut(launch).and_then(|launch| launch.health.trying());
             match trying.map(|trying| trying.late()) {
                 Some(late) => self.conclude(launch, late),
-                None => self.check(launch),
+                None => self.check(launch, true),
             }
         }
     }
@@ -556,8 +556,8 @@ impl Keeper {
     fn conclude(&mut self, launch: LaunchId, verdict: Verdict) {
         self.subjects.retain(|_, subject| !matches!(subject, Subject::Check { launch: of } if *of == launch));
         let Some(known) = self.launches.get_mut(launch) else { return };
-        let (waiting, change) = known.health.conclude(&known.manifest.readiness, verdict);
-        let answer = Answer::Checked(known.health.streak().clone());
+        let (waiting, streak, change) = known.health.conclude(&known.manifest.readiness, verdict);
+        let answer = Answer::Checked(streak);
         for who in waiting {
             self.answer(who, &answer);
         }

@@ -147,7 +147,10 @@ async fn kills_during_updates_under_load_lose_no_launch_and_leave_none_over() {
                 drop(engine);
                 let lived = site.processes();
                 kill_keepers(&site);
-                assert_eq!(site.processes(), lived, "launches outlive those who started them");
+                let live = site.processes();
+                // One that was just being started may have come, too.
+                let outlive = lived.iter().all(|launch| live.contains(launch));
+                assert!(outlive, "launches outlive those who started them: {lived:?}, {live:?}");
                 assert_ne!(lived, [], "at any moment of an update one of them lives");
                 engine = engine_apart(&site, port);
                 Instant::now()

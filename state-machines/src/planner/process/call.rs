@@ -132,9 +132,8 @@ pub struct Probe {
     pub leader: Process,
     /// What is looked at.
     pub check: Check,
-    /// Whether it is looked at now. Else what the last check at its interval said is good enough: who only looks must not
-    /// make it fail sooner.
-    pub anew: bool,
+    /// Whether it counts as one of the checks in a row. Who only looks must not make a launch fail sooner.
+    pub counts: bool,
 }
 
 /// A signal to a launch.

@@ -97,6 +97,26 @@ pub struct Manifest {
 }
 
 impl Manifest {
+    /// The addresses of a launch that goes by its `PORT`.
+    pub fn routes(&self, launch: LaunchId, public: bool) -> impl Iterator<Item = Route> {
+        let speaks_http = |port: &Port| match &self.readiness.check {
+            Check::Http { port: checked, .. } => {
+                *checked == port.container_port && port.protocol == Protocol::Tcp
+            }
+            Check::Alive | Check::Tcp { .. } | Check::Exec => false,
+        };
+        self.ports.iter().filter_map(move |port| {
+            Some(Route {
+                host_port: port.host_port,
+                protocol: port.protocol,
+                public,
+                http: speaks_http(port),
+                launch,
+                private_port: port.private_port?,
+            })
+        })
+    }
+
     /// How long it may take to end after SIGTERM.
     pub fn stop_grace(&self) -> Duration {
         Duration::from_secs(self.stop_grace_seconds.into())

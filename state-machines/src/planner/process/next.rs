@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::facts::{Death, Keeper, Launch, Live, ProcessFacts, Run, Streak};
 use super::wanted::{SpecPort, Wanted};
 use super::{
-    Check, Exit, HostPort, LaunchId, Manifest, Port, Probe, Process, ProcessCall, Protocol, ReservePorts,
-    Route, Routing, Signal, Start, Stop, WantedPort,
+    Check, Exit, HostPort, LaunchId, Manifest, Port, Probe, Process, ProcessCall, ReservePorts, Route,
+    Routing, Signal, Start, Stop, WantedPort,
 };
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use crate::planner::{Act, Goal, Kind, Means, Next, Subject};
@@ -271,7 +271,7 @@ impl Stages<'_> {
     fn route(&self, spec: &Spec) -> Option<Next<ProcessCall>> {
         let mut routes: Vec<Route> = self
             .of(Part::Keep)
-            .flat_map(|(id, launch)| routes(id, &launch.manifest, spec.networking.public_ip))
+            .flat_map(|(id, launch)| launch.manifest.routes(id, spec.networking.public_ip))
             .collect();
         routes.sort();
         let facts = self.facts;
@@ -513,8 +513,8 @@ fn eager(age: SignedDuration) -> SignedDuration {
     (age / 4).clamp(EAGER.0, EAGER.1)
 }
 
-fn probe(launch: LaunchId, manifest: &Manifest, leader: Process, anew: bool) -> Act<ProcessCall> {
-    let call = ProcessCall::Probe(Probe { launch, leader, check: manifest.readiness.check.clone(), anew });
+fn probe(launch: LaunchId, manifest: &Manifest, leader: Process, counts: bool) -> Act<ProcessCall> {
+    let call = ProcessCall::Probe(Probe { launch, leader, check: manifest.readiness.check.clone(), counts });
     Act { step: "check a process", call, kind: Kind::Read }
 }
 
@@ -567,26 +567,6 @@ fn wanted_ports(wanted: &Wanted<'_>, facts: &ProcessFacts) -> Vec<WantedPort> {
             host: host(port),
         })
         .collect()
-}
-
-/// The addresses of a launch that goes by its `PORT`.
-fn routes(launch: LaunchId, manifest: &Manifest, public: bool) -> impl Iterator<Item = Route> {
-    let speaks_http = |port: &Port| match &manifest.readiness.check {
-        Check::Http { port: checked, .. } => {
-            *checked == port.container_port && port.protocol == Protocol::Tcp
-        }
-        Check::Alive | Check::Tcp { .. } | Check::Exec => false,
-    };
-    manifest.ports.iter().filter_map(move |port| {
-        Some(Route {
-            host_port: port.host_port,
-            protocol: port.protocol,
-            public,
-            http: speaks_http(port),
-            launch,
-            private_port: port.private_port?,
-        })
-    })
 }
 
 /// Whether a port stands for this one of the spec.
