@@ -90,7 +90,7 @@ fn spec(tenant: &TenantId) -> TenantComputeSpec {
             "health_check": { "type": "http", "http_path": "/health", "port": 80, "interval_seconds": 5,
                 "timeout_seconds": 2, "healthy_threshold": 1, "unhealthy_threshold": 3 },
         }],
-        "resources": { "cpu": 128, "memory": 64 },
+        "resources": { "cpu": 128, "memory": 128 },
         "networking": { "public_ip": false },
     });
     TenantComputeSpec::from_json(&spec.to_string()).expect("a good spec")
