@@ -76,6 +76,11 @@ impl Routes {
         }
     }
 
+    /// Whether the keeper listens on a port.
+    pub(super) fn has(&self, port: u16, protocol: Protocol) -> bool {
+        self.open.contains_key(&(port, protocol))
+    }
+
     /// How many connections go to these ports.
     pub(super) fn connections(&self, ports: &[u16]) -> usize {
         ports.iter().map(|port| self.forwarder.connections(*port)).sum()

@@ -518,11 +518,12 @@ impl Keeper {
     /// The first of these ports that a launch listens on, if it is checked by a port at all; or why there is none.
     fn listening(&mut self, launch: LaunchId, ports: &[u16]) -> Result<Option<u16>, String> {
         let mut held = None;
-        for port in ports {
+        // Where the keeper listens itself, no launch does.
+        for port in ports.iter().filter(|port| !self.routes.has(**port, Protocol::Tcp)) {
             match self.launches.listener(launch, *port) {
                 Listener::Ours | Listener::Unknown => return Ok(Some(*port)),
                 Listener::Nobody => {}
-                Listener::Another => held = Some(*port),
+                Listener::Another => held = held.or(Some(*port)),
             }
         }
         match (ports.first(), held) {
