@@ -84,8 +84,10 @@ async fn requests_that_come_while_a_crash_is_repaired_wait_for_it() {
     let mut cx = site.context("acme");
     let port = provision(&site, &mut cx, &Program::web(1)).await;
     let [(old, _)] = site.processes()[..] else { panic!("{:?}", site.processes()) };
+    let private: u16 = site.variable("PORT").unwrap().parse().unwrap();
     kill_process(old, Signal::KILL).unwrap();
-    until("the crash", || !crate::runs(old)).await;
+    // Until its last thread has ended, the kernel takes connections for it, which then break.
+    until("the crash", || TcpStream::connect(("127.0.0.1", private)).is_err()).await;
     let clients: Vec<_> = (0..8).map(|_| std::thread::spawn(move || client::get(port))).collect();
     let spec = site.spec("acme", &Program::web(1));
     let repaired = site.provider.provision(&cx, &spec).await.unwrap();
