@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::planner::process::{
-    Exit, ExitCause, Found, FoundLaunch, HostPort, LaunchId, Port, Probe, Probed, Process, ProcessCall,
-    ProcessLife, ProcessReply, Protocol, ReservePorts, Routing, Signal, Start,
+    Exit, ExitCause, Found, FoundLaunch, HostPort, LaunchId, Port, Probe, Probed, ProcessCall, ProcessLife,
+    ProcessReply, Protocol, ReservePorts, Routing, Signal, Start,
 };
 use landlord_state_machines::planner::{CallError, Subject};
 
@@ -14,7 +14,7 @@ use super::keeper::client::AskError;
 use super::keeper::protocol::{Answer, Refusal, Request, Streak};
 use super::machine::{Machine, failed, not_kept, ports_of};
 use super::ports::is_free;
-use super::procfs::{self, Identity};
+use super::procfs;
 use super::tags::{Key, Owner, Tags};
 use super::{launch, listeners, signal};
 
@@ -219,7 +219,7 @@ impl Machine {
 fn life(seen: &Seen) -> ProcessLife {
     let exit = || seen.exit.clone().unwrap_or(Exit::of(ExitCause::Unseen));
     match (seen.leader, seen.lives()) {
-        (Some(leader), _) => ProcessLife::Leader(process(leader)),
+        (Some(leader), _) => ProcessLife::Leader(leader.process()),
         (None, true) => ProcessLife::Orphans(exit()),
         (None, false) => ProcessLife::Files(exit()),
     }
@@ -231,8 +231,4 @@ fn whose(subject: &Subject) -> Whose {
 
 fn key(subject: &Subject, launch: LaunchId) -> Key {
     Key { owner: Owner::of(subject), tenant: subject.tenant.clone(), launch }
-}
-
-fn process(identity: Identity) -> Process {
-    Process { pid: identity.pid(), start_time: identity.started }
 }

@@ -36,12 +36,6 @@ impl Base {
 /// The environment of a launch by name, values kept from being printed.
 pub(super) type Environment = Vec<(String, SecretString)>;
 
-/// A launch's variables.
-pub(super) struct Variables {
-    /// All of them.
-    pub(super) environment: Environment,
-}
-
 /// Why a launch has no environment.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum EnvironmentError {
@@ -53,7 +47,7 @@ pub(super) enum EnvironmentError {
 
 /// Puts a launch's environment together. Later ones win: where programs are, the ports (udp, then tcp), the spec's
 /// variables, its secrets, the tags. Reads secrets, so it belongs on a blocking thread.
-pub(super) fn compose(base: Base, start: &Start, tags: &Tags) -> Result<Variables, EnvironmentError> {
+pub(super) fn compose(base: Base, start: &Start, tags: &Tags) -> Result<Environment, EnvironmentError> {
     let mut variables: BTreeMap<String, SecretString> = BTreeMap::new();
     let mut set = |name: &str, value: &str| variables.insert(name.to_owned(), value.into());
     set("PATH", &base.path);
@@ -83,7 +77,7 @@ pub(super) fn compose(base: Base, start: &Start, tags: &Tags) -> Result<Variable
     if let Some(check) = start.container.health_check.as_ref().filter(|check| !check.command.is_empty()) {
         set(CHECK, &serde_json::to_string(&check.command)?);
     }
-    Ok(Variables { environment: variables.into_iter().collect() })
+    Ok(variables.into_iter().collect())
 }
 
 /// Replaces `$(NAME)` by the variable's value, as Kubernetes does: `$$` stands for one `$`, and a name that is not
@@ -181,8 +175,8 @@ mod tests {
             user: None,
             no_new_privileges: true,
         };
-        let variables = compose(Base::of_root(), &start, &tags).unwrap();
-        let get = |name| lookup(name, &variables.environment);
+        let environment = compose(Base::of_root(), &start, &tags).unwrap();
+        let get = |name| lookup(name, &environment);
         assert_eq!(get("PATH"), Some("/opt"));
         assert_eq!(get("HOME"), Some("/"));
         assert_eq!(
@@ -192,6 +186,6 @@ mod tests {
         assert_eq!(get("DB"), Some("hunter2"));
         assert_eq!(get("LANDLORD_OWNER"), Some("landlord"));
         assert_eq!(get("LANDLORD_CHECK"), Some(r#"["true"]"#));
-        assert!(!format!("{:?}", variables.environment).contains("hunter2"));
+        assert!(!format!("{:?}", environment).contains("hunter2"));
     }
 }

@@ -10,7 +10,7 @@ use landlord_state_machines::spec::ResourceRequirements;
 use secrecy::ExposeSecret;
 
 use super::cgroup::{Limit, Limits};
-use super::environment::{self, EnvironmentError, Variables};
+use super::environment::{self, EnvironmentError};
 use super::keeper::client::AskError;
 use super::keeper::protocol::{Answer, Launch, Program, Refusal, Request};
 use super::machine::{Machine, not_kept};
@@ -102,7 +102,7 @@ fn prepare(
     by_group: ByGroup,
 ) -> Result<(Program, Option<Program>), PrepareError> {
     let root = Root::of_image(&start.container.image)?;
-    let Variables { environment } = environment::compose(root.base(), start, tags)?;
+    let environment = environment::compose(root.base(), start, tags)?;
     let path = environment.iter().find(|(name, _)| name == "PATH").map(|(_, path)| path.expose_secret());
     let expanded = |text: &String| environment::expand(text, &environment);
     let mut words = start.container.command.iter().chain(&start.container.args).map(expanded);

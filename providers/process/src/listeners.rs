@@ -12,7 +12,6 @@ use netlink_packet_sock_diag::SockDiagMessage;
 use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP};
 use netlink_packet_sock_diag::inet::{ExtensionFlags, InetRequest, SocketId, StateFlags};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send, socket_with,
 };
@@ -84,14 +83,14 @@ pub(crate) fn listeners(protocol: Protocol, port: u16) -> io::Result<Vec<Listene
 pub(crate) fn owns(pid: Pid, inode: u32) -> io::Result<bool> {
     let link = format!("socket:[{inode}]");
     let entries = match std::fs::read_dir(format!("/proc/{pid}/fd")) {
-        Err(error) if is_gone(&error) => return Ok(false),
+        Err(error) if procfs::is_gone(&error) => return Ok(false),
         entries => entries?,
     };
     for entry in entries {
         let target = entry.and_then(|entry| std::fs::read_link(entry.path()));
         match target {
             // One that was closed meanwhile, or all of them with the process.
-            Err(error) if is_gone(&error) => {}
+            Err(error) if procfs::is_gone(&error) => {}
             target => {
                 if target?.as_os_str() == link.as_str() {
                     return Ok(true);
@@ -106,8 +105,7 @@ pub(crate) fn owns(pid: Pid, inode: u32) -> io::Result<bool> {
 /// of the machine. `None` when it is another user's, which only root is shown, or of another container.
 pub(crate) fn holder(inode: u32) -> Option<(Pid, String)> {
     let pid = procfs::all().ok()?.into_iter().find(|pid| owns(*pid, inode).unwrap_or(false))?;
-    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
-    Some((pid, name.trim_end().to_owned()))
+    Some((pid, procfs::name(pid)?))
 }
 
 /// Who listens on a port, for a message to a person.
@@ -118,10 +116,6 @@ pub(crate) fn holder_of(protocol: Protocol, port: u16) -> String {
         Some((None, uid)) => format!("a process of another container, or of user {uid}"),
         None => "something that the machine does not show".to_owned(),
     }
-}
-
-fn is_gone(error: &io::Error) -> bool {
-    is_absent(error) || error.raw_os_error() == Some(Errno::SRCH.raw_os_error())
 }
 
 fn is_absent(error: &io::Error) -> bool {

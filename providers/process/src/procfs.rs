@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
+use landlord_state_machines::planner::process::Process;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -23,6 +24,11 @@ impl Identity {
     pub(super) fn new(pid: u32, started: u64) -> Option<Self> {
         let pid = Pid::from_raw(i32::try_from(pid).ok()?)?;
         Some(Self { pid, started })
+    }
+
+    /// The same as the planner knows it.
+    pub(super) fn process(self) -> Process {
+        Process { pid: self.pid(), start_time: self.started }
     }
 
     /// The process id as a number.
@@ -219,7 +225,7 @@ fn read(pid: Pid, file: &str) -> io::Result<Option<Vec<u8>>> {
 }
 
 /// ESRCH is what a read answers when the process ends between open and read.
-fn is_gone(error: &io::Error) -> bool {
+pub(super) fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(Errno::SRCH.raw_os_error())
 }
 

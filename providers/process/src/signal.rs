@@ -1,4 +1,4 @@
-//! Tells the processes of a launch to end that has no keeper, or none that sees all of it.
+//! Sends signals to processes that may have ended.
 
 use std::io;
 
@@ -6,20 +6,22 @@ use landlord_state_machines::planner::process::Stop;
 use rustix::process::Signal;
 
 use super::find::Seen;
-use super::procfs;
+use super::procfs::{self, Identity};
 
-/// Sends SIGTERM to the first process of a launch, or to all where that is gone; SIGKILL to all. Each is held and looked at again first, so that one
-/// whose pid was taken over since is not touched; one that is gone is a success.
+/// Sends SIGTERM to the first process of a launch, or to all where that is gone; SIGKILL to all.
 pub(super) fn signal(seen: &Seen, stop: Stop) -> io::Result<()> {
-    let signal = match stop {
-        Stop::Term => Signal::TERM,
-        Stop::Kill => Signal::KILL,
-    };
-    // One that may not be signalled keeps no other alive.
+    match (stop, seen.leader) {
+        (Stop::Term, Some(leader)) => send([leader], Signal::TERM),
+        (Stop::Term, None) => send(seen.processes(), Signal::TERM),
+        (Stop::Kill, _) => send(seen.processes(), Signal::KILL),
+    }
+}
+
+/// Sends a signal to each of these processes. Each is held and looked at again first, so that one whose pid was taken
+/// over since is not touched; one that is gone is a success. One that may not be signalled keeps no other alive.
+pub(super) fn send(processes: impl IntoIterator<Item = Identity>, signal: Signal) -> io::Result<()> {
     let mut refused = Ok(());
-    let first = seen.leader.filter(|_| stop == Stop::Term);
-    let all = seen.processes().filter(|_| first.is_none());
-    for identity in first.into_iter().chain(all) {
+    for identity in processes {
         let sent = procfs::hold(identity).and_then(|held| held.map_or(Ok(false), |held| held.signal(signal)));
         if let Err(error) = sent {
             refused = Err(error);
@@ -37,7 +39,6 @@ mod tests {
     use rustix::process::Pid;
 
     use super::*;
-    use crate::procfs::Identity;
     use crate::tags::{Key, Owner, Tags};
     use crate::testing::{Bench, tags, until};
 

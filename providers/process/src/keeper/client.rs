@@ -93,9 +93,8 @@ static STARTED: Mutex<Vec<Child>> = Mutex::new(Vec::new());
 
 /// Takes care of a keeper that this process started.
 pub(super) fn adopt(child: Child) {
-    let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
-    started.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
-    started.push(child);
+    reap();
+    STARTED.lock().unwrap_or_else(PoisonError::into_inner).push(child);
 }
 
 /// Reads the keepers that ended.

@@ -5,9 +5,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use landlord_state_machines::planner::process::{
-    Binding, ExitCause, LaunchId, Manifest, Process, Protocol, Stop,
-};
+use landlord_state_machines::planner::process::{Binding, ExitCause, LaunchId, Manifest, Protocol, Stop};
 use rustix::process::{Pid, Signal, getpid};
 
 use super::health::Health;
@@ -16,6 +14,7 @@ use super::routes::Routes;
 use crate::cgroup::LaunchGroup;
 use crate::listeners;
 use crate::procfs::{self, Held, Identity};
+use crate::signal;
 use crate::tags::{LAUNCH, Variables};
 
 /// How long a group that is killed is waited for. The engine looks again whether it is gone.
@@ -262,7 +261,7 @@ impl Launches {
             let Some(launch) = self.all.get(&id) else { continue };
             let life = match &launch.first {
                 First::Child(leader) | First::Found(leader, _) => {
-                    Life::Leader { leader: process(*leader), others: others.len() }
+                    Life::Leader { leader: leader.process(), others: others.len() }
                 }
                 First::Ended { cause, .. } => {
                     let left = others.iter().map(|it| procfs::name(it.pid).unwrap_or_else(|| it.to_string()));
@@ -292,31 +291,14 @@ impl Launches {
         let others = self.others(id)?;
         let Some(launch) = self.all.get(&id) else { return Ok(()) };
         match (stop, launch.leader()) {
-            (Stop::Term, Some(leader)) => signal([leader], Signal::TERM),
-            (Stop::Term, None) => signal(others, Signal::TERM),
+            (Stop::Term, Some(leader)) => signal::send([leader], Signal::TERM),
+            (Stop::Term, None) => signal::send(others, Signal::TERM),
             (Stop::Kill, leader) => {
                 let group = launch.group.as_ref().map_or(Ok(()), |group| group.kill(KILL_WITHIN).map(drop));
-                signal(leader.into_iter().chain(others), Signal::KILL).and(group)
+                signal::send(leader.into_iter().chain(others), Signal::KILL).and(group)
             }
         }
     }
-}
-
-/// Each is held and looked at again first, so that one whose pid was taken over since is not touched; one that is gone
-/// is a success. One that may not be signalled keeps no other alive.
-fn signal(processes: impl IntoIterator<Item = Identity>, signal: Signal) -> io::Result<()> {
-    let mut refused = Ok(());
-    for identity in processes {
-        let sent = procfs::hold(identity).and_then(|held| held.map_or(Ok(false), |held| held.signal(signal)));
-        if let Err(error) = sent {
-            refused = Err(error);
-        }
-    }
-    refused
-}
-
-pub(super) fn process(identity: Identity) -> Process {
-    Process { pid: identity.pid(), start_time: identity.started }
 }
 
 /// Where a launch listens that goes by its `PORT`.

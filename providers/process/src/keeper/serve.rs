@@ -19,7 +19,7 @@ use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
 use super::check::{Begun, Try, Verdict, With};
 use super::connection::{Connection, Gone};
 use super::health::{Change, Health};
-use super::kept::{First, Launch, Launches, Listener, private_ports, process};
+use super::kept::{First, Launch, Launches, Listener, private_ports};
 use super::output::Output;
 use super::protocol::{
     Answer, Asked, LOCK, Launch as Asking, Program, Refusal, Request, SOCKET, Setup, VERSION,
@@ -397,7 +397,7 @@ impl Keeper {
     fn launched(&mut self, launch: LaunchId, asked_by: Token) {
         let leader = self.launches.get(launch).and_then(Launch::leader);
         let answer = match leader {
-            Some(leader) => Answer::Launched(process(leader)),
+            Some(leader) => Answer::Launched(leader.process()),
             // It ran and has ended; whoever looks next sees that.
             None => Answer::Done,
         };

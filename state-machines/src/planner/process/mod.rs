@@ -4,7 +4,8 @@
 //! every process that it made. So the processes alone tell all that matters, even when the ledger was lost, or a crash
 //! came before it was written.
 //!
-//! - `next` decides, `learn` takes in, `view` shows; `wanted` reads the spec; `facts` is what is remembered.
+//! - `next` decides, `checks` tells whether a launch works, `learn` takes in, `view` shows; `wanted` reads the spec;
+//!   `facts` is what is remembered.
 //! - An update starts the new launches, waits until they are ready, has the keeper forward to them, waits until the old
 //!   ones have no connection left, then ends them. A launch that listens on the host port itself ends before its
 //!   successor starts. Undo is the same plan with the old spec: an old launch that still runs is simply kept.
@@ -12,6 +13,7 @@
 //!   by its tag and ended.
 
 mod call;
+mod checks;
 mod config;
 mod facts;
 mod launch;

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::checks::{ailment, check, probe};
 use super::facts::{Death, Keeper, Launch, Live, ProcessFacts, Run, Streak};
 use super::wanted::{SpecPort, Wanted};
 use super::{
-    Check, Exit, HostPort, LaunchId, Manifest, Port, Probe, Process, ProcessCall, ReservePorts, Route,
-    Routing, Signal, Start, Stop, WantedPort,
+    Exit, HostPort, LaunchId, Manifest, Port, Process, ProcessCall, ReservePorts, Route, Routing, Signal,
+    Start, Stop, WantedPort,
 };
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use crate::planner::{Act, Goal, Kind, Means, Next, Subject};
@@ -17,10 +18,6 @@ use crate::spec::Spec;
 /// How long a start of unknown outcome may still come true, and how long a process without a health check has to
 /// live until it counts as ready.
 pub(super) const SETTLE: SignedDuration = SignedDuration::from_secs(1);
-/// The shortest and the longest pause between two checks of a launch that was never ready. The interval of its spec
-/// counts once it is.
-const EAGER: (SignedDuration, SignedDuration) =
-    (SignedDuration::from_millis(50), SignedDuration::from_secs(1));
 /// The pause between two SIGKILLs: a launch may start a process while it is being killed.
 const KILL_AGAIN: SignedDuration = SignedDuration::from_secs(1);
 /// The shortest and the longest pause between two looks at a launch that is ending.
@@ -220,7 +217,7 @@ fn failure(by: Means) -> ErrorKind {
 }
 
 /// What one launch needs.
-enum Move {
+pub(super) enum Move {
     Now(Act<ProcessCall>),
     Later(Timestamp, &'static str),
 }
@@ -454,68 +451,6 @@ fn end(id: LaunchId, launch: &Launch, now: Timestamp) -> Move {
             Move::Now(Act { step: "remove the files of an ended process", call, kind: Kind::Write })
         }
     }
-}
-
-/// Why a launch that lives may not go on: it was checked just now, and has failed as often as its spec allows.
-fn ailment(manifest: &Manifest, live: &Live, now: Timestamp) -> Option<String> {
-    let readiness = &manifest.readiness;
-    match (&live.health, live.fresh, live.ready) {
-        (Streak::Failing { times, why, .. }, true, true) if *times >= readiness.unhealthy_threshold => {
-            Some(why.clone())
-        }
-        (Streak::Failing { why, .. }, true, false) if now >= patience(manifest, live) => Some(why.clone()),
-        (Streak::Failing { .. } | Streak::Passing { .. } | Streak::Unchecked, true | false, true | false) => {
-            None
-        }
-    }
-}
-
-/// Until when a launch that was never ready may fail. Its spec gives it the start period, and then one interval for each
-/// failure until unhealthy and for each success until healthy.
-fn patience(manifest: &Manifest, live: &Live) -> Timestamp {
-    let readiness = &manifest.readiness;
-    let checks = readiness.unhealthy_threshold.saturating_add(readiness.healthy_threshold);
-    let checked = interval(manifest).saturating_mul(i32::try_from(checks).unwrap_or(i32::MAX));
-    let start_period = SignedDuration::from_secs(readiness.start_period_seconds.into());
-    after(live.since, start_period.saturating_add(checked))
-}
-
-fn interval(manifest: &Manifest) -> SignedDuration {
-    SignedDuration::from_secs(manifest.readiness.interval_seconds.into())
-}
-
-/// What a kept launch needs until it is ready; `None` when it is.
-fn check(id: LaunchId, manifest: &Manifest, live: &Live, now: Timestamp) -> Option<Move> {
-    let Live { leader, since, ready, health, fresh } = live;
-    let interval = interval(manifest);
-    let soon = |checked: Timestamp| after(checked, eager(checked.duration_since(*since)).min(interval));
-    let first = match manifest.readiness.check {
-        Check::Alive => after(*since, SETTLE),
-        Check::Http { .. } | Check::Tcp { .. } | Check::Exec => *since,
-    };
-    let probe_at = |due: Timestamp, why: &'static str| match now >= due {
-        true => Some(Move::Now(probe(id, manifest, *leader, true))),
-        false => Some(Move::Later(due, why)),
-    };
-    match (ready, health) {
-        (false, Streak::Unchecked) => probe_at(first, "a process settles"),
-        (false, Streak::Passing { at, .. }) => probe_at(soon(*at), "checks pass often enough"),
-        (false, Streak::Failing { at, .. }) => probe_at(soon(*at), "a process becomes ready"),
-        // An older check says nothing of now: what hangs since is not kept.
-        (true, Streak::Passing { .. }) if *fresh => None,
-        (true, Streak::Passing { .. } | Streak::Unchecked) => probe_at(now, "a process is checked"),
-        (true, Streak::Failing { at, .. }) => probe_at(after(*at, interval), "a process recovers"),
-    }
-}
-
-/// The pause between two checks of a launch that starts, by its age: soon at first, then less and less often.
-fn eager(age: SignedDuration) -> SignedDuration {
-    (age / 4).clamp(EAGER.0, EAGER.1)
-}
-
-fn probe(launch: LaunchId, manifest: &Manifest, leader: Process, counts: bool) -> Act<ProcessCall> {
-    let call = ProcessCall::Probe(Probe { launch, leader, check: manifest.readiness.check.clone(), counts });
-    Act { step: "check a process", call, kind: Kind::Read }
 }
 
 fn start(launch: LaunchId, wanted: &Wanted<'_>, facts: &ProcessFacts) -> Act<ProcessCall> {

@@ -1,0 +1,80 @@
+//! Whether a launch works: when it is checked, until when it may fail, and when it may not go on.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::facts::{Live, Streak};
+use super::next::{Move, SETTLE, after};
+use super::{Check, LaunchId, Manifest, Probe, Process, ProcessCall};
+use crate::planner::{Act, Kind};
+
+/// The shortest and the longest pause between two checks of a launch that was never ready. The interval of its spec
+/// counts once it is.
+const EAGER: (SignedDuration, SignedDuration) =
+    (SignedDuration::from_millis(50), SignedDuration::from_secs(1));
+
+/// Why a launch that lives may not go on: it was checked just now, and has failed as often as its spec allows.
+pub(super) fn ailment(manifest: &Manifest, live: &Live, now: Timestamp) -> Option<String> {
+    let readiness = &manifest.readiness;
+    match (&live.health, live.fresh, live.ready) {
+        (Streak::Failing { times, why, .. }, true, true) if *times >= readiness.unhealthy_threshold => {
+            Some(why.clone())
+        }
+        (Streak::Failing { why, .. }, true, false) if now >= patience(manifest, live) => Some(why.clone()),
+        (Streak::Failing { .. } | Streak::Passing { .. } | Streak::Unchecked, true | false, true | false) => {
+            None
+        }
+    }
+}
+
+/// Until when a launch that was never ready may fail. Its spec gives it the start period, and then one interval for each
+/// failure until unhealthy and for each success until healthy.
+fn patience(manifest: &Manifest, live: &Live) -> Timestamp {
+    let readiness = &manifest.readiness;
+    let checks = readiness.unhealthy_threshold.saturating_add(readiness.healthy_threshold);
+    let checked = interval(manifest).saturating_mul(i32::try_from(checks).unwrap_or(i32::MAX));
+    let start_period = SignedDuration::from_secs(readiness.start_period_seconds.into());
+    after(live.since, start_period.saturating_add(checked))
+}
+
+fn interval(manifest: &Manifest) -> SignedDuration {
+    SignedDuration::from_secs(manifest.readiness.interval_seconds.into())
+}
+
+/// What a kept launch needs until it is ready; `None` when it is.
+pub(super) fn check(id: LaunchId, manifest: &Manifest, live: &Live, now: Timestamp) -> Option<Move> {
+    let Live { leader, since, ready, health, fresh } = live;
+    let interval = interval(manifest);
+    let soon = |checked: Timestamp| after(checked, eager(checked.duration_since(*since)).min(interval));
+    let first = match manifest.readiness.check {
+        Check::Alive => after(*since, SETTLE),
+        Check::Http { .. } | Check::Tcp { .. } | Check::Exec => *since,
+    };
+    let probe_at = |due: Timestamp, why: &'static str| match now >= due {
+        true => Some(Move::Now(probe(id, manifest, *leader, true))),
+        false => Some(Move::Later(due, why)),
+    };
+    match (ready, health) {
+        (false, Streak::Unchecked) => probe_at(first, "a process settles"),
+        (false, Streak::Passing { at, .. }) => probe_at(soon(*at), "checks pass often enough"),
+        (false, Streak::Failing { at, .. }) => probe_at(soon(*at), "a process becomes ready"),
+        // An older check says nothing of now: what hangs since is not kept.
+        (true, Streak::Passing { .. }) if *fresh => None,
+        (true, Streak::Passing { .. } | Streak::Unchecked) => probe_at(now, "a process is checked"),
+        (true, Streak::Failing { at, .. }) => probe_at(after(*at, interval), "a process recovers"),
+    }
+}
+
+/// The pause between two checks of a launch that starts, by its age: soon at first, then less and less often.
+fn eager(age: SignedDuration) -> SignedDuration {
+    (age / 4).clamp(EAGER.0, EAGER.1)
+}
+
+pub(super) fn probe(
+    launch: LaunchId,
+    manifest: &Manifest,
+    leader: Process,
+    counts: bool,
+) -> Act<ProcessCall> {
+    let call = ProcessCall::Probe(Probe { launch, leader, check: manifest.readiness.check.clone(), counts });
+    Act { step: "check a process", call, kind: Kind::Read }
+}
