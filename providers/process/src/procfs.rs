@@ -3,11 +3,14 @@
 use std::fmt;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use landlord_state_machines::planner::process::Process;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
+use rustix::param::clock_ticks_per_second;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::time::{ClockId, clock_gettime};
 use sha2::{Digest, Sha256};
 
 /// Which process: a pid is used again after its process is gone, the pair with the start time is not.
@@ -29,6 +32,15 @@ impl Identity {
     /// The same as the planner knows it.
     pub(super) fn process(self) -> Process {
         Process { pid: self.pid(), start_time: self.started }
+    }
+
+    /// How long ago it started.
+    pub(super) fn age(self) -> Duration {
+        let now = clock_gettime(ClockId::Boottime);
+        let since_boot = Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or(0));
+        let ticks = clock_ticks_per_second();
+        let started = Duration::from_millis(self.started.saturating_mul(1000) / ticks);
+        since_boot.saturating_sub(started)
     }
 
     /// The process id as a number.

@@ -20,6 +20,9 @@ use crate::tags::{LAUNCH, Variables};
 /// How long a group that is killed is waited for. The engine looks again whether it is gone.
 const KILL_WITHIN: Duration = Duration::from_millis(100);
 
+/// The age at which a process that listens is no longer taken for one that goes into the background.
+const YOUNG: Duration = Duration::from_secs(1);
+
 /// One launch.
 #[derive(Debug)]
 pub(super) struct Launch {
@@ -81,12 +84,25 @@ impl Launch {
 pub(super) enum Listener {
     /// A process of the launch.
     Ours,
+    /// A process that the launch's first has started just now, as a program does that goes into the background: the
+    /// first is about to end then.
+    Young,
     /// Somebody else.
     Another,
     /// Nobody.
     Nobody,
     /// That cannot be told.
     Unknown,
+}
+
+impl Listener {
+    /// Whether it is known to be a process of the launch.
+    pub(super) fn is_of_the_launch(self) -> bool {
+        match self {
+            Self::Ours | Self::Young => true,
+            Self::Another | Self::Nobody | Self::Unknown => false,
+        }
+    }
 }
 
 /// All launches of a keeper.
@@ -227,24 +243,26 @@ impl Launches {
         if launch.socket == Some(socket) {
             return Listener::Ours;
         }
-        let leader = launch.leader();
-        let others = self.others(id).unwrap_or_default();
-        let ours =
-            leader.into_iter().chain(others).any(|it| listeners::owns(it.pid, socket).unwrap_or(false));
-        match self.all.get_mut(&id) {
-            Some(launch) if ours => {
-                launch.socket = Some(socket);
-                Listener::Ours
-            }
-            Some(_) | None => Listener::Another,
+        let owns = |it: &Identity| listeners::owns(it.pid, socket).unwrap_or(false);
+        let found = match launch.leader().filter(owns) {
+            Some(_) => Listener::Ours,
+            None => match self.others(id).unwrap_or_default().iter().find(|it| owns(it)) {
+                Some(other) if other.age() < YOUNG => Listener::Young,
+                Some(_) => Listener::Ours,
+                None => Listener::Another,
+            },
+        };
+        if let (Listener::Ours, Some(launch)) = (found, self.all.get_mut(&id)) {
+            launch.socket = Some(socket);
         }
+        found
     }
 
     /// Who listens on the host ports of a launch that is not forwarded to.
     fn own_binding(&mut self, id: LaunchId) -> Binding {
         let ports = self.all.get(&id).map(|launch| launch.manifest.ports.clone()).unwrap_or_default();
         let tcp = ports.iter().filter(|port| port.protocol == Protocol::Tcp && port.private_port.is_some());
-        let mut own = tcp.map(|port| self.listener(id, port.host_port) == Listener::Ours);
+        let mut own = tcp.map(|port| self.listener(id, port.host_port).is_of_the_launch());
         if own.any(|own| own) { Binding::Direct } else { Binding::Unknown }
     }
 

@@ -297,7 +297,7 @@ impl Keeper {
                 Request::Route(routing) => {
                     let launches = &mut self.launches;
                     let is_direct =
-                        |route: &Route| launches.listener(route.launch, route.host_port) == Listener::Ours;
+                        |route: &Route| launches.listener(route.launch, route.host_port).is_of_the_launch();
                     match self.routes.set(self.poll.registry(), routing, is_direct) {
                         Ok(number) => Answer::Routed { number },
                         Err(refusal) => Answer::Refused(refusal),
@@ -517,11 +517,17 @@ impl Keeper {
 
     /// The first of these ports that a launch listens on, if it is checked by a port at all; or why there is none.
     fn listening(&mut self, launch: LaunchId, ports: &[u16]) -> Result<Option<u16>, String> {
+        let was_ready = self.launches.get(launch).is_some_and(|launch| launch.health.was_ready());
         let mut held = None;
         // Where the keeper listens itself, no launch does.
         for port in ports.iter().filter(|port| !self.routes.has(**port, Protocol::Tcp)) {
             match self.launches.listener(launch, *port) {
                 Listener::Ours | Listener::Unknown => return Ok(Some(*port)),
+                // What was ready before has not started with it.
+                Listener::Young if was_ready => return Ok(Some(*port)),
+                Listener::Young => {
+                    return Err(format!("what listens on port {port} was started less than a second ago"));
+                }
                 Listener::Nobody => {}
                 Listener::Another => held = held.or(Some(*port)),
             }

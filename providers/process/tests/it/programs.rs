@@ -41,6 +41,16 @@ async fn the_worker_of_a_wrapper_is_asked_to_end_once() {
 }
 
 #[tokio::test]
+async fn what_answers_before_it_is_left_in_the_background_is_not_ready() {
+    for program in [Program::web("1"), Program::lines("1")] {
+        let site = Site::new("left");
+        let spec = site.spec("acme", &program.left_after(0.4));
+        let refused = site.provider.provision(&site.context("acme"), &spec).await.unwrap_err().to_string();
+        assert!(refused.contains("in the background; run it in the foreground"), "{refused}");
+    }
+}
+
+#[tokio::test]
 async fn a_lock_of_whoever_started_the_engine_ends_with_the_engine() {
     let bench = crate::Bench::new("lock");
     let lock = bench.dir.path().join("lock");

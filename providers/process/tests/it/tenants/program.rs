@@ -161,6 +161,15 @@ impl Program {
         self.with(THINKS, milliseconds)
     }
 
+    /// In the background of a shell that ends after so many seconds.
+    pub(crate) fn left_after(mut self, seconds: f32) -> Self {
+        let shell = ["/bin/sh".into(), "-c".into(), format!(r#""$0" "$@" & sleep {seconds}"#).into()];
+        if let Some(command) = self.0["command"].as_array_mut() {
+            command.splice(..0, shell);
+        }
+        self
+    }
+
     /// Which answers 503 after so many milliseconds.
     pub(crate) fn hanging(self, milliseconds: u32) -> Self {
         self.with(HANGS, milliseconds)
