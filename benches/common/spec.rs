@@ -12,7 +12,7 @@ pub(crate) fn spec(tenant: &str, image: &str) -> TenantComputeSpec {
             image: image.to_owned(),
             ..ContainerSpec::default()
         }],
-        resources: ResourceRequirements { cpu: 128, memory: 128, storage: None },
+        resources: ResourceRequirements { cpu: 128, memory: 128, ..ResourceRequirements::default() },
         ..TenantComputeSpec::default()
     }
 }

@@ -41,12 +41,14 @@ fn large(small: TenantComputeSpec) -> TenantComputeSpec {
             ..HealthCheckConfig::default()
         }),
         resources: None,
+        ..ContainerSpec::default()
     };
     let secret = |n: i64| SecretReference {
         name: format!("secret-{n}"),
         source: "environment".to_owned(),
         key: format!("KEY_{n}"),
         env_var: Some(format!("SECRET_{n}")),
+        ..SecretReference::default()
     };
     TenantComputeSpec {
         containers: (0..10).map(container).collect(),

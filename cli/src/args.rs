@@ -172,6 +172,8 @@ pub(crate) enum Command {
         #[command(flatten)]
         file: SpecFile,
     },
+    /// Print the JSON Schema of a spec, for editors.
+    Schema,
     /// List the providers; with a name, what its `provider_config` may hold.
     Providers {
         #[arg(value_parser = ProviderName::new)]
@@ -210,6 +212,7 @@ impl Command {
             Self::Events { .. } => "events",
             Self::Sweep { .. } => "sweep",
             Self::Validate { .. } => "validate",
+            Self::Schema => "schema",
             Self::Providers { .. } => "providers",
             Self::Machine { .. } => "machine",
             Self::DemoTenant(_) => "demo-tenant",

@@ -276,9 +276,13 @@ fn check(check: &HealthCheckConfig) -> String {
 }
 
 fn resources(resources: &ResourceRequirements) -> String {
-    let ResourceRequirements { cpu, memory, storage } = resources;
+    let ResourceRequirements { cpu, memory, storage, requests } = resources;
     let storage = storage.map(|storage| format!(", {storage} MB of storage")).unwrap_or_default();
-    format!("{cpu} millicores, {memory} MB of memory{storage}")
+    let requests = requests.as_ref().map(|requests| {
+        let (cpu, memory) = (requests.cpu.unwrap_or(*cpu), requests.memory.unwrap_or(*memory));
+        format!("; set aside: {cpu} millicores, {memory} MB")
+    });
+    format!("{cpu} millicores, {memory} MB of memory{storage}{}", requests.unwrap_or_default())
 }
 
 /// What the spec asks for beside its containers.

@@ -150,6 +150,10 @@ async fn command(screen: &Screen, cli: Cli) -> Result<(), Failure> {
         }
         Command::Sweep { provider, delete } => sweep::sweep(screen, place, provider, delete).await,
         Command::Validate { file } => validate::validate(screen, place, &file.file).await,
+        Command::Schema => {
+            let schema = landlord_compute::machines::spec::schema();
+            screen.show(&schema, || format!("{schema:#}"))
+        }
         Command::Providers { name } => providers::providers(screen, place, name.as_ref()),
         Command::Machine { name } => machine::machine(screen, name.as_deref()),
         Command::DemoTenant(tenant) => demo::tenant(tenant).await,

@@ -26,7 +26,9 @@ pub(crate) async fn validate(screen: &Screen, place: &Place, file: &Path) -> Res
     // Only where nothing is wrong is it of interest that the platform could not be asked.
     asked?;
     let provider = place.provider(spec.provider()).map_err(|error| Failure::Usage(error.to_string()))?;
-    let not_enforced = provider.capabilities().not_enforced;
+    let fields = spec.asked_of(&|field| provider.support(field)).not_enforced;
+    let limits = provider.capabilities().not_enforced.into_iter().map(str::to_owned);
+    let not_enforced: Vec<String> = fields.iter().map(Problem::to_string).chain(limits).collect();
     let document = json!({
         "valid": true,
         "tenant_id": spec.tenant(),
@@ -113,7 +115,7 @@ async fn provider_says(provider: &dyn Provider, spec: &Spec) -> Result<(), Provi
         incarnation: Incarnation(1),
     };
     let cx = Context::alone(subject, Arc::new(SystemClock));
-    provider.validate(&cx, spec).await
+    landlord_compute::provider::check(provider, &cx, spec).await
 }
 
 fn add(draft: &mut Draft, problems: Vec<Problem>) {

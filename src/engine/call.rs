@@ -14,8 +14,8 @@ use landlord_state_machines::tenant::{Method, Outcome, StartCall};
 use tokio::sync::SemaphorePermit;
 
 use super::ground::Ground;
-use crate::provider::Context;
 use crate::provider::registry::Registered;
+use crate::provider::{self, Context};
 
 /// What came of a call, whatever it did.
 pub(super) async fn outcome(ground: &Ground, start: &StartCall, cx: &Context) -> Outcome {
@@ -133,7 +133,7 @@ async fn make_call(
 async fn validate(registered: &Registered, cx: &Context, spec: &Spec) -> Result<(), ProviderError> {
     let first = cx.work.is_some_and(|work| work.attempt == 1);
     if first && cx.applied.as_ref() != Some(spec) {
-        registered.provider.validate(cx, spec).await?;
+        provider::check(registered.provider.as_ref(), cx, spec).await?;
     }
     Ok(())
 }

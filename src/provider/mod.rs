@@ -7,6 +7,7 @@ pub mod converge;
 mod kind;
 pub(crate) mod registry;
 mod shared;
+mod support;
 
 pub use answer::{
     Destroyed, LogLine, LogQuery, OwnedTenant, PlannedChange, PlannedEffect, Source, StatusPage,
@@ -17,6 +18,7 @@ pub use context::{CheckpointError, Context, Initiator, Journal, UndoBy, Work};
 pub(crate) use context::{Home, Kept};
 pub use kind::{ProviderKind, Setup, SetupError};
 pub use registry::RegistryError;
+pub use support::check;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -27,7 +29,7 @@ use futures_util::stream::BoxStream;
 use landlord_state_machines::error::ProviderError;
 use landlord_state_machines::id::{ProviderName, TenantId};
 use landlord_state_machines::observation::Observation;
-use landlord_state_machines::spec::Spec;
+use landlord_state_machines::spec::{Field, Spec, Support};
 use landlord_state_machines::status::{ComputeStatus, ProvisionResult, UpdateResult};
 use serde_json::{Value, json};
 
@@ -105,6 +107,12 @@ pub trait Provider: Send + Sync + 'static {
     /// What this provider can do, as data.
     fn capabilities(&self) -> Capabilities {
         Capabilities::default()
+    }
+
+    /// What it makes of a field of a spec. The engine refuses a spec that has a field which is refused, and shows what is
+    /// not enforced. Default: the fields of the specification are mapped, and those that came later are refused.
+    fn support(&self, field: Field) -> Support {
+        field.of_a_provider_that_does_not_say()
     }
 
     /// What an update to `spec` would change, without changing anything. Values that may be secret are not shown.

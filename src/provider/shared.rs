@@ -8,7 +8,7 @@ use futures_util::stream::BoxStream;
 use landlord_state_machines::error::ProviderError;
 use landlord_state_machines::id::{ProviderName, TenantId};
 use landlord_state_machines::observation::Observation;
-use landlord_state_machines::spec::Spec;
+use landlord_state_machines::spec::{Field, Spec, Support};
 use landlord_state_machines::status::{ComputeStatus, ProvisionResult, UpdateResult};
 use serde_json::Value;
 
@@ -62,6 +62,10 @@ impl<P: Provider + ?Sized> Provider for Arc<P> {
 
     fn capabilities(&self) -> Capabilities {
         (**self).capabilities()
+    }
+
+    fn support(&self, field: Field) -> Support {
+        (**self).support(field)
     }
 
     async fn plan(

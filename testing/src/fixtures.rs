@@ -29,7 +29,7 @@ pub fn spec(id: &str, image: &str) -> TenantComputeSpec {
             image: image.to_owned(),
             ..ContainerSpec::default()
         }],
-        resources: ResourceRequirements { cpu: 128, memory: 128, storage: None },
+        resources: ResourceRequirements { cpu: 128, memory: 128, ..ResourceRequirements::default() },
         ..TenantComputeSpec::default()
     }
 }

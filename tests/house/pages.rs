@@ -1,11 +1,8 @@
 //! A page that a comment or another page refers to is in the repository, and so is the section that it names; and
-//! SPEC.md has every field.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-
-use landlord_compute::machines::spec::{Draft, Format};
 
 /// Every text of the tree that may refer to a page, by its path from the root.
 fn texts() -> BTreeMap<PathBuf, String> {
@@ -91,29 +88,6 @@ fn every_page_that_is_referred_to_is_here() {
         sections > 10,
         "it found {sections} references to a section only: it does not look where they are"
     );
-}
-
-/// SPEC.md has a row for every field that a spec may have.
-#[test]
-fn the_page_of_specs_has_every_field() {
-    const NOTHING: &str = "{ nothing: 0 }";
-    let text = format!(
-        "{{ nothing: 0, secrets: [{NOTHING}], resources: {NOTHING}, networking: {{ nothing: 0, dns: {NOTHING} }},
-           containers: [{{ nothing: 0, ports: [{NOTHING}], health_check: {NOTHING}, resources: {NOTHING} }}] }}"
-    );
-    let refused = Draft::read(&text, Format::Yaml).expect("a document").check().expect_err("no spec");
-    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("SPEC.md")).expect("the page");
-    let mut objects = 0;
-    for problem in refused.problems() {
-        let Some(object) = problem.path.strip_suffix("nothing") else { continue };
-        let known = problem.message.split_once("use one of: ").expect("it lists those that there are").1;
-        objects += 1;
-        for field in known.split(", ") {
-            let row = format!("| `{}{field}` |", object.replace("[0]", "[]"));
-            assert!(page.contains(&row), "SPEC.md has no row that begins with {row}");
-        }
-    }
-    assert_eq!(objects, 9, "every object of a spec is looked at: {refused}");
 }
 
 /// What two crates share is a crate. A file that is compiled into another crate than its own has no room.

@@ -52,8 +52,8 @@ use async_trait::async_trait;
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::id::{ProviderName, TenantId};
 use landlord_state_machines::planner::ecs::diagram;
-use landlord_state_machines::planner::ecs::{EcsConfig, EcsConfigError, NOT_ENFORCED, Place, check};
-use landlord_state_machines::spec::{Spec, changes};
+use landlord_state_machines::planner::ecs::{EcsConfig, EcsConfigError, NOT_ENFORCED, Place, check, support};
+use landlord_state_machines::spec::{Field, Spec, Support, changes};
 use landlord_state_machines::status::{ComputeStatus, ProvisionResult, UpdateResult};
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
@@ -367,6 +367,10 @@ impl Provider for EcsProvider {
             .lists_tenants()
             .oci_images()
             .not_enforced(NOT_ENFORCED)
+    }
+
+    fn support(&self, field: Field) -> Support {
+        support(field)
     }
 
     async fn plan(

@@ -169,6 +169,7 @@ mod tests {
                 source: "file".into(),
                 key: file.to_str().unwrap().into(),
                 env_var: Some("DB".into()),
+                ..SecretReference::default()
             }],
             resources: ResourceRequirements::default(),
             working_dir: "/".into(),

@@ -213,7 +213,12 @@ mod tests {
     async fn a_launch_is_a_process_of_its_own_group_with_its_limits_and_only_its_own_files() {
         let bench = Bench::new();
         let mut start = bench.script("echo out; echo err >&2; exec sleep 60");
-        start.resources = ResourceRequirements { cpu: 250, memory: 256, storage: Some(10) };
+        start.resources = ResourceRequirements {
+            cpu: 250,
+            memory: 256,
+            storage: Some(10),
+            ..ResourceRequirements::default()
+        };
         let leader = bench.start(start).await;
         until("the output", || bench.printed() == "stdout F out\nstderr F err\n");
         until("the program", || proc_file(leader.pid, "comm") == "sleep\n");
@@ -289,7 +294,13 @@ mod tests {
             bench.script("test \"$DB\" = hunter2 && echo same; echo \"bad password $DB\" >&2; exit 3");
         let source = "file".to_owned();
         let key = file.to_str().unwrap().to_owned();
-        start.secrets = vec![SecretReference { name: "db".into(), source, key, env_var: Some("DB".into()) }];
+        start.secrets = vec![SecretReference {
+            name: "db".into(),
+            source,
+            key,
+            env_var: Some("DB".into()),
+            ..SecretReference::default()
+        }];
         assert!(
             !format!(
                 "{:?} {}",
@@ -341,7 +352,13 @@ mod tests {
         let bench = Bench::new();
         let mut start = bench.command(&["sleep", "60"]);
         let (source, key) = ("file".to_owned(), "/nowhere/db".to_owned());
-        start.secrets = vec![SecretReference { name: "db".into(), source, key, env_var: Some("DB".into()) }];
+        start.secrets = vec![SecretReference {
+            name: "db".into(),
+            source,
+            key,
+            env_var: Some("DB".into()),
+            ..SecretReference::default()
+        }];
         let error = bench.make(ProcessCall::Start(Box::new(start))).await.unwrap_err();
         assert_eq!(error.remedy, Remedy::NeedsPerson);
         assert!(error.message.contains("secret db"), "{error}");

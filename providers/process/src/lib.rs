@@ -82,9 +82,9 @@ use landlord_state_machines::observation::Observation;
 use landlord_state_machines::planner::CallError;
 use landlord_state_machines::planner::process::diagram;
 use landlord_state_machines::planner::process::{
-    Binding, ProcessCall, ProcessConfig, ProcessPlanner, ProcessReply,
+    Binding, ProcessCall, ProcessConfig, ProcessPlanner, ProcessReply, support,
 };
-use landlord_state_machines::spec::{Spec, changes};
+use landlord_state_machines::spec::{Field, Spec, Support, changes};
 use landlord_state_machines::status::{ComputeStatus, ProvisionResult, UpdateResult};
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
@@ -334,6 +334,10 @@ impl Provider for ProcessProvider {
             .lists_tenants()
             .max_concurrent_calls(CALLS)
             .not_enforced(validate::NOT_ENFORCED)
+    }
+
+    fn support(&self, field: Field) -> Support {
+        support(field)
     }
 
     async fn plan(

@@ -109,7 +109,13 @@ mod tests {
     use super::*;
 
     fn file(key: &str) -> SecretReference {
-        SecretReference { name: "db".into(), source: "file".into(), key: key.into(), env_var: None }
+        SecretReference {
+            name: "db".into(),
+            source: "file".into(),
+            key: key.into(),
+            env_var: None,
+            ..SecretReference::default()
+        }
     }
 
     #[test]

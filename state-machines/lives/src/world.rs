@@ -41,7 +41,7 @@ pub static SPECS: LazyLock<Vec<Spec>> = LazyLock::new(|| {
             image: format!("web:{number}"),
             ..ContainerSpec::default()
         }],
-        resources: ResourceRequirements { cpu: 256, memory: 256, storage: None },
+        resources: ResourceRequirements { cpu: 256, memory: 256, ..ResourceRequirements::default() },
         ..TenantComputeSpec::default()
     };
     (0..3).map(|number| spec(number).check().unwrap()).collect()

@@ -4,9 +4,11 @@
 //! one, never from hand, so that a page shows what the code does.
 
 mod matrix;
+mod spec;
 mod tenant;
 mod words;
 
+pub use spec::{Says, spec_page};
 pub use tenant::{tenant_diagram, tenant_page};
 
 /// The first diagram of a page.

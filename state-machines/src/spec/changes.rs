@@ -9,8 +9,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    ContainerSpec, DnsConfig, HealthCheckConfig, NetworkConfig, PortMapping, ResourceRequirements,
-    SecretReference, Spec, TenantComputeSpec, path,
+    ContainerSpec, Dependency, DnsConfig, Exposure, FileSpec, HealthCheckConfig, ImagePull, MountSpec,
+    NetworkConfig, PortMapping, ResourceRequests, ResourceRequirements, SecretReference, Spec, StopConfig,
+    TenantComputeSpec, UpdateConfig, VolumeSpec, path,
 };
 
 /// The changes that lead from `old` to `new`, e.g. `containers[web].image: nginx:1.27 → nginx:1.28`.
@@ -78,6 +79,10 @@ pub fn differences(old: &Spec, new: &Spec) -> Vec<FieldChange> {
         secrets: _,
         labels: _,
         provider_config: _,
+        replicas: _,
+        volumes: _,
+        update: _,
+        deletion_protection: _,
     } = &**new;
     let mut changes = Changes(Vec::new());
     changes.shown("tenant_id", Some(&old.tenant_id), Some(&new.tenant_id));
@@ -88,6 +93,10 @@ pub fn differences(old: &Spec, new: &Spec) -> Vec<FieldChange> {
     changes.named("secrets", &old.secrets, &new.secrets, |s| &s.name, Changes::secret);
     changes.labels(&old.labels, &new.labels);
     changes.config("provider_config", old.provider_config.as_ref(), new.provider_config.as_ref());
+    changes.shown("replicas", old.replicas.map(word), new.replicas.map(word));
+    changes.named("volumes", &old.volumes, &new.volumes, |v| &v.name, Changes::volume);
+    changes.update(old.update.as_ref(), new.update.as_ref());
+    changes.flag("deletion_protection", old.deletion_protection, new.deletion_protection);
     changes.0
 }
 
@@ -104,6 +113,10 @@ impl Changes {
             let text = |value: Option<T>| value.map(|value| value.to_string());
             self.add(at, Difference::Value { from: text(old), to: text(new) });
         }
+    }
+
+    fn flag(&mut self, at: &str, old: bool, new: bool) {
+        self.shown(at, Some(old), Some(new));
     }
 
     /// A value that may be a secret.
@@ -153,23 +166,87 @@ impl Changes {
             ports: _,
             health_check: _,
             resources: _,
+            role: _,
+            depends_on: _,
+            liveness: _,
+            stop: _,
+            files: _,
+            mounts: _,
+            image_pull: _,
+            user: _,
+            working_dir: _,
+            read_only_root: _,
         } = new;
         self.shown(&path::field(at, "image"), Some(&old.image), Some(&new.image));
         self.command(&path::field(at, "command"), &old.command, &new.command);
         self.command(&path::field(at, "args"), &old.args, &new.args);
-        let env = path::field(at, "env");
-        for name in keys(&old.env, &new.env) {
-            self.hidden(&path::key(&env, name), old.env.get(name), new.env.get(name));
-        }
+        self.hidden_entries(&path::field(at, "env"), &old.env, &new.env);
         self.list(&path::field(at, "ports"), &old.ports, &new.ports, shown_port);
         let health_check = path::field(at, "health_check");
         self.health_check(&health_check, old.health_check.as_ref(), new.health_check.as_ref());
         self.resources(&path::field(at, "resources"), old.resources.as_ref(), new.resources.as_ref());
+        self.shown(&path::field(at, "role"), Some(word(old.role)), Some(word(new.role)));
+        self.list(&path::field(at, "depends_on"), &old.depends_on, &new.depends_on, shown_dependency);
+        self.health_check(&path::field(at, "liveness"), old.liveness.as_ref(), new.liveness.as_ref());
+        self.stop(&path::field(at, "stop"), old.stop.as_ref(), new.stop.as_ref());
+        self.named(&path::field(at, "files"), &old.files, &new.files, |f| &f.path, Self::file);
+        self.list(&path::field(at, "mounts"), &old.mounts, &new.mounts, shown_mount);
+        self.image_pull(&path::field(at, "image_pull"), old.image_pull.as_ref(), new.image_pull.as_ref());
+        self.shown(&path::field(at, "user"), old.user.as_ref(), new.user.as_ref());
+        self.shown(&path::field(at, "working_dir"), old.working_dir.as_ref(), new.working_dir.as_ref());
+        self.flag(&path::field(at, "read_only_root"), old.read_only_root, new.read_only_root);
+    }
+
+    fn stop(&mut self, at: &str, old: Option<&StopConfig>, new: Option<&StopConfig>) {
+        if let Some(StopConfig { grace_seconds: _, signal: _ }) = new {}
+        let grace = |stop: &StopConfig| stop.grace_seconds;
+        let signal = |stop: &StopConfig| stop.signal.map(word);
+        self.shown(&path::field(at, "grace_seconds"), old.and_then(grace), new.and_then(grace));
+        self.shown(&path::field(at, "signal"), old.and_then(signal), new.and_then(signal));
+    }
+
+    fn file(&mut self, at: &str, old: &FileSpec, new: &FileSpec) {
+        let FileSpec { path: _, content: _, secret: _, mode: _ } = new;
+        self.hidden(&path::field(at, "content"), old.content.as_ref(), new.content.as_ref());
+        self.shown(&path::field(at, "secret"), old.secret.as_ref(), new.secret.as_ref());
+        self.shown(&path::field(at, "mode"), old.mode.as_ref(), new.mode.as_ref());
+    }
+
+    fn image_pull(&mut self, at: &str, old: Option<&ImagePull>, new: Option<&ImagePull>) {
+        if let Some(ImagePull { policy: _, credentials: _ }) = new {}
+        let policy = |pull: &ImagePull| pull.policy.map(word);
+        let credentials = |pull: &ImagePull| pull.credentials.clone();
+        self.shown(&path::field(at, "policy"), old.and_then(policy), new.and_then(policy));
+        self.shown(&path::field(at, "credentials"), old.and_then(credentials), new.and_then(credentials));
+    }
+
+    fn volume(&mut self, at: &str, old: &VolumeSpec, new: &VolumeSpec) {
+        let VolumeSpec { name: _, size_mb: _, persistent: _, retain: _ } = new;
+        self.shown(&path::field(at, "size_mb"), old.size_mb, new.size_mb);
+        self.flag(&path::field(at, "persistent"), old.persistent, new.persistent);
+        self.flag(&path::field(at, "retain"), old.retain, new.retain);
+    }
+
+    fn update(&mut self, old: Option<&UpdateConfig>, new: Option<&UpdateConfig>) {
+        if let Some(UpdateConfig { order: _, deadline_seconds: _, rollback: _ }) = new {}
+        let order = |update: &UpdateConfig| update.order.map(word);
+        let deadline = |update: &UpdateConfig| update.deadline_seconds;
+        let rollback = |update: &UpdateConfig| update.rollback;
+        self.shown("update.order", old.and_then(order), new.and_then(order));
+        self.shown("update.deadline_seconds", old.and_then(deadline), new.and_then(deadline));
+        self.shown("update.rollback", old.and_then(rollback), new.and_then(rollback));
     }
 
     fn command(&mut self, at: &str, old: &Vec<String>, new: &Vec<String>) {
         let given = |command| Some(command).filter(|command: &&Vec<String>| !command.is_empty());
         self.hidden(at, given(old), given(new));
+    }
+
+    /// Values that may be secrets, by their names.
+    fn hidden_entries(&mut self, at: &str, old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) {
+        for name in keys(old, new) {
+            self.hidden(&path::key(at, name), old.get(name), new.get(name));
+        }
     }
 
     /// A list that is shown as a whole.
@@ -195,6 +272,8 @@ impl Changes {
             healthy_threshold: _,
             unhealthy_threshold: _,
             start_period_seconds: _,
+            scheme: _,
+            headers: _,
         } = new;
         self.shown(&path::field(at, "type"), Some(&old.kind), Some(&new.kind));
         self.shown(&path::field(at, "http_path"), old.http_path.as_ref(), new.http_path.as_ref());
@@ -208,8 +287,10 @@ impl Changes {
         ] {
             self.shown(&path::field(at, name), Some(old), Some(new));
         }
-        let (old, new) = (old.start_period_seconds, new.start_period_seconds);
-        self.shown(&path::field(at, "start_period_seconds"), old, new);
+        let (before, after) = (old.start_period_seconds, new.start_period_seconds);
+        self.shown(&path::field(at, "start_period_seconds"), before, after);
+        self.shown(&path::field(at, "scheme"), old.scheme.map(word), new.scheme.map(word));
+        self.hidden_entries(&path::field(at, "headers"), &old.headers, &new.headers);
     }
 
     fn resources(
@@ -218,10 +299,18 @@ impl Changes {
         old: Option<&ResourceRequirements>,
         new: Option<&ResourceRequirements>,
     ) {
-        if let Some(ResourceRequirements { cpu: _, memory: _, storage: _ }) = new {}
+        if let Some(ResourceRequirements { cpu: _, memory: _, storage: _, requests }) = new
+            && let Some(ResourceRequests { cpu: _, memory: _ }) = requests
+        {}
         self.shown(&path::field(at, "cpu"), old.map(|r| r.cpu), new.map(|r| r.cpu));
         self.shown(&path::field(at, "memory"), old.map(|r| r.memory), new.map(|r| r.memory));
         self.shown(&path::field(at, "storage"), old.and_then(|r| r.storage), new.and_then(|r| r.storage));
+        let requests = |resources: Option<&ResourceRequirements>| resources.and_then(|r| r.requests.clone());
+        let (old, new) = (requests(old), requests(new));
+        let at = path::field(at, "requests");
+        let (cpu, memory) = (|r: &ResourceRequests| r.cpu, |r: &ResourceRequests| r.memory);
+        self.shown(&path::field(&at, "cpu"), old.as_ref().and_then(cpu), new.as_ref().and_then(cpu));
+        self.shown(&path::field(&at, "memory"), old.as_ref().and_then(memory), new.as_ref().and_then(memory));
     }
 
     fn networking(&mut self, old: &NetworkConfig, new: &NetworkConfig) {
@@ -238,10 +327,11 @@ impl Changes {
     }
 
     fn secret(&mut self, at: &str, old: &SecretReference, new: &SecretReference) {
-        let SecretReference { name: _, source: _, key: _, env_var: _ } = new;
+        let SecretReference { name: _, source: _, key: _, env_var: _, containers: _ } = new;
         self.shown(&path::field(at, "source"), Some(&old.source), Some(&new.source));
         self.shown(&path::field(at, "key"), Some(&old.key), Some(&new.key));
         self.shown(&path::field(at, "env_var"), old.env_var.as_ref(), new.env_var.as_ref());
+        self.list(&path::field(at, "containers"), &old.containers, &new.containers, String::clone);
     }
 
     fn labels(&mut self, old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) {
@@ -289,10 +379,46 @@ fn element(at: &str, (name, count): &Numbered<'_>) -> String {
     }
 }
 
-/// A port as on a command line: `http=8080:80/tcp`.
+/// A port as on a command line: `http=8080:80/tcp`, with what else is said of it.
 fn shown_port(port: &PortMapping) -> String {
-    let PortMapping { container_port, host_port, protocol, name } = port;
+    let PortMapping { container_port, host_port, protocol, name, app_protocol, exposure } = port;
     let name = name.as_ref().map(|name| format!("{name}=")).unwrap_or_default();
     let host = host_port.map(|host| format!("{host}:")).unwrap_or_default();
-    format!("{name}{host}{container_port}/{protocol}")
+    let speaks = app_protocol.as_ref().map(|speaks| format!(" {speaks}")).unwrap_or_default();
+    let exposed = exposure.as_ref().map(shown_exposure).unwrap_or_default();
+    format!("{name}{host}{container_port}/{protocol}{speaks}{exposed}")
+}
+
+/// ` public at example.com/app over TLS`
+fn shown_exposure(exposure: &Exposure) -> String {
+    let Exposure { level, host, path, tls } = exposure;
+    let at = match (host, path) {
+        (None, None) => String::new(),
+        (host, path) => {
+            format!(" at {}{}", host.as_deref().unwrap_or_default(), path.as_deref().unwrap_or_default())
+        }
+    };
+    let over = if *tls { " over TLS" } else { "" };
+    format!(" {}{at}{over}", word(*level))
+}
+
+fn shown_dependency(dependency: &Dependency) -> String {
+    let Dependency { container, condition } = dependency;
+    format!("{container} {}", word(*condition))
+}
+
+/// `data=/var/lib/data`, with `:ro` as on a command line.
+fn shown_mount(mount: &MountSpec) -> String {
+    let MountSpec { volume, path, read_only } = mount;
+    format!("{volume}={path}{}", if *read_only { ":ro" } else { "" })
+}
+
+/// A choice or a number as a spec has it.
+fn word(choice: impl Serialize) -> String {
+    match serde_json::to_value(choice) {
+        Ok(Value::String(word)) => word,
+        Ok(other) => other.to_string(),
+        // A word or a number is always written.
+        Err(error) => error.to_string(),
+    }
 }

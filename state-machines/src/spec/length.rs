@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{
-    ContainerSpec, DnsConfig, HealthCheckConfig, NetworkConfig, PortMapping, ResourceRequirements,
-    SecretReference, TenantComputeSpec,
+    ContainerSpec, Dependency, DnsConfig, Exposure, FileSpec, HealthCheckConfig, ImagePull, MountSpec,
+    NetworkConfig, PortMapping, ResourceRequirements, SecretReference, TenantComputeSpec, VolumeSpec,
 };
 
 /// The most that a byte of a text takes in JSON: a control character becomes `\u001f`.
@@ -26,6 +26,10 @@ pub(super) fn at_most(spec: &TenantComputeSpec) -> usize {
         secrets,
         labels,
         provider_config,
+        replicas: _,
+        volumes,
+        update: _,
+        deletion_protection: _,
     } = spec;
     text(tenant_id)
         + text(provider_type)
@@ -34,7 +38,8 @@ pub(super) fn at_most(spec: &TenantComputeSpec) -> usize {
         + network(networking)
         + list(secrets, secret)
         + map(labels)
-        + FIELD
+        + list(volumes, volume)
+        + 7 * FIELD
         + provider_config.as_ref().map_or(0, value)
 }
 
@@ -69,8 +74,34 @@ fn map(entries: &BTreeMap<String, String>) -> usize {
 }
 
 fn container(container: &ContainerSpec) -> usize {
-    let ContainerSpec { name, image, command, args, env, ports, health_check, resources } = container;
-    FIELD
+    let ContainerSpec {
+        name,
+        image,
+        command,
+        args,
+        env,
+        ports,
+        health_check,
+        resources,
+        role: _,
+        depends_on,
+        liveness,
+        stop: _,
+        files,
+        mounts,
+        image_pull,
+        user,
+        working_dir,
+        read_only_root: _,
+    } = container;
+    7 * FIELD
+        + list(depends_on, dependency)
+        + liveness.as_ref().map_or(0, check)
+        + list(files, file)
+        + list(mounts, mount)
+        + image_pull.as_ref().map_or(0, pull)
+        + optional(user.as_deref())
+        + optional(working_dir.as_deref())
         + text(name)
         + text(image)
         + texts(command)
@@ -82,8 +113,42 @@ fn container(container: &ContainerSpec) -> usize {
 }
 
 fn port(port: &PortMapping) -> usize {
-    let PortMapping { container_port: _, host_port: _, protocol, name } = port;
-    3 * FIELD + text(protocol) + optional(name.as_deref())
+    let PortMapping { container_port: _, host_port: _, protocol, name, app_protocol, exposure } = port;
+    3 * FIELD
+        + text(protocol)
+        + optional(name.as_deref())
+        + optional(app_protocol.as_deref())
+        + exposure.as_ref().map_or(0, exposed)
+}
+
+fn exposed(exposure: &Exposure) -> usize {
+    let Exposure { level: _, host, path, tls: _ } = exposure;
+    3 * FIELD + optional(host.as_deref()) + optional(path.as_deref())
+}
+
+fn dependency(dependency: &Dependency) -> usize {
+    let Dependency { container, condition: _ } = dependency;
+    2 * FIELD + text(container)
+}
+
+fn file(file: &FileSpec) -> usize {
+    let FileSpec { path, content, secret, mode } = file;
+    FIELD + text(path) + [content, secret, mode].map(|given| optional(given.as_deref())).iter().sum::<usize>()
+}
+
+fn mount(mount: &MountSpec) -> usize {
+    let MountSpec { volume, path, read_only: _ } = mount;
+    2 * FIELD + text(volume) + text(path)
+}
+
+fn pull(pull: &ImagePull) -> usize {
+    let ImagePull { policy: _, credentials } = pull;
+    2 * FIELD + optional(credentials.as_deref())
+}
+
+fn volume(volume: &VolumeSpec) -> usize {
+    let VolumeSpec { name, size_mb: _, persistent: _, retain: _ } = volume;
+    4 * FIELD + text(name)
 }
 
 fn check(check: &HealthCheckConfig) -> usize {
@@ -97,13 +162,15 @@ fn check(check: &HealthCheckConfig) -> usize {
         healthy_threshold: _,
         unhealthy_threshold: _,
         start_period_seconds: _,
+        scheme: _,
+        headers,
     } = check;
-    7 * FIELD + text(kind) + optional(http_path.as_deref()) + texts(command)
+    8 * FIELD + map(headers) + text(kind) + optional(http_path.as_deref()) + texts(command)
 }
 
 fn requirements(resources: &ResourceRequirements) -> usize {
-    let ResourceRequirements { cpu: _, memory: _, storage: _ } = resources;
-    4 * FIELD
+    let ResourceRequirements { cpu: _, memory: _, storage: _, requests: _ } = resources;
+    7 * FIELD
 }
 
 fn network(networking: &NetworkConfig) -> usize {
@@ -117,8 +184,8 @@ fn names(dns: &DnsConfig) -> usize {
 }
 
 fn secret(secret: &SecretReference) -> usize {
-    let SecretReference { name, source, key, env_var } = secret;
-    FIELD + text(name) + text(source) + text(key) + optional(env_var.as_deref())
+    let SecretReference { name, source, key, env_var, containers } = secret;
+    FIELD + texts(containers) + text(name) + text(source) + text(key) + optional(env_var.as_deref())
 }
 
 fn value(given: &Value) -> usize {
@@ -153,6 +220,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::spec::{
+        Condition, ExposureLevel, PullPolicy, Replicas, ResourceRequests, Role, Scheme, StopConfig,
+        StopSignal, UpdateConfig, UpdateOrder,
+    };
 
     /// Every field is given, so that the rest of each part is as long as it can be.
     fn full(text: &str, number: i64) -> TenantComputeSpec {
@@ -160,12 +231,24 @@ mod tests {
             (0..3).map(|n| (format!("{text}{n}"), text.to_owned())).collect();
         let texts: Vec<String> = repeat_n(text.to_owned(), 3).collect();
         let some = || Some(text.to_owned());
-        let resources = ResourceRequirements { cpu: number, memory: number, storage: Some(number) };
+        let resources = ResourceRequirements {
+            cpu: number,
+            memory: number,
+            storage: Some(number),
+            requests: Some(ResourceRequests { cpu: Some(number), memory: Some(number) }),
+        };
         let port = PortMapping {
             container_port: number,
             host_port: Some(number),
             protocol: text.to_owned(),
             name: some(),
+            app_protocol: some(),
+            exposure: Some(Exposure {
+                level: ExposureLevel::Internal,
+                host: some(),
+                path: some(),
+                tls: true,
+            }),
         };
         let health_check = HealthCheckConfig {
             kind: text.to_owned(),
@@ -177,7 +260,12 @@ mod tests {
             healthy_threshold: number,
             unhealthy_threshold: number,
             start_period_seconds: Some(number),
+            scheme: Some(Scheme::Https),
+            headers: entries.clone(),
         };
+        let dependency = Dependency { container: text.to_owned(), condition: Condition::Completed };
+        let file = FileSpec { path: text.to_owned(), content: some(), secret: some(), mode: some() };
+        let mount = MountSpec { volume: text.to_owned(), path: text.to_owned(), read_only: true };
         let container = ContainerSpec {
             name: text.to_owned(),
             image: text.to_owned(),
@@ -185,15 +273,28 @@ mod tests {
             args: texts.clone(),
             env: entries.clone(),
             ports: vec![port; 3],
-            health_check: Some(health_check),
+            health_check: Some(health_check.clone()),
             resources: Some(resources.clone()),
+            role: Role::Sidecar,
+            depends_on: vec![dependency; 3],
+            liveness: Some(health_check),
+            stop: Some(StopConfig { grace_seconds: Some(number), signal: Some(StopSignal::Winch) }),
+            files: vec![file; 3],
+            mounts: vec![mount; 3],
+            image_pull: Some(ImagePull { policy: Some(PullPolicy::IfNotPresent), credentials: some() }),
+            user: some(),
+            working_dir: some(),
+            read_only_root: true,
         };
         let secret = SecretReference {
             name: text.to_owned(),
             source: text.to_owned(),
             key: text.to_owned(),
             env_var: some(),
+            containers: texts.clone(),
         };
+        let volume =
+            VolumeSpec { name: text.to_owned(), size_mb: Some(number), persistent: true, retain: true };
         TenantComputeSpec {
             tenant_id: text.to_owned(),
             provider_type: text.to_owned(),
@@ -210,6 +311,14 @@ mod tests {
             provider_config: Some(
                 json!({ text: [number, -1.797_693_134_862_315_7e308, text, null, false, {}] }),
             ),
+            replicas: Some(Replicas::Count(number)),
+            volumes: vec![volume; 3],
+            update: Some(UpdateConfig {
+                order: Some(UpdateOrder::StartFirst),
+                deadline_seconds: Some(number),
+                rollback: Some(false),
+            }),
+            deletion_protection: true,
         }
     }
 

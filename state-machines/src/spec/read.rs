@@ -6,15 +6,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
+use serde::de::value::StrDeserializer;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Number, Value};
 
 use super::document::{self, Format, SpecError};
 use super::invalid::{Invalid, Problem};
 use super::normalize::normalize;
+use super::tenant::AUTO;
 use super::{
-    Checked, ContainerSpec, DnsConfig, HealthCheckConfig, NetworkConfig, PortMapping, ResourceRequirements,
-    SecretReference, Spec, TenantComputeSpec, path,
+    Checked, ContainerSpec, Dependency, DnsConfig, Exposure, FileSpec, HealthCheckConfig, ImagePull,
+    MountSpec, NetworkConfig, PortMapping, Replicas, ResourceRequests, ResourceRequirements, SecretReference,
+    Spec, StopConfig, TenantComputeSpec, UpdateConfig, VolumeSpec, path,
 };
 use crate::id::{ProviderName, TenantId};
 
@@ -69,6 +73,9 @@ enum Writer {
     Store,
 }
 
+/// How the names of fields begin that are for others: what reads the document beside this.
+const IGNORED: &str = "x-";
+
 /// What is wrong with a spec.
 struct Problems {
     writer: Writer,
@@ -102,6 +109,27 @@ fn tenant(from: &mut Fields<'_>) -> TenantComputeSpec {
         secrets: from.objects("secrets", secret),
         labels: from.text_map("labels"),
         provider_config: from.take("provider_config"),
+        replicas: from.replicas("replicas"),
+        volumes: from.objects("volumes", volume),
+        update: from.object("update", update),
+        deletion_protection: from.flag("deletion_protection").unwrap_or_default(),
+    }
+}
+
+fn volume(from: &mut Fields<'_>) -> VolumeSpec {
+    VolumeSpec {
+        name: from.text("name").unwrap_or_default(),
+        size_mb: from.number("size_mb"),
+        persistent: from.flag("persistent").unwrap_or_default(),
+        retain: from.flag("retain").unwrap_or_default(),
+    }
+}
+
+fn update(from: &mut Fields<'_>) -> UpdateConfig {
+    UpdateConfig {
+        order: from.choice("order"),
+        deadline_seconds: from.number("deadline_seconds"),
+        rollback: from.flag("rollback"),
     }
 }
 
@@ -115,7 +143,49 @@ fn container(from: &mut Fields<'_>) -> ContainerSpec {
         ports: from.objects("ports", port),
         health_check: from.object("health_check", health_check),
         resources: from.object("resources", resources),
+        role: from.choice("role").unwrap_or_default(),
+        depends_on: from.objects("depends_on", dependency),
+        liveness: from.object("liveness", health_check),
+        stop: from.object("stop", stop),
+        files: from.objects("files", file),
+        mounts: from.objects("mounts", mount),
+        image_pull: from.object("image_pull", image_pull),
+        user: from.text("user"),
+        working_dir: from.text("working_dir"),
+        read_only_root: from.flag("read_only_root").unwrap_or_default(),
     }
+}
+
+fn dependency(from: &mut Fields<'_>) -> Dependency {
+    Dependency {
+        container: from.text("container").unwrap_or_default(),
+        condition: from.choice("condition").unwrap_or_default(),
+    }
+}
+
+fn stop(from: &mut Fields<'_>) -> StopConfig {
+    StopConfig { grace_seconds: from.number("grace_seconds"), signal: from.choice("signal") }
+}
+
+fn file(from: &mut Fields<'_>) -> FileSpec {
+    FileSpec {
+        path: from.text("path").unwrap_or_default(),
+        content: from.text("content"),
+        secret: from.text("secret"),
+        mode: from.text("mode"),
+    }
+}
+
+fn mount(from: &mut Fields<'_>) -> MountSpec {
+    MountSpec {
+        volume: from.text("volume").unwrap_or_default(),
+        path: from.text("path").unwrap_or_default(),
+        read_only: from.flag("read_only").unwrap_or_default(),
+    }
+}
+
+fn image_pull(from: &mut Fields<'_>) -> ImagePull {
+    ImagePull { policy: from.choice("policy"), credentials: from.text("credentials") }
 }
 
 fn port(from: &mut Fields<'_>) -> PortMapping {
@@ -124,6 +194,17 @@ fn port(from: &mut Fields<'_>) -> PortMapping {
         host_port: from.number("host_port"),
         protocol: from.text("protocol").unwrap_or_default(),
         name: from.text("name"),
+        app_protocol: from.text("app_protocol"),
+        exposure: from.object("exposure", exposure),
+    }
+}
+
+fn exposure(from: &mut Fields<'_>) -> Exposure {
+    Exposure {
+        level: from.choice("level").unwrap_or_default(),
+        host: from.text("host"),
+        path: from.text("path"),
+        tls: from.flag("tls").unwrap_or_default(),
     }
 }
 
@@ -138,6 +219,8 @@ fn health_check(from: &mut Fields<'_>) -> HealthCheckConfig {
         healthy_threshold: from.number("healthy_threshold").unwrap_or_default(),
         unhealthy_threshold: from.number("unhealthy_threshold").unwrap_or_default(),
         start_period_seconds: from.number("start_period_seconds"),
+        scheme: from.choice("scheme"),
+        headers: from.text_map("headers"),
     }
 }
 
@@ -146,7 +229,12 @@ fn resources(from: &mut Fields<'_>) -> ResourceRequirements {
         cpu: from.number("cpu").unwrap_or_default(),
         memory: from.number("memory").unwrap_or_default(),
         storage: from.number("storage"),
+        requests: from.object("requests", requests),
     }
+}
+
+fn requests(from: &mut Fields<'_>) -> ResourceRequests {
+    ResourceRequests { cpu: from.number("cpu"), memory: from.number("memory") }
 }
 
 fn networking(from: &mut Fields<'_>) -> NetworkConfig {
@@ -168,6 +256,7 @@ fn secret(from: &mut Fields<'_>) -> SecretReference {
         source: from.text("source").unwrap_or_default(),
         key: from.text("key").unwrap_or_default(),
         env_var: from.text("env_var"),
+        containers: from.texts("containers"),
     }
 }
 
@@ -193,7 +282,8 @@ fn object<T>(
     };
     let mut fields = Fields { path, left, known: Vec::new(), problems };
     let read = read(&mut fields);
-    for name in fields.left.keys() {
+    let is_top = fields.path.is_empty();
+    for name in fields.left.keys().filter(|name| !(is_top && name.starts_with(IGNORED))) {
         let message = match fields.problems.writer {
             Writer::Caller => format!("unknown field; remove it, or use one of: {}", fields.known.join(", ")),
             Writer::Store => {
@@ -246,6 +336,27 @@ impl Fields<'_> {
             self.mismatch(self.path(name), "true or false", &value);
         }
         flag
+    }
+
+    /// A number, or `auto`.
+    fn replicas(&mut self, name: &'static str) -> Option<Replicas> {
+        if self.left.get(name).and_then(Value::as_str) == Some(AUTO) {
+            self.take(name);
+            return Some(Replicas::Auto);
+        }
+        self.number(name).map(Replicas::Count)
+    }
+
+    /// One of the words that a type has.
+    fn choice<T: DeserializeOwned>(&mut self, name: &'static str) -> Option<T> {
+        let word = self.text(name).filter(|word| !word.is_empty())?;
+        let read = T::deserialize(StrDeserializer::<Words>::new(&word));
+        read.map_err(|Words(words)| {
+            let words = words.join(", ");
+            let message = format!("{} is unknown; use one of: {words}", path::quoted(&word));
+            self.problems.found.push(Problem::new(self.path(name), message));
+        })
+        .ok()
     }
 
     fn list(&mut self, name: &'static str) -> Vec<Value> {
@@ -305,6 +416,28 @@ impl Fields<'_> {
         let list = self.list(name).into_iter().enumerate();
         let mut object = |(n, value)| object(path::index(&self.path(name), n), value, self.problems, read);
         list.map(|item| object(item).unwrap_or_default()).collect()
+    }
+}
+
+/// The words that a field may have, where it has another.
+#[derive(Debug)]
+struct Words(&'static [&'static str]);
+
+impl std::fmt::Display for Words {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0.join(", "))
+    }
+}
+
+impl std::error::Error for Words {}
+
+impl serde::de::Error for Words {
+    fn custom<T: std::fmt::Display>(_: T) -> Self {
+        Self(&[])
+    }
+
+    fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
+        Self(expected)
     }
 }
 

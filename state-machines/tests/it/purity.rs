@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What decisions may be made of: text, times that are given, and errors.
-const DEPENDENCIES: [&str; 5] = ["jiff", "serde", "serde-saphyr", "serde_json", "thiserror"];
+const DEPENDENCIES: [&str; 6] = ["jiff", "schemars", "serde", "serde-saphyr", "serde_json", "thiserror"];
 
 /// What planners need besides.
-const OF_PLANNERS: [&str; 3] = ["http", "schemars", "sha2"];
+const OF_PLANNERS: [&str; 2] = ["http", "sha2"];
 
 /// What none of them may bring with it.
 const IMPURE: [&str; 18] = [

@@ -48,7 +48,7 @@ pub fn spec(tenant: &TenantId, version: u64) -> Spec {
         tenant_id: tenant.to_string(),
         provider_type: "noop".to_owned(),
         containers: vec![container],
-        resources: ResourceRequirements { cpu: 256, memory: 512, storage: None },
+        resources: ResourceRequirements { cpu: 256, memory: 512, ..ResourceRequirements::default() },
         provider_config: Some(serde_json::json!({ "weight": version })),
         ..TenantComputeSpec::default()
     };

@@ -65,7 +65,7 @@ impl Platform for Table {
                 image: (*image).to_owned(),
                 ..ContainerSpec::default()
             }],
-            resources: ResourceRequirements { cpu: 128, memory: 128, storage: None },
+            resources: ResourceRequirements { cpu: 128, memory: 128, ..ResourceRequirements::default() },
             ..TenantComputeSpec::default()
         })
     }

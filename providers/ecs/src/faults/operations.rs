@@ -21,7 +21,7 @@ fn spec(image: &str, label: Option<&str>, config: Value) -> Spec {
         tenant_id: TENANT.to_owned(),
         provider_type: "ecs".to_owned(),
         containers: vec![web],
-        resources: ResourceRequirements { cpu: 250, memory: 512, storage: None },
+        resources: ResourceRequirements { cpu: 250, memory: 512, ..ResourceRequirements::default() },
         networking: NetworkConfig { subnets: vec!["subnet-0a1b2c3d".to_owned()], ..NetworkConfig::default() },
         labels: label.map(|label| ("team".to_owned(), label.to_owned())).into_iter().collect(),
         provider_config: Some(config),

@@ -102,6 +102,7 @@ impl Platform for Emulated {
             source: "aws-secrets-manager".to_owned(),
             key: "arn:aws:secretsmanager:us-east-1:123456789012:secret:db-a1b2c3".to_owned(),
             env_var: Some("DB".to_owned()),
+            ..SecretReference::default()
         };
         let role = "arn:aws:iam::123456789012:role/execution";
         let config = match variant {
@@ -123,6 +124,7 @@ impl Platform for Emulated {
                 cpu: 250,
                 memory: if variant == Variant::TooLarge { 1_000_000 } else { 512 },
                 storage: None,
+                ..ResourceRequirements::default()
             },
             secrets: if variant == Variant::Secret { vec![secret] } else { Vec::new() },
             provider_config: Some(config),

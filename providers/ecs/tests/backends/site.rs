@@ -32,7 +32,7 @@ pub(super) fn spec(tenant: &str, image: &str) -> TenantComputeSpec {
         tenant_id: tenant.to_owned(),
         provider_type: "ecs".to_owned(),
         containers: vec![web],
-        resources: ResourceRequirements { cpu: 250, memory: 512, storage: None },
+        resources: ResourceRequirements { cpu: 250, memory: 512, ..ResourceRequirements::default() },
         ..TenantComputeSpec::default()
     }
 }

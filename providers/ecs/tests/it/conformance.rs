@@ -63,6 +63,7 @@ impl Platform for Cloud {
             source: "aws-secrets-manager".to_owned(),
             key: SECRET.to_owned(),
             env_var: Some("DB".to_owned()),
+            ..SecretReference::default()
         };
         let invalid = json!({ "tags": { "landlord.owner": "me" } });
         let mut spec = spec(tenant.as_str(), "first");

@@ -53,6 +53,7 @@ pub(crate) fn spec(tenant: &str, program: &str) -> TenantComputeSpec {
         healthy_threshold: 1,
         unhealthy_threshold: 3,
         start_period_seconds: None,
+        ..HealthCheckConfig::default()
     };
     let port = PortMapping { container_port: 80, protocol: "tcp".to_owned(), ..PortMapping::default() };
     TenantComputeSpec {
@@ -65,7 +66,7 @@ pub(crate) fn spec(tenant: &str, program: &str) -> TenantComputeSpec {
             health_check: Some(check),
             ..ContainerSpec::default()
         }],
-        resources: ResourceRequirements { cpu: 256, memory: 512, storage: None },
+        resources: ResourceRequirements { cpu: 256, memory: 512, ..ResourceRequirements::default() },
         ..TenantComputeSpec::default()
     }
 }

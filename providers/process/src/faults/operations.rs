@@ -17,6 +17,7 @@ fn container(name: &str, behaviour: &str, version: &str) -> ContainerSpec {
             host_port: None,
             protocol: "tcp".to_owned(),
             name: None,
+            ..PortMapping::default()
         }],
         health_check: Some(HealthCheckConfig {
             kind: "http".to_owned(),
@@ -28,6 +29,7 @@ fn container(name: &str, behaviour: &str, version: &str) -> ContainerSpec {
             healthy_threshold: 1,
             unhealthy_threshold: 2,
             start_period_seconds: None,
+            ..HealthCheckConfig::default()
         }),
         ..ContainerSpec::default()
     }
@@ -38,7 +40,7 @@ fn spec(containers: Vec<ContainerSpec>) -> Spec {
         tenant_id: TENANT.to_owned(),
         provider_type: "process".to_owned(),
         containers,
-        resources: ResourceRequirements { cpu: 1000, memory: 1024, storage: None },
+        resources: ResourceRequirements { cpu: 1000, memory: 1024, ..ResourceRequirements::default() },
         // Long enough to be waited for, short enough for thousands of cases.
         provider_config: Some(serde_json::json!({ "stop_grace_seconds": 1 })),
         ..TenantComputeSpec::default()

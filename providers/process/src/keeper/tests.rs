@@ -138,7 +138,7 @@ async fn memory_that_is_used_up_is_reported_as_such() {
     }
     let bench = Bench::new();
     let mut start = bench.command(&["tail", "/dev/zero"]);
-    start.resources = ResourceRequirements { cpu: 1000, memory: 50, storage: None };
+    start.resources = ResourceRequirements { cpu: 1000, memory: 50, ..ResourceRequirements::default() };
     bench.start(start).await;
     bench.until_alive("the end", 0).await;
     let killed = Exit::of(ExitCause::OutOfMemory);

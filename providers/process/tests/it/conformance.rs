@@ -206,6 +206,7 @@ impl Platform for Machine {
             source: "file".to_owned(),
             key: self.dir.path().join("secret").display().to_string(),
             env_var: Some("DB".to_owned()),
+            ..SecretReference::default()
         };
 
         let web = ContainerSpec {
@@ -230,8 +231,10 @@ impl Platform for Machine {
                 healthy_threshold: 1,
                 unhealthy_threshold: 1,
                 start_period_seconds: None,
+                ..HealthCheckConfig::default()
             }),
             resources: None,
+            ..ContainerSpec::default()
         };
         let worker = ContainerSpec {
             name: "worker".to_owned(),
@@ -249,6 +252,7 @@ impl Platform for Machine {
                 cpu: 128,
                 memory: if variant == Variant::TooLarge { 1_000_000_000 } else { 512 },
                 storage: None,
+                ..ResourceRequirements::default()
             },
             secrets: if has_secret { vec![secret] } else { Vec::new() },
             provider_config: Some(json!({ "stop_grace_seconds": 2 })),

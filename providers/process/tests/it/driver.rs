@@ -69,7 +69,7 @@ fn spec(behaviour: &str, version: &str) -> Spec {
         tenant_id: "acme".to_owned(),
         provider_type: "model".to_owned(),
         containers: vec![web],
-        resources: ResourceRequirements { cpu: 1000, memory: 1024, storage: None },
+        resources: ResourceRequirements { cpu: 1000, memory: 1024, ..ResourceRequirements::default() },
         ..TenantComputeSpec::default()
     }
     .check()

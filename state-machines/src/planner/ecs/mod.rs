@@ -16,6 +16,7 @@ mod config;
 mod definition;
 mod deploy;
 mod facts;
+mod fields;
 mod figures;
 mod learn;
 mod mapping;
@@ -47,6 +48,7 @@ pub use config::{
     TargetGroup,
 };
 pub use definition::{Container, ContainerCheck, ContainerPort, Definition, Log, NetworkMode};
+pub use fields::support;
 pub use site::{Place, Site};
 pub use validate::{NOT_ENFORCED, check, problems};
 pub use wanted::{Source, Wanted};

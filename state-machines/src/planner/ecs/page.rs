@@ -384,7 +384,7 @@ pub(super) fn spec(image: &str) -> Spec {
         tenant_id: "acme".to_owned(),
         provider_type: "ecs".to_owned(),
         containers: vec![web],
-        resources: ResourceRequirements { cpu: 250, memory: 512, storage: None },
+        resources: ResourceRequirements { cpu: 250, memory: 512, ..ResourceRequirements::default() },
         networking: NetworkConfig { subnets: vec!["subnet-1234abcd".to_owned()], ..NetworkConfig::default() },
         provider_config: Some(json!({ "region": "eu-west-1" })),
         ..TenantComputeSpec::default()

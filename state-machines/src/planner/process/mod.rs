@@ -16,6 +16,7 @@ mod call;
 mod checks;
 mod config;
 mod facts;
+mod fields;
 mod launch;
 mod learn;
 mod next;
@@ -38,6 +39,7 @@ pub use call::{
     Routing, Signal, Start, Stop, WantedPort,
 };
 pub use config::{ProcessConfig, ProcessConfigError};
+pub use fields::support;
 pub use launch::{
     Binding, Check, Exit, ExitCause, Fingerprint, LaunchId, LaunchIdError, Manifest, Port, Process, Protocol,
     Readiness, Route,

@@ -450,7 +450,13 @@ fn spec(version: &str, host_port: Option<i64>) -> Spec {
         image: "host".to_owned(),
         command: vec!["server".to_owned()],
         args: vec![version.to_owned()],
-        ports: vec![PortMapping { container_port: 80, host_port, protocol: "tcp".to_owned(), name: None }],
+        ports: vec![PortMapping {
+            container_port: 80,
+            host_port,
+            protocol: "tcp".to_owned(),
+            name: None,
+            ..PortMapping::default()
+        }],
         health_check: Some(HealthCheckConfig {
             kind: "http".to_owned(),
             http_path: Some("/".to_owned()),
@@ -461,6 +467,7 @@ fn spec(version: &str, host_port: Option<i64>) -> Spec {
             healthy_threshold: 2,
             unhealthy_threshold: 2,
             start_period_seconds: None,
+            ..HealthCheckConfig::default()
         }),
         ..ContainerSpec::default()
     };
@@ -468,7 +475,7 @@ fn spec(version: &str, host_port: Option<i64>) -> Spec {
         tenant_id: "acme".to_owned(),
         provider_type: "process".to_owned(),
         containers: vec![web],
-        resources: ResourceRequirements { cpu: 1000, memory: 1024, storage: None },
+        resources: ResourceRequirements { cpu: 1000, memory: 1024, ..ResourceRequirements::default() },
         ..TenantComputeSpec::default()
     }
     .check()

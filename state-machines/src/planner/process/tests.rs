@@ -37,7 +37,7 @@ fn spec(change: impl FnOnce(&mut TenantComputeSpec)) -> Spec {
         tenant_id: "acme".to_owned(),
         provider_type: "process".to_owned(),
         containers: vec![web],
-        resources: ResourceRequirements { cpu: 1000, memory: 1024, storage: None },
+        resources: ResourceRequirements { cpu: 1000, memory: 1024, ..ResourceRequirements::default() },
         ..TenantComputeSpec::default()
     };
     change(&mut spec);
@@ -97,6 +97,7 @@ fn a_fingerprint_covers_all_that_a_process_is_started_with() {
                 source: "file".into(),
                 key: "b".into(),
                 env_var: None,
+                ..SecretReference::default()
             }]
         },
         |spec| spec.provider_config = Some(serde_json::json!({ "stop_grace_seconds": 1 })),

@@ -114,7 +114,7 @@ impl SpecRole {
                 image: format!("web:{}", self.version().0),
                 ..ContainerSpec::default()
             }],
-            resources: ResourceRequirements { cpu: 256, memory: 256, storage: None },
+            resources: ResourceRequirements { cpu: 256, memory: 256, ..ResourceRequirements::default() },
             ..TenantComputeSpec::default()
         }
         .check()

@@ -63,6 +63,7 @@ fn every_field_is_compared() {
                 healthy_threshold: 3,
                 unhealthy_threshold: 4,
                 start_period_seconds: Some(30),
+                ..HealthCheckConfig::default()
             });
             web.resources = None;
             spec.resources.cpu = 1025;
@@ -83,6 +84,15 @@ fn every_field_is_compared() {
     );
     insta::assert_snapshot!(all.join("\n"));
     assert!(!all.join("\n").contains("hunter"));
+}
+
+/// Every field that came after the specification, given and taken away.
+#[test]
+fn every_new_field_is_compared() {
+    let (plain, full) = (checked(|_| ()), super::fields::full().check().unwrap());
+    let there_and_back = [changes(&plain, &full), changes(&full, &plain)].map(|changes| changes.join("\n"));
+    insta::assert_snapshot!(there_and_back.join("\n\nand back:\n"));
+    assert!(!there_and_back.concat().contains("hunter"));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The vocabulary of specs: reading, checking, comparing, printing.
 
 mod changing;
+mod fields;
 mod images;
 mod printing;
 mod reading;
@@ -19,7 +20,12 @@ fn valid() -> TenantComputeSpec {
         tenant_id: "acme".into(),
         provider_type: "ecs".into(),
         containers: vec![web(), ContainerSpec { name: "worker".into(), ..web_without_ports() }],
-        resources: ResourceRequirements { cpu: 1024, memory: 2048, storage: Some(4096) },
+        resources: ResourceRequirements {
+            cpu: 1024,
+            memory: 2048,
+            storage: Some(4096),
+            ..ResourceRequirements::default()
+        },
         secrets: vec![secret()],
         labels: [("team".to_owned(), "blue".to_owned())].into(),
         ..TenantComputeSpec::default()
@@ -33,6 +39,7 @@ fn web() -> ContainerSpec {
             host_port: Some(8080),
             protocol: "tcp".into(),
             name: Some("http".into()),
+            ..PortMapping::default()
         }],
         health_check: Some(http_check()),
         ..web_without_ports()
@@ -45,7 +52,12 @@ fn web_without_ports() -> ContainerSpec {
         image: "nginx:1.27".into(),
         args: vec!["--verbose".into()],
         env: [("MODE".to_owned(), "fast".to_owned())].into(),
-        resources: Some(ResourceRequirements { cpu: 256, memory: 512, storage: Some(1024) }),
+        resources: Some(ResourceRequirements {
+            cpu: 256,
+            memory: 512,
+            storage: Some(1024),
+            ..ResourceRequirements::default()
+        }),
         ..ContainerSpec::default()
     }
 }
@@ -70,6 +82,7 @@ fn secret() -> SecretReference {
         source: "aws-secrets-manager".into(),
         key: "prod/db".into(),
         env_var: Some("DB_PASSWORD".into()),
+        ..SecretReference::default()
     }
 }
 

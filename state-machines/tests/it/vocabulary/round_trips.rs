@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use landlord_state_machines::spec::{
-    ContainerSpec, DnsConfig, HealthCheckConfig, NetworkConfig, PortMapping, ResourceRequirements,
-    SecretReference, Spec, TenantComputeSpec, changes,
+    Condition, ContainerSpec, Dependency, DnsConfig, HealthCheckConfig, NetworkConfig, PortMapping,
+    ResourceRequests, ResourceRequirements, Role, SecretReference, Spec, TenantComputeSpec, changes,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option::of;
@@ -55,6 +55,7 @@ fn health_check() -> impl Strategy<Value = HealthCheckConfig> {
             healthy_threshold: few,
             unhealthy_threshold: few,
             start_period_seconds: (few > 2).then_some(interval),
+            ..HealthCheckConfig::default()
         },
     )
 }
@@ -75,10 +76,16 @@ fn container() -> impl Strategy<Value = ContainerSpec> {
                     host_port: None,
                     protocol: protocol.into(),
                     name,
+                    ..PortMapping::default()
                 })
                 .collect(),
             health_check,
-            resources: resources.map(|(cpu, memory, storage)| ResourceRequirements { cpu, memory, storage }),
+            resources: resources.map(|(cpu, memory, storage)| ResourceRequirements {
+                cpu,
+                memory,
+                storage,
+                ..ResourceRequirements::default()
+            }),
             ..ContainerSpec::default()
         },
     )
@@ -90,6 +97,7 @@ fn secret() -> impl Strategy<Value = SecretReference> {
         source: "file".into(),
         key,
         env_var: None,
+        ..SecretReference::default()
     })
 }
 
@@ -105,7 +113,48 @@ fn networking() -> impl Strategy<Value = NetworkConfig> {
     })
 }
 
+/// Some of the fields that came after the specification.
+fn newer(spec: &mut TenantComputeSpec, chosen: u32) {
+    let full = super::fields::full();
+    let mut bits = (0..32).map(|bit| chosen >> bit & 1 == 1);
+    let mut chosen = || bits.next().unwrap();
+    spec.replicas = full.replicas.filter(|_| chosen());
+    spec.update = full.update.filter(|_| chosen());
+    spec.deletion_protection = chosen();
+    spec.resources.requests = chosen().then_some(ResourceRequests { cpu: Some(64), memory: None });
+    let (web, of_full) = (&mut spec.containers[0], &full.containers[0]);
+    if chosen() {
+        spec.volumes = full.volumes;
+        web.mounts.clone_from(&of_full.mounts);
+    }
+    if chosen() {
+        web.files = vec![of_full.files[0].clone()];
+    }
+    web.liveness = of_full.liveness.clone().filter(|_| chosen());
+    web.stop = of_full.stop.clone().filter(|_| chosen());
+    web.user = of_full.user.clone().filter(|_| chosen());
+    web.working_dir = of_full.working_dir.clone().filter(|_| chosen());
+    web.read_only_root = chosen();
+    if let Some(port) = web.ports.first_mut() {
+        port.exposure = of_full.ports[0].exposure.clone().filter(|_| chosen());
+        port.app_protocol = of_full.ports[0].app_protocol.clone().filter(|_| chosen());
+    }
+    if let [first, second, ..] = spec.containers.as_mut_slice()
+        && chosen()
+    {
+        first.role = Role::Sidecar;
+        second.depends_on = vec![Dependency { container: first.name.clone(), condition: Condition::Started }];
+    }
+}
+
 fn spec() -> impl Strategy<Value = TenantComputeSpec> {
+    (older(), any::<u32>()).prop_map(|(mut spec, chosen)| {
+        newer(&mut spec, chosen);
+        spec
+    })
+}
+
+fn older() -> impl Strategy<Value = TenantComputeSpec> {
     let labels = btree_map("\\PC{1,8}", "\\PC{0,8}", 0..4);
     (vec(container(), 1..4), vec(secret(), 0..3), labels, of(config()), networking(), of(0..9_i64)).prop_map(
         |(mut containers, secrets, labels, provider_config, networking, storage)| {
@@ -116,11 +165,17 @@ fn spec() -> impl Strategy<Value = TenantComputeSpec> {
                 tenant_id: "acme".into(),
                 provider_type: "mock".into(),
                 containers,
-                resources: ResourceRequirements { cpu: 128, memory: 128, storage },
+                resources: ResourceRequirements {
+                    cpu: 128,
+                    memory: 128,
+                    storage,
+                    ..ResourceRequirements::default()
+                },
                 networking,
                 secrets,
                 labels,
                 provider_config,
+                ..TenantComputeSpec::default()
             }
         },
     )

@@ -2,8 +2,10 @@
 
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::spec::{
-    ContainerSpec, DnsConfig, HealthCheckConfig, Invalid, MAX_PROBLEMS, PortMapping, Problem,
-    ResourceRequirements, SecretReference, Spec, TenantComputeSpec,
+    Condition, ContainerSpec, Dependency, DnsConfig, Exposure, ExposureLevel, FileSpec, HealthCheckConfig,
+    ImagePull, Invalid, MAX_PROBLEMS, MountSpec, PortMapping, Problem, Replicas, ResourceRequests,
+    ResourceRequirements, Role, Scheme, SecretReference, Spec, StopConfig, TenantComputeSpec, UpdateConfig,
+    VolumeSpec,
 };
 use serde_json::{Value, json};
 
@@ -25,6 +27,31 @@ fn check(spec: &mut TenantComputeSpec) -> &mut HealthCheckConfig {
 
 fn own(spec: &mut TenantComputeSpec) -> &mut ResourceRequirements {
     spec.containers[0].resources.as_mut().unwrap()
+}
+
+fn stop(spec: &mut TenantComputeSpec) -> &mut StopConfig {
+    spec.containers[0].stop.get_or_insert_default()
+}
+
+fn depend(spec: &mut TenantComputeSpec, container: &str, condition: Condition) {
+    spec.containers[0].depends_on.push(Dependency { container: container.into(), condition });
+}
+
+fn content(text: &str) -> FileSpec {
+    FileSpec { path: "/etc/x".into(), content: Some(text.into()), ..FileSpec::default() }
+}
+
+fn file(spec: &mut TenantComputeSpec, file: FileSpec) {
+    spec.containers[0].files.push(file);
+}
+
+fn volume(name: &str) -> VolumeSpec {
+    VolumeSpec { name: name.into(), persistent: true, ..VolumeSpec::default() }
+}
+
+fn mount(spec: &mut TenantComputeSpec, volume: &str, path: &str) {
+    let mount = MountSpec { volume: volume.into(), path: path.into(), read_only: false };
+    spec.containers[0].mounts.push(mount);
 }
 
 fn set_env(spec: &mut TenantComputeSpec, name: &str, value: &str) {
@@ -96,13 +123,116 @@ pub(super) const RULES: &[(&str, Change)] = &[
     ("check port too high", |s| check(s).port = Some(65_536)),
     ("exec check without command", |s| check(s).kind = "exec".into()),
     ("check command with NUL", |s| check(s).command = vec!["\0".into()]),
-    ("interval too short", |s| {
-        check(s).interval_seconds = 4;
-        check(s).timeout_seconds = 1;
-    }),
+    ("interval missing", |s| check(s).interval_seconds = 0),
     ("interval too long", |s| check(s).interval_seconds = 86_401),
     ("timeout missing", |s| check(s).timeout_seconds = 0),
-    ("timeout not less than interval", |s| check(s).timeout_seconds = 10),
+    ("timeout more than interval", |s| check(s).timeout_seconds = 11),
+    ("scheme of a check that is not http", |s| {
+        check(s).kind = "tcp".into();
+        check(s).scheme = Some(Scheme::Https);
+    }),
+    ("headers of a check that is not http", |s| {
+        check(s).kind = "tcp".into();
+        check(s).headers = [("host".to_owned(), "x".to_owned())].into();
+    }),
+    ("header name with other characters", |s| {
+        check(s).headers = [("a b".to_owned(), "x".to_owned())].into();
+    }),
+    ("header value over two lines", |s| check(s).headers = [("a".to_owned(), "x\r\ny".to_owned())].into()),
+    ("too many headers", |s| check(s).headers = (0..65).map(|n| (format!("h{n}"), "x".to_owned())).collect()),
+    ("liveness without type", |s| {
+        s.containers[0].liveness = Some(HealthCheckConfig { kind: String::new(), ..http_check() });
+    }),
+    ("stop grace too long", |s| stop(s).grace_seconds = Some(86_401)),
+    ("stop grace negative", |s| stop(s).grace_seconds = Some(-1)),
+    ("user over two lines", |s| s.containers[0].user = Some("a\nb".into())),
+    ("working_dir relative", |s| s.containers[0].working_dir = Some("srv".into())),
+    ("working_dir with dots", |s| s.containers[0].working_dir = Some("/srv/../etc".into())),
+    ("app_protocol too long", |s| s.containers[0].ports[0].app_protocol = Some("a".repeat(256))),
+    ("exposure of nobody with a host", |s| {
+        s.containers[0].ports[0].exposure =
+            Some(Exposure { host: Some("a.b".into()), ..Exposure::default() });
+    }),
+    ("exposure path relative", |s| {
+        s.containers[0].ports[0].exposure =
+            Some(Exposure { level: ExposureLevel::Public, path: Some("app".into()), ..Exposure::default() });
+    }),
+    ("no main container", |s| s.containers.iter_mut().for_each(|container| container.role = Role::Sidecar)),
+    ("init container with a check", |s| {
+        s.containers[0].role = Role::Init;
+    }),
+    ("dependency missing", |s| depend(s, "nosuch", Condition::Started)),
+    ("dependency on itself", |s| depend(s, "web", Condition::Started)),
+    ("dependency twice", |s| {
+        depend(s, "worker", Condition::Started);
+        depend(s, "worker", Condition::Started);
+    }),
+    ("dependencies in a circle", |s| {
+        depend(s, "worker", Condition::Started);
+        s.containers[1].depends_on =
+            vec![Dependency { container: "web".into(), condition: Condition::Started }];
+    }),
+    ("dependency on the health of what has no check", |s| depend(s, "worker", Condition::Healthy)),
+    ("dependency on the end of what does not end", |s| depend(s, "worker", Condition::Completed)),
+    ("dependency on the start of what ends", |s| {
+        s.containers[1].role = Role::Init;
+        depend(s, "worker", Condition::Started);
+    }),
+    ("dependency on what starts later", |s| {
+        s.containers[0].role = Role::Sidecar;
+        depend(s, "worker", Condition::Started);
+    }),
+    ("file path relative", |s| file(s, FileSpec { path: "etc/x".into(), ..content("x") })),
+    ("file path twice", |s| {
+        file(s, content("x"));
+        file(s, content("y"));
+    }),
+    ("file of nothing", |s| file(s, FileSpec { content: None, ..content("x") })),
+    ("file of content and secret", |s| file(s, FileSpec { secret: Some("db".into()), ..content("hunter2") })),
+    ("file of an unknown secret", |s| {
+        file(s, FileSpec { content: None, secret: Some("nosuch".into()), ..content("") });
+    }),
+    ("file too long", |s| file(s, content(&"x".repeat(262_145)))),
+    ("file mode not octal", |s| file(s, FileSpec { mode: Some("0888".into()), ..content("x") })),
+    ("file mode too long", |s| file(s, FileSpec { mode: Some("01777".into()), ..content("x") })),
+    ("volume name with other characters", |s| s.volumes = vec![volume("Data")]),
+    ("volume name twice", |s| s.volumes = vec![volume("data"), volume("data")]),
+    ("volume size negative", |s| s.volumes = vec![VolumeSpec { size_mb: Some(-1), ..volume("data") }]),
+    ("volume retained and not persistent", |s| {
+        s.volumes = vec![VolumeSpec { persistent: false, retain: true, ..volume("data") }];
+    }),
+    ("mount of an unknown volume", |s| mount(s, "nosuch", "/data")),
+    ("mount path relative", |s| {
+        s.volumes = vec![volume("data")];
+        mount(s, "data", "data");
+    }),
+    ("mount path twice", |s| {
+        s.volumes = vec![volume("data")];
+        mount(s, "data", "/data");
+        mount(s, "data", "/data");
+    }),
+    ("credentials of an unknown secret", |s| {
+        s.containers[0].image_pull = Some(ImagePull { credentials: Some("nosuch".into()), policy: None });
+    }),
+    ("replicas negative", |s| s.replicas = Some(Replicas::Count(-1))),
+    ("replicas too many", |s| s.replicas = Some(Replicas::Count(10_001))),
+    ("update deadline too long", |s| {
+        s.update = Some(UpdateConfig { deadline_seconds: Some(86_401), ..UpdateConfig::default() });
+    }),
+    ("requests beyond the limit", |s| {
+        s.resources.requests = Some(ResourceRequests { cpu: Some(1025), memory: None });
+    }),
+    ("requests negative", |s| own(s).requests = Some(ResourceRequests { cpu: None, memory: Some(-1) })),
+    ("secret for an unknown container", |s| s.secrets[0].containers = vec!["nosuch".into()]),
+    ("args with an unknown variable", |s| s.containers[0].args = vec!["--port=$(NOSUCH)".into()]),
+    ("command with a variable of another container", |s| {
+        s.containers[1].command = vec!["$(PORT)".into()];
+    }),
+    ("env with an unknown variable", |s| set_env(s, "A", "$(NOSUCH)")),
+    ("env that stands for itself", |s| {
+        set_env(s, "A", "$(B)");
+        set_env(s, "B", "$(A)");
+    }),
     ("healthy_threshold missing", |s| check(s).healthy_threshold = 0),
     ("healthy_threshold too high", |s| check(s).healthy_threshold = 1001),
     ("unhealthy_threshold missing", |s| check(s).unhealthy_threshold = 0),
@@ -174,15 +304,31 @@ fn the_edges_of_every_range_are_valid() {
         |s| s.tenant_id = "a".repeat(63),
         |s| s.containers[0].ports[0].container_port = 65_535,
         |s| s.containers[0].ports[0].container_port = 1,
-        |s| s.resources = ResourceRequirements { cpu: 1_000_000_000, memory: 1_000_000_000, storage: None },
         |s| {
-            s.resources = ResourceRequirements { cpu: 128, memory: 128, storage: Some(1) };
-            s.containers.truncate(1);
-            s.containers[0].resources = Some(ResourceRequirements { cpu: 128, memory: 1, storage: Some(1) });
+            s.resources = ResourceRequirements {
+                cpu: 1_000_000_000,
+                memory: 1_000_000_000,
+                ..ResourceRequirements::default()
+            }
         },
         |s| {
-            check(s).interval_seconds = 5;
-            check(s).timeout_seconds = 4;
+            s.resources = ResourceRequirements {
+                cpu: 128,
+                memory: 128,
+                storage: Some(1),
+                ..ResourceRequirements::default()
+            };
+            s.containers.truncate(1);
+            s.containers[0].resources = Some(ResourceRequirements {
+                cpu: 128,
+                memory: 1,
+                storage: Some(1),
+                ..ResourceRequirements::default()
+            });
+        },
+        |s| {
+            check(s).interval_seconds = 1;
+            check(s).timeout_seconds = 1;
             check(s).healthy_threshold = 1;
             check(s).unhealthy_threshold = 1;
             check(s).start_period_seconds = Some(86_400);
@@ -226,7 +372,8 @@ fn all_problems_are_reported_at_once() {
             ..PortMapping::default()
         });
         web.health_check = Some(HealthCheckConfig { kind: "http".into(), ..HealthCheckConfig::default() });
-        web.resources = Some(ResourceRequirements { cpu: 5000, memory: 5000, storage: None });
+        web.resources =
+            Some(ResourceRequirements { cpu: 5000, memory: 5000, ..ResourceRequirements::default() });
         spec.containers[1].name = "web".into();
         spec.resources.storage = Some(-1);
         spec.networking.subnets = vec![String::new()];
@@ -327,6 +474,21 @@ fn what_means_the_same_is_the_same_spec() {
         ),
         ("env_var", |s| s.secrets[0].env_var = Some(String::new()), |s| s.secrets[0].env_var = None),
         ("provider_config", |s| s.provider_config = Some(Value::Null), |s| s.provider_config = None),
+        ("scheme", |s| check(s).scheme = Some(Scheme::Http), |_| {}),
+        ("stop", |s| stop(s).grace_seconds = Some(0), |_| {}),
+        (
+            "requests",
+            |s| s.resources.requests = Some(ResourceRequests { cpu: Some(0), memory: None }),
+            |_| {},
+        ),
+        ("user", |s| s.containers[0].user = Some(String::new()), |_| {}),
+        ("image_pull", |s| s.containers[0].image_pull = Some(ImagePull::default()), |_| {}),
+        (
+            "update",
+            |s| s.update = Some(UpdateConfig { rollback: Some(true), ..UpdateConfig::default() }),
+            |_| {},
+        ),
+        ("app_protocol", |s| s.containers[0].ports[0].app_protocol = Some(String::new()), |_| {}),
     ];
     for (what, one, other) in same {
         assert_eq!(checked(one), checked(other), "{what}");

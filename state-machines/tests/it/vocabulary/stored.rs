@@ -50,11 +50,11 @@ fn i5_narrower_bounds_make_no_stored_spec_unreadable() {
 /// What is not understood is not run in part.
 #[test]
 fn a_stored_field_of_a_newer_version_is_refused() {
-    let newer = r#"{"tenant_id": "acme", "containers": [{"name": "web", "files": []}], "replicas": 2}"#;
+    let newer = r#"{"tenant_id": "acme", "containers": [{"name": "web", "gpus": []}], "regions": 2}"#;
     assert_eq!(
         Spec::from_stored_json(newer).unwrap_err().to_string(),
-        "containers[0].files: unknown field; a newer version of the engine stored it, start that one\n\
-         replicas: unknown field; a newer version of the engine stored it, start that one"
+        "containers[0].gpus: unknown field; a newer version of the engine stored it, start that one\n\
+         regions: unknown field; a newer version of the engine stored it, start that one"
     );
 }
 

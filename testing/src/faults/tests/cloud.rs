@@ -370,7 +370,7 @@ impl<const FLAW: u8> Model for Cloud<FLAW> {
                 tenant_id: TENANT.to_owned(),
                 provider_type: "cloud".to_owned(),
                 containers: vec![web],
-                resources: ResourceRequirements { cpu: 128, memory: 128, storage: None },
+                resources: ResourceRequirements { cpu: 128, memory: 128, ..ResourceRequirements::default() },
                 ..TenantComputeSpec::default()
             };
             spec.check().unwrap()

@@ -52,6 +52,7 @@ impl Platform for ModelPlatform {
             source: "model".to_owned(),
             key: "db".to_owned(),
             env_var: Some("DB".to_owned()),
+            ..SecretReference::default()
         };
         let has_secret = matches!(variant, Variant::Secret | Variant::SecretFailing);
         Ok(TenantComputeSpec {
@@ -66,6 +67,7 @@ impl Platform for ModelPlatform {
                 cpu: if variant == Variant::TooLarge { LARGEST + 1 } else { 128 },
                 memory: 128,
                 storage: None,
+                ..ResourceRequirements::default()
             },
             secrets: if has_secret { vec![secret] } else { Vec::new() },
             ..TenantComputeSpec::default()

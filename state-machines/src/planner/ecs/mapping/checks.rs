@@ -105,6 +105,7 @@ mod tests {
             healthy_threshold: 2,
             unhealthy_threshold: 4,
             start_period_seconds: None,
+            ..HealthCheckConfig::default()
         }
     }
 

@@ -75,6 +75,7 @@ mod tests {
             source: from.to_owned(),
             key: key.to_owned(),
             env_var: Some("DB".to_owned()),
+            ..SecretReference::default()
         };
         let mut problems = Problems::default();
         let values = values(&mut problems, &[secret]);

@@ -3,6 +3,10 @@
 //! What they leave to others: whether a provider is registered, whether a platform takes this image
 //! ([`Spec::check_images`]), and what `provider_config` means.
 
+mod container;
+mod order;
+mod storage;
+
 use std::collections::{BTreeMap, btree_map::Entry};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -15,10 +19,10 @@ use super::invalid::{Invalid, Problem};
 use super::length;
 use super::normalize::normalize;
 use super::{
-    Checked, ContainerSpec, HealthCheckConfig, NetworkConfig, PortMapping, ResourceRequirements, Spec,
-    TenantComputeSpec, path, path::Place,
+    Checked, ContainerSpec, NetworkConfig, Replicas, ResourceRequirements, SecretReference, Spec,
+    TenantComputeSpec, UpdateConfig, path, path::Place,
 };
-use crate::id::{NAME_RULE, ProviderName, TenantId, is_valid_name};
+use crate::id::{NAME_RULE, ProviderName, TenantId};
 
 // Sizes that no real spec comes near; they keep a mistake or an attack from reaching a platform or the store.
 const CONTAINERS: usize = 64;
@@ -32,10 +36,9 @@ const VALUE: usize = 32 * 1024;
 const PORT: RangeInclusive<i64> = 1..=65_535;
 const TENANT_SHARE: RangeInclusive<i64> = 128..=1_000_000_000;
 const CONTAINER_SHARE: RangeInclusive<i64> = 1..=1_000_000_000;
-const INTERVAL_SECONDS: RangeInclusive<i64> = 5..=86_400;
-const TIMEOUT_SECONDS: RangeInclusive<i64> = 1..=86_399;
+const SECONDS: RangeInclusive<i64> = 1..=86_400;
 const THRESHOLD: RangeInclusive<i64> = 1..=1_000;
-const START_PERIOD_SECONDS: RangeInclusive<i64> = 0..=86_400;
+const REPLICAS: RangeInclusive<i64> = 0..=10_000;
 
 const ENV_RULE: &str = "use letters, digits, '_', '-' and '.', not starting with a digit";
 
@@ -115,6 +118,17 @@ impl Rules {
         self.networking(&spec.networking);
         self.secrets(spec);
         self.labels(&spec.labels);
+        if let Some(Replicas::Count(count)) = spec.replicas
+            && !REPLICAS.contains(&count)
+        {
+            let (least, most) = (REPLICAS.start(), REPLICAS.end());
+            let at = Place::Root.field("replicas");
+            self.add(&at, format!("{count} is out of range; use {least} to {most}, or auto"));
+        }
+        self.volumes(spec);
+        if let Some(UpdateConfig { order: _, deadline_seconds: Some(seconds), rollback: _ }) = spec.update {
+            self.number(&Place::Root.field("update").field("deadline_seconds"), seconds, SECONDS);
+        }
         if spec.provider_config.as_ref().is_some_and(|config| is_deeper(config, MAX_DEPTH - 1)) {
             self.add(
                 &Place::Root.field("provider_config"),
@@ -155,119 +169,14 @@ impl Rules {
             }
             self.container(&at, container);
             self.ports(&at, &container.ports, &mut host_ports);
+            self.files(&at, container, spec);
+            self.mounts(&at, container, spec);
+            self.variables(&at, container, spec);
             if let Some(own) = &container.resources {
                 self.container_resources(&at.field("resources"), own, &spec.resources);
             }
         }
-    }
-
-    fn container_name(&mut self, at: &Place<'_>, name: &str) {
-        if !is_valid_name(name) {
-            let what = if name.is_empty() {
-                "missing".to_owned()
-            } else {
-                format!("{} is not valid", path::quoted(name))
-            };
-            self.add(&at.field("name"), format!("{what}; {NAME_RULE}"));
-        }
-    }
-
-    fn container(&mut self, at: &Place<'_>, container: &ContainerSpec) {
-        self.required(&at.field("image"), &container.image, REFERENCE);
-        self.arguments(&at.field("command"), &container.command);
-        self.arguments(&at.field("args"), &container.args);
-        let env = at.field("env");
-        self.count(&env, container.env.len(), ENTRIES);
-        for (name, value) in &container.env {
-            let at = env.key(name);
-            if !is_env_name(name) {
-                self.add(&at, format!("not a valid name for an environment variable; {ENV_RULE}"));
-            }
-            self.value(&at, value);
-        }
-        if let Some(check) = &container.health_check {
-            self.health_check(&at.field("health_check"), check);
-        }
-    }
-
-    fn ports<'s>(
-        &mut self,
-        container: &Place<'_>,
-        ports: &'s [PortMapping],
-        host_ports: &mut BTreeMap<(i64, &'s str), String>,
-    ) {
-        let list = container.field("ports");
-        self.count(&list, ports.len(), PORTS);
-        let mut container_ports = BTreeMap::new();
-        for (n, port) in ports.iter().enumerate() {
-            let at = list.index(n);
-            let protocol = port.protocol.as_str();
-            if !matches!(protocol, "tcp" | "udp") {
-                self.add(
-                    &at.field("protocol"),
-                    format!("{} is unknown; use tcp or udp", path::quoted(protocol)),
-                );
-            }
-            let number = port.container_port;
-            if self.number(&at.field("container_port"), number, PORT) {
-                let shown = || format!("{number}/{protocol}");
-                self.unique(&mut container_ports, (number, protocol), &at, "container_port", shown);
-            }
-            if let Some(number) = port.host_port
-                && self.number(&at.field("host_port"), number, PORT)
-            {
-                let shown = || format!("{number}/{protocol}");
-                self.unique(host_ports, (number, protocol), &at, "host_port", shown);
-            }
-            self.optional(&at.field("name"), port.name.as_deref(), NAME);
-        }
-    }
-
-    fn health_check(&mut self, at: &Place<'_>, check: &HealthCheckConfig) {
-        let [http_path, port, command, timeout] =
-            ["http_path", "port", "command", "timeout_seconds"].map(|name| at.field(name));
-        match check.kind.as_str() {
-            "http" => {
-                match check.http_path.as_deref() {
-                    None => self.add(&http_path, "missing; an http check needs a path, like /healthz"),
-                    Some(given) if !given.starts_with('/') => self.add(&http_path, "must start with '/'"),
-                    Some(_) => {}
-                }
-                self.needed_port(&port, check);
-            }
-            "tcp" => self.needed_port(&port, check),
-            "exec" if check.command.is_empty() => {
-                self.add(&command, "missing; an exec check needs a command")
-            }
-            "exec" => {}
-            "" => self.add(&at.field("type"), "missing; use http, tcp or exec"),
-            other => {
-                let other = path::quoted(other);
-                self.add(&at.field("type"), format!("{other} is unknown; use http, tcp or exec"));
-            }
-        }
-        self.optional(&http_path, check.http_path.as_deref(), REFERENCE);
-        if let Some(number) = check.port {
-            self.number(&port, number, PORT);
-        }
-        self.arguments(&command, &check.command);
-        self.number(&at.field("interval_seconds"), check.interval_seconds, INTERVAL_SECONDS);
-        let (given, interval) = (check.timeout_seconds, check.interval_seconds);
-        let is_comparable = self.number(&timeout, given, TIMEOUT_SECONDS) && interval != 0;
-        if is_comparable && given >= interval {
-            self.add(&timeout, format!("{given} is not less than interval_seconds ({interval})"));
-        }
-        self.number(&at.field("healthy_threshold"), check.healthy_threshold, THRESHOLD);
-        self.number(&at.field("unhealthy_threshold"), check.unhealthy_threshold, THRESHOLD);
-        if let Some(seconds) = check.start_period_seconds {
-            self.number(&at.field("start_period_seconds"), seconds, START_PERIOD_SECONDS);
-        }
-    }
-
-    fn needed_port(&mut self, at: &Place<'_>, check: &HealthCheckConfig) {
-        if check.port.is_none() {
-            self.add(at, format!("missing; a check of type {} needs a port", check.kind));
-        }
+        self.order(&spec.containers);
     }
 
     fn resources(&mut self, at: &Place<'_>, resources: &ResourceRequirements, share: RangeInclusive<i64>) {
@@ -276,19 +185,17 @@ impl Rules {
         if let Some(storage) = resources.storage {
             self.number(&at.field("storage"), storage, CONTAINER_SHARE);
         }
-    }
-
-    fn container_resources(
-        &mut self,
-        at: &Place<'_>,
-        own: &ResourceRequirements,
-        tenant: &ResourceRequirements,
-    ) {
-        self.resources(at, own, CONTAINER_SHARE);
-        self.within(&at.field("cpu"), own.cpu, tenant.cpu, "resources.cpu");
-        self.within(&at.field("memory"), own.memory, tenant.memory, "resources.memory");
-        if let (Some(own), Some(tenant)) = (own.storage, tenant.storage) {
-            self.within(&at.field("storage"), own, tenant, "resources.storage");
+        if let Some(requests) = &resources.requests {
+            let at = at.field("requests");
+            for (field, asked, limit) in
+                [("cpu", requests.cpu, resources.cpu), ("memory", requests.memory, resources.memory)]
+            {
+                let Some(asked) = asked else { continue };
+                let at = at.field(field);
+                if self.number(&at, asked, CONTAINER_SHARE) && limit > 0 && asked > limit {
+                    self.add(&at, format!("{asked} is more than it may use ({field}: {limit})"));
+                }
+            }
         }
     }
 
@@ -320,20 +227,52 @@ impl Rules {
             self.required(&at.field("source"), &secret.source, NAME);
             self.required(&at.field("key"), &secret.key, REFERENCE);
             if let Some(name) = &secret.env_var {
-                self.secret_env_var(&at.field("env_var"), name, &spec.containers);
+                self.secret_env_var(&at.field("env_var"), name, secret, &spec.containers);
                 self.unique(&mut env_vars, name, &at, "env_var", || path::quoted(name));
+            }
+            let list = at.field("containers");
+            self.count(&list, secret.containers.len(), CONTAINERS);
+            for (n, name) in secret.containers.iter().enumerate() {
+                self.known(&list.index(n), name, spec.containers.iter().map(|container| &container.name));
             }
         }
     }
 
-    fn secret_env_var(&mut self, at: &Place<'_>, name: &str, containers: &[ContainerSpec]) {
+    /// A name that refers to one of these.
+    fn known<'n>(&mut self, at: &Place<'_>, name: &str, there: impl Iterator<Item = &'n String> + Clone) {
+        if there.clone().any(|known| known == name) {
+            return;
+        }
+        let what = if name.is_empty() {
+            "missing".to_owned()
+        } else {
+            format!("{} is not there", path::quoted(name))
+        };
+        let there: Vec<&str> = there.map(String::as_str).collect();
+        let there = match there.as_slice() {
+            [] => "the spec has none".to_owned(),
+            names => format!("there is {}", names.join(", ")),
+        };
+        self.add(at, format!("{what}; {there}"));
+    }
+
+    fn secret_env_var(
+        &mut self,
+        at: &Place<'_>,
+        name: &str,
+        secret: &SecretReference,
+        containers: &[ContainerSpec],
+    ) {
         if !is_env_name(name) {
             self.add(
                 at,
                 format!("{} is not a valid name for an environment variable; {ENV_RULE}", path::quoted(name)),
             );
         }
-        for (n, _) in containers.iter().enumerate().filter(|(_, container)| container.env.contains_key(name))
+        let gets = |container: &ContainerSpec| secret.is_for(&container.name);
+        let sets = |container: &ContainerSpec| container.env.contains_key(name);
+        for (n, _) in
+            containers.iter().enumerate().filter(|(_, container)| gets(container) && sets(container))
         {
             let taken = path::quoted(name);
             self.add(at, format!("{taken} is also set in containers[{n}].env; remove one of the two"));
@@ -440,7 +379,7 @@ impl Rules {
 }
 
 /// What every platform takes as the name of an environment variable.
-fn is_env_name(name: &str) -> bool {
+pub(super) fn is_env_name(name: &str) -> bool {
     (1..=NAME).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
         && !name.starts_with(|c: char| c.is_ascii_digit())

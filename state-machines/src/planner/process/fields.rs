@@ -1,0 +1,87 @@
+//! What becomes of each field of a spec on a machine.
+
+use crate::spec::{Field, Support};
+
+const NO_NETWORK: Support = Support::not_enforced("there is none on a machine");
+const NO_NAMES: Support = Support::not_enforced("no name is registered");
+const NO_IMAGES: Support =
+    Support::refused("nothing is fetched: an image is \"host\" or a directory; remove it");
+const NOT_DONE: Support = Support::refused("the process provider does not do this; remove it");
+
+/// What this provider makes of a field.
+pub fn support(field: Field) -> Support {
+    match field {
+        Field::TenantId
+        | Field::ProviderType
+        | Field::ResourcesCpu
+        | Field::ResourcesMemory
+        | Field::ResourcesStorage
+        | Field::SecretName
+        | Field::SecretSource
+        | Field::SecretKey
+        | Field::SecretEnvVar
+        | Field::Labels
+        | Field::ProviderConfig
+        | Field::DeletionProtection
+        | Field::ContainerName
+        | Field::ContainerImage
+        | Field::ContainerCommand
+        | Field::ContainerArgs
+        | Field::ContainerEnv
+        | Field::ContainerPort
+        | Field::HostPort
+        | Field::PortProtocol
+        | Field::PortName
+        | Field::CheckType
+        | Field::CheckHttpPath
+        | Field::CheckPort
+        | Field::CheckCommand
+        | Field::CheckIntervalSeconds
+        | Field::CheckTimeoutSeconds
+        | Field::CheckHealthyThreshold
+        | Field::CheckUnhealthyThreshold
+        | Field::CheckStartPeriodSeconds
+        | Field::OwnCpu
+        | Field::OwnMemory
+        | Field::OwnStorage => Support::Mapped,
+        Field::NetworkingPublicIp => Support::not_enforced("processes listen where they bind"),
+        Field::NetworkingSecurityGroups | Field::NetworkingSubnets => NO_NETWORK,
+        Field::NetworkingDnsHostname | Field::NetworkingDnsDomain => NO_NAMES,
+        Field::PullPolicy | Field::PullCredentials => NO_IMAGES,
+        Field::ResourcesRequestsCpu
+        | Field::ResourcesRequestsMemory
+        | Field::OwnRequestsCpu
+        | Field::OwnRequestsMemory => Support::not_enforced("nothing is set aside on a machine"),
+        Field::PortAppProtocol => Support::not_enforced("the check says what is spoken"),
+        Field::ExposureLevel | Field::ExposureHost | Field::ExposurePath | Field::ExposureTls => {
+            Support::refused("addresses of a machine are its own; use networking.public_ip")
+        }
+        Field::SecretContainers
+        | Field::Replicas
+        | Field::VolumeName
+        | Field::VolumeSizeMb
+        | Field::VolumePersistent
+        | Field::VolumeRetain
+        | Field::UpdateOrder
+        | Field::UpdateDeadlineSeconds
+        | Field::UpdateRollback
+        | Field::CheckScheme
+        | Field::CheckHeaders
+        | Field::ContainerRole
+        | Field::DependencyContainer
+        | Field::DependencyCondition
+        | Field::ContainerLiveness
+        | Field::StopGraceSeconds
+        | Field::StopSignal
+        | Field::FilePath
+        | Field::FileContent
+        | Field::FileSecret
+        | Field::FileMode
+        | Field::MountVolume
+        | Field::MountPath
+        | Field::MountReadOnly
+        | Field::ContainerUser
+        | Field::ContainerWorkingDir
+        | Field::ContainerReadOnlyRoot => NOT_DONE,
+    }
+}
