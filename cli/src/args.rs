@@ -172,6 +172,11 @@ pub(crate) enum Command {
         #[command(flatten)]
         file: SpecFile,
     },
+    /// Show what an update would change, without changing anything.
+    Plan {
+        #[command(flatten)]
+        file: SpecFile,
+    },
     /// List the providers; with a name, what its `provider_config` may hold.
     Providers {
         #[arg(value_parser = ProviderName::new)]
@@ -210,6 +215,7 @@ impl Command {
             Self::Events { .. } => "events",
             Self::Sweep { .. } => "sweep",
             Self::Validate { .. } => "validate",
+            Self::Plan { .. } => "plan",
             Self::Providers { .. } => "providers",
             Self::Machine { .. } => "machine",
             Self::DemoTenant(_) => "demo-tenant",

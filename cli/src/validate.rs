@@ -26,17 +26,21 @@ pub(crate) async fn validate(screen: &Screen, place: &Place, file: &Path) -> Res
     // Only where nothing is wrong is it of interest that the platform could not be asked.
     asked?;
     let provider = place.provider(spec.provider()).map_err(|error| Failure::Usage(error.to_string()))?;
-    let not_enforced = provider.capabilities().not_enforced;
+    let (not_enforced, remarks) = (provider.capabilities().not_enforced, provider.remarks(&spec));
     let document = json!({
         "valid": true,
         "tenant_id": spec.tenant(),
         "provider_type": spec.provider(),
         "not_enforced": not_enforced,
+        "remarks": remarks,
     });
     screen.show(&document, || {
         let mut text = format!("valid: tenant {}, provider {}", spec.tenant(), spec.provider());
         for limit in &not_enforced {
             text += &format!("\n  not enforced by the provider: {limit}");
+        }
+        for remark in &remarks {
+            text += &format!("\n  {remark}");
         }
         text
     })

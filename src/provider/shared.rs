@@ -64,6 +64,10 @@ impl<P: Provider + ?Sized> Provider for Arc<P> {
         (**self).capabilities()
     }
 
+    fn remarks(&self, spec: &Spec) -> Vec<String> {
+        (**self).remarks(spec)
+    }
+
     async fn plan(
         &self,
         cx: &Context,
