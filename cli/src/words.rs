@@ -122,7 +122,8 @@ const SHORT: usize = 100;
 pub(crate) fn in_short(message: &str, tenant: &TenantId) -> String {
     let Some((end, _)) = message.char_indices().nth(SHORT) else { return message.to_owned() };
     let begins = &message[..end];
-    let begins = begins.rfind("; ").or_else(|| begins.rfind(' ')).map_or(begins, |end| &begins[..end]);
+    let end = ["; ", ": ", " "].into_iter().find_map(|between| begins.rfind(between));
+    let begins = end.map_or(begins, |end| &begins[..end]);
     format!("{begins} … (`landlord-compute describe {tenant}` says all)")
 }
 
