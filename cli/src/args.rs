@@ -174,6 +174,11 @@ pub(crate) enum Command {
     },
     /// Print the JSON Schema of a spec, for editors.
     Schema,
+    /// Show what an update would change, without changing anything.
+    Plan {
+        #[command(flatten)]
+        file: SpecFile,
+    },
     /// List the providers; with a name, what its `provider_config` may hold.
     Providers {
         #[arg(value_parser = ProviderName::new)]
@@ -213,6 +218,7 @@ impl Command {
             Self::Sweep { .. } => "sweep",
             Self::Validate { .. } => "validate",
             Self::Schema => "schema",
+            Self::Plan { .. } => "plan",
             Self::Providers { .. } => "providers",
             Self::Machine { .. } => "machine",
             Self::DemoTenant(_) => "demo-tenant",

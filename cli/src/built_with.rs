@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::error::ErrorKind;
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, value_parser};
 use landlord_compute::provider::{Provider, ProviderKind, Setup, SetupError};
 use landlord_provider_process::ProcessKind;
+
+use super::exit::Failure;
 
 /// The provider that every build of this program has. The demo uses it, and its logs are beside the store.
 pub(crate) const DEFAULT: &str = ProcessKind::KIND;
@@ -33,6 +36,12 @@ pub(crate) fn machines() -> impl Iterator<Item = &'static str> {
 /// Becomes what a provider has started this program as, if it has.
 pub(crate) fn run_if_asked() {
     landlord_provider_process::keeper::run_if_asked();
+}
+
+/// What process 1 does for the program that runs as its child, if this is process 1; what that ended with.
+pub(crate) fn run_if_process_1() -> Result<Option<ExitCode>, Failure> {
+    let ended = landlord_provider_process::init::run_if_process_1();
+    ended.map_err(|error| Failure::System { doing: error.doing, source: error.source })
 }
 
 /// A kind of provider.

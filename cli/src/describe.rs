@@ -1,6 +1,6 @@
 //! `describe`: all that is known of a tenant.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -9,7 +9,7 @@ use landlord_compute::machines::error::{ProviderError, Remedy};
 use landlord_compute::machines::id::{OperationId, ProviderName, TenantId};
 use landlord_compute::machines::spec::{HealthCheckConfig, ResourceRequirements};
 use landlord_compute::machines::status::Health;
-use landlord_compute::machines::tenant::{LifecycleEvent, Settled};
+use landlord_compute::machines::tenant::{EventKind, LifecycleEvent, Settled};
 use landlord_compute::store::{OperationRecord, Position, Reads, Scope};
 use landlord_compute::view::{ContainerView, Doing, OperationView, SpecView, TenantView, containers, spec};
 use landlord_store_sqlite::SqliteReader;
@@ -33,6 +33,8 @@ struct Described<'a> {
     engine: Attended,
     logs: Option<std::path::PathBuf>,
     not_enforced: Vec<&'static str>,
+    /// What its provider said when it last did something.
+    message: Option<String>,
     operations: Vec<OperationRecord>,
     events: Vec<Arc<LifecycleEvent>>,
 }
@@ -41,7 +43,7 @@ struct Described<'a> {
 pub(crate) async fn describe(screen: &Screen, place: &Place, id: &TenantId) -> Result<(), Failure> {
     let look = place.look()?;
     let tenant = living(&look, id).await?;
-    let events = latest(&look, id).await?;
+    let (events, message) = latest(&look, id).await?;
     let view = TenantView::from(tenant.as_ref());
     let operations = operations(&look, &view, &events).await?;
     let described = Described {
@@ -51,19 +53,34 @@ pub(crate) async fn describe(screen: &Screen, place: &Place, id: &TenantId) -> R
         engine: look.attendance().into(),
         logs: place.logs(&tenant.provider, id),
         not_enforced: not_enforced(place, &tenant.provider),
+        message,
         operations,
         events,
     };
     screen.show(&described.document(), || described.text())
 }
 
-async fn latest(look: &SqliteReader, id: &TenantId) -> Result<Vec<Arc<LifecycleEvent>>, Failure> {
-    let last = Reader::new(look, Scope::Tenant(id.clone()), Position(0)).last(LATEST).await?;
-    let events = last.into_iter().filter_map(|delivery| match delivery {
-        Delivery::Event { event, .. } => Some(event),
-        Delivery::Gap { .. } => None,
-    });
-    Ok(events.collect())
+/// The latest events, and what the provider said when it last succeeded.
+async fn latest(
+    look: &SqliteReader,
+    id: &TenantId,
+) -> Result<(Vec<Arc<LifecycleEvent>>, Option<String>), Failure> {
+    let mut reader = Reader::new(look, Scope::Tenant(id.clone()), Position(0));
+    let (mut latest, mut message) = (VecDeque::new(), None);
+    loop {
+        let page = reader.read().await?;
+        if page.is_empty() {
+            return Ok((latest.into(), message));
+        }
+        for delivery in page {
+            let Delivery::Event { event, .. } = delivery else { continue };
+            if matches!(event.what, EventKind::Succeeded { .. }) {
+                message = words::message(&event).map(str::to_owned);
+            }
+            latest.push_back(event);
+            latest.drain(..latest.len().saturating_sub(LATEST));
+        }
+    }
 }
 
 /// The operations that the events and the record name, oldest first.
@@ -124,6 +141,9 @@ impl Described<'_> {
             "operations": operations,
             "events": self.events,
         });
+        if let Some(message) = &self.message {
+            document["message"] = json!(message);
+        }
         if let Some(logs) = &self.logs {
             document["logs"] = json!(logs);
         }
@@ -188,7 +208,11 @@ impl Described<'_> {
             ));
             lines.push(("", format!("next: {}", advice(&failure.error, view))));
         }
-        lines.extend(self.not_enforced.iter().map(|limit| ("limits", (*limit).to_owned())));
+        match &self.message {
+            // It is about this very spec.
+            Some(message) => lines.push(("limits", message.clone())),
+            None => lines.extend(self.not_enforced.iter().map(|limit| ("limits", (*limit).to_owned()))),
+        }
         lines.extend(self.logs.as_ref().map(|logs| ("logs", logs.display().to_string())));
         lines
     }

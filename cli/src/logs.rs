@@ -1,20 +1,17 @@
 //! `logs`: what a tenant's containers print.
 
 use std::io::IsTerminal;
-use std::sync::Arc;
 
 use futures_util::StreamExt;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use landlord_compute::clock::SystemClock;
 use landlord_compute::machines::id::TenantId;
-use landlord_compute::machines::planner::Subject;
-use landlord_compute::provider::{Context, LogLine, LogQuery, Source};
+use landlord_compute::provider::{LogLine, LogQuery, Source};
 use serde_json::json;
 
 use super::args::Format;
 use super::exit::Failure;
-use super::place::{Place, living};
+use super::place::{Place, asking, living};
 use super::screen::Screen;
 use super::signals::Signals;
 
@@ -32,13 +29,7 @@ pub(crate) async fn logs(
         let provider = tenant.provider.to_string();
         return Err(Failure::NoProvider { tenant: id.clone(), provider });
     };
-    let subject = Subject {
-        engine: look.engine().await?,
-        provider: tenant.provider.clone(),
-        tenant: id.clone(),
-        incarnation: tenant.incarnation,
-    };
-    let cx = Context::alone(subject, Arc::new(SystemClock)).with_ledger(tenant.ledger.clone());
+    let cx = asking(&look, &tenant).await?;
     let Some(mut lines) = provider.logs(&cx, id, &query).await? else {
         let provider = tenant.provider.to_string();
         return Err(Failure::NoLogs { tenant: id.clone(), provider });

@@ -9,13 +9,13 @@ mod describe;
 mod events;
 mod exit;
 mod hints;
-mod init;
 mod list;
 mod logs;
 mod machine;
 mod operate;
 mod patience;
 mod place;
+mod plan;
 mod providers;
 mod report;
 mod screen;
@@ -75,18 +75,22 @@ fn main() -> ExitCode {
         Err(refused) => refused.exit(),
     };
     let screen = Screen::new(cli.output, hints);
-    if matches!(cli.command, Command::Run) && init::is_called_for() {
-        return ended(&screen, on(Builder::new_current_thread(), init::run()));
+    if matches!(cli.command, Command::Run) {
+        match built_with::run_if_process_1() {
+            Ok(None) => {}
+            Ok(Some(code)) => return code,
+            Err(failure) => return ended(&screen, Err(failure)),
+        }
     }
     log_to(&screen);
-    let outcome = on(Builder::new_multi_thread(), command(&screen, cli));
+    let outcome = to_its_end(command(&screen, cli));
     screen.end_progress();
     ended(&screen, outcome.map(|()| ExitCode::SUCCESS))
 }
 
 /// Runs to its end on a runtime of its own.
-fn on<T>(mut runtime: Builder, what: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let runtime = runtime.enable_all().build();
+fn to_its_end(what: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = Builder::new_multi_thread().enable_all().build();
     runtime.map_err(|source| Failure::System { doing: "start a runtime", source })?.block_on(what)
 }
 
@@ -149,6 +153,7 @@ async fn command(screen: &Screen, cli: Cli) -> Result<(), Failure> {
             events::events(screen, place, scope, after, last, follow).await
         }
         Command::Sweep { provider, delete } => sweep::sweep(screen, place, provider, delete).await,
+        Command::Plan { file } => plan::plan(screen, place, &file.file).await,
         Command::Validate { file } => validate::validate(screen, place, &file.file).await,
         Command::Schema => {
             let schema = landlord_compute::machines::spec::schema();

@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use landlord_compute::clock::SystemClock;
 use landlord_compute::machines::id::{ProviderName, TenantId};
+use landlord_compute::machines::planner::Subject;
 use landlord_compute::machines::tenant::{Record, Tenant};
-use landlord_compute::provider::{Provider, RegistryError, Setup, SetupError};
+use landlord_compute::provider::{Context, Provider, RegistryError, Setup, SetupError};
 use landlord_compute::store::{Reads, StoreError};
 use landlord_compute::{Engine, EngineBuilder, ObservePolicy, StartError};
 use landlord_store_sqlite::{SqliteOptions, SqliteReader, SqliteStore};
@@ -159,6 +161,17 @@ pub(crate) async fn living(store: &impl Reads, tenant: &TenantId) -> Result<Arc<
         Record::Absent(id) => Err(Failure::NoTenant(id)),
         Record::Gone(tombstone) => Err(Failure::Gone(tombstone.id)),
     }
+}
+
+/// What a provider needs to know to be asked about a tenant, beside any engine.
+pub(crate) async fn asking(look: &SqliteReader, tenant: &Tenant) -> Result<Context, Failure> {
+    let subject = Subject {
+        engine: look.engine().await?,
+        provider: tenant.provider.clone(),
+        tenant: tenant.id.clone(),
+        incarnation: tenant.incarnation,
+    };
+    Ok(Context::alone(subject, Arc::new(SystemClock)).with_ledger(tenant.ledger.clone()))
 }
 
 /// The path without links as far as it exists, so that a store has one directory of processes however it is named.

@@ -1,11 +1,12 @@
 //! How an operation ended, in a few lines or as a document.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
 use landlord_compute::Delivery;
 use landlord_compute::machines::id::{OperationId, TenantId};
-use landlord_compute::machines::tenant::{EventKind, OperationKind, Record, Settled};
+use landlord_compute::machines::tenant::{EventKind, LifecycleEvent, OperationKind, Record, Settled};
 use landlord_compute::store::{Position, Reads, Scope};
 use landlord_store_sqlite::SqliteReader;
 use serde::Serialize;
@@ -53,6 +54,9 @@ struct Report<'a> {
     /// How the tenant is now; absent when it is gone.
     #[serde(skip_serializing_if = "Option::is_none")]
     tenant: Option<TenantView<'a>>,
+    /// What the provider says of what it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
     /// What was left on the platform when the tenant was abandoned, a line each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     left: Vec<String>,
@@ -97,9 +101,13 @@ pub(crate) async fn report(
             Record::Absent(_) | Record::Gone(_) | Record::Live(_),
         ) => Vec::new(),
     };
+    let last = match id {
+        Some(id) => last_event(&look, tenant, id).await?,
+        None => None,
+    };
     let (seconds, settled_at) = match waited {
         Waited::Since(begun) => (begun.elapsed().as_millis() as f64 / 1000.0, None),
-        Waited::Not => (0.0, settled_at(&look, tenant, id).await?),
+        Waited::Not => (0.0, last.as_ref().map(|event| event.at)),
     };
     let report = Report {
         tenant_id: tenant,
@@ -113,6 +121,7 @@ pub(crate) async fn report(
             Record::Live(tenant) => Some(TenantView::from(tenant.as_ref())),
             Record::Gone(_) | Record::Absent(_) => None,
         },
+        message: last.as_deref().and_then(words::message).map(str::to_owned),
         left,
     };
     let logs = report.tenant.as_ref().and_then(|view| place.logs(view.provider, tenant));
@@ -136,12 +145,12 @@ async fn left_behind(look: &SqliteReader, tenant: &TenantId) -> Result<Vec<Strin
     Ok(Vec::new())
 }
 
-/// When an operation settled, if its event is still kept.
-async fn settled_at(
+/// The event with which an operation settled, if it is still kept.
+async fn last_event(
     look: &SqliteReader,
     tenant: &TenantId,
-    id: Option<OperationId>,
-) -> Result<Option<Timestamp>, Failure> {
+    id: OperationId,
+) -> Result<Option<Arc<LifecycleEvent>>, Failure> {
     let mut reader = Reader::new(look, Scope::Tenant(tenant.clone()), Position(0));
     loop {
         let page = reader.read().await?;
@@ -150,9 +159,9 @@ async fn settled_at(
         }
         for delivery in page {
             if let Delivery::Event { event, .. } = delivery
-                && event.settled.iter().any(|settlement| Some(settlement.operation) == id)
+                && event.settled.iter().any(|settlement| settlement.operation == id)
             {
-                return Ok(Some(event.at));
+                return Ok(Some(event));
             }
         }
     }
@@ -204,6 +213,9 @@ impl Report<'_> {
         };
         for endpoint in &tenant.endpoints {
             text += &format!("\n  {}", words::endpoint(endpoint));
+        }
+        if let Some(message) = &self.message {
+            text += &format!("\n  {}", words::in_short(message, self.tenant_id));
         }
         text
     }

@@ -1,22 +1,18 @@
 //! `status`: asks a tenant's platform how it is now.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
-use landlord_compute::clock::SystemClock;
 use landlord_compute::machines::error::ProviderError;
 use landlord_compute::machines::id::TenantId;
-use landlord_compute::machines::planner::Subject;
 use landlord_compute::machines::status::ComputeStatus;
 use landlord_compute::machines::tenant::OperationKind;
-use landlord_compute::provider::{Context, STATUS_WITHIN};
+use landlord_compute::provider::STATUS_WITHIN;
 use landlord_compute::store::Reads;
 use landlord_compute::view::TenantView;
 use serde::Serialize;
 
 use super::attended::Attended;
 use super::exit::Failure;
-use super::place::{Place, living};
+use super::place::{Place, asking, living};
 use super::screen::{Screen, pairs, table};
 use super::words;
 
@@ -40,14 +36,7 @@ pub(crate) async fn status(screen: &Screen, place: &Place, id: &TenantId) -> Res
         let provider = tenant.provider.to_string();
         return Err(Failure::NoProvider { tenant: id.clone(), provider });
     };
-    let engine = look.engine().await?;
-    let subject = Subject {
-        engine,
-        provider: tenant.provider.clone(),
-        tenant: id.clone(),
-        incarnation: tenant.incarnation,
-    };
-    let cx = Context::alone(subject, Arc::new(SystemClock)).with_ledger(tenant.ledger.clone());
+    let cx = asking(&look, &tenant).await?;
     let status = tokio::time::timeout(STATUS_WITHIN, provider.get_status(&cx, id))
         .await
         .unwrap_or_else(|_elapsed| Err(ProviderError::status_timeout(id)))?;

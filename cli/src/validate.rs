@@ -29,16 +29,21 @@ pub(crate) async fn validate(screen: &Screen, place: &Place, file: &Path) -> Res
     let fields = spec.asked_of(&|field| provider.support(field)).not_enforced;
     let limits = provider.capabilities().not_enforced.into_iter().map(str::to_owned);
     let not_enforced: Vec<String> = fields.iter().map(Problem::to_string).chain(limits).collect();
+    let remarks = provider.remarks(&spec);
     let document = json!({
         "valid": true,
         "tenant_id": spec.tenant(),
         "provider_type": spec.provider(),
         "not_enforced": not_enforced,
+        "remarks": remarks,
     });
     screen.show(&document, || {
         let mut text = format!("valid: tenant {}, provider {}", spec.tenant(), spec.provider());
         for limit in &not_enforced {
             text += &format!("\n  not enforced by the provider: {limit}");
+        }
+        for remark in &remarks {
+            text += &format!("\n  {remark}");
         }
         text
     })

@@ -74,8 +74,8 @@ fn what(what: &EventKind, now: Timestamp) -> String {
         EventKind::Queued { queued, spec: None } => format!("restart {queued} waits for its turn"),
         EventKind::Progressed { step } => step.clone(),
         EventKind::Waits { what, since } => waits(what, *since, now),
-        EventKind::Succeeded { changes } if changes.is_empty() => "succeeded".to_owned(),
-        EventKind::Succeeded { changes } => format!("succeeded: {}", changes.join(", ")),
+        EventKind::Succeeded { changes, .. } if changes.is_empty() => "succeeded".to_owned(),
+        EventKind::Succeeded { changes, .. } => format!("succeeded: {}", changes.join(", ")),
         EventKind::FoundNothing => "found nothing to update, provisions instead".to_owned(),
         EventKind::WillRetry { error, at } => format!("tries again {}: {}", when(now, *at), reason(error)),
         EventKind::Retried => "tries again".to_owned(),
@@ -108,6 +108,23 @@ fn what(what: &EventKind, now: Timestamp) -> String {
         EventKind::Abandoned { reason, left } if left.is_empty() => format!("abandoned: {reason}"),
         EventKind::Abandoned { reason, left } => format!("abandoned: {reason}; left: {}", left.join(", ")),
     }
+}
+
+/// What the provider said of what it did.
+pub(crate) fn message(event: &LifecycleEvent) -> Option<&str> {
+    if let EventKind::Succeeded { message, .. } = &event.what { message.as_deref() } else { None }
+}
+
+/// How much of a message goes into a line that says where all of it is.
+const SHORT: usize = 100;
+
+/// A provider's message, in a line.
+pub(crate) fn in_short(message: &str, tenant: &TenantId) -> String {
+    let Some((end, _)) = message.char_indices().nth(SHORT) else { return message.to_owned() };
+    let begins = &message[..end];
+    let end = ["; ", ": ", " "].into_iter().find_map(|between| begins.rfind(between));
+    let begins = end.map_or(begins, |end| &begins[..end]);
+    format!("{begins} … (`landlord-compute describe {tenant}` says all)")
 }
 
 /// An error's message, and the platform's words unless the message has them.

@@ -56,7 +56,7 @@ async fn turn(ground: &Ground, start: &StartCall, cx: &Context) -> Outcome {
         Poll::Pending => Box::pin(tokio::time::timeout(registered.call_timeout, answer)).await,
     };
     match answer {
-        Ok(Ok(Ok(changes))) => Outcome::Succeeded { changes },
+        Ok(Ok(Ok(Done { changes, message }))) => Outcome::Succeeded { changes, message },
         Ok(Ok(Err(error))) => Outcome::Failed(Arc::new(error)),
         Ok(Err(_panic)) => {
             tracing::error!("the provider panicked");
@@ -88,12 +88,15 @@ async fn permit<'a>(registered: &'a Registered, cx: &Context) -> Option<Semaphor
     }
 }
 
-/// The call itself: the changes it made, or why it failed.
-async fn make_call(
-    registered: &Registered,
-    cx: &Context,
-    start: &StartCall,
-) -> Result<Vec<String>, ProviderError> {
+/// What a call that succeeded has to say.
+#[derive(Default)]
+struct Done {
+    changes: Vec<String>,
+    message: Option<String>,
+}
+
+/// The call itself: what it did, or why it failed.
+async fn make_call(registered: &Registered, cx: &Context, start: &StartCall) -> Result<Done, ProviderError> {
     let provider = &registered.provider;
     let tenant = &cx.subject.tenant;
     match (start.method, &start.spec) {
@@ -101,7 +104,7 @@ async fn make_call(
             validate(registered, cx, spec).await?;
             let result = provider.provision(cx, spec).await?;
             match result.status {
-                ProvisionStatus::Success => Ok(Vec::new()),
+                ProvisionStatus::Success => Ok(Done { changes: Vec::new(), message: result.message }),
                 ProvisionStatus::InProgress => {
                     Err(unfinished(Method::Provision, Remedy::Retry, result.message))
                 }
@@ -114,12 +117,14 @@ async fn make_call(
             validate(registered, cx, spec).await?;
             let result = provider.update(cx, tenant, spec).await?;
             match result.status {
-                UpdateStatus::Success | UpdateStatus::NoChanges => Ok(result.changes),
+                UpdateStatus::Success | UpdateStatus::NoChanges => {
+                    Ok(Done { changes: result.changes, message: result.message })
+                }
                 UpdateStatus::InProgress => Err(unfinished(Method::Update, Remedy::Retry, result.message)),
                 UpdateStatus::Failed => Err(unfinished(Method::Update, Remedy::Permanent, result.message)),
             }
         }
-        (Method::Destroy, _) => provider.destroy(cx, tenant).await.map(|_retained| Vec::new()),
+        (Method::Destroy, _) => provider.destroy(cx, tenant).await.map(|_retained| Done::default()),
         (method @ (Method::Provision | Method::Update), None) => Err(failure(
             method,
             Remedy::Permanent,

@@ -42,8 +42,10 @@ pub struct PlannedChange {
 pub enum PlannedEffect {
     /// The platform changes it where it is.
     InPlace,
-    /// Something new takes its place.
+    /// Something new takes its place: it begins to serve, then the old one ends.
     Replace,
+    /// The old one ends first, then something new takes its place. In between nobody serves.
+    StopFirst,
 }
 
 impl PlannedChange {

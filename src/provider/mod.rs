@@ -115,6 +115,12 @@ pub trait Provider: Send + Sync + 'static {
         field.of_a_provider_that_does_not_say()
     }
 
+    /// What a person should know of how this provider would run a spec, a sentence each, as far as the spec alone tells.
+    /// A sentence about a field begins with its path: `containers[0].ports[0].host_port: …`. Default: nothing.
+    fn remarks(&self, _spec: &Spec) -> Vec<String> {
+        Vec::new()
+    }
+
     /// What an update to `spec` would change, without changing anything. Values that may be secret are not shown.
     /// Default: nothing is known.
     ///

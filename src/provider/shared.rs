@@ -68,6 +68,10 @@ impl<P: Provider + ?Sized> Provider for Arc<P> {
         (**self).support(field)
     }
 
+    fn remarks(&self, spec: &Spec) -> Vec<String> {
+        (**self).remarks(spec)
+    }
+
     async fn plan(
         &self,
         cx: &Context,

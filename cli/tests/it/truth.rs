@@ -153,3 +153,69 @@ fn all_that_is_known_fits_into_80_columns() {
         all.lines().map(|line| line.find("  acme-with-a-rather-long-name  ")).collect();
     assert!(columns.windows(2).all(|pair| pair[0] == pair[1] && pair[0].is_some()), "{all}");
 }
+
+/// A machine keeps no security groups, whoever runs the program. What else it does not keep is after that.
+fn with_security_groups(bench: &Bench) -> String {
+    let mut spec = Version::good("hello").spec("acme");
+    spec["networking"]["security_groups"] = json!(["sg-1"]);
+    bench.file("acme.json", &spec.to_string())
+}
+
+#[test]
+fn what_is_not_enforced_is_said_once_and_described() {
+    let bench = Bench::new();
+    let spec = with_security_groups(&bench);
+    let provisioned = bench.run(&["provision", "-f", &spec]);
+    let said: Vec<&str> =
+        provisioned.out.lines().filter(|line| line.contains("not enforced here: ")).collect();
+    assert_eq!(said.len(), 1, "{}", provisioned.out);
+    assert!(said[0].chars().count() < 180, "it is short: {}", said[0]);
+    let described = bench.json(&["describe", "acme"]);
+    let message = described["message"].as_str().expect("a message");
+    assert!(message.contains("networking.security_groups: there are none on a machine"), "{message}");
+    assert_eq!(bench.json(&["wait", "1-1"])["message"], message);
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let shown = words(&at_80_columns(&bench, &["describe", "acme"]));
+    assert!(shown.contains("there are none on a machine"), "{shown}");
+    for command in ["status", "list"] {
+        let again = bench.run(&[command, "acme"][..if command == "list" { 1 } else { 2 }]);
+        assert!(!again.out.contains("not enforced"), "{}", again.out);
+    }
+}
+
+#[test]
+fn a_fixed_port_is_remarked_and_a_plan_says_how_the_update_goes() {
+    let bench = Bench::new();
+    let port =
+        std::net::TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port").port();
+    let file = |name: &str, greeting: &str, own: bool| {
+        let mut spec = Version::good(greeting).spec("acme");
+        spec["containers"][0]["ports"][0]["host_port"] = json!(port);
+        if own {
+            // What it finds in its environment is where the keeper would forward to.
+            let command = spec["containers"][0]["command"].as_array_mut().expect("a list");
+            command.splice(0..0, [json!("env"), json!(format!("PORT={port}"))]);
+        }
+        bench.file(name, &spec.to_string())
+    };
+    let (forwarded, own) = (file("forwarded.json", "one", false), file("own.json", "two", true));
+    let valid = bench.run(&["validate", "-f", &forwarded]);
+    assert_eq!(valid.code, 0, "a remark is no problem: {}", valid.err);
+    let remark = format!("containers[0].ports[0].host_port: if the program listens on {port} itself");
+    assert!(valid.out.contains(&remark), "{}", valid.out);
+    assert_eq!(bench.json(&["validate", "-f", &forwarded])["remarks"].as_array().map(Vec::len), Some(1));
+
+    let none = bench.run(&["plan", "-f", &forwarded]);
+    assert_eq!(none.code, 5, "there is no store: {}", none.err);
+    let message = bench.json(&["provision", "-f", &own])["message"].clone();
+    let message = message.as_str().unwrap_or_default();
+    assert!(message.starts_with("container web listens on its host port itself"), "{message}");
+    assert!(bench.run(&["plan", "-f", &own]).out.contains("an update would change nothing"));
+    let planned = bench.run(&["plan", "-f", &forwarded]).out;
+    assert!(planned.contains("the old one ends before the new one starts"), "{planned}");
+    let effect = |file: &str| bench.json(&["plan", "-f", file])["changes"][0]["effect"].clone();
+    assert_eq!(effect(&forwarded), "stop_first");
+    let updated = bench.json(&["update", "-f", &forwarded]);
+    assert!(!updated["message"].to_string().contains("itself"), "{updated}");
+    assert_eq!(effect(&own), "replace");
+}

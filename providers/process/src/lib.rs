@@ -50,6 +50,7 @@ mod environment;
 pub mod faults;
 mod files;
 mod find;
+pub mod init;
 pub mod keeper;
 mod launch;
 mod listeners;
@@ -82,7 +83,7 @@ use landlord_state_machines::observation::Observation;
 use landlord_state_machines::planner::CallError;
 use landlord_state_machines::planner::process::diagram;
 use landlord_state_machines::planner::process::{
-    Binding, ProcessCall, ProcessConfig, ProcessPlanner, ProcessReply, support,
+    Binding, Manifest, ProcessCall, ProcessConfig, ProcessPlanner, ProcessReply, ends_first, support,
 };
 use landlord_state_machines::spec::{Field, Spec, Support, changes};
 use landlord_state_machines::status::{ComputeStatus, ProvisionResult, UpdateResult};
@@ -240,20 +241,26 @@ impl ProcessProvider {
         Owner { engine: engine.to_owned(), provider: self.name.clone() }
     }
 
-    /// What a person should know of how a spec is run.
-    async fn remarks(&self, cx: &Context, spec: &Spec) -> Result<Option<String>, ProviderError> {
+    /// What a person should know of how a spec runs, now that it does.
+    async fn message(&self, cx: &Context, spec: &Spec) -> Result<Option<String>, ProviderError> {
         let owner = self.owner(&cx.subject.engine);
         let limits = validate::not_enforced(spec, self.machine().groups(&owner));
-        let seen = self.machine().look(Whose::Tenant(owner, cx.subject.tenant.clone())).await?;
-        let direct = seen.into_values().filter(|seen| seen.binding == Binding::Direct);
-        let direct = direct.map(|seen| {
+        let direct = self.direct(cx).await?.into_iter().map(|manifest| {
             format!(
                 "container {} listens on its host port itself: an update ends it before the new one starts",
-                seen.tags.manifest.container
+                manifest.container
             )
         });
-        let all: Vec<String> = limits.into_iter().chain(direct).collect();
+        let all: Vec<String> = direct.chain(limits).collect();
         Ok((!all.is_empty()).then(|| all.join("; ")))
+    }
+
+    /// The tenant's launches that listen on their host ports themselves.
+    async fn direct(&self, cx: &Context) -> Result<Vec<Manifest>, ProviderError> {
+        let whose = Whose::Tenant(self.owner(&cx.subject.engine), cx.subject.tenant.clone());
+        let seen = self.machine().look(whose).await?.into_values();
+        let direct = seen.filter(|seen| seen.binding == Binding::Direct && seen.lives());
+        Ok(direct.map(|seen| seen.tags.manifest).collect())
     }
 
     fn say_limits(&self, cx: &Context) {
@@ -287,7 +294,7 @@ impl Provider for ProcessProvider {
         self.say_limits(cx);
         self.validate(cx, spec).await?;
         let mut result = self.methods.provision(cx, spec).await?;
-        result.message = self.remarks(cx, spec).await?;
+        result.message = self.message(cx, spec).await?;
         Ok(result)
     }
 
@@ -300,7 +307,7 @@ impl Provider for ProcessProvider {
         self.say_limits(cx);
         self.validate(cx, spec).await?;
         let mut result = self.methods.update(cx, spec).await?;
-        result.message = self.remarks(cx, spec).await?;
+        result.message = self.message(cx, spec).await?;
         Ok(result)
     }
 
@@ -340,15 +347,25 @@ impl Provider for ProcessProvider {
         support(field)
     }
 
+    fn remarks(&self, spec: &Spec) -> Vec<String> {
+        validate::remarks(spec)
+    }
+
     async fn plan(
         &self,
         cx: &Context,
         _tenant_id: &TenantId,
         spec: &Spec,
     ) -> Result<Vec<PlannedChange>, ProviderError> {
+        let Some(applied) = &cx.applied else { return Ok(Vec::new()) };
         // A launch is never changed: another takes its place.
-        let planned = |applied| PlannedChange::all(applied, spec, PlannedEffect::Replace);
-        Ok(cx.applied.as_ref().map(planned).unwrap_or_default())
+        let mut effect = PlannedEffect::Replace;
+        for launch in self.direct(cx).await? {
+            if ends_first(spec, &launch)? {
+                effect = PlannedEffect::StopFirst;
+            }
+        }
+        Ok(PlannedChange::all(applied, spec, effect))
     }
 
     async fn logs(

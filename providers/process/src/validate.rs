@@ -17,10 +17,8 @@ pub(super) const NOT_ENFORCED: [&str; 1] =
     ["storage: enforced as the size of each file that a process writes; its logs have limits of their own"];
 
 /// What a machine without groups of processes does not keep either.
-const WITHOUT_GROUPS: [&str; 4] = [
-    "cpu: there are no groups of processes",
-    "memory: enforced for each process, not for a container; what is private and writable counts, used or not",
-    "pids: there are no groups of processes",
+const WITHOUT_GROUPS: [&str; 2] = [
+    "memory of a process: what is private and writable counts, used or not",
     "a process that leaves its parent, its session and its environment is found by its keeper; when that was killed, it \
      is not",
 ];
@@ -34,7 +32,7 @@ pub(super) fn not_enforced_here(groups: &Result<Groups, NoGroups>) -> Vec<String
             .map(|missing| format!("{}: {}", missing.limit, missing.reason))
             .collect(),
         Err(why) => {
-            let why = std::iter::once(format!("groups of processes: {why}"));
+            let why = std::iter::once(format!("cpu, pids, memory (but for each process alone): {why}"));
             why.chain(WITHOUT_GROUPS.map(str::to_owned)).collect()
         }
     };
@@ -55,6 +53,21 @@ pub(super) fn check(spec: &Spec) -> Result<(), Invalid> {
     Invalid::unless_empty(problems.0)
 }
 
+/// What the spec alone tells of how it is run, and a person should know. A program that listens on a fixed port itself is
+/// only recognised once it runs.
+pub(super) fn remarks(spec: &Spec) -> Vec<String> {
+    let containers = spec.containers.iter().enumerate();
+    let ports = containers.flat_map(|(n, container)| {
+        let ports = container.ports.iter().enumerate();
+        ports.map(move |(m, port)| (format!("containers[{n}].ports[{m}].host_port"), port))
+    });
+    let fixed = ports.filter(|(_, port)| port.protocol != "udp").filter_map(|(at, port)| {
+        let port = port.host_port?;
+        Some(format!("{at}: if the program listens on {port} itself, not on PORT, an update ends it before the new one starts"))
+    });
+    fixed.collect()
+}
+
 /// What this spec asks for and does not get, as a line for a person.
 pub(super) fn not_enforced(spec: &Spec, groups: &Result<Groups, NoGroups>) -> Option<String> {
     let network = &spec.networking;
@@ -62,7 +75,6 @@ pub(super) fn not_enforced(spec: &Spec, groups: &Result<Groups, NoGroups>) -> Op
         (!network.security_groups.is_empty(), "networking.security_groups: there are none on a machine"),
         (!network.subnets.is_empty(), "networking.subnets: there are none on a machine"),
         (network.dns.is_some(), "networking.dns: no name is registered"),
-        (network.public_ip, "networking.public_ip: processes listen where they bind"),
     ];
     let asked = wishes.into_iter().filter(|(asked, _)| *asked).map(|(_, wish)| wish.to_owned());
     let storage = spec.resources.storage.is_some();
@@ -326,10 +338,21 @@ mod tests {
 
     #[test]
     fn wishes_that_are_not_kept_are_named() {
-        let asked = spec(|spec| spec["networking"]["public_ip"] = json!(true));
+        let asked =
+            spec(|spec| spec["networking"] = json!({ "public_ip": true, "security_groups": ["sg-1"] }));
         let without_groups = Err(NoGroups::NotMounted);
         let words = not_enforced(&asked, &without_groups).unwrap();
-        assert!(words.contains("networking.public_ip") && words.contains("cpu"), "{words}");
-        assert!(!words.contains("subnets"), "{words}");
+        assert!(words.contains("networking.security_groups") && words.contains("cpu"), "{words}");
+        assert!(!words.contains("subnets") && !words.contains("public_ip"), "{words}");
+    }
+
+    #[test]
+    fn a_fixed_port_of_a_stream_has_a_remark() {
+        let with = |port: Value| remarks(&spec(|spec| spec["containers"][0]["ports"] = json!([port])));
+        let fixed = with(json!({ "container_port": 80, "host_port": 8080 }));
+        assert!(fixed[0].starts_with("containers[0].ports[0].host_port: ") && fixed.len() == 1, "{fixed:?}");
+        // The keeper listens there, always.
+        assert!(with(json!({ "container_port": 80 })).is_empty());
+        assert!(with(json!({ "container_port": 53, "host_port": 5353, "protocol": "udp" })).is_empty());
     }
 }

@@ -261,7 +261,7 @@ pub fn outcome(ending: Ending) -> Outcome {
     let error = |kind, remedy, code| ProviderError::new(kind, remedy, code, "no");
     let retry = || error(ErrorKind::UpdateFailed, Remedy::Retry, ErrorCode::ProviderUnavailable);
     match ending {
-        Ending::Succeeded => Outcome::Succeeded { changes: Vec::new() },
+        Ending::Succeeded => Outcome::Succeeded { changes: Vec::new(), message: None },
         Ending::Retry { after } => {
             let pause = after.map(Duration::from_secs);
             Outcome::Failed(Arc::new(ProviderError { retry_after: pause, ..retry() }))

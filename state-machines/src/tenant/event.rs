@@ -137,6 +137,9 @@ pub enum EventKind {
         /// The changes it made, a line each.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         changes: Vec<String>,
+        /// What else the provider says of it, for a person.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message: Option<String>,
     },
     /// The provider found nothing to update, and is asked to provision instead.
     FoundNothing,

@@ -151,6 +151,8 @@ pub enum Outcome {
     Succeeded {
         /// A line each; none when nothing had to be changed.
         changes: Vec<String>,
+        /// What else a person should know, such as what the platform does not enforce.
+        message: Option<String>,
     },
     /// The provider could not, or panicked.
     Failed(Arc<ProviderError>),

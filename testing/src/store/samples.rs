@@ -191,8 +191,11 @@ pub fn whats() -> Vec<EventKind> {
         EventKind::Queued { queued: operation_id(5), spec: Some(SpecVersion(2)) },
         EventKind::Queued { queued: operation_id(5), spec: None },
         EventKind::Progressed { step: "wait for 'web'".to_owned() },
-        EventKind::Succeeded { changes: vec!["image: a → b".to_owned()] },
-        EventKind::Succeeded { changes: Vec::new() },
+        EventKind::Succeeded {
+            changes: vec!["image: a → b".to_owned()],
+            message: Some("not enforced here: cpu: there are no groups".to_owned()),
+        },
+        EventKind::Succeeded { changes: Vec::new(), message: None },
         EventKind::FoundNothing,
         EventKind::WillRetry { error: error(), at: time(9) },
         EventKind::Retried,
@@ -340,7 +343,7 @@ impl StoredLife {
     pub fn done(&mut self) -> Write {
         self.revision = self.revision.next();
         let record = self.record(State::Running { applied: self.versioned().rolled(Rollout::default()) });
-        let write = self.write(record, EventKind::Succeeded { changes: Vec::new() });
+        let write = self.write(record, EventKind::Succeeded { changes: Vec::new(), message: None });
         self.settling(write, Settled::Done)
     }
 
@@ -356,7 +359,8 @@ impl StoredLife {
         self.revision = self.revision.next();
         let tombstone =
             Tombstone { id: self.id.clone(), incarnation: self.incarnation, revision: self.revision };
-        let write = self.write(Record::Gone(tombstone), EventKind::Succeeded { changes: Vec::new() });
+        let write =
+            self.write(Record::Gone(tombstone), EventKind::Succeeded { changes: Vec::new(), message: None });
         let write = self.settling(write, Settled::Done);
         self.incarnation.0 += 1;
         write

@@ -79,7 +79,6 @@ struct Keeper {
     writer: Writer,
     idle_since: Option<Instant>,
     ends: bool,
-    _lock: File,
 }
 
 /// Keeps until it is told to end, or has had nothing to keep for a while. `ready` is told when requests are taken.
@@ -87,6 +86,8 @@ pub(super) fn serve(setup: Setup, ready: impl FnOnce() -> io::Result<()>) -> io:
     std::env::set_current_dir(&setup.dir)?;
     let lock = File::options().create(true).truncate(false).write(true).open(LOCK)?;
     rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive)?;
+    // The kernel takes it back when the process has ended. Who waits for it, waits for that.
+    std::mem::forget(lock);
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     if let Some(group) = &setup.group {
         group.join_keeper()?;
@@ -117,7 +118,6 @@ pub(super) fn serve(setup: Setup, ready: impl FnOnce() -> io::Result<()>) -> io:
         writer,
         idle_since: None,
         ends: false,
-        _lock: lock,
     };
     keeper.find_launches()?;
     let lives = |launch| keeper.launches.get(launch).is_some_and(|launch| launch.leader().is_some());

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use landlord_compute::machines::error::ErrorCode;
 use landlord_compute::machines::status::{ComputeState, Health, UpdateStatus};
-use landlord_compute::provider::{Context, Provider};
+use landlord_compute::provider::{Context, PlannedEffect, Provider};
 use rustix::process::{Signal, kill_process};
 
 use crate::tenants::client::{self, Connections, Load};
@@ -20,6 +20,15 @@ async fn update(site: &Site, cx: &mut Context, program: &Program) {
     let updated = site.provider.update(cx, &tenant, &spec).await.unwrap();
     assert_eq!(updated.status, UpdateStatus::Success);
     cx.applied = Some(spec);
+}
+
+/// What an update to a program would do to what runs, each effect once.
+async fn planned(site: &Site, cx: &Context, program: &Program) -> Vec<PlannedEffect> {
+    let spec = site.spec(cx.subject.tenant.as_str(), program);
+    let changes = site.provider.plan(cx, &cx.subject.tenant, &spec).await.unwrap();
+    let mut effects: Vec<PlannedEffect> = changes.into_iter().map(|change| change.effect).collect();
+    effects.dedup();
+    effects
 }
 
 async fn provision(site: &Site, cx: &mut Context, program: &Program) -> u16 {
@@ -215,6 +224,9 @@ async fn a_program_that_binds_its_fixed_port_itself_is_left_alone_and_updated_st
     assert_eq!(provision(&site, &mut cx, &direct(1)).await, port);
     let [(old, _)] = site.processes()[..] else { panic!("{:?}", site.processes()) };
     assert_eq!(client::get(port).unwrap(), "1");
+    assert_eq!(planned(&site, &cx, &direct(2)).await, [PlannedEffect::StopFirst]);
+    // Nothing is in the way of a program that answers at another port.
+    assert_eq!(planned(&site, &cx, &Program::web(2).at(free_port())).await, [PlannedEffect::Replace]);
     // Two of them at a time cannot be: the second would find its port taken, and end.
     update(&site, &mut cx, &direct(2)).await;
     assert!(!crate::runs(old));
@@ -226,6 +238,7 @@ async fn a_program_that_binds_its_fixed_port_itself_is_left_alone_and_updated_st
     // From then on the keeper listens there; and back again.
     update(&site, &mut cx, &Program::web(3).at(port)).await;
     assert_eq!(client::get(port).unwrap(), "3");
+    assert_eq!(planned(&site, &cx, &direct(4)).await, [PlannedEffect::Replace]);
     update(&site, &mut cx, &Program::web(4).at(port)).await;
     assert_eq!(client::get(port).unwrap(), "4");
     site.destroy("acme").await;

@@ -166,7 +166,13 @@ fn pid(resources: &std::collections::BTreeMap<String, String>) -> Pid {
 
 /// Whether it runs; a zombie waits only for its parent, who may be slow.
 fn runs(pid: Pid) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+    /// The kernel's flag of a process that has begun to end and runs nothing of its program any more.
+    const EXITING: u32 = 4;
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
+    let (_, fields) = stat.rsplit_once(") ").expect("a name in brackets");
+    let fields: Vec<&str> = fields.split(' ').collect();
+    let flags: u32 = fields[6].parse().expect("a number");
+    fields[0] != "Z" && flags & EXITING == 0
 }
 
 #[tokio::test]

@@ -44,6 +44,7 @@ pub use launch::{
     Binding, Check, Exit, ExitCause, Fingerprint, LaunchId, LaunchIdError, Manifest, Port, Process, Protocol,
     Readiness, Route,
 };
+pub use next::ends_first;
 
 /// The diagram of this planner, in Mermaid: what a launch goes through. Taken from its page, which a test compares
 /// with the code.

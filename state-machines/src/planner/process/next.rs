@@ -110,7 +110,9 @@ fn parts(
             // It never worked, so nobody misses it.
             Run::Live(Live { ready: false, .. }) => Part::Stop,
             Run::Live(Live { ready: true, .. }) if id.incarnation != subject.incarnation => Part::Stop,
-            Run::Live(Live { ready: true, .. }) if wanted.iter().any(|wanted| is(launch, wanted)) => {
+            Run::Live(Live { ready: true, .. })
+                if wanted.iter().any(|wanted| is(&launch.manifest, wanted)) =>
+            {
                 Part::Stop
             }
             Run::Live(Live { ready: true, .. }) if occupies(launch, &starting) => Part::Stop,
@@ -124,7 +126,9 @@ fn parts(
 /// The launch that runs what is wanted: one that was ready rather than not, an older rather than a newer one.
 fn keep(subject: &Subject, wanted: &Wanted<'_>, facts: &ProcessFacts) -> Option<LaunchId> {
     let candidates = facts.launches.iter().filter_map(|(id, launch)| match launch.run {
-        Run::Live(Live { ready, .. }) if id.incarnation == subject.incarnation && is(launch, wanted) => {
+        Run::Live(Live { ready, .. })
+            if id.incarnation == subject.incarnation && is(&launch.manifest, wanted) =>
+        {
             Some((!ready, *id))
         }
         Run::Live(_) | Run::Starting { .. } | Run::Stopping { .. } | Run::Dead { .. } => None,
@@ -132,24 +136,38 @@ fn keep(subject: &Subject, wanted: &Wanted<'_>, facts: &ProcessFacts) -> Option<
     candidates.min().map(|(_, id)| id)
 }
 
-/// Whether a launch was started with what is wanted.
-fn is(launch: &Launch, wanted: &Wanted<'_>) -> bool {
-    launch.manifest.container == wanted.container.name
-        && launch.manifest.fingerprint == wanted.fingerprint
-        && launch.manifest.rollout == wanted.rollout
+/// Whether a launch with this manifest was started with what is wanted.
+fn is(manifest: &Manifest, wanted: &Wanted<'_>) -> bool {
+    manifest.container == wanted.container.name
+        && manifest.fingerprint == wanted.fingerprint
+        && manifest.rollout == wanted.rollout
 }
 
-/// Whether a launch itself listens where one of these is going to answer: at the port that its spec fixes, or at the
-/// address that its container has.
+/// Whether a launch itself listens where one of these is going to answer.
 fn occupies(launch: &Launch, starting: &[&Wanted<'_>]) -> bool {
+    launch.is_direct() && stands_in_the_way(&launch.manifest, starting)
+}
+
+/// Whether one of these is going to answer at a host port of a launch: at the port that its spec fixes, or at the
+/// address that its container has.
+fn stands_in_the_way(manifest: &Manifest, starting: &[&Wanted<'_>]) -> bool {
     let taken_by = |wanted: &Wanted<'_>, port: &SpecPort<'_>, taken: &Port| match port.fixed {
         Some(fixed) => fixed == taken.host_port && port.protocol == taken.protocol,
-        None => wanted.container.name == launch.manifest.container && answers(taken, port),
+        None => wanted.container.name == manifest.container && answers(taken, port),
     };
-    launch.is_direct()
-        && launch.manifest.ports.iter().any(|taken| {
-            starting.iter().any(|wanted| wanted.ports.iter().any(|port| taken_by(wanted, port, taken)))
-        })
+    manifest.ports.iter().any(|taken| {
+        starting.iter().any(|wanted| wanted.ports.iter().any(|port| taken_by(wanted, port, taken)))
+    })
+}
+
+/// Whether an update to this spec ends a launch that listens on its host ports itself before another one starts.
+///
+/// # Errors
+/// `InvalidSpec`, where the spec has no such processes.
+pub fn ends_first(spec: &Spec, launch: &Manifest) -> Result<bool, ProviderError> {
+    let wanted = Wanted::all(spec, launch.rollout)?;
+    let starting: Vec<&Wanted<'_>> = wanted.iter().filter(|wanted| !is(launch, wanted)).collect();
+    Ok(stands_in_the_way(launch, &starting))
 }
 
 /// What provision and update refuse.
@@ -163,7 +181,7 @@ fn refuse(
     match by {
         Means::Provision => {
             let (_, other) = ours.find(|(_, launch)| match launch.run {
-                Run::Live(_) => !wanted.iter().any(|wanted| is(launch, wanted)),
+                Run::Live(_) => !wanted.iter().any(|wanted| is(&launch.manifest, wanted)),
                 Run::Starting { .. } | Run::Stopping { .. } | Run::Dead { .. } => false,
             })?;
             Some(Next::Fail(ProviderError::new(
@@ -194,7 +212,8 @@ fn fail_of_launch(
 ) -> Option<Next<ProcessCall>> {
     facts.launches.iter().find_map(|(id, launch)| match &launch.run {
         Run::Dead { exit, death: Death::NeverReady, orphans: false, ails }
-            if id.incarnation == subject.incarnation && wanted.iter().any(|wanted| is(launch, wanted)) =>
+            if id.incarnation == subject.incarnation
+                && wanted.iter().any(|wanted| is(&launch.manifest, wanted)) =>
         {
             Some(Next::Fail(match ails {
                 Some(why) => unhealthy(&launch.manifest, why, by),
@@ -356,7 +375,7 @@ impl Stages<'_> {
 
     /// The containers that no kept launch runs.
     fn missing<'b, 'w>(&self, wanted: &'b [Wanted<'w>]) -> impl Iterator<Item = &'b Wanted<'w>> {
-        wanted.iter().filter(|wanted| !self.of(Part::Keep).any(|(_, launch)| is(launch, wanted)))
+        wanted.iter().filter(|wanted| !self.of(Part::Keep).any(|(_, launch)| is(&launch.manifest, wanted)))
     }
 
     /// Starts the containers that no kept launch runs, once their ports are known.

@@ -167,7 +167,10 @@ fn calls(record: &Record) -> Vec<(CallId, &'static str)> {
 }
 
 fn succeeded() -> Outcome {
-    Outcome::Succeeded { changes: vec!["containers[web].image: web:1 → web:2".to_owned()] }
+    Outcome::Succeeded {
+        changes: vec!["containers[web].image: web:1 → web:2".to_owned()],
+        message: Some("not enforced here: cpu".to_owned()),
+    }
 }
 
 fn outcomes((call, detail): (CallId, &'static str)) -> Vec<Sample> {

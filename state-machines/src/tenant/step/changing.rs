@@ -264,17 +264,17 @@ impl At<'_> {
     fn answered(self, call: Call, outcome: Outcome) -> Decision {
         let Self { policy, applied, change, .. } = self;
         match (verdict(call.method, outcome), &change.direction) {
-            (Verdict::Did(changes), Direction::Forward { .. }) => {
+            (Verdict::Did { changes, message }, Direction::Forward { .. }) => {
                 let mut draft = self.draft();
                 draft.tenant.repair = Repair::default();
-                self.arrived(draft, changes)
+                self.arrived(draft, EventKind::Succeeded { changes, message })
             }
-            (Verdict::Did(changes), Direction::Repair) => {
+            (Verdict::Did { changes, message }, Direction::Repair) => {
                 let mut draft = self.draft();
                 draft.tenant.repair = self.repaired();
-                self.arrived(draft, changes)
+                self.arrived(draft, EventKind::Succeeded { changes, message })
             }
-            (Verdict::Did(_), Direction::Undo(because)) => self.undone(because),
+            (Verdict::Did { .. }, Direction::Undo(because)) => self.undone(because),
             (Verdict::NotThere, _) => {
                 let mut draft = self.draft();
                 draft.call(applied, change.clone(), Method::Provision);
@@ -339,12 +339,12 @@ impl At<'_> {
     }
 
     /// The target runs.
-    fn arrived(self, mut draft: Draft, changes: Vec<String>) -> Decision {
+    fn arrived(self, mut draft: Draft, what: EventKind) -> Decision {
         draft.tenant.health = Health::Healthy;
         draft.tenant.last_failure = None;
         draft.settle(self.change.operation, Settled::Done);
         draft.rest(self.change.target.clone());
-        draft.apply(Some(self.change.operation), EventKind::Succeeded { changes })
+        draft.apply(Some(self.change.operation), what)
     }
 
     /// Whether an undo that fails is given up for this. A restart is only of what runs, so that it waits until an update
@@ -457,7 +457,10 @@ impl At<'_> {
 
 /// What a call's outcome means.
 enum Verdict {
-    Did(Vec<String>),
+    Did {
+        changes: Vec<String>,
+        message: Option<String>,
+    },
     /// An update found nothing to update.
     NotThere,
     Again(Arc<ProviderError>),
@@ -467,12 +470,14 @@ enum Verdict {
 
 fn verdict(method: Method, outcome: Outcome) -> Verdict {
     match outcome {
-        Outcome::Succeeded { changes } => Verdict::Did(changes),
+        Outcome::Succeeded { changes, message } => Verdict::Did { changes, message },
         Outcome::TimedOut(error) | Outcome::Lost(error) => Verdict::Again(error),
         Outcome::Held(error) => Verdict::Held(error),
         Outcome::Failed(error) => match (method, error.kind, error.remedy) {
             (Method::Update, ErrorKind::TenantNotFound, _) => Verdict::NotThere,
-            (Method::Destroy, ErrorKind::TenantNotFound, _) => Verdict::Did(Vec::new()),
+            (Method::Destroy, ErrorKind::TenantNotFound, _) => {
+                Verdict::Did { changes: Vec::new(), message: None }
+            }
             (Method::Provision | Method::Update | Method::Destroy, _, Remedy::Retry) => Verdict::Again(error),
             (
                 Method::Provision | Method::Update | Method::Destroy,

@@ -65,9 +65,9 @@ impl At<'_> {
             return Decision::Ignore;
         }
         match outcome {
-            Outcome::Succeeded { changes } => self.gone(changes),
+            Outcome::Succeeded { changes, message } => self.gone(changes, message),
             // The contract wants no error for an absent tenant; a provider that gives one means the same.
-            Outcome::Failed(error) if error.kind == ErrorKind::TenantNotFound => self.gone(Vec::new()),
+            Outcome::Failed(error) if error.kind == ErrorKind::TenantNotFound => self.gone(Vec::new(), None),
             Outcome::Failed(error) | Outcome::TimedOut(error) | Outcome::Lost(error) => self.wait(1, error),
             Outcome::Held(error) => self.wait(0, error),
         }
@@ -97,11 +97,11 @@ impl At<'_> {
         again(self.tenant, self.stamp, self.removal.operation, attempt, what)
     }
 
-    fn gone(self, changes: Vec<String>) -> Decision {
+    fn gone(self, changes: Vec<String>, message: Option<String>) -> Decision {
         let operation = self.removal.operation;
         let mut draft = self.draft();
         draft.settle(operation, Settled::Done);
-        draft.bury(operation, EventKind::Succeeded { changes })
+        draft.bury(operation, EventKind::Succeeded { changes, message })
     }
 
     /// `spent` is how many tries this one counts as: a call that was never made costs none.

@@ -295,7 +295,8 @@ impl World {
             let begun = settled_at.checked_sub(Duration::from_secs(1)).unwrap();
             Input::Observed(Observation { tenant: acme(), begun, seen: seen(Sight::Broken) })
         });
-        let outcome = Input::Outcome { call: over, outcome: Outcome::Succeeded { changes: Vec::new() } };
+        let outcome =
+            Input::Outcome { call: over, outcome: Outcome::Succeeded { changes: Vec::new(), message: None } };
         [outcome, progressed(over)].into_iter().chain(look)
     }
 
