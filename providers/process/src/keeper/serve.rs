@@ -4,7 +4,6 @@ use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsRawFd;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -22,18 +21,17 @@ use super::health::{Change, Health};
 use super::kept::{First, Launch, Launches, Listener, private_ports};
 use super::output::Output;
 use super::protocol::{
-    Answer, Asked, LOCK, Launch as Asking, Program, Refusal, Request, SOCKET, Setup, VERSION,
+    Answer, Asked, LOCK, Launch as Asking, Refusal, Request, SOCKET, Setup, VERSION,
 };
 use super::routes::{BASE, ROUTES, Routes};
 use super::spawn::{self, Launcher};
 use super::start::remove_files;
-use crate::cgroup::{LaunchGroup, Limits};
+use super::takeover::{self, Found};
+use crate::cgroup::LaunchGroup;
 use crate::files::{self, LaunchFiles};
 use crate::listeners;
 use crate::logs::{SOURCES, Writer};
-use crate::procfs::{self, Identity};
-use crate::tags::{CHECK, LEADER, Variables};
-use crate::user;
+use crate::procfs;
 
 /// How long a keeper waits for its engine to come back when nothing that it keeps lives.
 const IDLE: Duration = Duration::from_secs(30);
@@ -119,7 +117,7 @@ pub(super) fn serve(setup: Setup, ready: impl FnOnce() -> io::Result<()>) -> io:
         ends: false,
         _lock: lock,
     };
-    keeper.find_launches()?;
+    keeper.take_over()?;
     let lives = |launch| keeper.launches.get(launch).is_some_and(|launch| launch.leader().is_some());
     keeper.routes.open_again(keeper.poll.registry(), lives);
     ready()?;
@@ -592,37 +590,17 @@ impl Keeper {
     }
 
     /// Takes over what an earlier keeper, or a build without keepers, has started.
-    fn find_launches(&mut self) -> io::Result<()> {
-        let boot = procfs::boot_id()?;
-        for record in files::records_in(&self.setup.dir, &boot)? {
-            let (launch, manifest) = (record.tags.key.launch, record.tags.manifest);
-            let files::First::Process(leader) = record.first else { continue };
-            let files = self.files(&manifest.container, launch);
-            let group = self.group(launch).filter(|group| group.exists());
-            let first = match procfs::hold(leader)? {
-                Some(held) => First::Found(leader, held),
-                None => First::Ended {
-                    cause: record.exit.unwrap_or(ExitCause::Unseen),
-                    started: leader.started,
-                    ours: false,
-                },
-            };
-            let health = Health::unchecked(&manifest.readiness);
-            let check = found_check(leader);
-            self.find_launch(launch, Launch { manifest, group, first, health, check, socket: None }, &files)?;
+    fn take_over(&mut self) -> io::Result<()> {
+        for Found { id, launch, files } in takeover::find(&self.setup)? {
+            let token = self.token();
+            if let First::Found(_, held) = &launch.first {
+                let descriptor = held.descriptor().as_raw_fd();
+                self.poll.registry().register(&mut SourceFd(&descriptor), token, Interest::READABLE)?;
+                self.subjects.insert(token, Subject::Found { launch: id });
+            }
+            self.launches.insert(id, launch);
+            self.listen(&files, id);
         }
-        Ok(())
-    }
-
-    fn find_launch(&mut self, id: LaunchId, launch: Launch, files: &LaunchFiles) -> io::Result<()> {
-        let token = self.token();
-        if let First::Found(_, held) = &launch.first {
-            let descriptor = held.descriptor().as_raw_fd();
-            self.poll.registry().register(&mut SourceFd(&descriptor), token, Interest::READABLE)?;
-            self.subjects.insert(token, Subject::Found { launch: id });
-        }
-        self.launches.insert(id, launch);
-        self.listen(files, id);
         Ok(())
     }
 }
@@ -646,31 +624,4 @@ fn checked_ports(manifest: &Manifest) -> Vec<u16> {
     let port = manifest.ports.iter().find(is_it);
     port.map(|port| [port.private_port, Some(port.host_port)].into_iter().flatten().collect())
         .unwrap_or_default()
-}
-
-/// The exec check of a launch that somebody else has started, as its process shows it.
-fn found_check(leader: Identity) -> Option<Program> {
-    let environ = procfs::environ(leader.pid).ok()??;
-    let variables = Variables::of_environ(&environ);
-    let words: Vec<String> = serde_json::from_str(variables.get(CHECK)?).ok()?;
-    let link = |name: &str| std::fs::read_link(format!("/proc/{}/{name}", leader.pid())).ok();
-    let (working_dir, root) = (link("cwd")?, link("root")?);
-    let inside = |path: PathBuf| {
-        path.strip_prefix(&root).map(|inside| Path::new("/").join(inside)).unwrap_or(path.clone())
-    };
-    let user = user::of_process(leader.pid);
-    // Both were read by pid: only this proves that they are the launch's.
-    procfs::hold(leader).ok()??;
-    let environment = variables.iter().filter(|(name, _)| *name != LEADER);
-    Some(Program {
-        words,
-        environment: environment.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-        working_dir: inside(working_dir),
-        root: Some(root.clone()).filter(|root| root != Path::new("/")),
-        user,
-        no_new_privileges: true,
-        limits: Limits::default(),
-        file_size: None,
-        data_size: None,
-    })
 }
