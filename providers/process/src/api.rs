@@ -11,7 +11,7 @@ use landlord_state_machines::planner::{CallError, Subject};
 
 use super::find::{Kept, Seen, Whose};
 use super::keeper::client::AskError;
-use super::keeper::protocol::{Answer, Refusal, Request, Streak};
+use super::keeper::protocol::{Answer, Life, Refusal, Request, Streak};
 use super::machine::{Machine, failed, not_kept, ports_of};
 use super::ports::is_free;
 use super::procfs;
@@ -171,9 +171,20 @@ impl Machine {
         // Before the signal, so that the end it brings is never taken for a crash.
         self.stop(key.clone());
         let (launch, stop) = (order.launch, order.stop);
-        let asked = self.ask(&subject.tenant, Request::Stop { launch, stop }).await;
-        match asked {
-            Ok(_) | Err(AskError::Absent | AskError::Unanswered) => {}
+        match self.ask(&subject.tenant, Request::StopAndSee { launch, stop }).await {
+            Ok(Answer::Stopped { whole: true, life }) => {
+                return Ok(ProcessReply::Signalled { launch, life: Some(life_kept(life)) });
+            }
+            // A keeper of an older build.
+            Err(AskError::Refused(Refusal::Version(_) | Refusal::Request(_))) => {
+                match self.ask(&subject.tenant, Request::Stop { launch, stop }).await {
+                    Ok(_) | Err(AskError::Absent | AskError::Unanswered) => {}
+                    Err(error @ (AskError::Refused(_) | AskError::System(_))) => {
+                        return Err(not_kept(&error));
+                    }
+                }
+            }
+            Ok(_) | Err(AskError::Absent | AskError::Unanswered | AskError::Refused(Refusal::Gone(_))) => {}
             Err(error @ (AskError::Refused(_) | AskError::System(_))) => return Err(not_kept(&error)),
         }
         if let Some(seen) = self.look(whose(subject)).await?.remove(&key) {
@@ -184,7 +195,7 @@ impl Machine {
                 }
             }
         }
-        Ok(ProcessReply::Signalled { launch })
+        Ok(ProcessReply::Signalled { launch, life: None })
     }
 
     async fn clear(
@@ -206,8 +217,8 @@ impl Machine {
     }
 
     async fn dismiss(&self, subject: &Subject) -> Result<ProcessReply, ProviderError> {
-        match self.ask(&subject.tenant, Request::End).await {
-            Ok(_) | Err(AskError::Absent | AskError::Unanswered) => {}
+        match self.end_keeper(&subject.tenant).await {
+            Ok(()) | Err(AskError::Absent | AskError::Unanswered) => {}
             Err(error @ (AskError::Refused(_) | AskError::System(_))) => return Err(not_kept(&error)),
         }
         self.remove_tenant(&Owner::of(subject), &subject.tenant).await?;
@@ -222,6 +233,15 @@ fn life(seen: &Seen) -> ProcessLife {
         (Some(leader), _) => ProcessLife::Leader(leader.process()),
         (None, true) => ProcessLife::Orphans(exit()),
         (None, false) => ProcessLife::Files(exit()),
+    }
+}
+
+/// What lives of a launch that its keeper sees whole.
+fn life_kept(life: Life) -> ProcessLife {
+    match life {
+        Life::Leader { leader, others: _ } => ProcessLife::Leader(leader),
+        Life::Ended { cause, left } if left.is_empty() => ProcessLife::Files(Exit::of(cause)),
+        Life::Ended { cause, left } => ProcessLife::Orphans(Exit { cause, left }),
     }
 }
 

@@ -66,6 +66,7 @@ pub(super) async fn launch(machine: &Machine, start: &Start, tags: &Tags) -> Res
             | Answer::Found { .. }
             | Answer::Checked(_)
             | Answer::Routed { .. }
+            | Answer::Stopped { .. }
             | Answer::Changed
             | Answer::Refused(_),
         ) => {

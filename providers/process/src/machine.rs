@@ -74,8 +74,17 @@ pub(super) struct Machine {
     looks: AtomicU64,
     /// The last of them that ended, and its number.
     last_look: tokio::sync::Mutex<Option<(u64, Arc<Processes>)>>,
-    /// The tenants whose keepers this engine has started; rings when there is another.
-    started: (Mutex<BTreeSet<TenantId>>, Notify),
+    /// What is new of keepers; rings when there is another.
+    news: (Mutex<News>, Notify),
+}
+
+/// What this engine has done with keepers, for whoever listens to them.
+#[derive(Debug, Default)]
+struct News {
+    /// The tenants whose keepers were started.
+    started: BTreeSet<TenantId>,
+    /// The tenants of which nothing was left, and whose keepers were told to end.
+    dismissed: BTreeSet<TenantId>,
 }
 
 impl Machine {
@@ -94,7 +103,7 @@ impl Machine {
             keeper,
             looks: AtomicU64::new(0),
             last_look: tokio::sync::Mutex::default(),
-            started: (Mutex::default(), Notify::new()),
+            news: Default::default(),
         }
     }
 
@@ -108,15 +117,16 @@ impl Machine {
         &self,
         whose: Whose,
     ) -> Result<(BTreeMap<Key, Seen>, BTreeMap<TenantId, Keeper>), ProviderError> {
-        // A keeper that has ended is a zombie until its exit status is read.
-        client::reap();
         let (state, what) = (self.state.clone(), "looking at the machine's processes");
         let failed = |error| problem::system(ErrorKind::ProvisionFailed, what, error);
         let (read, all) = (state.clone(), whose.clone());
         let mut seen = blocking::read(what, move || find::recorded(&read, &all)).await?.map_err(failed)?;
         let tenants = match &whose {
             Whose::Tenant(_, tenant) => vec![tenant.clone()],
-            Whose::Owner(_) => self.state.tenants().map_err(failed)?,
+            Whose::Owner(_) => {
+                client::reap_all();
+                self.state.tenants().map_err(failed)?
+            }
         };
         let mut keepers = BTreeMap::new();
         for tenant in tenants {
@@ -127,16 +137,17 @@ impl Machine {
                     }
                     keepers.insert(ward.tenant, Keeper { incarnation: ward.incarnation, routing, cut });
                 }
+                Err(AskError::Absent | AskError::Unanswered) => client::reap(&self.state.tenant(&tenant)),
                 Ok(
                     Answer::Found { .. }
                     | Answer::Launched(_)
                     | Answer::Routed { .. }
+                    | Answer::Stopped { .. }
                     | Answer::Done
                     | Answer::Checked(_)
                     | Answer::Changed
                     | Answer::Refused(_),
-                )
-                | Err(AskError::Absent | AskError::Unanswered) => {}
+                ) => {}
                 Err(error @ (AskError::Refused(_) | AskError::System(_))) => {
                     return Err(not_kept(&error));
                 }
@@ -201,7 +212,10 @@ impl Machine {
                     ),
                 ));
             }
-            Ok(_) => return Ok(()),
+            Ok(_) => {
+                self.news().dismissed.remove(tenant);
+                return Ok(());
+            }
             Err(AskError::Absent | AskError::Unanswered) => {}
             Err(error @ (AskError::Refused(_) | AskError::System(_))) => return Err(not_kept(&error)),
         }
@@ -227,9 +241,25 @@ impl Machine {
             )
             .with_source(error)
         })?;
-        self.started.0.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant.clone());
-        self.started.1.notify_one();
+        {
+            let mut news = self.news();
+            news.dismissed.remove(tenant);
+            news.started.insert(tenant.clone());
+        }
+        self.news.1.notify_one();
         Ok(())
+    }
+
+    /// Ends a tenant's keeper, which keeps nothing any more.
+    pub(super) async fn end_keeper(&self, tenant: &TenantId) -> Result<(), AskError> {
+        {
+            // Nobody listens to one whose start was not told yet.
+            let mut news = self.news();
+            if !news.started.remove(tenant) {
+                news.dismissed.insert(tenant.clone());
+            }
+        }
+        client::end(&self.state.tenant(tenant)).await
     }
 
     /// Removes what a tenant without a keeper has beside its logs. What a keeper that is just ending still holds is
@@ -240,9 +270,12 @@ impl Machine {
         let removing = move || {
             keeper::await_end(&dir)?;
             if let Some(group) = &group {
-                // Whatever may be left of its processes.
-                group.kill_all(KILL_WITHIN)?;
-                group.remove()?;
+                // A group with a process in it stays.
+                if group.remove_without_launches().is_err() {
+                    // Whatever may be left of its processes.
+                    group.kill_all(KILL_WITHIN)?;
+                    group.remove()?;
+                }
             }
             keeper::remove_files(&dir)
         };
@@ -299,13 +332,33 @@ impl Machine {
     /// Returns with the tenants whose keepers were started, once there is one.
     pub(super) async fn started(&self) -> BTreeSet<TenantId> {
         loop {
-            let rings = self.started.1.notified();
-            let started = std::mem::take(&mut *self.started.0.lock().unwrap_or_else(PoisonError::into_inner));
+            let rings = self.news.1.notified();
+            let started = std::mem::take(&mut self.news().started);
             if !started.is_empty() {
                 return started;
             }
             rings.await;
         }
+    }
+
+    /// Whether the tenant's keeper was told to end, after all else of the tenant; told once.
+    pub(super) fn was_dismissed(&self, tenant: &TenantId) -> bool {
+        self.news().dismissed.remove(tenant)
+    }
+
+    /// Whether all of a tenant was told to end, as far as this engine knows: what its keeper tells is no news.
+    pub(super) fn is_ending(&self, owner: &Owner, tenant: &TenantId) -> bool {
+        if self.news().dismissed.contains(tenant) {
+            return true;
+        }
+        let launches: Vec<LaunchId> = {
+            let claims = self.claims();
+            let all = claims.iter().flat_map(BTreeMap::keys);
+            all.filter(|(of, _)| of == tenant).map(|(_, launch)| *launch).collect()
+        };
+        let key = |launch| Key { owner: owner.clone(), tenant: tenant.clone(), launch };
+        let stopping = self.stopping();
+        !launches.is_empty() && launches.into_iter().all(|launch| stopping.contains(&key(launch)))
     }
 
     /// Notes that the launch is told to end.
@@ -357,6 +410,10 @@ impl Machine {
         if let Some(claims) = self.claims().as_mut() {
             claims.insert((tenant.clone(), launch), ports);
         }
+    }
+
+    fn news(&self) -> MutexGuard<'_, News> {
+        self.news.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn stopping(&self) -> MutexGuard<'_, HashSet<Key>> {

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use futures_util::stream::{self, BoxStream, FuturesUnordered, StreamExt};
 use landlord_state_machines::error::ProviderError;
-use landlord_state_machines::id::TenantId;
+use landlord_state_machines::id::{Incarnation, TenantId};
 use landlord_state_machines::observation::{Observation, Seen as Shown};
 use landlord_state_machines::planner::process::{Exit, ExitCause};
 use tokio::time::sleep;
@@ -22,7 +22,7 @@ use super::files::First;
 use super::find::{Seen, Whose};
 use super::keeper::client::{AskError, Changes};
 use super::keeper::protocol::Streak;
-use super::machine::Machine;
+use super::machine::{Keeper, Machine};
 use super::tags::{Key, Owner};
 use landlord_compute::clock::Clock;
 
@@ -82,7 +82,7 @@ pub(super) fn observe(
 impl Watch {
     async fn go_on(&mut self) -> Result<(), ProviderError> {
         if !self.begun {
-            let seen = self.look(Whose::Owner(self.owner.clone())).await?;
+            let (seen, _) = self.look(Whose::Owner(self.owner.clone())).await?;
             for tenant in seen.into_keys().map(|key| key.tenant) {
                 self.watch(tenant);
             }
@@ -95,7 +95,9 @@ impl Watch {
             Some((tenant, news)) = news.next(), if !news.is_empty() => match news {
                 Ok(changes) => {
                     self.news.push(next(tenant.clone(), changes));
-                    self.look(Whose::Tenant(self.owner.clone(), tenant)).await?;
+                    if !self.machine.is_ending(&self.owner, &tenant) {
+                        self.look(Whose::Tenant(self.owner.clone(), tenant)).await?;
+                    }
                 }
                 Err(_) => self.keeper_ended(tenant).await?,
             },
@@ -111,16 +113,22 @@ impl Watch {
 
     /// Starts the keeper of a tenant again that has something left.
     async fn keeper_ended(&mut self, tenant: TenantId) -> Result<(), ProviderError> {
-        let seen = self.look(Whose::Tenant(self.owner.clone(), tenant.clone())).await?;
-        let Some(incarnation) = seen.keys().map(|key| key.launch.incarnation).max() else {
-            self.watched.remove(&tenant);
+        // Told by whoever had made sure that nothing else was left.
+        if self.machine.was_dismissed(&tenant) {
+            self.forget(&tenant);
             return Ok(());
-        };
-        // Whoever ends all of it looks after the rest.
-        let ends = seen.keys().all(|key| self.machine.is_stopping(key));
-        let again = match ends {
-            true => AGAIN,
-            false => match self.machine.keep(&self.owner, &tenant, incarnation).await {
+        }
+        let (seen, keepers) = self.look(Whose::Tenant(self.owner.clone(), tenant.clone())).await?;
+        let again = match (keepers.contains_key(&tenant), life_of(&seen)) {
+            // Another was started in its place.
+            (true, _) => Duration::ZERO,
+            (false, None) => {
+                self.forget(&tenant);
+                return Ok(());
+            }
+            // Whoever ends all of it looks after the rest.
+            (false, Some(_)) if seen.keys().all(|key| self.machine.is_stopping(key)) => AGAIN,
+            (false, Some(incarnation)) => match self.machine.keep(&self.owner, &tenant, incarnation).await {
                 Ok(()) => Duration::ZERO,
                 Err(error) => {
                     tracing::warn!(tenant_id = %tenant, %error, "a keeper could not be started; trying again");
@@ -136,9 +144,17 @@ impl Watch {
         Ok(())
     }
 
-    async fn look(&mut self, whose: Whose) -> Result<BTreeMap<Key, Seen>, ProviderError> {
+    fn forget(&mut self, tenant: &TenantId) {
+        self.watched.remove(tenant);
+        self.told.retain(|key| key.tenant != *tenant);
+    }
+
+    async fn look(
+        &mut self,
+        whose: Whose,
+    ) -> Result<(BTreeMap<Key, Seen>, BTreeMap<TenantId, Keeper>), ProviderError> {
         let begun = self.clock.now();
-        let seen = self.machine.look(whose.clone()).await?;
+        let (seen, keepers) = self.machine.look_with_keepers(whose.clone()).await?;
         let mut troubles: BTreeMap<TenantId, Vec<String>> = BTreeMap::new();
         let mut recovered: BTreeSet<TenantId> = BTreeSet::new();
         // One that is gone from the machine is never told again, nor is it kept here.
@@ -160,7 +176,7 @@ impl Watch {
         let healthy: Vec<_> = healthy.map(|tenant| (tenant, Shown::Healthy)).collect();
         let broken = troubles.into_iter().map(|(tenant, why)| (tenant, Shown::Broken(why.join("; "))));
         self.pending.extend(broken.chain(healthy).map(|(tenant, seen)| Observation { tenant, begun, seen }));
-        Ok(seen)
+        Ok((seen, keepers))
     }
 
     /// What only another launch can mend.
@@ -186,6 +202,11 @@ impl Watch {
             },
         }
     }
+}
+
+/// Which life of the tenant the newest launch is of.
+fn life_of(launches: &BTreeMap<Key, Seen>) -> Option<Incarnation> {
+    launches.keys().map(|key| key.launch.incarnation).max()
 }
 
 /// Begins to listen to a keeper. What happened before that is looked at as well.
@@ -242,6 +263,28 @@ mod tests {
         bench.restart();
         let observation = observed(&bench).next().await.unwrap();
         assert_eq!(observation.seen, Shown::Broken("web: ended by signal 9".into()));
+    }
+
+    #[tokio::test]
+    async fn a_tenant_that_is_made_anew_is_listened_to_again() {
+        for noticed in [true, false] {
+            let bench = Bench::new();
+            let mut stream = observed(&bench);
+            let quiet = Duration::from_millis(100);
+            bench.start(bench.script("sleep 60")).await;
+            let told = tokio::time::timeout(quiet, stream.next()).await;
+            assert!(told.is_err(), "{told:?}");
+            bench.signal(Stop::Kill).await;
+            bench.clear().await;
+            // Whether the end of the keeper was noticed by then.
+            if noticed {
+                let told = tokio::time::timeout(quiet, stream.next()).await;
+                assert!(told.is_err(), "{told:?}");
+            }
+            bench.start(bench.script("exit 7")).await;
+            let observation = stream.next().await.unwrap();
+            assert_eq!(observation.seen, Shown::Broken("web: exited with code 7".into()));
+        }
     }
 
     #[tokio::test]

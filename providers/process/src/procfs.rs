@@ -1,7 +1,8 @@
 //! One process as the kernel shows it under `/proc`.
 
 use std::fmt;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -229,7 +230,13 @@ impl Held {
 }
 
 fn read(pid: Pid, file: &str) -> io::Result<Option<Vec<u8>>> {
-    match std::fs::read(format!("/proc/{pid}/{file}")) {
+    let whole = || {
+        // Not asked for its size, which the kernel does not tell, and most fit into this: that takes two calls.
+        let mut bytes = Vec::with_capacity(1024);
+        File::open(format!("/proc/{pid}/{file}"))?.take(u64::MAX).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    match whole() {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if is_gone(&error) => Ok(None),
         Err(error) => Err(error),

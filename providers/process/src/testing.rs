@@ -167,9 +167,20 @@ impl Bench {
         found.launches.into_values().next().map(|launch| launch.life)
     }
 
-    pub(super) async fn signal(&self, stop: Stop) {
+    /// What lives of the launch a moment later, where its keeper says so.
+    pub(super) async fn signal(&self, stop: Stop) -> Option<ProcessLife> {
         let launch = "1-1".parse().unwrap();
-        self.make(ProcessCall::Signal(Order { launch, leader: None, stop, ails: None })).await.unwrap();
+        let order = Order { launch, leader: None, stop, ails: None };
+        let reply = self.make(ProcessCall::Signal(order)).await.unwrap();
+        let ProcessReply::Signalled { life, .. } = reply else { panic!("{reply:?}") };
+        life
+    }
+
+    /// Destroys what has ended.
+    pub(super) async fn clear(&self) {
+        let (launch, container) = ("1-1".parse().unwrap(), "web".to_owned());
+        self.make(ProcessCall::Clear { launch, container }).await.unwrap();
+        self.make(ProcessCall::Dismiss).await.unwrap();
     }
 
     pub(super) async fn probe(&self, leader: Process, check: Check) -> Probed {

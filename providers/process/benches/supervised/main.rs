@@ -30,6 +30,9 @@ struct Asked {
 /// How long one side took.
 struct Took {
     start: Duration,
+    /// Until the last program had ended.
+    ended: Duration,
+    /// Until nothing was left of them.
     stop: Duration,
 }
 
@@ -52,9 +55,12 @@ fn main() {
     println!("{} tenants, each with an HTTP check every 5 s\n", asked.tenants);
     let ours = ours::measure(&asked);
     let theirs = supervisord::measure(&asked);
-    for (what, ours, theirs) in
-        [("start all", ours.start, theirs.start), ("stop all", ours.stop, theirs.stop)]
-    {
+    let rows = [
+        ("start all", ours.start, theirs.start),
+        ("end all programs", ours.ended, theirs.ended),
+        ("remove all", ours.stop, theirs.stop),
+    ];
+    for (what, ours, theirs) in rows {
         let ratio = ours.as_secs_f64() / theirs.as_secs_f64();
         println!("{what}: landlord-compute {ours:.1?}, supervisord {theirs:.1?}, ratio {ratio:.2}");
     }

@@ -1,13 +1,17 @@
 //! The engine with its process provider, as a program embeds it.
 
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use landlord_compute::machines::id::TenantId;
 use landlord_compute::machines::tenant::Settled;
 use landlord_compute::{Engine, OperationHandle, Options, TenantComputeSpec};
 use landlord_provider_process::{ProcessOptions, ProcessProvider};
 use landlord_store_sqlite::{SqliteOptions, SqliteStore};
 use serde_json::json;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 use super::{Asked, Took, server, usage};
 
@@ -25,12 +29,11 @@ async fn run(asked: &Asked) -> Took {
     let names: Vec<TenantId> = (0..asked.tenants).map(|n| id(&format!("tenant-{n}"))).collect();
 
     let (begun, cpu) = (Instant::now(), usage::ticks(std::process::id()));
-    let mut operations = Vec::with_capacity(names.len());
-    for name in &names {
+    let provisioned = names.iter().map(|name| async {
         let tenant = engine.tenant(name.clone());
-        operations.push(tenant.provision(spec(name), Options::default()).await.expect("accepted"));
-    }
-    settle(operations).await;
+        settled(tenant.provision(spec(name), Options::default()).await.expect("accepted")).await;
+    });
+    join_all(provisioned).await;
     let start = begun.elapsed();
     println!("engine: {:.1?} of CPU while all start", usage::ticks(std::process::id()) - cpu);
 
@@ -54,23 +57,31 @@ async fn run(asked: &Asked) -> Took {
     let of = |part: usize| private[(private.len() - 1) * part / 100];
     println!("private memory of a keeper: median {} KiB, largest {} KiB", of(50), of(100));
 
+    let programs: Vec<OwnedFd> = keepers.iter().flat_map(|pid| usage::children(*pid)).collect();
+    assert_eq!(programs.len(), asked.tenants, "a program each");
     let (begun, cpu) = (Instant::now(), usage::ticks(std::process::id()));
-    let mut operations = Vec::with_capacity(names.len());
-    for name in &names {
-        let tenant = engine.tenant(name.clone());
-        operations.push(tenant.destroy(Options::default()).await.expect("accepted"));
-    }
-    settle(operations).await;
+    let ended = tokio::spawn(async move {
+        for program in programs {
+            // Its descriptor becomes readable when it ends.
+            let program = AsyncFd::register_with_interest(program, Interest::READABLE).expect("held");
+            program.readable().await.expect("it ends").retain_ready();
+        }
+        begun.elapsed()
+    });
+    let destroyed = names.iter().map(|name| async {
+        settled(engine.tenant(name.clone()).destroy(Options::default()).await.expect("accepted")).await;
+    });
+    join_all(destroyed).await;
     let stop = begun.elapsed();
+    let ended = ended.await.expect("they end");
+    println!("all programs had ended after {ended:.1?}");
     println!("engine: {:.1?} of CPU while all stop\n", usage::ticks(std::process::id()) - cpu);
     engine.shutdown(Duration::from_secs(30)).await.expect("an orderly end");
-    Took { start, stop }
+    Took { start, ended, stop }
 }
 
-async fn settle(operations: Vec<OperationHandle>) {
-    for operation in operations {
-        assert_eq!(operation.await.expect("it settles"), Settled::Done);
-    }
+async fn settled(operation: OperationHandle) {
+    assert_eq!(operation.await.expect("it settles"), Settled::Done);
 }
 
 fn id(name: &str) -> TenantId {

@@ -63,7 +63,7 @@ pub(crate) fn measure(asked: &Asked) -> Took {
     client.wait().expect("it ends");
     kill_process(Pid::from_child(&supervisord), Signal::TERM).expect("it lives");
     supervisord.wait().expect("it ends");
-    Took { start, stop }
+    Took { start, ended: stop, stop }
 }
 
 /// Speaks to supervisord in its own words, with the Python that it runs in.

@@ -1,8 +1,11 @@
 //! What processes use, as the kernel counts it.
 
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
+
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 /// Every process of the machine.
 pub(crate) fn all() -> impl Iterator<Item = u32> {
@@ -34,6 +37,13 @@ pub(crate) fn ticks(pid: u32) -> Duration {
     let fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
     let times: u64 = fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
     Duration::from_millis(times * 10)
+}
+
+/// The children of a process with one thread, held.
+pub(crate) fn children(pid: u32) -> Vec<OwnedFd> {
+    let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let pids = text.split_whitespace().filter_map(|child| Pid::from_raw(child.parse().ok()?));
+    pids.filter_map(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()).collect()
 }
 
 /// The memory that a process shares with none, in KiB.

@@ -1,9 +1,9 @@
 //! Groups of processes (cgroups): what belongs to a tenant is found and killed as a whole, and kept to its limits.
 //!
 //! `<where groups may be made>/landlord/<engine>.engine/<provider>+<tenant>.tenant/` holds the leaf `keeper` and a
-//! leaf `<launch>.launch` for each launch. With cgroup v1 the same directories are in each hierarchy that is used:
-//! those of memory, cpu and pids, for the limits, and the unified one (v2) where it is mounted, for finding and
-//! killing.
+//! leaf `<launch>.launch` for each launch. With cgroup v1 such directories are in each hierarchy that is used: those of
+//! memory, cpu and pids, for the limits, where the keeper needs no leaf, and the unified one (v2) where it is mounted,
+//! for finding and killing.
 //!
 //! A process that may write to the groups can leave its own: as root, or as the user that a subtree is delegated
 //! to. So a group holds a program that is careless, and one that is hostile only if it runs as another user.
@@ -128,13 +128,8 @@ impl Group {
         Ok(())
     }
 
-    fn procs_files(&self) -> Vec<PathBuf> {
-        self.dirs().into_iter().map(|dir| dir.path.join(tree::PROCS)).collect()
-    }
-
-    /// Moves the calling process here, which the kernel calls 0.
     fn join_calling(&self) -> io::Result<()> {
-        self.procs_files().iter().try_for_each(|file| tree::write(file, "0"))
+        self.dirs().into_iter().try_for_each(|dir| tree::join(&dir.path))
     }
 
     fn remove(&self) -> io::Result<()> {
@@ -205,14 +200,20 @@ impl TenantGroup {
         self.0.pass_on()
     }
 
-    /// Moves the calling process, with all its threads, into the tenant's leaf for the keeper.
+    /// Moves the calling process, with all its threads, to where the tenant's keeper belongs: its leaf, or with cgroup v1,
+    /// where a group with others in it may hold processes, the tenant's group itself.
     ///
     /// # Errors
     /// `NotFound` when the tenant's group was not made.
     pub(crate) fn join_keeper(&self) -> io::Result<()> {
-        let keeper = self.0.join(KEEPER);
-        keeper.make()?;
-        keeper.join_calling()
+        self.0.dirs().into_iter().try_for_each(|dir| match dir.version {
+            Version::V1 => tree::join(&dir.path),
+            Version::V2 => {
+                let leaf = dir.path.join(KEEPER);
+                tree::make(&leaf)?;
+                tree::join(&leaf)
+            }
+        })
     }
 
     /// The group of a launch, which need not exist.
@@ -232,8 +233,8 @@ impl TenantGroup {
         tree::processes(self.home())
     }
 
-    /// Kills the processes of all launches, for at most `within`, and returns those that are left. Processes in the
-    /// keeper's leaf live on: the keeper, and children of it that have not joined their launch.
+    /// Kills the processes of all launches, for at most `within`, and returns those that are left. Processes where the
+    /// keeper is live on: the keeper, and children of it that have not joined their launch.
     pub(crate) fn kill_launches(&self, within: Duration) -> io::Result<Vec<Pid>> {
         let deadline = Instant::now() + within;
         let mut left = Vec::new();
@@ -257,6 +258,19 @@ impl TenantGroup {
     /// `ResourceBusy` while a process is left in it.
     pub(crate) fn remove(&self) -> io::Result<()> {
         self.0.remove()
+    }
+
+    /// Removes the group of a tenant whose launches and keeper have ended. One that is gone already is no error.
+    ///
+    /// # Errors
+    /// `ResourceBusy` while a process, or the group of a launch, is left in it.
+    pub(crate) fn remove_without_launches(&self) -> io::Result<()> {
+        for dir in self.0.dirs() {
+            // Keepers of older builds have one in every hierarchy.
+            tree::remove_leaf(&dir.path.join(KEEPER))?;
+            tree::remove_leaf(&dir.path)?;
+        }
+        Ok(())
     }
 
     /// The directory by which processes are found.
@@ -289,7 +303,7 @@ impl LaunchGroup {
     /// [`LaunchGroup::join`].
     #[cfg(test)]
     pub(crate) fn procs_files(&self) -> Vec<PathBuf> {
-        self.0.procs_files()
+        self.0.dirs().into_iter().map(|dir| dir.path.join(tree::PROCS)).collect()
     }
 
     /// Whether the group exists.

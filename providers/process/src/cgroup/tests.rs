@@ -86,6 +86,18 @@ fn what_needs_more_memory_is_killed_and_counted() {
 }
 
 #[test]
+fn a_tenant_goes_at_once_only_when_nothing_is_left_in_its_group() {
+    let Some(scene) = Scene::new("empty") else { return };
+    let launch = scene.launch(&Limits::default());
+    let refused = scene.tenant.remove_without_launches().unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::ResourceBusy);
+    launch.remove().unwrap();
+    scene.tenant.remove_without_launches().unwrap();
+    scene.tenant.remove_without_launches().unwrap();
+    assert!(!scene.tenant.home().exists());
+}
+
+#[test]
 fn no_more_processes_start_than_the_limit() {
     let Some(scene) = Scene::new("pids") else { return };
     let launch = scene.launch(&Limits { pids: Some(5), ..Limits::default() });

@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -34,9 +35,20 @@ pub(super) fn write(file: &Path, text: &str) -> io::Result<()> {
     OpenOptions::new().write(true).open(file)?.write_all(text.as_bytes())
 }
 
+/// Moves the calling process, with all its threads, into a group. The kernel calls it 0.
+pub(super) fn join(group: &Path) -> io::Result<()> {
+    write(&group.join(PROCS), "0")
+}
+
 /// Reads a file of a group; `None` when the group is gone, or has no such file.
 pub(super) fn read(file: &Path) -> io::Result<Option<String>> {
-    unless_gone(fs::read_to_string(file))
+    let whole = || {
+        // Not asked for its size, which the kernel does not tell, and most fit into this: that takes two calls.
+        let mut text = String::with_capacity(1024);
+        fs::File::open(file)?.take(u64::MAX).read_to_string(&mut text)?;
+        Ok(text)
+    };
+    unless_gone(whole())
 }
 
 /// The names of the groups right in this one; none when it is gone.
@@ -56,6 +68,9 @@ pub(super) fn children(group: &Path) -> io::Result<Vec<String>> {
 /// is left out.
 pub(super) fn processes(group: &Path) -> io::Result<Vec<Pid>> {
     let mut pids = own_processes(group)?;
+    if is_leaf(group) {
+        return Ok(pids);
+    }
     for child in children(group)? {
         pids.extend(processes(&group.join(child))?);
     }
@@ -138,10 +153,26 @@ pub(super) fn remove(group: &Path) -> io::Result<()> {
     }
 }
 
+/// Whether a group has no other in it: a directory has two names, and one more in each directory that is in it. `false`
+/// where that is not known.
+fn is_leaf(group: &Path) -> bool {
+    fs::metadata(group).is_ok_and(|found| found.nlink() == 2)
+}
+
 fn remove_once(group: &Path) -> io::Result<()> {
+    match remove_leaf(group) {
+        // There is a process in it, or a group.
+        Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {}
+        removed => return removed,
+    }
     for child in children(group)? {
         remove_once(&group.join(child))?;
     }
+    remove_leaf(group)
+}
+
+/// Removes a group that has no other in it. One that is gone already is no error.
+pub(super) fn remove_leaf(group: &Path) -> io::Result<()> {
     unless_gone(fs::remove_dir(group)).map(|_gone| ())
 }
 

@@ -278,13 +278,13 @@ impl Processes {
         if let Some(row) = self.rows.get_mut(&signal.launch) {
             match (signal.stop, row.behaviour) {
                 (Stop::Term, ProcessBehaviour::Stubborn) => {}
+                // Before the keeper answers.
+                (Stop::Term, ProcessBehaviour::Fine | ProcessBehaviour::Forks) => row.end(now, 15),
                 (
                     Stop::Term,
-                    ProcessBehaviour::Fine
-                    | ProcessBehaviour::Slow
+                    ProcessBehaviour::Slow
                     | ProcessBehaviour::Sick
                     | ProcessBehaviour::Crash
-                    | ProcessBehaviour::Forks
                     | ProcessBehaviour::Binds
                     | ProcessBehaviour::Busy,
                 ) => row.end(later(now, SignedDuration::from_millis(20)), 15),
@@ -304,7 +304,8 @@ impl Processes {
                 }
             }
         }
-        ProcessReply::Signalled { launch: signal.launch }
+        let life = self.rows.get(&signal.launch).map(|row| row.life(now));
+        ProcessReply::Signalled { launch: signal.launch, life }
     }
 
     fn clear(&mut self, launch: LaunchId, now: Timestamp) -> ProcessReply {

@@ -1,16 +1,17 @@
 //! The engine's side of a keeper.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Child;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, open};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 
-use super::protocol::{Answer, Asked, Refusal, Request, SOCKET, VERSION};
+use super::protocol::{Answer, Asked, Refusal, Request, SOCKET};
 
 /// Why a keeper did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +35,19 @@ pub(crate) async fn ask(dir: &Path, request: Request) -> Result<Answer, AskError
     let mut stream = connect(dir).await?;
     let line = line(request)?;
     stream.write_all(&line).await.map_err(|_| AskError::Unanswered)?;
-    read(&mut BufReader::new(stream)).await
+    read(&mut BufReader::with_capacity(1024, stream)).await
+}
+
+/// Has the keeper end, and returns when it is about to be gone: it has closed its connections.
+pub(crate) async fn end(dir: &Path) -> Result<(), AskError> {
+    let mut stream = connect(dir).await?;
+    stream.write_all(&line(Request::End)?).await.map_err(|_| AskError::Unanswered)?;
+    let mut stream = BufReader::with_capacity(256, stream);
+    read(&mut stream).await?;
+    match read(&mut stream).await {
+        Ok(_) | Err(AskError::Absent | AskError::Unanswered) => Ok(()),
+        Err(error @ (AskError::Refused(_) | AskError::System(_))) => Err(error),
+    }
 }
 
 /// Changes of a tenant, as its keeper tells them.
@@ -71,7 +84,8 @@ async fn connect(dir: &Path) -> Result<UnixStream, AskError> {
 }
 
 fn line(request: Request) -> Result<Vec<u8>, AskError> {
-    let mut line = serde_json::to_vec(&Asked { version: VERSION, request }).map_err(io::Error::from)?;
+    let mut line =
+        serde_json::to_vec(&Asked { version: request.version(), request }).map_err(io::Error::from)?;
     line.push(b'\n');
     Ok(line)
 }
@@ -88,17 +102,46 @@ async fn read(from: &mut BufReader<UnixStream>) -> Result<Answer, AskError> {
     }
 }
 
-/// Keepers that this process started. Each is read when it ends, so that none stays as a zombie.
-static STARTED: Mutex<Vec<Child>> = Mutex::new(Vec::new());
+/// The keepers that this process started, by their directories. Each is read when it ends, so that none stays as a
+/// zombie.
+static STARTED: Mutex<BTreeMap<PathBuf, Vec<Child>>> = Mutex::new(BTreeMap::new());
 
-/// Takes care of a keeper that this process started.
-pub(super) fn adopt(child: Child) {
-    reap();
-    STARTED.lock().unwrap_or_else(PoisonError::into_inner).push(child);
+/// One directory has one name.
+fn name(dir: &Path) -> PathBuf {
+    std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned())
 }
 
-/// Reads the keepers that ended.
-pub(crate) fn reap() {
-    let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
-    started.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+fn started() -> MutexGuard<'static, BTreeMap<PathBuf, Vec<Child>>> {
+    STARTED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Takes care of the keeper of the tenant whose directory this is.
+pub(super) fn adopt(dir: &Path, child: Child) {
+    reap(dir);
+    started().entry(name(dir)).or_default().push(child);
+}
+
+/// Reads the keepers of a tenant that ended.
+pub(crate) fn reap(dir: &Path) {
+    let (dir, mut started) = (name(dir), started());
+    if let Some(children) = started.get_mut(&dir) {
+        children.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+        if children.is_empty() {
+            started.remove(&dir);
+        }
+    }
+}
+
+/// Reads all keepers that ended.
+pub(crate) fn reap_all() {
+    started().retain(|_, children| {
+        children.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
+        !children.is_empty()
+    });
+}
+
+/// Waits until the keepers of a tenant have ended that this process started. They must be about to. Blocks.
+pub(super) fn await_ended(dir: &Path) -> io::Result<()> {
+    let children = started().remove(&name(dir)).unwrap_or_default();
+    children.into_iter().try_for_each(|mut child| child.wait().map(drop))
 }

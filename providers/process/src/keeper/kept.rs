@@ -275,33 +275,31 @@ impl Launches {
                 Binding::Unknown => self.own_binding(id),
                 known @ (Binding::Forwarded | Binding::Direct) => known,
             };
-            let others = self.others(id)?;
+            let Some((whole, life)) = self.life(id)? else { continue };
             let Some(launch) = self.all.get(&id) else { continue };
-            let life = match &launch.first {
-                First::Child(leader) | First::Found(leader, _) => {
-                    Life::Leader { leader: leader.process(), others: others.len() }
-                }
-                First::Ended { cause, .. } => {
-                    let left = others.iter().map(|it| procfs::name(it.pid).unwrap_or_else(|| it.to_string()));
-                    Life::Ended { cause: *cause, left: left.collect() }
-                }
-            };
             let manifest = launch.manifest.clone();
             let (streak, was_ready) = (launch.health.streak().clone(), launch.health.was_ready());
             let connections =
                 u32::try_from(routes.connections(&private_ports(&manifest))).unwrap_or(u32::MAX);
-            told.push(Told {
-                binding,
-                connections,
-                launch: id,
-                manifest,
-                whole: launch.is_whole(),
-                life,
-                streak,
-                was_ready,
-            });
+            told.push(Told { binding, connections, launch: id, manifest, whole, life, streak, was_ready });
         }
         Ok(told)
+    }
+
+    /// What lives of a launch, and whether that is all of it; `None` when there is no such launch.
+    pub(super) fn life(&mut self, id: LaunchId) -> io::Result<Option<(bool, Life)>> {
+        let others = self.others(id)?;
+        let Some(launch) = self.all.get(&id) else { return Ok(None) };
+        let life = match &launch.first {
+            First::Child(leader) | First::Found(leader, _) => {
+                Life::Leader { leader: leader.process(), others: others.len() }
+            }
+            First::Ended { cause, .. } => {
+                let left = others.iter().map(|it| procfs::name(it.pid).unwrap_or_else(|| it.to_string()));
+                Life::Ended { cause: *cause, left: left.collect() }
+            }
+        };
+        Ok(Some((launch.is_whole(), life)))
     }
 
     /// SIGTERM to the first process, or to all when that is gone; SIGKILL to all.

@@ -11,8 +11,8 @@
 //! // The program goes on.
 //! ```
 //!
-//! - `serve` is the keeper, `kept` what it keeps, `spawn` and `launcher` start a program, `output` carries what it
-//!   prints, `check` and `health` tell whether it works.
+//! - `serve` is the keeper, `kept` what it keeps, `takeover` finds what one before it has kept, `spawn` and `launcher` start
+//!   a program, `output` carries what it prints, `check` and `health` tell whether it works.
 //! - `client` is the engine's side, `start` starts a keeper.
 //! - `protocol` is what they say to each other.
 
@@ -29,6 +29,7 @@ mod routes;
 mod serve;
 mod spawn;
 mod start;
+mod takeover;
 #[cfg(test)]
 mod tests;
 

@@ -16,7 +16,7 @@ use crate::logs::LogLimits;
 use crate::user::Identity;
 
 /// The newest version that this build speaks.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// The socket's name in the tenant's directory.
 pub(crate) const SOCKET: &str = "keeper.sock";
@@ -61,6 +61,13 @@ pub(crate) struct Asked {
     pub(crate) request: Request,
 }
 
+/// What every version of a request says.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Newer {
+    /// The version of the protocol that it belongs to.
+    pub(crate) version: u32,
+}
+
 /// What an engine asks.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -79,8 +86,16 @@ pub(crate) enum Request {
     },
     /// Listen and forward: exactly this.
     Route(Routing),
-    /// End a launch.
+    /// End a launch. Answered at once, whether it is known or not.
     Stop {
+        /// Which.
+        launch: LaunchId,
+        /// How.
+        stop: Stop,
+    },
+    /// End a launch that the keeper knows, and say what is left of it. Answered when its first process has ended, and
+    /// after a moment if it has not.
+    StopAndSee {
         /// Which.
         launch: LaunchId,
         /// How.
@@ -95,6 +110,23 @@ pub(crate) enum Request {
     Watch,
     /// End, once no launch is left.
     End,
+}
+
+impl Request {
+    /// The version of the protocol that it came with.
+    pub(crate) fn version(&self) -> u32 {
+        match self {
+            Self::Find
+            | Self::Launch(_)
+            | Self::Check { .. }
+            | Self::Route(_)
+            | Self::Stop { .. }
+            | Self::Forget { .. }
+            | Self::Watch
+            | Self::End => 1,
+            Self::StopAndSee { .. } => 2,
+        }
+    }
 }
 
 /// A program to start. Holds values of secrets; it is never written anywhere, and does not print.
@@ -170,6 +202,13 @@ pub(crate) enum Answer {
     Routed {
         /// Which, or a later one that had come before it.
         number: u64,
+    },
+    /// To [`Request::StopAndSee`].
+    Stopped {
+        /// Whether the keeper sees every process of the launch.
+        whole: bool,
+        /// What lives of it.
+        life: Life,
     },
     /// To the others: it is done.
     Done,

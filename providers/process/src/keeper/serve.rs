@@ -4,12 +4,11 @@ use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsRawFd;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use landlord_state_machines::planner::process::{
-    Check, ExitCause, LaunchId, Manifest, Port, Protocol, Route,
+    Check, ExitCause, LaunchId, Manifest, Port, Protocol, Route, Stop,
 };
 use mio::net::UnixListener;
 use mio::unix::SourceFd;
@@ -22,21 +21,23 @@ use super::health::{Change, Health};
 use super::kept::{First, Launch, Launches, Listener, private_ports};
 use super::output::Output;
 use super::protocol::{
-    Answer, Asked, LOCK, Launch as Asking, Program, Refusal, Request, SOCKET, Setup, VERSION,
+    Answer, Asked, LOCK, Launch as Asking, Newer, Refusal, Request, SOCKET, Setup, VERSION,
 };
 use super::routes::{BASE, ROUTES, Routes};
 use super::spawn::{self, Launcher};
 use super::start::remove_files;
-use crate::cgroup::{LaunchGroup, Limits};
+use super::takeover::{self, Found};
+use crate::cgroup::LaunchGroup;
 use crate::files::{self, LaunchFiles};
 use crate::listeners;
 use crate::logs::{SOURCES, Writer};
-use crate::procfs::{self, Identity};
-use crate::tags::{CHECK, LEADER, Variables};
-use crate::user;
+use crate::procfs;
 
 /// How long a keeper waits for its engine to come back when nothing that it keeps lives.
 const IDLE: Duration = Duration::from_secs(30);
+
+/// How long the end of a launch is waited for before its engine is told that it still runs.
+pub(super) const MOMENT: Duration = Duration::from_millis(200);
 
 /// The connections that wait to be taken.
 const LISTENER: Token = Token(0);
@@ -64,6 +65,14 @@ enum Subject {
     Check { launch: LaunchId },
 }
 
+/// An engine that waits for the end of a launch.
+struct Waiter {
+    launch: LaunchId,
+    asked_by: Token,
+    /// How long it waits.
+    until: Instant,
+}
+
 /// A keeper.
 struct Keeper {
     setup: Setup,
@@ -74,6 +83,8 @@ struct Keeper {
     next: usize,
     /// Those that were left with something to read.
     again: VecDeque<Token>,
+    /// Those who wait for a launch to end.
+    waiters: Vec<Waiter>,
     launches: Launches,
     routes: Routes,
     writer: Writer,
@@ -113,13 +124,14 @@ pub(super) fn serve(setup: Setup, ready: impl FnOnce() -> io::Result<()>) -> io:
         subjects: HashMap::new(),
         next: OTHERS,
         again: VecDeque::new(),
+        waiters: Vec::new(),
         launches: Launches::default(),
         routes,
         writer,
         idle_since: None,
         ends: false,
     };
-    keeper.find_launches()?;
+    keeper.take_over()?;
     let lives = |launch| keeper.launches.get(launch).is_some_and(|launch| launch.leader().is_some());
     keeper.routes.open_again(keeper.poll.registry(), lives);
     ready()?;
@@ -146,6 +158,7 @@ impl Keeper {
                 self.happens(token);
             }
             self.check_those_due();
+            self.tell_what_is_left();
             self.routes.tick(self.poll.registry());
             self.end_when_idle();
         }
@@ -164,7 +177,8 @@ impl Keeper {
         }
         let idle = self.idle_since.map(|since| since + IDLE);
         let check = self.launches.alive().map(|(_, launch)| launch.health.due()).min();
-        let next = idle.into_iter().chain(check).chain(self.routes.due()).min();
+        let waiters = self.waiters.iter().map(|waiter| waiter.until);
+        let next = idle.into_iter().chain(check).chain(waiters).chain(self.routes.due()).min();
         next.map(|next| next.saturating_duration_since(Instant::now()))
     }
 
@@ -266,7 +280,11 @@ impl Keeper {
     fn asked(&mut self, by: Token, line: &[u8]) {
         let asked: Result<Asked, _> = serde_json::from_slice(line);
         let answer = match asked {
-            Err(error) => Answer::Refused(Refusal::Request(error.to_string())),
+            // What is newer need not be understood.
+            Err(error) => Answer::Refused(match serde_json::from_slice(line) {
+                Ok(Newer { version }) if version > VERSION => Refusal::Version(VERSION),
+                Ok(_) | Err(_) => Refusal::Request(error.to_string()),
+            }),
             Ok(Asked { version, .. }) if version > VERSION => Answer::Refused(Refusal::Version(VERSION)),
             Ok(Asked { request, .. }) => match request {
                 Request::Find => match self.launches.told(&self.routes) {
@@ -306,6 +324,11 @@ impl Keeper {
                 Request::Stop { launch, stop } => match self.launches.stop(launch, stop) {
                     Ok(()) => Answer::Done,
                     Err(error) => Answer::Refused(Refusal::System(format!("a signal: {error}"))),
+                },
+                Request::StopAndSee { launch, stop } => match self.stop_and_see(by, launch, stop) {
+                    // The answer comes when it has ended.
+                    Ok(()) => return,
+                    Err(refusal) => Answer::Refused(refusal),
                 },
                 Request::Forget { launch } => self.forget(launch),
                 Request::Watch => {
@@ -412,6 +435,37 @@ impl Keeper {
             self.drop_launch(launch, &files);
         }
         self.answer(asked_by, &Answer::Refused(refusal));
+    }
+
+    fn stop_and_see(&mut self, asked_by: Token, launch: LaunchId, stop: Stop) -> Result<(), Refusal> {
+        let Some(known) = self.launches.get(launch) else { return Err(Refusal::Gone(launch)) };
+        // So that a moment is never longer than its grace.
+        let grace = Duration::from_secs(known.manifest.stop_grace_seconds.into());
+        let signalled = self.launches.stop(launch, stop);
+        signalled.map_err(|error| Refusal::System(format!("a signal: {error}")))?;
+        self.waiters.push(Waiter { launch, asked_by, until: Instant::now() + MOMENT.min(grace) });
+        Ok(())
+    }
+
+    /// Answers those whose launch has ended, or who have waited long enough.
+    fn tell_what_is_left(&mut self) {
+        if self.waiters.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        for Waiter { launch, asked_by, until } in std::mem::take(&mut self.waiters) {
+            let runs = self.launches.get(launch).is_some_and(|launch| launch.leader().is_some());
+            if runs && now < until {
+                self.waiters.push(Waiter { launch, asked_by, until });
+                continue;
+            }
+            let answer = match self.launches.life(launch) {
+                Ok(Some((whole, life))) => Answer::Stopped { whole, life },
+                Ok(None) => Answer::Refused(Refusal::Gone(launch)),
+                Err(error) => Answer::Refused(Refusal::System(format!("its processes: {error}"))),
+            };
+            self.answer(asked_by, &answer);
+        }
     }
 
     fn forget(&mut self, launch: LaunchId) -> Answer {
@@ -592,37 +646,17 @@ impl Keeper {
     }
 
     /// Takes over what an earlier keeper, or a build without keepers, has started.
-    fn find_launches(&mut self) -> io::Result<()> {
-        let boot = procfs::boot_id()?;
-        for record in files::records_in(&self.setup.dir, &boot)? {
-            let (launch, manifest) = (record.tags.key.launch, record.tags.manifest);
-            let files::First::Process(leader) = record.first else { continue };
-            let files = self.files(&manifest.container, launch);
-            let group = self.group(launch).filter(|group| group.exists());
-            let first = match procfs::hold(leader)? {
-                Some(held) => First::Found(leader, held),
-                None => First::Ended {
-                    cause: record.exit.unwrap_or(ExitCause::Unseen),
-                    started: leader.started,
-                    ours: false,
-                },
-            };
-            let health = Health::unchecked(&manifest.readiness);
-            let check = found_check(leader);
-            self.find_launch(launch, Launch { manifest, group, first, health, check, socket: None }, &files)?;
+    fn take_over(&mut self) -> io::Result<()> {
+        for Found { id, launch, files } in takeover::find(&self.setup)? {
+            let token = self.token();
+            if let First::Found(_, held) = &launch.first {
+                let descriptor = held.descriptor().as_raw_fd();
+                self.poll.registry().register(&mut SourceFd(&descriptor), token, Interest::READABLE)?;
+                self.subjects.insert(token, Subject::Found { launch: id });
+            }
+            self.launches.insert(id, launch);
+            self.listen(&files, id);
         }
-        Ok(())
-    }
-
-    fn find_launch(&mut self, id: LaunchId, launch: Launch, files: &LaunchFiles) -> io::Result<()> {
-        let token = self.token();
-        if let First::Found(_, held) = &launch.first {
-            let descriptor = held.descriptor().as_raw_fd();
-            self.poll.registry().register(&mut SourceFd(&descriptor), token, Interest::READABLE)?;
-            self.subjects.insert(token, Subject::Found { launch: id });
-        }
-        self.launches.insert(id, launch);
-        self.listen(files, id);
         Ok(())
     }
 }
@@ -646,31 +680,4 @@ fn checked_ports(manifest: &Manifest) -> Vec<u16> {
     let port = manifest.ports.iter().find(is_it);
     port.map(|port| [port.private_port, Some(port.host_port)].into_iter().flatten().collect())
         .unwrap_or_default()
-}
-
-/// The exec check of a launch that somebody else has started, as its process shows it.
-fn found_check(leader: Identity) -> Option<Program> {
-    let environ = procfs::environ(leader.pid).ok()??;
-    let variables = Variables::of_environ(&environ);
-    let words: Vec<String> = serde_json::from_str(variables.get(CHECK)?).ok()?;
-    let link = |name: &str| std::fs::read_link(format!("/proc/{}/{name}", leader.pid())).ok();
-    let (working_dir, root) = (link("cwd")?, link("root")?);
-    let inside = |path: PathBuf| {
-        path.strip_prefix(&root).map(|inside| Path::new("/").join(inside)).unwrap_or(path.clone())
-    };
-    let user = user::of_process(leader.pid);
-    // Both were read by pid: only this proves that they are the launch's.
-    procfs::hold(leader).ok()??;
-    let environment = variables.iter().filter(|(name, _)| *name != LEADER);
-    Some(Program {
-        words,
-        environment: environment.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
-        working_dir: inside(working_dir),
-        root: Some(root.clone()).filter(|root| root != Path::new("/")),
-        user,
-        no_new_privileges: true,
-        limits: Limits::default(),
-        file_size: None,
-        data_size: None,
-    })
 }

@@ -96,7 +96,7 @@ pub(crate) fn start(program: &KeeperProgram, setup: &Setup, tenant: &str) -> Res
     let said =
         stdout.map(|stdout| BufReader::new(stdout).lines().map_while(Result::ok).any(|line| line == READY));
     let is_ready = said == Some(true);
-    super::client::adopt(child);
+    super::client::adopt(&setup.dir, child);
     if is_ready {
         // Empty, unless it fails later.
         return Ok(());
@@ -146,15 +146,20 @@ fn alone() -> io::Error {
 /// Returns when the keeper of the tenant whose directory this is has ended; at once where there is none. Blocks.
 pub(crate) fn await_end(dir: &Path) -> io::Result<()> {
     match File::options().write(true).open(dir.join(LOCK)) {
-        Ok(lock) => Ok(rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive)?),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
+        Ok(lock) => rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
     }
+    super::client::await_ended(dir)
 }
 
 /// Removes the files of a keeper that has ended, and the tenant's directory unless somebody else has something there.
 pub(crate) fn remove_files(dir: &Path) -> io::Result<()> {
     [SOCKET, LOCK, ERRORS, ROUTES].iter().try_for_each(|name| files::remove(&dir.join(name)))?;
-    files::remove_old_logs(dir)?;
-    files::remove_if_empty(dir)
+    files::remove_if_empty(dir)?;
+    if dir.exists() {
+        files::remove_old_logs(dir)?;
+        files::remove_if_empty(dir)?;
+    }
+    Ok(())
 }

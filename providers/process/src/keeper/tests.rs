@@ -1,10 +1,15 @@
 //! Keepers with real processes.
 
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::time::Instant;
+
 use landlord_state_machines::planner::process::{
-    Check, Exit, ExitCause, Probed, Process, ProcessCall, ProcessLife, Stop,
+    Check, Exit, ExitCause, Probed, Process, ProcessCall, ProcessLife, Signal, Stop,
 };
 use landlord_state_machines::spec::{HealthCheckConfig, ResourceRequirements};
 
+use super::protocol::{Answer, Refusal, SOCKET, VERSION};
 use crate::procfs;
 use crate::testing::{Bench, until};
 
@@ -159,6 +164,80 @@ async fn a_tenant_runs_as_the_user_of_its_configuration() {
     let printed = bench.printed();
     let lines: Vec<&str> = printed.lines().collect();
     assert_eq!(lines, ["stdout F 65534", "stdout F 65534", "stdout F to the log", "stdout F NoNewPrivs:\t1"]);
+}
+
+#[tokio::test]
+async fn who_ends_a_launch_is_told_what_is_left_of_it() {
+    let bench = Bench::new();
+    let leader = bench.start(bench.script("trap '' TERM; sleep 60 & echo ready; wait; wait")).await;
+    until("its line", || bench.printed().contains("ready"));
+    assert_eq!(bench.signal(Stop::Term).await, Some(ProcessLife::Leader(leader)));
+    let killed = Exit::of(ExitCause::Signal(9));
+    assert_eq!(bench.signal(Stop::Kill).await, Some(ProcessLife::Files(killed)));
+
+    let bench = Bench::new();
+    bench.start(bench.script("setsid sleep 60 & echo ready; exec sleep 61")).await;
+    bench.until_alive("both", 2).await;
+    let exit = Exit { cause: ExitCause::Signal(15), left: vec!["sleep".to_owned()] };
+    assert_eq!(bench.signal(Stop::Term).await, Some(ProcessLife::Orphans(exit)));
+}
+
+#[tokio::test]
+async fn a_grace_of_nothing_is_not_waited_for() {
+    let bench = Bench::new();
+    let mut start = bench.script("trap '' TERM; echo ready; while :; do sleep 0.01; done");
+    start.manifest.stop_grace_seconds = 0;
+    let leader = bench.start(start).await;
+    until("its line", || bench.printed().contains("ready"));
+    let begun = Instant::now();
+    assert_eq!(bench.signal(Stop::Term).await, Some(ProcessLife::Leader(leader)));
+    assert!(begun.elapsed() < super::serve::MOMENT, "{:?}", begun.elapsed());
+}
+
+/// Answers one request each as a keeper of an older build, which does not know this one.
+fn answer_as_an_older_keeper(socket: &UnixListener, answers: &[(&str, &str)]) {
+    for (asked, answer) in answers {
+        let (stream, _) = socket.accept().unwrap();
+        let mut line = String::new();
+        BufReader::new(&stream).read_line(&mut line).unwrap();
+        assert!(line.contains(asked), "{line}");
+        (&stream).write_all(format!("{answer}\n").as_bytes()).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_keeper_of_an_older_build_is_told_to_end_a_launch_in_its_own_words() {
+    let bench = Bench::new();
+    let dir = bench.dir.path().join("state/acme");
+    std::fs::create_dir_all(&dir).unwrap();
+    let socket = UnixListener::bind(dir.join(SOCKET)).unwrap();
+    let keeper = std::thread::spawn(move || {
+        let unknown = r#"{"refused":{"request":"unknown variant `stop_and_see`"}}"#;
+        let answers = [
+            (r#"{"version":2,"request":{"stop_and_see":"#, unknown),
+            (r#"{"version":1,"request":{"stop":"#, r#""done""#),
+            (r#"{"version":1,"request":"find"}"#, r#"{"refused":{"system":"not asked again"}}"#),
+        ];
+        answer_as_an_older_keeper(&socket, &answers);
+    });
+    let launch = "1-1".parse().unwrap();
+    let order = ProcessCall::Signal(Signal { launch, leader: None, stop: Stop::Term, ails: None });
+    let refused = bench.make(order).await.unwrap_err();
+    assert!(refused.message.contains("not asked again"), "{refused}");
+    keeper.join().unwrap();
+}
+
+#[tokio::test]
+async fn a_request_of_a_newer_build_is_refused_with_the_version_that_is_spoken() {
+    let bench = Bench::new();
+    bench.make(ProcessCall::Keep).await.unwrap();
+    let mut stream = UnixStream::connect(bench.dir.path().join("state/acme").join(SOCKET)).unwrap();
+    stream.write_all(b"{\"version\":99,\"request\":{\"juggle\":1}}\n").unwrap();
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).unwrap();
+    let answer = serde_json::from_str(&line).unwrap();
+    let Answer::Refused(refusal) = answer else { panic!("{answer:?}") };
+    assert_eq!(refusal, Refusal::Version(VERSION));
 }
 
 #[tokio::test]

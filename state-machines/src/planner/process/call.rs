@@ -194,6 +194,8 @@ pub enum ProcessReply {
     Signalled {
         /// The launch.
         launch: LaunchId,
+        /// What lives of it a moment later, where the machine has seen that.
+        life: Option<ProcessLife>,
     },
     /// To [`ProcessCall::Clear`].
     Cleared {

@@ -93,7 +93,7 @@ pub(super) fn learn(
         Ok(ProcessReply::Probed { launch, probed }) => {
             set(facts, launch, |before| probed_launch(before, probed, now));
         }
-        Ok(ProcessReply::Signalled { launch }) => set(facts, launch, |before| sent(before, now)),
+        Ok(ProcessReply::Signalled { launch, life }) => set(facts, launch, |before| sent(before, life, now)),
         Ok(ProcessReply::Cleared { launch }) => {
             facts.launches.remove(&launch);
         }
@@ -174,13 +174,16 @@ fn death(ready: bool) -> Death {
     if ready { Death::Crashed } else { Death::NeverReady }
 }
 
-fn sent(launch: &Launch, now: Timestamp) -> Run {
-    match launch.run.clone() {
+/// A launch that was signalled, and what lives of it, where that was seen.
+fn sent(launch: &Launch, life: Option<ProcessLife>, now: Timestamp) -> Run {
+    let run = match launch.run.clone() {
         Run::Stopping { leader, stop, sent: _, ails } => {
             Run::Stopping { leader, stop, sent: Some(now), ails }
         }
-        run @ (Run::Starting { .. } | Run::Live(_) | Run::Dead { .. }) => run,
-    }
+        run @ (Run::Starting { .. } | Run::Live(_) | Run::Dead { .. }) => return run,
+    };
+    let ends = life.and_then(|life| seen(&run, Some(life), now));
+    ends.unwrap_or(run)
 }
 
 fn probed_launch(launch: &Launch, probed: Probed, now: Timestamp) -> Run {

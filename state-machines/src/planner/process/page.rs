@@ -107,13 +107,17 @@ fn events(run: &Run) -> Vec<(&'static str, Option<Run>)> {
         let call = ProcessCall::Signal(Signal { launch: id, leader: Some(LEADER), stop, ails: None });
         after(&|facts| ProcessPlanner::intend(facts, &call, NOW))
     };
+    let signalled = |life| reply(ProcessReply::Signalled { launch: id, life });
     let mut events = vec![
         ("seen: first process", seen(ProcessLife::Leader(LEADER))),
         ("seen: orphans", seen(ProcessLife::Orphans(exit()))),
         ("seen: only files", seen(ProcessLife::Files(exit()))),
         ("seen: nothing", reply(ProcessReply::Found(Found::default()))),
         ("signal intended", signal(Stop::Term)),
-        ("signalled", reply(ProcessReply::Signalled { launch: id })),
+        ("signalled", signalled(None)),
+        ("signalled: first process", signalled(Some(ProcessLife::Leader(LEADER)))),
+        ("signalled: orphans", signalled(Some(ProcessLife::Orphans(exit())))),
+        ("signalled: only files", signalled(Some(ProcessLife::Files(exit())))),
     ];
     match run {
         Run::Starting { .. } => {
