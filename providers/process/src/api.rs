@@ -28,10 +28,7 @@ impl Machine {
     ) -> Result<ProcessReply, CallError> {
         let reply = match call {
             ProcessCall::Find => self.find(subject).await,
-            ProcessCall::Keep => {
-                let owner = Owner::of(subject);
-                self.keep(&owner, &subject.tenant, subject.incarnation).await.map(|()| ProcessReply::Kept)
-            }
+            ProcessCall::Keep => return self.kept(subject).await,
             ProcessCall::ReservePorts(wanted) => self.reserve(subject, wanted).await,
             ProcessCall::Route(routing) => return self.route(subject, routing).await,
             ProcessCall::Start(start) => return self.start(subject, start).await,
@@ -56,6 +53,19 @@ impl Machine {
             }
             None => Found { machine, keeper: false, launches, ..Found::default() },
         }))
+    }
+
+    async fn kept(&self, subject: &Subject) -> Result<ProcessReply, CallError> {
+        let owner = Owner::of(subject);
+        self.keep(&owner, &subject.tenant, subject.incarnation).await.map_err(CallError::Refused)?;
+        let (seen, mut keepers) = self.look_with_keepers(whose(subject)).await.map_err(CallError::Unknown)?;
+        match keepers.remove(&subject.tenant) {
+            Some(keeper) => Ok(ProcessReply::Kept {
+                routing: keeper.routing,
+                bindings: seen.into_iter().map(|(key, seen)| (key.launch, seen.binding)).collect(),
+            }),
+            None => Err(CallError::Unknown(not_kept(&AskError::Absent))),
+        }
     }
 
     async fn reserve(&self, subject: &Subject, wanted: &ReservePorts) -> Result<ProcessReply, ProviderError> {
@@ -146,24 +156,38 @@ impl Machine {
         let check =
             || self.ask(&subject.tenant, Request::Check { launch: asked.launch, counts: asked.counts });
         let answer = match check().await {
-            // A launch of a build without keepers, or one whose keeper has died.
-            Err(AskError::Absent) => {
-                self.keep(&Owner::of(subject), &subject.tenant, subject.incarnation).await?;
-                check().await
-            }
+            // A launch of a build without keepers, or one whose keeper has died. What is gone needs none: a check that comes
+            // late would start one for a tenant that was destroyed.
+            Err(AskError::Absent) => match self.gone(subject, asked.launch).await? {
+                None => {
+                    self.keep(&Owner::of(subject), &subject.tenant, subject.incarnation).await?;
+                    check().await
+                }
+                Some(exit) => {
+                    return Ok(ProcessReply::Probed { launch: asked.launch, probed: Probed::Gone(exit) });
+                }
+            },
             answer => answer,
         };
         let probed = match answer {
             Ok(Answer::Checked(Streak::Passing(times))) => Probed::Passed { times },
             Ok(Answer::Checked(Streak::Failing(times, why))) => Probed::Failed { times, why },
             Err(AskError::Refused(Refusal::Gone(_))) => {
-                let seen = self.look(whose(subject)).await?.remove(&key(subject, asked.launch));
-                Probed::Gone(seen.and_then(|seen| seen.exit).unwrap_or(Exit::of(ExitCause::Unseen)))
+                Probed::Gone(self.gone(subject, asked.launch).await?.unwrap_or(Exit::of(ExitCause::Unseen)))
             }
             Ok(_) => return Err(not_kept(&AskError::Unanswered)),
             Err(error) => return Err(not_kept(&error)),
         };
         Ok(ProcessReply::Probed { launch: asked.launch, probed })
+    }
+
+    /// How a launch has ended; `None` while its first process lives.
+    async fn gone(&self, subject: &Subject, launch: LaunchId) -> Result<Option<Exit>, ProviderError> {
+        let seen = self.look(whose(subject)).await?.remove(&key(subject, launch));
+        Ok(match seen {
+            Some(Seen { leader: Some(_), .. }) => None,
+            seen => Some(seen.and_then(|seen| seen.exit).unwrap_or(Exit::of(ExitCause::Unseen))),
+        })
     }
 
     async fn signal(&self, subject: &Subject, order: &Signal) -> Result<ProcessReply, ProviderError> {

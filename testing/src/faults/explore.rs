@@ -7,36 +7,34 @@ use landlord_state_machines::planner::Kind;
 use super::world::{Shared, Story, World, lock};
 use super::{
     Ask, Breach, By, Case, Commits, Ends, Explored, Fault, Interrupt, Length, Model, Operation, Part,
-    Scenario,
+    Scenario, Share,
 };
 use super::{alone, whole};
 
 /// How many faults are tried at one place before the next, where there is no time for all.
 const SAMPLE: usize = 24;
 
-/// Tries a part of all that can be tried on a planner.
+/// Tries a part of all that can be tried on a planner, or a share of it: then each operation is still run without a fault,
+/// and interrupted at each of its calls.
 ///
 /// # Errors
 /// The first case that breaks a promise.
-pub fn run<M: Model>(part: Part) -> Result<Explored, Box<Breach>> {
-    let mut explored = Explored::default();
+pub fn run<M: Model>(part: Part, share: Share) -> Result<Explored, Box<Breach>> {
+    let (mut explored, mut cases) = (Explored::default(), 0);
     let operations = M::operations();
-    match part {
-        Part::OneFault => {
-            for scenario in uninterrupted(&operations) {
-                explored += explore::<M>(&scenario)?;
+    let scenarios: Vec<Scenario> = match part {
+        Part::OneFault => uninterrupted(&operations).collect(),
+        Part::Interrupted(interrupt, length) => interrupted(&operations, interrupt, length).collect(),
+        Part::Several { .. } => several(&operations).collect(),
+    };
+    for scenario in scenarios {
+        explored += match part {
+            Part::OneFault | Part::Interrupted(..) => {
+                let faults = Fault::all::<M>(scenario.by);
+                explore_share::<M>(&scenario, &faults, share, &mut cases)?
             }
-        }
-        Part::Interrupted(interrupt, length) => {
-            for scenario in interrupted(&operations, interrupt, length) {
-                explored += explore::<M>(&scenario)?;
-            }
-        }
-        Part::Several { seed, cases } => {
-            for scenario in several(&operations) {
-                explored += explore_at_random::<M>(&scenario, seed, cases)?;
-            }
-        }
+            Part::Several { seed, cases } => explore_at_random::<M>(&scenario, seed, cases)?,
+        };
     }
     Ok(explored)
 }
@@ -99,11 +97,21 @@ fn makes_calls(by: By, operation: &Operation) -> bool {
 /// # Errors
 /// The first case that breaks a promise.
 pub fn explore<M: Model>(scenario: &Scenario) -> Result<Explored, Box<Breach>> {
-    explore_with::<M>(scenario, faults(scenario.by))
+    explore_with::<M>(scenario, &Fault::all::<M>(scenario.by))
 }
 
 /// The same with these faults only.
 pub(super) fn explore_with<M: Model>(scenario: &Scenario, faults: &[Fault]) -> Result<Explored, Box<Breach>> {
+    explore_share::<M>(scenario, faults, Share::ALL, &mut 0)
+}
+
+/// The same for a share of the cases; `cases` counts them over several scenarios.
+fn explore_share<M: Model>(
+    scenario: &Scenario,
+    faults: &[Fault],
+    share: Share,
+    cases: &mut usize,
+) -> Result<Explored, Box<Breach>> {
     let mut explored = Explored::default();
     for interrupted_at in interruptions::<M>(scenario)? {
         let quiet = try_case::<M>(scenario, Case { interrupted_at, ..Case::default() })?;
@@ -111,6 +119,10 @@ pub(super) fn explore_with<M: Model>(scenario: &Scenario, faults: &[Fault]) -> R
         // Up to the fault a run is the quiet one, so these are all the calls that can be faulted.
         for (index, kind) in quiet.calls.iter().enumerate() {
             for fault in faults.iter().filter(|fault| fault.strikes::<M>(*kind)) {
+                *cases += 1;
+                if !share.includes(*cases) {
+                    continue;
+                }
                 let case = Case {
                     interrupted_at,
                     faults: vec![(index, *fault)],
@@ -136,8 +148,8 @@ pub fn explore_at_random<M: Model>(
     let mut explored = Explored::default();
     let mut dice = fastrand::Rng::with_seed(seed);
     let interruptions = interruptions::<M>(scenario)?;
-    let kinds: Vec<Fault> =
-        faults(scenario.by).iter().copied().filter(|fault| fault.strikes::<M>(Kind::Write)).collect();
+    let mut kinds = Fault::all::<M>(scenario.by);
+    kinds.retain(|fault| fault.strikes::<M>(Kind::Write));
     for _ in 0..cases {
         let interrupted_at = dice.choice(&interruptions).copied().flatten();
         let quiet = try_case::<M>(scenario, Case { interrupted_at, ..Case::default() })?;
@@ -197,7 +209,7 @@ pub fn run_within<M: Model>(part: Part, seed: u64, time: Duration) -> Result<Exp
                 // Later ones may hit what earlier ones made necessary.
                 Part::Several { .. } => {
                     let later = |dice: &mut fastrand::Rng| dice.usize(0..quiet.calls.len().max(1) * 2);
-                    let kinds = faults(scenario.by);
+                    let kinds = Fault::all::<M>(scenario.by);
                     let more =
                         (0..dice.usize(1..=3)).map(|_| (later(&mut dice), kinds[dice.usize(0..kinds.len())]));
                     std::iter::once(fault).chain(more.collect::<Vec<_>>()).collect()
@@ -212,9 +224,10 @@ pub fn run_within<M: Model>(part: Part, seed: u64, time: Duration) -> Result<Exp
 
 /// Each call that can be faulted, with each fault there.
 fn faults_at<M: Model>(calls: &[Kind], by: By) -> impl Iterator<Item = (usize, Fault)> {
-    let calls = calls.iter().enumerate();
+    let (calls, faults) = (calls.iter().enumerate(), Fault::all::<M>(by));
     calls.flat_map(move |(index, kind)| {
-        faults(by).iter().filter(|fault| fault.strikes::<M>(*kind)).map(move |fault| (index, *fault))
+        let striking = faults.iter().copied().filter(|fault| fault.strikes::<M>(*kind));
+        striking.map(|fault| (index, fault)).collect::<Vec<_>>()
     })
 }
 
@@ -225,13 +238,6 @@ fn interruptions<M: Model>(scenario: &Scenario) -> Result<Vec<Option<usize>>, Bo
         None => vec![None],
         Some(Interrupt::Cancel | Interrupt::Destroy) => (0..quiet.calls.len()).map(Some).collect(),
     })
-}
-
-fn faults(by: By) -> &'static [Fault] {
-    match by {
-        By::Engine => &Fault::ALL,
-        By::Alone => &Fault::ALL[..Fault::ALL.len() - 2],
-    }
 }
 
 /// A case that kept all promises.

@@ -12,6 +12,10 @@
 //! - the ledger says what a look at the platform without a ledger says;
 //! - one fault that may pass does not change how an operation ends, and a platform that asked to be left alone was.
 //!
+//! A platform may have a life of its own: a model says which [`Mishap`]s it knows. Each of them happens before each call,
+//! and what serves the provider dies while each call is made. What they leave broken is told to the engine once the
+//! operation has settled, as the provider's `observe` would tell it; then all of the above has to be so.
+//!
 //! What is tested is the planner *and* the order in which the engine stores and the driver calls. A provider's crate
 //! has the model of its platform, and runs the harness in its tests.
 
@@ -29,9 +33,9 @@ mod world;
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
-use landlord_state_machines::error::ProviderError;
+use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::id::Rollout;
-use landlord_state_machines::planner::{Kind, Planner, Subject};
+use landlord_state_machines::planner::{CallError, Kind, Planner, Subject};
 use landlord_state_machines::spec::Spec;
 
 pub use explore::{explore, explore_at_random, run, run_within};
@@ -91,6 +95,39 @@ pub trait Model: Default + Clone + Send + 'static {
     /// Something that runs breaks by itself, so that a repair is due.
     fn breaks(&mut self, now: Timestamp);
 
+    /// What may happen to this platform while an operation goes on. Default: nothing.
+    fn mishaps() -> &'static [Mishap] {
+        &[]
+    }
+
+    /// One of the [`Model::mishaps`] happens. Default: nothing comes of it.
+    fn befalls(&mut self, _mishap: Mishap, _now: Timestamp) {}
+
+    /// What serves the provider does what a call asks for, and dies before it answers ([`Mishap::HelperDies`]). Default:
+    /// there is no answer.
+    ///
+    /// # Errors
+    /// What the provider makes of it.
+    fn dies_within(
+        &mut self,
+        subject: &Subject,
+        call: &<Self::Planner as Planner>::Call,
+        now: Timestamp,
+    ) -> Result<<Self::Planner as Planner>::Reply, CallError> {
+        // Nobody hears the answer.
+        let _ = self.answer(subject, call, now);
+        self.befalls(Mishap::HelperDies, now);
+        let message = "no answer";
+        let (kind, code) = (ErrorKind::ProvisionFailed, ErrorCode::ProviderUnavailable);
+        Err(CallError::Unknown(ProviderError::new(kind, Remedy::Retry, code, message)))
+    }
+
+    /// What the provider's `observe` does by itself about a mishap while no operation goes on; whether it reports that the
+    /// tenant is broken. Default: neither.
+    fn observes(&mut self, _now: Timestamp) -> bool {
+        false
+    }
+
     /// Whether the platform holds exactly what `spec` asks for, or nothing at all without one.
     ///
     /// # Errors
@@ -114,6 +151,30 @@ pub trait Model: Default + Clone + Send + 'static {
 pub trait Faulted {
     /// Its platform.
     type Model: Model;
+}
+
+/// What happens to a platform by itself, whoever calls it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mishap {
+    /// What serves the provider on the platform dies: a keeper, an agent.
+    HelperDies,
+    /// A program leaves a child in the background that shows nothing of whose it is.
+    ChildEscapes,
+    /// Strangers take the addresses of the tenant, as many as they can get, and give them up after a while.
+    AddressesTaken,
+    /// What was started last fails its checks from now on, and lives.
+    Hangs,
+}
+
+impl Mishap {
+    /// Whether an operation that meets it ends as it would without it.
+    fn passes(self) -> bool {
+        match self {
+            Self::HelperDies | Self::ChildEscapes => true,
+            // What hangs, or cannot have its address, is not what was asked for.
+            Self::AddressesTaken | Self::Hangs => false,
+        }
+    }
 }
 
 /// How one call goes wrong.
@@ -145,11 +206,15 @@ pub enum Fault {
     Crash,
     /// The call works and the engine crashes before it stores the answer.
     CrashAfter,
+    /// This happens to the platform just before the call.
+    Befalls(Mishap),
+    /// The call works, and what serves the provider dies before it is answered.
+    DiesWithin,
 }
 
 impl Fault {
-    /// All of them; those that only an engine can have last.
-    pub const ALL: [Self; 13] = [
+    /// All that an API can do to one call.
+    const OF_CALLS: [Self; 11] = [
         Self::Refused,
         Self::RefusedForGood,
         Self::RefusedAfter,
@@ -161,9 +226,22 @@ impl Fault {
         Self::Twice,
         Self::HeardAgain,
         Self::Unseen,
-        Self::Crash,
-        Self::CrashAfter,
     ];
+
+    /// All faults of a planner that is run so. Who calls a method alone does not crash, and nobody observes for it what
+    /// became of the platform.
+    fn all<M: Model>(by: By) -> Vec<Self> {
+        let mut faults = Self::OF_CALLS.to_vec();
+        match by {
+            By::Alone => {}
+            By::Engine => {
+                faults.extend([Self::Crash, Self::CrashAfter]);
+                faults.extend(M::mishaps().iter().map(|mishap| Self::Befalls(*mishap)));
+                faults.extend(M::mishaps().contains(&Mishap::HelperDies).then_some(Self::DiesWithin));
+            }
+        }
+        faults
+    }
 
     /// Whether it makes a difference to a call of this kind on this platform.
     fn strikes<M: Model>(self, kind: Kind) -> bool {
@@ -178,7 +256,9 @@ impl Fault {
             | Self::LostThenLate
             | Self::HeardAgain
             | Self::Crash
-            | Self::CrashAfter => true,
+            | Self::CrashAfter
+            | Self::Befalls(_)
+            | Self::DiesWithin => true,
             Self::Twice => kind == Kind::Write,
             Self::Unseen => kind == Kind::Write && M::unseen() > SignedDuration::ZERO,
         }
@@ -188,6 +268,7 @@ impl Fault {
     fn passes(self) -> bool {
         match self {
             Self::RefusedForGood => false,
+            Self::Befalls(mishap) => mishap.passes(),
             Self::Refused
             | Self::RefusedAfter
             | Self::Throttled
@@ -199,7 +280,28 @@ impl Fault {
             | Self::HeardAgain
             | Self::Unseen
             | Self::Crash
-            | Self::CrashAfter => true,
+            | Self::CrashAfter
+            | Self::DiesWithin => true,
+        }
+    }
+
+    /// Whether something happens to the platform by itself.
+    fn is_mishap(self) -> bool {
+        match self {
+            Self::Befalls(_) | Self::DiesWithin => true,
+            Self::Refused
+            | Self::RefusedForGood
+            | Self::RefusedAfter
+            | Self::Throttled
+            | Self::ThrottledAfter
+            | Self::Lost
+            | Self::LostAfter
+            | Self::LostThenLate
+            | Self::Twice
+            | Self::HeardAgain
+            | Self::Unseen
+            | Self::Crash
+            | Self::CrashAfter => false,
         }
     }
 }
@@ -333,6 +435,25 @@ impl std::ops::AddAssign for Explored {
     fn add_assign(&mut self, more: Self) {
         self.cases += more.cases;
         self.calls += more.calls;
+    }
+}
+
+/// How many of the cases of a [`Part`] are tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// One of so many; 1 is all of them.
+    pub one_in: usize,
+    /// Which one.
+    pub offset: usize,
+}
+
+impl Share {
+    /// Every case.
+    pub const ALL: Self = Self { one_in: 1, offset: 0 };
+
+    fn includes(self, case: usize) -> bool {
+        let one_in = self.one_in.max(1);
+        case % one_in == self.offset % one_in
     }
 }
 

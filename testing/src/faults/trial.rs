@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use super::{Breach, Explored, Model, Part, run, run_within};
+use super::{Breach, Explored, Model, Part, Share, run, run_within};
 use crate::number;
 
 /// Fewer cases than this in a share of time say that something is wrong with the exploration.
@@ -18,7 +18,18 @@ const LEAST: usize = 200;
 /// # Panics
 /// At the first case that breaks a promise; when there are fewer cases.
 pub fn all<M: Model>(part: Part, least: usize) {
-    let explored = said(M::NAME, part, run::<M>(part));
+    let explored = said(M::NAME, part, run::<M>(part, Share::ALL));
+    assert!(explored.cases >= least, "only {} cases", explored.cases);
+}
+
+/// Tries one of so many cases of a part, and has at least so many cases; `LANDLORD_SEED` chooses which ones.
+///
+/// # Panics
+/// As [`all`].
+pub fn share<M: Model>(part: Part, one_in: usize, least: usize) {
+    let offset = usize::try_from(number("LANDLORD_SEED", 0)).unwrap_or_default() % one_in.max(1);
+    println!("{}, {part:?}: one case in {one_in}; LANDLORD_SEED={offset} repeats them", M::NAME);
+    let explored = said(M::NAME, part, run::<M>(part, Share { one_in, offset }));
     assert!(explored.cases >= least, "only {} cases", explored.cases);
 }
 

@@ -32,6 +32,8 @@ use landlord_compute::{OperationHandle, Options, WaitError};
 
 /// Simulated time after which an operation counts as stuck.
 const PATIENCE: Duration = Duration::from_secs(3600);
+/// From the end of what was asked for to the look that notices what a mishap has left broken.
+const NOTICES_AFTER: Duration = Duration::from_secs(10);
 /// How long a caller that waits may take to hear of an operation that has settled.
 const HEARS_WITHIN: Duration = Duration::from_secs(1);
 
@@ -91,6 +93,8 @@ struct Bench<'a, M: Model> {
     world: &'a Shared<M>,
     scenario: &'a Scenario,
     commits: Commits,
+    /// Whether something happens to the platform by itself, so that somebody has to notice.
+    breaks: bool,
     store: MemoryStore,
     engine: Arc<str>,
     clock: TokioClock,
@@ -122,6 +126,7 @@ pub(super) async fn run<M: Model>(
         world,
         scenario,
         commits: case.commits,
+        breaks: case.faults.iter().any(|(_, fault)| fault.is_mishap()),
         engine: store.open().await.map_err(|error| error.to_string())?.engine,
         store,
         clock: TokioClock::starting_at(Timestamp::UNIX_EPOCH),
@@ -150,9 +155,9 @@ impl<M: Model> Bench<'_, M> {
             broke: Arc::clone(&self.broke),
         };
         // Nobody is asked for during a case: that would be further calls.
-        let observe = match self.scenario.operation.ask {
-            Ask::Repair => ObservePolicy::On { every: 2 * PATIENCE, per_second: 1 },
-            Ask::Provision(_) | Ask::Update(_) | Ask::Restart | Ask::Destroy => ObservePolicy::Off,
+        let observe = match (&self.scenario.operation.ask, self.breaks) {
+            (Ask::Repair, _) | (_, true) => ObservePolicy::On { every: 2 * PATIENCE, per_second: 1 },
+            (Ask::Provision(_) | Ask::Update(_) | Ask::Restart | Ask::Destroy, false) => ObservePolicy::Off,
         };
         // No actor is passivated: thousands of cases would pay for looking after it.
         let limits = Limits::default().idle(PATIENCE);
@@ -205,7 +210,9 @@ impl<M: Model> Bench<'_, M> {
                 }
                 rested = self.rests(&life) => {
                     rested?;
-                    break;
+                    if !self.breaks || !self.notices().await {
+                        break;
+                    }
                 }
             }
         }
@@ -272,6 +279,27 @@ impl<M: Model> Bench<'_, M> {
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
+    }
+
+    /// What a mishap has left broken is noticed once everything has settled; whether an operation follows.
+    async fn notices(&self) -> bool {
+        // What was seen before something settled says nothing. Strangers are gone by then, too.
+        tokio::time::sleep(NOTICES_AFTER).await;
+        let opened = {
+            let mut world = lock(self.world);
+            if !world.platform.observes(self.clock.now()) {
+                return false;
+            }
+            world.story.tell(|| "it is observed to be broken".to_owned());
+            world.opened.len()
+        };
+        self.broke.notify_one();
+        let follows = async {
+            while lock(self.world).opened.len() == opened {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(NOTICES_AFTER, follows).await.is_ok()
     }
 
     /// I3, at the moment at which everything has settled.

@@ -252,6 +252,11 @@ impl<M: Model> World<M> {
                 let _ = self.unseen(subject, call, now);
                 None
             }
+            Some(Fault::Befalls(mishap)) => {
+                self.platform.befalls(mishap, now);
+                Some(self.really(subject, call, now))
+            }
+            Some(Fault::DiesWithin) => Some(self.platform.dies_within(subject, call, now)),
         };
         self.crashed = answer.is_none();
         let heard = answer.map(|answer| answer.map(|reply| Heard { reply, again: self.echo.take() }));

@@ -16,10 +16,10 @@ use landlord_state_machines::planner::process::{
     Process, ProcessCall, ProcessLife, ProcessPlanner, ProcessReply, ReservePorts, Routing, Signal, Start,
     Stop,
 };
-use landlord_state_machines::planner::{Kind, Subject};
+use landlord_state_machines::planner::{CallError, Kind, Subject};
 use landlord_state_machines::spec::{ContainerSpec, Spec};
 
-use landlord_testing::faults::{Model, Operation};
+use landlord_testing::faults::{Mishap, Model, Operation};
 
 /// What a process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +94,8 @@ struct Row {
     ends: Option<(Timestamp, ExitCause)>,
     /// Whether a child is left when the first process has ended.
     child: bool,
+    /// Since when it fails its checks, where it hangs.
+    hangs: Option<Timestamp>,
 }
 
 impl Row {
@@ -130,9 +132,16 @@ impl Row {
         }
     }
 
+    /// Whether it passes its checks.
+    fn works(&self, now: Timestamp) -> bool {
+        let settled = self.behaviour.settles().is_some_and(|settles| now >= later(self.started, settles));
+        settled && self.hangs.is_none()
+    }
+
     /// How many checks in a row came out the same way: its keeper makes one a second, and this is one more.
     fn checked(&self, now: Timestamp) -> u32 {
-        u32::try_from(now.duration_since(self.started).as_secs()).unwrap_or(0).saturating_add(1)
+        let since = self.hangs.unwrap_or(self.started);
+        u32::try_from(now.duration_since(since).as_secs()).unwrap_or(0).saturating_add(1)
     }
 
     fn end(&mut self, at: Timestamp, signal: i32) {
@@ -156,7 +165,14 @@ pub struct Processes {
     routing: Routing,
     /// When that was last changed.
     routed: Option<Timestamp>,
+    /// Ports that were found free last, for launches that may start.
+    promised: BTreeSet<u16>,
+    /// The ports that strangers have, and until when.
+    strangers: Option<(BTreeSet<u16>, Timestamp)>,
 }
+
+/// For how long strangers keep a port.
+const STRANGERS_STAY: SignedDuration = SignedDuration::from_secs(3);
 
 impl Processes {
     fn start(&mut self, start: &Start, now: Timestamp) -> ProcessReply {
@@ -181,47 +197,66 @@ impl Processes {
             started: now,
             ends,
             child: behaviour == ProcessBehaviour::Forks,
+            hangs: None,
         };
         self.rows.insert(start.launch, row);
         ProcessReply::Started { launch: start.launch, leader }
     }
 
-    /// Whether a launch listens on a port.
+    /// Whether a launch or a stranger listens on a port.
     fn occupied(&self, number: u16, now: Timestamp) -> bool {
         let alive = self.rows.values().filter(|row| row.is_alive(now));
-        alive.flat_map(Row::listens).any(|listens| listens == number)
+        self.taken(number, now) || alive.flat_map(Row::listens).any(|listens| listens == number)
+    }
+
+    /// Whether a stranger listens on a port.
+    fn taken(&self, number: u16, now: Timestamp) -> bool {
+        self.strangers.as_ref().is_some_and(|(ports, until)| now < *until && ports.contains(&number))
     }
 
     /// Whether the keeper listens on a port.
     fn forwards(&self, number: u16) -> bool {
+        if !self.keeper {
+            return false;
+        }
         let binds = |launch| self.rows.get(launch).is_some_and(Row::binds);
         self.routing.routes.iter().any(|route| route.host_port == number && !binds(&route.launch))
     }
 
-    fn route(&mut self, routing: &Routing, now: Timestamp) -> ProcessReply {
+    /// What the keeper says that it listens on.
+    fn routed(&self, now: Timestamp) -> Routing {
+        let routes = self.routing.routes.iter();
+        let open = routes.filter(|route| !self.taken(route.host_port, now)).cloned().collect();
+        Routing { number: self.routing.number, routes: open }
+    }
+
+    fn route(&mut self, routing: &Routing, now: Timestamp) -> Result<ProcessReply, ProviderError> {
         if routing.number < self.routing.number {
-            return ProcessReply::Routed { number: self.routing.number };
+            return Ok(ProcessReply::Routed { number: self.routing.number });
+        }
+        if let Some(route) = routing.routes.iter().find(|route| self.taken(route.host_port, now)) {
+            return Err(taken(route.host_port));
         }
         let alive = |row: &Row| row.is_alive(now) && row.binds();
         for route in &routing.routes {
             let holder = self.rows.iter().find(|(launch, row)| {
                 **launch != route.launch && alive(row) && row.listens().any(|port| port == route.host_port)
             });
-            if let Some((launch, _)) = holder {
-                self.breach = Some(format!(
-                    "{} is forwarded to {}, and {launch} has it",
-                    route.host_port, route.launch
-                ));
+            if holder.is_some() {
+                return Err(taken(route.host_port));
             }
         }
         if self.routing.routes != routing.routes {
             self.routed = Some(now);
         }
         self.routing = routing.clone();
-        ProcessReply::Routed { number: routing.number }
+        Ok(ProcessReply::Routed { number: routing.number })
     }
 
     fn binding(&self, id: LaunchId, row: &Row) -> Binding {
+        if !self.keeper {
+            return Binding::Unknown;
+        }
         match (row.binds(), self.routing.routes.iter().any(|route| route.launch == id)) {
             (true, true | false) => Binding::Direct,
             (false, true) => Binding::Forwarded,
@@ -232,10 +267,18 @@ impl Processes {
     fn connections(&self, id: LaunchId, row: &Row, now: Timestamp) -> u32 {
         let left = self.routed.is_some_and(|at| now < later(at, SignedDuration::from_secs(2)));
         let replaced = self.routing.routes.iter().all(|route| route.launch != id);
-        u32::from(row.behaviour == ProcessBehaviour::Busy && left && replaced)
+        u32::from(self.keeper && row.behaviour == ProcessBehaviour::Busy && left && replaced)
     }
 
-    fn reserve(&self, wanted: &ReservePorts, now: Timestamp) -> ProcessReply {
+    fn reserve(&mut self, wanted: &ReservePorts, now: Timestamp) -> Result<ProcessReply, ProviderError> {
+        let fixed = wanted.wanted.values().flatten().filter_map(|wanted| match wanted.host {
+            HostPort::Fixed(number) => Some(number),
+            HostPort::Kept(_) | HostPort::Free { .. } => None,
+        });
+        if let Some(number) = fixed.into_iter().find(|port| self.occupied(*port, now) || self.forwards(*port))
+        {
+            return Err(taken(number));
+        }
         let mut free = (20_000..).filter(|port| !self.occupied(*port, now) && !self.forwards(*port));
         let ports = wanted.wanted.iter().map(|(container, wanted)| {
             let ports = wanted.iter().filter_map(|wanted| {
@@ -253,18 +296,21 @@ impl Processes {
             });
             (container.clone(), ports.collect())
         });
-        ProcessReply::Ports(ports.collect())
+        let ports: BTreeMap<String, Vec<Port>> = ports.collect();
+        self.promised = ports.values().flatten().map(Port::listens_on).collect();
+        Ok(ProcessReply::Ports(ports))
     }
 
-    fn probe(&self, probe: &Probe, now: Timestamp) -> Probed {
+    /// Where the keeper is gone another is started, which makes the check.
+    fn probe(&mut self, probe: &Probe, now: Timestamp) -> Probed {
         let Some(row) = self.rows.get(&probe.launch).filter(|row| row.leader == probe.leader) else {
             return Probed::Gone(Exit::of(ExitCause::Unseen));
         };
         if !row.leads(now) {
             return Probed::Gone(row.exit());
         }
-        let works = row.behaviour.settles().is_some_and(|settles| now >= later(row.started, settles));
-        match (&probe.check, works) {
+        self.keeper = true;
+        match (&probe.check, row.works(now)) {
             (Check::Alive, true | false) | (Check::Http { .. } | Check::Tcp { .. } | Check::Exec, true) => {
                 Probed::Passed { times: row.checked(now) }
             }
@@ -343,14 +389,15 @@ impl Model for Processes {
                 ProcessReply::Found(Found {
                     machine: Some("here".to_owned()),
                     keeper: self.keeper,
-                    routing: if self.keeper { self.routing.clone() } else { Routing::default() },
+                    routing: if self.keeper { self.routed(now) } else { Routing::default() },
                     cut: 0,
                     launches: self.rows.iter().map(found).collect(),
                 })
             }
             ProcessCall::Keep => {
                 self.keeper = true;
-                ProcessReply::Kept
+                let bindings = self.rows.iter().map(|(id, row)| (*id, self.binding(*id, row)));
+                ProcessReply::Kept { routing: self.routed(now), bindings: bindings.collect() }
             }
             ProcessCall::Dismiss => {
                 if let Some((launch, _)) = self.rows.iter().next() {
@@ -360,9 +407,9 @@ impl Model for Processes {
                 self.routing = Routing::default();
                 ProcessReply::Dismissed
             }
-            ProcessCall::ReservePorts(wanted) => self.reserve(wanted, now),
+            ProcessCall::ReservePorts(wanted) => self.reserve(wanted, now)?,
             ProcessCall::Start(_) | ProcessCall::Route(_) if !self.keeper => return Err(no_keeper()),
-            ProcessCall::Route(routing) => self.route(routing, now),
+            ProcessCall::Route(routing) => self.route(routing, now)?,
             ProcessCall::Start(start) if start.container.image == "missing" => {
                 return Err(no_such_program(start));
             }
@@ -418,6 +465,79 @@ impl Model for Processes {
         }
     }
 
+    fn mishaps() -> &'static [Mishap] {
+        &[Mishap::HelperDies, Mishap::ChildEscapes, Mishap::AddressesTaken, Mishap::Hangs]
+    }
+
+    fn befalls(&mut self, mishap: Mishap, now: Timestamp) {
+        match mishap {
+            Mishap::HelperDies => self.keeper = false,
+            // The keeper, or the launch's group, has it all the same.
+            Mishap::ChildEscapes => {
+                if let Some(row) = self.rows.values_mut().find(|row| row.leads(now)) {
+                    row.child = true;
+                }
+            }
+            // What the keeper listens on nobody gets before it dies, and the ports of launches before these begin.
+            Mishap::AddressesTaken => {
+                let listening: BTreeSet<u16> = self.rows.values().flat_map(Row::listens).collect();
+                let addresses = self.routing.routes.iter().map(|route| route.host_port);
+                let ports = self.promised.iter().copied().chain(addresses);
+                let ports = ports.filter(|port| !listening.contains(port)).collect();
+                self.keeper = false;
+                self.strangers = Some((ports, later(now, STRANGERS_STAY)));
+            }
+            // Where nothing is checked, nobody can tell.
+            Mishap::Hangs => {
+                let is_checked = |row: &&mut Row| row.manifest.readiness.check != Check::Alive;
+                let mut checked = self.rows.values_mut().rev().filter(is_checked);
+                if let Some(row) = checked.find(|row| row.leads(now)) {
+                    row.hangs = Some(now);
+                }
+            }
+        }
+    }
+
+    fn dies_within(
+        &mut self,
+        subject: &Subject,
+        call: &ProcessCall,
+        now: Timestamp,
+    ) -> Result<ProcessReply, CallError> {
+        let unanswered = match call {
+            // It needs no keeper.
+            ProcessCall::ReservePorts(_) | ProcessCall::Find => {
+                self.keeper = false;
+                return self.answer(subject, call, now).map_err(CallError::Refused);
+            }
+            // What it was asked to end has ended, and nobody waits for its answer.
+            ProcessCall::Signal(_) | ProcessCall::Dismiss => None,
+            ProcessCall::Keep | ProcessCall::Start(_) | ProcessCall::Route(_) => {
+                Some(CallError::Unknown(no_keeper()))
+            }
+            // The files stay.
+            ProcessCall::Clear { .. } => {
+                self.keeper = false;
+                return Err(CallError::Refused(no_keeper()));
+            }
+            ProcessCall::Probe(_) => Some(CallError::Refused(no_keeper())),
+        };
+        let answer = self.answer(subject, call, now).map_err(CallError::Refused);
+        self.keeper = false;
+        match unanswered {
+            Some(error) => answer.and(Err(error)),
+            None => answer,
+        }
+    }
+
+    /// The keeper of a tenant that has something left is started again.
+    fn observes(&mut self, now: Timestamp) -> bool {
+        if !self.rows.is_empty() {
+            self.keeper = true;
+        }
+        self.rows.values().any(|row| !row.leads(now) || row.hangs.is_some())
+    }
+
     fn runs_for(&mut self, rollout: Rollout) -> Result<(), String> {
         match self.rows.iter().find(|(_, row)| row.manifest.rollout != rollout) {
             None => Ok(()),
@@ -442,6 +562,9 @@ impl Model for Processes {
         }
         if let Some((id, row)) = self.rows.iter().find(|(_, row)| !row.leads(now)) {
             return Err(format!("launch {id} of {} has ended and left something", row.container.name));
+        }
+        if let Some((id, row)) = self.rows.iter().find(|(_, row)| row.hangs.is_some()) {
+            return Err(format!("launch {id} of {} hangs, and is kept", row.container.name));
         }
         if self.keeper != spec.is_some() {
             return Err(format!("there is a keeper: {}", self.keeper));
@@ -474,6 +597,11 @@ impl Model for Processes {
 fn no_keeper() -> ProviderError {
     let message = "the tenant's keeper does not run";
     ProviderError::new(ErrorKind::ProvisionFailed, Remedy::Retry, ErrorCode::ProviderUnavailable, message)
+}
+
+fn taken(port: u16) -> ProviderError {
+    let message = format!("port {port} is held by another");
+    ProviderError::new(ErrorKind::ProvisionFailed, Remedy::Permanent, ErrorCode::Conflict, message)
 }
 
 fn no_such_program(start: &Start) -> ProviderError {

@@ -7,19 +7,40 @@ use super::Processes;
 /// How many scenarios have several faults, at least.
 const SCENARIOS: usize = 34;
 
+/// One case in so many is tried every day, and all of them in `./test.sh long`.
+const EVERY_DAY: usize = 6;
+
 #[test]
 fn i1_i3_every_single_fault_leaves_the_applied_spec_or_nothing() {
-    trial::all::<Processes>(Part::OneFault, 5_600);
+    trial::share::<Processes>(Part::OneFault, EVERY_DAY, 1_500);
 }
 
 #[test]
 fn i1_i3_every_single_fault_and_a_cancel_at_every_call() {
-    trial::all::<Processes>(Part::Interrupted(Interrupt::Cancel, Length::Short), 4_400);
+    trial::share::<Processes>(Part::Interrupted(Interrupt::Cancel, Length::Short), EVERY_DAY, 2_500);
 }
 
 #[test]
 fn i1_i3_every_single_fault_and_a_destroy_at_every_call() {
-    trial::all::<Processes>(Part::Interrupted(Interrupt::Destroy, Length::Short), 2_700);
+    trial::share::<Processes>(Part::Interrupted(Interrupt::Destroy, Length::Short), EVERY_DAY, 1_500);
+}
+
+#[test]
+#[ignore = "minutes: ./test.sh long"]
+fn i1_i3_every_single_fault_in_full() {
+    trial::all::<Processes>(Part::OneFault, 9_000);
+}
+
+#[test]
+#[ignore = "minutes: ./test.sh long"]
+fn i1_i3_every_single_fault_and_a_cancel_at_every_call_in_full() {
+    trial::all::<Processes>(Part::Interrupted(Interrupt::Cancel, Length::Short), 15_000);
+}
+
+#[test]
+#[ignore = "minutes: ./test.sh long"]
+fn i1_i3_every_single_fault_and_a_destroy_at_every_call_in_full() {
+    trial::all::<Processes>(Part::Interrupted(Interrupt::Destroy, Length::Short), 8_000);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::io;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use landlord_state_machines::planner::process::{Binding, LaunchId, Manifest, Protocol, Route, Routing};
 use mio::Registry;
@@ -32,6 +32,17 @@ struct Bound {
     direct: bool,
 }
 
+/// From one try to take an address that another has to the next.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// An address that another has.
+#[derive(Debug)]
+struct Missing {
+    bound: Bound,
+    /// Where its launch listens, while that lives.
+    port: Option<u16>,
+}
+
 /// What the keeper was told last; the contents of its file.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Told {
@@ -45,6 +56,10 @@ pub(super) struct Routes {
     file: PathBuf,
     told: Told,
     open: BTreeMap<(u16, Protocol), Address>,
+    /// What was told and is not open, since another took it while there was no keeper.
+    missing: Vec<Missing>,
+    /// When that was last tried.
+    tried: Instant,
     forwarder: Forwarder,
 }
 
@@ -57,7 +72,8 @@ impl Routes {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Told::default(),
             Err(error) => return Err(error),
         };
-        Ok(Self { file, told, open: BTreeMap::new(), forwarder: Forwarder::new(BASE, Limits::default()) })
+        let forwarder = Forwarder::new(BASE, Limits::default());
+        Ok(Self { file, told, open: BTreeMap::new(), missing: Vec::new(), tried: Instant::now(), forwarder })
     }
 
     /// What was asked for last.
@@ -178,6 +194,7 @@ impl Routes {
                 self.forwarder.close(registry, address, now);
             }
         }
+        self.missing.clear();
         self.told = Told { number: routing.number, bound };
         let written = self.write();
         written
@@ -185,28 +202,47 @@ impl Routes {
             .map_err(|error| Refusal::System(format!("its addresses could not be written down: {error}")))
     }
 
-    /// Listens again where an earlier keeper did. What is not free now is tried again when the engine asks.
+    /// Listens again where an earlier keeper did. What is not free now is tried again until it is, or the engine says
+    /// otherwise.
     pub(super) fn open_again(&mut self, registry: &Registry, lives: impl Fn(LaunchId) -> bool) {
-        let now = Instant::now();
-        for Bound { route, .. } in self.told.bound.iter().filter(|bound| !bound.direct) {
+        // What is missing is not told, so that the engine sees it.
+        let (direct, forwarded) =
+            std::mem::take(&mut self.told.bound).into_iter().partition(|bound: &Bound| bound.direct);
+        self.told.bound = direct;
+        self.missing = forwarded
+            .into_iter()
+            .map(|bound| Missing {
+                port: lives(bound.route.launch).then_some(bound.route.private_port),
+                bound,
+            })
+            .collect();
+        self.open_missing(registry);
+    }
+
+    fn open_missing(&mut self, registry: &Registry) {
+        self.tried = Instant::now();
+        for missing in std::mem::take(&mut self.missing) {
+            let route = &missing.bound.route;
             let address = address(route);
-            if self.forwarder.open(registry, address, now).is_ok() {
-                self.open.insert((route.host_port, route.protocol), address);
-                let port = lives(route.launch).then_some(route.private_port);
-                self.forwarder.target(registry, address, port, now);
+            match self.forwarder.open(registry, address, self.tried) {
+                Ok(()) => {
+                    self.open.insert((route.host_port, route.protocol), address);
+                    self.forwarder.target(registry, address, missing.port, self.tried);
+                    self.told.bound.push(missing.bound);
+                }
+                Err(_) => self.missing.push(missing),
             }
         }
-        // So that the engine sees that one is missing.
-        let open = &self.open;
-        self.told.bound.retain(|bound| {
-            bound.direct || open.contains_key(&(bound.route.host_port, bound.route.protocol))
-        });
+        self.told.bound.sort_by(|one, other| one.route.cmp(&other.route));
     }
 
     /// A launch has ended: its clients wait for the next one.
     pub(super) fn ended(&mut self, registry: &Registry, launch: LaunchId) {
         for Bound { route, .. } in self.told.bound.iter().filter(|bound| bound.route.launch == launch) {
             self.forwarder.target(registry, address(route), None, Instant::now());
+        }
+        for missing in self.missing.iter_mut().filter(|missing| missing.bound.route.launch == launch) {
+            missing.port = None;
         }
     }
 
@@ -217,11 +253,15 @@ impl Routes {
 
     /// Goes on with what is due; after every round of events.
     pub(super) fn tick(&mut self, registry: &Registry) {
+        if !self.missing.is_empty() && self.tried.elapsed() >= AGAIN {
+            self.open_missing(registry);
+        }
         self.forwarder.tick(registry, Instant::now());
     }
 
     pub(super) fn due(&self) -> Option<Instant> {
-        self.forwarder.next_deadline(Instant::now())
+        let again = (!self.missing.is_empty()).then(|| self.tried + AGAIN);
+        again.into_iter().chain(self.forwarder.next_deadline(Instant::now())).min()
     }
 
     fn write(&self) -> io::Result<()> {

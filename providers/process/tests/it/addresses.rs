@@ -265,3 +265,48 @@ async fn datagrams_go_to_the_program_that_runs() {
     assert_eq!(status.state, ComputeState::Running);
     site.destroy("acme").await;
 }
+
+/// Kills the keeper of the site's tenant and waits for its end.
+async fn kill_keeper(site: &Site) {
+    let [keeper] = site.keepers()[..] else { panic!("one keeper") };
+    kill_process(keeper, Signal::KILL).unwrap();
+    until("the end of the keeper", || site.keepers().is_empty()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tenant_whose_keeper_died_is_updated_at_its_fixed_port() {
+    let site = Site::new("widowed");
+    let mut cx = site.context("acme");
+    let port = free_port();
+    provision(&site, &mut cx, &Program::web(1).at(port)).await;
+    // What the next keeper has taken over is no stranger's.
+    kill_keeper(&site).await;
+    update(&site, &mut cx, &Program::web(2).at(port)).await;
+    assert_eq!(client::get(port).unwrap(), "2");
+
+    site.destroy("acme").await;
+
+    // Nor is a program that listens there itself.
+    let mut cx = site.context("direct");
+    let direct = |version| Program::web(version).at(port).binding(port);
+    provision(&site, &mut cx, &direct(3)).await;
+    kill_keeper(&site).await;
+    update(&site, &mut cx, &direct(4)).await;
+    assert_eq!(client::get(port).unwrap(), "4");
+    site.destroy("direct").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_a_stranger_took_while_there_was_no_keeper_comes_back() {
+    let site = Site::new("robbed");
+    let mut cx = site.context("acme");
+    let port = provision(&site, &mut cx, &Program::web(1)).await;
+    kill_keeper(&site).await;
+    let stranger = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    // A look starts the next keeper.
+    site.provider.get_status(&cx, &cx.subject.tenant).await.unwrap();
+    assert_eq!(site.keepers().len(), 1);
+    drop(stranger);
+    until("an answer", || client::get(port).is_ok_and(|version| version == "1")).await;
+    site.destroy("acme").await;
+}

@@ -166,7 +166,12 @@ pub enum ProcessReply {
     /// To [`ProcessCall::Find`].
     Found(Found),
     /// To [`ProcessCall::Keep`]: the keeper lives.
-    Kept,
+    Kept {
+        /// What it listens on: what the one before it did, as far as that is free.
+        routing: Routing,
+        /// Who listens on the host ports of the launches that it has taken over.
+        bindings: BTreeMap<LaunchId, Binding>,
+    },
     /// To [`ProcessCall::Dismiss`]: there is no keeper.
     Dismissed,
     /// To [`ProcessCall::ReservePorts`]: all that were wanted, by container name.

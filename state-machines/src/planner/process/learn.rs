@@ -1,12 +1,14 @@
 //! How facts change: before a write, by an answer, and with time.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::facts::{Ailment, Death, Keeper, Launch, Live, ProcessFacts, Run, Streak};
 use super::next::{SETTLE, after};
 use super::{
-    Exit, ExitCause, Found, FoundLaunch, LaunchId, Probed, Process, ProcessCall, ProcessLife, ProcessReply,
-    Routing, Start,
+    Binding, Exit, ExitCause, Found, FoundLaunch, LaunchId, Probed, Process, ProcessCall, ProcessLife,
+    ProcessReply, Routing, Start,
 };
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use crate::planner::CallError;
@@ -69,7 +71,7 @@ pub(super) fn learn(
             Some(error) => facts.trouble = Some(error),
             None => found(facts, all, now),
         },
-        Ok(ProcessReply::Kept) => facts.keeper = Keeper::Lives,
+        Ok(ProcessReply::Kept { routing, bindings }) => kept(facts, routing, &bindings),
         Ok(ProcessReply::Dismissed) => facts.keeper = Keeper::Absent,
         Ok(ProcessReply::Routed { number }) => match call {
             ProcessCall::Route(routing) if routing.number == number => {
@@ -115,6 +117,20 @@ pub(super) fn learn(
             facts.trouble = Some(error);
         }
         Err(CallError::Unknown(error)) => facts.trouble = Some(error),
+    }
+}
+
+/// Takes in what a keeper has taken over from the one before it: a port that it listens on is not a stranger's.
+fn kept(facts: &mut ProcessFacts, routing: Routing, bindings: &BTreeMap<LaunchId, Binding>) {
+    facts.keeper = Keeper::Lives;
+    if facts.routing.number <= routing.number {
+        facts.intended = facts.intended.max(routing.number);
+        facts.routing = routing;
+    }
+    for (launch, binding) in bindings {
+        if let Some(launch) = facts.launches.get_mut(launch) {
+            launch.binding = *binding;
+        }
     }
 }
 
@@ -245,7 +261,14 @@ fn found(facts: &mut ProcessFacts, found: Found, now: Timestamp) {
     };
     facts.launches.retain(|id, launch| {
         let life = launches.remove(id).map(|found| {
-            (launch.binding, launch.connections) = (found.binding, found.connections);
+            launch.connections = found.connections;
+            launch.binding = match (found.binding, keeper) {
+                // Only a keeper can tell.
+                (Binding::Unknown, false) => launch.binding,
+                (binding @ (Binding::Unknown | Binding::Forwarded | Binding::Direct), true | false) => {
+                    binding
+                }
+            };
             found.life
         });
         match seen(&launch.run, life, now) {
