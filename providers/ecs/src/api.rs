@@ -86,6 +86,14 @@ impl Ecs {
                 let at = self.at(place, cx).await;
                 on_heap(|| at.untag(arn, keys)).await
             }
+            EcsCall::TagDefinition { place, arn, tags, content: _, labels: _ } => {
+                let at = self.at(place, cx).await;
+                on_heap(|| at.tag(arn, tags)).await
+            }
+            EcsCall::UntagDefinition { place, arn, keys, labels: _ } => {
+                let at = self.at(place, cx).await;
+                on_heap(|| at.untag(arn, keys)).await
+            }
             EcsCall::StopDeployment { place, deployment } => {
                 let at = self.at(place, cx).await;
                 on_heap(|| at.stop(deployment)).await

@@ -227,6 +227,11 @@ impl Ecs {
         }
     }
 
+    fn revision(&mut self, arn: &str) -> Result<&mut Revision, ProviderError> {
+        let missing = || refused(Remedy::Retry, "ResourceNotFoundException");
+        self.revisions.get_mut(arn).ok_or_else(missing)
+    }
+
     fn active(&mut self) -> Result<&mut Row, ProviderError> {
         let missing = || refused(Remedy::Retry, "ServiceNotActiveException");
         self.service.as_mut().filter(|row| row.gone.is_none()).ok_or_else(missing)
@@ -409,6 +414,14 @@ impl Model for Ecs {
                 self.active()?.tags.retain(|key, _| !keys.contains(key));
                 EcsReply::Tagged
             }
+            EcsCall::TagDefinition { arn, tags, .. } => {
+                self.revision(arn)?.tags.extend(tags.clone());
+                EcsReply::Tagged
+            }
+            EcsCall::UntagDefinition { arn, keys, .. } => {
+                self.revision(arn)?.tags.retain(|key, _| !keys.contains(key));
+                EcsReply::Tagged
+            }
             EcsCall::StopDeployment { deployment, .. } => self.stop(deployment, now)?,
             EcsCall::DeleteService(_) => self.delete(now),
             EcsCall::DeregisterDefinition { arn, .. } => {
@@ -442,6 +455,8 @@ impl Model for Ecs {
             | EcsCall::CreateService(_)
             | EcsCall::TagService { .. }
             | EcsCall::UntagService { .. }
+            | EcsCall::TagDefinition { .. }
+            | EcsCall::UntagDefinition { .. }
             | EcsCall::StopDeployment { .. }
             | EcsCall::DeleteService(_)
             | EcsCall::DeregisterDefinition { .. }
@@ -461,6 +476,8 @@ impl Model for Ecs {
             | EcsCall::UpdateService(_)
             | EcsCall::TagService { .. }
             | EcsCall::UntagService { .. }
+            | EcsCall::TagDefinition { .. }
+            | EcsCall::UntagDefinition { .. }
             | EcsCall::StopDeployment { .. }
             | EcsCall::DeleteService(_)
             | EcsCall::DeregisterDefinition { .. }
@@ -501,20 +518,13 @@ impl Model for Ecs {
         let Some(row) = &self.service else { return Err("there is no service".to_owned()) };
         let rollout = row.rollouts[0].rollout;
         let wanted = Wanted::in_rollout(subject, spec, rollout).map_err(|error| error.to_string())?;
-        let (own, named) = match &wanted.source {
-            Source::Own { content, .. } => (Some(content), None),
-            Source::Existing(named) => (None, Some(named)),
-        };
-        let kept: Vec<Option<&String>> =
-            self.revisions.values().map(|revision| revision.tags.get(tags::CONTENT)).collect();
+        let kept: Vec<_> = self.revisions.iter().map(|(arn, revision)| (arn, &revision.tags)).collect();
         let runs = &row.rollouts[0];
-        let content =
-            self.revisions.get(&runs.definition).and_then(|revision| revision.tags.get(tags::CONTENT));
-        let right = match (own, named) {
-            (Some(own), _) => {
-                content == Some(own) && kept == [Some(own)] && states == [DefinitionStatus::Active]
+        let right = match &wanted.source {
+            Source::Own { tags, .. } => {
+                kept == [(&runs.definition, tags)] && states == [DefinitionStatus::Active]
             }
-            (None, named) => Some(&runs.definition) == named && kept.is_empty(),
+            Source::Existing(named) => runs.definition == *named && kept.is_empty(),
         };
         let tags = wanted.tags == row.tags;
         match right

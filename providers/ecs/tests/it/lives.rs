@@ -1,5 +1,6 @@
 //! Lives of tenants through the engine, on what ECS does and no emulator.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -294,4 +295,55 @@ async fn a_destroy_without_a_permission_says_so_and_works_later() {
     let destroy = acme.destroy(Options::default()).await.expect("accepted");
     assert_eq!(destroy.await.expect("settles"), Settled::Done);
     assert_eq!(world.fake.find("landlord-acme"), []);
+}
+
+/// The service as ECS has it.
+async fn service(world: &World, name: &str) -> aws_sdk_ecs::types::Service {
+    let describe = client(&world.fake, "test").describe_services().services(name);
+    let found = describe.include(aws_sdk_ecs::types::ServiceField::Tags).send().await.expect("it answers");
+    found.services().first().expect("it is there").clone()
+}
+
+fn labelled(labels: &[(&str, &str)]) -> TenantComputeSpec {
+    let mut spec = spec("acme", "app");
+    spec.labels = labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    spec
+}
+
+/// What was asked since the last look that changes something.
+fn writes(fake: &Fake) -> BTreeMap<String, u64> {
+    let calls = fake.take_calls().into_iter();
+    let writes = calls.filter(|(api, _)| !api.starts_with("Describe") && !api.starts_with("List"));
+    writes.map(|(api, calls)| (api, calls.made)).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_label_is_changed_without_a_deployment() {
+    let world = World::new().await;
+    assert_eq!(world.provision(labelled(&[])).await, Settled::Done);
+    let before = service(&world, "landlord-acme").await;
+    for (labels, asked) in [
+        (&[("plan", "gold")][..], &[("TagResource", 2)][..]),
+        (&[("plan", "lead"), ("team", "red")], &[("TagResource", 2)]),
+        (&[("plan", "lead")], &[("TagResource", 1), ("UntagResource", 2)]),
+        (&[("plan", "lead")], &[]),
+        (&[], &[("TagResource", 1), ("UntagResource", 2)]),
+    ] {
+        writes(&world.fake);
+        assert_eq!(world.update(labelled(labels)).await, Settled::Done);
+        let asked: BTreeMap<String, u64> = asked.iter().map(|(api, n)| ((*api).to_owned(), *n)).collect();
+        assert_eq!(writes(&world.fake), asked, "{labels:?}");
+        let now = service(&world, "landlord-acme").await;
+        assert_eq!(now.deployments()[0].id(), before.deployments()[0].id());
+        let definition = now.task_definition().expect("it has one");
+        let describe = client(&world.fake, "test").describe_task_definition().task_definition(definition);
+        let found = describe.include(aws_sdk_ecs::types::TaskDefinitionField::Tags).send().await;
+        let found = found.expect("it is there");
+        for tags in [now.tags(), found.tags()] {
+            let callers =
+                tags.iter().filter(|tag| !tag.key().is_some_and(|key| key.starts_with("landlord.")));
+            let callers: Vec<_> = callers.filter_map(|tag| Some((tag.key()?, tag.value()?))).collect();
+            assert_eq!(callers, labels);
+        }
+    }
 }

@@ -71,6 +71,30 @@ pub enum EcsCall {
         /// Which to remove.
         keys: BTreeSet<String>,
     },
+    /// Write, `TagResource` on a task definition.
+    TagDefinition {
+        /// Where.
+        place: Place,
+        /// Its ARN.
+        arn: String,
+        /// What to set.
+        tags: BTreeMap<String, String>,
+        /// The hash of what it says, which is among these.
+        content: String,
+        /// The caller's tags that it has then. Not sent to ECS; the ledger keeps them.
+        labels: BTreeMap<String, String>,
+    },
+    /// Write, `UntagResource` on a task definition.
+    UntagDefinition {
+        /// Where.
+        place: Place,
+        /// Its ARN.
+        arn: String,
+        /// Which to remove.
+        keys: BTreeSet<String>,
+        /// The caller's tags that it has then. Not sent to ECS; the ledger keeps them.
+        labels: BTreeMap<String, String>,
+    },
     /// Write, `StopServiceDeployment` with a rollback.
     StopDeployment {
         /// Where.
@@ -288,7 +312,7 @@ pub enum EcsReply {
     Tasks(Vec<Task>),
     /// To [`EcsCall::RegisterDefinition`]: the new revision's ARN.
     Registered(String),
-    /// To [`EcsCall::TagService`] and [`EcsCall::UntagService`].
+    /// To [`EcsCall::TagService`], [`EcsCall::UntagService`], [`EcsCall::TagDefinition`] and [`EcsCall::UntagDefinition`].
     Tagged,
     /// To [`EcsCall::StopDeployment`].
     Stopped,

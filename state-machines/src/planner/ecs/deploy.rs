@@ -12,8 +12,8 @@ use super::facts::{Revision, Stage, Watched, Whose, after};
 use super::figures;
 use super::learn::is;
 use super::next::{Listed, Plan, invalid, write};
-use super::wanted::{Source, Wanted};
-use super::{tasks, token};
+use super::wanted::{Source, Wanted, content_with_labels};
+use super::{tags, tasks, token};
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use crate::id;
 use crate::planner::{Means, Next, Subject};
@@ -44,7 +44,8 @@ impl Plan<'_> {
         let Some((service, _)) = self.its_service() else {
             return Some(self.create(wanted, definition));
         };
-        self.tag(wanted, service)
+        self.tag_definition(wanted, &definition, service)
+            .or_else(|| self.tag(wanted, service))
             .or_else(|| self.deploy(wanted, &definition, service, by))
             .or_else(|| self.know_revisions(&wanted.site, Listed::SinceTheLastWasRegistered))
             .or_else(|| self.remove_revisions(&wanted.site, Some(&definition)))
@@ -58,11 +59,23 @@ impl Plan<'_> {
 
     /// A revision that says what is wanted: the one that runs rather than any other.
     fn definition(&self, wanted: &Wanted) -> Option<String> {
-        let Source::Own { content, .. } = &wanted.source else { return None };
+        let Source::Own { definition, content, tags } = &wanted.source else { return None };
+        self.active_with(content).or_else(|| {
+            // One of an older build, made with the caller's tags that are wanted, or with those that the service has yet.
+            let made_with = |labels| content_with_labels(self.subject, definition, labels);
+            self.active_with(&made_with(tags::callers(tags))).or_else(|| {
+                let (service, _) = self.its_service()?;
+                self.active_with(&made_with(self.labels(service)))
+            })
+        })
+    }
+
+    /// An active revision with this content: the one that runs rather than any other.
+    fn active_with(&self, content: &str) -> Option<String> {
         let primary = self.service().and_then(Service::primary);
         let runs = |arn: &str| primary.is_some_and(|primary| is(&primary.definition, arn));
         let same = self.its_revisions().filter(|(_, revision)| {
-            revision.status == DefinitionStatus::Active && revision.content.as_ref() == Some(content)
+            revision.status == DefinitionStatus::Active && revision.content.as_deref() == Some(content)
         });
         same.map(|(arn, _)| arn).max_by_key(|arn| runs(arn)).cloned()
     }
@@ -102,6 +115,42 @@ impl Plan<'_> {
             }
             (true, true) => None,
         }
+    }
+
+    /// The caller's tags of the definition: before those of the service, by which an older build's content is known.
+    fn tag_definition(&self, wanted: &Wanted, arn: &str, service: &Service) -> Option<Next<EcsCall>> {
+        let Source::Own { content, tags: of_definition, .. } = &wanted.source else { return None };
+        let revision = self.facts.revisions.get(arn)?;
+        let known = revision.labels.clone().unwrap_or_else(|| self.labels(service));
+        let mut missing = tags::callers(of_definition);
+        missing.retain(|key, value| known.get(key) != Some(value));
+        let is_ours = |key: &&String| self.facts.labels.contains(*key);
+        let gone: BTreeSet<String> =
+            known.keys().filter(is_ours).filter(|key| !of_definition.contains_key(*key)).cloned().collect();
+        let (place, arn) = (wanted.site.place.clone(), arn.to_owned());
+        let mut labels = known;
+        let is_older = revision.content.as_ref() != Some(content);
+        if !missing.is_empty() || is_older && !gone.is_empty() {
+            labels.extend(missing.clone());
+            let (content, mut tags) = (content.clone(), missing);
+            tags.insert(tags::CONTENT.to_owned(), content.clone());
+            let call = EcsCall::TagDefinition { place, arn, tags, content, labels };
+            return Some(write("tag the task definition", call));
+        }
+        labels.retain(|key, _| !gone.contains(key));
+        let untag = || {
+            let call = EcsCall::UntagDefinition { place, arn, keys: gone.clone(), labels };
+            write("untag the task definition", call)
+        };
+        (!gone.is_empty()).then(untag)
+    }
+
+    /// The caller's tags that the service has.
+    fn labels(&self, service: &Service) -> BTreeMap<String, String> {
+        let mut labels = tags::callers(&service.tags);
+        // Without a ledger nobody knows which are somebody else's.
+        labels.retain(|key, _| self.facts.labels.is_empty() || self.facts.labels.contains(key));
+        labels
     }
 
     /// Brings the service to the definition and the settings, and waits until its tasks run.

@@ -119,6 +119,9 @@ pub(super) struct Revision {
     /// The hash of what it says, as its tag has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) content: Option<String>,
+    /// The caller's tags that it has; none: those that the service has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) labels: Option<BTreeMap<String, String>>,
 }
 
 /// Whose something is.
@@ -167,6 +170,8 @@ pub(super) enum Write {
     Tag,
     Stop,
     Delete,
+    /// The tags of this revision.
+    TagDefinition(String),
     /// A definition with this content.
     Register(String),
     /// These revisions are deregistered or deleted.
@@ -186,6 +191,9 @@ impl Write {
             EcsCall::CreateService(_) => Some(Self::Create),
             EcsCall::UpdateService(_) => Some(Self::Update),
             EcsCall::TagService { .. } | EcsCall::UntagService { .. } => Some(Self::Tag),
+            EcsCall::TagDefinition { arn, .. } | EcsCall::UntagDefinition { arn, .. } => {
+                Some(Self::TagDefinition(arn.clone()))
+            }
             EcsCall::StopDeployment { .. } => Some(Self::Stop),
             EcsCall::DeleteService(_) => Some(Self::Delete),
             EcsCall::DeregisterDefinition { arn, .. } => Some(Self::Remove(BTreeSet::from([arn.clone()]))),
@@ -196,7 +204,7 @@ impl Write {
     /// Whether it writes definitions; else the service.
     pub(super) fn is_of_definitions(&self) -> bool {
         match self {
-            Self::Register(_) | Self::Remove(_) => true,
+            Self::TagDefinition(_) | Self::Register(_) | Self::Remove(_) => true,
             Self::Create | Self::Update | Self::Tag | Self::Stop | Self::Delete => false,
         }
     }

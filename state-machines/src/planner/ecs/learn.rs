@@ -46,6 +46,8 @@ pub(super) fn intend(facts: &mut EcsFacts, call: &EcsCall, now: Timestamp) {
         | EcsCall::DescribeDefinition { .. }
         | EcsCall::FindTasks { .. }
         | EcsCall::UntagService { .. }
+        | EcsCall::TagDefinition { .. }
+        | EcsCall::UntagDefinition { .. }
         | EcsCall::StopDeployment { .. }
         | EcsCall::DeleteService(_)
         | EcsCall::DeregisterDefinition { .. }
@@ -201,7 +203,8 @@ fn did(facts: &mut EcsFacts, call: &EcsCall, reply: EcsReply, now: Timestamp) {
                 None => Whose::Strangers,
             };
             let content = Some(register.content.clone());
-            let made = Revision { status: DefinitionStatus::Active, whose: Some(whose), content };
+            let labels = labels(facts, &register.tags);
+            let made = Revision { status: DefinitionStatus::Active, whose: Some(whose), content, labels };
             facts.revisions.insert(arn, made);
             facts.registered_at = Some(now);
         }
@@ -234,6 +237,17 @@ fn did(facts: &mut EcsFacts, call: &EcsCall, reply: EcsReply, now: Timestamp) {
             facts.labels.retain(|key| !keys.contains(key));
             if let Look::Is(service) = &mut facts.seen.service {
                 service.tags.retain(|key, _| !keys.contains(key));
+            }
+        }
+        (EcsCall::TagDefinition { arn, content, labels, .. }, EcsReply::Tagged) => {
+            if let Some(revision) = facts.revisions.get_mut(arn) {
+                revision.content = Some(content.clone());
+                revision.labels = Some(labels.clone());
+            }
+        }
+        (EcsCall::UntagDefinition { arn, labels, .. }, EcsReply::Tagged) => {
+            if let Some(revision) = facts.revisions.get_mut(arn) {
+                revision.labels = Some(labels.clone());
             }
         }
         (EcsCall::StopDeployment { deployment, .. }, EcsReply::Stopped) => {
@@ -345,7 +359,7 @@ fn listed(facts: &mut EcsFacts, status: DefinitionStatus, arns: &BTreeSet<String
     facts.listed.insert(status, now);
     facts.revisions.retain(|arn, revision| revision.status != status || arns.contains(arn));
     for arn in arns {
-        let unknown = || Revision { status, whose: None, content: None };
+        let unknown = || Revision { status, whose: None, content: None, labels: None };
         facts.revisions.entry(arn.clone()).or_insert_with(unknown).status = status;
     }
 }
@@ -357,7 +371,15 @@ fn described(facts: &mut EcsFacts, asked: &str, found: Option<FoundDefinition>, 
     };
     let whose = Some(Whose::of(&tags, subject));
     let content = tags.get(super::tags::CONTENT).cloned();
-    facts.revisions.insert(arn, Revision { status, whose, content });
+    let labels = labels(facts, &tags);
+    facts.revisions.insert(arn, Revision { status, whose, content, labels });
+}
+
+/// The caller's tags of a revision, where it or the service ever had one.
+fn labels(facts: &EcsFacts, of_revision: &BTreeMap<String, String>) -> Option<BTreeMap<String, String>> {
+    let labels = tags::callers(of_revision);
+    let had = facts.labels.iter().any(|key| tags::is_callers(key));
+    (had || !labels.is_empty()).then_some(labels)
 }
 
 /// Takes in what the tasks say about the deployment.

@@ -161,7 +161,7 @@ fn table() -> String {
     let wanted = Wanted::in_rollout(&subject(), &spec, rollout).unwrap();
     let registered = |mut facts: EcsFacts| {
         let (status, whose) = (DefinitionStatus::Active, Some(Whose::Its(Incarnation(1))));
-        let made = Revision { status, whose, content: Some(content(&wanted)) };
+        let made = Revision { status, whose, content: Some(content(&wanted)), labels: None };
         facts.revisions.insert(ANEW.to_owned(), made);
         facts
     };
@@ -208,6 +208,8 @@ fn which(call: &EcsCall) -> String {
         | EcsCall::RegisterDefinition(_)
         | EcsCall::TagService { .. }
         | EcsCall::UntagService { .. }
+        | EcsCall::TagDefinition { .. }
+        | EcsCall::UntagDefinition { .. }
         | EcsCall::StopDeployment { .. }
         | EcsCall::DeleteService(_) => String::new(),
     }
@@ -418,7 +420,8 @@ fn nothing() -> EcsFacts {
 fn with(facts: &EcsFacts, arn: &str, status: DefinitionStatus, whose: Option<Whose>) -> EcsFacts {
     let content = if arn == OURS { content(&wanted()) } else { "other".to_owned() };
     let mut facts = facts.clone();
-    facts.revisions.insert(arn.to_owned(), Revision { status, whose, content: Some(content) });
+    let revision = Revision { status, whose, content: Some(content), labels: None };
+    facts.revisions.insert(arn.to_owned(), revision);
     facts
 }
 

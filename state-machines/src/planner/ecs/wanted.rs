@@ -46,7 +46,7 @@ pub enum Source {
     Own {
         /// What it says.
         definition: Definition,
-        /// The hash of that.
+        /// The hash of that, and of whose it is. The caller's tags are no part of it: they change where they are.
         content: String,
         /// Its tags; [`tags::CONTENT`](super::tags::CONTENT) is one of them.
         tags: BTreeMap<String, String>,
@@ -79,7 +79,8 @@ impl Wanted {
         let first = in_rollout(id::Rollout::default());
         let from = match &first {
             Source::Existing(arn) => json!({ "existing": arn }),
-            Source::Own { content, .. } => json!({ "own": content }),
+            // As older builds hashed it, whose services are still running.
+            Source::Own { definition, .. } => json!({ "own": content(definition, &tags) }),
         };
         let source = if rollout.is_first() { first } else { in_rollout(rollout) };
         let all = json!({
@@ -118,9 +119,26 @@ impl Source {
         for container in &mut definition.containers {
             container.labels.clone_from(&labels);
         }
-        let content = canonical::hash(&json!({ "definition": definition, "tags": tags }), HASH);
+        let content = content(&definition, &tags::of(subject));
         let mut tags = tags.clone();
         tags.insert(tags::CONTENT.to_owned(), content.clone());
         Self::Own { definition, content, tags }
     }
+}
+
+/// The hash of a definition and of tags.
+fn content(definition: &Definition, tags: &BTreeMap<String, String>) -> String {
+    canonical::hash(&json!({ "definition": definition, "tags": tags }), HASH)
+}
+
+/// The content that older builds gave a revision of the subject's with this definition: these tags of the caller's were a
+/// part of it. What they left is still known by it.
+pub(super) fn content_with_labels(
+    subject: &Subject,
+    definition: &Definition,
+    labels: BTreeMap<String, String>,
+) -> String {
+    let mut tags = labels;
+    tags.extend(tags::of(subject));
+    content(definition, &tags)
 }
