@@ -13,7 +13,8 @@ use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy
 use landlord_state_machines::id;
 use landlord_state_machines::planner::ecs::{
     Create, DefinitionStatus, Deployment, EcsCall, EcsPlanner, EcsReply, FoundDefinition, Register, Rollout,
-    Service, Settings, Shown, Site, Source, Task, TaskContainer, TaskHealth, TaskLife, Update, Wanted, tags,
+    Service, Setting, Settings, Shown, Site, Source, Task, TaskContainer, TaskHealth, TaskLife, Update,
+    Wanted, tags,
 };
 use landlord_state_machines::planner::{Kind, Subject};
 use landlord_state_machines::spec::Spec;
@@ -206,13 +207,20 @@ impl Ecs {
     }
 
     fn update(&mut self, update: &Update, now: Timestamp) -> Result<EcsReply, ProviderError> {
-        self.usable(&update.definition)?;
-        let rollout = self.deploy(&update.definition, update.rollout, now);
+        let runs = self.active()?.rollouts[0].definition.clone();
+        let definition = match update.told.contains(&Setting::Definition) {
+            true => update.definition.clone(),
+            false => runs.clone(),
+        };
+        self.usable(&definition)?;
+        let rollout = self.deploy(&definition, update.rollout, now);
         let row = self.active()?;
-        if row.rollouts[0].definition != update.definition || update.force {
+        if runs != definition || update.force {
             row.rollouts.insert(0, rollout);
         }
-        row.settings = update.settings.clone();
+        for setting in &update.told {
+            row.set(*setting, &update.settings);
+        }
         Ok(self.shown())
     }
 
@@ -290,7 +298,7 @@ impl Ecs {
                 },
                 (false, true) => TaskLife::Running,
             };
-            let count = if failed { 3 } else { row.settings.desired_count };
+            let count = if failed { 3 } else { row.settings.desired_count.first() };
             (0..count).map(move |n| task(rolling, n, &life)).collect::<Vec<_>>()
         };
         row.rollouts.iter().flat_map(of).collect()
@@ -321,13 +329,36 @@ fn task(rolling: &Rolling, number: u32, life: &TaskLife) -> Task {
 }
 
 impl Row {
+    /// Takes over what an update tells.
+    fn set(&mut self, setting: Setting, asked: &Settings) {
+        let (settings, asked) = (&mut self.settings, asked.clone());
+        match setting {
+            Setting::Definition => {}
+            Setting::Count => settings.desired_count = asked.desired_count,
+            Setting::Launch => settings.launch = asked.launch,
+            Setting::Network => settings.network = asked.network,
+            Setting::LoadBalancers => settings.load_balancers = asked.load_balancers,
+            Setting::Registries => settings.registries = asked.registries,
+            Setting::Deployment => {
+                settings.circuit_breaker = asked.circuit_breaker;
+                settings.minimum_healthy_percent = asked.minimum_healthy_percent;
+                settings.maximum_percent = asked.maximum_percent;
+            }
+            Setting::GracePeriod => settings.grace_period_seconds = asked.grace_period_seconds,
+        }
+    }
+
     fn shown(&self) -> Service {
         let of = |(n, rolling): (usize, &Rolling)| Deployment {
             id: rolling.id.clone(),
             primary: n == 0,
             definition: rolling.definition.clone(),
             rollout: rolling.state.clone(),
-            running: if rolling.state == Rollout::Completed { self.settings.desired_count } else { 0 },
+            running: if rolling.state == Rollout::Completed {
+                self.settings.desired_count.first()
+            } else {
+                0
+            },
             pending: 0,
             failed_tasks: 0,
             created: Some(rolling.since),
@@ -340,7 +371,7 @@ impl Row {
             draining: self.gone.is_some(),
             tags: self.tags.clone(),
             shown: Shown {
-                desired_count: settings.desired_count,
+                desired_count: settings.desired_count.first(),
                 launch: Some(settings.launch.clone()),
                 network: settings.network.clone(),
                 load_balancers: Some(settings.load_balancers.clone()),
@@ -350,7 +381,7 @@ impl Row {
                 maximum_percent: Some(settings.maximum_percent),
                 grace_period_seconds: settings.grace_period_seconds,
             },
-            running: if completed { settings.desired_count } else { 0 },
+            running: if completed { settings.desired_count.first() } else { 0 },
             deployments: self.rollouts.iter().enumerate().map(of).collect(),
             current_deployment: rolls.then(|| self.rollouts[0].id.clone()),
             event: None,

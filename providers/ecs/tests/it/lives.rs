@@ -347,3 +347,72 @@ async fn a_label_is_changed_without_a_deployment() {
         }
     }
 }
+
+fn counted(count: u32, colour: &str) -> TenantComputeSpec {
+    let mut spec = with(spec("acme", "app"), json!({ "desired_count": count }));
+    spec.containers[0].env.insert("COLOUR".to_owned(), colour.to_owned());
+    spec
+}
+
+/// Somebody scales a service, as an autoscaler does, and it gets there.
+async fn scale(world: &World, count: i32) {
+    let update = client(&world.fake, "test").update_service().service("landlord-acme");
+    update.desired_count(count).send().await.expect("it is scaled");
+    tokio::time::sleep(Duration::from_secs(60)).await;
+}
+
+/// How many tasks a service should have, and has.
+async fn tasks(world: &World) -> (i32, i32) {
+    let service = service(world, "landlord-acme").await;
+    (service.desired_count(), service.running_count())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_scales_a_service_is_contradicted_only_by_another_count_in_the_spec() {
+    let world = World::new().await;
+    assert_eq!(world.provision(counted(2, "red")).await, Settled::Done);
+    scale(&world, 7).await;
+    assert_eq!(world.update(counted(2, "green")).await, Settled::Done);
+    assert_eq!(tasks(&world).await, (7, 7), "another variable leaves it alone");
+    assert_eq!(world.update(counted(2, "green")).await, Settled::Done);
+    assert_eq!(tasks(&world).await, (7, 7), "the same spec, too");
+    failure(world.update(with(spec("acme", "crash"), json!({ "desired_count": 2 }))).await);
+    assert_eq!(tasks(&world).await, (7, 7), "and so does an update that is undone");
+
+    writes(&world.fake);
+    let deployment = service(&world, "landlord-acme").await.deployments()[0].id().map(str::to_owned);
+    assert_eq!(world.update(counted(3, "green")).await, Settled::Done);
+    assert_eq!(tasks(&world).await.0, 3, "another count is what is wanted");
+    let expected = [("TagResource", 1), ("UpdateService", 1)].map(|(api, n)| (api.to_owned(), n));
+    assert_eq!(writes(&world.fake), expected.into(), "the hash of the spec, and the count");
+    let now = service(&world, "landlord-acme").await;
+    assert_eq!(now.deployments()[0].id(), deployment.as_deref(), "a count deploys nothing");
+    scale(&world, 1).await;
+    assert_eq!(world.update(counted(3, "blue")).await, Settled::Done);
+    assert_eq!(tasks(&world).await, (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_was_scaled_to_nothing_gets_the_count_of_its_spec() {
+    let world = World::new().await;
+    assert_eq!(world.provision(counted(2, "red")).await, Settled::Done);
+    scale(&world, 0).await;
+    assert_eq!(world.update(counted(2, "red")).await, Settled::Done);
+    assert_eq!(tasks(&world).await, (2, 2));
+}
+
+/// A count whose answer is lost arrives, whether it had worked or not, and only once.
+#[tokio::test(start_paused = true)]
+async fn a_count_whose_answer_is_lost_arrives() {
+    for done in [true, false] {
+        let world = World::new().await;
+        assert_eq!(world.provision(counted(2, "red")).await, Settled::Done);
+        let mishap = Mishap::Reset { done };
+        world.fake.trap(Trap { api: Some("UpdateService"), name: None, times: Some(1), mishap });
+        assert_eq!(world.update(counted(3, "red")).await, Settled::Done);
+        assert_eq!(tasks(&world).await, (3, 3));
+        scale(&world, 7).await;
+        assert_eq!(world.update(counted(3, "green")).await, Settled::Done);
+        assert_eq!(tasks(&world).await, (7, 7));
+    }
+}

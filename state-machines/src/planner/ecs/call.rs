@@ -190,8 +190,10 @@ pub struct Update {
     pub site: Site,
     /// What its tasks are made from.
     pub definition: String,
-    /// How it runs them.
+    /// How it runs them; the ledger keeps it all.
     pub settings: Settings,
+    /// Which of these ECS is told. What is not among them stays as it is there.
+    pub told: BTreeSet<Setting>,
     /// Whether it deploys even if nothing differs.
     pub force: bool,
     /// For which rollout of the spec. Not sent to ECS; the ledger keeps it.
@@ -208,7 +210,7 @@ pub struct Update {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
     /// How many tasks.
-    pub desired_count: u32,
+    pub desired_count: Count,
     /// On what.
     pub launch: Launch,
     /// The tasks' own network interfaces (network mode `awsvpc`).
@@ -229,6 +231,51 @@ pub struct Settings {
     /// In seconds; only with target groups.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grace_period_seconds: Option<u32>,
+}
+
+/// How many tasks a service should have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Count {
+    /// This many. ECS is told when the service is made and when this number changes; who scales the service in between, such
+    /// as an autoscaler, is not contradicted.
+    Of(u32),
+    /// As many as somebody else says, such as an autoscaler. ECS is told when the service is made, and never again.
+    Scaled {
+        /// How many a new service begins with.
+        first: u32,
+    },
+}
+
+impl Count {
+    /// How many a new service begins with.
+    pub fn first(self) -> u32 {
+        match self {
+            Self::Of(count) | Self::Scaled { first: count } => count,
+        }
+    }
+}
+
+/// What an update may tell ECS of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Setting {
+    /// Its task definition.
+    Definition,
+    /// [`Settings::desired_count`].
+    Count,
+    /// [`Settings::launch`].
+    Launch,
+    /// [`Settings::network`].
+    Network,
+    /// [`Settings::load_balancers`].
+    LoadBalancers,
+    /// [`Settings::registries`].
+    Registries,
+    /// The circuit breaker and the two percentages.
+    Deployment,
+    /// [`Settings::grace_period_seconds`].
+    GracePeriod,
 }
 
 /// The settings that ECS shows of a service; `None` where it shows nothing.

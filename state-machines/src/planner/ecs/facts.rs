@@ -59,6 +59,9 @@ pub struct EcsFacts {
     /// The settings that were asked for last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) settings: Option<Settings>,
+    /// The number of tasks that ECS was told with these, where nothing has shown yet that it knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) counting: Option<u32>,
     /// The service deployment that was told to stop.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) stopped: Option<String>,

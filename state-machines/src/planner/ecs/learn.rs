@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::call::{
-    DefinitionStatus, EcsCall, EcsReply, FoundDefinition, Rollout, Service, Settings, Task, Update,
+    DefinitionStatus, EcsCall, EcsReply, FoundDefinition, Rollout, Service, Setting, Settings, Task, Update,
 };
 use super::facts::{
     EcsFacts, Held, LATE, Look, Pending, Restart, Revision, Stage, Steady, VISIBLE, Watched, Whereabouts,
@@ -33,10 +33,14 @@ pub(super) fn intend(facts: &mut EcsFacts, call: &EcsCall, now: Timestamp) {
             facts.labels.extend(create.tags.keys().cloned());
             facts.rolled = create.rollout;
             facts.restart = None;
+            facts.counting = None;
             ask(facts, &create.definition, &create.settings, now);
         }
         EcsCall::UpdateService(update) => {
             roll(facts, update);
+            if update.told.contains(&Setting::Count) {
+                facts.counting = Some(update.settings.desired_count.first());
+            }
             ask(facts, &update.definition, &update.settings, now);
         }
         EcsCall::TagService { tags, .. } => facts.labels.extend(tags.keys().cloned()),
@@ -221,6 +225,7 @@ fn did(facts: &mut EcsFacts, call: &EcsCall, reply: EcsReply, now: Timestamp) {
         }
         (EcsCall::UpdateService(update), EcsReply::Service(changed)) => {
             facts.seen.asked = Some(update.settings.clone());
+            facts.counting = None;
             let changed = with_known_tags(facts, changed);
             its_service(facts, changed, now);
         }
@@ -311,11 +316,13 @@ fn its_service(facts: &mut EcsFacts, shown: Option<Box<Service>>, now: Timestamp
         facts.seen.service = Look::None;
         facts.rollout = None;
         facts.restart = None;
+        facts.counting = None;
         facts.short_since = None;
         facts.steady = None;
         facts.endpoints.clear();
         return;
     };
+    facts.counting.take_if(|told| *told == shown.shown.desired_count);
     match facts.service {
         // It was made, although no answer said so.
         Held::Asked => facts.creations = facts.creations.saturating_add(1),

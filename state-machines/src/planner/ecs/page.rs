@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::call::{
-    DefinitionStatus, Deployment, EcsCall, EcsReply, Launch, Rollout, Service, Settings, Shown, Task,
+    Count, DefinitionStatus, Deployment, EcsCall, EcsReply, Launch, Rollout, Service, Settings, Shown, Task,
     TaskContainer, TaskHealth, TaskLife,
 };
 use super::facts::{
@@ -121,6 +121,7 @@ fn events(stage: Option<Stage>) -> Vec<(&'static str, Option<Stage>)> {
         site: wanted.site.clone(),
         definition: OURS.to_owned(),
         settings: wanted.settings.clone(),
+        told: BTreeSet::new(),
         force: false,
         rollout: id::Rollout::default(),
         from: id::Rollout::default(),
@@ -358,7 +359,18 @@ fn configurations() -> Vec<(String, EcsFacts)> {
     add("it runs, another revision is deregistered", with_own(&done(), OTHER, DefinitionStatus::Inactive));
     add("it runs, registered since the list", EcsFacts { registered_at: Some(NOW), ..done() });
     let count = |service: &mut Service| service.shown.desired_count = 2;
-    add("it runs, with another number of tasks", change(done(), count));
+    add("it runs, with another number of tasks, and ECS was told nobody knows what", change(done(), count));
+    let told = |count| {
+        let settings = Settings { desired_count: Count::Of(count), ..wanted().settings };
+        EcsFacts { settings: Some(settings), ..done() }
+    };
+    add("it runs, ECS was told 1 task, and somebody scaled it to 2", change(told(1), count));
+    add("it runs, ECS was told 2 tasks", change(told(2), count));
+    let none = |service: &mut Service| service.shown.desired_count = 0;
+    add("it runs, ECS was told 1 task, and somebody scaled it to none", change(told(1), none));
+    let unheard = |told: EcsFacts| EcsFacts { counting: Some(1), ..told };
+    add("it runs, with 1 task, of which ECS was told without an answer", unheard(told(1)));
+    add("it runs, with 2 tasks, and ECS was told 1 without an answer", change(unheard(told(1)), count));
     let label = |service: &mut Service| drop(service.tags.insert("team".to_owned(), "a".to_owned()));
     add(
         "it runs, with a label too many",
@@ -445,7 +457,12 @@ fn service(arn: &str, rollout: Rollout, running: u32) -> Service {
         arn: SERVICE.to_owned(),
         draining: false,
         tags: wanted.tags,
-        shown: Shown { desired_count, launch: Some(launch), network, ..Shown::default() },
+        shown: Shown {
+            desired_count: desired_count.first(),
+            launch: Some(launch),
+            network,
+            ..Shown::default()
+        },
         running,
         deployments: vec![Deployment {
             id: if arn == OURS { "ours" } else { "other" }.to_owned(),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::call::{DefinitionStatus, Rollout, Service, Task, TaskContainer, TaskHealth, TaskLife};
+use super::call::{Count, DefinitionStatus, Rollout, Service, Task, TaskContainer, TaskHealth, TaskLife};
 use super::facts::{EcsFacts, Held, Look, Whereabouts, Whose, Write};
 use super::learn::{is, short_name};
 use super::tasks;
@@ -48,7 +48,9 @@ pub(super) fn report(facts: &EcsFacts) -> Option<Report> {
     let tasks = facts.seen.tasks.as_deref().unwrap_or_default();
     let state = match (state(service, tasks), &facts.settings) {
         // No task is what was asked for.
-        (ComputeState::Stopped, Some(settings)) if settings.desired_count == 0 => ComputeState::Running,
+        (ComputeState::Stopped, Some(settings)) if settings.desired_count == Count::Of(0) => {
+            ComputeState::Running
+        }
         (state, _) => state,
     };
     Some(Report {
