@@ -62,7 +62,7 @@ impl Ecs {
                 let at = self.at(place, cx).await;
                 Ok(EcsReply::Definition(on_heap(|| at.describe_definition(definition)).await?))
             }
-            EcsCall::FindTasks { site, serves: _, giving_up: _ } => {
+            EcsCall::FindTasks { site, serves: _, checked: _, giving_up: _ } => {
                 let at = self.at(&site.place, cx).await;
                 Ok(EcsReply::Tasks(on_heap(|| at.find_tasks(&site.name)).await?))
             }

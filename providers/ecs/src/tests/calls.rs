@@ -382,7 +382,8 @@ async fn tasks_are_found_running_and_stopped() {
         ] })),
     })
     .await;
-    let call = EcsCall::FindTasks { site: server.site(), serves: Vec::new(), giving_up: None };
+    let (site, serves, checked) = (server.site(), Vec::new(), BTreeSet::new());
+    let call = EcsCall::FindTasks { site, serves, checked, giving_up: None };
     let EcsReply::Tasks(tasks) = server.call(&call).await.unwrap() else { panic!() };
     let [running, stopping, stopped] = &tasks[..] else { panic!("{tasks:?}") };
     assert_eq!((&running.life, running.health), (&TaskLife::Running, TaskHealth::Healthy));

@@ -44,6 +44,8 @@ pub enum EcsCall {
         site: Site,
         /// Where the tenant answers. Not sent to ECS; its answer is read with it.
         serves: Vec<Serves>,
+        /// The containers that have a health check. Not sent to ECS either.
+        checked: BTreeSet<String>,
         /// Why the deployment is given up, where it is. Not sent to ECS either.
         giving_up: Option<String>,
     },
@@ -477,7 +479,7 @@ pub enum TaskHealth {
     Healthy,
     /// They fail.
     Unhealthy,
-    /// There are none, or none has ended yet.
+    /// There are none, or none has ended yet: which of these, the task definition says.
     Unknown,
 }
 

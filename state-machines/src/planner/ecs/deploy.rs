@@ -11,7 +11,7 @@ use super::call::{
 use super::facts::{Revision, Stage, Watched, Whose, after};
 use super::figures;
 use super::learn::is;
-use super::next::{Listed, Plan, invalid, write};
+use super::next::{Listed, Plan, find_tasks, invalid, write};
 use super::wanted::{Source, Wanted, content_with_labels};
 use super::{tags, tasks, token};
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
@@ -371,9 +371,14 @@ impl Plan<'_> {
         )
     }
 
+    fn look_at_tasks(&self, wanted: &Wanted, giving_up: Option<String>) -> Next<EcsCall> {
+        let (serves, checked) = (wanted.serves.clone(), wanted.checked.clone());
+        self.look(vec![find_tasks(&wanted.site, serves, checked, giving_up)])
+    }
+
     /// Asks for the platform's words; what comes back ends the method.
     fn give_up(&self, wanted: &Wanted, why: String) -> Next<EcsCall> {
-        self.look(vec![self.find_tasks(&wanted.site, wanted.serves.clone(), Some(why))])
+        self.look_at_tasks(wanted, Some(why))
     }
 
     /// A deployment that goes on.
@@ -387,9 +392,7 @@ impl Plan<'_> {
             (false, true) => self.give_up(wanted, too_long(wanted, service)),
             (false, false) => match self.facts.seen.failing.as_ref().filter(|it| it.is_of(primary)) {
                 // What failed is asked once for each number of failures.
-                None if primary.failed_tasks > 0 => {
-                    self.look(vec![self.find_tasks(&wanted.site, wanted.serves.clone(), None)])
-                }
+                None if primary.failed_tasks > 0 => self.look_at_tasks(wanted, None),
                 failing @ (Some(_) | None) => {
                     let told = figures::rollout(service, primary, failed, failing);
                     self.wait(poll(age), "the rollout completes", Some(told))
@@ -407,7 +410,7 @@ impl Plan<'_> {
         again: impl FnOnce() -> Option<Next<EcsCall>>,
     ) -> Option<Next<EcsCall>> {
         let Some(found) = &self.facts.seen.tasks else {
-            return Some(self.look(vec![self.find_tasks(&wanted.site, wanted.serves.clone(), None)]));
+            return Some(self.look_at_tasks(wanted, None));
         };
         let failures = match &self.facts.rollout {
             Some(_) => tasks::failures(found, &primary.definition, self.since(primary)),
@@ -425,7 +428,7 @@ impl Plan<'_> {
                 Some(self.give_up(wanted, too_long(wanted, service)))
             }
             Some(_) | None => {
-                let told = figures::tasks(service, primary, found, &failures);
+                let told = figures::tasks(service, primary, found, &failures, &wanted.checked);
                 let why = match self.facts.steady {
                     Some(_) => "its tasks have run for a while",
                     None => "its tasks run",

@@ -74,6 +74,9 @@ pub struct EcsFacts {
     /// Where the tenant answers, as its spec says.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) serves: Vec<Serves>,
+    /// The containers that have a health check, as its spec says.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub(super) checked: BTreeSet<String>,
     /// Where that is.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) endpoints: Vec<Endpoint>,

@@ -186,8 +186,9 @@ fn saw(facts: &mut EcsFacts, call: &EcsCall, reply: EcsReply, now: Timestamp) {
         (EcsCall::DescribeDefinition { definition, subject, .. }, EcsReply::Definition(found)) => {
             described(facts, definition, found, subject);
         }
-        (EcsCall::FindTasks { serves, giving_up, .. }, EcsReply::Tasks(found)) => {
+        (EcsCall::FindTasks { serves, checked, giving_up, .. }, EcsReply::Tasks(found)) => {
             facts.serves.clone_from(serves);
+            facts.checked.clone_from(checked);
             facts.endpoints = tasks::endpoints(serves, &found);
             look_after(facts, &found, giving_up.as_deref(), now);
             facts.seen.tasks = Some(found);
@@ -422,7 +423,7 @@ fn look_after(facts: &mut EcsFacts, found: &[Task], giving_up: Option<&str>, now
         Some(_) | None => failures,
     };
     let enough = primary.rollout == Rollout::Completed
-        && tasks::serving(found, &primary.definition) >= service.shown.desired_count;
+        && tasks::serving(found, &primary.definition, &facts.checked) >= service.shown.desired_count;
     facts.steady = match (enough, facts.steady.take()) {
         (false, Some(_) | None) => None,
         (true, Some(steady)) if steady.failures == failures.len() => Some(steady),

@@ -135,7 +135,10 @@ impl Plan<'_> {
         let undescribed = self.undescribed(site);
         match (undescribed.is_empty(), self.its_service(), &self.facts.seen.tasks) {
             (false, _, _) => Next::Do(undescribed),
-            (true, Some(_), None) => Next::Do(vec![self.find_tasks(site, self.facts.serves.clone(), None)]),
+            (true, Some(_), None) => {
+                let (serves, checked) = (self.facts.serves.clone(), self.facts.checked.clone());
+                Next::Do(vec![find_tasks(site, serves, checked, None)])
+            }
             (true, Some(_), Some(_)) | (true, None, _) => Next::Done,
         }
     }
@@ -183,16 +186,6 @@ impl Plan<'_> {
     fn describe(&self, site: &Site) -> Act<EcsCall> {
         let call = EcsCall::DescribeService { site: site.clone(), subject: self.subject.clone() };
         Act { step: "look at the service", call, kind: Kind::Read }
-    }
-
-    pub(super) fn find_tasks(
-        &self,
-        site: &Site,
-        serves: Vec<Serves>,
-        giving_up: Option<String>,
-    ) -> Act<EcsCall> {
-        let call = EcsCall::FindTasks { site: site.clone(), serves, giving_up };
-        Act { step: "look at the tasks", call, kind: Kind::Read }
     }
 
     // ---- what is refused
@@ -296,6 +289,16 @@ impl Plan<'_> {
 
 fn locate(search: Search) -> Act<EcsCall> {
     Act { step: "find the tenant by its tags", call: EcsCall::Locate(search), kind: Kind::Read }
+}
+
+pub(super) fn find_tasks(
+    site: &Site,
+    serves: Vec<Serves>,
+    checked: BTreeSet<String>,
+    giving_up: Option<String>,
+) -> Act<EcsCall> {
+    let call = EcsCall::FindTasks { site: site.clone(), serves, checked, giving_up };
+    Act { step: "look at the tasks", call, kind: Kind::Read }
 }
 
 fn list(site: &Site, status: DefinitionStatus) -> Act<EcsCall> {

@@ -113,7 +113,8 @@ fn events(stage: Option<Stage>) -> Vec<(&'static str, Option<Stage>)> {
         let mut facts = facts.clone();
         facts.seen.service = Look::Is(Box::new(service(OURS, rollout, 1)));
         let giving_up = giving_up.map(str::to_owned);
-        let call = EcsCall::FindTasks { site: wanted.site.clone(), serves: Vec::new(), giving_up };
+        let (site, serves, checked) = (wanted.site.clone(), Vec::new(), BTreeSet::new());
+        let call = EcsCall::FindTasks { site, serves, checked, giving_up };
         EcsPlanner::learn(&mut facts, &call, Ok(EcsReply::Tasks(vec![task(TaskLife::Running)])), NOW);
         facts.rollout.map(|watched| watched.stage)
     };
@@ -487,7 +488,8 @@ fn change(mut facts: EcsFacts, change: impl FnOnce(&mut Service)) -> EcsFacts {
 
 /// These tasks were found, by a look at the service as it is known.
 fn looked_at(mut facts: EcsFacts, found: Vec<Task>) -> EcsFacts {
-    let call = EcsCall::FindTasks { site: wanted().site, serves: Vec::new(), giving_up: None };
+    let (site, serves, checked) = (wanted().site, Vec::new(), BTreeSet::new());
+    let call = EcsCall::FindTasks { site, serves, checked, giving_up: None };
     EcsPlanner::learn(&mut facts, &call, Ok(EcsReply::Tasks(found)), NOW);
     facts
 }

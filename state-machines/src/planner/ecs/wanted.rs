@@ -1,6 +1,6 @@
 //! What a spec asks for, in ECS's terms.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
@@ -31,6 +31,8 @@ pub struct Wanted {
     pub tags: BTreeMap<String, String>,
     /// Where the tenant answers.
     pub serves: Vec<Serves>,
+    /// The containers that have a health check. Those of a definition that is somebody else's are not known.
+    pub checked: BTreeSet<String>,
     /// How long a deployment may take, in seconds.
     pub deployment_timeout_seconds: u32,
     /// For which rollout of the spec.
@@ -90,7 +92,16 @@ impl Wanted {
             "serves": mapped.serves,
         });
         tags.insert(tags::SPEC.to_owned(), canonical::hash(&all, HASH));
+        let checked = match &source {
+            Source::Own { definition, .. } => {
+                let checked =
+                    definition.containers.iter().filter(|container| container.health_check.is_some());
+                checked.map(|container| container.name.clone()).collect()
+            }
+            Source::Existing(_) => BTreeSet::new(),
+        };
         Ok(Self {
+            checked,
             site: mapped.site,
             source,
             settings: mapped.settings,
