@@ -18,7 +18,7 @@ use landlord_compute::store::{MemoryOptions, MemoryStore, Position, Scope};
 use landlord_compute::{Delivery, Engine, ObservePolicy, Options};
 use serde_json::{Value, json};
 
-use super::fake::{Fake, Mishap, Pace, REGION, Refusal, Role, Trap};
+use super::fake::{ACCOUNT, Fake, Mishap, Pace, REGION, Refusal, Role, Trap};
 use super::fake_tests::client;
 use super::provider::{provider, provider_of, spec};
 
@@ -477,4 +477,52 @@ async fn a_task_that_the_scheduler_stopped_is_no_restart() {
     assert_eq!(world.update(counted(1, "green")).await, Settled::Done);
     let [web] = &status(&world).await.containers[..] else { panic!("one container") };
     assert_eq!((web.state, web.ready, web.restart_count), (ComputeState::Running, true, 0), "{web:?}");
+}
+
+/// A destroy of a tenant whose cluster somebody has deleted.
+#[tokio::test(start_paused = true)]
+async fn a_destroy_ends_where_the_cluster_is_gone() {
+    let traps = [None, Some("DeregisterTaskDefinition"), Some("DeleteTaskDefinitions")];
+    for api in traps {
+        let world = World::new().await;
+        world.fake.make_cluster(ACCOUNT, REGION, "short-lived");
+        let spec = with(spec("acme", "app"), json!({ "cluster": "short-lived" }));
+        assert_eq!(world.provision(spec).await, Settled::Done);
+        world.fake.remove_cluster("short-lived");
+        if let Some(api) = api {
+            let mishap = Mishap::Reset { done: true };
+            world.fake.trap(Trap { api: Some(api), name: None, times: Some(1), mishap });
+        }
+        let acme = world.engine.tenant(TenantId::new("acme").expect("a valid id"));
+        let destroy = acme.destroy(Options::default()).await.expect("accepted");
+        assert_eq!(destroy.await.expect("settles"), Settled::Done, "{api:?}");
+        assert_eq!(world.fake.find("landlord-acme"), [], "{api:?}");
+    }
+}
+
+/// Nothing shows that it is looked for at the right place.
+#[tokio::test(start_paused = true)]
+async fn a_destroy_does_not_take_a_cluster_that_it_cannot_find_for_gone() {
+    let world = World::new().await;
+    world.fake.make_cluster(ACCOUNT, REGION, "short-lived");
+    let given = client(&world.fake, "test").register_task_definition().family("given");
+    let main = aws_sdk_ecs::types::ContainerDefinition::builder().name("web").image("registry.test/app:1");
+    let given = given.container_definitions(main.build()).cpu("256").memory("512");
+    let given = given
+        .network_mode(aws_sdk_ecs::types::NetworkMode::Awsvpc)
+        .requires_compatibilities(aws_sdk_ecs::types::Compatibility::Fargate);
+    given.send().await.expect("registered");
+    let config = json!({ "cluster": "short-lived", "task_definition_arn": "given:1" });
+    assert_eq!(world.provision(with(spec("acme", "app"), config)).await, Settled::Done);
+    world.fake.remove_cluster("short-lived");
+    let acme = world.engine.tenant(TenantId::new("acme").expect("a valid id"));
+    let destroy = acme.destroy(Options::default()).await.expect("accepted");
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    let failed = |what: &EventKind| {
+        if let EventKind::WillRetry { error, .. } = what { Some(error.to_string()) } else { None }
+    };
+    let failed = world.told("acme", failed).await;
+    assert!(failed.iter().any(|error| error.contains("abandon")), "{failed:?}");
+    world.fake.make_cluster(ACCOUNT, REGION, "short-lived");
+    assert_eq!(destroy.await.expect("settles"), Settled::Done);
 }

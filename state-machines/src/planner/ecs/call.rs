@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::config::{CapacityProvider, CircuitBreaker, LaunchType, ServiceRegistry};
 use super::definition::Definition;
 use super::site::{Place, Site};
+use crate::error::ProviderError;
 use crate::id;
 use crate::planner::Subject;
 use crate::status::{Endpoint, EndpointType};
@@ -20,7 +21,8 @@ pub enum EcsCall {
     /// Read: finds the subject's service or family by its tags, everywhere that the operator's configuration leads
     /// to. For a tenant without a ledger.
     Locate(Search),
-    /// Read, `DescribeServices` with tags. An INACTIVE service counts as none.
+    /// Read, `DescribeServices` with tags. An INACTIVE service counts as none. Where there is no such cluster, the answer is
+    /// [`EcsReply::NoCluster`].
     DescribeService {
         /// Which.
         site: Site,
@@ -353,6 +355,8 @@ pub enum EcsReply {
     /// To [`EcsCall::DescribeService`], [`EcsCall::CreateService`], [`EcsCall::UpdateService`] and [`EcsCall::DeleteService`]: the
     /// service as it is then.
     Service(Option<Box<Service>>),
+    /// To [`EcsCall::DescribeService`]: there is no such cluster, in AWS's words.
+    NoCluster(ProviderError),
     /// To [`EcsCall::ListDefinitions`]: the ARNs.
     Definitions(DefinitionStatus, BTreeSet<String>),
     /// To [`EcsCall::DescribeDefinition`]; none: there is no such one, or it is being deleted.

@@ -289,6 +289,8 @@ pub(super) enum Look {
     NotYet,
     /// There is none.
     None,
+    /// There is no such cluster.
+    NoCluster(ProviderError),
     /// This one.
     Is(Box<Service>),
 }

@@ -44,6 +44,12 @@ pub(super) fn intend(facts: &mut EcsFacts, call: &EcsCall, now: Timestamp) {
             ask(facts, &update.definition, &update.settings, now);
         }
         EcsCall::TagService { tags, .. } => facts.labels.extend(tags.keys().cloned()),
+        // What is removed has shown that the cluster is gone, and not looked for at the wrong place.
+        EcsCall::DeregisterDefinition { .. } | EcsCall::DeleteDefinitions { .. }
+            if matches!(facts.seen.service, Look::NoCluster(_)) =>
+        {
+            facts.service = Held::None;
+        }
         EcsCall::Locate(_)
         | EcsCall::DescribeService { .. }
         | EcsCall::ListDefinitions(..)
@@ -179,6 +185,11 @@ fn saw(facts: &mut EcsFacts, call: &EcsCall, reply: EcsReply, now: Timestamp) {
             go_to(facts, site);
             service(facts, found, subject, now);
         }
+        (EcsCall::DescribeService { site, .. }, EcsReply::NoCluster(error)) => {
+            go_to(facts, site);
+            facts.seen.service = Look::NoCluster(error);
+            facts.seen.tasks = None;
+        }
         (EcsCall::ListDefinitions(site, _), EcsReply::Definitions(status, arns)) => {
             go_to(facts, site);
             listed(facts, status, &arns, now);
@@ -277,7 +288,7 @@ fn did(facts: &mut EcsFacts, call: &EcsCall, reply: EcsReply, now: Timestamp) {
 fn with_known_tags(facts: &EcsFacts, service: Option<Box<Service>>) -> Option<Box<Service>> {
     let tags = match &facts.seen.service {
         Look::Is(before) => before.tags.clone(),
-        Look::NotYet | Look::None => BTreeMap::new(),
+        Look::NotYet | Look::None | Look::NoCluster(_) => BTreeMap::new(),
     };
     service.map(|service| Box::new(Service { tags, ..*service }))
 }
@@ -310,7 +321,9 @@ fn its_service(facts: &mut EcsFacts, shown: Option<Box<Service>>, now: Timestamp
     match (&shown, &facts.seen.service) {
         // Its tasks were looked at since.
         (Some(shown), Look::Is(before)) if shown == before => {}
-        (Some(_) | None, Look::NotYet | Look::None | Look::Is(_)) => facts.seen.tasks = None,
+        (Some(_) | None, Look::NotYet | Look::None | Look::NoCluster(_) | Look::Is(_)) => {
+            facts.seen.tasks = None;
+        }
     }
     let Some(shown) = shown else {
         facts.service = Held::None;

@@ -265,6 +265,18 @@ fn configurations() -> Vec<(String, EcsFacts)> {
         "the service of an older life",
         owned_by(|tags| drop(tags.insert(tags::INCARNATION.to_owned(), "0".to_owned()))),
     );
+    let no_cluster = |mut facts: EcsFacts| {
+        let code = ErrorCode::ResourceNotFound;
+        let error =
+            ProviderError::new(ErrorKind::ProvisionFailed, Remedy::NeedsPerson, code, "no such cluster");
+        facts.seen.service = Look::NoCluster(error);
+        facts
+    };
+    add("there is no such cluster, a revision is", no_cluster(runs(OURS, Rollout::Completed, 1)));
+    let alone = EcsFacts { revisions: BTreeMap::new(), ..runs(OURS, Rollout::Completed, 1) };
+    add("there is no such cluster, and no revision", no_cluster(alone.clone()));
+    let removed = EcsFacts { service: Held::None, ..alone };
+    add("the same, the last revision was removed", no_cluster(removed));
     add("another region's service", EcsFacts { at: elsewhere(), ..runs(OURS, Rollout::Completed, 1) });
     add("drains", change(runs(OURS, Rollout::Completed, 1), |service| service.draining = true));
 
