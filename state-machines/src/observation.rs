@@ -21,7 +21,7 @@ pub struct Observation {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Seen {
-    /// Everything runs and passes its checks.
+    /// Everything that is to run does, and passes its checks.
     Healthy,
     /// Everything runs, and a check fails.
     Unhealthy(String),
@@ -47,8 +47,9 @@ impl Seen {
                 .join("; ")
         };
         match (status.state, status.health) {
+            // Nothing is to run, and nothing does.
+            (ComputeState::Running | ComputeState::Stopped, Health::Healthy) => Self::Healthy,
             (ComputeState::Failed | ComputeState::Stopped, _) => Self::Broken(why()),
-            (ComputeState::Running, Health::Healthy) => Self::Healthy,
             (ComputeState::Running, Health::Unhealthy) => Self::Unhealthy(why()),
             (ComputeState::Running, Health::Unknown)
             | (ComputeState::Starting | ComputeState::Stopping | ComputeState::Unknown, _) => Self::Unclear,

@@ -12,7 +12,7 @@ use landlord_state_machines::planner::ecs::{
 
 use super::budget::{Quota, Who};
 use super::clients::Clients;
-use super::error::Failure;
+use super::error::{Failure, NO_CLUSTER};
 use super::reads::{At, at};
 use super::{answer, request};
 use landlord_compute::provider::Context;
@@ -50,8 +50,13 @@ impl Ecs {
             EcsCall::Locate(search) => Ok(EcsReply::Located(on_heap(|| self.locate(cx, *search)).await?)),
             EcsCall::DescribeService { site, subject: _ } => {
                 let at = self.at(&site.place, cx).await;
-                let found = on_heap(|| at.describe_service(&site.name)).await?;
-                Ok(EcsReply::Service(found.as_ref().and_then(answer::service).map(Box::new)))
+                match on_heap(|| at.describe_service(&site.name)).await {
+                    Ok(found) => {
+                        Ok(EcsReply::Service(found.as_ref().and_then(answer::service).map(Box::new)))
+                    }
+                    Err(failure) if failure.is(NO_CLUSTER) => Ok(EcsReply::NoCluster(failure.into_error())),
+                    Err(failure) => Err(failure),
+                }
             }
             EcsCall::ListDefinitions(site, status) => {
                 let at = self.at(&site.place, cx).await;
@@ -62,7 +67,7 @@ impl Ecs {
                 let at = self.at(place, cx).await;
                 Ok(EcsReply::Definition(on_heap(|| at.describe_definition(definition)).await?))
             }
-            EcsCall::FindTasks { site, serves: _, giving_up: _ } => {
+            EcsCall::FindTasks { site, serves: _, checked: _, giving_up: _ } => {
                 let at = self.at(&site.place, cx).await;
                 Ok(EcsReply::Tasks(on_heap(|| at.find_tasks(&site.name)).await?))
             }
@@ -83,6 +88,14 @@ impl Ecs {
                 on_heap(|| at.tag(arn, tags)).await
             }
             EcsCall::UntagService { place, arn, keys } => {
+                let at = self.at(place, cx).await;
+                on_heap(|| at.untag(arn, keys)).await
+            }
+            EcsCall::TagDefinition { place, arn, tags, content: _, labels: _ } => {
+                let at = self.at(place, cx).await;
+                on_heap(|| at.tag(arn, tags)).await
+            }
+            EcsCall::UntagDefinition { place, arn, keys, labels: _ } => {
                 let at = self.at(place, cx).await;
                 on_heap(|| at.untag(arn, keys)).await
             }

@@ -16,6 +16,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Stands for a code where ECS answered, but not all of it.
 const PARTIAL: &str = "failures";
 
+/// AWS's code where there is no such cluster.
+pub(super) const NO_CLUSTER: &str = "ClusterNotFoundException";
+
 /// The longest piece of another system's message that is kept, in characters.
 const WORDS: usize = 1_000;
 
@@ -342,7 +345,7 @@ impl Refusal<'_> {
                 Is::ResourceExhausted,
                 "a quota is used up; have it raised, then retry",
             ),
-            "ClusterNotFoundException" => Class::Ours(
+            NO_CLUSTER => Class::Ours(
                 NeedsPerson,
                 Is::ResourceNotFound,
                 "there is no such cluster in the region; make it, or correct provider_config.cluster",

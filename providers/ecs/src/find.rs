@@ -11,7 +11,7 @@ use landlord_state_machines::planner::ecs::{DefinitionStatus, EcsConfig, Place, 
 use super::answer;
 use super::api::Ecs;
 use super::budget::Who;
-use super::error::Failure;
+use super::error::{Failure, NO_CLUSTER};
 use super::reads::{At, DESCRIBED_AT_ONCE};
 use landlord_compute::provider::{Context, Initiator, OwnedTenant};
 
@@ -34,7 +34,11 @@ impl Ecs {
         let subject = &cx.subject;
         let site = Site::of(&self.defaults, &subject.tenant);
         let at = self.at(&site.place, cx).await;
-        let service = at.describe_service(&site.name).await?;
+        let service = match at.describe_service(&site.name).await {
+            // The cluster may be gone, and the family be left.
+            Err(failure) if failure.is(NO_CLUSTER) && search == Search::Everything => None,
+            found => found?,
+        };
         if service.is_some_and(|service| is_of(&service, subject)) {
             return Ok(Some(site));
         }

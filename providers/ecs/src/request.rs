@@ -15,7 +15,7 @@ use aws_sdk_ecs::types::{
 };
 use landlord_state_machines::planner::ecs::{
     self, CircuitBreaker, Container, ContainerCheck, ContainerPort, Create, Definition, Launch, LaunchType,
-    Log, Network, Register, Settings, Update,
+    Log, Network, Register, Setting, Settings, Update,
 };
 
 /// `RegisterTaskDefinition`. Logs go to the region of the tasks where the definition names none.
@@ -70,7 +70,7 @@ pub(super) fn create(client: &Client, create: &Create) -> Result<CreateServiceFl
         .service_name(&site.name)
         .client_token(token)
         .task_definition(definition)
-        .desired_count(int(settings.desired_count))
+        .desired_count(int(settings.desired_count.first()))
         .set_launch_type(launch_type)
         .set_capacity_provider_strategy(providers)
         .set_network_configuration(network(settings.network.as_ref())?)
@@ -82,28 +82,26 @@ pub(super) fn create(client: &Client, create: &Create) -> Result<CreateServiceFl
         .propagate_tags(PropagateTags::Service))
 }
 
-/// `UpdateService`. It names every setting, so that what somebody changed by hand goes back too.
+/// `UpdateService`, with what differs.
 pub(super) fn update(client: &Client, update: &Update) -> Result<UpdateServiceFluentBuilder, BuildError> {
-    let Update { site, definition, settings, force, rollout: _, from: _, known: _ } = update;
-    let providers = match &settings.launch {
-        // A service cannot be given a launch type, but a forced deployment without providers goes back to its own.
-        Launch::Type(_) => force.then(Vec::new),
-        Launch::Providers(providers) => Some(strategy(providers)?),
-    };
-    Ok(client
-        .update_service()
-        .cluster(&site.place.cluster)
-        .service(&site.name)
-        .task_definition(definition)
-        .desired_count(int(settings.desired_count))
-        .set_capacity_provider_strategy(providers)
-        .set_network_configuration(network(settings.network.as_ref())?)
-        .set_load_balancers(Some(load_balancers(settings)))
-        .set_service_registries(Some(registries(settings)))
-        .deployment_configuration(deployment(settings))
-        .set_health_check_grace_period_seconds(grace(settings))
-        .propagate_tags(PropagateTags::Service)
-        .force_new_deployment(*force))
+    let Update { site, definition, settings, told, force, rollout: _, from: _, known: _ } = update;
+    let request = client.update_service().cluster(&site.place.cluster).service(&site.name);
+    told.iter().try_fold(request.force_new_deployment(*force), |request, setting| {
+        Ok(match setting {
+            Setting::Definition => request.task_definition(definition),
+            Setting::Count => request.desired_count(int(settings.desired_count.first())),
+            Setting::Launch => request.set_capacity_provider_strategy(Some(match &settings.launch {
+                // A service cannot be given a launch type, but without providers it goes back to its own.
+                Launch::Type(_) => Vec::new(),
+                Launch::Providers(providers) => strategy(providers)?,
+            })),
+            Setting::Network => request.set_network_configuration(network(settings.network.as_ref())?),
+            Setting::LoadBalancers => request.set_load_balancers(Some(load_balancers(settings))),
+            Setting::Registries => request.set_service_registries(Some(registries(settings))),
+            Setting::Deployment => request.deployment_configuration(deployment(settings)),
+            Setting::GracePeriod => request.set_health_check_grace_period_seconds(grace(settings)),
+        })
+    })
 }
 
 /// Tags. None is nothing, as ECS refuses an empty list.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use landlord_state_machines::id::{Incarnation, Rollout, TenantId};
 use landlord_state_machines::planner::ecs::{self, EcsPlanner, Source, Wanted};
 use landlord_state_machines::planner::process::Fingerprint;
-use landlord_state_machines::planner::{Goal, Means, Next, Planner, Subject};
+use landlord_state_machines::planner::{Goal, Kind, Means, Next, Planner, Subject};
 use landlord_state_machines::spec::{Format, Spec, TenantComputeSpec};
 
 const PLAIN: &str = r#"
@@ -206,7 +206,7 @@ fn services_keep_their_hashes() {
     assert_eq!(
         hashes(FULL_SERVICE),
         [
-            "249904c9cbb29f0d293b9801b670ec00d4e6515c5791c3bc3eeef263b0bad700",
+            "288891b3718f0ca82aab5b04e6d39117bbac4f66e3c37a6d36d3dcbdbf6b4d2a",
             "40583c2f94dd1771829d3137d9994cde202aac1f0ff299e9fb979b747f0596b6"
         ]
     );
@@ -221,6 +221,132 @@ fn services_keep_their_hashes() {
         hashes(GIVEN_SERVICE),
         ["given:1", "a3329ce5f805b7dbe4daf4a972fe0e5ffb3aca91ebcf5cbcad2ae1151a1f6585"]
     );
+}
+
+/// The content by which the build at 1813ea4 tagged the revision of [`FULL_SERVICE`]: the caller's tags were a part of it.
+const WITH_LABELS: &str = "249904c9cbb29f0d293b9801b670ec00d4e6515c5791c3bc3eeef263b0bad700";
+
+/// What is asked of ECS of a tenant that an older build left running, until it runs as wanted.
+fn writes_over_an_older_build(wanted: &Spec) -> Vec<ecs::EcsCall> {
+    let before = spec(FULL_SERVICE);
+    let subject = subject(&before);
+    let left = Wanted::of(&subject, &before).expect("it can be mapped");
+    let arn = "arn:aws:ecs:eu-west-1:222222222222:task-definition/tenants-full:1";
+    let mut tags = left.tags.clone();
+    let mut service = ecs::Service {
+        arn: "arn:aws:ecs:eu-west-1:222222222222:service/theirs/tenants-full".to_owned(),
+        draining: false,
+        tags: tags.clone(),
+        shown: ecs::Shown { desired_count: 2, ..ecs::Shown::default() },
+        running: 2,
+        deployments: vec![ecs::Deployment {
+            id: "ecs-svc/1".to_owned(),
+            primary: true,
+            definition: arn.to_owned(),
+            rollout: ecs::Rollout::Completed,
+            running: 2,
+            pending: 0,
+            failed_tasks: 0,
+            created: None,
+        }],
+        current_deployment: None,
+        event: None,
+    };
+    let task = |number: u32| ecs::Task {
+        arn: format!("task/{number}"),
+        definition: arn.to_owned(),
+        life: ecs::TaskLife::Running,
+        created: None,
+        health: ecs::TaskHealth::Healthy,
+        address: None,
+        containers: Vec::new(),
+    };
+    tags.remove(ecs::tags::SPEC);
+    tags.insert(ecs::tags::CONTENT.to_owned(), WITH_LABELS.to_owned());
+    let ledger = serde_json::json!({ "labels": left.tags.keys().collect::<Vec<_>>() });
+    let mut facts: ecs::EcsFacts = serde_json::from_value(ledger).expect("a ledger");
+    let mut writes = Vec::new();
+    let mut now = Timestamp::UNIX_EPOCH;
+    let goal = Goal::Present { spec: wanted, rollout: Rollout::default(), by: Means::Update };
+    for _ in 0..30 {
+        let acts = match EcsPlanner::next(&subject, goal, &facts, now) {
+            Next::Done => return writes,
+            Next::Do(acts) => acts,
+            Next::Wait { until, .. } => {
+                now = until;
+                EcsPlanner::stale(&mut facts);
+                continue;
+            }
+            Next::Fail(error) => panic!("{error}"),
+        };
+        for act in acts {
+            let reply = match &act.call {
+                ecs::EcsCall::DescribeService { .. } => ecs::EcsReply::Service(Some(service.clone().into())),
+                ecs::EcsCall::ListDefinitions(_, status) => {
+                    let active = *status == ecs::DefinitionStatus::Active;
+                    ecs::EcsReply::Definitions(*status, active.then(|| arn.to_owned()).into_iter().collect())
+                }
+                ecs::EcsCall::DescribeDefinition { .. } => {
+                    let (arn, status) = (arn.to_owned(), ecs::DefinitionStatus::Active);
+                    ecs::EcsReply::Definition(Some(ecs::FoundDefinition { arn, status, tags: tags.clone() }))
+                }
+                ecs::EcsCall::FindTasks { .. } => ecs::EcsReply::Tasks(vec![task(1), task(2)]),
+                ecs::EcsCall::TagService { tags, .. } => {
+                    service.tags.extend(tags.clone());
+                    ecs::EcsReply::Tagged
+                }
+                ecs::EcsCall::UntagService { keys, .. } => {
+                    service.tags.retain(|key, _| !keys.contains(key));
+                    ecs::EcsReply::Tagged
+                }
+                ecs::EcsCall::TagDefinition { .. } | ecs::EcsCall::UntagDefinition { .. } => {
+                    ecs::EcsReply::Tagged
+                }
+                other @ (ecs::EcsCall::Locate(_)
+                | ecs::EcsCall::RegisterDefinition(_)
+                | ecs::EcsCall::CreateService(_)
+                | ecs::EcsCall::UpdateService(_)
+                | ecs::EcsCall::StopDeployment { .. }
+                | ecs::EcsCall::DeleteService(_)
+                | ecs::EcsCall::DeregisterDefinition { .. }
+                | ecs::EcsCall::DeleteDefinitions { .. }) => panic!("it asks for {other:?}"),
+            };
+            EcsPlanner::intend(&mut facts, &act.call, now);
+            EcsPlanner::learn(&mut facts, &act.call, Ok(reply), now);
+            if act.kind == Kind::Write {
+                writes.push(act.call);
+            }
+        }
+    }
+    panic!("it does not end: {writes:?}");
+}
+
+#[test]
+fn a_revision_that_was_hashed_with_its_labels_is_known() {
+    assert_eq!(writes_over_an_older_build(&spec(FULL_SERVICE)), []);
+}
+
+#[test]
+fn the_label_of_a_revision_that_was_hashed_with_its_labels_changes_where_it_is() {
+    let name = |write: &ecs::EcsCall| {
+        let document = serde_json::to_value(write).expect("JSON");
+        document.as_object().and_then(|it| it.keys().next()).cloned().expect("a variant with its name")
+    };
+    let tag = ["tag_definition", "tag_service"];
+    let untag = ["tag_definition", "untag_definition", "tag_service", "untag_service"];
+    for (labels, names) in
+        [("{ team: green }", &tag[..]), ("{ team: blue, plan: gold }", &tag), ("{ plan: gold }", &untag)]
+    {
+        let text = FULL_SERVICE.replace("labels: { team: blue }", &format!("labels: {labels}"));
+        let text = text.replace("tags: { team: red, stage: test }", "tags: { stage: test }");
+        let changed = spec(&text);
+        let wanted = Wanted::of(&subject(&changed), &changed).expect("it can be mapped");
+        let Source::Own { content, .. } = &wanted.source else { panic!("it is the tenant's own") };
+        let writes = writes_over_an_older_build(&changed);
+        assert_eq!(writes.iter().map(name).collect::<Vec<_>>(), names);
+        let ecs::EcsCall::TagDefinition { tags, .. } = &writes[0] else { panic!("{writes:?}") };
+        assert_eq!(tags.get(ecs::tags::CONTENT), Some(content), "it is known by its new content from now on");
+    }
 }
 
 /// Else a service that one build asked for, without hearing the answer, would be asked for by the next one with another
@@ -252,6 +378,8 @@ fn creations_keep_their_tokens() {
                 | ecs::EcsCall::UpdateService(_)
                 | ecs::EcsCall::TagService { .. }
                 | ecs::EcsCall::UntagService { .. }
+                | ecs::EcsCall::TagDefinition { .. }
+                | ecs::EcsCall::UntagDefinition { .. }
                 | ecs::EcsCall::StopDeployment { .. }
                 | ecs::EcsCall::DeleteService(_)
                 | ecs::EcsCall::DeregisterDefinition { .. }

@@ -13,7 +13,8 @@ use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy
 use landlord_state_machines::id;
 use landlord_state_machines::planner::ecs::{
     Create, DefinitionStatus, Deployment, EcsCall, EcsPlanner, EcsReply, FoundDefinition, Register, Rollout,
-    Service, Settings, Shown, Site, Source, Task, TaskContainer, TaskHealth, TaskLife, Update, Wanted, tags,
+    Service, Setting, Settings, Shown, Site, Source, Task, TaskContainer, TaskHealth, TaskLife, Update,
+    Wanted, tags,
 };
 use landlord_state_machines::planner::{Kind, Subject};
 use landlord_state_machines::spec::Spec;
@@ -206,13 +207,20 @@ impl Ecs {
     }
 
     fn update(&mut self, update: &Update, now: Timestamp) -> Result<EcsReply, ProviderError> {
-        self.usable(&update.definition)?;
-        let rollout = self.deploy(&update.definition, update.rollout, now);
+        let runs = self.active()?.rollouts[0].definition.clone();
+        let definition = match update.told.contains(&Setting::Definition) {
+            true => update.definition.clone(),
+            false => runs.clone(),
+        };
+        self.usable(&definition)?;
+        let rollout = self.deploy(&definition, update.rollout, now);
         let row = self.active()?;
-        if row.rollouts[0].definition != update.definition || update.force {
+        if runs != definition || update.force {
             row.rollouts.insert(0, rollout);
         }
-        row.settings = update.settings.clone();
+        for setting in &update.told {
+            row.set(*setting, &update.settings);
+        }
         Ok(self.shown())
     }
 
@@ -225,6 +233,11 @@ impl Ecs {
         if restarts && runs && primary.definition == update.definition && primary.rollout == update.rollout {
             self.breach = Some(format!("{} was started anew twice for rollout {}", row.arn, update.rollout));
         }
+    }
+
+    fn revision(&mut self, arn: &str) -> Result<&mut Revision, ProviderError> {
+        let missing = || refused(Remedy::Retry, "ResourceNotFoundException");
+        self.revisions.get_mut(arn).ok_or_else(missing)
     }
 
     fn active(&mut self) -> Result<&mut Row, ProviderError> {
@@ -285,7 +298,7 @@ impl Ecs {
                 },
                 (false, true) => TaskLife::Running,
             };
-            let count = if failed { 3 } else { row.settings.desired_count };
+            let count = if failed { 3 } else { row.settings.desired_count.first() };
             (0..count).map(move |n| task(rolling, n, &life)).collect::<Vec<_>>()
         };
         row.rollouts.iter().flat_map(of).collect()
@@ -316,13 +329,36 @@ fn task(rolling: &Rolling, number: u32, life: &TaskLife) -> Task {
 }
 
 impl Row {
+    /// Takes over what an update tells.
+    fn set(&mut self, setting: Setting, asked: &Settings) {
+        let (settings, asked) = (&mut self.settings, asked.clone());
+        match setting {
+            Setting::Definition => {}
+            Setting::Count => settings.desired_count = asked.desired_count,
+            Setting::Launch => settings.launch = asked.launch,
+            Setting::Network => settings.network = asked.network,
+            Setting::LoadBalancers => settings.load_balancers = asked.load_balancers,
+            Setting::Registries => settings.registries = asked.registries,
+            Setting::Deployment => {
+                settings.circuit_breaker = asked.circuit_breaker;
+                settings.minimum_healthy_percent = asked.minimum_healthy_percent;
+                settings.maximum_percent = asked.maximum_percent;
+            }
+            Setting::GracePeriod => settings.grace_period_seconds = asked.grace_period_seconds,
+        }
+    }
+
     fn shown(&self) -> Service {
         let of = |(n, rolling): (usize, &Rolling)| Deployment {
             id: rolling.id.clone(),
             primary: n == 0,
             definition: rolling.definition.clone(),
             rollout: rolling.state.clone(),
-            running: if rolling.state == Rollout::Completed { self.settings.desired_count } else { 0 },
+            running: if rolling.state == Rollout::Completed {
+                self.settings.desired_count.first()
+            } else {
+                0
+            },
             pending: 0,
             failed_tasks: 0,
             created: Some(rolling.since),
@@ -335,7 +371,7 @@ impl Row {
             draining: self.gone.is_some(),
             tags: self.tags.clone(),
             shown: Shown {
-                desired_count: settings.desired_count,
+                desired_count: settings.desired_count.first(),
                 launch: Some(settings.launch.clone()),
                 network: settings.network.clone(),
                 load_balancers: Some(settings.load_balancers.clone()),
@@ -345,7 +381,7 @@ impl Row {
                 maximum_percent: Some(settings.maximum_percent),
                 grace_period_seconds: settings.grace_period_seconds,
             },
-            running: if completed { settings.desired_count } else { 0 },
+            running: if completed { settings.desired_count.first() } else { 0 },
             deployments: self.rollouts.iter().enumerate().map(of).collect(),
             current_deployment: rolls.then(|| self.rollouts[0].id.clone()),
             event: None,
@@ -409,6 +445,14 @@ impl Model for Ecs {
                 self.active()?.tags.retain(|key, _| !keys.contains(key));
                 EcsReply::Tagged
             }
+            EcsCall::TagDefinition { arn, tags, .. } => {
+                self.revision(arn)?.tags.extend(tags.clone());
+                EcsReply::Tagged
+            }
+            EcsCall::UntagDefinition { arn, keys, .. } => {
+                self.revision(arn)?.tags.retain(|key, _| !keys.contains(key));
+                EcsReply::Tagged
+            }
             EcsCall::StopDeployment { deployment, .. } => self.stop(deployment, now)?,
             EcsCall::DeleteService(_) => self.delete(now),
             EcsCall::DeregisterDefinition { arn, .. } => {
@@ -442,6 +486,8 @@ impl Model for Ecs {
             | EcsCall::CreateService(_)
             | EcsCall::TagService { .. }
             | EcsCall::UntagService { .. }
+            | EcsCall::TagDefinition { .. }
+            | EcsCall::UntagDefinition { .. }
             | EcsCall::StopDeployment { .. }
             | EcsCall::DeleteService(_)
             | EcsCall::DeregisterDefinition { .. }
@@ -461,6 +507,8 @@ impl Model for Ecs {
             | EcsCall::UpdateService(_)
             | EcsCall::TagService { .. }
             | EcsCall::UntagService { .. }
+            | EcsCall::TagDefinition { .. }
+            | EcsCall::UntagDefinition { .. }
             | EcsCall::StopDeployment { .. }
             | EcsCall::DeleteService(_)
             | EcsCall::DeregisterDefinition { .. }
@@ -501,20 +549,13 @@ impl Model for Ecs {
         let Some(row) = &self.service else { return Err("there is no service".to_owned()) };
         let rollout = row.rollouts[0].rollout;
         let wanted = Wanted::in_rollout(subject, spec, rollout).map_err(|error| error.to_string())?;
-        let (own, named) = match &wanted.source {
-            Source::Own { content, .. } => (Some(content), None),
-            Source::Existing(named) => (None, Some(named)),
-        };
-        let kept: Vec<Option<&String>> =
-            self.revisions.values().map(|revision| revision.tags.get(tags::CONTENT)).collect();
+        let kept: Vec<_> = self.revisions.iter().map(|(arn, revision)| (arn, &revision.tags)).collect();
         let runs = &row.rollouts[0];
-        let content =
-            self.revisions.get(&runs.definition).and_then(|revision| revision.tags.get(tags::CONTENT));
-        let right = match (own, named) {
-            (Some(own), _) => {
-                content == Some(own) && kept == [Some(own)] && states == [DefinitionStatus::Active]
+        let right = match &wanted.source {
+            Source::Own { tags, .. } => {
+                kept == [(&runs.definition, tags)] && states == [DefinitionStatus::Active]
             }
-            (None, named) => Some(&runs.definition) == named && kept.is_empty(),
+            Source::Existing(named) => runs.definition == *named && kept.is_empty(),
         };
         let tags = wanted.tags == row.tags;
         match right

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use landlord_state_machines::id;
 use landlord_state_machines::planner::CallError;
 use landlord_state_machines::planner::ecs::{
-    CapacityProvider, CircuitBreaker, Container, ContainerCheck, ContainerPort, Create, Definition,
+    CapacityProvider, CircuitBreaker, Container, ContainerCheck, ContainerPort, Count, Create, Definition,
     DefinitionStatus, EcsCall, EcsReply, Launch, LaunchType, LoadBalancer, Log, Network, NetworkMode,
-    Register, Rollout, Service, Settings, TaskHealth, TaskLife, Update,
+    Register, Rollout, Service, Setting, Settings, TaskHealth, TaskLife, Update,
 };
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ fn pairs(items: &[(&str, &str)]) -> BTreeMap<String, String> {
 
 fn settings() -> Settings {
     Settings {
-        desired_count: 2,
+        desired_count: Count::Of(2),
         launch: Launch::Type(LaunchType::Fargate),
         network: Some(Network {
             subnets: set(["subnet-1".to_owned()]),
@@ -96,11 +96,12 @@ fn create(server: &Server, settings: Settings) -> EcsCall {
     }))
 }
 
-fn update(server: &Server, settings: Settings, force: bool) -> EcsCall {
+fn update(server: &Server, settings: Settings, told: impl Into<BTreeSet<Setting>>, force: bool) -> EcsCall {
     EcsCall::UpdateService(Box::new(Update {
         site: server.site(),
         definition: ARN.to_owned(),
         settings,
+        told: told.into(),
         force,
         rollout: id::Rollout(7),
         from: id::Rollout(0),
@@ -189,28 +190,56 @@ async fn capacity_providers_stand_for_a_launch_type() {
     assert_eq!(body["launchType"], Value::Null);
     let expected = json!([{ "capacityProvider": "FARGATE_SPOT", "weight": 1, "base": 0 }]);
     assert_eq!(body["capacityProviderStrategy"], expected);
-    let body = asked(|server| update(server, settings.clone(), false)).await;
+    let body = asked(|server| update(server, settings.clone(), [Setting::Launch], false)).await;
     assert_eq!(body["capacityProviderStrategy"], expected);
 }
 
 #[tokio::test]
-async fn an_update_names_everything_and_a_grace_period_only_with_target_groups() {
-    let body = asked(|server| update(server, settings(), true)).await;
-    assert_eq!(body["service"], "landlord-acme");
-    assert_eq!(body["forceNewDeployment"], true);
-    assert_eq!(body["loadBalancers"], json!([]));
-    assert_eq!(body["healthCheckGracePeriodSeconds"], Value::Null);
+async fn an_update_tells_what_differs_and_nothing_else() {
     let balancer = LoadBalancer {
         target_group_arn: "arn:tg".to_owned(),
         container_name: "web".to_owned(),
         container_port: 80,
     };
-    let settings = Settings { load_balancers: set([balancer]), ..settings() };
-    let body = asked(|server| update(server, settings.clone(), false)).await;
-    let expected = json!([{ "targetGroupArn": "arn:tg", "containerName": "web", "containerPort": 80 }]);
-    assert_eq!(body["loadBalancers"], expected);
-    assert_eq!(body["healthCheckGracePeriodSeconds"], 0);
-    assert_eq!(body["capacityProviderStrategy"], Value::Null);
+    let balanced = Settings { load_balancers: set([balancer]), ..settings() };
+    let all = [
+        (Setting::Definition, "taskDefinition", json!(ARN)),
+        (Setting::Count, "desiredCount", json!(2)),
+        (Setting::Launch, "capacityProviderStrategy", json!([])),
+        (
+            Setting::Network,
+            "networkConfiguration",
+            json!({ "awsvpcConfiguration": {
+                "subnets": ["subnet-1"], "securityGroups": [], "assignPublicIp": "ENABLED",
+            } }),
+        ),
+        (
+            Setting::LoadBalancers,
+            "loadBalancers",
+            json!([{ "targetGroupArn": "arn:tg", "containerName": "web", "containerPort": 80 }]),
+        ),
+        (Setting::Registries, "serviceRegistries", json!([])),
+        (
+            Setting::Deployment,
+            "deploymentConfiguration",
+            json!({
+                "deploymentCircuitBreaker": { "enable": true, "rollback": true },
+                "minimumHealthyPercent": 100,
+                "maximumPercent": 200,
+            }),
+        ),
+        (Setting::GracePeriod, "healthCheckGracePeriodSeconds", json!(0)),
+    ];
+    let base =
+        |force: bool| json!({ "cluster": "main", "service": "landlord-acme", "forceNewDeployment": force });
+    assert_eq!(asked(|server| update(server, settings(), [], true)).await, base(true));
+    for (setting, field, value) in all {
+        let mut expected = base(false);
+        expected[field] = value;
+        assert_eq!(asked(|server| update(server, balanced.clone(), [setting], false)).await, expected);
+    }
+    // ECS takes a grace period only of a service with target groups.
+    assert_eq!(asked(|server| update(server, settings(), [Setting::GracePeriod], false)).await, base(false));
 }
 
 /// What the answer to a look at the service becomes.
@@ -353,7 +382,8 @@ async fn tasks_are_found_running_and_stopped() {
         ] })),
     })
     .await;
-    let call = EcsCall::FindTasks { site: server.site(), serves: Vec::new(), giving_up: None };
+    let (site, serves, checked) = (server.site(), Vec::new(), BTreeSet::new());
+    let call = EcsCall::FindTasks { site, serves, checked, giving_up: None };
     let EcsReply::Tasks(tasks) = server.call(&call).await.unwrap() else { panic!() };
     let [running, stopping, stopped] = &tasks[..] else { panic!("{tasks:?}") };
     assert_eq!((&running.life, running.health), (&TaskLife::Running, TaskHealth::Healthy));

@@ -1,5 +1,6 @@
 //! Lives of tenants through the engine, on what ECS does and no emulator.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,13 +10,15 @@ use jiff::Timestamp;
 use landlord_compute::clock::TokioClock;
 use landlord_compute::machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_compute::machines::id::{ProviderName, TenantId};
+use landlord_compute::machines::observation::Seen;
 use landlord_compute::machines::spec::TenantComputeSpec;
+use landlord_compute::machines::status::{ComputeState, ComputeStatus, Health};
 use landlord_compute::machines::tenant::{EventKind, Settled};
 use landlord_compute::store::{MemoryOptions, MemoryStore, Position, Scope};
 use landlord_compute::{Delivery, Engine, ObservePolicy, Options};
 use serde_json::{Value, json};
 
-use super::fake::{Fake, Mishap, Pace, REGION, Refusal, Role, Trap};
+use super::fake::{ACCOUNT, Fake, Mishap, Pace, REGION, Refusal, Role, Trap};
 use super::fake_tests::client;
 use super::provider::{provider, provider_of, spec};
 
@@ -294,4 +297,232 @@ async fn a_destroy_without_a_permission_says_so_and_works_later() {
     let destroy = acme.destroy(Options::default()).await.expect("accepted");
     assert_eq!(destroy.await.expect("settles"), Settled::Done);
     assert_eq!(world.fake.find("landlord-acme"), []);
+}
+
+/// The service as ECS has it.
+async fn service(world: &World, name: &str) -> aws_sdk_ecs::types::Service {
+    let describe = client(&world.fake, "test").describe_services().services(name);
+    let found = describe.include(aws_sdk_ecs::types::ServiceField::Tags).send().await.expect("it answers");
+    found.services().first().expect("it is there").clone()
+}
+
+fn labelled(labels: &[(&str, &str)]) -> TenantComputeSpec {
+    let mut spec = spec("acme", "app");
+    spec.labels = labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    spec
+}
+
+/// What was asked since the last look that changes something.
+fn writes(fake: &Fake) -> BTreeMap<String, u64> {
+    let calls = fake.take_calls().into_iter();
+    let writes = calls.filter(|(api, _)| !api.starts_with("Describe") && !api.starts_with("List"));
+    writes.map(|(api, calls)| (api, calls.made)).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_label_is_changed_without_a_deployment() {
+    let world = World::new().await;
+    assert_eq!(world.provision(labelled(&[])).await, Settled::Done);
+    let before = service(&world, "landlord-acme").await;
+    for (labels, asked) in [
+        (&[("plan", "gold")][..], &[("TagResource", 2)][..]),
+        (&[("plan", "lead"), ("team", "red")], &[("TagResource", 2)]),
+        (&[("plan", "lead")], &[("TagResource", 1), ("UntagResource", 2)]),
+        (&[("plan", "lead")], &[]),
+        (&[], &[("TagResource", 1), ("UntagResource", 2)]),
+    ] {
+        writes(&world.fake);
+        assert_eq!(world.update(labelled(labels)).await, Settled::Done);
+        let asked: BTreeMap<String, u64> = asked.iter().map(|(api, n)| ((*api).to_owned(), *n)).collect();
+        assert_eq!(writes(&world.fake), asked, "{labels:?}");
+        let now = service(&world, "landlord-acme").await;
+        assert_eq!(now.deployments()[0].id(), before.deployments()[0].id());
+        let definition = now.task_definition().expect("it has one");
+        let describe = client(&world.fake, "test").describe_task_definition().task_definition(definition);
+        let found = describe.include(aws_sdk_ecs::types::TaskDefinitionField::Tags).send().await;
+        let found = found.expect("it is there");
+        for tags in [now.tags(), found.tags()] {
+            let callers =
+                tags.iter().filter(|tag| !tag.key().is_some_and(|key| key.starts_with("landlord.")));
+            let callers: Vec<_> = callers.filter_map(|tag| Some((tag.key()?, tag.value()?))).collect();
+            assert_eq!(callers, labels);
+        }
+    }
+}
+
+fn counted(count: u32, colour: &str) -> TenantComputeSpec {
+    let mut spec = with(spec("acme", "app"), json!({ "desired_count": count }));
+    spec.containers[0].env.insert("COLOUR".to_owned(), colour.to_owned());
+    spec
+}
+
+/// Somebody scales a service, as an autoscaler does, and it gets there.
+async fn scale(world: &World, count: i32) {
+    let update = client(&world.fake, "test").update_service().service("landlord-acme");
+    update.desired_count(count).send().await.expect("it is scaled");
+    tokio::time::sleep(Duration::from_secs(60)).await;
+}
+
+/// How many tasks a service should have, and has.
+async fn tasks(world: &World) -> (i32, i32) {
+    let service = service(world, "landlord-acme").await;
+    (service.desired_count(), service.running_count())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_scales_a_service_is_contradicted_only_by_another_count_in_the_spec() {
+    let world = World::new().await;
+    assert_eq!(world.provision(counted(2, "red")).await, Settled::Done);
+    scale(&world, 7).await;
+    assert_eq!(world.update(counted(2, "green")).await, Settled::Done);
+    assert_eq!(tasks(&world).await, (7, 7), "another variable leaves it alone");
+    assert_eq!(world.update(counted(2, "green")).await, Settled::Done);
+    assert_eq!(tasks(&world).await, (7, 7), "the same spec, too");
+    failure(world.update(with(spec("acme", "crash"), json!({ "desired_count": 2 }))).await);
+    assert_eq!(tasks(&world).await, (7, 7), "and so does an update that is undone");
+
+    writes(&world.fake);
+    let deployment = service(&world, "landlord-acme").await.deployments()[0].id().map(str::to_owned);
+    assert_eq!(world.update(counted(3, "green")).await, Settled::Done);
+    assert_eq!(tasks(&world).await.0, 3, "another count is what is wanted");
+    let expected = [("TagResource", 1), ("UpdateService", 1)].map(|(api, n)| (api.to_owned(), n));
+    assert_eq!(writes(&world.fake), expected.into(), "the hash of the spec, and the count");
+    let now = service(&world, "landlord-acme").await;
+    assert_eq!(now.deployments()[0].id(), deployment.as_deref(), "a count deploys nothing");
+    scale(&world, 1).await;
+    assert_eq!(world.update(counted(3, "blue")).await, Settled::Done);
+    assert_eq!(tasks(&world).await, (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_was_scaled_to_nothing_gets_the_count_of_its_spec() {
+    let world = World::new().await;
+    assert_eq!(world.provision(counted(2, "red")).await, Settled::Done);
+    scale(&world, 0).await;
+    assert_eq!(world.update(counted(2, "red")).await, Settled::Done);
+    assert_eq!(tasks(&world).await, (2, 2));
+}
+
+/// A count whose answer is lost arrives, whether it had worked or not, and only once.
+#[tokio::test(start_paused = true)]
+async fn a_count_whose_answer_is_lost_arrives() {
+    for done in [true, false] {
+        let world = World::new().await;
+        assert_eq!(world.provision(counted(2, "red")).await, Settled::Done);
+        let mishap = Mishap::Reset { done };
+        world.fake.trap(Trap { api: Some("UpdateService"), name: None, times: Some(1), mishap });
+        assert_eq!(world.update(counted(3, "red")).await, Settled::Done);
+        assert_eq!(tasks(&world).await, (3, 3));
+        scale(&world, 7).await;
+        assert_eq!(world.update(counted(3, "green")).await, Settled::Done);
+        assert_eq!(tasks(&world).await, (7, 7));
+    }
+}
+
+/// How a tenant is, as the engine asks.
+async fn status(world: &World) -> ComputeStatus {
+    world.engine.tenant(TenantId::new("acme").expect("a valid id")).status().await.expect("a status")
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_a_check_is_ready_when_the_check_has_passed() {
+    let world = World::new().await;
+    let begun = tokio::time::Instant::now();
+    let acme = world.engine.tenant(TenantId::new("acme").expect("a valid id"));
+    let provision = acme.provision(spec("acme", "checked-late"), Options::default()).await.expect("accepted");
+    tokio::time::sleep(Duration::from_secs(50)).await;
+    let service = service(&world, "landlord-acme").await;
+    assert_eq!(service.deployments()[0].rollout_state().map(|state| state.as_str()), Some("COMPLETED"));
+    let early = status(&world).await;
+    assert_eq!((early.state, early.health), (ComputeState::Running, Health::Unknown));
+    assert_eq!(early.containers.iter().map(|web| web.ready).collect::<Vec<_>>(), [false]);
+    let waits = world.waits("acme").await;
+    assert!(waits.iter().any(|(what, _)| what.contains("1 with a health check that has not")), "{waits:?}");
+    assert_eq!(provision.await.expect("settles"), Settled::Done);
+    assert!(begun.elapsed() >= Pace::real().unhealthy, "{:?}", begun.elapsed());
+    let late = status(&world).await;
+    assert_eq!((late.state, late.health), (ComputeState::Running, Health::Healthy));
+    assert!(late.containers[0].ready);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_of_no_tasks_is_stopped_and_nothing_of_it_has_failed() {
+    let world = World::new().await;
+    assert_eq!(world.provision(counted(0, "red")).await, Settled::Done);
+    let settled = status(&world).await;
+    assert_eq!(
+        (settled.state, settled.health, settled.containers.len()),
+        (ComputeState::Stopped, Health::Healthy, 0)
+    );
+    assert_eq!(world.update(counted(1, "red")).await, Settled::Done);
+    assert_eq!(status(&world).await.state, ComputeState::Running);
+    assert_eq!(world.update(counted(0, "red")).await, Settled::Done);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let scaled = status(&world).await;
+    assert_eq!((scaled.state, scaled.health), (ComputeState::Stopped, Health::Healthy));
+    assert_eq!(Seen::from_status(&scaled), Seen::Healthy, "there is nothing to repair");
+    let [web] = &scaled.containers[..] else { panic!("{scaled:?}") };
+    assert_eq!((web.state, web.ready, web.restart_count), (ComputeState::Stopped, false, 0), "{web:?}");
+    // Somebody else's nothing is not what was asked for.
+    assert_eq!(world.update(counted(1, "red")).await, Settled::Done);
+    scale(&world, 0).await;
+    assert!(matches!(Seen::from_status(&status(&world).await), Seen::Broken(_)));
+}
+
+/// A task that made way for another one is no failure of its container.
+#[tokio::test(start_paused = true)]
+async fn a_task_that_the_scheduler_stopped_is_no_restart() {
+    let world = World::new().await;
+    assert_eq!(world.provision(counted(1, "red")).await, Settled::Done);
+    assert_eq!(world.update(counted(1, "green")).await, Settled::Done);
+    let [web] = &status(&world).await.containers[..] else { panic!("one container") };
+    assert_eq!((web.state, web.ready, web.restart_count), (ComputeState::Running, true, 0), "{web:?}");
+}
+
+/// A destroy of a tenant whose cluster somebody has deleted.
+#[tokio::test(start_paused = true)]
+async fn a_destroy_ends_where_the_cluster_is_gone() {
+    let traps = [None, Some("DeregisterTaskDefinition"), Some("DeleteTaskDefinitions")];
+    for api in traps {
+        let world = World::new().await;
+        world.fake.make_cluster(ACCOUNT, REGION, "short-lived");
+        let spec = with(spec("acme", "app"), json!({ "cluster": "short-lived" }));
+        assert_eq!(world.provision(spec).await, Settled::Done);
+        world.fake.remove_cluster("short-lived");
+        if let Some(api) = api {
+            let mishap = Mishap::Reset { done: true };
+            world.fake.trap(Trap { api: Some(api), name: None, times: Some(1), mishap });
+        }
+        let acme = world.engine.tenant(TenantId::new("acme").expect("a valid id"));
+        let destroy = acme.destroy(Options::default()).await.expect("accepted");
+        assert_eq!(destroy.await.expect("settles"), Settled::Done, "{api:?}");
+        assert_eq!(world.fake.find("landlord-acme"), [], "{api:?}");
+    }
+}
+
+/// Nothing shows that it is looked for at the right place.
+#[tokio::test(start_paused = true)]
+async fn a_destroy_does_not_take_a_cluster_that_it_cannot_find_for_gone() {
+    let world = World::new().await;
+    world.fake.make_cluster(ACCOUNT, REGION, "short-lived");
+    let given = client(&world.fake, "test").register_task_definition().family("given");
+    let main = aws_sdk_ecs::types::ContainerDefinition::builder().name("web").image("registry.test/app:1");
+    let given = given.container_definitions(main.build()).cpu("256").memory("512");
+    let given = given
+        .network_mode(aws_sdk_ecs::types::NetworkMode::Awsvpc)
+        .requires_compatibilities(aws_sdk_ecs::types::Compatibility::Fargate);
+    given.send().await.expect("registered");
+    let config = json!({ "cluster": "short-lived", "task_definition_arn": "given:1" });
+    assert_eq!(world.provision(with(spec("acme", "app"), config)).await, Settled::Done);
+    world.fake.remove_cluster("short-lived");
+    let acme = world.engine.tenant(TenantId::new("acme").expect("a valid id"));
+    let destroy = acme.destroy(Options::default()).await.expect("accepted");
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    let failed = |what: &EventKind| {
+        if let EventKind::WillRetry { error, .. } = what { Some(error.to_string()) } else { None }
+    };
+    let failed = world.told("acme", failed).await;
+    assert!(failed.iter().any(|error| error.contains("abandon")), "{failed:?}");
+    world.fake.make_cluster(ACCOUNT, REGION, "short-lived");
+    assert_eq!(destroy.await.expect("settles"), Settled::Done);
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::config::{CapacityProvider, CircuitBreaker, LaunchType, ServiceRegistry};
 use super::definition::Definition;
 use super::site::{Place, Site};
+use crate::error::ProviderError;
 use crate::id;
 use crate::planner::Subject;
 use crate::status::{Endpoint, EndpointType};
@@ -20,7 +21,8 @@ pub enum EcsCall {
     /// Read: finds the subject's service or family by its tags, everywhere that the operator's configuration leads
     /// to. For a tenant without a ledger.
     Locate(Search),
-    /// Read, `DescribeServices` with tags. An INACTIVE service counts as none.
+    /// Read, `DescribeServices` with tags. An INACTIVE service counts as none. Where there is no such cluster, the answer is
+    /// [`EcsReply::NoCluster`].
     DescribeService {
         /// Which.
         site: Site,
@@ -44,6 +46,8 @@ pub enum EcsCall {
         site: Site,
         /// Where the tenant answers. Not sent to ECS; its answer is read with it.
         serves: Vec<Serves>,
+        /// The containers that have a health check. Not sent to ECS either.
+        checked: BTreeSet<String>,
         /// Why the deployment is given up, where it is. Not sent to ECS either.
         giving_up: Option<String>,
     },
@@ -70,6 +74,30 @@ pub enum EcsCall {
         arn: String,
         /// Which to remove.
         keys: BTreeSet<String>,
+    },
+    /// Write, `TagResource` on a task definition.
+    TagDefinition {
+        /// Where.
+        place: Place,
+        /// Its ARN.
+        arn: String,
+        /// What to set.
+        tags: BTreeMap<String, String>,
+        /// The hash of what it says, which is among these.
+        content: String,
+        /// The caller's tags that it has then. Not sent to ECS; the ledger keeps them.
+        labels: BTreeMap<String, String>,
+    },
+    /// Write, `UntagResource` on a task definition.
+    UntagDefinition {
+        /// Where.
+        place: Place,
+        /// Its ARN.
+        arn: String,
+        /// Which to remove.
+        keys: BTreeSet<String>,
+        /// The caller's tags that it has then. Not sent to ECS; the ledger keeps them.
+        labels: BTreeMap<String, String>,
     },
     /// Write, `StopServiceDeployment` with a rollback.
     StopDeployment {
@@ -166,8 +194,10 @@ pub struct Update {
     pub site: Site,
     /// What its tasks are made from.
     pub definition: String,
-    /// How it runs them.
+    /// How it runs them; the ledger keeps it all.
     pub settings: Settings,
+    /// Which of these ECS is told. What is not among them stays as it is there.
+    pub told: BTreeSet<Setting>,
     /// Whether it deploys even if nothing differs.
     pub force: bool,
     /// For which rollout of the spec. Not sent to ECS; the ledger keeps it.
@@ -184,7 +214,7 @@ pub struct Update {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
     /// How many tasks.
-    pub desired_count: u32,
+    pub desired_count: Count,
     /// On what.
     pub launch: Launch,
     /// The tasks' own network interfaces (network mode `awsvpc`).
@@ -205,6 +235,51 @@ pub struct Settings {
     /// In seconds; only with target groups.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grace_period_seconds: Option<u32>,
+}
+
+/// How many tasks a service should have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Count {
+    /// This many. ECS is told when the service is made and when this number changes; who scales the service in between, such
+    /// as an autoscaler, is not contradicted.
+    Of(u32),
+    /// As many as somebody else says, such as an autoscaler. ECS is told when the service is made, and never again.
+    Scaled {
+        /// How many a new service begins with.
+        first: u32,
+    },
+}
+
+impl Count {
+    /// How many a new service begins with.
+    pub fn first(self) -> u32 {
+        match self {
+            Self::Of(count) | Self::Scaled { first: count } => count,
+        }
+    }
+}
+
+/// What an update may tell ECS of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Setting {
+    /// Its task definition.
+    Definition,
+    /// [`Settings::desired_count`].
+    Count,
+    /// [`Settings::launch`].
+    Launch,
+    /// [`Settings::network`].
+    Network,
+    /// [`Settings::load_balancers`].
+    LoadBalancers,
+    /// [`Settings::registries`].
+    Registries,
+    /// The circuit breaker and the two percentages.
+    Deployment,
+    /// [`Settings::grace_period_seconds`].
+    GracePeriod,
 }
 
 /// The settings that ECS shows of a service; `None` where it shows nothing.
@@ -280,6 +355,8 @@ pub enum EcsReply {
     /// To [`EcsCall::DescribeService`], [`EcsCall::CreateService`], [`EcsCall::UpdateService`] and [`EcsCall::DeleteService`]: the
     /// service as it is then.
     Service(Option<Box<Service>>),
+    /// To [`EcsCall::DescribeService`]: there is no such cluster, in AWS's words.
+    NoCluster(ProviderError),
     /// To [`EcsCall::ListDefinitions`]: the ARNs.
     Definitions(DefinitionStatus, BTreeSet<String>),
     /// To [`EcsCall::DescribeDefinition`]; none: there is no such one, or it is being deleted.
@@ -288,7 +365,7 @@ pub enum EcsReply {
     Tasks(Vec<Task>),
     /// To [`EcsCall::RegisterDefinition`]: the new revision's ARN.
     Registered(String),
-    /// To [`EcsCall::TagService`] and [`EcsCall::UntagService`].
+    /// To [`EcsCall::TagService`], [`EcsCall::UntagService`], [`EcsCall::TagDefinition`] and [`EcsCall::UntagDefinition`].
     Tagged,
     /// To [`EcsCall::StopDeployment`].
     Stopped,
@@ -406,7 +483,7 @@ pub enum TaskHealth {
     Healthy,
     /// They fail.
     Unhealthy,
-    /// There are none, or none has ended yet.
+    /// There are none, or none has ended yet: which of these, the task definition says.
     Unknown,
 }
 

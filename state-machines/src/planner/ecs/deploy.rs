@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::call::{
-    Create, DefinitionStatus, Deployment, EcsCall, Launch, Register, Rollout, Service, Settings, Shown,
-    Update,
+    Count, Create, DefinitionStatus, Deployment, EcsCall, Launch, Register, Rollout, Service, Setting,
+    Settings, Shown, Update,
 };
 use super::facts::{Revision, Stage, Watched, Whose, after};
 use super::figures;
 use super::learn::is;
-use super::next::{Listed, Plan, invalid, write};
-use super::wanted::{Source, Wanted};
-use super::{tasks, token};
+use super::next::{Listed, Plan, find_tasks, invalid, write};
+use super::wanted::{Source, Wanted, content_with_labels};
+use super::{tags, tasks, token};
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use crate::id;
 use crate::planner::{Means, Next, Subject};
@@ -44,7 +44,8 @@ impl Plan<'_> {
         let Some((service, _)) = self.its_service() else {
             return Some(self.create(wanted, definition));
         };
-        self.tag(wanted, service)
+        self.tag_definition(wanted, &definition, service)
+            .or_else(|| self.tag(wanted, service))
             .or_else(|| self.deploy(wanted, &definition, service, by))
             .or_else(|| self.know_revisions(&wanted.site, Listed::SinceTheLastWasRegistered))
             .or_else(|| self.remove_revisions(&wanted.site, Some(&definition)))
@@ -58,11 +59,23 @@ impl Plan<'_> {
 
     /// A revision that says what is wanted: the one that runs rather than any other.
     fn definition(&self, wanted: &Wanted) -> Option<String> {
-        let Source::Own { content, .. } = &wanted.source else { return None };
+        let Source::Own { definition, content, tags } = &wanted.source else { return None };
+        self.active_with(content).or_else(|| {
+            // One of an older build, made with the caller's tags that are wanted, or with those that the service has yet.
+            let made_with = |labels| content_with_labels(self.subject, definition, labels);
+            self.active_with(&made_with(tags::callers(tags))).or_else(|| {
+                let (service, _) = self.its_service()?;
+                self.active_with(&made_with(self.labels(service)))
+            })
+        })
+    }
+
+    /// An active revision with this content: the one that runs rather than any other.
+    fn active_with(&self, content: &str) -> Option<String> {
         let primary = self.service().and_then(Service::primary);
         let runs = |arn: &str| primary.is_some_and(|primary| is(&primary.definition, arn));
         let same = self.its_revisions().filter(|(_, revision)| {
-            revision.status == DefinitionStatus::Active && revision.content.as_ref() == Some(content)
+            revision.status == DefinitionStatus::Active && revision.content.as_deref() == Some(content)
         });
         same.map(|(arn, _)| arn).max_by_key(|arn| runs(arn)).cloned()
     }
@@ -104,6 +117,42 @@ impl Plan<'_> {
         }
     }
 
+    /// The caller's tags of the definition: before those of the service, by which an older build's content is known.
+    fn tag_definition(&self, wanted: &Wanted, arn: &str, service: &Service) -> Option<Next<EcsCall>> {
+        let Source::Own { content, tags: of_definition, .. } = &wanted.source else { return None };
+        let revision = self.facts.revisions.get(arn)?;
+        let known = revision.labels.clone().unwrap_or_else(|| self.labels(service));
+        let mut missing = tags::callers(of_definition);
+        missing.retain(|key, value| known.get(key) != Some(value));
+        let is_ours = |key: &&String| self.facts.labels.contains(*key);
+        let gone: BTreeSet<String> =
+            known.keys().filter(is_ours).filter(|key| !of_definition.contains_key(*key)).cloned().collect();
+        let (place, arn) = (wanted.site.place.clone(), arn.to_owned());
+        let mut labels = known;
+        let is_older = revision.content.as_ref() != Some(content);
+        if !missing.is_empty() || is_older && !gone.is_empty() {
+            labels.extend(missing.clone());
+            let (content, mut tags) = (content.clone(), missing);
+            tags.insert(tags::CONTENT.to_owned(), content.clone());
+            let call = EcsCall::TagDefinition { place, arn, tags, content, labels };
+            return Some(write("tag the task definition", call));
+        }
+        labels.retain(|key, _| !gone.contains(key));
+        let untag = || {
+            let call = EcsCall::UntagDefinition { place, arn, keys: gone.clone(), labels };
+            write("untag the task definition", call)
+        };
+        (!gone.is_empty()).then(untag)
+    }
+
+    /// The caller's tags that the service has.
+    fn labels(&self, service: &Service) -> BTreeMap<String, String> {
+        let mut labels = tags::callers(&service.tags);
+        // Without a ledger nobody knows which are somebody else's.
+        labels.retain(|key, _| self.facts.labels.is_empty() || self.facts.labels.contains(key));
+        labels
+    }
+
     /// Brings the service to the definition and the settings, and waits until its tasks run.
     fn deploy(
         &self,
@@ -115,7 +164,9 @@ impl Plan<'_> {
         let Some(primary) = service.primary() else {
             return Some(self.wait(poll(SignedDuration::ZERO), "the service has a deployment", None));
         };
-        let keeps = service.shown.keeps(&wanted.settings);
+        let differing = self.differing(wanted, service, by);
+        let update = |force| self.update(wanted, definition, service, &differing, force);
+        let keeps = service.shown.differing(&wanted.settings).is_empty();
         let rolled = self.rolled(wanted, primary);
         let told = match &self.facts.rollout {
             Some(Watched { stage: Stage::GivenUp { why, told: false }, .. }) => {
@@ -135,25 +186,58 @@ impl Plan<'_> {
             }
             Some(Watched { stage: Stage::Asked | Stage::Going { .. }, .. }) | None => false,
         };
-        // ECS may show in another form what this method asked for. What was asked for earlier may really differ.
-        let asked = self.facts.seen.asked.as_ref() == Some(&wanted.settings);
         let known = self.facts.settings.as_ref().is_none_or(|settings| *settings == wanted.settings);
         let ours = is(&primary.definition, definition);
-        let fits = known && (asked || keeps);
-        match (ours && fits, &primary.rollout) {
+        match (ours && known && differing.is_empty(), &primary.rollout) {
             (false, Rollout::InProgress | Rollout::Completed | Rollout::Failed(_)) => {
-                Some(self.change(wanted, definition, service, primary))
+                let launch = differing.contains(&Setting::Launch);
+                Some(self.change(wanted, definition, service, primary, |more| update(launch || more)))
             }
             (true, Rollout::InProgress | Rollout::Completed | Rollout::Failed(_))
                 if rolled != wanted.rollout =>
             {
-                Some(self.restart(wanted, definition, service, primary))
+                Some(self.restart(wanted, service, primary, || update(true)))
             }
-            (true, Rollout::Failed(_)) if told => Some(self.again(wanted, definition, service)),
+            // What an earlier method gave up is tried again.
+            (true, Rollout::Failed(_) | Rollout::InProgress) if told => Some(update(true)),
             (true, Rollout::Failed(why)) => Some(self.give_up(wanted, why.clone())),
-            (true, Rollout::InProgress) if told => Some(self.again(wanted, definition, service)),
             (true, Rollout::InProgress) => Some(self.rollout(wanted, service, primary)),
-            (true, Rollout::Completed) => self.tasks(wanted, definition, service, primary, told),
+            (true, Rollout::Completed) => self.tasks(wanted, service, primary, || told.then(|| update(true))),
+        }
+    }
+
+    /// What ECS has to be told of the settings: what changed since it was told last, and what it shows in another way.
+    fn differing(&self, wanted: &Wanted, service: &Service, by: Means) -> BTreeSet<Setting> {
+        let wanted = &wanted.settings;
+        let mut differing = BTreeSet::new();
+        if let Some(told) = &self.facts.settings {
+            differing.extend(told.differing(wanted));
+            // A launch is changed by a deployment, for which there is no need if it runs on it.
+            if service.shown.launch.is_some() {
+                differing.remove(&Setting::Launch);
+            }
+        }
+        // ECS may show in another form what this method asked for.
+        let asked = self.facts.seen.asked.as_ref() == Some(wanted);
+        if !asked {
+            differing.extend(service.shown.differing(wanted));
+        }
+        if !asked && self.tells_count(wanted.desired_count, service.shown.desired_count, by) {
+            differing.insert(Setting::Count);
+        }
+        differing
+    }
+
+    /// Whether ECS has to be told how many tasks are wanted. Who scales the service is contradicted only where nothing would
+    /// run.
+    fn tells_count(&self, wanted: Count, shown: u32, by: Means) -> bool {
+        let Count::Of(count) = wanted else { return false };
+        match (&self.facts.settings, self.facts.counting) {
+            (Some(_) | None, Some(_) | None) if shown == 0 && count > 0 => true,
+            (Some(_), Some(told)) => told != count || shown != count,
+            (Some(settings), None) => settings.desired_count != wanted,
+            // Without a ledger nobody knows what ECS was told. A provision and a repair want the spec that runs.
+            (None, Some(_) | None) => by == Means::Update && shown != count,
         }
     }
 
@@ -207,9 +291,9 @@ impl Plan<'_> {
     fn restart(
         &self,
         wanted: &Wanted,
-        definition: &str,
         service: &Service,
         primary: &Deployment,
+        update: impl FnOnce() -> Next<EcsCall>,
     ) -> Next<EcsCall> {
         let going = match &primary.rollout {
             Rollout::InProgress if self.undoes(wanted) => service.current_deployment.as_ref(),
@@ -219,7 +303,7 @@ impl Plan<'_> {
         match going {
             Some(going) if self.facts.stopped.as_ref() != Some(going) => self.stop(wanted, going),
             Some(_) if stops => self.wait(poll(SignedDuration::ZERO), "the deployment stops", None),
-            Some(_) | None => self.update(wanted, definition, service, true),
+            Some(_) | None => update(),
         }
     }
 
@@ -228,7 +312,7 @@ impl Plan<'_> {
         write("stop the deployment", EcsCall::StopDeployment { place, deployment })
     }
 
-    /// Another definition or other settings. A deployment of ours that goes on is stopped first; one with which ECS goes
+    /// Another definition or other settings. ECS takes another launch only with a deployment. A deployment of ours that goes on is stopped first; one with which ECS goes
     /// back by itself is not.
     fn change(
         &self,
@@ -236,6 +320,7 @@ impl Plan<'_> {
         definition: &str,
         service: &Service,
         primary: &Deployment,
+        update: impl FnOnce(bool) -> Next<EcsCall>,
     ) -> Next<EcsCall> {
         let was_ours =
             self.facts.rollout.as_ref().is_some_and(|ours| is(&primary.definition, &ours.definition));
@@ -253,23 +338,31 @@ impl Plan<'_> {
                 wanted.site.name
             ))),
             (Some(going), _, _) => self.stop(wanted, going),
-            // ECS takes other capacity providers only with a deployment.
-            (None, shown, launch) => {
-                let other_launch = shown.as_ref().is_some_and(|shown| shown != launch);
-                let other_rollout = self.facts.rolled_by(&primary.id) != wanted.rollout;
-                self.update(wanted, definition, service, other_launch || other_rollout)
-            }
+            (None, _, _) => update(self.facts.rolled_by(&primary.id) != wanted.rollout),
         }
     }
 
-    fn update(&self, wanted: &Wanted, definition: &str, service: &Service, force: bool) -> Next<EcsCall> {
-        let from = service.primary().map(|primary| self.facts.rolled_by(&primary.id));
+    fn update(
+        &self,
+        wanted: &Wanted,
+        definition: &str,
+        service: &Service,
+        differing: &BTreeSet<Setting>,
+        force: bool,
+    ) -> Next<EcsCall> {
+        let primary = service.primary();
+        let from = primary.map(|primary| self.facts.rolled_by(&primary.id));
+        let mut told = differing.clone();
+        if !primary.is_some_and(|primary| is(&primary.definition, definition)) {
+            told.insert(Setting::Definition);
+        }
         write(
             "deploy",
             EcsCall::UpdateService(Box::new(Update {
                 site: wanted.site.clone(),
                 definition: definition.to_owned(),
                 settings: wanted.settings.clone(),
+                told,
                 force,
                 rollout: wanted.rollout,
                 from: from.unwrap_or_default(),
@@ -278,14 +371,14 @@ impl Plan<'_> {
         )
     }
 
-    /// A deployment that was given up by an earlier method is tried again.
-    fn again(&self, wanted: &Wanted, definition: &str, service: &Service) -> Next<EcsCall> {
-        self.update(wanted, definition, service, true)
+    fn look_at_tasks(&self, wanted: &Wanted, giving_up: Option<String>) -> Next<EcsCall> {
+        let (serves, checked) = (wanted.serves.clone(), wanted.checked.clone());
+        self.look(vec![find_tasks(&wanted.site, serves, checked, giving_up)])
     }
 
     /// Asks for the platform's words; what comes back ends the method.
     fn give_up(&self, wanted: &Wanted, why: String) -> Next<EcsCall> {
-        self.look(vec![self.find_tasks(&wanted.site, wanted.serves.clone(), Some(why))])
+        self.look_at_tasks(wanted, Some(why))
     }
 
     /// A deployment that goes on.
@@ -299,9 +392,7 @@ impl Plan<'_> {
             (false, true) => self.give_up(wanted, too_long(wanted, service)),
             (false, false) => match self.facts.seen.failing.as_ref().filter(|it| it.is_of(primary)) {
                 // What failed is asked once for each number of failures.
-                None if primary.failed_tasks > 0 => {
-                    self.look(vec![self.find_tasks(&wanted.site, wanted.serves.clone(), None)])
-                }
+                None if primary.failed_tasks > 0 => self.look_at_tasks(wanted, None),
                 failing @ (Some(_) | None) => {
                     let told = figures::rollout(service, primary, failed, failing);
                     self.wait(poll(age), "the rollout completes", Some(told))
@@ -310,26 +401,26 @@ impl Plan<'_> {
         }
     }
 
-    /// A deployment that ECS calls complete, until its tasks show that it is.
+    /// A deployment that ECS calls complete, until its tasks show that it is, or it is to be tried again.
     fn tasks(
         &self,
         wanted: &Wanted,
-        definition: &str,
         service: &Service,
         primary: &Deployment,
-        told: bool,
+        again: impl FnOnce() -> Option<Next<EcsCall>>,
     ) -> Option<Next<EcsCall>> {
         let Some(found) = &self.facts.seen.tasks else {
-            return Some(self.look(vec![self.find_tasks(&wanted.site, wanted.serves.clone(), None)]));
+            return Some(self.look_at_tasks(wanted, None));
         };
         let failures = match &self.facts.rollout {
             Some(_) => tasks::failures(found, &primary.definition, self.since(primary)),
             None => Vec::new(),
         };
         let short = self.age(self.facts.short_since);
-        match &self.facts.steady {
-            Some(steady) if steady.is_proven(self.now) => None,
-            Some(_) | None if told => Some(self.again(wanted, definition, service)),
+        if self.facts.steady.as_ref().is_some_and(|steady| steady.is_proven(self.now)) {
+            return None;
+        }
+        again().or_else(|| match &self.facts.steady {
             Some(_) | None if failures.len() >= FAILURES => {
                 Some(self.give_up(wanted, format!("{} of its tasks failed", failures.len())))
             }
@@ -337,14 +428,14 @@ impl Plan<'_> {
                 Some(self.give_up(wanted, too_long(wanted, service)))
             }
             Some(_) | None => {
-                let told = figures::tasks(service, primary, found, &failures);
+                let told = figures::tasks(service, primary, found, &failures, &wanted.checked);
                 let why = match self.facts.steady {
                     Some(_) => "its tasks have run for a while",
                     None => "its tasks run",
                 };
                 Some(self.wait(poll(short), why, Some(told)))
             }
-        }
+        })
     }
 
     /// Since when the deployment works on what was asked for last.
@@ -357,33 +448,57 @@ impl Plan<'_> {
     }
 }
 
+impl Settings {
+    /// What is wanted in another way than this, but for the count.
+    fn differing(&self, wanted: &Self) -> impl Iterator<Item = Setting> {
+        let deployment = |of: &Self| (of.circuit_breaker, of.minimum_healthy_percent, of.maximum_percent);
+        named([
+            (Setting::Launch, self.launch != wanted.launch),
+            (Setting::Network, self.network != wanted.network),
+            (Setting::LoadBalancers, self.load_balancers != wanted.load_balancers),
+            (Setting::Registries, self.registries != wanted.registries),
+            (Setting::Deployment, deployment(self) != deployment(wanted)),
+            (Setting::GracePeriod, self.grace_period_seconds != wanted.grace_period_seconds),
+        ])
+    }
+}
+
 impl Shown {
-    /// Whether what ECS tells of a service's settings is what is wanted.
-    fn keeps(&self, wanted: &Settings) -> bool {
-        fn same<T: PartialEq>(told: Option<&T>, wanted: &T) -> bool {
-            told.is_none_or(|told| told == wanted)
+    /// What is wanted in another way than ECS shows it, but for the count. What it does not show does not differ.
+    fn differing(&self, wanted: &Settings) -> BTreeSet<Setting> {
+        fn other<T: PartialEq>(shown: Option<&T>, wanted: &T) -> bool {
+            shown.is_some_and(|shown| shown != wanted)
         }
         let network = match (&self.network, &wanted.network) {
             // Without groups of its own ECS gives it the network's.
-            (Some(told), Some(wanted)) => {
-                told.subnets == wanted.subnets
-                    && told.assign_public_ip == wanted.assign_public_ip
-                    && (wanted.security_groups.is_empty() || told.security_groups == wanted.security_groups)
+            (Some(shown), Some(wanted)) => {
+                shown.subnets != wanted.subnets
+                    || shown.assign_public_ip != wanted.assign_public_ip
+                    || (!wanted.security_groups.is_empty() && shown.security_groups != wanted.security_groups)
             }
-            (Some(_) | None, None) | (None, Some(_)) => true,
+            (Some(_) | None, None) | (None, Some(_)) => false,
         };
-        network
-            && self.desired_count == wanted.desired_count
-            && same(self.launch.as_ref(), &wanted.launch)
-            && same(self.load_balancers.as_ref(), &wanted.load_balancers)
-            && same(self.registries.as_ref(), &wanted.registries)
-            && same(self.circuit_breaker.as_ref(), &wanted.circuit_breaker)
-            && same(self.minimum_healthy_percent.as_ref(), &wanted.minimum_healthy_percent)
-            && same(self.maximum_percent.as_ref(), &wanted.maximum_percent)
-            && wanted
-                .grace_period_seconds
-                .is_none_or(|wanted| same(self.grace_period_seconds.as_ref(), &wanted))
+        let deployment = other(self.circuit_breaker.as_ref(), &wanted.circuit_breaker)
+            || other(self.minimum_healthy_percent.as_ref(), &wanted.minimum_healthy_percent)
+            || other(self.maximum_percent.as_ref(), &wanted.maximum_percent);
+        let grace = wanted.grace_period_seconds;
+        named([
+            (Setting::Launch, other(self.launch.as_ref(), &wanted.launch)),
+            (Setting::Network, network),
+            (Setting::LoadBalancers, other(self.load_balancers.as_ref(), &wanted.load_balancers)),
+            (Setting::Registries, other(self.registries.as_ref(), &wanted.registries)),
+            (Setting::Deployment, deployment),
+            (
+                Setting::GracePeriod,
+                grace.is_some_and(|wanted| other(self.grace_period_seconds.as_ref(), &wanted)),
+            ),
+        ])
+        .collect()
     }
+}
+
+fn named<const N: usize>(settings: [(Setting, bool); N]) -> impl Iterator<Item = Setting> {
+    settings.into_iter().filter(|(_, differs)| *differs).map(|(setting, _)| setting)
 }
 
 /// How long to the next look at something of this age: soon at first, then less and less often.

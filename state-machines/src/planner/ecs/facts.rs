@@ -59,6 +59,9 @@ pub struct EcsFacts {
     /// The settings that were asked for last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) settings: Option<Settings>,
+    /// The number of tasks that ECS was told with these, where nothing has shown yet that it knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) counting: Option<u32>,
     /// The service deployment that was told to stop.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) stopped: Option<String>,
@@ -71,6 +74,9 @@ pub struct EcsFacts {
     /// Where the tenant answers, as its spec says.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) serves: Vec<Serves>,
+    /// The containers that have a health check, as its spec says.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub(super) checked: BTreeSet<String>,
     /// Where that is.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) endpoints: Vec<Endpoint>,
@@ -119,6 +125,9 @@ pub(super) struct Revision {
     /// The hash of what it says, as its tag has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) content: Option<String>,
+    /// The caller's tags that it has; none: those that the service has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) labels: Option<BTreeMap<String, String>>,
 }
 
 /// Whose something is.
@@ -167,6 +176,8 @@ pub(super) enum Write {
     Tag,
     Stop,
     Delete,
+    /// The tags of this revision.
+    TagDefinition(String),
     /// A definition with this content.
     Register(String),
     /// These revisions are deregistered or deleted.
@@ -186,6 +197,9 @@ impl Write {
             EcsCall::CreateService(_) => Some(Self::Create),
             EcsCall::UpdateService(_) => Some(Self::Update),
             EcsCall::TagService { .. } | EcsCall::UntagService { .. } => Some(Self::Tag),
+            EcsCall::TagDefinition { arn, .. } | EcsCall::UntagDefinition { arn, .. } => {
+                Some(Self::TagDefinition(arn.clone()))
+            }
             EcsCall::StopDeployment { .. } => Some(Self::Stop),
             EcsCall::DeleteService(_) => Some(Self::Delete),
             EcsCall::DeregisterDefinition { arn, .. } => Some(Self::Remove(BTreeSet::from([arn.clone()]))),
@@ -196,7 +210,7 @@ impl Write {
     /// Whether it writes definitions; else the service.
     pub(super) fn is_of_definitions(&self) -> bool {
         match self {
-            Self::Register(_) | Self::Remove(_) => true,
+            Self::TagDefinition(_) | Self::Register(_) | Self::Remove(_) => true,
             Self::Create | Self::Update | Self::Tag | Self::Stop | Self::Delete => false,
         }
     }
@@ -275,6 +289,8 @@ pub(super) enum Look {
     NotYet,
     /// There is none.
     None,
+    /// There is no such cluster.
+    NoCluster(ProviderError),
     /// This one.
     Is(Box<Service>),
 }

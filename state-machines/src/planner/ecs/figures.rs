@@ -1,7 +1,9 @@
 //! How far that is what is waited for, in figures and in ECS's words.
 
+use std::collections::BTreeSet;
+
 use super::call::{Deployment, Service, Task, TaskLife};
-use super::tasks::{said, serving};
+use super::tasks::{is_retired, said, serving, unchecked};
 
 /// ECS's code for a task that never ran.
 const FAILED_TO_START: &str = "TaskFailedToStart";
@@ -44,7 +46,8 @@ impl Failed {
     /// Where none of them failed by themselves, what ECS says of any that it stopped.
     fn of(failures: &[&Task], found: &[Task]) -> Self {
         let latest = failures.iter().copied().max_by_key(|task| task.created);
-        let stopped = found.iter().filter(|task| matches!(task.life, TaskLife::Stopped { .. }));
+        let stopped =
+            found.iter().filter(|task| matches!(task.life, TaskLife::Stopped { .. }) && !is_retired(task));
         let told = latest.or_else(|| stopped.max_by_key(|task| task.created)).and_then(said);
         let to_start = |task: &&Task| match &task.life {
             TaskLife::Stopped { code, .. } => code.as_deref() == Some(FAILED_TO_START),
@@ -71,7 +74,7 @@ pub(super) fn rollout(
         Some(seen) => Failed { count: seen.count.max(failed), ..seen.clone() },
         None => Failed { count: failed, to_start: false, words: None },
     };
-    told(service, running, pending, &failed)
+    told(service, &Brought { running, unchecked: 0, pending }, &failed)
 }
 
 /// A deployment that ECS calls complete and that has fewer tasks than wanted, or some that failed.
@@ -80,12 +83,17 @@ pub(super) fn tasks(
     deployment: &Deployment,
     found: &[Task],
     failures: &[&Task],
+    checked: &BTreeSet<String>,
 ) -> String {
     let failed = match failures {
         [] => Failed { count: 0, to_start: false, words: None },
         [..] => Failed::of(failures, found),
     };
-    told(service, serving(found, &deployment.definition), deployment.pending, &failed)
+    let definition = &deployment.definition;
+    let unchecked = unchecked(found, definition, checked);
+    let running = serving(found, definition, checked) + unchecked;
+    let brought_up = Brought { running, unchecked, pending: deployment.pending };
+    told(service, &brought_up, &failed)
 }
 
 /// What is left of a service that drains; none where no task is.
@@ -97,8 +105,20 @@ pub(super) fn left(service: &Service) -> Option<String> {
     }
 }
 
-fn told(service: &Service, running: u32, pending: u32, failed: &Failed) -> String {
+/// How many tasks are how far.
+struct Brought {
+    running: u32,
+    /// Of these.
+    unchecked: u32,
+    pending: u32,
+}
+
+fn told(service: &Service, brought: &Brought, failed: &Failed) -> String {
+    let Brought { running, unchecked, pending } = *brought;
     let mut text = format!("{running} of {} running", service.shown.desired_count);
+    if unchecked > 0 {
+        text += &format!(", {unchecked} with a health check that has not ended yet");
+    }
     if pending > 0 {
         text += &format!(", {pending} pending");
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::call::{
-    DefinitionStatus, EcsCall, EcsReply, FoundDefinition, Rollout, Service, Settings, Task, Update,
+    DefinitionStatus, EcsCall, EcsReply, FoundDefinition, Rollout, Service, Setting, Settings, Task, Update,
 };
 use super::facts::{
     EcsFacts, Held, LATE, Look, Pending, Restart, Revision, Stage, Steady, VISIBLE, Watched, Whereabouts,
@@ -33,19 +33,31 @@ pub(super) fn intend(facts: &mut EcsFacts, call: &EcsCall, now: Timestamp) {
             facts.labels.extend(create.tags.keys().cloned());
             facts.rolled = create.rollout;
             facts.restart = None;
+            facts.counting = None;
             ask(facts, &create.definition, &create.settings, now);
         }
         EcsCall::UpdateService(update) => {
             roll(facts, update);
+            if update.told.contains(&Setting::Count) {
+                facts.counting = Some(update.settings.desired_count.first());
+            }
             ask(facts, &update.definition, &update.settings, now);
         }
         EcsCall::TagService { tags, .. } => facts.labels.extend(tags.keys().cloned()),
+        // What is removed has shown that the cluster is gone, and not looked for at the wrong place.
+        EcsCall::DeregisterDefinition { .. } | EcsCall::DeleteDefinitions { .. }
+            if matches!(facts.seen.service, Look::NoCluster(_)) =>
+        {
+            facts.service = Held::None;
+        }
         EcsCall::Locate(_)
         | EcsCall::DescribeService { .. }
         | EcsCall::ListDefinitions(..)
         | EcsCall::DescribeDefinition { .. }
         | EcsCall::FindTasks { .. }
         | EcsCall::UntagService { .. }
+        | EcsCall::TagDefinition { .. }
+        | EcsCall::UntagDefinition { .. }
         | EcsCall::StopDeployment { .. }
         | EcsCall::DeleteService(_)
         | EcsCall::DeregisterDefinition { .. }
@@ -173,6 +185,11 @@ fn saw(facts: &mut EcsFacts, call: &EcsCall, reply: EcsReply, now: Timestamp) {
             go_to(facts, site);
             service(facts, found, subject, now);
         }
+        (EcsCall::DescribeService { site, .. }, EcsReply::NoCluster(error)) => {
+            go_to(facts, site);
+            facts.seen.service = Look::NoCluster(error);
+            facts.seen.tasks = None;
+        }
         (EcsCall::ListDefinitions(site, _), EcsReply::Definitions(status, arns)) => {
             go_to(facts, site);
             listed(facts, status, &arns, now);
@@ -180,8 +197,9 @@ fn saw(facts: &mut EcsFacts, call: &EcsCall, reply: EcsReply, now: Timestamp) {
         (EcsCall::DescribeDefinition { definition, subject, .. }, EcsReply::Definition(found)) => {
             described(facts, definition, found, subject);
         }
-        (EcsCall::FindTasks { serves, giving_up, .. }, EcsReply::Tasks(found)) => {
+        (EcsCall::FindTasks { serves, checked, giving_up, .. }, EcsReply::Tasks(found)) => {
             facts.serves.clone_from(serves);
+            facts.checked.clone_from(checked);
             facts.endpoints = tasks::endpoints(serves, &found);
             look_after(facts, &found, giving_up.as_deref(), now);
             facts.seen.tasks = Some(found);
@@ -201,7 +219,8 @@ fn did(facts: &mut EcsFacts, call: &EcsCall, reply: EcsReply, now: Timestamp) {
                 None => Whose::Strangers,
             };
             let content = Some(register.content.clone());
-            let made = Revision { status: DefinitionStatus::Active, whose: Some(whose), content };
+            let labels = labels(facts, &register.tags);
+            let made = Revision { status: DefinitionStatus::Active, whose: Some(whose), content, labels };
             facts.revisions.insert(arn, made);
             facts.registered_at = Some(now);
         }
@@ -218,6 +237,7 @@ fn did(facts: &mut EcsFacts, call: &EcsCall, reply: EcsReply, now: Timestamp) {
         }
         (EcsCall::UpdateService(update), EcsReply::Service(changed)) => {
             facts.seen.asked = Some(update.settings.clone());
+            facts.counting = None;
             let changed = with_known_tags(facts, changed);
             its_service(facts, changed, now);
         }
@@ -234,6 +254,17 @@ fn did(facts: &mut EcsFacts, call: &EcsCall, reply: EcsReply, now: Timestamp) {
             facts.labels.retain(|key| !keys.contains(key));
             if let Look::Is(service) = &mut facts.seen.service {
                 service.tags.retain(|key, _| !keys.contains(key));
+            }
+        }
+        (EcsCall::TagDefinition { arn, content, labels, .. }, EcsReply::Tagged) => {
+            if let Some(revision) = facts.revisions.get_mut(arn) {
+                revision.content = Some(content.clone());
+                revision.labels = Some(labels.clone());
+            }
+        }
+        (EcsCall::UntagDefinition { arn, labels, .. }, EcsReply::Tagged) => {
+            if let Some(revision) = facts.revisions.get_mut(arn) {
+                revision.labels = Some(labels.clone());
             }
         }
         (EcsCall::StopDeployment { deployment, .. }, EcsReply::Stopped) => {
@@ -257,7 +288,7 @@ fn did(facts: &mut EcsFacts, call: &EcsCall, reply: EcsReply, now: Timestamp) {
 fn with_known_tags(facts: &EcsFacts, service: Option<Box<Service>>) -> Option<Box<Service>> {
     let tags = match &facts.seen.service {
         Look::Is(before) => before.tags.clone(),
-        Look::NotYet | Look::None => BTreeMap::new(),
+        Look::NotYet | Look::None | Look::NoCluster(_) => BTreeMap::new(),
     };
     service.map(|service| Box::new(Service { tags, ..*service }))
 }
@@ -290,18 +321,22 @@ fn its_service(facts: &mut EcsFacts, shown: Option<Box<Service>>, now: Timestamp
     match (&shown, &facts.seen.service) {
         // Its tasks were looked at since.
         (Some(shown), Look::Is(before)) if shown == before => {}
-        (Some(_) | None, Look::NotYet | Look::None | Look::Is(_)) => facts.seen.tasks = None,
+        (Some(_) | None, Look::NotYet | Look::None | Look::NoCluster(_) | Look::Is(_)) => {
+            facts.seen.tasks = None;
+        }
     }
     let Some(shown) = shown else {
         facts.service = Held::None;
         facts.seen.service = Look::None;
         facts.rollout = None;
         facts.restart = None;
+        facts.counting = None;
         facts.short_since = None;
         facts.steady = None;
         facts.endpoints.clear();
         return;
     };
+    facts.counting.take_if(|told| *told == shown.shown.desired_count);
     match facts.service {
         // It was made, although no answer said so.
         Held::Asked => facts.creations = facts.creations.saturating_add(1),
@@ -345,7 +380,7 @@ fn listed(facts: &mut EcsFacts, status: DefinitionStatus, arns: &BTreeSet<String
     facts.listed.insert(status, now);
     facts.revisions.retain(|arn, revision| revision.status != status || arns.contains(arn));
     for arn in arns {
-        let unknown = || Revision { status, whose: None, content: None };
+        let unknown = || Revision { status, whose: None, content: None, labels: None };
         facts.revisions.entry(arn.clone()).or_insert_with(unknown).status = status;
     }
 }
@@ -357,7 +392,15 @@ fn described(facts: &mut EcsFacts, asked: &str, found: Option<FoundDefinition>, 
     };
     let whose = Some(Whose::of(&tags, subject));
     let content = tags.get(super::tags::CONTENT).cloned();
-    facts.revisions.insert(arn, Revision { status, whose, content });
+    let labels = labels(facts, &tags);
+    facts.revisions.insert(arn, Revision { status, whose, content, labels });
+}
+
+/// The caller's tags of a revision, where it or the service ever had one.
+fn labels(facts: &EcsFacts, of_revision: &BTreeMap<String, String>) -> Option<BTreeMap<String, String>> {
+    let labels = tags::callers(of_revision);
+    let had = facts.labels.iter().any(|key| tags::is_callers(key));
+    (had || !labels.is_empty()).then_some(labels)
 }
 
 /// Takes in what the tasks say about the deployment.
@@ -393,7 +436,7 @@ fn look_after(facts: &mut EcsFacts, found: &[Task], giving_up: Option<&str>, now
         Some(_) | None => failures,
     };
     let enough = primary.rollout == Rollout::Completed
-        && tasks::serving(found, &primary.definition) >= service.shown.desired_count;
+        && tasks::serving(found, &primary.definition, &facts.checked) >= service.shown.desired_count;
     facts.steady = match (enough, facts.steady.take()) {
         (false, Some(_) | None) => None,
         (true, Some(steady)) if steady.failures == failures.len() => Some(steady),

@@ -39,9 +39,9 @@ use crate::render::diagram_of;
 pub use facts::EcsFacts;
 
 pub use call::{
-    Create, DELETED_AT_ONCE, DefinitionStatus, Deployment, EcsCall, EcsReply, FoundDefinition, Launch,
-    LoadBalancer, Network, Register, Rollout, Search, Serves, Service, Settings, Shown, Task, TaskContainer,
-    TaskHealth, TaskLife, Update,
+    Count, Create, DELETED_AT_ONCE, DefinitionStatus, Deployment, EcsCall, EcsReply, FoundDefinition, Launch,
+    LoadBalancer, Network, Register, Rollout, Search, Serves, Service, Setting, Settings, Shown, Task,
+    TaskContainer, TaskHealth, TaskLife, Update,
 };
 pub use config::{
     AssumeRole, CapacityProvider, CircuitBreaker, EcsConfig, EcsConfigError, LaunchType, ServiceRegistry,

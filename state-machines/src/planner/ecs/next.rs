@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::call::{DELETED_AT_ONCE, DefinitionStatus, EcsCall, Search, Serves, Service};
-use super::facts::{EcsFacts, Look, Revision, Whereabouts, Whose, after};
+use super::facts::{EcsFacts, Held, Look, Revision, Whereabouts, Whose, after};
 use super::figures;
 use super::learn::is;
 use super::site::Site;
@@ -37,6 +37,7 @@ pub(super) fn next(subject: &Subject, goal: Goal<'_>, facts: &EcsFacts, now: Tim
             .look_at_service(site)
             .or_else(|| plan.remove_service(site))
             .or_else(|| plan.know_revisions(site, Listed::SinceTheLastWasRegistered))
+            .or_else(|| plan.doubt_that_the_cluster_is_gone(site))
             .or_else(|| plan.remove_revisions(site, None))
             .unwrap_or(Next::Done),
         (None, Goal::Present { spec, rollout, by }, at) => match Wanted::in_rollout(subject, spec, rollout) {
@@ -44,6 +45,7 @@ pub(super) fn next(subject: &Subject, goal: Goal<'_>, facts: &EcsFacts, now: Tim
             Ok(wanted) => plan
                 .stay(at, &wanted.site)
                 .or_else(|| plan.look_at_service(&wanted.site))
+                .or_else(|| plan.need_the_cluster())
                 .or_else(|| plan.refuse_strangers(&wanted.site))
                 .or_else(|| plan.remove_older_life(&wanted.site))
                 .or_else(|| plan.know_revisions(&wanted.site, Listed::Lately))
@@ -108,7 +110,7 @@ impl Plan<'_> {
     pub(super) fn service(&self) -> Option<&Service> {
         match &self.facts.seen.service {
             Look::Is(service) => Some(service),
-            Look::NotYet | Look::None => None,
+            Look::NotYet | Look::None | Look::NoCluster(_) => None,
         }
     }
 
@@ -125,6 +127,9 @@ impl Plan<'_> {
 
     /// Everything is looked at as it is, whether or not it has settled.
     fn known(&self, site: &Site) -> Next<EcsCall> {
+        if let Some(failed) = self.need_the_cluster() {
+            return failed;
+        }
         if self.facts.seen.service == Look::NotYet {
             let lists = match self.facts.listed.is_empty() {
                 true => vec![list(site, DefinitionStatus::Active), list(site, DefinitionStatus::Inactive)],
@@ -135,7 +140,10 @@ impl Plan<'_> {
         let undescribed = self.undescribed(site);
         match (undescribed.is_empty(), self.its_service(), &self.facts.seen.tasks) {
             (false, _, _) => Next::Do(undescribed),
-            (true, Some(_), None) => Next::Do(vec![self.find_tasks(site, self.facts.serves.clone(), None)]),
+            (true, Some(_), None) => {
+                let (serves, checked) = (self.facts.serves.clone(), self.facts.checked.clone());
+                Next::Do(vec![find_tasks(site, serves, checked, None)])
+            }
             (true, Some(_), Some(_)) | (true, None, _) => Next::Done,
         }
     }
@@ -143,11 +151,34 @@ impl Plan<'_> {
     fn look_at_service(&self, site: &Site) -> Option<Next<EcsCall>> {
         let here = self.facts.at == Whereabouts::At(site.clone());
         match (&self.facts.seen.service, here) {
-            (Look::NotYet, _) | (Look::None | Look::Is(_), false) => {
+            (Look::NotYet, _) | (Look::None | Look::NoCluster(_) | Look::Is(_), false) => {
                 Some(self.look(vec![self.describe(site)]))
             }
-            (Look::None | Look::Is(_), true) => None,
+            (Look::None | Look::NoCluster(_) | Look::Is(_), true) => None,
         }
+    }
+
+    /// Nothing can run where there is no cluster.
+    fn need_the_cluster(&self) -> Option<Next<EcsCall>> {
+        match &self.facts.seen.service {
+            Look::NoCluster(error) => Some(Next::Fail(error.clone())),
+            Look::NotYet | Look::None | Look::Is(_) => None,
+        }
+    }
+
+    /// A service is gone with its cluster. Where a revision of the tenant's is found, this is the account and the region that
+    /// it ran in; else the cluster may only be looked for at the wrong place.
+    fn doubt_that_the_cluster_is_gone(&self, site: &Site) -> Option<Next<EcsCall>> {
+        let Look::NoCluster(error) = &self.facts.seen.service else { return None };
+        let its = |revision: &Revision| revision.whose.as_ref().is_some_and(Whose::is_its);
+        if self.facts.service == Held::None || self.facts.revisions.values().any(its) {
+            return None;
+        }
+        let message = format!(
+            "there is no cluster {} where tenant {} ran, and no task definition of its own shows that this is still the same              account and region; correct the engine's identity, or abandon the tenant if the cluster was deleted",
+            site.place.cluster, self.subject.tenant
+        );
+        Some(Next::Fail(ProviderError { message, ..error.clone() }))
     }
 
     /// Lists the family's revisions and learns whose they are.
@@ -183,16 +214,6 @@ impl Plan<'_> {
     fn describe(&self, site: &Site) -> Act<EcsCall> {
         let call = EcsCall::DescribeService { site: site.clone(), subject: self.subject.clone() };
         Act { step: "look at the service", call, kind: Kind::Read }
-    }
-
-    pub(super) fn find_tasks(
-        &self,
-        site: &Site,
-        serves: Vec<Serves>,
-        giving_up: Option<String>,
-    ) -> Act<EcsCall> {
-        let call = EcsCall::FindTasks { site: site.clone(), serves, giving_up };
-        Act { step: "look at the tasks", call, kind: Kind::Read }
     }
 
     // ---- what is refused
@@ -296,6 +317,16 @@ impl Plan<'_> {
 
 fn locate(search: Search) -> Act<EcsCall> {
     Act { step: "find the tenant by its tags", call: EcsCall::Locate(search), kind: Kind::Read }
+}
+
+pub(super) fn find_tasks(
+    site: &Site,
+    serves: Vec<Serves>,
+    checked: BTreeSet<String>,
+    giving_up: Option<String>,
+) -> Act<EcsCall> {
+    let call = EcsCall::FindTasks { site: site.clone(), serves, checked, giving_up };
+    Act { step: "look at the tasks", call, kind: Kind::Read }
 }
 
 fn list(site: &Site, status: DefinitionStatus) -> Act<EcsCall> {

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::call::{
-    DefinitionStatus, Deployment, EcsCall, EcsReply, Launch, Rollout, Service, Settings, Shown, Task,
+    Count, DefinitionStatus, Deployment, EcsCall, EcsReply, Launch, Rollout, Service, Settings, Shown, Task,
     TaskContainer, TaskHealth, TaskLife,
 };
 use super::facts::{
@@ -113,7 +113,8 @@ fn events(stage: Option<Stage>) -> Vec<(&'static str, Option<Stage>)> {
         let mut facts = facts.clone();
         facts.seen.service = Look::Is(Box::new(service(OURS, rollout, 1)));
         let giving_up = giving_up.map(str::to_owned);
-        let call = EcsCall::FindTasks { site: wanted.site.clone(), serves: Vec::new(), giving_up };
+        let (site, serves, checked) = (wanted.site.clone(), Vec::new(), BTreeSet::new());
+        let call = EcsCall::FindTasks { site, serves, checked, giving_up };
         EcsPlanner::learn(&mut facts, &call, Ok(EcsReply::Tasks(vec![task(TaskLife::Running)])), NOW);
         facts.rollout.map(|watched| watched.stage)
     };
@@ -121,6 +122,7 @@ fn events(stage: Option<Stage>) -> Vec<(&'static str, Option<Stage>)> {
         site: wanted.site.clone(),
         definition: OURS.to_owned(),
         settings: wanted.settings.clone(),
+        told: BTreeSet::new(),
         force: false,
         rollout: id::Rollout::default(),
         from: id::Rollout::default(),
@@ -161,7 +163,7 @@ fn table() -> String {
     let wanted = Wanted::in_rollout(&subject(), &spec, rollout).unwrap();
     let registered = |mut facts: EcsFacts| {
         let (status, whose) = (DefinitionStatus::Active, Some(Whose::Its(Incarnation(1))));
-        let made = Revision { status, whose, content: Some(content(&wanted)) };
+        let made = Revision { status, whose, content: Some(content(&wanted)), labels: None };
         facts.revisions.insert(ANEW.to_owned(), made);
         facts
     };
@@ -208,6 +210,8 @@ fn which(call: &EcsCall) -> String {
         | EcsCall::RegisterDefinition(_)
         | EcsCall::TagService { .. }
         | EcsCall::UntagService { .. }
+        | EcsCall::TagDefinition { .. }
+        | EcsCall::UntagDefinition { .. }
         | EcsCall::StopDeployment { .. }
         | EcsCall::DeleteService(_) => String::new(),
     }
@@ -261,6 +265,18 @@ fn configurations() -> Vec<(String, EcsFacts)> {
         "the service of an older life",
         owned_by(|tags| drop(tags.insert(tags::INCARNATION.to_owned(), "0".to_owned()))),
     );
+    let no_cluster = |mut facts: EcsFacts| {
+        let code = ErrorCode::ResourceNotFound;
+        let error =
+            ProviderError::new(ErrorKind::ProvisionFailed, Remedy::NeedsPerson, code, "no such cluster");
+        facts.seen.service = Look::NoCluster(error);
+        facts
+    };
+    add("there is no such cluster, a revision is", no_cluster(runs(OURS, Rollout::Completed, 1)));
+    let alone = EcsFacts { revisions: BTreeMap::new(), ..runs(OURS, Rollout::Completed, 1) };
+    add("there is no such cluster, and no revision", no_cluster(alone.clone()));
+    let removed = EcsFacts { service: Held::None, ..alone };
+    add("the same, the last revision was removed", no_cluster(removed));
     add("another region's service", EcsFacts { at: elsewhere(), ..runs(OURS, Rollout::Completed, 1) });
     add("drains", change(runs(OURS, Rollout::Completed, 1), |service| service.draining = true));
 
@@ -356,7 +372,18 @@ fn configurations() -> Vec<(String, EcsFacts)> {
     add("it runs, another revision is deregistered", with_own(&done(), OTHER, DefinitionStatus::Inactive));
     add("it runs, registered since the list", EcsFacts { registered_at: Some(NOW), ..done() });
     let count = |service: &mut Service| service.shown.desired_count = 2;
-    add("it runs, with another number of tasks", change(done(), count));
+    add("it runs, with another number of tasks, and ECS was told nobody knows what", change(done(), count));
+    let told = |count| {
+        let settings = Settings { desired_count: Count::Of(count), ..wanted().settings };
+        EcsFacts { settings: Some(settings), ..done() }
+    };
+    add("it runs, ECS was told 1 task, and somebody scaled it to 2", change(told(1), count));
+    add("it runs, ECS was told 2 tasks", change(told(2), count));
+    let none = |service: &mut Service| service.shown.desired_count = 0;
+    add("it runs, ECS was told 1 task, and somebody scaled it to none", change(told(1), none));
+    let unheard = |told: EcsFacts| EcsFacts { counting: Some(1), ..told };
+    add("it runs, with 1 task, of which ECS was told without an answer", unheard(told(1)));
+    add("it runs, with 2 tasks, and ECS was told 1 without an answer", change(unheard(told(1)), count));
     let label = |service: &mut Service| drop(service.tags.insert("team".to_owned(), "a".to_owned()));
     add(
         "it runs, with a label too many",
@@ -418,7 +445,8 @@ fn nothing() -> EcsFacts {
 fn with(facts: &EcsFacts, arn: &str, status: DefinitionStatus, whose: Option<Whose>) -> EcsFacts {
     let content = if arn == OURS { content(&wanted()) } else { "other".to_owned() };
     let mut facts = facts.clone();
-    facts.revisions.insert(arn.to_owned(), Revision { status, whose, content: Some(content) });
+    let revision = Revision { status, whose, content: Some(content), labels: None };
+    facts.revisions.insert(arn.to_owned(), revision);
     facts
 }
 
@@ -442,7 +470,12 @@ fn service(arn: &str, rollout: Rollout, running: u32) -> Service {
         arn: SERVICE.to_owned(),
         draining: false,
         tags: wanted.tags,
-        shown: Shown { desired_count, launch: Some(launch), network, ..Shown::default() },
+        shown: Shown {
+            desired_count: desired_count.first(),
+            launch: Some(launch),
+            network,
+            ..Shown::default()
+        },
         running,
         deployments: vec![Deployment {
             id: if arn == OURS { "ours" } else { "other" }.to_owned(),
@@ -467,7 +500,8 @@ fn change(mut facts: EcsFacts, change: impl FnOnce(&mut Service)) -> EcsFacts {
 
 /// These tasks were found, by a look at the service as it is known.
 fn looked_at(mut facts: EcsFacts, found: Vec<Task>) -> EcsFacts {
-    let call = EcsCall::FindTasks { site: wanted().site, serves: Vec::new(), giving_up: None };
+    let (site, serves, checked) = (wanted().site, Vec::new(), BTreeSet::new());
+    let call = EcsCall::FindTasks { site, serves, checked, giving_up: None };
     EcsPlanner::learn(&mut facts, &call, Ok(EcsReply::Tasks(found)), NOW);
     facts
 }

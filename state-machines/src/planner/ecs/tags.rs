@@ -24,6 +24,17 @@ pub const ROLLOUT: &str = "landlord.rollout";
 /// What all of these begin with. A caller's tags may not.
 pub const RESERVED: &str = "landlord.";
 
+/// Whether a tag is the caller's own.
+pub(super) fn is_callers(key: &str) -> bool {
+    !key.starts_with(RESERVED)
+}
+
+/// Those of these tags that are the caller's own.
+pub(super) fn callers(tags: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let callers = tags.iter().filter(|(key, _)| is_callers(key));
+    callers.map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
 /// The tags of everything that is made for a subject.
 pub fn of(subject: &Subject) -> BTreeMap<String, String> {
     [

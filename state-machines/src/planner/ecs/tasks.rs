@@ -15,6 +15,11 @@ const PROVEN: SignedDuration = SignedDuration::from_secs(15);
 /// ECS's codes for a task that ended by itself.
 const FAILED: [&str; 2] = ["TaskFailedToStart", "EssentialContainerExited"];
 
+/// ECS's code for a task that the service's scheduler stopped, and what its words have in them where the task was at fault:
+/// `Task failed container health checks`, `Task failed ELB health checks in (…)`.
+const SCHEDULER: &str = "ServiceSchedulerInitiated";
+const FAILED_CHECKS: &str = "health checks";
+
 /// The most words of ECS's that are kept.
 const WORDS: usize = 1000;
 
@@ -32,14 +37,40 @@ impl Service {
     }
 }
 
-/// How many tasks of this definition run and do not fail their checks.
-pub(super) fn serving(tasks: &[Task], definition: &str) -> u32 {
-    let serves = |task: &&Task| {
-        is(&task.definition, definition)
-            && task.life == TaskLife::Running
-            && task.health != TaskHealth::Unhealthy
+/// How many tasks of this definition run and pass their checks, where these containers have some.
+pub(super) fn serving(tasks: &[Task], definition: &str, checked: &BTreeSet<String>) -> u32 {
+    count(tasks, definition, |health| passes(health, !checked.is_empty()))
+}
+
+/// How many run, and no check of theirs has ended yet.
+pub(super) fn unchecked(tasks: &[Task], definition: &str, checked: &BTreeSet<String>) -> u32 {
+    count(tasks, definition, |health| health == TaskHealth::Unknown && !checked.is_empty())
+}
+
+fn count(tasks: &[Task], definition: &str, with: impl Fn(TaskHealth) -> bool) -> u32 {
+    let counts = |task: &&Task| {
+        task.life == TaskLife::Running && is(&task.definition, definition) && with(task.health)
     };
-    u32::try_from(tasks.iter().filter(serves).count()).unwrap_or(u32::MAX)
+    u32::try_from(tasks.iter().filter(counts).count()).unwrap_or(u32::MAX)
+}
+
+/// Whether what runs with this health is ready. Without a check ECS says nothing more than that it runs.
+pub(super) fn passes(health: TaskHealth, checked: bool) -> bool {
+    match health {
+        TaskHealth::Healthy => true,
+        TaskHealth::Unhealthy => false,
+        TaskHealth::Unknown => !checked,
+    }
+}
+
+/// Whether the service's scheduler stopped it because it was one too many. It stops one whose checks fail, too.
+pub(super) fn is_retired(task: &Task) -> bool {
+    match &task.life {
+        TaskLife::Stopped { code, reason } => {
+            code.as_deref() == Some(SCHEDULER) && !reason.contains(FAILED_CHECKS)
+        }
+        TaskLife::Starting | TaskLife::Running | TaskLife::Stopping => false,
+    }
 }
 
 /// The tasks of this definition that ended by themselves, of those made since then.
@@ -69,12 +100,13 @@ pub(super) fn since(primary: &Deployment, watched: Option<&Watched>) -> Option<T
     }
 }
 
-/// Why a deployment was given up, with what ECS says of its tasks: of those that failed, else of any that stopped.
+/// Why a deployment was given up, with what ECS says of its tasks: of those that failed, else of any that stopped and was not
+/// one too many.
 pub(super) fn words(why: &str, failures: &[&Task], all: &[Task]) -> String {
     let of_failures: BTreeSet<String> = failures.iter().filter_map(|task| said(task)).collect();
     let said = match of_failures.is_empty() {
         false => of_failures,
-        true => all.iter().filter_map(said).collect(),
+        true => all.iter().filter(|task| !is_retired(task)).filter_map(said).collect(),
     };
     let words = [why.to_owned()].into_iter().chain(said).collect::<Vec<_>>().join("; ");
     words.chars().take(WORDS).collect()

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::call::{DefinitionStatus, Rollout, Service, Task, TaskContainer, TaskHealth, TaskLife};
+use super::call::{Count, DefinitionStatus, Rollout, Service, Task, TaskContainer, TaskHealth, TaskLife};
 use super::facts::{EcsFacts, Held, Look, Whereabouts, Whose, Write};
 use super::learn::{is, short_name};
 use super::tasks;
@@ -46,15 +46,25 @@ pub(super) fn holdings(facts: &EcsFacts) -> Holdings {
 pub(super) fn report(facts: &EcsFacts) -> Option<Report> {
     let (Look::Is(service), Held::There(_)) = (&facts.seen.service, &facts.service) else { return None };
     let tasks = facts.seen.tasks.as_deref().unwrap_or_default();
-    let state = match (state(service, tasks), &facts.settings) {
-        // No task is what was asked for.
-        (ComputeState::Stopped, Some(settings)) if settings.desired_count == 0 => ComputeState::Running,
-        (state, _) => state,
+    let state = state(service, tasks);
+    // No task is what was asked for, or what somebody may ask for.
+    let may_stop = facts.settings.as_ref().is_some_and(|settings| match settings.desired_count {
+        Count::Of(count) => count == 0,
+        Count::Scaled { .. } => true,
+    });
+    let health = match state {
+        ComputeState::Stopped if may_stop => Health::Healthy,
+        ComputeState::Running
+        | ComputeState::Starting
+        | ComputeState::Stopping
+        | ComputeState::Stopped
+        | ComputeState::Failed
+        | ComputeState::Unknown => health(service, state, tasks, &facts.checked),
     };
     Some(Report {
         state,
-        containers: containers(state, tasks),
-        health: health(service, state, tasks),
+        containers: containers(state, tasks, &facts.checked),
+        health,
         metadata: metadata(service),
     })
 }
@@ -65,6 +75,7 @@ fn state(service: &Service, found: &[Task]) -> ComputeState {
     let failures = tasks::failures(found, &primary.definition, primary.created);
     match (service.draining, service.shown.desired_count, &primary.rollout) {
         (true, _, _) => ComputeState::Stopping,
+        (false, 0, _) if service.running > 0 => ComputeState::Stopping,
         (false, 0, _) => ComputeState::Stopped,
         (false, 1.., Rollout::Failed(_)) if !enough => ComputeState::Failed,
         (false, 1.., Rollout::InProgress) if !enough => ComputeState::Starting,
@@ -76,17 +87,16 @@ fn state(service: &Service, found: &[Task]) -> ComputeState {
     }
 }
 
-fn health(service: &Service, state: ComputeState, found: &[Task]) -> Health {
+fn health(service: &Service, state: ComputeState, found: &[Task], checked: &BTreeSet<String>) -> Health {
     let definition = service.primary().map_or("", |primary| primary.definition.as_str());
     let running =
         found.iter().filter(|task| task.life == TaskLife::Running && is(&task.definition, definition));
     let said: Vec<TaskHealth> = running.map(|task| task.health).collect();
     match state {
         ComputeState::Running if said.contains(&TaskHealth::Unhealthy) => Health::Unhealthy,
+        ComputeState::Running if said.contains(&TaskHealth::Healthy) => Health::Healthy,
         // Without a check ECS says nothing more than that it runs.
-        ComputeState::Running if said.contains(&TaskHealth::Healthy) || rolled_out(service) => {
-            Health::Healthy
-        }
+        ComputeState::Running if checked.is_empty() && rolled_out(service) => Health::Healthy,
         ComputeState::Failed => Health::Unhealthy,
         ComputeState::Running
         | ComputeState::Starting
@@ -101,13 +111,18 @@ fn rolled_out(service: &Service) -> bool {
 }
 
 /// Each container once: as in a task that runs rather than in one that does not.
-fn containers(state: ComputeState, found: &[Task]) -> Vec<ContainerStatus> {
+fn containers(state: ComputeState, found: &[Task], checked: &BTreeSet<String>) -> Vec<ContainerStatus> {
     let names: BTreeSet<&String> =
         found.iter().flat_map(|task| &task.containers).map(|container| &container.name).collect();
-    names.into_iter().filter_map(|name| container(name, state, found)).collect()
+    names.into_iter().filter_map(|name| container(name, state, found, checked)).collect()
 }
 
-fn container(name: &str, state: ComputeState, found: &[Task]) -> Option<ContainerStatus> {
+fn container(
+    name: &str,
+    state: ComputeState,
+    found: &[Task],
+    checked: &BTreeSet<String>,
+) -> Option<ContainerStatus> {
     let rank = |life: &TaskLife| match life {
         TaskLife::Running => 3,
         TaskLife::Starting => 2,
@@ -127,6 +142,7 @@ fn container(name: &str, state: ComputeState, found: &[Task]) -> Option<Containe
                 ComputeState::Starting
             }
             (TaskLife::Stopping, true | false) => ComputeState::Stopping,
+            (TaskLife::Stopped { .. }, true | false) if tasks::is_retired(task) => ComputeState::Stopped,
             (TaskLife::Stopped { .. }, true | false) => match state {
                 ComputeState::Stopped | ComputeState::Stopping => ComputeState::Stopped,
                 ComputeState::Running
@@ -135,7 +151,9 @@ fn container(name: &str, state: ComputeState, found: &[Task]) -> Option<Containe
                 | ComputeState::Unknown => ComputeState::Failed,
             },
         },
-        ready: task.life == TaskLife::Running && shown.running && shown.health != TaskHealth::Unhealthy,
+        ready: task.life == TaskLife::Running
+            && shown.running
+            && tasks::passes(shown.health, checked.contains(name)),
         restart_count: u32::try_from(ended).unwrap_or(u32::MAX),
         message: message(task, shown),
     })
@@ -144,6 +162,7 @@ fn container(name: &str, state: ComputeState, found: &[Task]) -> Option<Containe
 /// Whether a task is over because this container of it ended.
 fn crashed(task: &Task, name: &str) -> bool {
     match &task.life {
+        TaskLife::Stopped { .. } if tasks::is_retired(task) => false,
         TaskLife::Stopped { .. } => {
             let it = task.containers.iter().find(|container| container.name == name);
             it.is_some_and(|container| container.exit_code.is_some_and(|code| code != 0))

@@ -1,6 +1,6 @@
 //! What a spec asks for, in ECS's terms.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
@@ -31,6 +31,8 @@ pub struct Wanted {
     pub tags: BTreeMap<String, String>,
     /// Where the tenant answers.
     pub serves: Vec<Serves>,
+    /// The containers that have a health check. Those of a definition that is somebody else's are not known.
+    pub checked: BTreeSet<String>,
     /// How long a deployment may take, in seconds.
     pub deployment_timeout_seconds: u32,
     /// For which rollout of the spec.
@@ -46,7 +48,7 @@ pub enum Source {
     Own {
         /// What it says.
         definition: Definition,
-        /// The hash of that.
+        /// The hash of that, and of whose it is. The caller's tags are no part of it: they change where they are.
         content: String,
         /// Its tags; [`tags::CONTENT`](super::tags::CONTENT) is one of them.
         tags: BTreeMap<String, String>,
@@ -79,7 +81,8 @@ impl Wanted {
         let first = in_rollout(id::Rollout::default());
         let from = match &first {
             Source::Existing(arn) => json!({ "existing": arn }),
-            Source::Own { content, .. } => json!({ "own": content }),
+            // As older builds hashed it, whose services are still running.
+            Source::Own { definition, .. } => json!({ "own": content(definition, &tags) }),
         };
         let source = if rollout.is_first() { first } else { in_rollout(rollout) };
         let all = json!({
@@ -89,7 +92,16 @@ impl Wanted {
             "serves": mapped.serves,
         });
         tags.insert(tags::SPEC.to_owned(), canonical::hash(&all, HASH));
+        let checked = match &source {
+            Source::Own { definition, .. } => {
+                let checked =
+                    definition.containers.iter().filter(|container| container.health_check.is_some());
+                checked.map(|container| container.name.clone()).collect()
+            }
+            Source::Existing(_) => BTreeSet::new(),
+        };
         Ok(Self {
+            checked,
             site: mapped.site,
             source,
             settings: mapped.settings,
@@ -118,9 +130,26 @@ impl Source {
         for container in &mut definition.containers {
             container.labels.clone_from(&labels);
         }
-        let content = canonical::hash(&json!({ "definition": definition, "tags": tags }), HASH);
+        let content = content(&definition, &tags::of(subject));
         let mut tags = tags.clone();
         tags.insert(tags::CONTENT.to_owned(), content.clone());
         Self::Own { definition, content, tags }
     }
+}
+
+/// The hash of a definition and of tags.
+fn content(definition: &Definition, tags: &BTreeMap<String, String>) -> String {
+    canonical::hash(&json!({ "definition": definition, "tags": tags }), HASH)
+}
+
+/// The content that older builds gave a revision of the subject's with this definition: these tags of the caller's were a
+/// part of it. What they left is still known by it.
+pub(super) fn content_with_labels(
+    subject: &Subject,
+    definition: &Definition,
+    labels: BTreeMap<String, String>,
+) -> String {
+    let mut tags = labels;
+    tags.extend(tags::of(subject));
+    content(definition, &tags)
 }

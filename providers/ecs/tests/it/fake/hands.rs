@@ -118,6 +118,13 @@ impl Fake {
         }
     }
 
+    /// Somebody deletes a cluster, with all that is in it.
+    pub(crate) fn remove_cluster(&self, name: &str) {
+        for home in self.lock().homes.values_mut() {
+            home.clusters.remove(name);
+        }
+    }
+
     /// Somebody else makes a service, without tags.
     pub(crate) fn plant(&self, name: &str) {
         let mut platform = self.lock();

@@ -130,7 +130,7 @@ pub(super) fn task(task: &Task, service: &Service, now: &Now, cluster: &str, wit
             match &end.container {
                 Some((ended, code)) if ended == name => shown["exitCode"] = json!(code),
                 Some(_) => shown["exitCode"] = json!(143),
-                None if end.ran => shown["exitCode"] = json!(0),
+                None if end.ran => shown["exitCode"] = json!(143),
                 None => {}
             }
             if let Some(words) = &end.words {

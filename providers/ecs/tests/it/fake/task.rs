@@ -35,6 +35,8 @@ pub(super) enum Fate {
     },
     /// Its checks never pass.
     NeverHealthy,
+    /// Its first check takes long, and nobody waits for it: its deployment is complete before.
+    CheckedLate,
 }
 
 /// How and when it began to stop.
@@ -83,6 +85,7 @@ impl Fate {
                 "crash" => return Self::Crashes { container: field("name") },
                 "missing" => return Self::Missing { image },
                 "never-healthy" => return Self::NeverHealthy,
+                "checked-late" => return Self::CheckedLate,
                 _ => {}
             }
         }
@@ -129,6 +132,8 @@ impl Task {
             _ if sick => Checks::Unhealthy,
             Fate::NeverHealthy if runs >= pace.unhealthy => Checks::Unhealthy,
             Fate::NeverHealthy => Checks::Unknown,
+            Fate::CheckedLate if runs >= pace.unhealthy => Checks::Healthy,
+            Fate::CheckedLate => Checks::Unknown,
             Fate::Well | Fate::Crashes { .. } | Fate::Missing { .. } if runs >= pace.health => {
                 Checks::Healthy
             }
@@ -139,7 +144,9 @@ impl Task {
     /// Whether it runs as it should.
     pub(super) fn well(&self, at: Instant, pace: &Pace, sick: bool) -> bool {
         self.life(at, pace) == Life::Running
-            && (!self.checked || self.checks(at, pace, sick) == Checks::Healthy)
+            && (!self.checked
+                || self.fate == Fate::CheckedLate
+                || self.checks(at, pace, sick) == Checks::Healthy)
     }
 
     /// Whether it runs as it should for long enough.
@@ -192,7 +199,11 @@ impl Task {
                     failed: true,
                 })
             }
-            Fate::Well | Fate::Crashes { .. } | Fate::Missing { .. } | Fate::NeverHealthy => None,
+            Fate::Well
+            | Fate::Crashes { .. }
+            | Fate::Missing { .. }
+            | Fate::NeverHealthy
+            | Fate::CheckedLate => None,
         };
     }
 

@@ -21,7 +21,7 @@ use serde_json::Value;
 
 use self::attachments::Tasks;
 use self::problems::Problems;
-use super::call::{Serves, Settings};
+use super::call::{Count, Serves, Settings};
 use super::config::{CircuitBreaker, EcsConfig};
 use super::definition::{Definition, NetworkMode};
 use super::site::Site;
@@ -73,7 +73,7 @@ pub(super) fn map(spec: &Spec) -> (Mapped, Vec<Problem>) {
         serves: serves::serves(&mut problems, spec, &config, containers),
         tags: labels::tags(&mut problems, &spec.labels, &config.tags),
         settings: Settings {
-            desired_count: config.desired_count,
+            desired_count: Count::Of(config.desired_count),
             launch,
             // It is about load balancers' checks; without load balancers ECS refuses it.
             grace_period_seconds: config
