@@ -353,8 +353,9 @@ impl Machine {
         }
         let launches: Vec<LaunchId> = {
             let claims = self.claims();
-            let all = claims.iter().flat_map(BTreeMap::keys);
-            all.filter(|(of, _)| of == tenant).map(|(_, launch)| *launch).collect()
+            let first = (tenant.clone(), LaunchId { incarnation: Incarnation(0), generation: 0 });
+            let from = claims.iter().flat_map(|claims| claims.range(first.clone()..));
+            from.take_while(|((of, _), _)| of == tenant).map(|((_, launch), _)| *launch).collect()
         };
         let key = |launch| Key { owner: owner.clone(), tenant: tenant.clone(), launch };
         let stopping = self.stopping();

@@ -10,8 +10,6 @@ use landlord_compute::{Engine, OperationHandle, Options, TenantComputeSpec};
 use landlord_provider_process::{ProcessOptions, ProcessProvider};
 use landlord_store_sqlite::{SqliteOptions, SqliteStore};
 use serde_json::json;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 
 use super::{Asked, Took, server, usage};
 
@@ -60,12 +58,8 @@ async fn run(asked: &Asked) -> Took {
     let programs: Vec<OwnedFd> = keepers.iter().flat_map(|pid| usage::children(*pid)).collect();
     assert_eq!(programs.len(), asked.tenants, "a program each");
     let (begun, cpu) = (Instant::now(), usage::ticks(std::process::id()));
-    let ended = tokio::spawn(async move {
-        for program in programs {
-            // Its descriptor becomes readable when it ends.
-            let program = AsyncFd::register_with_interest(program, Interest::READABLE).expect("held");
-            program.readable().await.expect("it ends").retain_ready();
-        }
+    let ended = tokio::task::spawn_blocking(move || {
+        programs.iter().for_each(usage::await_end);
         begun.elapsed()
     });
     let destroyed = names.iter().map(|name| async {

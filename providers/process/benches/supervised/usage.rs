@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 /// Every process of the machine.
@@ -44,6 +45,12 @@ pub(crate) fn children(pid: u32) -> Vec<OwnedFd> {
     let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     let pids = text.split_whitespace().filter_map(|child| Pid::from_raw(child.parse().ok()?));
     pids.filter_map(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()).collect()
+}
+
+/// Returns when a process has ended, which makes its descriptor readable.
+pub(crate) fn await_end(held: &OwnedFd) {
+    let mut polled = [PollFd::new(held, PollFlags::IN)];
+    while poll(&mut polled, None).is_err() {}
 }
 
 /// The memory that a process shares with none, in KiB.
