@@ -148,6 +148,11 @@ impl Machine {
         let answer = match check().await {
             // A launch of a build without keepers, or one whose keeper has died.
             Err(AskError::Absent) => {
+                let seen = self.look(whose(subject)).await?.remove(&key(subject, asked.launch));
+                // A destroy that ended it since has ended its keeper too, and wants no other.
+                if let Some(exit) = ended(seen) {
+                    return Ok(ProcessReply::Probed { launch: asked.launch, probed: Probed::Gone(exit) });
+                }
                 self.keep(&Owner::of(subject), &subject.tenant, subject.incarnation).await?;
                 check().await
             }
@@ -212,6 +217,15 @@ impl Machine {
         }
         self.remove_tenant(&Owner::of(subject), &subject.tenant).await?;
         Ok(ProcessReply::Dismissed)
+    }
+}
+
+/// How a launch ended of which nothing lives any more.
+fn ended(seen: Option<Seen>) -> Option<Exit> {
+    match seen {
+        Some(seen) if seen.lives() => None,
+        Some(Seen { exit: Some(exit), .. }) => Some(exit),
+        Some(_) | None => Some(Exit::of(ExitCause::Unseen)),
     }
 }
 
