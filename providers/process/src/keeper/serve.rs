@@ -73,6 +73,15 @@ struct Waiter {
     until: Instant,
 }
 
+/// Why a keeper ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// The engine told it to.
+    Told,
+    /// It has had nothing to keep for a while.
+    Idle,
+}
+
 /// A keeper.
 struct Keeper {
     setup: Setup,
@@ -89,7 +98,7 @@ struct Keeper {
     routes: Routes,
     writer: Writer,
     idle_since: Option<Instant>,
-    ends: bool,
+    ends: Option<End>,
 }
 
 /// Keeps until it is told to end, or has had nothing to keep for a while. `ready` is told when requests are taken.
@@ -129,7 +138,7 @@ pub(super) fn serve(setup: Setup, ready: impl FnOnce() -> io::Result<()>) -> io:
         routes,
         writer,
         idle_since: None,
-        ends: false,
+        ends: None,
     };
     keeper.take_over()?;
     let lives = |launch| keeper.launches.get(launch).is_some_and(|launch| launch.leader().is_some());
@@ -141,7 +150,10 @@ pub(super) fn serve(setup: Setup, ready: impl FnOnce() -> io::Result<()>) -> io:
 impl Keeper {
     fn run(&mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(64);
-        while !self.ends {
+        let end = loop {
+            if let Some(end) = self.ends {
+                break end;
+            }
             match self.poll.poll(&mut events, self.patience()) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 polled => polled?,
@@ -161,12 +173,13 @@ impl Keeper {
             self.tell_what_is_left();
             self.routes.tick(self.poll.registry());
             self.end_when_idle();
-        }
-        match self.launches.is_empty() {
+        };
+        match (end, self.launches.is_empty()) {
             // Nobody tells it to end that has forgotten it.
-            true => remove_files(&self.setup.dir),
-            // How its launches ended, and where they answered, is written down for the next one.
-            false => files::remove(&self.setup.dir.join(SOCKET)),
+            (End::Idle, true) => remove_files(&self.setup.dir),
+            // How its launches ended, and where they answered, is written down for the next one. Who told it to end waits
+            // for the lock, which has to be there, and then removes all.
+            (End::Idle, false) | (End::Told, _) => files::remove(&self.setup.dir.join(SOCKET)),
         }
     }
 
@@ -188,7 +201,8 @@ impl Keeper {
         match (idle, self.idle_since) {
             (false, _) => self.idle_since = None,
             (true, None) => self.idle_since = Some(Instant::now()),
-            (true, Some(since)) => self.ends |= since.elapsed() >= IDLE,
+            (true, Some(since)) if since.elapsed() >= IDLE => self.ends = Some(End::Idle),
+            (true, Some(_)) => {}
         }
     }
 
@@ -340,7 +354,7 @@ impl Keeper {
                 Request::End => match self.launches.ids().next() {
                     Some(launch) => Answer::Refused(Refusal::Busy(launch)),
                     None => {
-                        self.ends = true;
+                        self.ends = Some(End::Told);
                         Answer::Done
                     }
                 },
