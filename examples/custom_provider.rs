@@ -320,6 +320,7 @@ mod tests {
                 Variant::First => {}
                 Variant::Changed => spec.resources.memory = 256,
                 Variant::Invalid | Variant::BadImage => spec.containers[0].image = "nginx:1.29".to_owned(),
+                Variant::AddressTaken => return Err(Unable::new("a page has no address")),
                 Variant::TooLarge => return Err(Unable::new("a folder has room for every page")),
                 Variant::Failing | Variant::Unhealthy => return Err(Unable::new("a page cannot fail")),
                 Variant::Secret | Variant::SecretFailing => {
@@ -343,8 +344,13 @@ mod tests {
 
         async fn harm(&self, tenant: &TenantId, harm: Harm) -> Result<(), Unable> {
             let damaged = match (harm, fs::read_to_string(self.file(tenant))) {
-                (Harm::Crash | Harm::Sicken, Ok(page)) => page.lines().next().unwrap_or_default().to_owned(),
-                (Harm::Crash | Harm::Sicken, Err(error)) => return Err(Unable::new(error.to_string())),
+                (Harm::Crash | Harm::Sicken | Harm::Hang, Ok(page)) => {
+                    page.lines().next().unwrap_or_default().to_owned()
+                }
+                (Harm::Crash | Harm::Sicken | Harm::Hang, Err(error)) => {
+                    return Err(Unable::new(error.to_string()));
+                }
+                (Harm::Escape, _) => return Err(Unable::new("a page starts nothing")),
                 (Harm::Remove, _) => return Err(Unable::new("a page is all that a tenant has")),
                 (Harm::Stall | Harm::Outage | Harm::Obstruct, _) => {
                     return Err(Unable::new("a folder answers and obeys"));

@@ -364,6 +364,16 @@ impl<'b> Tenant<'b> {
         Ok(self.bench.platform.harm(self.id(), harm).await?)
     }
 
+    /// A program of it leaves a child, which is there beside the `count` resources that it had.
+    pub(super) async fn escape(&self, count: usize) -> Checked {
+        self.harm(Harm::Escape).await?;
+        let look = async || match self.held().await {
+            held if held.len() > count => Ok(()),
+            held => Err(format!("the platform does not show the child that was left: {}", listed(&held))),
+        };
+        self.bench.until(look).await
+    }
+
     /// The platform holds nothing of it.
     pub(super) async fn holds_nothing(&self, after: &str) -> Checked {
         let look = async || match self.held().await {

@@ -98,6 +98,8 @@ pub enum Variant {
     TooLarge,
     /// Names an image that there cannot be.
     BadImage,
+    /// Asks for an address that somebody else has.
+    AddressTaken,
     /// Becomes healthy soon and gets the [`Platform::secret`].
     Secret,
     /// Gets the [`Platform::secret`], fails soon, and tells the secret where the platform keeps the words of what
@@ -115,6 +117,7 @@ impl fmt::Display for Variant {
             Self::Invalid => "an invalid spec",
             Self::TooLarge => "a spec that is too large",
             Self::BadImage => "a spec with an impossible image",
+            Self::AddressTaken => "a spec with an address that somebody else has",
             Self::Secret => "a spec with a secret",
             Self::SecretFailing => "a spec with a secret that fails",
         })
@@ -128,6 +131,11 @@ pub enum Harm {
     Crash,
     /// It runs on and fails its health check.
     Sicken,
+    /// What runs of it now runs on and never passes its health check again. What is started anew does.
+    Hang,
+    /// What runs of it leaves a child in the background, with a session and an environment of its own.
+    /// [`Platform::resources`] shows it.
+    Escape,
     /// A part of what it has there is removed.
     Remove,
     /// Nobody answers for longer than [`Patience::status`] when asked how it is.

@@ -22,6 +22,8 @@ pub(super) enum Part {
     Net,
     /// Runs a spec.
     App,
+    /// An app left it in the background.
+    Child,
 }
 
 /// One resource.
@@ -87,7 +89,7 @@ pub(super) fn variant(spec: &Spec) -> Option<Variant> {
     VARIANTS.into_iter().find(|variant| image(*variant) == spec.containers[0].image)
 }
 
-pub(super) const VARIANTS: [Variant; 9] = [
+pub(super) const VARIANTS: [Variant; 10] = [
     Variant::First,
     Variant::Changed,
     Variant::Failing,
@@ -95,6 +97,7 @@ pub(super) const VARIANTS: [Variant; 9] = [
     Variant::Invalid,
     Variant::TooLarge,
     Variant::BadImage,
+    Variant::AddressTaken,
     Variant::Secret,
     Variant::SecretFailing,
 ];
@@ -108,6 +111,7 @@ pub(super) fn image(variant: Variant) -> &'static str {
         Variant::Invalid => "forbidden",
         Variant::TooLarge => "too-large",
         Variant::BadImage => "no image",
+        Variant::AddressTaken => "taken",
         Variant::Secret => "secret",
         Variant::SecretFailing => "secret-failing",
     }
@@ -203,12 +207,25 @@ impl Cloud {
             .any(|row| row.made_for == *tenant && row.part == Part::App && row.life() == Life::Well)
     }
 
+    /// What runs of the tenant leaves a child, which the platform knows by its parent.
+    fn escape(&self, tenant: &TenantId) {
+        let apps = self.rows().all.clone().into_iter();
+        for app in apps.filter(|row| row.made_for == *tenant && row.part == Part::App) {
+            let name = format!("{}-child", app.name);
+            self.create(tenant, name, Part::Child, app.tags, None, Vec::new());
+        }
+    }
+
     pub(super) fn harm(&self, tenant: &TenantId, harm: Harm) {
+        if harm == Harm::Escape {
+            return self.escape(tenant);
+        }
         let mut rows = self.rows();
         let theirs = |row: &&mut Row| row.made_for == *tenant && row.part == Part::App;
         match harm {
             Harm::Crash => rows.all.iter_mut().filter(theirs).for_each(|row| row.crashed = true),
-            Harm::Sicken => rows.all.iter_mut().filter(theirs).for_each(|row| row.sick = true),
+            Harm::Escape => {}
+            Harm::Sicken | Harm::Hang => rows.all.iter_mut().filter(theirs).for_each(|row| row.sick = true),
             Harm::Remove => rows.all.retain(|row| row.made_for != *tenant || row.part != Part::Net),
             Harm::Stall => {
                 rows.stalled.insert(tenant.clone());

@@ -53,9 +53,18 @@ impl Platform for Table {
     fn spec(&self, tenant: &TenantId, variant: Variant) -> Result<TenantComputeSpec, Unable> {
         let named = IMAGES.iter().find(|(_, named)| *named == variant);
         let Some((image, _)) = named else {
-            let all_fits = variant == Variant::TooLarge;
-            let why = if all_fits { "a table has room for everything" } else { NO_SECRETS };
-            return Err(Unable::new(why));
+            return Err(Unable::new(match variant {
+                Variant::TooLarge => "a table has room for everything",
+                Variant::AddressTaken => "a row has no address",
+                Variant::First
+                | Variant::Changed
+                | Variant::Failing
+                | Variant::Unhealthy
+                | Variant::Invalid
+                | Variant::BadImage
+                | Variant::Secret
+                | Variant::SecretFailing => NO_SECRETS,
+            }));
         };
         Ok(TenantComputeSpec {
             tenant_id: tenant.to_string(),
@@ -92,6 +101,8 @@ impl Platform for Table {
         match harm {
             Harm::Crash => self.0.crash(tenant, jiff::Timestamp::now()),
             Harm::Sicken => self.0.set_health(tenant, Health::Unhealthy),
+            Harm::Hang => return Err(Unable::new("its health is what it was last set to")),
+            Harm::Escape => return Err(Unable::new("it runs no programs")),
             Harm::Remove => self.0.lose(tenant),
             Harm::Stall => self.0.set_mood(tenant, Mood::Silent),
             Harm::Outage | Harm::Obstruct => self.0.set_mood(tenant, Mood::Refuses),
@@ -125,8 +136,10 @@ fn the_scripted_provider_keeps_the_contract() {
     let unsaid: Vec<&str> = report.not_applicable().map(|row| row.clause).collect();
     let no_ledger =
         ["context.fenced", "undo.ledger", "undo.itemised", "interrupted.intent", "secrets.ledger"];
-    assert_eq!(unsaid[0], "validate.limits");
-    assert_eq!(unsaid[1..], no_ledger);
+    let no_programs = ["provision.address-taken", "update.hang", "update.escaped", "destroy.escaped"];
+    assert_eq!(unsaid[..4], no_programs);
+    assert_eq!(unsaid[4], "validate.limits");
+    assert_eq!(unsaid[5..], no_ledger);
 }
 
 /// A table without what is optional: it lists nobody, and undoes nothing by itself.

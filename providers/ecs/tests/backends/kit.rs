@@ -79,6 +79,7 @@ impl Platform for Emulated {
             (Variant::Unhealthy, Kind::Moto | Kind::MiniStackWithEngine) => {
                 "registry.test/app/never-healthy:1"
             }
+            (Variant::AddressTaken, _) => return Err(Unable::new("each task has an address of its own")),
             (Variant::BadImage, _) => "Not An Image",
             (
                 Variant::First | Variant::Changed | Variant::Secret | Variant::Invalid | Variant::TooLarge,
@@ -114,6 +115,7 @@ impl Platform for Emulated {
             | Variant::Unhealthy
             | Variant::TooLarge
             | Variant::BadImage
+            | Variant::AddressTaken
             | Variant::SecretFailing => json!({}),
         };
         Ok(TenantComputeSpec {
@@ -151,7 +153,10 @@ impl Platform for Emulated {
         let always = |fault| [Rule { operation: None, fault, when: When::Always }];
         match harm {
             Harm::Crash => return Err(Unable::new("ECS starts what has crashed again by itself")),
-            Harm::Sicken => return Err(Unable::new("its tasks cannot be made to fail their checks")),
+            Harm::Sicken | Harm::Hang => {
+                return Err(Unable::new("its tasks cannot be made to fail their checks"));
+            }
+            Harm::Escape => return Err(Unable::new("a task ends with all its processes")),
             Harm::Remove => {
                 let delete = self.site.client.delete_service().cluster(&self.site.cluster);
                 let name = self.site.name(tenant.as_str());
@@ -220,8 +225,17 @@ fn judged(report: &ConformanceReport, unsaid: &[&str]) {
 }
 
 /// What no emulator of ECS can be asked.
-const NO_HARM: [&str; 5] =
-    ["update.no-downtime", "update.drift", "status.current", "secrets.observations", "describes.observe"];
+const NO_HARM: [&str; 9] = [
+    "provision.address-taken",
+    "update.no-downtime",
+    "update.drift",
+    "update.hang",
+    "update.escaped",
+    "destroy.escaped",
+    "status.current",
+    "secrets.observations",
+    "describes.observe",
+];
 
 /// What a tenant that fails or takes its time is needed for.
 const NO_FAILURE: [&str; 14] = [

@@ -53,6 +53,7 @@ impl Platform for Cloud {
             Variant::SecretFailing => {
                 return Err(Unable::new("what ECS fetches for a task is in none of its words"));
             }
+            Variant::AddressTaken => return Err(Unable::new("each task has an address of its own")),
             Variant::Invalid | Variant::TooLarge => "registry.test/first:1",
             Variant::First | Variant::Changed | Variant::Failing | Variant::Unhealthy | Variant::Secret => {
                 IMAGES.iter().find(|(_, named)| *named == variant).map_or("", |(image, _)| image)
@@ -101,6 +102,8 @@ impl Platform for Cloud {
             // ECS replaces a task that dies, unless somebody scaled the service to nothing.
             Harm::Crash => self.fake.scale_to_nothing(&name),
             Harm::Sicken => self.fake.sicken(&name, true),
+            Harm::Hang => return Err(Unable::new("ECS replaces a task that fails its check by itself")),
+            Harm::Escape => return Err(Unable::new("a task ends with all its processes")),
             Harm::Remove => self.fake.remove_service(&name),
             Harm::Stall => trap(None, Mishap::Hang { done: false }),
             Harm::Outage => trap(None, Mishap::Refuse(Refusal::server())),
@@ -153,5 +156,11 @@ async fn the_ecs_provider_keeps_the_contract() {
     println!("{report}");
     assert!(report.all_held(), "{report}");
     let unsaid: Vec<&str> = report.not_applicable().map(|row| row.clause).collect();
-    assert_eq!(unsaid, ["secrets.observations", "describes.observe"], "ECS tells nothing of its own accord");
+    let by_itself = ["provision.address-taken", "update.hang", "update.escaped", "destroy.escaped"];
+    assert_eq!(unsaid[..4], by_itself, "ECS sees to these");
+    assert_eq!(
+        unsaid[4..],
+        ["secrets.observations", "describes.observe"],
+        "it tells nothing of its own accord"
+    );
 }

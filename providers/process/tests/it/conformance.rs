@@ -29,8 +29,10 @@ const TENANT: &str = "CONFORMANCE_TENANT";
 const VARIANT: &str = "CONFORMANCE_VARIANT";
 /// The directory of the whole run.
 const RUN: &str = "CONFORMANCE_RUN";
-/// A file that makes the program fail its check while it is there.
+/// A file that makes the program fail its check while it is there: each process, or those whose pids it has.
 const SICK: &str = "CONFORMANCE_SICK";
+/// A request after which the program has left a child in the background.
+const ESCAPE: &str = "POST /escape";
 /// What a record says that no provider wrote.
 const FOREIGN: &str = "somebody else's";
 
@@ -55,8 +57,14 @@ fn serves_when_asked() {
     for stream in TcpListener::bind(("127.0.0.1", port)).expect("a free port").incoming() {
         let mut stream = stream.expect("a connection");
         let mut request = [0; 1024];
-        if stream.read(&mut request).is_ok_and(|read| read > 0) {
-            let answer = if sick.exists() { "500 Sick" } else { "200 OK" };
+        if let Ok(read @ 1..) = stream.read(&mut request) {
+            if request[..read].starts_with(ESCAPE.as_bytes()) {
+                leave_a_child();
+            }
+            let own = std::process::id().to_string();
+            let is_sick = std::fs::read_to_string(&sick)
+                .is_ok_and(|pids| pids.is_empty() || pids.lines().any(|pid| pid == own));
+            let answer = if is_sick { "500 Sick" } else { "200 OK" };
             let head = format!("HTTP/1.1 {answer}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
             // Who asked may have gone.
             let _ = stream.write_all(head.as_bytes());
@@ -64,10 +72,20 @@ fn serves_when_asked() {
     }
 }
 
+/// Starts a process that shows nothing of whose it is but what the kit has to find it by.
+fn leave_a_child() {
+    let kept = [TENANT, RUN].map(|name| format!("{name}={}", std::env::var(name).expect("set by the spec")));
+    let left = "setsid env -i \"$@\" sleep 600 </dev/null >/dev/null 2>&1 &";
+    let started = std::process::Command::new("/bin/sh").args(["-c", left, "sh"]).args(kept).status();
+    assert!(started.expect("a shell").success());
+}
+
 /// This machine, with a state directory of its own.
 struct Machine {
     dir: TempDir,
     secret: String,
+    /// A port that this process has.
+    taken: TcpListener,
 }
 
 /// A process of a run, by its environment.
@@ -81,7 +99,8 @@ impl Machine {
         let dir = tempfile::tempdir().expect("a directory");
         let secret = format!("hunter2{:032x}", fastrand_u128());
         std::fs::write(dir.path().join("secret"), &secret).expect("a file");
-        Self { dir, secret }
+        let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        Self { dir, secret, taken }
     }
 
     fn state(&self) -> PathBuf {
@@ -175,6 +194,7 @@ impl Platform for Machine {
             | Variant::SecretFailing
             | Variant::Invalid
             | Variant::TooLarge
+            | Variant::AddressTaken
             | Variant::BadImage => self.server(),
         };
         // What fails is only a part, and not the one that is waited for first.
@@ -187,6 +207,7 @@ impl Platform for Machine {
             | Variant::Secret
             | Variant::Invalid
             | Variant::TooLarge
+            | Variant::AddressTaken
             | Variant::BadImage => shell("exec sleep 600"),
         };
         let name = VARIANTS.iter().find(|(_, named)| *named == variant).map_or("other", |(name, _)| *name);
@@ -209,6 +230,7 @@ impl Platform for Machine {
             ..SecretReference::default()
         };
 
+        let taken = self.taken.local_addr().expect("it is bound").port();
         let web = ContainerSpec {
             name: "web".to_owned(),
             image: if variant == Variant::BadImage { "nginx:1.27" } else { "host" }.to_owned(),
@@ -217,6 +239,7 @@ impl Platform for Machine {
             env: env.clone(),
             ports: vec![PortMapping {
                 container_port: 80,
+                host_port: (variant == Variant::AddressTaken).then_some(taken.into()),
                 protocol: "tcp".to_owned(),
                 ..PortMapping::default()
             }],
@@ -289,7 +312,9 @@ impl Platform for Machine {
         for process in self.of_tenant(tenant) {
             let port = process.variables.get("PORT").and_then(|port| port.parse().ok());
             if let Some(port) = port
-                && tokio::time::timeout(Duration::from_secs(5), answers(port)).await.is_ok_and(|yes| yes)
+                && tokio::time::timeout(Duration::from_secs(5), answers(port, "GET /"))
+                    .await
+                    .is_ok_and(|yes| yes)
             {
                 return Ok(true);
             }
@@ -300,6 +325,15 @@ impl Platform for Machine {
     async fn harm(&self, tenant: &TenantId, harm: Harm) -> Result<(), Unable> {
         match harm {
             Harm::Crash => self.signal(tenant, Signal::KILL),
+            Harm::Hang => {
+                let pids = self.of_tenant(tenant).into_iter().map(|process| format!("{}\n", process.pid));
+                std::fs::write(self.sick(tenant), pids.collect::<String>()).expect("a file");
+            }
+            Harm::Escape => {
+                let ports = self.of_tenant(tenant).into_iter();
+                let port = ports.filter_map(|process| process.variables.get("PORT")?.parse().ok()).next();
+                assert!(answers(port.expect("a port"), ESCAPE).await, "the program leaves a child");
+            }
             Harm::Sicken => std::fs::write(self.sick(tenant), "").expect("a file"),
             Harm::Remove => {
                 for record in self.records(tenant) {
@@ -346,10 +380,11 @@ impl Platform for Machine {
 }
 
 /// Whether a server says on this port that it is well.
-async fn answers(port: u16) -> bool {
+async fn answers(port: u16, asked: &str) -> bool {
     let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)).await else { return false };
     let mut answer = String::new();
-    stream.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await.is_ok()
+    let request = format!("{asked} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.is_ok()
         && stream.read_to_string(&mut answer).await.is_ok()
         && answer.starts_with("HTTP/1.1 200")
 }

@@ -19,6 +19,12 @@ pub(super) const CLAUSES: &[Clause] = &[
     should("destroy.partly-gone", section::DESTROY, "what is gone already does not make it fail", |bench| {
         Box::pin(partly_gone(bench))
     }),
+    must(
+        "destroy.escaped",
+        section::DESTROY,
+        "what its programs left in the background goes with them",
+        |bench| Box::pin(escaped(bench)),
+    ),
     should(
         "destroy.not-cancelled",
         section::DESTROY,
@@ -72,6 +78,15 @@ async fn partly_gone(bench: &Bench<'_>) -> Checked {
     let tenant = started(bench).await?;
     tenant.harm(Harm::Remove).await?;
     let what = "a destroy of what is partly gone";
+    succeeded(what, tenant.destroy(&tenant.cx(UndoBy::Engine)).await?)?;
+    tenant.holds_nothing(what).await
+}
+
+async fn escaped(bench: &Bench<'_>) -> Checked {
+    let mut tenant = bench.tenant();
+    let count = tenant.start(Variant::First).await?;
+    tenant.escape(count).await?;
+    let what = "a destroy of programs that left a child in the background";
     succeeded(what, tenant.destroy(&tenant.cx(UndoBy::Engine)).await?)?;
     tenant.holds_nothing(what).await
 }

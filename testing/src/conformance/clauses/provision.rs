@@ -45,6 +45,12 @@ pub(super) const CLAUSES: &[Clause] = &[
         "it does not wait for what the platform says has failed",
         |bench| Box::pin(fails_early(bench)),
     ),
+    must(
+        "provision.address-taken",
+        section::PROVISION,
+        "an address that somebody else has is a CONFLICT, before anything is made",
+        |bench| Box::pin(address_taken(bench)),
+    ),
 ];
 
 async fn idempotent(bench: &Bench<'_>) -> Checked {
@@ -70,6 +76,16 @@ async fn idempotent(bench: &Bench<'_>) -> Checked {
         tenant.still_holds(&held, &format!("after {what}")).await?;
     }
     Ok(())
+}
+
+async fn address_taken(bench: &Bench<'_>) -> Checked {
+    let tenant = bench.tenant();
+    let spec = tenant.spec(Variant::AddressTaken)?;
+    let what = "a provision at an address that somebody else has";
+    // Undo is not the method's, so that whatever it made is still there.
+    let error = failed(what, tenant.provision(&tenant.cx(UndoBy::Engine), &spec).await?)?;
+    expect(error.code == ErrorCode::Conflict, || format!("it is not called a conflict: {error}"))?;
+    tenant.holds_nothing(what).await
 }
 
 async fn atomic(bench: &Bench<'_>) -> Checked {

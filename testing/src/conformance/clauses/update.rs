@@ -43,6 +43,18 @@ pub(super) const CLAUSES: &[Clause] = &[
         Box::pin(drift(bench))
     }),
     must(
+        "update.hang",
+        section::UPDATE_SAME,
+        "with the same spec it replaces what runs and fails its check",
+        |bench| Box::pin(hang(bench)),
+    ),
+    must(
+        "update.escaped",
+        section::UPDATE,
+        "what the old spec's programs left in the background goes with them",
+        |bench| Box::pin(escaped(bench)),
+    ),
+    must(
         "update.restart",
         section::RESTART,
         "for another rollout of the same spec it replaces what runs, once",
@@ -155,6 +167,27 @@ async fn drift(bench: &Bench<'_>) -> Checked {
     })?;
     tenant.is_well(what).await?;
     tenant.holds(count, Variant::First, what).await
+}
+
+async fn hang(bench: &Bench<'_>) -> Checked {
+    let mut tenant = bench.tenant();
+    let count = tenant.start(Variant::First).await?;
+    tenant.harm(Harm::Hang).await?;
+    let spec = tenant.spec(Variant::First)?;
+    let what = "an update with the same spec of what hangs";
+    succeeded(what, tenant.update(&tenant.cx(UndoBy::Engine), &spec).await?)?;
+    tenant.is_well(what).await?;
+    tenant.holds(count, Variant::First, what).await
+}
+
+async fn escaped(bench: &Bench<'_>) -> Checked {
+    let mut tenant = bench.tenant();
+    let count = tenant.start(Variant::First).await?;
+    tenant.escape(count).await?;
+    let changed = tenant.spec(Variant::Changed)?;
+    let what = "an update of programs that left a child in the background";
+    succeeded(what, tenant.update(&tenant.cx(UndoBy::Engine), &changed).await?)?;
+    tenant.holds(count, Variant::Changed, what).await
 }
 
 async fn restart(bench: &Bench<'_>) -> Checked {

@@ -11,7 +11,7 @@ use landlord_compute::provider::{CheckpointError, Context, UndoBy};
 use landlord_testing::conformance::Variant;
 use tokio::time::{sleep, timeout};
 
-use super::super::cloud::{Life, Part, Row};
+use super::super::cloud::{Life, Part, Row, variant};
 use super::super::defects::Defect;
 use super::{Model, name};
 
@@ -139,6 +139,10 @@ impl Model {
             let message = format!("a resource of {tenant} belongs to somebody else; remove or rename it");
             return Err(ProviderError::new(way.kind, Remedy::Permanent, ErrorCode::Conflict, message).into());
         }
+        if variant(spec) == Some(Variant::AddressTaken) && !self.is(Defect::IgnoresAddresses) {
+            let message = "its address belongs to somebody else; give it another one";
+            return Err(ProviderError::new(way.kind, Remedy::Permanent, ErrorCode::Conflict, message).into());
+        }
         if heeds_start {
             way.may_go_on()?;
         }
@@ -169,10 +173,12 @@ impl Model {
         };
         let drifts = !provisions && self.is(Defect::IgnoresDrift);
         let usable = |row: &&Row| {
-            wants(row) && (drifts || !row.crashed()) && !again && !(doubles && row.life() == Life::Starting)
+            let works = row.life() != Life::Sick || self.is(Defect::KeepsWhatHangs);
+            let lives = drifts || !row.crashed();
+            wants(row) && works && lives && !again && !(doubles && row.life() == Life::Starting)
         };
         let (app, kept) = match ours.iter().find(usable) {
-            Some(app) => (app.id, app.crashed()),
+            Some(app) => (app.id, app.crashed() || app.life() == Life::Sick),
             None => (self.make(way, Part::App, spec).await?, false),
         };
         if !kept {
@@ -186,7 +192,13 @@ impl Model {
                 || (crashed && way.cx.undo == UndoBy::Engine && !wants(&row))
                 || doubled
         };
-        let gone: Vec<&Row> = ours.iter().filter(|row| row.part == Part::App && !stays(row)).collect();
+        let is_new = ours.iter().all(|row| row.id != app);
+        let goes = |row: &&Row| match row.part {
+            Part::Net => false,
+            Part::App => !stays(row),
+            Part::Child => is_new && !self.is(Defect::UpdateKeepsChildren),
+        };
+        let gone: Vec<&Row> = ours.iter().filter(goes).collect();
         for row in gone {
             way.may_go_on()?;
             self.remove(way, row).await?;
@@ -208,7 +220,7 @@ impl Model {
         let name = match part {
             Part::Net => name(&subject.tenant, part, self.is(Defect::OnlyCutsNames)),
             // There may be two for a while.
-            Part::App => format!("{}-{}", name(&subject.tenant, part, true), fastrand::u32(..)),
+            Part::App | Part::Child => format!("{}-{}", name(&subject.tenant, part, true), fastrand::u32(..)),
         };
         let secrets = match spec.secrets.is_empty() {
             true => Vec::new(),

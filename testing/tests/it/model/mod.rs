@@ -42,6 +42,7 @@ fn name(tenant: &TenantId, part: Part, only_cut: bool) -> String {
     let part = match part {
         Part::Net => "net",
         Part::App => "app",
+        Part::Child => "child",
     };
     let room = LONGEST_NAME - part.len() - 1;
     let id = tenant.as_str();
@@ -243,6 +244,7 @@ impl Model {
             let skipped = match self.defect {
                 Some(Defect::DestroyKeepsRelabelled) => row.relabelled,
                 Some(Defect::DestroyKeepsCrashed) => row.crashed(),
+                Some(Defect::DestroyKeepsChildren) => row.part == Part::Child,
                 _ => false,
             };
             if !skipped {
