@@ -29,6 +29,12 @@ pub(super) struct Ecs {
 impl Api for Ecs {
     type Planner = EcsPlanner;
 
+    async fn turn(&self, cx: &Context, call: &EcsCall) -> Result<(), CallError> {
+        let Some((place, quota)) = written(call) else { return Ok(()) };
+        let at = on_heap(|| self.at(place, cx)).await;
+        at.turn(quota).await.map_err(CallError::from)
+    }
+
     async fn call(&self, cx: &Context, call: &EcsCall) -> Result<EcsReply, CallError> {
         self.make(cx, call).await.map_err(CallError::from)
     }
@@ -119,24 +125,47 @@ impl Ecs {
     }
 }
 
+/// Where a call writes, and of which quota. None: it only looks, and waits for the turn of each of its requests.
+fn written(call: &EcsCall) -> Option<(&Place, Quota)> {
+    match call {
+        EcsCall::Locate(_)
+        | EcsCall::DescribeService { .. }
+        | EcsCall::ListDefinitions(..)
+        | EcsCall::DescribeDefinition { .. }
+        | EcsCall::FindTasks { .. } => None,
+        EcsCall::RegisterDefinition(register) => Some((&register.site.place, Quota::DefinitionModify)),
+        EcsCall::DeregisterDefinition { place, .. } => Some((place, Quota::DefinitionModify)),
+        EcsCall::DeleteDefinitions { place, .. } => Some((place, Quota::DefinitionDelete)),
+        EcsCall::CreateService(create) => Some((&create.site.place, Quota::ServiceModify)),
+        EcsCall::UpdateService(update) => Some((&update.site.place, Quota::ServiceModify)),
+        EcsCall::StopDeployment { place, .. } => Some((place, Quota::ServiceModify)),
+        EcsCall::DeleteService(site) => Some((&site.place, Quota::ServiceModify)),
+        EcsCall::TagService { place, .. }
+        | EcsCall::UntagService { place, .. }
+        | EcsCall::TagDefinition { place, .. }
+        | EcsCall::UntagDefinition { place, .. } => Some((place, Quota::Tag)),
+    }
+}
+
 /// Makes a future where it stays, on the heap. The SDK's are large, and without optimisation the match above would have
 /// room on the stack for each of its arms at once, which with the SDK's own depth is more than a thread has.
 fn on_heap<F: Future>(make: impl FnOnce() -> F) -> Pin<Box<F>> {
     Box::pin(make())
 }
 
+/// The writes. It is their turn already; what they look up then waits for its own.
 impl At {
     async fn tag(&self, arn: &str, tags: &BTreeMap<String, String>) -> Result<EcsReply, Failure> {
         let request = self.account.writes.tag_resource().resource_arn(arn);
         let request = request.set_tags(Some(request::tags(tags).unwrap_or_default())).send();
-        self.send(Quota::Tag, "TagResource", request).await?;
+        self.send_now(Quota::Tag, "TagResource", request).await?;
         Ok(EcsReply::Tagged)
     }
 
     async fn untag(&self, arn: &str, keys: &BTreeSet<String>) -> Result<EcsReply, Failure> {
         let request = self.account.writes.untag_resource().resource_arn(arn);
         let request = request.set_tag_keys(Some(keys.iter().cloned().collect())).send();
-        self.send(Quota::Tag, "UntagResource", request).await?;
+        self.send_now(Quota::Tag, "UntagResource", request).await?;
         Ok(EcsReply::Tagged)
     }
 
@@ -144,7 +173,7 @@ impl At {
         let api = "RegisterTaskDefinition";
         let request = request::register(&self.account.writes, register, self.account.region.as_deref());
         let request = request.map_err(|error| self.not_built(api, &error))?;
-        let answer = self.send(Quota::DefinitionModify, api, request.send()).await?;
+        let answer = self.send_now(Quota::DefinitionModify, api, request.send()).await?;
         let arn = answer.task_definition.and_then(|definition| definition.task_definition_arn);
         arn.map(EcsReply::Registered).ok_or_else(|| Failure::incomplete(self.asked(api), "taskDefinitionArn"))
     }
@@ -153,7 +182,7 @@ impl At {
         let api = "CreateService";
         let request = request::create(&self.account.writes, create);
         let request = request.map_err(|error| self.not_built(api, &error))?;
-        let answer = self.send(Quota::ServiceModify, api, request.send()).await?;
+        let answer = self.send_now(Quota::ServiceModify, api, request.send()).await?;
         let mut reply = self.service(api, answer.service)?;
         if let EcsReply::Service(Some(service)) = &mut reply
             && service.tags.is_empty()
@@ -168,14 +197,14 @@ impl At {
         let api = "UpdateService";
         let request = request::update(&self.account.writes, update);
         let request = request.map_err(|error| self.not_built(api, &error))?;
-        let answer = self.send(Quota::ServiceModify, api, request.send()).await?;
+        let answer = self.send_now(Quota::ServiceModify, api, request.send()).await?;
         self.service(api, answer.service)
     }
 
     async fn stop(&self, deployment: &str) -> Result<EcsReply, Failure> {
         let request = self.account.writes.stop_service_deployment().service_deployment_arn(deployment);
         let request = request.stop_type(StopServiceDeploymentStopType::Rollback).send();
-        match self.send(Quota::ServiceModify, "StopServiceDeployment", request).await {
+        match self.send_now(Quota::ServiceModify, "StopServiceDeployment", request).await {
             Ok(_) => Ok(EcsReply::Stopped),
             // It is over, or is being stopped.
             Err(failure)
@@ -190,7 +219,7 @@ impl At {
     async fn delete(&self, site: &Site) -> Result<EcsReply, Failure> {
         let api = "DeleteService";
         let request = self.account.writes.delete_service().cluster(&self.cluster).service(&site.name);
-        match self.send(Quota::ServiceModify, api, request.force(true).send()).await {
+        match self.send_now(Quota::ServiceModify, api, request.force(true).send()).await {
             Ok(answer) => self.service(api, answer.service),
             Err(failure) if failure.is("ServiceNotFoundException") => Ok(EcsReply::Service(None)),
             // It drains, or is gone.
@@ -205,7 +234,7 @@ impl At {
     async fn deregister(&self, arn: &str) -> Result<EcsReply, Failure> {
         let request = self.account.writes.deregister_task_definition().task_definition(arn).send();
         let done = Ok(EcsReply::Deregistered(arn.to_owned()));
-        match self.send(Quota::DefinitionModify, "DeregisterTaskDefinition", request).await {
+        match self.send_now(Quota::DefinitionModify, "DeregisterTaskDefinition", request).await {
             Ok(_) => done,
             // ECS answers this where there is no such service, where it is not active, and for much else.
             Err(failure) if failure.is("ClientException") || failure.is("InvalidParameterException") => {
@@ -222,7 +251,7 @@ impl At {
         let api = "DeleteTaskDefinitions";
         let request = self.account.writes.delete_task_definitions();
         let request = request.set_task_definitions(Some(arns.iter().cloned().collect())).send();
-        let answer = self.send(Quota::DefinitionDelete, api, request).await?;
+        let answer = self.send_now(Quota::DefinitionDelete, api, request).await?;
         let refused = answer.failures.unwrap_or_default();
         let refused: Vec<&sdk::Failure> =
             refused.iter().filter(|failure| !answer::is_gone(failure)).collect();

@@ -69,7 +69,7 @@ impl At {
     }
 
     /// Makes one request whose turn it is.
-    async fn send_now<T, E>(
+    pub(super) async fn send_now<T, E>(
         &self,
         quota: Quota,
         api: &str,

@@ -19,6 +19,9 @@ use crate::provider::{CheckpointError, Context, UndoBy};
 /// How often a planner may be asked for one method call; one that asks for more goes round in circles.
 const MAX_ROUNDS: u32 = 100_000;
 
+/// How often the writes of a round are noted at most, where the store takes long each time.
+const NOTED: u32 = 3;
+
 type Facts<A> = <<A as Api>::Planner as Planner>::Facts;
 type Call<A> = <<A as Api>::Planner as Planner>::Call;
 type Reply<A> = <<A as Api>::Planner as Planner>::Reply;
@@ -128,37 +131,58 @@ impl<'a, A: Api> Drive<'a, A> {
     /// Makes calls that do not depend on each other.
     async fn act(&mut self, acts: &[Act<Call<A>>]) -> Result<(), Halt> {
         let before = self.facts.clone();
-        let writes: Vec<&Act<Call<A>>> = acts.iter().filter(|act| act.kind == Kind::Write).collect();
-        let step = writes.first().map(|act| act.step);
+        let turns = join_all(acts.iter().map(|act| self.turn(act))).await;
+        let acts: Vec<(&Act<Call<A>>, Result<(), CallError>)> = acts.iter().zip(turns).collect();
+        let writes = || acts.iter().filter(|(act, turn)| act.kind == Kind::Write && turn.is_ok());
+        let step = writes().next().map(|(act, _)| act.step);
         if let Some(step) = step {
             if self.written.is_empty() {
                 self.found_running = runs::<A::Planner>(&self.facts);
             }
-            for act in &writes {
-                A::Planner::intend(&mut self.facts, &act.call, self.cx.now());
+            for (act, _) in writes() {
                 if !self.written.contains(&act.step) {
                     self.written.push(act.step);
                 }
             }
             self.waits.end();
-            self.store(step).await?;
+            // What took long to become durable is noted anew.
+            for _ in 0..NOTED {
+                let now = self.cx.now();
+                writes().for_each(|(act, _)| A::Planner::intend(&mut self.facts, &act.call, now));
+                if self.facts == self.stored {
+                    break;
+                }
+                self.store(step).await?;
+            }
         }
-        let replies = join_all(acts.iter().map(|act| self.call(act))).await;
+        let replies = join_all(acts.iter().map(async |(act, turn)| match turn {
+            Ok(()) => self.call(act).await,
+            Err(error) => Err(error.clone()),
+        }))
+        .await;
         let now = self.cx.now();
-        for (act, reply) in acts.iter().zip(replies) {
+        for ((act, _), reply) in acts.iter().zip(replies) {
             A::Planner::learn(&mut self.facts, &act.call, reply, now);
         }
         if let Some(step) = step {
             self.store(step).await?;
         }
         if self.facts == before {
-            let steps: Vec<&str> = acts.iter().map(|act| act.step).collect();
+            let steps: Vec<&str> = acts.iter().map(|(act, _)| act.step).collect();
             return Err(Halt::Failed(defect(format!(
                 "the plan acts without getting further: {}",
                 steps.join(", ")
             ))));
         }
         Ok(())
+    }
+
+    /// A read waits within its call.
+    async fn turn(&self, act: &Act<Call<A>>) -> Result<(), CallError> {
+        match act.kind {
+            Kind::Read => Ok(()),
+            Kind::Write => self.api.turn(self.cx, &act.call).await,
+        }
     }
 
     async fn call(&self, act: &Act<Call<A>>) -> Result<Reply<A>, CallError> {

@@ -30,6 +30,17 @@ pub trait Api: Send + Sync + 'static {
     /// Who decides which calls to make.
     type Planner: Planner;
 
+    /// Waits until a call that writes may go out, where its platform takes only so many. What the call intends is noted after
+    /// this and right before it goes out: how long it may still happen counts from there. A call that only reads waits within
+    /// [`call`](Self::call). Default: at once.
+    fn turn(
+        &self,
+        _cx: &Context,
+        _call: &<Self::Planner as Planner>::Call,
+    ) -> impl Future<Output = Result<(), CallError>> + Send {
+        std::future::ready(Ok(()))
+    }
+
     /// Makes the call once and says what came back. Never tries again by itself: that is the planner's to decide.
     /// When there is no answer it has to say [`CallError::Unknown`].
     fn call(
@@ -42,6 +53,10 @@ pub trait Api: Send + Sync + 'static {
 /// A shared API is an API.
 impl<A: Api> Api for std::sync::Arc<A> {
     type Planner = A::Planner;
+
+    async fn turn(&self, cx: &Context, call: &<Self::Planner as Planner>::Call) -> Result<(), CallError> {
+        A::turn(self, cx, call).await
+    }
 
     async fn call(
         &self,

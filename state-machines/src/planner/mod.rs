@@ -150,8 +150,8 @@ pub trait Planner {
 
     /// What to do next for `goal`, from what is known.
     fn next(subject: &Subject, goal: Goal<'_>, facts: &Self::Facts, now: Timestamp) -> Next<Self::Call>;
-    /// Notes what a write is about to do: its names and tokens. Made durable before the write goes out. Noting it
-    /// twice is the same as once, and a read leaves nothing to note.
+    /// Notes what a write is about to do: its names and tokens. Made durable before the write goes out. Noting it twice in a
+    /// moment is the same as once, and a read leaves nothing to note.
     fn intend(facts: &mut Self::Facts, call: &Self::Call, now: Timestamp);
     /// Takes in what came back.
     fn learn(

@@ -6,7 +6,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use landlord_state_machines::error::{ErrorCode, ProviderError, Remedy};
 use landlord_state_machines::planner::CallError;
-use landlord_state_machines::planner::ecs::{AssumeRole, DefinitionStatus, EcsCall, Place};
+use landlord_state_machines::planner::ecs::{AssumeRole, DefinitionStatus, EcsCall, EcsReply, Place};
 
 use crate::testing::{Answer, Server, cx, ecs, refuse, subject};
 use landlord_compute::provider::converge::Api;
@@ -15,7 +15,10 @@ use landlord_compute::provider::converge::Api;
 async fn look(answer: impl Fn() -> Answer + Send + Sync + 'static) -> CallError {
     let server = Server::start(move |_| answer()).await;
     let call = EcsCall::DescribeService { site: server.site(), subject: subject() };
-    server.call(&call).await.unwrap_err()
+    match server.call(&call).await {
+        Ok(EcsReply::NoCluster(error)) => CallError::Refused(error),
+        told => told.unwrap_err(),
+    }
 }
 
 fn refused(error: CallError) -> ProviderError {

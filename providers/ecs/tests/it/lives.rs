@@ -7,13 +7,15 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use landlord_compute::clock::TokioClock;
+use landlord_compute::clock::{Clock as _, TokioClock};
 use landlord_compute::machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_compute::machines::id::{ProviderName, TenantId};
+use landlord_compute::machines::ledger::Ledger;
 use landlord_compute::machines::observation::Seen;
 use landlord_compute::machines::spec::TenantComputeSpec;
 use landlord_compute::machines::status::{ComputeState, ComputeStatus, Health};
 use landlord_compute::machines::tenant::{EventKind, Settled};
+use landlord_compute::provider::{CheckpointError, Journal, Provider as _};
 use landlord_compute::store::{MemoryOptions, MemoryStore, Position, Scope};
 use landlord_compute::{Delivery, Engine, ObservePolicy, Options};
 use serde_json::{Value, json};
@@ -525,4 +527,59 @@ async fn a_destroy_does_not_take_a_cluster_that_it_cannot_find_for_gone() {
     assert!(failed.iter().any(|error| error.contains("abandon")), "{failed:?}");
     world.fake.make_cluster(ACCOUNT, REGION, "short-lived");
     assert_eq!(destroy.await.expect("settles"), Settled::Done);
+}
+
+/// ECS gives the same words for the task and for the container.
+#[tokio::test(start_paused = true)]
+async fn why_a_container_does_not_start_is_said_once() {
+    let world = World::new().await;
+    let acme = world.engine.tenant(TenantId::new("acme").expect("a valid id"));
+    let provision = acme.provision(spec("acme", "missing"), Options::default()).await.expect("accepted");
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    let message = status(&world).await.containers.remove(0).message.unwrap_or_default();
+    assert_eq!(message.matches("CannotPullContainerError").count(), 1, "{message}");
+    failure(provision.await.expect("settles"));
+}
+
+/// Keeps the ledgers that it is given.
+#[derive(Default)]
+struct Kept(std::sync::Mutex<Vec<Value>>);
+
+#[async_trait::async_trait]
+impl Journal for Kept {
+    async fn write(&self, ledger: Arc<Ledger>, _: &str) -> Result<(), CheckpointError> {
+        let facts = serde_json::from_str(ledger.facts.get()).expect("JSON");
+        self.0.lock().expect("no panic").push(facts);
+        Ok(())
+    }
+}
+
+/// What waits for AWS's quota was not asked for yet. An engine that is killed then has nothing to wait out; one that is killed
+/// after the request went out waits as long as that may still happen.
+#[tokio::test(start_paused = true)]
+async fn a_write_is_intended_when_it_is_its_turn() {
+    let fake = Fake::new(Pace::real());
+    let provider = provider_of("test", &fake, json!({}), 1);
+    let clock = Arc::new(TokioClock::starting_at(Timestamp::now()));
+    let waited = (0..40).map(async |number| {
+        let spec = spec(&format!("acme-{number}"), "app").check().expect("a valid spec");
+        let subject = landlord_compute::machines::planner::Subject {
+            engine: "tests".into(),
+            provider: ProviderName::new("ecs").expect("a valid name"),
+            tenant: spec.tenant().clone(),
+            incarnation: landlord_compute::machines::id::Incarnation(1),
+        };
+        let (kept, begun) = (Arc::new(Kept::default()), clock.now());
+        let cx = landlord_compute::provider::Context::journaled(subject, clock.clone(), None, kept.clone());
+        provider.provision(&cx, &spec).await.expect("it runs");
+        let ledgers = kept.0.lock().expect("no panic");
+        let time = |value: &Value| value.as_str().expect("a time").parse::<Timestamp>().expect("a time");
+        let register = |facts: &&Value| facts["pending"][0]["write"]["register"].is_string();
+        let intended = time(&ledgers.iter().find(register).expect("it was intended")["pending"][0]["since"]);
+        let done = time(&ledgers.last().expect("the last")["registered_at"]);
+        assert!(done.duration_since(intended).as_secs_f64() < 1.0, "{intended} is long before {done}");
+        intended.duration_since(begun)
+    });
+    let waited = join_all(waited).await.into_iter().max().expect("some");
+    assert!(waited.as_secs() >= 15, "the quota held some of them up: {waited}");
 }

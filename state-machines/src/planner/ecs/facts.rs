@@ -18,6 +18,8 @@ use crate::status::Endpoint;
 pub(super) const VISIBLE: SignedDuration = SignedDuration::from_secs(3);
 /// How long after it was intended a write of unknown outcome may still happen.
 pub(super) const LATE: SignedDuration = SignedDuration::from_secs(20);
+/// How long before it goes out a write may have been intended: much less than [`LATE`].
+pub(super) const MOMENT: SignedDuration = SignedDuration::from_secs(5);
 
 /// What is known of a tenant's resources, and what was intended with them. Holds no environment and no secret.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

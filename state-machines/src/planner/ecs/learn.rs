@@ -8,8 +8,8 @@ use super::call::{
     DefinitionStatus, EcsCall, EcsReply, FoundDefinition, Rollout, Service, Setting, Settings, Task, Update,
 };
 use super::facts::{
-    EcsFacts, Held, LATE, Look, Pending, Restart, Revision, Stage, Steady, VISIBLE, Watched, Whereabouts,
-    Whose, Write, after,
+    EcsFacts, Held, LATE, Look, MOMENT, Pending, Restart, Revision, Stage, Steady, VISIBLE, Watched,
+    Whereabouts, Whose, Write, after,
 };
 use super::figures::Failing;
 use super::site::Site;
@@ -17,11 +17,13 @@ use super::{tags, tasks};
 use crate::error::ProviderError;
 use crate::planner::{CallError, Subject};
 
-/// Notes what a write is about to do. Noting it twice is the same as once.
+/// Notes what a write is about to do. Noting it twice in a moment is the same as once.
 pub(super) fn intend(facts: &mut EcsFacts, call: &EcsCall, now: Timestamp) {
     let Some(write) = Write::of(call) else { return };
-    if !facts.pending.iter().any(|pending| pending.write == write) {
-        facts.pending.push(Pending { write, since: now });
+    match facts.pending.iter_mut().find(|pending| pending.write == write) {
+        Some(pending) if now < after(pending.since, MOMENT) => {}
+        Some(pending) => pending.since = now,
+        None => facts.pending.push(Pending { write, since: now }),
     }
     match call {
         EcsCall::RegisterDefinition(register) => facts.at = Whereabouts::At(register.site.clone()),

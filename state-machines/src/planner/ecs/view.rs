@@ -175,6 +175,8 @@ fn message(task: &Task, container: &TaskContainer) -> Option<String> {
     match (&task.life, &container.reason, container.exit_code) {
         (TaskLife::Stopped { reason, .. }, None, Some(code)) => Some(format!("{reason}, exit code {code}")),
         (TaskLife::Stopped { reason, .. }, None, None) => Some(reason.clone()),
+        // What keeps a container from starting is its task's reason, too.
+        (TaskLife::Stopped { reason, .. }, Some(why), _) if reason.contains(why) => Some(reason.clone()),
         (TaskLife::Stopped { reason, .. }, Some(why), _) => Some(format!("{reason}: {why}")),
         (TaskLife::Starting | TaskLife::Running | TaskLife::Stopping, why, _) => why.clone(),
     }
