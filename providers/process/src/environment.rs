@@ -1,8 +1,10 @@
 //! The environment of a launch, and `$(NAME)` in its command.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use landlord_state_machines::planner::process::{Protocol, Start};
+use landlord_state_machines::spec::variables;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::secrets::{self, SecretError};
@@ -48,22 +50,19 @@ pub(super) enum EnvironmentError {
 /// Puts a launch's environment together. Later ones win: where programs are, the ports (udp, then tcp), the spec's
 /// variables, its secrets, the tags. Reads secrets, so it belongs on a blocking thread.
 pub(super) fn compose(base: Base, start: &Start, tags: &Tags) -> Result<Environment, EnvironmentError> {
-    let mut variables: BTreeMap<String, SecretString> = BTreeMap::new();
-    let mut set = |name: &str, value: &str| variables.insert(name.to_owned(), value.into());
-    set("PATH", &base.path);
-    if let Some(home) = &base.home {
-        set("HOME", home);
-    }
+    let mut given: BTreeMap<String, SecretString> = BTreeMap::new();
+    let mut set = |name: &str, value: &str| given.insert(name.to_owned(), value.into());
     if let Some(first) = start.manifest.ports.first() {
-        set("PORT", &first.listens_on().to_string());
+        set(variables::PORT, &first.listens_on().to_string());
     }
     for protocol in [Protocol::Udp, Protocol::Tcp] {
         for port in start.manifest.ports.iter().filter(|port| port.protocol == protocol) {
-            set(&format!("PORT_{}", port.container_port), &port.listens_on().to_string());
+            let number = port.listens_on().to_string();
+            set(&format!("{}_{}", variables::PORT, port.container_port), &number);
+            if let Some(name) = &port.name {
+                set(&format!("{}_{name}", variables::PORT), &number);
+            }
         }
-    }
-    for (name, value) in &start.container.env {
-        set(name, value);
     }
     for reference in &start.secrets {
         let value = secrets::resolve(reference)?;
@@ -71,43 +70,31 @@ pub(super) fn compose(base: Base, start: &Start, tags: &Tags) -> Result<Environm
             set(name, value.expose_secret());
         }
     }
+    let env = &start.container.env;
+    let own = env.keys().filter_map(|name| {
+        let mut value = |name: &str| given.get(name).map(|value| Cow::from(value.expose_secret()));
+        Some((name.clone(), variables::value(name, &start.container, &mut value)?.into()))
+    });
+    let own: Vec<(String, SecretString)> = own.collect();
+    let programs = [("PATH", Some(base.path)), ("HOME", base.home)];
+    let programs = programs.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into())));
+    let of_a_secret =
+        |name: &String| start.secrets.iter().any(|secret| secret.env_var.as_ref() == Some(name));
+    let (fetched, ports): (Vec<_>, Vec<_>) = given.into_iter().partition(|(name, _)| of_a_secret(name));
+    let mut variables: BTreeMap<String, SecretString> =
+        programs.chain(ports).chain(own).chain(fetched).collect();
     for (name, value) in tags.variables()? {
-        set(name, &value);
+        variables.insert(name.to_owned(), value.into());
     }
     if let Some(check) = start.container.health_check.as_ref().filter(|check| !check.command.is_empty()) {
-        set(CHECK, &serde_json::to_string(&check.command)?);
+        variables.insert(CHECK.to_owned(), serde_json::to_string(&check.command)?.into());
     }
     Ok(variables.into_iter().collect())
 }
 
-/// Replaces `$(NAME)` by the variable's value, as Kubernetes does: `$$` stands for one `$`, and a name that is not
-/// set stays as it is written.
+/// Replaces `$(NAME)` by the variable's value ([`variables::expand`]).
 pub(super) fn expand(text: &str, environment: &Environment) -> String {
-    let mut expanded = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find('$') {
-        expanded.push_str(&rest[..at]);
-        let after = &rest[at + 1..];
-        if let Some(escaped) = after.strip_prefix('$') {
-            expanded.push('$');
-            rest = escaped;
-            continue;
-        }
-        let reference = after.strip_prefix('(').and_then(|inside| inside.split_once(')'));
-        let value = reference.and_then(|(name, after)| Some((lookup(name, environment)?, after)));
-        match value {
-            Some((value, after)) => {
-                expanded.push_str(value);
-                rest = after;
-            }
-            None => {
-                expanded.push('$');
-                rest = after;
-            }
-        }
-    }
-    expanded.push_str(rest);
-    expanded
+    variables::expand(text, &mut |name| lookup(name, environment).map(Cow::from))
 }
 
 fn lookup<'a>(name: &str, environment: &'a Environment) -> Option<&'a str> {
@@ -125,22 +112,6 @@ mod tests {
     use crate::testing::tags;
 
     #[test]
-    fn references_expand_as_in_kubernetes() {
-        let environment = vec![("PORT".to_owned(), "20001".into()), ("A".to_owned(), "$(PORT)".into())];
-        for (text, expanded) in [
-            ("--port=$(PORT)", "--port=20001"),
-            ("$(PORT)$(PORT)", "2000120001"),
-            ("$(A)", "$(PORT)"),
-            ("$(MISSING) $PORT $(PORT", "$(MISSING) $PORT $(PORT"),
-            ("$$(PORT)", "$(PORT)"),
-            ("$$$(PORT)", "$20001"),
-            ("cost: 5$", "cost: 5$"),
-        ] {
-            assert_eq!(expand(text, &environment), expanded, "{text}");
-        }
-    }
-
-    #[test]
     fn the_spec_wins_over_defaults_and_the_tags_over_all() {
         let mut tags = tags("acme", "web", "1-1");
         let port = |container_port, host_port| Port {
@@ -148,7 +119,7 @@ mod tests {
             host_port,
             private_port: None,
             protocol: Protocol::Tcp,
-            name: None,
+            name: Some("web".to_owned()).filter(|_| container_port == 443),
         };
         tags.manifest.ports = vec![port(80, 20001), port(443, 20002)];
         let dir = tempfile::tempdir().unwrap();
@@ -158,9 +129,14 @@ mod tests {
             launch: tags.key.launch,
             manifest: tags.manifest.clone(),
             container: ContainerSpec {
-                env: [("PATH", "/opt"), ("LANDLORD_OWNER", "me")]
-                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                    .into(),
+                env: [
+                    ("PATH", "/opt"),
+                    ("LANDLORD_OWNER", "me"),
+                    ("URL", "http://$(HOST_NAME):$(PORT_web)/$(DB)"),
+                    ("HOST_NAME", "$$(local)"),
+                ]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into(),
                 health_check: Some(HealthCheckConfig { command: vec!["true".into()], ..Default::default() }),
                 ..Default::default()
             },
@@ -185,6 +161,9 @@ mod tests {
             (Some("20001"), Some("20001"), Some("20002"))
         );
         assert_eq!(get("DB"), Some("hunter2"));
+        assert_eq!(get("URL"), Some("http://$(local):20002/hunter2"));
+        let told = expand("--url=$(URL) $$(URL)", &environment);
+        assert_eq!(told, "--url=http://$(local):20002/hunter2 $(URL)");
         assert_eq!(get("LANDLORD_OWNER"), Some("landlord"));
         assert_eq!(get("LANDLORD_CHECK"), Some(r#"["true"]"#));
         assert!(!format!("{:?}", environment).contains("hunter2"));

@@ -11,7 +11,7 @@ use landlord_state_machines::planner::process::{
     Readiness, Signal as Order, Start, Stop,
 };
 use landlord_state_machines::planner::{CallError, Subject};
-use landlord_state_machines::spec::{ContainerSpec, ResourceRequirements};
+use landlord_state_machines::spec::{ContainerSpec, ResourceRequirements, Role};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
@@ -53,6 +53,8 @@ pub(super) fn tags(tenant: &str, container: &str, launch: &str) -> Tags {
         start_period_seconds: 0,
     };
     let manifest = Manifest {
+        stop_signal: None,
+        role: Role::Main,
         rollout: Rollout::default(),
         container: container.to_owned(),
         fingerprint: Fingerprint::of(&ContainerSpec::default(), &[], &Default::default(), None),

@@ -40,6 +40,8 @@ pub enum ProcessBehaviour {
     Binds,
     /// `busy`: for 2 s after another took its place it has connections.
     Busy,
+    /// `completes`: it ends by itself after 200 ms, and has done what it was for.
+    Completes,
 }
 
 impl ProcessBehaviour {
@@ -52,6 +54,7 @@ impl ProcessBehaviour {
             Some("forks") => Self::Forks,
             Some("binds") => Self::Binds,
             Some("busy") => Self::Busy,
+            Some("completes") => Self::Completes,
             Some(_) | None => Self::Fine,
         }
     }
@@ -59,7 +62,7 @@ impl ProcessBehaviour {
     /// How long a process lives by itself.
     fn lives(self) -> Option<SignedDuration> {
         match self {
-            Self::Crash => Some(SignedDuration::from_millis(200)),
+            Self::Crash | Self::Completes => Some(SignedDuration::from_millis(200)),
             Self::Fine
             | Self::Slow
             | Self::Sick
@@ -73,7 +76,7 @@ impl ProcessBehaviour {
     /// How long it takes to pass its checks.
     fn settles(self) -> Option<SignedDuration> {
         match self {
-            Self::Fine | Self::Stubborn | Self::Forks | Self::Binds | Self::Busy => {
+            Self::Fine | Self::Stubborn | Self::Forks | Self::Binds | Self::Busy | Self::Completes => {
                 Some(SignedDuration::ZERO)
             }
             Self::Slow => Some(SignedDuration::from_secs(3)),
@@ -188,7 +191,8 @@ impl Processes {
             false => self.occupied(port.listens_on(), now),
         });
         let lives = if taken { Some(SignedDuration::from_millis(50)) } else { behaviour.lives() };
-        let ends = lives.map(|lives| (later(now, lives), ExitCause::Code(1)));
+        let code = i32::from(behaviour != ProcessBehaviour::Completes);
+        let ends = lives.map(|lives| (later(now, lives), ExitCause::Code(code)));
         let row = Row {
             manifest: start.manifest.clone(),
             container: start.container.clone(),
@@ -332,7 +336,8 @@ impl Processes {
                     | ProcessBehaviour::Sick
                     | ProcessBehaviour::Crash
                     | ProcessBehaviour::Binds
-                    | ProcessBehaviour::Busy,
+                    | ProcessBehaviour::Busy
+                    | ProcessBehaviour::Completes,
                 ) => row.end(later(now, SignedDuration::from_millis(20)), 15),
                 (
                     Stop::Kill,
@@ -343,7 +348,8 @@ impl Processes {
                     | ProcessBehaviour::Stubborn
                     | ProcessBehaviour::Forks
                     | ProcessBehaviour::Binds
-                    | ProcessBehaviour::Busy,
+                    | ProcessBehaviour::Busy
+                    | ProcessBehaviour::Completes,
                 ) => {
                     row.end(now, 9);
                     row.child = false;
@@ -460,7 +466,7 @@ impl Model for Processes {
     /// The keeper and the first of its processes are killed by somebody else.
     fn breaks(&mut self, now: Timestamp) {
         self.keeper = false;
-        if let Some(row) = self.rows.values_mut().next() {
+        if let Some(row) = self.rows.values_mut().find(|row| row.leads(now)) {
             row.end(now, 9);
         }
     }

@@ -1,7 +1,7 @@
 //! What a process planner can be asked for.
 
 use landlord_state_machines::spec::{
-    ContainerSpec, HealthCheckConfig, PortMapping, ResourceRequirements, Spec, TenantComputeSpec,
+    ContainerSpec, HealthCheckConfig, PortMapping, ResourceRequirements, Role, Spec, TenantComputeSpec,
 };
 
 use landlord_testing::faults::{Ask, Ends, Length, Operation, TENANT};
@@ -69,6 +69,18 @@ fn pair(version: &str) -> Spec {
     spec(vec![container("web", "fine", version), container("worker", "forks", version)])
 }
 
+/// Two containers, after a third that ends with this.
+fn initialised(end: &str, version: &str) -> Spec {
+    let first = ContainerSpec {
+        role: Role::Init,
+        health_check: None,
+        ports: Vec::new(),
+        ..container("first", end, "1")
+    };
+    let worker = ContainerSpec { role: Role::Sidecar, ..container("worker", "fine", "1") };
+    spec(vec![container("web", "fine", version), worker, first])
+}
+
 pub(super) fn all() -> Vec<Operation> {
     use Ask::{Destroy, Provision, Repair, Restart, Update};
     let short = |name, applied, ask, ends| Operation { name, applied, ask, ends, length: Length::Short };
@@ -98,6 +110,21 @@ pub(super) fn all() -> Vec<Operation> {
         ),
         long("update of one with open connections", Some(web("busy", "1")), Update(web("fine", "2")), done),
         short("update that adds a container", fine(), Update(pair("1")), done),
+        short("provision after an init container", None, Provision(initialised("completes", "1")), done),
+        long(
+            "update of one with an init container",
+            Some(initialised("completes", "1")),
+            Update(initialised("completes", "2")),
+            done,
+        ),
+        long(
+            "provision after an init container that fails",
+            None,
+            Provision(initialised("crash", "1")),
+            undone,
+        ),
+        long("repair one with an init container", Some(initialised("completes", "1")), Repair, done),
+        long("destroy one with an init container", Some(initialised("completes", "1")), Destroy, done),
         short("restart", fine(), Restart, done),
         short("restart with a fixed port", Some(fixed("fine", "1")), Restart, done),
         short("repair", fine(), Repair, done),

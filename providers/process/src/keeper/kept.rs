@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use landlord_state_machines::planner::process::{Binding, ExitCause, LaunchId, Manifest, Protocol, Stop};
+use landlord_state_machines::spec::StopSignal;
 use rustix::process::{Pid, Signal, getpid};
 
 use super::health::Health;
@@ -307,13 +308,27 @@ impl Launches {
         let others = self.others(id)?;
         let Some(launch) = self.all.get(&id) else { return Ok(()) };
         match (stop, launch.leader()) {
-            (Stop::Term, Some(leader)) => signal::send([leader], Signal::TERM),
+            (Stop::Term, Some(leader)) => signal::send([leader], ending(&launch.manifest)),
             (Stop::Term, None) => signal::send(others, Signal::TERM),
             (Stop::Kill, leader) => {
                 let group = launch.group.as_ref().map_or(Ok(()), |group| group.kill(KILL_WITHIN).map(drop));
                 signal::send(leader.into_iter().chain(others), Signal::KILL).and(group)
             }
         }
+    }
+}
+
+/// What asks a launch's first process to end.
+fn ending(manifest: &Manifest) -> Signal {
+    match manifest.stop_signal {
+        None | Some(StopSignal::Term) => Signal::TERM,
+        Some(StopSignal::Int) => Signal::INT,
+        Some(StopSignal::Quit) => Signal::QUIT,
+        Some(StopSignal::Hup) => Signal::HUP,
+        Some(StopSignal::Usr1) => Signal::USR1,
+        Some(StopSignal::Usr2) => Signal::USR2,
+        Some(StopSignal::Winch) => Signal::WINCH,
+        Some(StopSignal::Kill) => Signal::KILL,
     }
 }
 

@@ -11,6 +11,7 @@ mod conformance;
 mod driver;
 mod health;
 mod kills;
+mod order;
 mod programs;
 mod takeover;
 mod tenants;

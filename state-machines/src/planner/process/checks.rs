@@ -6,6 +6,7 @@ use super::facts::{Live, Streak};
 use super::next::{Move, SETTLE, after};
 use super::{Check, LaunchId, Manifest, Probe, Process, ProcessCall};
 use crate::planner::{Act, Kind};
+use crate::spec::Role;
 
 /// The shortest and the longest pause between two checks of a launch that was never ready. The interval of its spec
 /// counts once it is.
@@ -43,6 +44,9 @@ fn interval(manifest: &Manifest) -> SignedDuration {
 /// What a kept launch needs until it is ready; `None` when it is.
 pub(super) fn check(id: LaunchId, manifest: &Manifest, live: &Live, now: Timestamp) -> Option<Move> {
     let Live { leader, since, ready, health, fresh } = live;
+    if manifest.role == Role::Init {
+        return ends(id, manifest, live, now);
+    }
     let interval = interval(manifest);
     let soon = |checked: Timestamp| after(checked, eager(checked.duration_since(*since)).min(interval));
     let first = match manifest.readiness.check {
@@ -62,6 +66,19 @@ pub(super) fn check(id: LaunchId, manifest: &Manifest, live: &Live, now: Timesta
         (true, Streak::Passing { .. } | Streak::Unchecked) => probe_at(now, "a process is checked"),
         (true, Streak::Failing { at, .. }) => probe_at(after(*at, interval), "a process recovers"),
     }
+}
+
+/// What a launch needs that is to end by itself: somebody who looks whether it has.
+fn ends(id: LaunchId, manifest: &Manifest, live: &Live, now: Timestamp) -> Option<Move> {
+    let looked = match &live.health {
+        Streak::Unchecked => live.since,
+        Streak::Passing { at, .. } | Streak::Failing { at, .. } => *at,
+    };
+    let due = after(looked, eager(looked.duration_since(live.since)));
+    Some(match now >= due {
+        true => Move::Now(probe(id, manifest, live.leader, true)),
+        false => Move::Later(due, "an init container runs"),
+    })
 }
 
 /// The pause between two checks of a launch that starts, by its age: soon at first, then less and less often.

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Binding, Exit, LaunchId, Manifest, Port, Process, Routing, Stop};
+use super::{Binding, Exit, ExitCause, LaunchId, Manifest, Port, Process, Routing, Stop};
 use crate::error::ProviderError;
+use crate::spec::Role;
 
 /// What is known of a tenant's processes, and what was intended with them. Holds no environment and no secret.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -103,6 +104,18 @@ impl Launch {
     /// A launch with this run, of which nothing else is known.
     pub(super) fn of(manifest: Manifest, restarts: u32, run: Run) -> Self {
         Self { manifest, restarts, run, binding: Binding::Unknown, connections: 0 }
+    }
+
+    /// Whether it was to end by itself, and has done so without a failure.
+    pub(super) fn has_completed(&self) -> bool {
+        match &self.run {
+            Run::Dead { exit, orphans: false, .. } => {
+                self.manifest.role == Role::Init && exit.cause == ExitCause::Code(0)
+            }
+            Run::Dead { orphans: true, .. } | Run::Starting { .. } | Run::Live(_) | Run::Stopping { .. } => {
+                false
+            }
+        }
     }
 
     /// Whether it listens on its host ports itself.

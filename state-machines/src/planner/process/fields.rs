@@ -43,7 +43,13 @@ pub fn support(field: Field) -> Support {
         | Field::CheckStartPeriodSeconds
         | Field::OwnCpu
         | Field::OwnMemory
-        | Field::OwnStorage => Support::Mapped,
+        | Field::OwnStorage
+        | Field::UpdateOrder
+        | Field::ContainerRole
+        | Field::DependencyContainer
+        | Field::DependencyCondition
+        | Field::StopGraceSeconds
+        | Field::StopSignal => Support::Mapped,
         Field::NetworkingPublicIp => Support::not_enforced("processes listen where they bind"),
         Field::NetworkingSecurityGroups | Field::NetworkingSubnets => NO_NETWORK,
         Field::NetworkingDnsHostname | Field::NetworkingDnsDomain => NO_NAMES,
@@ -62,17 +68,11 @@ pub fn support(field: Field) -> Support {
         | Field::VolumeSizeMb
         | Field::VolumePersistent
         | Field::VolumeRetain
-        | Field::UpdateOrder
         | Field::UpdateDeadlineSeconds
         | Field::UpdateRollback
         | Field::CheckScheme
         | Field::CheckHeaders
-        | Field::ContainerRole
-        | Field::DependencyContainer
-        | Field::DependencyCondition
         | Field::ContainerLiveness
-        | Field::StopGraceSeconds
-        | Field::StopSignal
         | Field::FilePath
         | Field::FileContent
         | Field::FileSecret

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::canonical;
 use crate::id::{Incarnation, Rollout};
-use crate::spec::{ContainerSpec, ResourceRequirements, SecretReference};
+use crate::spec::{ContainerSpec, ResourceRequirements, Role, SecretReference, StopSignal};
 
 /// Names one start of a container, for one tenant of one engine: its life, and a number that counts the starts of
 /// that life. Not used twice as long as the ledger is kept. Reads as `1-3`.
@@ -91,9 +91,19 @@ pub struct Manifest {
     pub readiness: Readiness,
     /// How long it may take to end after SIGTERM, from the `provider_config` it was started with.
     pub stop_grace_seconds: u32,
+    /// What asks its first process to end, where that is not SIGTERM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_signal: Option<StopSignal>,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "is_main")]
+    pub role: Role,
     /// Whether a keeper started it. Builds before keepers existed started launches by themselves.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub kept: bool,
+}
+
+fn is_main(role: &Role) -> bool {
+    *role == Role::Main
 }
 
 impl Manifest {
@@ -145,6 +155,14 @@ impl Fingerprint {
             "config": config,
         });
         Self(canonical::hash(&all, 16))
+    }
+}
+
+impl Fingerprint {
+    /// That of a container which runs to its end before these do: it does so again when one of them changes.
+    pub(super) fn before<'f>(&'f self, others: impl Iterator<Item = &'f Self>) -> Self {
+        let all: Vec<&Self> = std::iter::once(self).chain(others).collect();
+        Self(canonical::hash(&serde_json::json!(all), 16))
     }
 }
 

@@ -163,7 +163,8 @@ fn is_left(id: LaunchId, launch: &Launch, routing: &Routing) -> bool {
 fn restarts_before(facts: &ProcessFacts, start: &Start) -> u32 {
     let crashed = |launch: &&Launch| match launch.run {
         Run::Dead { death: Death::Crashed | Death::NeverReady, .. } => {
-            launch.manifest.container == start.manifest.container
+            !launch.has_completed()
+                && launch.manifest.container == start.manifest.container
                 && launch.manifest.fingerprint == start.manifest.fingerprint
         }
         Run::Dead { death: Death::Stopped, .. }

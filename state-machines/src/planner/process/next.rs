@@ -13,7 +13,7 @@ use super::{
 };
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use crate::planner::{Act, Goal, Kind, Means, Next, Subject};
-use crate::spec::Spec;
+use crate::spec::{Condition, Role, Spec};
 
 /// How long a start of unknown outcome may still come true, and how long a process without a health check has to
 /// live until it counts as ready.
@@ -40,7 +40,7 @@ pub(super) fn next(
         (None, true, Goal::Absent) => {
             let stage = Stages { facts, now, parts: facts.launches.iter().map(part_of_nothing).collect() };
             stage
-                .end(Part::Stop)
+                .end_all()
                 .or_else(|| stage.end(Part::Clear))
                 .or_else(|| stage.dismiss())
                 .unwrap_or(Next::Done)
@@ -70,6 +70,8 @@ pub(super) fn next(
 enum Part {
     /// It is what the spec wants.
     Keep,
+    /// It has ended as it was to, and is what the spec wants.
+    Completed,
     /// It must end before anything is started.
     Stop,
     /// It works, and ends when its successor does.
@@ -102,6 +104,9 @@ fn parts(
     let part = |(id, launch): (&LaunchId, &Launch)| {
         let part = match &launch.run {
             Run::Starting { .. } | Run::Stopping { .. } | Run::Dead { orphans: true, .. } => Part::Stop,
+            Run::Dead { orphans: false, .. } if launch.has_completed() && kept.contains(&Some(*id)) => {
+                Part::Completed
+            }
             Run::Dead { orphans: false, .. } => Part::Clear,
             Run::Live(live) if kept.contains(&Some(*id)) => match ailment(&launch.manifest, live, now) {
                 None => Part::Keep,
@@ -116,6 +121,9 @@ fn parts(
                 Part::Stop
             }
             Run::Live(Live { ready: true, .. }) if occupies(launch, &starting) => Part::Stop,
+            Run::Live(Live { ready: true, .. }) if ends_before_another(&launch.manifest, &starting) => {
+                Part::Stop
+            }
             Run::Live(Live { ready: true, .. }) => Part::Retire,
         };
         (*id, part)
@@ -130,6 +138,13 @@ fn keep(subject: &Subject, wanted: &Wanted<'_>, facts: &ProcessFacts) -> Option<
             if id.incarnation == subject.incarnation && is(&launch.manifest, wanted) =>
         {
             Some((!ready, *id))
+        }
+        Run::Dead { .. }
+            if launch.has_completed()
+                && id.incarnation == subject.incarnation
+                && is(&launch.manifest, wanted) =>
+        {
+            Some((false, *id))
         }
         Run::Live(_) | Run::Starting { .. } | Run::Stopping { .. } | Run::Dead { .. } => None,
     });
@@ -146,6 +161,11 @@ fn is(manifest: &Manifest, wanted: &Wanted<'_>) -> bool {
 /// Whether a launch itself listens where one of these is going to answer.
 fn occupies(launch: &Launch, starting: &[&Wanted<'_>]) -> bool {
     launch.is_direct() && stands_in_the_way(&launch.manifest, starting)
+}
+
+/// Whether the spec has a launch of this container end before another one starts.
+fn ends_before_another(manifest: &Manifest, starting: &[&Wanted<'_>]) -> bool {
+    starting.iter().any(|wanted| wanted.stop_first && wanted.container.name == manifest.container)
 }
 
 /// Whether one of these is going to answer at a host port of a launch: at the port that its spec fixes, or at the
@@ -167,7 +187,7 @@ fn stands_in_the_way(manifest: &Manifest, starting: &[&Wanted<'_>]) -> bool {
 pub fn ends_first(spec: &Spec, launch: &Manifest) -> Result<bool, ProviderError> {
     let wanted = Wanted::all(spec, launch.rollout)?;
     let starting: Vec<&Wanted<'_>> = wanted.iter().filter(|wanted| !is(launch, wanted)).collect();
-    Ok(stands_in_the_way(launch, &starting))
+    Ok(stands_in_the_way(launch, &starting) || ends_before_another(launch, &starting))
 }
 
 /// What provision and update refuse.
@@ -212,7 +232,8 @@ fn fail_of_launch(
 ) -> Option<Next<ProcessCall>> {
     facts.launches.iter().find_map(|(id, launch)| match &launch.run {
         Run::Dead { exit, death: Death::NeverReady, orphans: false, ails }
-            if id.incarnation == subject.incarnation
+            if !launch.has_completed()
+                && id.incarnation == subject.incarnation
                 && wanted.iter().any(|wanted| is(&launch.manifest, wanted)) =>
         {
             Some(Next::Fail(match ails {
@@ -281,6 +302,16 @@ impl Stages<'_> {
     /// Ends the launches of this part, and what is left of them.
     fn end(&self, part: Part) -> Option<Next<ProcessCall>> {
         together(self.of(part).map(|(id, launch)| end(id, launch, self.now)))
+    }
+
+    /// Ends everything, sidecars after what they help.
+    fn end_all(&self) -> Option<Next<ProcessCall>> {
+        let is_sidecar = |launch: &Launch| launch.manifest.role == Role::Sidecar;
+        let end = |sidecars: bool| {
+            let of = self.of(Part::Stop).filter(move |(_, launch)| is_sidecar(launch) == sidecars);
+            together(of.map(|(id, launch)| end(id, launch, self.now)))
+        };
+        end(false).or_else(|| end(true))
     }
 
     /// Has the keeper forward to the launches that are kept.
@@ -373,14 +404,37 @@ impl Stages<'_> {
         }
     }
 
-    /// The containers that no kept launch runs.
+    /// The containers that no kept launch runs, nor has run to its end.
     fn missing<'b, 'w>(&self, wanted: &'b [Wanted<'w>]) -> impl Iterator<Item = &'b Wanted<'w>> {
-        wanted.iter().filter(|wanted| !self.of(Part::Keep).any(|(_, launch)| is(&launch.manifest, wanted)))
+        let there = |wanted: &Wanted<'_>| {
+            let mut here = self.of(Part::Keep).chain(self.of(Part::Completed));
+            here.any(|(_, launch)| is(&launch.manifest, wanted))
+        };
+        wanted.iter().filter(move |wanted| !there(wanted))
     }
 
-    /// Starts the containers that no kept launch runs, once their ports are known.
+    /// Whether everything that a container waits for has come that far.
+    fn may_start(&self, one: &Wanted<'_>, all: &[Wanted<'_>]) -> bool {
+        one.after.iter().all(|(name, until)| {
+            let Some(other) = all.iter().find(|other| other.container.name == *name) else { return true };
+            let mut kept = self.of(Part::Keep).filter(|(_, launch)| is(&launch.manifest, other));
+            match until {
+                Condition::Started => kept.next().is_some(),
+                Condition::Healthy => kept.any(|(_, launch)| match launch.run {
+                    Run::Live(Live { ready, .. }) => ready,
+                    Run::Starting { .. } | Run::Stopping { .. } | Run::Dead { .. } => false,
+                }),
+                Condition::Completed => {
+                    self.of(Part::Completed).any(|(_, launch)| is(&launch.manifest, other))
+                }
+            }
+        })
+    }
+
+    /// Starts the containers that no kept launch runs, once their ports are known, and what they wait for is there.
     fn start(&self, subject: &Subject, wanted: &[Wanted<'_>]) -> Option<Next<ProcessCall>> {
-        let missing: Vec<&Wanted<'_>> = self.missing(wanted).collect();
+        let missing: Vec<&Wanted<'_>> =
+            self.missing(wanted).filter(|missing| self.may_start(missing, wanted)).collect();
         let unreserved: BTreeMap<String, Vec<WantedPort>> = missing
             .iter()
             .filter(|wanted| !self.facts.reserved.contains_key(&wanted.container.name))
@@ -483,6 +537,8 @@ fn start(launch: LaunchId, wanted: &Wanted<'_>, facts: &ProcessFacts) -> Act<Pro
             ports,
             readiness: wanted.readiness.clone(),
             stop_grace_seconds: wanted.stop_grace_seconds,
+            stop_signal: wanted.container.stop.as_ref().and_then(|stop| stop.signal),
+            role: wanted.container.role,
             kept: true,
         },
         container: wanted.container.clone(),
@@ -529,7 +585,11 @@ fn answers(port: &Port, of: &SpecPort<'_>) -> bool {
 }
 
 fn crashed(manifest: &Manifest, exit: &Exit, by: Means) -> ProviderError {
-    let message = format!("container {} ended before it was ready: {exit}", manifest.container);
+    let container = &manifest.container;
+    let message = match manifest.role {
+        Role::Main | Role::Sidecar => format!("container {container} ended before it was ready: {exit}"),
+        Role::Init => format!("init container {container} has failed: {exit}"),
+    };
     let error = ProviderError::new(failure(by), Remedy::Retry, ErrorCode::UnknownError, message);
     error.with_platform(exit.to_string())
 }

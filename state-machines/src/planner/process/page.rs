@@ -438,6 +438,8 @@ fn manifest(spec: &Spec) -> Manifest {
         name: None,
     };
     Manifest {
+        stop_signal: None,
+        role: crate::spec::Role::Main,
         container: wanted.container.name.clone(),
         fingerprint: wanted.fingerprint,
         rollout: wanted.rollout,

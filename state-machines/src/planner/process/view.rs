@@ -16,6 +16,7 @@ pub(super) fn holdings(facts: &ProcessFacts) -> Holdings {
         Run::Stopping { leader: None, .. } | Run::Dead { orphans: true, .. } => {
             "processes it left".to_owned()
         }
+        Run::Dead { orphans: false, .. } if launch.has_completed() => "completed".to_owned(),
         Run::Dead { orphans: false, .. } => "ended, files left".to_owned(),
     };
     Holdings {
@@ -32,7 +33,10 @@ pub(super) fn holdings(facts: &ProcessFacts) -> Holdings {
 pub(super) fn report(facts: &ProcessFacts) -> Option<Report> {
     let shown = shown(facts);
     let containers: Vec<ContainerStatus> = shown.values().map(|launch| status(launch)).collect();
-    let state = *containers.iter().map(|container| &container.state).max_by_key(|state| gravity(**state))?;
+    // What has ended as it was to says nothing of the tenant, unless there is nothing else.
+    let runs = shown.values().filter(|launch| !launch.has_completed());
+    let states = runs.map(|launch| status(launch).state).max_by_key(|state| gravity(*state));
+    let state = states.or_else(|| containers.first().map(|container| container.state))?;
     let health = match shown.values().map(|launch| health(launch)).max_by_key(|health| match health {
         Health::Healthy => 0,
         Health::Unknown => 1,
@@ -78,6 +82,9 @@ fn gravity(state: ComputeState) -> u8 {
 
 fn status(launch: &Launch) -> ContainerStatus {
     let (state, ready, message) = match &launch.run {
+        Run::Dead { .. } if launch.has_completed() => {
+            (ComputeState::Stopped, true, Some("has completed".to_owned()))
+        }
         Run::Starting { .. } => (ComputeState::Starting, false, None),
         Run::Live(Live { health: Streak::Passing { .. }, .. }) => (ComputeState::Running, true, None),
         Run::Live(Live { health: Streak::Failing { why, .. }, ready, .. }) => match ready {
@@ -102,6 +109,7 @@ fn status(launch: &Launch) -> ContainerStatus {
 
 fn health(launch: &Launch) -> Health {
     match &launch.run {
+        Run::Dead { .. } if launch.has_completed() => Health::Healthy,
         Run::Live(Live { health: Streak::Passing { .. }, .. }) => Health::Healthy,
         Run::Live(Live { health: Streak::Failing { .. }, .. }) | Run::Dead { .. } => Health::Unhealthy,
         Run::Live(Live { health: Streak::Unchecked, .. }) | Run::Starting { .. } | Run::Stopping { .. } => {

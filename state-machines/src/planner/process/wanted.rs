@@ -4,7 +4,8 @@ use super::{Check, Fingerprint, ProcessConfig, Protocol, Readiness};
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use crate::id::Rollout;
 use crate::spec::{
-    ContainerSpec, HealthCheckConfig, PortMapping, ResourceRequirements, SecretReference, Spec,
+    Condition, ContainerSpec, HealthCheckConfig, PortMapping, ResourceRequirements, Role, SecretReference,
+    Spec, UpdateOrder,
 };
 
 /// One container of the spec.
@@ -21,6 +22,10 @@ pub(super) struct Wanted<'a> {
     pub(super) user: Option<String>,
     pub(super) no_new_privileges: bool,
     pub(super) ports: Vec<SpecPort<'a>>,
+    /// The containers that it waits for before it starts.
+    pub(super) after: Vec<(&'a str, Condition)>,
+    /// Whether an update ends its launch before it starts another.
+    pub(super) stop_first: bool,
 }
 
 /// One port of a container.
@@ -37,7 +42,17 @@ impl<'a> Wanted<'a> {
     /// All containers of a spec, for this rollout of it.
     pub(super) fn all(spec: &'a Spec, rollout: Rollout) -> Result<Vec<Self>, ProviderError> {
         let config = ProcessConfig::of(spec).map_err(|error| invalid(error.to_string()))?;
-        spec.containers.iter().map(|container| Self::one(spec, rollout, container, &config)).collect()
+        let one = |container| Self::one(spec, rollout, container, &config);
+        let mut all: Vec<Self> = spec.containers.iter().map(one).collect::<Result<_, _>>()?;
+        let others: Vec<Fingerprint> = all
+            .iter()
+            .filter(|wanted| wanted.container.role != Role::Init)
+            .map(|wanted| wanted.fingerprint.clone())
+            .collect();
+        for wanted in all.iter_mut().filter(|wanted| wanted.container.role == Role::Init) {
+            wanted.fingerprint = wanted.fingerprint.before(others.iter());
+        }
+        Ok(all)
     }
 
     fn one(
@@ -57,13 +72,40 @@ impl<'a> Wanted<'a> {
                 Some(check) => readiness(container, check)?,
                 None => ALIVE,
             },
-            stop_grace_seconds: config.stop_grace_seconds,
+            stop_grace_seconds: stop_grace(container, config),
             working_dir: config.working_dir.clone(),
             user: config.user.clone(),
             no_new_privileges: config.no_new_privileges,
             ports: container.ports.iter().map(|port| spec_port(container, port)).collect::<Result<_, _>>()?,
+            after: after(spec, container),
+            stop_first: spec.update.as_ref().and_then(|update| update.order) == Some(UpdateOrder::StopFirst),
         })
     }
+}
+
+/// The container's own, else that of the configuration.
+fn stop_grace(container: &ContainerSpec, config: &ProcessConfig) -> u32 {
+    let own = container.stop.as_ref().and_then(|stop| stop.grace_seconds);
+    own.and_then(|seconds| u32::try_from(seconds).ok()).unwrap_or(config.stop_grace_seconds)
+}
+
+/// What a container waits for: what its spec says; and the init containers, one after the other, then the sidecars.
+fn after<'a>(spec: &'a Spec, container: &'a ContainerSpec) -> Vec<(&'a str, Condition)> {
+    let of = |role: Role, until: Condition| {
+        let others = spec.containers.iter().take_while(move |other| {
+            // Of the init containers only those that come before it.
+            container.role != Role::Init || other.name != container.name
+        });
+        others.filter(move |other| other.role == role).map(move |other| (other.name.as_str(), until))
+    };
+    let by_role = match container.role {
+        Role::Init | Role::Sidecar => of(Role::Init, Condition::Completed).collect::<Vec<_>>(),
+        Role::Main => {
+            of(Role::Init, Condition::Completed).chain(of(Role::Sidecar, Condition::Started)).collect()
+        }
+    };
+    let given = container.depends_on.iter().map(|given| (given.container.as_str(), given.condition));
+    by_role.into_iter().chain(given).collect()
 }
 
 /// A container without a health check is ready when it has lived for the settle time.

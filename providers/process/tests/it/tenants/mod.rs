@@ -133,6 +133,13 @@ pub(crate) fn checked(spec: &Value) -> Spec {
     TenantComputeSpec::from_json(&spec.to_string()).unwrap().check().unwrap()
 }
 
+/// The processes of a site's tenants that live.
+pub(crate) fn of_site(dir: &str) -> impl Iterator<Item = Pid> {
+    environments()
+        .filter(move |(_, environment)| environment.get(SITE).is_some_and(|site| site == dir))
+        .map(|(pid, _)| pid)
+}
+
 /// Every process that lives, with its environment.
 fn environments() -> impl Iterator<Item = (Pid, BTreeMap<String, String>)> {
     let pids = std::fs::read_dir("/proc").unwrap().flatten();
