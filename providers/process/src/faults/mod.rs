@@ -329,11 +329,11 @@ impl Processes {
             match (signal.stop, row.behaviour) {
                 (Stop::Term, ProcessBehaviour::Stubborn) => {}
                 // Before the keeper answers.
-                (Stop::Term, ProcessBehaviour::Fine | ProcessBehaviour::Forks) => row.end(now, 15),
+                (Stop::Term, ProcessBehaviour::Sick | ProcessBehaviour::Forks) => row.end(now, 15),
                 (
                     Stop::Term,
-                    ProcessBehaviour::Slow
-                    | ProcessBehaviour::Sick
+                    ProcessBehaviour::Fine
+                    | ProcessBehaviour::Slow
                     | ProcessBehaviour::Crash
                     | ProcessBehaviour::Binds
                     | ProcessBehaviour::Busy
