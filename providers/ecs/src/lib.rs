@@ -33,6 +33,7 @@ mod error;
 #[cfg(any(test, feature = "testing"))]
 pub mod faults;
 mod find;
+mod looks;
 mod reads;
 mod request;
 #[cfg(test)]
@@ -49,6 +50,7 @@ use std::time::Duration;
 pub use aws_sdk_ecs::config::{Credentials, SharedCredentialsProvider, SharedHttpClient};
 
 use async_trait::async_trait;
+use futures_util::stream::BoxStream;
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::id::{ProviderName, TenantId};
 use landlord_state_machines::planner::ecs::diagram;
@@ -64,8 +66,8 @@ use clients::Clients;
 use error::Failure;
 use landlord_compute::provider::converge::Converge;
 use landlord_compute::provider::{
-    Capabilities, Context, Destroyed, OwnedTenant, PlannedChange, PlannedEffect, Provider, ProviderKind,
-    Setup, SetupError,
+    Capabilities, Context, Destroyed, Looked, OwnedTenant, PlannedChange, PlannedEffect, Provider,
+    ProviderKind, Setup, SetupError,
 };
 use reads::Cluster;
 
@@ -340,6 +342,10 @@ impl Provider for EcsProvider {
 
     async fn get_status(&self, cx: &Context, _tenant_id: &TenantId) -> Result<ComputeStatus, ProviderError> {
         self.methods.get_status(cx).await
+    }
+
+    fn statuses<'a>(&'a self, tenants: BoxStream<'a, Context>) -> Option<BoxStream<'a, Looked>> {
+        Some(looks::all(&self.methods, tenants))
     }
 
     async fn validate(&self, cx: &Context, spec: &Spec) -> Result<(), ProviderError> {
