@@ -30,7 +30,10 @@ const TASK_REQUESTS: usize = 8;
 
 /// What is looked up once for all tenants of a cluster.
 #[derive(Default)]
-struct Clusters(Mutex<HashMap<Place, Arc<OnceCell<Result<Tasks, Failure>>>>>);
+struct Clusters(Mutex<HashMap<Place, Arc<Listed>>>);
+
+/// The tasks of a cluster, once they are known.
+type Listed = OnceCell<Result<Tasks, Failure>>;
 
 /// The tasks of a cluster that should run, by the service that they are of.
 struct Tasks {
@@ -101,7 +104,7 @@ async fn together(
 }
 
 impl Clusters {
-    fn of(&self, place: &Place) -> Arc<OnceCell<Result<Tasks, Failure>>> {
+    fn of(&self, place: &Place) -> Arc<Listed> {
         let mut clusters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(clusters.entry(place.clone()).or_default())
     }

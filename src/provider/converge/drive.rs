@@ -132,7 +132,7 @@ impl<'a, A: Api> Drive<'a, A> {
     async fn act(&mut self, acts: &[Act<Call<A>>]) -> Result<(), Halt> {
         let before = self.facts.clone();
         let turns = join_all(acts.iter().map(|act| self.turn(act))).await;
-        let acts: Vec<(&Act<Call<A>>, Result<(), CallError>)> = acts.iter().zip(turns).collect();
+        let acts: Vec<(&Act<Call<A>>, _)> = acts.iter().zip(turns).collect();
         let writes = || acts.iter().filter(|(act, turn)| act.kind == Kind::Write && turn.is_ok());
         let step = writes().next().map(|(act, _)| act.step);
         if let Some(step) = step {
