@@ -138,7 +138,7 @@ fn life(subject: &Subject) -> Life {
     (subject.tenant.clone(), subject.incarnation)
 }
 
-fn is_of(service: &sdk::Service, subject: &Subject) -> bool {
+pub(super) fn is_of(service: &sdk::Service, subject: &Subject) -> bool {
     let there = answer::service(service);
     there.and_then(|there| tags::owner(&there.tags, &subject.engine, subject.provider.as_str()))
         == Some(life(subject))

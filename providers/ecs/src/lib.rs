@@ -33,6 +33,7 @@ mod error;
 #[cfg(any(test, feature = "testing"))]
 pub mod faults;
 mod find;
+mod logs;
 mod looks;
 mod reads;
 mod request;
@@ -66,8 +67,8 @@ use clients::Clients;
 use error::Failure;
 use landlord_compute::provider::converge::Converge;
 use landlord_compute::provider::{
-    Capabilities, Context, Destroyed, Looked, OwnedTenant, PlannedChange, PlannedEffect, Provider,
-    ProviderKind, Setup, SetupError,
+    Capabilities, Context, Destroyed, LogLine, LogQuery, Looked, OwnedTenant, PlannedChange, PlannedEffect,
+    Provider, ProviderKind, Setup, SetupError,
 };
 use reads::Cluster;
 
@@ -82,9 +83,10 @@ const KIND: &str = "ecs";
 /// The log targets of AWS's SDK and what is below it. At `debug` and `trace` they print whole requests, with the
 /// environments of tasks and with keys. A program that logs keeps them at `warn`; what is worth logging of a request,
 /// this crate logs itself.
-pub const SECRET_TARGETS: [&str; 7] = [
+pub const SECRET_TARGETS: [&str; 8] = [
     "aws_config",
     "aws_runtime",
+    "aws_sdk_cloudwatchlogs",
     "aws_sdk_ecs",
     "aws_sdk_sts",
     "aws_sigv4",
@@ -385,6 +387,15 @@ impl Provider for EcsProvider {
         // The service stays, and rolls to another revision.
         let planned = |applied| PlannedChange::all(applied, &spec, PlannedEffect::InPlace);
         Ok(cx.applied.as_ref().map(planned).unwrap_or_default())
+    }
+
+    async fn logs(
+        &self,
+        cx: &Context,
+        _tenant_id: &TenantId,
+        query: &LogQuery,
+    ) -> Result<Option<BoxStream<'static, Result<LogLine, ProviderError>>>, ProviderError> {
+        logs::lines(&self.methods, cx, query).await
     }
 
     async fn list_tenants(&self, engine: &str) -> Result<Vec<OwnedTenant>, ProviderError> {

@@ -198,6 +198,16 @@ impl At {
         }
     }
 
+    /// The containers of a task definition.
+    pub(super) async fn containers_of(
+        &self,
+        definition: &str,
+    ) -> Result<Vec<sdk::ContainerDefinition>, Failure> {
+        let request = self.reads().describe_task_definition().task_definition(definition).send();
+        let answer = self.send(Quota::DefinitionRead, "DescribeTaskDefinition", request).await?;
+        Ok(answer.task_definition.and_then(|found| found.container_definitions).unwrap_or_default())
+    }
+
     /// A service's tasks: all that should run, and the latest that stopped.
     pub(super) async fn find_tasks(&self, service: &str) -> Result<Vec<Task>, Failure> {
         let (running, stopped) = try_join(

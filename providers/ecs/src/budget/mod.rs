@@ -47,11 +47,13 @@ pub(super) enum Quota {
     TaskRead,
     /// `TagResource`, `UntagResource`.
     Tag,
+    /// CloudWatch's `FilterLogEvents`.
+    LogRead,
 }
 
 impl Quota {
     /// All of them, as they are declared.
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::ClusterRead,
         Self::ServiceModify,
         Self::ServiceRead,
@@ -60,6 +62,7 @@ impl Quota {
         Self::DefinitionRead,
         Self::TaskRead,
         Self::Tag,
+        Self::LogRead,
     ];
 
     /// What AWS documents for an account in a region ("Request throttling for the Amazon ECS API"): the size of the
@@ -74,6 +77,8 @@ impl Quota {
             Self::DefinitionRead => (50, 20),
             Self::TaskRead => (100, 20),
             Self::Tag => (20, 10),
+            // CloudWatch documents 5 a second in some regions, 10 in others, and no burst.
+            Self::LogRead => (5, 5),
         };
         Seed { burst, per_second }
     }
