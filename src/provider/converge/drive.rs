@@ -16,6 +16,9 @@ use super::waits::Waits;
 use super::{Api, Until};
 use crate::provider::{CheckpointError, Context, UndoBy};
 
+/// A call, and whether it had its turn.
+type Turned<'t, C> = (&'t Act<C>, Result<(), CallError>);
+
 /// How often a planner may be asked for one method call; one that asks for more goes round in circles.
 const MAX_ROUNDS: u32 = 100_000;
 
@@ -132,7 +135,7 @@ impl<'a, A: Api> Drive<'a, A> {
     async fn act(&mut self, acts: &[Act<Call<A>>]) -> Result<(), Halt> {
         let before = self.facts.clone();
         let turns = join_all(acts.iter().map(|act| self.turn(act))).await;
-        let acts: Vec<(&Act<Call<A>>, _)> = acts.iter().zip(turns).collect();
+        let acts: Vec<Turned<'_, Call<A>>> = acts.iter().zip(turns).collect();
         let writes = || acts.iter().filter(|(act, turn)| act.kind == Kind::Write && turn.is_ok());
         let step = writes().next().map(|(act, _)| act.step);
         if let Some(step) = step {
