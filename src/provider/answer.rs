@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
+use landlord_state_machines::error::ProviderError;
 use landlord_state_machines::id::{Incarnation, TenantId};
 use landlord_state_machines::spec::{FieldChange, Spec, differences};
 use landlord_state_machines::status::ComputeStatus;
@@ -90,13 +91,15 @@ impl OwnedTenant {
     }
 }
 
-/// The states of many tenants.
-#[derive(Clone, Debug, PartialEq)]
-pub struct StatusPage {
-    /// The states, ordered by tenant. A tenant that has nothing on the platform is not among them.
-    pub statuses: Vec<ComputeStatus>,
-    /// After which tenant the next page begins; none when this is the last one.
-    pub next: Option<TenantId>,
+/// How one of many tenants is.
+#[derive(Clone, Debug)]
+pub struct Looked {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// When the look began: what happened later is not in it.
+    pub begun: Timestamp,
+    /// What `get_status` would say.
+    pub status: Result<ComputeStatus, ProviderError>,
 }
 
 /// Which lines of a tenant's logs are wanted. Default: all that are kept, then the end.

@@ -9,9 +9,7 @@ pub(crate) mod registry;
 mod shared;
 mod support;
 
-pub use answer::{
-    Destroyed, LogLine, LogQuery, OwnedTenant, PlannedChange, PlannedEffect, Source, StatusPage,
-};
+pub use answer::{Destroyed, LogLine, LogQuery, Looked, OwnedTenant, PlannedChange, PlannedEffect, Source};
 pub use capabilities::Capabilities;
 
 pub use context::{CheckpointError, Context, Initiator, Journal, UndoBy, Work};
@@ -135,19 +133,12 @@ pub trait Provider: Send + Sync + 'static {
         Ok(Vec::new())
     }
 
-    /// The states of many tenants of an engine, in few requests: those after `after`, ordered by id, at most `limit` of
-    /// them. Where a provider has this, the engine need not ask `get_status` of each tenant. Default: `None`, not
-    /// supported.
-    ///
-    /// # Errors
-    /// As `get_status`, for the page as a whole.
-    async fn statuses(
-        &self,
-        _engine: &str,
-        _after: Option<&TenantId>,
-        _limit: usize,
-    ) -> Result<Option<StatusPage>, ProviderError> {
-        Ok(None)
+    /// Looks at many tenants in few requests: each is told as soon as it is known, in any order. The provider asks for no more
+    /// of them than it works on at a time, and paces itself: a look is less urgent than anything else. The stream does its work
+    /// while it is polled, ends after the last tenant, and is over when it is dropped. Default: `None`, not supported; then the
+    /// engine asks `get_status` of each tenant.
+    fn statuses<'a>(&'a self, _tenants: BoxStream<'a, Context>) -> Option<BoxStream<'a, Looked>> {
+        None
     }
 
     /// What the tenant's containers write, line by line. It may hold the tenant's secrets, so it goes nowhere else. The

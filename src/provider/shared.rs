@@ -13,7 +13,7 @@ use landlord_state_machines::status::{ComputeStatus, ProvisionResult, UpdateResu
 use serde_json::Value;
 
 use super::{
-    Capabilities, Context, Destroyed, LogLine, LogQuery, OwnedTenant, PlannedChange, Provider, StatusPage,
+    Capabilities, Context, Destroyed, LogLine, LogQuery, Looked, OwnedTenant, PlannedChange, Provider,
 };
 use crate::clock::Clock;
 
@@ -81,13 +81,8 @@ impl<P: Provider + ?Sized> Provider for Arc<P> {
         (**self).plan(cx, tenant_id, spec).await
     }
 
-    async fn statuses(
-        &self,
-        engine: &str,
-        after: Option<&TenantId>,
-        limit: usize,
-    ) -> Result<Option<StatusPage>, ProviderError> {
-        (**self).statuses(engine, after, limit).await
+    fn statuses<'a>(&'a self, tenants: BoxStream<'a, Context>) -> Option<BoxStream<'a, Looked>> {
+        (**self).statuses(tenants)
     }
 
     async fn logs(

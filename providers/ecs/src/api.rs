@@ -10,7 +10,7 @@ use landlord_state_machines::planner::ecs::{
     Create, DefinitionStatus, EcsCall, EcsConfig, EcsPlanner, EcsReply, Place, Register, Site, Update,
 };
 
-use super::budget::{Quota, Who};
+use super::budget::{Quota, Rank, Who};
 use super::clients::Clients;
 use super::error::{Failure, NO_CLUSTER};
 use super::reads::{At, at};
@@ -43,7 +43,7 @@ impl Api for Ecs {
 impl Ecs {
     /// A place, asked for whoever the context is for.
     pub(super) async fn at(&self, place: &Place, cx: &Context) -> At {
-        self.at_for(place, Who { tenant: Some(cx.subject.tenant.clone()), initiator: cx.initiator }).await
+        self.at_for(place, Who { tenant: Some(cx.subject.tenant.clone()), rank: Rank::of(cx) }).await
     }
 
     /// A place, asked for somebody.

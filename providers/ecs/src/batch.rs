@@ -13,10 +13,9 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
 use tokio::sync::Notify;
 
-use super::budget::Quota;
+use super::budget::{Quota, Rank};
 use super::error::Failure;
 use super::reads::{At, DESCRIBED_AT_ONCE};
-use landlord_compute::provider::Initiator;
 
 /// How long a batch waits for more.
 const WINDOW: Duration = Duration::from_millis(20);
@@ -24,10 +23,10 @@ const WINDOW: Duration = Duration::from_millis(20);
 /// What came back of each name.
 type Answers = Arc<BTreeMap<String, Result<Option<sdk::Service>, Failure>>>;
 
-/// The batches of an account that are open: one for each cluster and initiator, as people do not wait in the
+/// The batches of an account that are open: one for each cluster and rank, as people do not wait in the
 /// engine's line.
 #[derive(Debug, Default)]
-pub(super) struct Batches(Mutex<HashMap<(String, Initiator), Open>>);
+pub(super) struct Batches(Mutex<HashMap<(String, Rank), Open>>);
 
 #[derive(Debug)]
 struct Open {
@@ -57,7 +56,7 @@ impl At {
 
 impl Batches {
     fn join(&self, at: &At, name: &str) -> Shared<BoxFuture<'static, Answers>> {
-        let key = (at.cluster.clone(), at.who.initiator);
+        let key = (at.cluster.clone(), at.who.rank);
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(batch) = open.get(&key)
             && let Some(answers) = batch.answers.upgrade()
@@ -80,9 +79,9 @@ impl Batches {
 #[cfg(test)]
 impl Batches {
     /// How many names the open batch has.
-    pub(super) fn names(&self, cluster: &str, initiator: Initiator) -> usize {
+    pub(super) fn names(&self, cluster: &str, rank: Rank) -> usize {
         let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let batch = open.get(&(cluster.to_owned(), initiator));
+        let batch = open.get(&(cluster.to_owned(), rank));
         batch.and_then(|batch| batch.names.lock().as_ref().map(BTreeSet::len)).unwrap_or_default()
     }
 }

@@ -42,6 +42,8 @@ pub(super) struct Account {
     pub(super) reads: Client,
     /// For requests that change something.
     pub(super) writes: Client,
+    /// For what containers wrote.
+    pub(super) logs: aws_sdk_cloudwatchlogs::Client,
     /// Its region, where one is known.
     pub(super) region: Option<String>,
     /// What may be asked of it; other identities of the same account share it.
@@ -151,6 +153,7 @@ impl Clients {
         Arc::new(Account {
             reads: client(&config, READ),
             writes: client(&config, WRITE),
+            logs: logs(&config),
             region,
             budget: Arc::clone(budget),
             batches: Batches::default(),
@@ -181,6 +184,11 @@ fn account(arn: &str) -> Option<&str> {
 fn client(config: &SdkConfig, within: Duration) -> Client {
     let config = aws_sdk_ecs::config::Builder::from(config).timeout_config(timeouts(within));
     Client::from_conf(config.build())
+}
+
+fn logs(config: &SdkConfig) -> aws_sdk_cloudwatchlogs::Client {
+    let config = aws_sdk_cloudwatchlogs::config::Builder::from(config).timeout_config(timeouts(READ));
+    aws_sdk_cloudwatchlogs::Client::from_conf(config.build())
 }
 
 fn timeouts(within: Duration) -> TimeoutConfig {

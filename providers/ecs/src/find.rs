@@ -10,10 +10,10 @@ use landlord_state_machines::planner::ecs::{DefinitionStatus, EcsConfig, Place, 
 
 use super::answer;
 use super::api::Ecs;
-use super::budget::Who;
+use super::budget::{Rank, Who};
 use super::error::{Failure, NO_CLUSTER};
 use super::reads::{At, DESCRIBED_AT_ONCE};
-use landlord_compute::provider::{Context, Initiator, OwnedTenant};
+use landlord_compute::provider::{Context, OwnedTenant};
 
 /// A tenant in one of its lives.
 type Life = (TenantId, Incarnation);
@@ -59,8 +59,7 @@ impl Ecs {
 
     /// All that an engine owns in the cluster and under the prefix of the operator's configuration.
     pub(super) async fn list(&self, engine: &str, provider: &str) -> Result<Vec<OwnedTenant>, Failure> {
-        let at =
-            self.at_for(&Place::of(&self.defaults), Who { tenant: None, initiator: Initiator::Engine }).await;
+        let at = self.at_for(&Place::of(&self.defaults), Who { tenant: None, rank: Rank::Engine }).await;
         let mut owned: BTreeMap<Life, Resources> = BTreeMap::new();
         for lives in at.search(engine, provider, &self.defaults).await?.into_values() {
             for (life, resources) in lives {
@@ -139,7 +138,7 @@ fn life(subject: &Subject) -> Life {
     (subject.tenant.clone(), subject.incarnation)
 }
 
-fn is_of(service: &sdk::Service, subject: &Subject) -> bool {
+pub(super) fn is_of(service: &sdk::Service, subject: &Subject) -> bool {
     let there = answer::service(service);
     there.and_then(|there| tags::owner(&there.tags, &subject.engine, subject.provider.as_str()))
         == Some(life(subject))

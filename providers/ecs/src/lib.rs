@@ -33,6 +33,8 @@ mod error;
 #[cfg(any(test, feature = "testing"))]
 pub mod faults;
 mod find;
+mod logs;
+mod looks;
 mod reads;
 mod request;
 #[cfg(test)]
@@ -49,6 +51,7 @@ use std::time::Duration;
 pub use aws_sdk_ecs::config::{Credentials, SharedCredentialsProvider, SharedHttpClient};
 
 use async_trait::async_trait;
+use futures_util::stream::BoxStream;
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::id::{ProviderName, TenantId};
 use landlord_state_machines::planner::ecs::diagram;
@@ -64,8 +67,8 @@ use clients::Clients;
 use error::Failure;
 use landlord_compute::provider::converge::Converge;
 use landlord_compute::provider::{
-    Capabilities, Context, Destroyed, OwnedTenant, PlannedChange, PlannedEffect, Provider, ProviderKind,
-    Setup, SetupError,
+    Capabilities, Context, Destroyed, LogLine, LogQuery, Looked, OwnedTenant, PlannedChange, PlannedEffect,
+    Provider, ProviderKind, Setup, SetupError,
 };
 use reads::Cluster;
 
@@ -80,9 +83,10 @@ const KIND: &str = "ecs";
 /// The log targets of AWS's SDK and what is below it. At `debug` and `trace` they print whole requests, with the
 /// environments of tasks and with keys. A program that logs keeps them at `warn`; what is worth logging of a request,
 /// this crate logs itself.
-pub const SECRET_TARGETS: [&str; 7] = [
+pub const SECRET_TARGETS: [&str; 8] = [
     "aws_config",
     "aws_runtime",
+    "aws_sdk_cloudwatchlogs",
     "aws_sdk_ecs",
     "aws_sdk_sts",
     "aws_sigv4",
@@ -342,6 +346,10 @@ impl Provider for EcsProvider {
         self.methods.get_status(cx).await
     }
 
+    fn statuses<'a>(&'a self, tenants: BoxStream<'a, Context>) -> Option<BoxStream<'a, Looked>> {
+        Some(looks::all(&self.methods, tenants))
+    }
+
     async fn validate(&self, cx: &Context, spec: &Spec) -> Result<(), ProviderError> {
         let (cx, spec) = self.prepared(cx, spec)?;
         self.look(&cx, &spec).await
@@ -383,6 +391,15 @@ impl Provider for EcsProvider {
         // The service stays, and rolls to another revision.
         let planned = |applied| PlannedChange::all(applied, &spec, PlannedEffect::InPlace);
         Ok(cx.applied.as_ref().map(planned).unwrap_or_default())
+    }
+
+    async fn logs(
+        &self,
+        cx: &Context,
+        _tenant_id: &TenantId,
+        query: &LogQuery,
+    ) -> Result<Option<BoxStream<'static, Result<LogLine, ProviderError>>>, ProviderError> {
+        logs::lines(&self.methods, cx, query).await
     }
 
     async fn list_tenants(&self, engine: &str) -> Result<Vec<OwnedTenant>, ProviderError> {

@@ -198,6 +198,16 @@ impl At {
         }
     }
 
+    /// The containers of a task definition.
+    pub(super) async fn containers_of(
+        &self,
+        definition: &str,
+    ) -> Result<Vec<sdk::ContainerDefinition>, Failure> {
+        let request = self.reads().describe_task_definition().task_definition(definition).send();
+        let answer = self.send(Quota::DefinitionRead, "DescribeTaskDefinition", request).await?;
+        Ok(answer.task_definition.and_then(|found| found.container_definitions).unwrap_or_default())
+    }
+
     /// A service's tasks: all that should run, and the latest that stopped.
     pub(super) async fn find_tasks(&self, service: &str) -> Result<Vec<Task>, Failure> {
         let (running, stopped) = try_join(
@@ -209,12 +219,32 @@ impl At {
         let arns: Vec<String> = arns.into_iter().collect();
         let mut tasks = Vec::new();
         for some in arns.chunks(TASKS_AT_ONCE) {
-            let request = self.reads().describe_tasks().cluster(&self.cluster);
-            let request = request.set_tasks(Some(some.to_vec())).send();
-            let answer = self.send(Quota::TaskRead, "DescribeTasks", request).await?;
-            tasks.extend(answer.tasks.unwrap_or_default().iter().filter_map(answer::task));
+            let described = self.describe_tasks(some.to_vec()).await?;
+            tasks.extend(described.iter().filter_map(answer::task));
         }
         Ok(tasks)
+    }
+
+    /// Tasks, at most [`TASKS_AT_ONCE`] of them.
+    pub(super) async fn describe_tasks(&self, arns: Vec<String>) -> Result<Vec<sdk::Task>, Failure> {
+        if arns.is_empty() {
+            return Ok(Vec::new());
+        }
+        let request = self.reads().describe_tasks().cluster(&self.cluster).set_tasks(Some(arns)).send();
+        let answer = self.send(Quota::TaskRead, "DescribeTasks", request).await?;
+        Ok(answer.tasks.unwrap_or_default())
+    }
+
+    /// A page of the ARNs of the cluster's tasks that should run, and where the next one begins.
+    pub(super) async fn page_of_tasks(
+        &self,
+        token: Option<String>,
+    ) -> Result<(Vec<String>, Option<String>), Failure> {
+        let request = self.reads().list_tasks().cluster(&self.cluster).max_results(PAGE);
+        let request = request.desired_status(DesiredStatus::Running).set_next_token(token).send();
+        let answer = self.send(Quota::TaskRead, "ListTasks", request).await?;
+        let next = answer.next_token.filter(|token| !token.is_empty());
+        Ok((answer.task_arns.unwrap_or_default(), next))
     }
 
     /// The ARNs of a service's tasks, as many as there are or `most`.

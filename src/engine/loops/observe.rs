@@ -1,19 +1,25 @@
 //! Looks after running tenants: takes in what platforms report, and asks those that do not.
 
+use std::collections::HashSet;
+use std::future::ready;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Weak};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use futures_util::{FutureExt, StreamExt};
-use landlord_state_machines::error::ErrorKind;
+use futures_util::future::join_all;
+use futures_util::{FutureExt, Stream, StreamExt};
+use jiff::Timestamp;
+use landlord_state_machines::error::{ErrorKind, ProviderError};
 use landlord_state_machines::id::TenantId;
 use landlord_state_machines::observation::{Observation, Seen};
+use landlord_state_machines::status::{ComputeStatus, Health};
 use landlord_state_machines::tenant::{StateName, Tenant};
 
 use crate::engine::actor::Message;
 use crate::engine::core::Core;
 use crate::provider::registry::Registered;
-use crate::provider::{Initiator, STATUS_WITHIN};
+use crate::provider::{Initiator, Looked, STATUS_WITHIN};
 use crate::store::TenantFilter;
 
 /// How many running tenants are read at a time.
@@ -49,36 +55,17 @@ pub(crate) async fn listen(core: Weak<Core>, registered: Arc<Registered>) {
     }
 }
 
-/// Asks for every running tenant in turn, at a bounded rate, until the engine ends.
+/// Asks for every running tenant in turn, until the engine ends: for those of one provider beside those of another.
 pub(crate) async fn patrol(core: Weak<Core>, every: Duration, per_second: u32) {
     let pace = Duration::from_secs(1) / per_second.max(1);
-    let filter = TenantFilter { state: Some(StateName::Running), provider: None };
     let Some(closing) = core.upgrade().map(|core| Arc::clone(&core.closing)) else { return };
-    let round = async {
-        loop {
-            let mut after: Option<TenantId> = None;
-            let Some(begun) = core.upgrade().map(|core| core.now()) else { return };
-            let whole = loop {
-                let Some(core) = core.upgrade() else { return };
-                let page = match core.store.list(&filter, after.take(), PAGE).await {
-                    Ok(page) => page,
-                    Err(error) => {
-                        tracing::warn!(%error, "cannot read the running tenants; trying again");
-                        break false;
-                    }
-                };
-                let asked = page.items.len() as u32;
-                futures_util::stream::iter(page.items)
-                    .for_each_concurrent(8, |tenant| look(Arc::clone(&core), tenant))
-                    .await;
-                drop(core);
-                tokio::time::sleep(pace * asked).await;
-                match page.next {
-                    Some(next) => after = Some(next),
-                    None => break true,
-                }
-            };
-            if whole {
+    let rounds = async {
+        while let Some(strong) = core.upgrade() {
+            let begun = strong.now();
+            let providers: Vec<Arc<Registered>> = strong.registry.iter().cloned().collect();
+            drop(strong);
+            let rounds = providers.iter().map(|registered| round(&core, registered, pace));
+            if join_all(rounds).await.into_iter().all(|whole| whole) {
                 let Some(core) = core.upgrade() else { return };
                 core.store.looked(begun).await;
             }
@@ -88,30 +75,115 @@ pub(crate) async fn patrol(core: Weak<Core>, every: Duration, per_second: u32) {
     };
     tokio::select! {
         _ = closing.closed() => {}
-        () = round => {}
+        () = rounds => {}
     }
 }
 
-/// Asks for one tenant. An answer without news does not wake its actor.
-async fn look(core: Arc<Core>, tenant: Arc<Tenant>) {
-    let Ok(registered) = core.registry.get(tenant.provider.as_str()) else { return };
+/// Asks for all of a provider's tenants: together where it can, and then at its own pace. False where not all could be read.
+async fn round(core: &Weak<Core>, registered: &Registered, pace: Duration) -> bool {
+    let whole = AtomicBool::new(true);
+    let unwell: Mutex<HashSet<TenantId>> = Mutex::default();
+    let unwell = || unwell.lock().unwrap_or_else(PoisonError::into_inner);
+    let contexts = running(core, registered, &whole).filter_map(|tenant| {
+        if tenant.health != Health::Healthy {
+            unwell().insert(tenant.id.clone());
+        }
+        ready(core.upgrade().map(|core| core.look_context(&tenant, Initiator::Engine)))
+    });
+    let Some(mut together) = registered.provider.statuses(contexts.boxed()) else {
+        return alone(core, registered, pace).await;
+    };
+    loop {
+        let looked = AssertUnwindSafe(together.next()).catch_unwind().await;
+        let Some(core) = core.upgrade() else { return false };
+        match looked {
+            Ok(Some(Looked { tenant, begun, status })) => {
+                let was_well = !unwell().remove(&tenant);
+                tell(&core, tenant, was_well, begun, seen(status));
+            }
+            Ok(None) => return whole.load(Ordering::Relaxed),
+            // A panic over one tenant ends no other look (I7).
+            Err(_panic) => break,
+        }
+    }
+    drop(together);
+    alone(core, registered, pace).await
+}
+
+/// Asks for each of a provider's tenants alone, at a bounded rate.
+async fn alone(core: &Weak<Core>, registered: &Registered, pace: Duration) -> bool {
+    let whole = AtomicBool::new(true);
+    let mut pages = running(core, registered, &whole).ready_chunks(PAGE).boxed();
+    while let Some(page) = pages.next().await {
+        let asked = page.len() as u32;
+        let Some(core) = core.upgrade() else { return false };
+        futures_util::stream::iter(page)
+            .for_each_concurrent(8, |tenant| look(&core, registered, tenant))
+            .await;
+        drop(core);
+        tokio::time::sleep(pace * asked).await;
+    }
+    drop(pages);
+    whole.load(Ordering::Relaxed)
+}
+
+/// A provider's running tenants, ordered by id. Where they cannot be read, they end, and are not the whole.
+fn running<'a>(
+    core: &'a Weak<Core>,
+    registered: &Registered,
+    whole: &'a AtomicBool,
+) -> impl Stream<Item = Arc<Tenant>> + Send + 'a {
+    let filter = TenantFilter { state: Some(StateName::Running), provider: Some(registered.provider.name()) };
+    let pages = futures_util::stream::unfold(Some(None), move |next: Option<Option<TenantId>>| {
+        let filter = filter.clone();
+        async move {
+            let (after, core) = (next?, core.upgrade()?);
+            match core.store.list(&filter, after, PAGE).await {
+                Ok(page) => Some((page.items, page.next.map(Some))),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot read the running tenants; trying again");
+                    whole.store(false, Ordering::Relaxed);
+                    None
+                }
+            }
+        }
+    });
+    pages.flat_map(futures_util::stream::iter)
+}
+
+/// Asks for one tenant.
+async fn look(core: &Arc<Core>, registered: &Registered, tenant: Arc<Tenant>) {
     let begun = core.now();
     let cx = core.look_context(&tenant, Initiator::Engine);
     // A panic of one provider over one tenant ends no other look (I7).
     let status = AssertUnwindSafe(registered.provider.get_status(&cx, &tenant.id)).catch_unwind();
     let seen = match tokio::time::timeout(STATUS_WITHIN, status).await {
-        Ok(Ok(Ok(status))) => Seen::from_status(&status),
-        Ok(Ok(Err(error))) if error.kind == ErrorKind::TenantNotFound => {
+        Ok(Ok(status)) => seen(status),
+        Ok(Err(_)) | Err(_) => Seen::Unclear,
+    };
+    tell(core, tenant.id.clone(), tenant.health == Health::Healthy, begun, seen);
+}
+
+/// What a provider's answer means.
+fn seen(status: Result<ComputeStatus, ProviderError>) -> Seen {
+    match status {
+        Ok(status) => Seen::from_status(&status),
+        Err(error) if error.kind == ErrorKind::TenantNotFound => {
             Seen::Broken("nothing of it is there".into())
         }
-        Ok(Ok(Err(_)) | Err(_)) | Err(_) => Seen::Unclear,
-    };
+        Err(_) => Seen::Unclear,
+    }
+}
+
+/// Tells a tenant what was seen of it. Without news its actor is not woken.
+fn tell(core: &Arc<Core>, tenant: TenantId, was_well: bool, begun: Timestamp, seen: Seen) {
     let news = match &seen {
         Seen::Unclear => false,
-        Seen::Healthy => tenant.health != landlord_state_machines::status::Health::Healthy,
+        Seen::Healthy => !was_well,
         Seen::Unhealthy(_) | Seen::Broken(_) => true,
     };
     if news {
-        core.tell(&tenant.id, Message::Observed(Observation { tenant: tenant.id.clone(), begun, seen }));
+        let observation = Observation { tenant: tenant.clone(), begun, seen };
+        core.tell(&tenant, Message::Observed(observation));
     }
 }

@@ -160,29 +160,55 @@ impl<A: Api> Converge<A> {
     /// As there.
     pub async fn get_status(&self, cx: &Context) -> Result<ComputeStatus, ProviderError> {
         let kind = ErrorKind::StatusFailed;
-        let asked = async {
-            let mut drive = Drive::load(&self.api, &self.name, cx)?;
-            drive.run(Goal::Known, Until::Stopped).await.map_err(|halt| halt.into_error(kind))?;
-            let report = A::Planner::report(&drive.facts);
-            report.ok_or_else(|| ProviderError::tenant_not_found(&cx.subject.tenant))
-        };
         self.traced(cx, "get_status", Kind::Read, async {
-            let report = tokio::time::timeout(STATUS_WITHIN, asked).await.unwrap_or_else(|_| {
+            tokio::time::timeout(STATUS_WITHIN, self.look(cx)).await.unwrap_or_else(|_| {
                 let message =
                     format!("no answer about the tenant's status within {STATUS_WITHIN:?}; ask again");
                 Err(ProviderError::new(kind, Remedy::Retry, ErrorCode::ProviderTimeout, message))
-            })?;
-            Ok(ComputeStatus {
-                tenant_id: cx.subject.tenant.clone(),
-                provider_type: self.name.clone(),
-                state: report.state,
-                containers: report.containers,
-                health: report.health,
-                last_updated: cx.now(),
-                metadata: report.metadata,
             })
         })
         .await
+    }
+
+    /// The same, however long it takes.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn look(&self, cx: &Context) -> Result<ComputeStatus, ProviderError> {
+        let mut drive = Drive::load(&self.api, &self.name, cx)?;
+        let known = drive.run(Goal::Known, Until::Stopped).await;
+        known.map_err(|halt| halt.into_error(ErrorKind::StatusFailed))?;
+        self.status(cx, &drive.facts)
+    }
+
+    /// What the ledger says.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn facts(&self, cx: &Context) -> Result<<A::Planner as Planner>::Facts, ProviderError> {
+        Ok(Drive::load(&self.api, &self.name, cx)?.facts)
+    }
+
+    /// What facts say of the tenant now.
+    ///
+    /// # Errors
+    /// `TenantNotFound` when they say that it has nothing.
+    pub fn status(
+        &self,
+        cx: &Context,
+        facts: &<A::Planner as Planner>::Facts,
+    ) -> Result<ComputeStatus, ProviderError> {
+        let report = A::Planner::report(facts);
+        let report = report.ok_or_else(|| ProviderError::tenant_not_found(&cx.subject.tenant))?;
+        Ok(ComputeStatus {
+            tenant_id: cx.subject.tenant.clone(),
+            provider_type: self.name.clone(),
+            state: report.state,
+            containers: report.containers,
+            health: report.health,
+            last_updated: cx.now(),
+            metadata: report.metadata,
+        })
     }
 
     /// What the tenant holds, as a look at the platform and the ledger have it. Changes nothing; the base of

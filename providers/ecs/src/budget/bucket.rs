@@ -48,11 +48,12 @@ impl Bucket {
         Self { seed, tokens: seed.burst.into(), rate: seed.per_second.into(), at: now, cut: None }
     }
 
-    /// Takes a token; when there is none, says in what time there is one at the latest.
-    pub(super) fn take(&mut self, now: Instant) -> Result<(), Duration> {
+    /// Takes a token, if this part of a full bucket stays; else says in what time there is one at the latest.
+    pub(super) fn take(&mut self, now: Instant, reserve: f64) -> Result<(), Duration> {
         self.fill(now);
-        if self.tokens + OFF < 1.0 {
-            return Err(Duration::from_secs_f64((1.0 - self.tokens) / self.rate));
+        let enough = (f64::from(self.seed.burst) * reserve).floor() + 1.0;
+        if self.tokens + OFF < enough {
+            return Err(Duration::from_secs_f64((enough - self.tokens) / self.rate));
         }
         self.tokens = (self.tokens - 1.0).max(0.0);
         Ok(())

@@ -1,4 +1,4 @@
-//! Who is next: people before the engine, though not for ever, and among them each tenant in turn.
+//! Who is next: people before the engine, and looks last, though not for ever. Among each of these each tenant in turn.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -6,25 +6,29 @@ use std::sync::Arc;
 use landlord_state_machines::id::TenantId;
 use tokio::sync::Notify;
 
-use super::Who;
-use landlord_compute::provider::Initiator;
+use super::{Rank, Who};
 
 /// How many people are served in a row while the engine waits.
 const PEOPLE_IN_A_ROW: u32 = 4;
+/// How many others are served in a row while a look waits: looks slow them down by less than a twentieth.
+const OTHERS_IN_A_ROW: u32 = 24;
 
 /// Those who wait for one quota.
 #[derive(Debug, Default)]
 pub(super) struct Line {
     people: Queue,
     engine: Queue,
+    looks: Queue,
     /// How many people were served since the engine was.
     in_a_row: u32,
+    /// How many others were served since a look was.
+    since_a_look: u32,
 }
 
 /// A place in a line.
 #[derive(Debug)]
 pub(super) struct Ticket {
-    initiator: Initiator,
+    rank: Rank,
     tenant: Option<TenantId>,
     turn: Turn,
 }
@@ -52,35 +56,42 @@ struct Turn {
 impl Line {
     /// How many wait.
     pub(super) fn len(&self) -> usize {
-        self.people.waiting.len() + self.engine.waiting.len()
+        self.people.waiting.len() + self.engine.waiting.len() + self.looks.waiting.len()
     }
 
     /// Takes a place. `called` is notified when it may have become the first.
     pub(super) fn join(&mut self, who: &Who, called: Arc<Notify>) -> Ticket {
-        let turn = self.queue(who.initiator).join(&who.tenant, called);
-        Ticket { initiator: who.initiator, tenant: who.tenant.clone(), turn }
+        let turn = self.queue(who.rank).join(&who.tenant, called);
+        Ticket { rank: who.rank, tenant: who.tenant.clone(), turn }
     }
 
     /// Whether this place is the first.
     pub(super) fn is_first(&self, ticket: &Ticket) -> bool {
-        let first = self.first().map(|(initiator, turn, _)| (initiator, turn));
-        first == Some((ticket.initiator, ticket.turn))
+        let first = self.first().map(|(rank, turn, _)| (rank, turn));
+        first == Some((ticket.rank, ticket.turn))
     }
 
     /// The first one is served.
     pub(super) fn serve(&mut self, ticket: &Ticket) {
-        self.in_a_row = match ticket.initiator {
-            Initiator::Person => self.in_a_row.saturating_add(1),
-            Initiator::Engine => 0,
-        };
-        let queue = self.queue(ticket.initiator);
+        match ticket.rank {
+            Rank::Person => {
+                self.in_a_row = self.in_a_row.saturating_add(1);
+                self.since_a_look = self.since_a_look.saturating_add(1);
+            }
+            Rank::Engine => {
+                self.in_a_row = 0;
+                self.since_a_look = self.since_a_look.saturating_add(1);
+            }
+            Rank::Look => self.since_a_look = 0,
+        }
+        let queue = self.queue(ticket.rank);
         queue.round = queue.round.max(ticket.turn.round);
         queue.leave(ticket);
     }
 
     /// Somebody goes without having been served.
     pub(super) fn leave(&mut self, ticket: &Ticket) {
-        self.queue(ticket.initiator).leave(ticket);
+        self.queue(ticket.rank).leave(ticket);
     }
 
     /// Wakes the first one, which may not have been told yet.
@@ -90,16 +101,27 @@ impl Line {
         }
     }
 
-    fn first(&self) -> Option<(Initiator, Turn, &Notify)> {
-        let person = self.people.first().map(|(turn, called)| (Initiator::Person, turn, called));
-        let engine = self.engine.first().map(|(turn, called)| (Initiator::Engine, turn, called));
-        if self.in_a_row < PEOPLE_IN_A_ROW { person.or(engine) } else { engine.or(person) }
+    /// Whether it should take no more than others leave.
+    pub(super) fn leaves_a_reserve(&self, ticket: &Ticket) -> bool {
+        match ticket.rank {
+            Rank::Person | Rank::Engine => false,
+            Rank::Look => self.since_a_look < OTHERS_IN_A_ROW,
+        }
     }
 
-    fn queue(&mut self, initiator: Initiator) -> &mut Queue {
-        match initiator {
-            Initiator::Person => &mut self.people,
-            Initiator::Engine => &mut self.engine,
+    fn first(&self) -> Option<(Rank, Turn, &Notify)> {
+        let person = self.people.first().map(|(turn, called)| (Rank::Person, turn, called));
+        let engine = self.engine.first().map(|(turn, called)| (Rank::Engine, turn, called));
+        let look = self.looks.first().map(|(turn, called)| (Rank::Look, turn, called));
+        let other = if self.in_a_row < PEOPLE_IN_A_ROW { person.or(engine) } else { engine.or(person) };
+        if self.since_a_look < OTHERS_IN_A_ROW { other.or(look) } else { look.or(other) }
+    }
+
+    fn queue(&mut self, rank: Rank) -> &mut Queue {
+        match rank {
+            Rank::Person => &mut self.people,
+            Rank::Engine => &mut self.engine,
+            Rank::Look => &mut self.looks,
         }
     }
 }

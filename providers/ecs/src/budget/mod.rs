@@ -18,11 +18,13 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use bucket::{Bucket, Seed};
-use landlord_compute::provider::Initiator;
+use landlord_compute::provider::{Context, Initiator};
 use line::{Line, Ticket};
 
 /// How many requests of one kind may wait; one more is refused.
 const WAITING: usize = 10_000;
+/// The part of a bucket that looks leave to others, so that these do not wait when they come.
+const RESERVE: f64 = 0.5;
 /// A wait that is longer than this is worth a line in the log.
 const LONG: Duration = Duration::from_secs(5);
 
@@ -45,11 +47,13 @@ pub(super) enum Quota {
     TaskRead,
     /// `TagResource`, `UntagResource`.
     Tag,
+    /// CloudWatch's `FilterLogEvents`.
+    LogRead,
 }
 
 impl Quota {
     /// All of them, as they are declared.
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::ClusterRead,
         Self::ServiceModify,
         Self::ServiceRead,
@@ -58,6 +62,7 @@ impl Quota {
         Self::DefinitionRead,
         Self::TaskRead,
         Self::Tag,
+        Self::LogRead,
     ];
 
     /// What AWS documents for an account in a region ("Request throttling for the Amazon ECS API"): the size of the
@@ -72,6 +77,8 @@ impl Quota {
             Self::DefinitionRead => (50, 20),
             Self::TaskRead => (100, 20),
             Self::Tag => (20, 10),
+            // CloudWatch documents 5 a second in some regions, 10 in others, and no burst.
+            Self::LogRead => (5, 5),
         };
         Seed { burst, per_second }
     }
@@ -82,8 +89,30 @@ impl Quota {
 pub(super) struct Who {
     /// The tenant; none for what is about all of them.
     pub(super) tenant: Option<TenantId>,
-    /// Who waits for it.
-    pub(super) initiator: Initiator,
+    /// What it is for.
+    pub(super) rank: Rank,
+}
+
+/// What a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Rank {
+    /// Somebody waits for it.
+    Person,
+    /// The engine repairs a tenant by itself, or searches for what it has.
+    Engine,
+    /// The engine looks after a tenant that runs, as far as it knows: what the others leave is enough.
+    Look,
+}
+
+impl Rank {
+    /// What the requests of a method call are for.
+    pub(super) fn of(cx: &Context) -> Self {
+        match (cx.initiator, cx.work) {
+            (Initiator::Person, _) => Self::Person,
+            (Initiator::Engine, Some(_)) => Self::Engine,
+            (Initiator::Engine, None) => Self::Look,
+        }
+    }
 }
 
 /// What may be asked of one account in one region.
@@ -192,7 +221,9 @@ impl<'a> Place<'a> {
         if !lane.line.is_first(ticket) {
             return More::Behind;
         }
-        match lane.bucket.take(Instant::now()) {
+        // A look leaves half of the burst to others, unless it has waited for long.
+        let reserve = lane.line.leaves_a_reserve(ticket);
+        match lane.bucket.take(Instant::now(), if reserve { RESERVE } else { 0.0 }) {
             Err(pause) => More::First(pause),
             Ok(()) => {
                 lane.line.serve(ticket);

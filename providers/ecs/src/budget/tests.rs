@@ -7,15 +7,14 @@ use landlord_state_machines::id::TenantId;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::bucket::{Bucket, Seed};
-use super::{Budget, Quota, WAITING, Who};
-use landlord_compute::provider::Initiator;
+use super::{Budget, Quota, Rank, WAITING, Who};
 
-fn who(tenant: &str, initiator: Initiator) -> Who {
-    Who { tenant: Some(TenantId::new(tenant).unwrap()), initiator }
+fn who(tenant: &str, rank: Rank) -> Who {
+    Who { tenant: Some(TenantId::new(tenant).unwrap()), rank }
 }
 
 fn person(tenant: &str) -> Who {
-    who(tenant, Initiator::Person)
+    who(tenant, Rank::Person)
 }
 
 /// A budget of whose quota nothing is left now.
@@ -98,13 +97,40 @@ async fn one_tenant_with_many_calls_does_not_hold_up_another() {
 #[tokio::test(start_paused = true)]
 async fn people_come_first_and_the_engine_not_never() {
     let budget = spent(Quota::DefinitionModify).await;
-    let mut waiters = vec![who("engine", Initiator::Engine); 10];
+    let mut waiters = vec![who("engine", Rank::Engine); 10];
     waiters.extend(vec![person("person"); 20]);
     let order = served(&budget, Quota::DefinitionModify, &waiters).await;
     let people: Vec<bool> = order[..15].iter().map(|n| *n >= 10).collect();
     // The buckets were spent by a person, so the first turn is the engine's.
     let five = [false, true, true, true, true];
     assert_eq!(people, [five, five, five].concat());
+}
+
+#[tokio::test(start_paused = true)]
+async fn looks_come_last_and_not_never() {
+    let budget = spent(Quota::DefinitionModify).await;
+    let mut waiters = vec![who("look", Rank::Look); 10];
+    waiters.extend(vec![who("engine", Rank::Engine); 30]);
+    waiters.extend(vec![person("person"); 60]);
+    let order = served(&budget, Quota::DefinitionModify, &waiters).await;
+    let looks: Vec<usize> = (0..100).filter(|at| order[*at] < 10).collect();
+    // 20 others were served before, and then 24 are for each look, until there are no others.
+    assert_eq!(looks[..4], [4, 29, 54, 79]);
+    assert_eq!(looks[4..], [94, 95, 96, 97, 98, 99]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn looks_leave_half_of_what_may_be_asked_at_once() {
+    let budget = Budget::new(1);
+    let begun = Instant::now();
+    for _ in 0..60 {
+        budget.turn(Quota::ServiceRead, &who("look", Rank::Look)).await.unwrap();
+    }
+    assert_eq!(begun.elapsed().as_millis() / 10, 50, "50 at once, and then as many as come");
+    for _ in 0..50 {
+        budget.turn(Quota::ServiceRead, &person("person")).await.unwrap();
+    }
+    assert_eq!(begun.elapsed().as_millis() / 10, 50, "people have theirs");
 }
 
 #[tokio::test(start_paused = true)]
@@ -130,8 +156,8 @@ async fn who_asks_first_while_a_later_one_sleeps_is_served_first() {
     let begun = Instant::now();
     let engine = async {
         // One that is served before the people's share is used up would prove nothing.
-        budget.turn(Quota::DefinitionModify, &who("e", Initiator::Engine)).await.unwrap();
-        budget.turn(Quota::DefinitionModify, &who("e", Initiator::Engine)).await.unwrap();
+        budget.turn(Quota::DefinitionModify, &who("e", Rank::Engine)).await.unwrap();
+        budget.turn(Quota::DefinitionModify, &who("e", Rank::Engine)).await.unwrap();
         begun.elapsed()
     };
     let person = async {
@@ -165,7 +191,7 @@ async fn too_many_are_turned_away_with_a_time_to_come_again() {
 /// How many tokens a bucket gives within a time, asked every millisecond.
 fn taken(bucket: &mut Bucket, from: Instant, within: Duration) -> u32 {
     let moments = (0..within.as_millis() as u64).map(Duration::from_millis);
-    moments.filter(|after| bucket.take(from + *after).is_ok()).count() as u32
+    moments.filter(|after| bucket.take(from + *after, 0.0).is_ok()).count() as u32
 }
 
 #[tokio::test(start_paused = true)]
@@ -201,6 +227,6 @@ async fn the_rate_is_never_nothing() {
     for second in 0..20 {
         bucket.throttled(now + Duration::from_secs(second));
     }
-    let pause = bucket.take(now + Duration::from_secs(19)).unwrap_err();
+    let pause = bucket.take(now + Duration::from_secs(19), 0.0).unwrap_err();
     assert!(pause <= Duration::from_secs(16), "{pause:?}");
 }

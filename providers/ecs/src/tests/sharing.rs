@@ -8,7 +8,7 @@ use landlord_state_machines::planner::CallError;
 use landlord_state_machines::planner::ecs::{AssumeRole, EcsCall, EcsReply, Place, Site};
 use serde_json::json;
 
-use crate::budget::Quota;
+use crate::budget::{Quota, Rank};
 use crate::testing::{Answer, Seen, Server, cx, ok, refuse, service, subject};
 use landlord_compute::provider::Initiator;
 use landlord_compute::provider::converge::Api;
@@ -112,14 +112,14 @@ async fn who_is_dropped_takes_the_request_from_nobody() {
     let mut opener = Box::pin(api.call(&cx, &first));
     // The client is open and the batch too, once this was polled while it waits.
     let joiner = async {
-        while api.at(&server.place(), &cx).await.account.batches.names("main", Initiator::Person) != 1 {
+        while api.at(&server.place(), &cx).await.account.batches.names("main", Rank::Person) != 1 {
             tokio::task::yield_now().await;
         }
     };
     tokio::select! { _ = &mut opener => panic!("it waits for more"), () = joiner => {} }
     let mut joined = Box::pin(api.call(&cx, &second));
     let both = async {
-        while api.at(&server.place(), &cx).await.account.batches.names("main", Initiator::Person) != 2 {
+        while api.at(&server.place(), &cx).await.account.batches.names("main", Rank::Person) != 2 {
             tokio::task::yield_now().await;
         }
     };

@@ -82,7 +82,7 @@ pub(crate) async fn phase(
     Phase { method, took: begun.elapsed(), calls: fake.take_calls(), failed }
 }
 
-async fn settled(accepted: Result<OperationHandle, CommandError>) -> Result<(), String> {
+pub(crate) async fn settled(accepted: Result<OperationHandle, CommandError>) -> Result<(), String> {
     match accepted.map_err(|error| error.to_string())?.await.map_err(|error| error.to_string())? {
         Settled::Done => Ok(()),
         other @ (Settled::Failed { .. }

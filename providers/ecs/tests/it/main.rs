@@ -6,6 +6,7 @@ mod fake;
 mod fake_tests;
 mod fleet;
 mod lives;
+mod looks;
 mod provider;
 mod quota;
 mod takeover;

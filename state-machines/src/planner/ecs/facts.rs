@@ -298,6 +298,24 @@ pub(super) enum Look {
 }
 
 impl EcsFacts {
+    /// Where the tenant is, as far as it is known.
+    pub fn site(&self) -> Option<&Site> {
+        match &self.at {
+            Whereabouts::At(site) => Some(site),
+            Whereabouts::Unknown | Whereabouts::Nowhere => None,
+        }
+    }
+
+    /// A look at the service and at its running tasks that is asked for with those of other tenants, and what its answers are
+    /// learned with.
+    pub fn calls_of_a_look(&self, site: Site, subject: &Subject) -> [EcsCall; 2] {
+        let (serves, checked) = (self.serves.clone(), self.checked.clone());
+        [
+            EcsCall::DescribeService { site: site.clone(), subject: subject.clone() },
+            EcsCall::FindTasks { site, serves, checked, giving_up: None },
+        ]
+    }
+
     /// Until then a look may not show what was done, or what may still happen.
     pub(super) fn settled_at(&self) -> Option<Timestamp> {
         let wrote = self.wrote_at.map(|at| after(at, VISIBLE));

@@ -31,6 +31,12 @@ impl Steady {
 }
 
 impl Service {
+    /// Whether a task is of the deployment that the service goes towards, and runs.
+    pub fn runs(&self, task: &Task) -> bool {
+        let of = |primary: &Deployment| is(&task.definition, &primary.definition);
+        task.life == TaskLife::Running && self.primary().is_some_and(of)
+    }
+
     /// The deployment that the service goes towards.
     pub fn primary(&self) -> Option<&Deployment> {
         self.deployments.iter().find(|deployment| deployment.primary)

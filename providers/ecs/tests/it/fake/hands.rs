@@ -1,5 +1,7 @@
 //! What tests do to a tenant's resources, and look at, without the API: by hand.
 
+use landlord_compute::machines::planner::Subject;
+use landlord_compute::machines::planner::ecs::tags;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -135,6 +137,27 @@ impl Fake {
         let service = json!({ "serviceName": name, "taskDefinition": "foreign", "desiredCount": 1 });
         home.register_task_definition(&now, &definition).expect("a definition");
         home.create_service(&now, &service).expect("a service");
+    }
+
+    /// Tenants of an engine run already, each with a task: their services are there, without anybody having asked.
+    pub(crate) fn fill<'a>(&self, subjects: impl IntoIterator<Item = &'a Subject>) {
+        let mut platform = self.lock();
+        let now = platform.now(Instant::now());
+        let home = platform.home(ACCOUNT, REGION);
+        let check = json!({ "command": ["CMD", "true"] });
+        let web =
+            json!({ "name": "web", "image": "registry.test/app:1", "memory": 128, "healthCheck": check });
+        let definition = json!({ "family": "filled", "containerDefinitions": [web] });
+        home.register_task_definition(&now, &definition).expect("a definition");
+        for subject in subjects {
+            let tags = tags::of(subject);
+            let tags: Vec<Value> =
+                tags.iter().map(|(key, value)| json!({ "key": key, "value": value })).collect();
+            let name = format!("landlord-{}", subject.tenant);
+            let service =
+                json!({ "serviceName": name, "taskDefinition": "filled", "desiredCount": 1, "tags": tags });
+            home.create_service(&now, &service).expect("a service");
+        }
     }
 
     /// Whether a task of the service answers.

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::lagged::Lagged;
+use super::logs::Event;
 use super::pace::Pace;
 use super::quota::Buckets;
 use super::scheduler::Kind;
@@ -43,6 +44,8 @@ pub(super) struct Home {
     pub(super) clusters: BTreeMap<String, Cluster>,
     pub(super) families: BTreeMap<String, Family>,
     pub(super) buckets: Buckets,
+    /// What containers wrote, in this order.
+    pub(super) logs: Vec<Event>,
     /// When deleted revisions were forgotten.
     pub(super) forgot: Option<Instant>,
     pub(super) ids: Ids,

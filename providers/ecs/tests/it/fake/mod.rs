@@ -15,6 +15,7 @@ mod held;
 mod home;
 mod http;
 mod lagged;
+mod logs;
 mod memory;
 mod mishap;
 mod pace;

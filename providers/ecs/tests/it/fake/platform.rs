@@ -12,6 +12,8 @@ use super::quota::Calls;
 use super::sts::{Caller, Keys};
 use super::wire::{Answer, EcsReply, Outcome, Refusal, Request, text, texts};
 
+/// What CloudWatch's requests begin with.
+const LOGS: &str = "Logs_20140328.";
 const TARGET: &str = "AmazonEC2ContainerServiceV20141113.";
 
 /// All accounts and regions.
@@ -71,7 +73,8 @@ impl Platform {
         let latency = self.pace.latency;
         let now = self.now(at);
         let api = request.header("x-amz-target").and_then(|target| target.strip_prefix(TARGET));
-        let Some(api) = api.map(str::to_owned) else {
+        let logs = request.header("x-amz-target").and_then(|target| target.strip_prefix(LOGS));
+        let Some(api) = api.or(logs).map(str::to_owned) else {
             let wall = self.epoch + now.since(self.began).as_secs_f64();
             return Outcome::Answer(latency, self.keys.answer(request, at, wall, id));
         };
@@ -119,6 +122,7 @@ impl Platform {
         }
         home.pass_time(now, body);
         match api {
+            "FilterLogEvents" => home.filter_log_events(now, body),
             "CreateCluster" => home.create_cluster(now, body),
             "DescribeClusters" => home.describe_clusters(now, body),
             "RegisterTaskDefinition" => home.register_task_definition(now, body),

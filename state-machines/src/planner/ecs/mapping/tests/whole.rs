@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{content, definition, full, plain, subject, told, wanted};
 use crate::error::{ErrorCode, ErrorKind, Remedy};
+use crate::planner::ecs::wanted::content_with_labels;
 use crate::planner::ecs::{Serves, Source, Wanted, tags};
 
 #[test]
@@ -187,7 +188,11 @@ fn a_spec_becomes_settings_and_tags() {
 #[test]
 fn both_hashes_stay_what_they_are() {
     let full = wanted(&full(|_| ()));
-    assert_eq!(content(&full), "f9e3b59f015cafc37ff8e92607fe4f101773c6b29a09ae72d4e716cc518a8cad");
+    assert_eq!(content(&full), "c399858950485e587f3d87af870073f4da3ed2bb69572cb0b75dd8bcb3ec850d");
+    // As builds had it in which the caller's tags were a part of it.
+    let Source::Own { definition, tags, .. } = &full.source else { panic!("it is the tenant's own") };
+    let older = content_with_labels(&subject(2), definition, tags::callers(tags));
+    assert_eq!(older, "f9e3b59f015cafc37ff8e92607fe4f101773c6b29a09ae72d4e716cc518a8cad");
     assert_eq!(full.tags[tags::SPEC], "56595cac87d44267f156525c6526c1a1831a9f37a6b7031e1686744285ba1f23");
     let existing = wanted(&plain(|spec| spec["provider_config"]["task_definition_arn"] = json!("web:7")));
     assert_eq!(existing.tags[tags::SPEC], "9a2131828a0fc79f16b7c8f5194977f9bcc8aa48352be7dcb2f8d2120416fbe0");
@@ -199,18 +204,18 @@ fn any_change_is_another_hash() {
     let before = wanted(&full(|_| ()));
     let mut contents = BTreeSet::from([content(&before).to_owned()]);
     let mut specs = BTreeSet::from([spec_of(&before)]);
-    let of_the_revision: [fn(&mut Value); 5] = [
+    let of_the_revision: [fn(&mut Value); 3] = [
         |spec| spec["containers"][0]["env"]["TOKEN"] = json!("hunter3"),
         |spec| spec["containers"][1]["image"] = json!("side:2"),
-        |spec| spec["labels"]["team"] = json!("green"),
-        |spec| spec["provider_config"]["tags"]["cost"] = json!("2"),
         |spec| spec["secrets"][0]["key"] = json!("/acme/other"),
     ];
     for change in of_the_revision {
         let after = wanted(&full(change));
         assert!(contents.insert(content(&after).to_owned()) && specs.insert(spec_of(&after)));
     }
-    let of_the_service: [fn(&mut Value); 4] = [
+    let of_the_service: [fn(&mut Value); 6] = [
+        |spec| spec["labels"]["team"] = json!("green"),
+        |spec| spec["provider_config"]["tags"]["cost"] = json!("2"),
         |spec| spec["provider_config"]["desired_count"] = json!(2),
         |spec| spec["networking"]["subnets"] = json!(["subnet-c"]),
         |spec| spec["provider_config"]["circuit_breaker"] = json!({ "rollback": false }),
