@@ -17,7 +17,7 @@ use landlord_state_machines::planner::process::{
     Stop,
 };
 use landlord_state_machines::planner::{CallError, Kind, Subject};
-use landlord_state_machines::spec::{ContainerSpec, Spec};
+use landlord_state_machines::spec::{ContainerSpec, Role, Spec};
 
 use landlord_testing::faults::{Mishap, Model, Operation};
 
@@ -104,6 +104,12 @@ struct Row {
 impl Row {
     fn leads(&self, now: Timestamp) -> bool {
         self.ends.is_none_or(|(at, _)| now < at)
+    }
+
+    /// Whether it was to end by itself, and has done so.
+    fn has_completed(&self) -> bool {
+        let completed = self.ends.is_some_and(|(_, cause)| cause == ExitCause::Code(0));
+        self.manifest.role == Role::Init && completed
     }
 
     fn exit(&self) -> Exit {
@@ -201,7 +207,8 @@ impl Processes {
             started: now,
             ends,
             child: behaviour == ProcessBehaviour::Forks,
-            hangs: None,
+            // Who answers on its port is not this launch, so that it passes no check.
+            hangs: taken.then_some(now),
         };
         self.rows.insert(start.launch, row);
         ProcessReply::Started { launch: start.launch, leader }
@@ -566,7 +573,8 @@ impl Model for Processes {
         if let Some(breach) = &self.breach {
             return Err(breach.clone());
         }
-        if let Some((id, row)) = self.rows.iter().find(|(_, row)| !row.leads(now)) {
+        let is_over = |row: &Row| !row.leads(now) && (row.child || !row.has_completed());
+        if let Some((id, row)) = self.rows.iter().find(|(_, row)| is_over(row)) {
             return Err(format!("launch {id} of {} has ended and left something", row.container.name));
         }
         if let Some((id, row)) = self.rows.iter().find(|(_, row)| row.hangs.is_some()) {
@@ -588,10 +596,17 @@ impl Model for Processes {
         {
             return Err(format!("these are forwarded to: {:?}", self.routing.routes));
         }
-        let mut running: Vec<&ContainerSpec> = self.rows.values().map(|row| &row.container).collect();
+        let all = spec.map_or(&[][..], |spec| &spec.containers[..]);
+        let (initial, mut wanted): (Vec<&ContainerSpec>, Vec<_>) =
+            all.iter().partition(|container| container.role == Role::Init);
+        let (completed, running): (Vec<&Row>, Vec<_>) =
+            self.rows.values().partition(|row| row.has_completed());
+        // That one has completed may be remembered by the ledger alone.
+        if let Some(row) = completed.iter().find(|row| !initial.contains(&&row.container)) {
+            return Err(format!("{} has completed for nobody", row.container.name));
+        }
+        let mut running: Vec<&ContainerSpec> = running.into_iter().map(|row| &row.container).collect();
         running.sort_by_key(|container| &container.name);
-        let mut wanted: Vec<&ContainerSpec> =
-            spec.map_or(Vec::new(), |spec| spec.containers.iter().collect());
         wanted.sort_by_key(|container| &container.name);
         match running == wanted {
             true => Ok(()),

@@ -2,6 +2,7 @@
 
 use landlord_state_machines::spec::{
     ContainerSpec, HealthCheckConfig, PortMapping, ResourceRequirements, Role, Spec, TenantComputeSpec,
+    UpdateConfig, UpdateOrder,
 };
 
 use landlord_testing::faults::{Ask, Ends, Length, Operation, TENANT};
@@ -61,6 +62,14 @@ fn fixed(behaviour: &str, version: &str) -> Spec {
     spec(vec![web])
 }
 
+/// At a fixed port, one after the other.
+fn stopping_first(behaviour: &str, version: &str) -> Spec {
+    let update = UpdateConfig { order: Some(UpdateOrder::StopFirst), ..UpdateConfig::default() };
+    let spec = TenantComputeSpec { update: Some(update), ..(*fixed(behaviour, version)).clone() };
+    #[expect(clippy::expect_used, reason = "every spec here is a constant that is valid")]
+    spec.check().expect("a valid spec")
+}
+
 fn unchecked(behaviour: &str, version: &str) -> Spec {
     spec(vec![ContainerSpec { health_check: None, ..container("web", behaviour, version) }])
 }
@@ -106,6 +115,12 @@ pub(super) fn all() -> Vec<Operation> {
             "update to one that goes by its PORT",
             Some(fixed("binds", "1")),
             Update(fixed("fine", "2")),
+            done,
+        ),
+        long(
+            "update to one that binds its port",
+            Some(fixed("fine", "1")),
+            Update(stopping_first("binds", "2")),
             done,
         ),
         long("update of one with open connections", Some(web("busy", "1")), Update(web("fine", "2")), done),

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use crate::planner::CallError;
+use crate::spec::Role;
 
 /// Notes what a write is about to do. Noting it twice is the same as once.
 pub(super) fn intend(facts: &mut ProcessFacts, call: &ProcessCall, now: Timestamp) {
@@ -205,10 +206,13 @@ fn sent(launch: &Launch, life: Option<ProcessLife>, now: Timestamp) -> Run {
 
 fn probed_launch(launch: &Launch, probed: Probed, now: Timestamp) -> Run {
     let threshold = launch.manifest.readiness.healthy_threshold;
+    // What is to end is ready when it has.
+    let may_be_ready = launch.manifest.role != Role::Init;
     match (launch.run.clone(), probed) {
         (Run::Live(Live { leader, since, ready, .. }), Probed::Passed { times }) => {
             let health = Streak::Passing { times, at: now };
-            Run::Live(Live { leader, since, ready: ready || times >= threshold, health, fresh: true })
+            let ready = ready || (may_be_ready && times >= threshold);
+            Run::Live(Live { leader, since, ready, health, fresh: true })
         }
         (Run::Live(Live { leader, since, ready, .. }), Probed::Failed { times, why }) => {
             let health = Streak::Failing { times, at: now, why };
@@ -272,7 +276,10 @@ fn found(facts: &mut ProcessFacts, found: Found, now: Timestamp) {
             };
             found.life
         });
+        let is_unseen = life.is_none();
         match seen(&launch.run, life, now) {
+            // Nothing is left that says so.
+            Some(_) if is_unseen && launch.has_completed() => false,
             Some(run) => {
                 launch.run = run;
                 true

@@ -8,8 +8,8 @@ use super::checks::{ailment, check, probe};
 use super::facts::{Death, Keeper, Launch, Live, ProcessFacts, Run, Streak};
 use super::wanted::{SpecPort, Wanted};
 use super::{
-    Exit, HostPort, LaunchId, Manifest, Port, Process, ProcessCall, ReservePorts, Route, Routing, Signal,
-    Start, Stop, WantedPort,
+    Binding, Exit, HostPort, LaunchId, Manifest, Port, Process, ProcessCall, ReservePorts, Route, Routing,
+    Signal, Start, Stop, WantedPort,
 };
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use crate::planner::{Act, Goal, Kind, Means, Next, Subject};
@@ -55,6 +55,7 @@ pub(super) fn next(
                 .or_else(|| fail_of_launch(subject, &wanted, by, facts))
                 .or_else(|| stage.keep(&wanted))
                 .or_else(|| stage.end(Part::Stop))
+                .or_else(|| stage.release(&wanted))
                 .or_else(|| stage.start(subject, &wanted))
                 .or_else(|| stage.check())
                 .or_else(|| stage.route(spec))
@@ -312,6 +313,35 @@ impl Stages<'_> {
             together(of.map(|(id, launch)| end(id, launch, self.now)))
         };
         end(false).or_else(|| end(true))
+    }
+
+    /// Has the keeper leave the fixed ports where a program is about to listen itself.
+    fn release(&self, wanted: &[Wanted<'_>]) -> Option<Next<ProcessCall>> {
+        let binds: Vec<&Wanted<'_>> =
+            self.missing(wanted).filter(|missing| missing.stop_first || self.has_bound(missing)).collect();
+        let is_left = |route: &&Route| {
+            let mut ports = binds.iter().flat_map(|missing| &missing.ports);
+            !ports.any(|port| port.fixed == Some(route.host_port) && port.protocol == route.protocol)
+        };
+        let routes: Vec<Route> = self.facts.routing.routes.iter().filter(is_left).cloned().collect();
+        match (self.facts.keeper, routes.len() == self.facts.routing.routes.len()) {
+            (Keeper::Lives, false) => {
+                let routing = Routing { number: self.facts.intended.saturating_add(1), routes };
+                let call = ProcessCall::Route(routing);
+                Some(Next::Do(vec![Act { step: "leave a port to its program", call, kind: Kind::Write }]))
+            }
+            (Keeper::Lives, true)
+            | (Keeper::Absent | Keeper::Intended { .. } | Keeper::Dead, true | false) => None,
+        }
+    }
+
+    /// Whether a launch is remembered that was started with the same and listened on its host ports itself.
+    fn has_bound(&self, wanted: &Wanted<'_>) -> bool {
+        self.facts.launches.values().any(|launch| {
+            launch.binding == Binding::Direct
+                && launch.manifest.container == wanted.container.name
+                && launch.manifest.fingerprint == wanted.fingerprint
+        })
     }
 
     /// Has the keeper forward to the launches that are kept.
