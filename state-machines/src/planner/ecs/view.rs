@@ -138,6 +138,10 @@ fn container(
         name: name.to_owned(),
         state: match (&task.life, shown.running) {
             (TaskLife::Running, true) => ComputeState::Running,
+            // Only of a container that is to end, such as an init container, does the task go on.
+            (TaskLife::Running | TaskLife::Starting, false) if shown.exit_code == Some(0) => {
+                ComputeState::Stopped
+            }
             (TaskLife::Running | TaskLife::Starting, false) | (TaskLife::Starting, true) => {
                 ComputeState::Starting
             }
