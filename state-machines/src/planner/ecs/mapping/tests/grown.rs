@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{content, definition, full, plain, refused, told, wanted};
@@ -434,4 +435,44 @@ fn each_new_field_is_another_revision() {
     let before = content(&wanted(&of_web(|_| ()))).to_owned();
     let distinct: BTreeSet<&String> = all.iter().chain([&before]).collect();
     assert_eq!(distinct.len(), all.len() + 1);
+}
+
+proptest! {
+    /// Of a fleet of an older build no task definition may differ.
+    #[test]
+    fn a_text_without_a_dollar_is_sent_as_it_is(texts in proptest::collection::vec("[^$\\x00]{0,20}", 0..6)) {
+        let made = web(|web| {
+            web["command"] = json!(texts);
+            web["args"] = json!(texts);
+            web["env"] = texts.iter().enumerate().map(|(n, text)| (format!("V{n}"), json!(text))).collect();
+        });
+        prop_assert_eq!(&made.entry_point, &texts);
+        prop_assert_eq!(&made.command, &texts);
+        prop_assert_eq!(made.environment.values().collect::<Vec<_>>(), texts.iter().collect::<Vec<_>>());
+    }
+
+    /// ECS refuses a definition whose containers wait in a circle, or for one that is not there.
+    #[test]
+    fn what_containers_wait_for_starts_before_them(roles in proptest::collection::vec(0_usize..3, 1..9)) {
+        let roles = roles.iter().map(|role| ["main", "sidecar", "init"][*role]);
+        let mut list: Vec<Value> = roles
+            .enumerate()
+            .map(|(n, role)| json!({ "name": format!("c{n}"), "image": "app", "role": role }))
+            .collect();
+        list.push(json!({ "name": "web", "image": "app" }));
+        let waits = waits(json!(list));
+        let mut started: BTreeSet<&String> = BTreeSet::new();
+        while started.len() < waits.len() {
+            let ready = waits.iter().filter(|(_, _, on)| on.iter().all(|(name, _)| started.contains(name)));
+            let ready: BTreeSet<&String> = ready.map(|(name, _, _)| name).collect();
+            prop_assert!(ready.len() > started.len(), "{waits:?}");
+            started = ready;
+        }
+        for (_, _, on) in &waits {
+            for (name, until) in on {
+                let ending = waits.iter().find(|(known, _, _)| known == name).map(|(_, ending, _)| *ending);
+                prop_assert_eq!(*until == Until::Success, ending == Some(Ending::IsItsOwn));
+            }
+        }
+    }
 }
