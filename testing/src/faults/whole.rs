@@ -12,7 +12,7 @@ use landlord_state_machines::error::ProviderError;
 use landlord_state_machines::id::{Incarnation, OperationId, ProviderName, Revision, Rollout, TenantId};
 use landlord_state_machines::observation::{Observation, Seen};
 use landlord_state_machines::planner::{Kind, Subject};
-use landlord_state_machines::spec::{Spec, changes};
+use landlord_state_machines::spec::{Field, Spec, Support, changes};
 use landlord_state_machines::status::{ComputeStatus, ProvisionResult, UpdateResult};
 use landlord_state_machines::tenant::{Record, Settled, State};
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -70,6 +70,11 @@ impl<M: Model> Provider for Modelled<M> {
 
     async fn validate(&self, _: &Context, _: &Spec) -> Result<(), ProviderError> {
         Ok(())
+    }
+
+    /// What the planner makes of a spec is what is tried.
+    fn support(&self, _: Field) -> Support {
+        Support::Mapped
     }
 
     fn observe(&self, _: &str, clock: Arc<dyn Clock>) -> Option<BoxStream<'static, Observation>> {

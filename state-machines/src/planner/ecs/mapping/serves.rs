@@ -3,7 +3,7 @@
 use super::problems::{Problems, config_at};
 use super::url;
 use crate::planner::ecs::{EcsConfig, Serves};
-use crate::spec::{ContainerSpec, DnsConfig, Scheme, Spec, path};
+use crate::spec::{ContainerSpec, DnsConfig, Role, Scheme, Spec, path};
 use crate::status::{Endpoint, EndpointType};
 
 /// A TCP port of a container.
@@ -21,7 +21,8 @@ pub(super) fn serves(
     config: &EcsConfig,
     containers: Option<&[ContainerSpec]>,
 ) -> Vec<Serves> {
-    let ports: Vec<Port<'_>> = containers.unwrap_or_default().iter().flat_map(ports).collect();
+    let serving = containers.unwrap_or_default().iter().filter(|container| container.role != Role::Init);
+    let ports: Vec<Port<'_>> = serving.flat_map(ports).collect();
     let mut stays = balanced(problems, config);
     // A name leads to the tasks where service discovery puts their addresses under it; nothing else that is made here
     // does. What a load balancer is called is in its URL.

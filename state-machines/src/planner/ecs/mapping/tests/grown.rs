@@ -26,8 +26,10 @@ fn containers(list: Value) -> crate::spec::Spec {
     plain(|spec| spec["containers"] = list)
 }
 
-/// What each container waits for.
-fn waits(list: Value) -> Vec<(String, Ending, Vec<(String, Until)>)> {
+/// A container, what becomes of the task where it ends, and what it waits for.
+type Waits = (String, Ending, Vec<(String, Until)>);
+
+fn waits(list: Value) -> Vec<Waits> {
     let spec = containers(list);
     let of = |one: &Container| (one.name.clone(), one.ending, one.depends_on.clone().into_iter().collect());
     definition(&wanted(&spec)).containers.iter().map(of).collect()
@@ -401,6 +403,15 @@ fn a_tenant_that_is_checked_over_tls_answers_there() {
             "interval_seconds": 10, "timeout_seconds": 5, "healthy_threshold": 1, "unhealthy_threshold": 3 });
     });
     assert!(matches!(&wanted(&spec).serves[..], [Serves::Task { kind: EndpointType::Https, .. }]));
+}
+
+#[test]
+fn a_tenant_does_not_answer_where_an_init_container_listens() {
+    let spec = containers(json!([
+        { "name": "migrate", "image": "migrate", "role": "init", "ports": [{ "container_port": 81 }] },
+        { "name": "web", "image": "web", "ports": [{ "container_port": 80 }] },
+    ]));
+    assert!(matches!(&wanted(&spec).serves[..], [Serves::Task { port: 80, .. }]));
 }
 
 /// The least that shared rules take is less than ECS's.
