@@ -234,8 +234,7 @@ impl EcsProvider {
 
     /// The spec with the operator's configuration under its own.
     fn merged(&self, spec: &Spec) -> Result<Spec, ProviderError> {
-        let own = spec.provider_config.as_ref().unwrap_or(&Value::Null);
-        match EcsConfig::merged(&self.defaults, own) {
+        match EcsConfig::merged_for(&self.defaults, spec) {
             Ok(config) => Ok(spec.with_provider_config(config)),
             Err(error) => Err(invalid(Remedy::Permanent, ErrorCode::InvalidConfiguration, error.to_string())),
         }

@@ -8,14 +8,17 @@ use aws_sdk_ecs::operation::create_service::builders::CreateServiceFluentBuilder
 use aws_sdk_ecs::operation::register_task_definition::builders::RegisterTaskDefinitionFluentBuilder;
 use aws_sdk_ecs::operation::update_service::builders::UpdateServiceFluentBuilder;
 use aws_sdk_ecs::types::{
-    AssignPublicIp, AwsVpcConfiguration, CapacityProviderStrategyItem, Compatibility, ContainerDefinition,
-    DeploymentCircuitBreaker, DeploymentConfiguration, EphemeralStorage, HealthCheck, KeyValuePair,
-    LoadBalancer, LogConfiguration, LogDriver, NetworkConfiguration, NetworkMode, PortMapping, PropagateTags,
-    Secret, ServiceRegistry, Tag, TransportProtocol,
+    ApplicationProtocol, AssignPublicIp, AwsVpcConfiguration, CapacityProviderStrategyItem, Compatibility,
+    ContainerCondition, ContainerDefinition, ContainerDependency, CpuArchitecture, DeploymentCircuitBreaker,
+    DeploymentConfiguration, EfsAuthorizationConfig, EfsTransitEncryption, EfsVolumeConfiguration,
+    EphemeralStorage, HealthCheck, KeyValuePair, LoadBalancer, LogConfiguration, LogDriver, MountPoint,
+    NetworkConfiguration, NetworkMode, OsFamily, PortMapping, PropagateTags, RepositoryCredentials,
+    RuntimePlatform, Secret, ServiceRegistry, Tag, TransportProtocol,
 };
 use landlord_state_machines::planner::ecs::{
-    self, CircuitBreaker, Container, ContainerCheck, ContainerPort, Create, Definition, Launch, LaunchType,
-    Log, Network, Register, Setting, Settings, Update,
+    self, AppProtocol, CircuitBreaker, Container, ContainerCheck, ContainerPort, Create, Definition, Efs,
+    EfsPart, Ending, Launch, LaunchType, Log, Mount, Network, Register, Setting, Settings, Until, Update,
+    Volume,
 };
 
 /// `RegisterTaskDefinition`. Logs go to the region of the tasks where the definition names none.
@@ -32,6 +35,8 @@ pub(super) fn register(
         ephemeral_storage_gib,
         task_role_arn,
         execution_role_arn,
+        cpu_architecture,
+        volumes,
         containers,
     } = &register.definition;
     let containers = containers.iter().map(|one| container(one, region)).collect::<Result<Vec<_>, _>>()?;
@@ -53,6 +58,12 @@ pub(super) fn register(
         .set_ephemeral_storage(storage)
         .set_task_role_arn(task_role_arn.clone())
         .set_execution_role_arn(execution_role_arn.clone())
+        .set_runtime_platform(cpu_architecture.map(platform))
+        .set_volumes(
+            (!volumes.is_empty())
+                .then(|| volumes.iter().map(volume).collect::<Result<_, _>>())
+                .transpose()?,
+        )
         .set_container_definitions(Some(containers))
         .set_tags(tags(&register.tags)))
 }
@@ -124,13 +135,25 @@ fn container(container: &Container, region: Option<&str>) -> Result<ContainerDef
         memory,
         log,
         labels,
+        ending,
+        depends_on,
+        memory_reservation,
+        stop_timeout_seconds,
+        user,
+        working_directory,
+        read_only_root,
+        repository_credentials,
+        mounts,
     } = container;
     let pair = |(name, value)| KeyValuePair::builder().name(name).value(value).build();
     let secret = |(name, from)| Secret::builder().name(name).value_from(from).build();
     Ok(ContainerDefinition::builder()
         .name(name)
         .image(image)
-        .essential(true)
+        .essential(match ending {
+            Ending::EndsTheTask => true,
+            Ending::IsItsOwn => false,
+        })
         .set_entry_point(some(entry_point))
         .set_command(some(command))
         .set_environment(Some(environment.iter().map(pair).collect()))
@@ -143,7 +166,66 @@ fn container(container: &Container, region: Option<&str>) -> Result<ContainerDef
         .set_docker_labels(
             (!labels.is_empty()).then(|| labels.iter().map(|(k, v)| (k.clone(), v.clone())).collect()),
         )
+        .set_depends_on(filled(depends_on.iter().map(dependency).collect::<Result<_, _>>()?))
+        .set_memory_reservation(memory_reservation.map(int))
+        .set_stop_timeout(stop_timeout_seconds.map(int))
+        .set_user(user.clone())
+        .set_working_directory(working_directory.clone())
+        .set_readonly_root_filesystem(read_only_root.then_some(true))
+        .set_repository_credentials(repository_credentials.as_deref().map(credentials).transpose()?)
+        .set_mount_points(filled(mounts.iter().map(mount).collect()))
         .build())
+}
+
+fn dependency((container, until): (&String, &Until)) -> Result<ContainerDependency, BuildError> {
+    let condition = match until {
+        Until::Start => ContainerCondition::Start,
+        Until::Healthy => ContainerCondition::Healthy,
+        Until::Success => ContainerCondition::Success,
+    };
+    ContainerDependency::builder().container_name(container).condition(condition).build()
+}
+
+fn credentials(arn: &str) -> Result<RepositoryCredentials, BuildError> {
+    RepositoryCredentials::builder().credentials_parameter(arn).build()
+}
+
+fn mount(mount: &Mount) -> MountPoint {
+    let Mount { volume, path, read_only } = mount;
+    MountPoint::builder().source_volume(volume).container_path(path).read_only(*read_only).build()
+}
+
+fn platform(architecture: ecs::CpuArchitecture) -> RuntimePlatform {
+    let architecture = match architecture {
+        ecs::CpuArchitecture::X86 => CpuArchitecture::X8664,
+        ecs::CpuArchitecture::Arm => CpuArchitecture::Arm64,
+    };
+    RuntimePlatform::builder().cpu_architecture(architecture).operating_system_family(OsFamily::Linux).build()
+}
+
+fn volume(volume: &Volume) -> Result<aws_sdk_ecs::types::Volume, BuildError> {
+    let Volume { name, kept } = volume;
+    let efs = kept.as_ref().map(|Efs { file_system_id, part }| {
+        let efs = EfsVolumeConfiguration::builder()
+            .file_system_id(file_system_id)
+            .transit_encryption(EfsTransitEncryption::Enabled);
+        match part {
+            EfsPart::Directory(path) => efs.root_directory(path),
+            EfsPart::AccessPoint(id) => {
+                efs.authorization_config(EfsAuthorizationConfig::builder().access_point_id(id).build())
+            }
+        }
+        .build()
+    });
+    Ok(aws_sdk_ecs::types::Volume::builder()
+        .name(name)
+        .set_efs_volume_configuration(efs.transpose()?)
+        .build())
+}
+
+/// None for an empty list, which says the same.
+fn filled<T>(list: Vec<T>) -> Option<Vec<T>> {
+    (!list.is_empty()).then_some(list)
 }
 
 fn port(port: &ContainerPort) -> PortMapping {
@@ -152,6 +234,11 @@ fn port(port: &ContainerPort) -> PortMapping {
         .set_host_port(port.host_port.map(i32::from))
         .protocol(if port.udp { TransportProtocol::Udp } else { TransportProtocol::Tcp })
         .set_name(port.name.clone())
+        .set_app_protocol(port.app_protocol.map(|protocol| match protocol {
+            AppProtocol::Http => ApplicationProtocol::Http,
+            AppProtocol::Http2 => ApplicationProtocol::Http2,
+            AppProtocol::Grpc => ApplicationProtocol::Grpc,
+        }))
         .build()
 }
 

@@ -27,6 +27,10 @@ const VARIABLES: &str = "
 `env_var`, or a port's. `PORT` is where it is to listen for its first port; `PORT_` with a port's number or name is that port's.
 `$$` stands for one `$`, so `$$(NAME)` is the text `$(NAME)`. A name that the container does not have is a problem. What is not a
 name stays as it is: `$(cat file)`.
+
+On ECS nothing replaces these in a task, so what a name stands for is sent in its place. A program there listens on its container
+port, and finds `PORT` and `PORT_` in its environment where one of its texts names them. A secret's variable cannot stand in a text:
+ECS fetches its value later. Let a shell read it: `[sh, -c, 'exec app --token=$TOKEN']`.
 ";
 
 /// The page, with a column for each of these providers.

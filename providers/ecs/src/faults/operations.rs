@@ -3,7 +3,8 @@
 use landlord_state_machines::id::TenantId;
 use landlord_state_machines::planner::ecs::{EcsConfig, Site};
 use landlord_state_machines::spec::{
-    ContainerSpec, NetworkConfig, ResourceRequirements, Spec, TenantComputeSpec,
+    ContainerSpec, MountSpec, NetworkConfig, PortMapping, Replicas, ResourceRequirements, Role, Spec,
+    StopConfig, TenantComputeSpec, UpdateConfig, UpdateOrder, VolumeSpec,
 };
 use serde_json::{Value, json};
 
@@ -48,6 +49,46 @@ fn two_tasks() -> Spec {
     spec("fine:1", None, json!({ "desired_count": 2 }))
 }
 
+/// With much of what a spec may say beyond one program: roles, an order, volumes, a count.
+fn grown(replicas: Replicas) -> Spec {
+    let container = |name: &str, role| ContainerSpec {
+        name: name.to_owned(),
+        image: format!("{name}:1"),
+        role,
+        ..ContainerSpec::default()
+    };
+    let mount = |volume: &str| MountSpec {
+        volume: volume.to_owned(),
+        path: format!("/{volume}"),
+        ..MountSpec::default()
+    };
+    let volume = |name: &str, kept| VolumeSpec {
+        name: name.to_owned(),
+        persistent: kept,
+        retain: kept,
+        ..VolumeSpec::default()
+    };
+    let efs = json!({ "name": "data", "file_system_id": "fs-0a1b2c3d", "root_directory": "/acme" });
+    let web = ContainerSpec {
+        args: vec!["--port=$(PORT)".to_owned()],
+        ports: vec![PortMapping { container_port: 80, ..PortMapping::default() }],
+        mounts: vec![mount("data"), mount("scratch")],
+        stop: Some(StopConfig { grace_seconds: Some(60), signal: None }),
+        read_only_root: true,
+        ..container("web", Role::Main)
+    };
+    let plain = spec("fine:1", None, json!({ "efs_volumes": [efs] }));
+    let spec = TenantComputeSpec {
+        containers: vec![container("migrate", Role::Init), container("proxy", Role::Sidecar), web],
+        volumes: vec![volume("data", true), volume("scratch", false)],
+        replicas: Some(replicas),
+        update: Some(UpdateConfig { order: Some(UpdateOrder::StopFirst), ..UpdateConfig::default() }),
+        ..(*plain).clone()
+    };
+    #[expect(clippy::expect_used, reason = "every spec here is a constant that is valid")]
+    spec.check().expect("a valid spec")
+}
+
 pub(super) fn all() -> Vec<Operation> {
     use Ask::{Destroy, Provision, Repair, Restart, Update};
     let short = |name, applied, ask, ends| Operation { name, applied, ask, ends, length: Length::Short };
@@ -69,6 +110,14 @@ pub(super) fn all() -> Vec<Operation> {
         long("provision one that crashes", None, Provision(web("crash:1")), undone),
         long("provision one that nobody gives up", None, Provision(stuck("stuck:1")), undone),
         long("update", fine(), Update(web("fine:2")), done),
+        long("provision of one with roles and volumes", None, Provision(grown(Replicas::Count(2))), done),
+        long("update to one with roles and volumes", fine(), Update(grown(Replicas::Auto)), done),
+        long(
+            "update of one with roles and volumes",
+            Some(grown(Replicas::Count(2))),
+            Update(web("fine:1")),
+            done,
+        ),
         long("update of a label", Some(labelled("one")), Update(labelled("two")), done),
         long("update without a label", Some(labelled("one")), Update(web("fine:1")), done),
         long("update to a definition that exists", fine(), Update(existing("7")), done),

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use landlord_state_machines::id;
 use landlord_state_machines::planner::CallError;
 use landlord_state_machines::planner::ecs::{
-    CapacityProvider, CircuitBreaker, Container, ContainerCheck, ContainerPort, Count, Create, Definition,
-    DefinitionStatus, EcsCall, EcsReply, Launch, LaunchType, LoadBalancer, Log, Network, NetworkMode,
-    Register, Rollout, Service, Setting, Settings, TaskHealth, TaskLife, Update,
+    AppProtocol, CapacityProvider, CircuitBreaker, Container, ContainerCheck, ContainerPort, Count,
+    CpuArchitecture, Create, Definition, DefinitionStatus, EcsCall, EcsReply, Efs, EfsPart, Ending, Launch,
+    LaunchType, LoadBalancer, Log, Mount, Network, NetworkMode, Register, Rollout, Service, Setting,
+    Settings, TaskHealth, TaskLife, Until, Update, Volume,
 };
 use serde_json::{Value, json};
 
@@ -50,6 +51,12 @@ fn definition() -> Definition {
         ephemeral_storage_gib: Some(30),
         task_role_arn: Some("arn:task".to_owned()),
         execution_role_arn: None,
+        cpu_architecture: Some(CpuArchitecture::Arm),
+        volumes: vec![
+            Volume { name: "scratch".to_owned(), kept: None },
+            volume("data", EfsPart::Directory("/acme".to_owned())),
+            volume("media", EfsPart::AccessPoint("fsap-1".to_owned())),
+        ],
         containers: vec![Container {
             name: "web".to_owned(),
             image: "nginx:1".to_owned(),
@@ -62,6 +69,7 @@ fn definition() -> Definition {
                 host_port: None,
                 udp: false,
                 name: Some("http".to_owned()),
+                app_protocol: Some(AppProtocol::Http2),
             }],
             health_check: Some(ContainerCheck {
                 command: vec!["CMD-SHELL".to_owned(), "true".to_owned()],
@@ -74,8 +82,26 @@ fn definition() -> Definition {
             memory: Some(128),
             log: Some(Log { group: "landlord".to_owned(), region: None, stream_prefix: "acme".to_owned() }),
             labels: pairs(&[("tier", "gold")]),
+            ending: Ending::IsItsOwn,
+            depends_on: BTreeMap::from([
+                ("init".to_owned(), Until::Success),
+                ("proxy".to_owned(), Until::Start),
+                ("queue".to_owned(), Until::Healthy),
+            ]),
+            memory_reservation: Some(64),
+            stop_timeout_seconds: Some(90),
+            user: Some("1000:1000".to_owned()),
+            working_directory: Some("/srv".to_owned()),
+            read_only_root: true,
+            repository_credentials: Some("arn:registry".to_owned()),
+            mounts: vec![Mount { volume: "data".to_owned(), path: "/data".to_owned(), read_only: true }],
         }],
     }
+}
+
+fn volume(name: &str, part: EfsPart) -> Volume {
+    let file_system_id = "fs-1".to_owned();
+    Volume { name: name.to_owned(), kept: Some(Efs { file_system_id, part }) }
 }
 
 /// What the server is asked for a call; what comes back does not matter.
@@ -129,15 +155,38 @@ async fn a_definition_is_registered_with_all_that_it_says() {
         "ephemeralStorage": { "sizeInGiB": 30 },
         "taskRoleArn": "arn:task",
         "tags": [{ "key": "landlord.content", "value": "hash" }],
+        "runtimePlatform": { "cpuArchitecture": "ARM64", "operatingSystemFamily": "LINUX" },
+        "volumes": [
+            { "name": "scratch" },
+            { "name": "data", "efsVolumeConfiguration": {
+                "fileSystemId": "fs-1", "rootDirectory": "/acme", "transitEncryption": "ENABLED",
+            } },
+            { "name": "media", "efsVolumeConfiguration": {
+                "fileSystemId": "fs-1", "transitEncryption": "ENABLED",
+                "authorizationConfig": { "accessPointId": "fsap-1" },
+            } },
+        ],
         "containerDefinitions": [{
             "name": "web",
             "image": "nginx:1",
-            "essential": true,
+            "essential": false,
+            "dependsOn": [
+                { "containerName": "init", "condition": "SUCCESS" },
+                { "containerName": "proxy", "condition": "START" },
+                { "containerName": "queue", "condition": "HEALTHY" },
+            ],
+            "memoryReservation": 64,
+            "stopTimeout": 90,
+            "user": "1000:1000",
+            "workingDirectory": "/srv",
+            "readonlyRootFilesystem": true,
+            "repositoryCredentials": { "credentialsParameter": "arn:registry" },
+            "mountPoints": [{ "sourceVolume": "data", "containerPath": "/data", "readOnly": true }],
             "cpu": 0,
             "entryPoint": ["/run"],
             "environment": [{ "name": "MODE", "value": "live" }],
             "secrets": [{ "name": "KEY", "valueFrom": "arn:secret" }],
-            "portMappings": [{ "containerPort": 80, "protocol": "tcp", "name": "http" }],
+            "portMappings": [{ "containerPort": 80, "protocol": "tcp", "name": "http", "appProtocol": "http2" }],
             "healthCheck": { "command": ["CMD-SHELL", "true"], "interval": 30, "timeout": 5, "retries": 3,
                 "startPeriod": 60 },
             "memory": 128,
@@ -154,6 +203,44 @@ async fn a_definition_is_registered_with_all_that_it_says() {
         }],
     });
     assert_eq!(body, expected);
+}
+
+/// Of revisions of older builds nothing may differ.
+#[tokio::test]
+async fn what_a_definition_does_not_say_is_not_sent() {
+    let body = asked(|server| {
+        let mut definition = Definition { cpu_architecture: None, volumes: Vec::new(), ..definition() };
+        let web = definition.containers.remove(0);
+        definition.containers.push(Container {
+            ports: Vec::new(),
+            ending: Ending::EndsTheTask,
+            depends_on: BTreeMap::new(),
+            memory_reservation: None,
+            stop_timeout_seconds: None,
+            user: None,
+            working_directory: None,
+            read_only_root: false,
+            repository_credentials: None,
+            mounts: Vec::new(),
+            ..web
+        });
+        EcsCall::RegisterDefinition(Box::new(Register {
+            site: server.site(),
+            definition,
+            content: "hash".to_owned(),
+            tags: BTreeMap::new(),
+        }))
+    })
+    .await;
+    let fields = |of: &Value| of.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
+    insta::assert_snapshot!(
+        fields(&body),
+        @"containerDefinitions cpu ephemeralStorage family memory networkMode requiresCompatibilities taskRoleArn"
+    );
+    insta::assert_snapshot!(
+        fields(&body["containerDefinitions"][0]),
+        @"cpu dockerLabels entryPoint environment essential healthCheck image logConfiguration memory name portMappings secrets"
+    );
 }
 
 #[tokio::test]

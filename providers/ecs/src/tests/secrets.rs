@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use std::sync::{Arc, Mutex};
 
 use landlord_state_machines::planner::ecs::{
-    AssumeRole, Container, Definition, EcsCall, LaunchType, NetworkMode, Place, Register, Site,
+    AssumeRole, Container, Definition, EcsCall, Ending, LaunchType, NetworkMode, Place, Register, Site,
 };
 use serde_json::json;
 use tracing::field::{Field, Visit};
@@ -71,6 +71,15 @@ async fn secrets_are_in_no_event_and_no_error() {
         memory: None,
         log: None,
         labels: BTreeMap::new(),
+        ending: Ending::EndsTheTask,
+        depends_on: BTreeMap::new(),
+        memory_reservation: None,
+        stop_timeout_seconds: None,
+        user: None,
+        working_directory: None,
+        read_only_root: false,
+        repository_credentials: None,
+        mounts: Vec::new(),
     };
     let definition = Definition {
         requires: LaunchType::Fargate,
@@ -80,6 +89,8 @@ async fn secrets_are_in_no_event_and_no_error() {
         ephemeral_storage_gib: None,
         task_role_arn: None,
         execution_role_arn: None,
+        cpu_architecture: None,
+        volumes: Vec::new(),
         containers: vec![container],
     };
     let answers: [fn() -> Answer; 3] = [

@@ -26,28 +26,39 @@ use super::provider::{provider, provider_of, spec};
 
 const ROLE: &str = "arn:aws:iam::222222222222:role/tenant";
 
-struct World {
-    fake: Fake,
-    engine: Engine,
+pub(super) struct World {
+    pub(super) fake: Fake,
+    pub(super) engine: Engine,
 }
 
 impl World {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let fake = Fake::new(Pace::real()).without_quotas();
         let engine = engine(provider(&fake, json!({}))).await;
         Self { fake, engine }
     }
 
-    async fn provision(&self, spec: TenantComputeSpec) -> Settled {
+    pub(super) async fn provision(&self, spec: TenantComputeSpec) -> Settled {
         let id = TenantId::new(&spec.tenant_id).expect("a valid id");
         let accepted = self.engine.tenant(id).provision(spec, Options::default()).await;
         accepted.expect("accepted").await.expect("settles")
     }
 
-    async fn update(&self, spec: TenantComputeSpec) -> Settled {
+    pub(super) async fn update(&self, spec: TenantComputeSpec) -> Settled {
         let id = TenantId::new(&spec.tenant_id).expect("a valid id");
         let accepted = self.engine.tenant(id).update(spec, Options::default()).await;
         accepted.expect("accepted").await.expect("settles")
+    }
+
+    pub(super) async fn destroy(&self, id: &str) -> Settled {
+        let id = TenantId::new(id).expect("a valid id");
+        let accepted = self.engine.tenant(id).destroy(Options::default()).await;
+        accepted.expect("accepted").await.expect("settles")
+    }
+
+    /// What was asked since the last look that changes something.
+    pub(super) fn writes(&self) -> BTreeMap<String, u64> {
+        writes(&self.fake)
     }
 
     /// The images of all that a tenant has.

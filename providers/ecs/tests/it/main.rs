@@ -5,6 +5,7 @@ mod conformance;
 mod fake;
 mod fake_tests;
 mod fleet;
+mod grown;
 mod lives;
 mod looks;
 mod provider;

@@ -2,7 +2,15 @@
 
 use crate::spec::{Field, Support};
 
-const NOT_DONE: Support = Support::refused("the ecs provider does not do this; remove it");
+const ONE_SIZE: Support = Support::refused(
+    "a task has one size, all of which is set aside; remove it and make resources smaller, or ask for less in a container",
+);
+const BALANCER: Support = Support::not_enforced(
+    "the listeners and rules of the load balancer are not the provider's; its owner sets them",
+);
+const NO_FILES: Support = Support::refused(
+    "ECS puts no files into a container; build them into the image, or let an init container write them to a volume",
+);
 
 /// What this provider makes of a field.
 pub fn support(field: Field) -> Support {
@@ -44,20 +52,13 @@ pub fn support(field: Field) -> Support {
         | Field::CheckStartPeriodSeconds
         | Field::OwnCpu
         | Field::OwnMemory
-        | Field::OwnStorage => Support::Mapped,
-        Field::ResourcesRequestsCpu
-        | Field::ResourcesRequestsMemory
-        | Field::OwnRequestsCpu
+        | Field::OwnStorage
         | Field::OwnRequestsMemory
         | Field::PortAppProtocol
         | Field::ExposureLevel
-        | Field::ExposureHost
-        | Field::ExposurePath
-        | Field::ExposureTls
         | Field::SecretContainers
         | Field::Replicas
         | Field::VolumeName
-        | Field::VolumeSizeMb
         | Field::VolumePersistent
         | Field::VolumeRetain
         | Field::UpdateOrder
@@ -68,20 +69,31 @@ pub fn support(field: Field) -> Support {
         | Field::ContainerRole
         | Field::DependencyContainer
         | Field::DependencyCondition
-        | Field::ContainerLiveness
         | Field::StopGraceSeconds
-        | Field::StopSignal
-        | Field::FilePath
-        | Field::FileContent
-        | Field::FileSecret
-        | Field::FileMode
         | Field::MountVolume
         | Field::MountPath
         | Field::MountReadOnly
-        | Field::PullPolicy
         | Field::PullCredentials
         | Field::ContainerUser
         | Field::ContainerWorkingDir
-        | Field::ContainerReadOnlyRoot => NOT_DONE,
+        | Field::ContainerReadOnlyRoot => Support::Mapped,
+        Field::ResourcesRequestsCpu | Field::ResourcesRequestsMemory => ONE_SIZE,
+        Field::OwnRequestsCpu => {
+            Support::not_enforced("what is set aside for a container is its resources.cpu")
+        }
+        Field::ExposureHost | Field::ExposurePath | Field::ExposureTls => BALANCER,
+        Field::VolumeSizeMb => {
+            Support::not_enforced("EFS has no sizes, and what is not persistent shares the task's storage")
+        }
+        Field::ContainerLiveness => Support::refused(
+            "ECS has one check a container, and replaces the tasks that fail it; write it as health_check",
+        ),
+        Field::StopSignal => Support::refused(
+            "ECS sends the signal that the image names; remove it and set STOPSIGNAL in the image",
+        ),
+        Field::PullPolicy => Support::not_enforced(
+            "FARGATE fetches for each task, and on EC2 the setting ECS_IMAGE_PULL_BEHAVIOR of the agent decides",
+        ),
+        Field::FilePath | Field::FileContent | Field::FileSecret | Field::FileMode => NO_FILES,
     }
 }

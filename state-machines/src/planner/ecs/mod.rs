@@ -44,10 +44,13 @@ pub use call::{
     TaskContainer, TaskHealth, TaskLife, Update,
 };
 pub use config::{
-    AssumeRole, CapacityProvider, CircuitBreaker, EcsConfig, EcsConfigError, LaunchType, ServiceRegistry,
-    TargetGroup,
+    AssumeRole, CapacityProvider, CircuitBreaker, CpuArchitecture, EcsConfig, EcsConfigError, EfsVolume,
+    LaunchType, ServiceRegistry, TargetGroup,
 };
-pub use definition::{Container, ContainerCheck, ContainerPort, Definition, Log, NetworkMode};
+pub use definition::{
+    AppProtocol, Container, ContainerCheck, ContainerPort, Definition, Efs, EfsPart, Ending, Log, Mount,
+    NetworkMode, Until, Volume,
+};
 pub use fields::support;
 pub use site::{Place, Site};
 pub use validate::{NOT_ENFORCED, check, problems};

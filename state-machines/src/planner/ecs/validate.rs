@@ -11,6 +11,11 @@ pub const NOT_ENFORCED: &[&str] = &[
     "containers[].resources.cpu: a share while the task's processors are busy, not a limit",
     "containers[].resources.storage: the containers of a task share its storage",
     "resources.cpu, resources.memory: on Fargate the next size that is not smaller",
+    "containers[].health_check.headers: in an image without curl, wget has to know --header",
+    "containers[].ports[].exposure.level: who gets through to the load balancer is its owner's to say; none keeps nobody out, \
+     security groups do",
+    "volumes[].retain: nothing on EFS is removed, also not by release",
+    "PORT, PORT_<name>: a container has them where one of its texts names them, as $(PORT)",
     "networking.dns: no name is made; it is where service discovery registers the tasks",
 ];
 

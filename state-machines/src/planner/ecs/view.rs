@@ -134,10 +134,12 @@ fn container(
     let task = found.iter().filter(of_name).max_by_key(|task| (rank(&task.life), task.created))?;
     let shown = task.containers.iter().find(|container| container.name == name)?;
     let ended = found.iter().filter(of_name).filter(|task| crashed(task, name)).count();
+    let completed = has_completed(task, shown);
     Some(ContainerStatus {
         name: name.to_owned(),
         state: match (&task.life, shown.running) {
             (TaskLife::Running, true) => ComputeState::Running,
+            (TaskLife::Running | TaskLife::Starting, false) if completed => ComputeState::Stopped,
             (TaskLife::Running | TaskLife::Starting, false) | (TaskLife::Starting, true) => {
                 ComputeState::Starting
             }
@@ -152,11 +154,16 @@ fn container(
             },
         },
         ready: task.life == TaskLife::Running
-            && shown.running
-            && tasks::passes(shown.health, checked.contains(name)),
+            && (completed || shown.running && tasks::passes(shown.health, checked.contains(name))),
         restart_count: u32::try_from(ended).unwrap_or(u32::MAX),
-        message: message(task, shown),
+        message: if completed { Some("has completed".to_owned()) } else { message(task, shown) },
     })
+}
+
+/// Whether a container has ended as it was to: only with an init container's end does a task go on.
+fn has_completed(task: &Task, container: &TaskContainer) -> bool {
+    let goes_on = matches!(task.life, TaskLife::Running | TaskLife::Starting);
+    goes_on && !container.running && container.exit_code == Some(0)
 }
 
 /// Whether a task is over because this container of it ended.

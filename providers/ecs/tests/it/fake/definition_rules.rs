@@ -71,6 +71,20 @@ pub(super) fn check(body: &Value) -> Result<(), Refusal> {
             )));
         }
         check_health(&container["healthCheck"])?;
+        check_stop(container, fargate)?;
+        check_mounts(body, container)?;
+        for dependency in list(container, "dependsOn") {
+            check_dependency(containers, name, dependency)?;
+        }
+    }
+    if containers.iter().any(|container| waits_for_itself(containers, container)) {
+        return Err(Refusal::client("Cycle found in container dependencies."));
+    }
+    let credentials = containers.iter().any(|container| container["repositoryCredentials"].is_object());
+    if credentials && text(body, "executionRoleArn").is_none() {
+        return Err(Refusal::client(
+            "When you are specifying repository credentials, you must also specify a value for 'executionRoleArn'.",
+        ));
     }
     if !containers.iter().any(|container| container["essential"] != false) {
         return Err(Refusal::client(
@@ -124,4 +138,65 @@ fn check_health(check: &Value) -> Result<(), Refusal> {
         }
     }
     Ok(())
+}
+
+fn check_stop(container: &Value, fargate: bool) -> Result<(), Refusal> {
+    let most = if fargate { 120 } else { i64::MAX };
+    match container["stopTimeout"].as_i64() {
+        Some(seconds) if !(2..=most).contains(&seconds) => {
+            Err(Refusal::client("Invalid setting for container. The stop timeout is out of range."))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// A reservation is less than the limit, and what is mounted is there.
+fn check_mounts(body: &Value, container: &Value) -> Result<(), Refusal> {
+    let number = |field: &str| container[field].as_i64();
+    if let (Some(limit), Some(reserved)) = (number("memory"), number("memoryReservation"))
+        && limit <= reserved
+    {
+        return Err(Refusal::client(
+            "Invalid setting for container. 'memory' must be greater than 'memoryReservation'.",
+        ));
+    }
+    let volumes = list(body, "volumes");
+    for mount in list(container, "mountPoints") {
+        let named = text(mount, "sourceVolume");
+        if !volumes.iter().any(|volume| text(volume, "name") == named) {
+            return Err(Refusal::client(format!("Unknown volume '{}'.", named.unwrap_or_default())));
+        }
+    }
+    Ok(())
+}
+
+fn check_dependency(containers: &[Value], name: &str, dependency: &Value) -> Result<(), Refusal> {
+    let named = text(dependency, "containerName").unwrap_or_default();
+    let Some(other) = containers.iter().find(|container| text(container, "name") == Some(named)) else {
+        return Err(Refusal::client(format!("Container '{name}' depends on '{named}', which is not there.")));
+    };
+    match text(dependency, "condition") {
+        Some("START") => Ok(()),
+        Some("HEALTHY") if other["healthCheck"].is_object() => Ok(()),
+        Some("SUCCESS" | "COMPLETE") if other["essential"] == false => Ok(()),
+        condition => Err(Refusal::client(format!(
+            "Container '{name}' cannot depend on '{named}' with the condition {}.",
+            condition.unwrap_or("null")
+        ))),
+    }
+}
+
+fn waits_for_itself(containers: &[Value], container: &Value) -> bool {
+    let mut next: Vec<&Value> = list(container, "dependsOn").iter().collect();
+    // As many steps as there are containers reach all that is waited for.
+    for _ in 0..containers.len() {
+        let names: Vec<&str> = next.iter().filter_map(|one| text(one, "containerName")).collect();
+        if names.contains(&text(container, "name").unwrap_or_default()) {
+            return true;
+        }
+        let named =
+            containers.iter().filter(|one| text(one, "name").is_some_and(|name| names.contains(&name)));
+        next = named.flat_map(|one| list(one, "dependsOn")).collect();
+    }
+    false
 }

@@ -54,7 +54,7 @@ impl Fake {
                 let living = service.tasks.iter().filter(|task| task.end.is_none());
                 found.extend(living.map(|task| Found {
                     id: format!("task {}", task.id),
-                    images: task.containers.iter().map(|(_, image)| image.clone()).collect(),
+                    images: task.containers.iter().map(|one| one.image.clone()).collect(),
                 }));
             }
             let revisions = home.families.get(name).into_iter().flat_map(|family| family.revisions.values());

@@ -7,24 +7,29 @@ use tokio::time::Instant;
 
 use super::home::{Family, Good, Ids, Rollout, Service, ServiceStatus};
 use super::pace::Pace;
-use super::task::{Fate, Life, Task, containers};
+use super::task::{Fate, Life, Part, Task, containers};
 
 /// What the scheduler has to know of a task definition.
 #[derive(Clone, Debug)]
 pub(super) struct Kind {
     pub(super) fate: Fate,
     pub(super) checked: bool,
-    pub(super) containers: Vec<(String, String)>,
+    pub(super) containers: Vec<Part>,
 }
 
 impl Kind {
     pub(super) fn of(definition: &Map<String, Value>) -> Self {
         let named = |container: &Value, field: &str| container[field].as_str().unwrap_or_default().to_owned();
         let all = containers(definition);
+        let part = |one: &Value| Part {
+            name: named(one, "name"),
+            image: named(one, "image"),
+            essential: one["essential"] != false,
+        };
         Self {
             fate: Fate::of(definition),
             checked: all.iter().any(|container| container["healthCheck"].is_object()),
-            containers: all.iter().map(|one| (named(one, "name"), named(one, "image"))).collect(),
+            containers: all.iter().map(part).collect(),
         }
     }
 }

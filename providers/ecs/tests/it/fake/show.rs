@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::home::{Deployment, Now, Rollout, Service, ServiceStatus};
 use super::tags;
-use super::task::{Checks, Life, Task};
+use super::task::{Checks, Life, Part, Task};
 
 /// How many of these tasks run, and how many are on their way.
 fn counts<'a>(tasks: impl Iterator<Item = &'a Task>, now: &Now) -> (usize, usize) {
@@ -111,7 +111,8 @@ pub(super) fn task(task: &Task, service: &Service, now: &Now, cluster: &str, wit
     };
     let health = checks(task.checks(now.at, &now.pace, service.sick));
     let arn = format!("{}/{}", cluster.replacen(":cluster/", ":task/", 1), task.id);
-    let container = |(name, image): &(String, String)| {
+    let container = |Part { name, image, essential }: &Part| {
+        let has_ended = !essential && life == Life::Running;
         let mut shown = json!({
             "name": name,
             "image": image,
@@ -119,13 +120,17 @@ pub(super) fn task(task: &Task, service: &Service, now: &Now, cluster: &str, wit
             "containerArn": format!("{arn}/{name}").replacen(":task/", ":container/", 1),
             "lastStatus": match life {
                 Life::Provisioning | Life::Pending => "PENDING",
+                Life::Running if has_ended => "STOPPED",
                 Life::Running => "RUNNING",
                 Life::Stopping | Life::Stopped => "STOPPED",
             },
-            "healthStatus": health,
+            "healthStatus": if *essential { health } else { "UNKNOWN" },
             "networkBindings": [],
             "networkInterfaces": [{ "privateIpv4Address": task.address }],
         });
+        if has_ended {
+            shown["exitCode"] = json!(0);
+        }
         if let Some(end) = task.end.as_ref().filter(|_| matches!(life, Life::Stopped | Life::Stopping)) {
             match &end.container {
                 Some((ended, code)) if ended == name => shown["exitCode"] = json!(code),

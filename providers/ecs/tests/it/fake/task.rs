@@ -17,8 +17,17 @@ pub(super) struct Task {
     pub(super) fate: Fate,
     /// Whether its containers have health checks.
     pub(super) checked: bool,
-    pub(super) containers: Vec<(String, String)>,
+    pub(super) containers: Vec<Part>,
     pub(super) end: Option<End>,
+}
+
+/// A container of a task.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    pub(super) name: String,
+    pub(super) image: String,
+    /// Whether the task ends where it does. One that is not ends well as soon as the task runs.
+    pub(super) essential: bool,
 }
 
 /// What its image makes of it.
@@ -211,7 +220,8 @@ impl Task {
     pub(super) fn kill(&mut self, at: Instant, pace: &Pace) {
         if self.end.is_none() {
             let ran = self.life(at, pace) == Life::Running;
-            let container = self.containers.first().map(|(name, _)| (name.clone(), 137));
+            let container =
+                self.containers.iter().find(|one| one.essential).map(|one| (one.name.clone(), 137));
             self.end = Some(End {
                 at,
                 code: "EssentialContainerExited",

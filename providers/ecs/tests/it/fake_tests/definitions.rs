@@ -1,6 +1,10 @@
 //! Task definitions: rules, revisions, deletion.
 
-use aws_sdk_ecs::types::{Tag, TaskDefinitionFamilyStatus, TaskDefinitionField, TaskDefinitionStatus};
+use aws_sdk_ecs::types::builders::ContainerDefinitionBuilder;
+use aws_sdk_ecs::types::{
+    ContainerCondition, ContainerDefinition, ContainerDependency, MountPoint, Tag,
+    TaskDefinitionFamilyStatus, TaskDefinitionField, TaskDefinitionStatus, Volume,
+};
 
 use super::{Bare, refusal, refused};
 
@@ -18,6 +22,46 @@ async fn what_ecs_cannot_run_is_refused() {
     assert!(refused(name).1.starts_with("Family contains invalid characters."));
     let empty = bare.registration("acme", "app").set_container_definitions(Some(Vec::new())).send().await;
     assert_eq!(refused(empty).1, "Container definitions should not be null or empty.");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_containers_wait_for_and_mount_has_to_fit() {
+    let bare = Bare::new();
+    let on = |name: &str, condition: ContainerCondition| {
+        ContainerDependency::builder().container_name(name).condition(condition).build().expect("complete")
+    };
+    let init = || ContainerDefinition::builder().name("init").image("init").essential(false);
+    let web = || ContainerDefinition::builder().name("web").image("web");
+    let mount = MountPoint::builder().source_volume("data").container_path("/data").build();
+    let good = web()
+        .depends_on(on("init", ContainerCondition::Success))
+        .stop_timeout(120)
+        .mount_points(mount.clone());
+    let volume = Volume::builder().name("data").build();
+    let register = async |init: ContainerDefinitionBuilder, web: ContainerDefinitionBuilder, family: &str| {
+        let registration = bare.registration(family, "app");
+        let containers = vec![init.build(), web.build()];
+        registration.set_container_definitions(Some(containers)).volumes(volume.clone()).send().await
+    };
+    register(init(), good, "good").await.expect("it fits");
+    let elsewhere = MountPoint::builder().source_volume("other").container_path("/data").build();
+    let wrong = [
+        (init(), web().depends_on(on("nobody", ContainerCondition::Start))),
+        (init(), web().depends_on(on("init", ContainerCondition::Healthy))),
+        (init().essential(true), web().depends_on(on("init", ContainerCondition::Success))),
+        (
+            init().depends_on(on("web", ContainerCondition::Start)),
+            web().depends_on(on("init", ContainerCondition::Start)),
+        ),
+        (init(), web().stop_timeout(121)),
+        (init(), web().stop_timeout(1)),
+        (init(), web().memory(128).memory_reservation(128)),
+        (init(), web().mount_points(elsewhere)),
+    ];
+    for (n, (init, web)) in wrong.into_iter().enumerate() {
+        let answer = register(init, web, &format!("wrong-{n}")).await;
+        assert_eq!(refused(answer).0, "ClientException", "{n}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

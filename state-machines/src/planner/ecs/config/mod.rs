@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::spec::{Problem, TenantComputeSpec, path};
+use crate::spec::{Problem, Replicas, TenantComputeSpec, path};
 
 /// The `provider_config` of a tenant that runs on ECS. The operator's defaults lie under the tenant's
 /// ([`EcsConfig::merged`]).
@@ -29,7 +29,7 @@ pub struct EcsConfig {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 20))]
     pub capacity_providers: Vec<CapacityProvider>,
-    /// How many tasks.
+    /// How many tasks; the spec's `replicas` instead, where it is a number.
     #[schemars(range(max = 5000))]
     pub desired_count: u32,
     /// The subnets of the tasks; the spec's `networking.subnets` come first.
@@ -58,6 +58,13 @@ pub struct EcsConfig {
     /// containers are then not used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub task_definition_arn: Option<String>,
+    /// The processors that the images are made for; without one, `X86_64`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_architecture: Option<CpuArchitecture>,
+    /// Where the tenant's persistent volumes are.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub efs_volumes: Vec<EfsVolume>,
     /// The load balancers' target groups that tasks are registered in.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 5))]
@@ -77,7 +84,8 @@ pub struct EcsConfig {
     pub assume_role: Option<AssumeRole>,
     /// What ECS does by itself with a deployment whose tasks do not start.
     pub circuit_breaker: CircuitBreaker,
-    /// How many of the desired tasks run at least while one deployment follows another, in per cent.
+    /// How many of the desired tasks run at least while one deployment follows another, in per cent. The spec's
+    /// `update.order` instead sets this and `maximum_percent`.
     #[schemars(range(max = 100))]
     pub minimum_healthy_percent: u32,
     /// How many of them run at most then, in per cent.
@@ -87,7 +95,7 @@ pub struct EcsConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 2_147_483_647))]
     pub health_check_grace_period_seconds: Option<u32>,
-    /// How long a deployment may take until it counts as failed, in seconds.
+    /// How long a deployment may take until it counts as failed, in seconds; the spec's `update.deadline_seconds` instead.
     #[schemars(range(min = 1, max = 86_400))]
     pub deployment_timeout_seconds: u32,
     /// Another endpoint than AWS's, for tests and emulators.
@@ -108,6 +116,34 @@ pub enum LaunchType {
     /// On registered machines outside AWS.
     #[serde(alias = "external")]
     External,
+}
+
+/// The processors that images are made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum CpuArchitecture {
+    /// Intel's and AMD's.
+    #[serde(rename = "X86_64")]
+    X86,
+    /// ARM's, such as Graviton.
+    #[serde(rename = "ARM64")]
+    Arm,
+}
+
+/// Where a persistent volume of the tenant is: a directory of an EFS file system that is there, or what an access point
+/// leads to. It is mounted with encryption in transit; nothing in it is ever removed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EfsVolume {
+    /// The volume of the spec.
+    pub name: String,
+    /// The file system, such as `fs-0123456789abcdef0`.
+    pub file_system_id: String,
+    /// The directory's absolute path in the file system; not together with `access_point_id`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root_directory: Option<String>,
+    /// The access point, such as `fsap-0123456789abcdef0`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_point_id: Option<String>,
 }
 
 /// A capacity provider's share.
@@ -214,6 +250,8 @@ impl Default for EcsConfig {
             service_name_prefix: "landlord-".to_owned(),
             service_name: None,
             task_definition_arn: None,
+            cpu_architecture: None,
+            efs_volumes: Vec::new(),
             target_groups: Vec::new(),
             service_registries: Vec::new(),
             log_group: None,
@@ -299,6 +337,38 @@ impl EcsConfig {
         }
         Ok(Value::Object(joined(under, over)))
     }
+
+    /// As [`merged`](Self::merged), for the configuration of this spec. What the spec says in fields of its own takes the
+    /// place of the operator's setting.
+    ///
+    /// # Errors
+    /// As [`merged`](Self::merged).
+    pub fn merged_for(operators: &Value, spec: &TenantComputeSpec) -> Result<Value, EcsConfigError> {
+        let own = spec.provider_config.as_ref().unwrap_or(&Value::Null);
+        let mut under = fields(operators)?;
+        for (setting, _) in said_by(spec) {
+            under.remove(setting);
+        }
+        Self::merged(&Value::Object(under), own)
+    }
+}
+
+/// The settings that a spec says itself, by which of its fields.
+pub(super) fn said_by(spec: &TenantComputeSpec) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let update = spec.update.as_ref();
+    let order = update.is_some_and(|update| update.order.is_some());
+    [
+        ("desired_count", "replicas", matches!(spec.replicas, Some(Replicas::Count(_)))),
+        ("minimum_healthy_percent", "update.order", order),
+        ("maximum_percent", "update.order", order),
+        (
+            "deployment_timeout_seconds",
+            "update.deadline_seconds",
+            update.is_some_and(|update| update.deadline_seconds.is_some()),
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(setting, field, said)| said.then_some((setting, field)))
 }
 
 /// What is wrong with one field; of a list, with each of its elements.

@@ -108,7 +108,7 @@ fn every_field_that_is_wrong_is_told() {
     }));
     insta::assert_snapshot!(messages.join("\n"), @r"
     provider_config.circuit_breaker: unknown field `enabled`, expected `enable` or `rollback`
-    provider_config.clutser: unknown field `clutser`, expected one of `cluster`, `region`, `launch_type`, `capacity_providers`, `desired_count`, `subnets`, `security_groups`, `assign_public_ip`, `task_role_arn`, `execution_role_arn`, `service_name_prefix`, `service_name`, `task_definition_arn`, `target_groups`, `service_registries`, `log_group`, `tags`, `assume_role`, `circuit_breaker`, `minimum_healthy_percent`, `maximum_percent`, `health_check_grace_period_seconds`, `deployment_timeout_seconds`, `endpoint_url`
+    provider_config.clutser: unknown field `clutser`, expected one of `cluster`, `region`, `launch_type`, `capacity_providers`, `desired_count`, `subnets`, `security_groups`, `assign_public_ip`, `task_role_arn`, `execution_role_arn`, `service_name_prefix`, `service_name`, `task_definition_arn`, `cpu_architecture`, `efs_volumes`, `target_groups`, `service_registries`, `log_group`, `tags`, `assume_role`, `circuit_breaker`, `minimum_healthy_percent`, `maximum_percent`, `health_check_grace_period_seconds`, `deployment_timeout_seconds`, `endpoint_url`
     provider_config.desired_count: invalid value: integer `-1`, expected u32
     provider_config.launch_type: unknown variant `LAMBDA`, expected one of `EC2`, `ec2`, `FARGATE`, `fargate`, `EXTERNAL`, `external`
     provider_config.subnets[1]: invalid type: integer `7`, expected a string

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::problems::{Problems, config_at};
 use crate::planner::ecs::arn::Arn;
 use crate::planner::ecs::{EcsConfig, LaunchType, LoadBalancer, ServiceRegistry};
-use crate::spec::{ContainerSpec, path};
+use crate::spec::{ContainerSpec, ExposureLevel, path};
 
 /// The most target groups and service discovery services of a service.
 const TARGET_GROUPS: usize = 5;
@@ -76,6 +76,33 @@ pub(super) fn load_balancers(
         container_port: group.container_port,
     };
     config.target_groups.iter().map(balancer).collect()
+}
+
+/// Whether what others are to reach is in a target group.
+pub(super) fn exposures(problems: &mut Problems, containers: &[ContainerSpec], config: &EcsConfig) {
+    for (n, container) in containers.iter().enumerate() {
+        let list = path::field(&path::index("containers", n), "ports");
+        for (n, port) in container.ports.iter().enumerate() {
+            let Some(exposure) = &port.exposure else { continue };
+            let leads = |group: &crate::planner::ecs::TargetGroup| {
+                group.container_name == container.name
+                    && i64::from(group.container_port) == port.container_port
+            };
+            let message = match (exposure.level, config.target_groups.iter().any(leads)) {
+                (ExposureLevel::None, false) | (ExposureLevel::Internal | ExposureLevel::Public, true) => continue,
+                (ExposureLevel::None, true) => {
+                    "a load balancer leads to it; remove its entry in provider_config.target_groups, or set another level"
+                        .to_owned()
+                }
+                (ExposureLevel::Internal | ExposureLevel::Public, false) => format!(
+                    "no load balancer leads to it; give provider_config.target_groups an entry with container_name {} and \
+                     container_port {}",
+                    container.name, port.container_port
+                ),
+            };
+            problems.add(path::field(&path::field(&path::index(&list, n), "exposure"), "level"), message);
+        }
+    }
 }
 
 /// The service discovery services.

@@ -2,7 +2,7 @@
 
 use super::problems::Problems;
 use crate::planner::ecs::ContainerCheck;
-use crate::spec::{ContainerSpec, HealthCheckConfig, path};
+use crate::spec::{ContainerSpec, HealthCheckConfig, Scheme, path};
 
 /// The shortest timeout that ECS has; a spec may say 1.
 const LEAST_TIMEOUT: i64 = 2;
@@ -47,7 +47,7 @@ fn command(problems: &mut Problems, at: &str, check: &HealthCheckConfig) -> Vec<
                     "holds a space or another character that a URL cannot have; write it as %20 and the like",
                 );
             }
-            shell(http(port, given))
+            shell(http(port, given, check))
         }
         "tcp" => shell(tcp(port)),
         "exec" => std::iter::once("CMD".to_owned()).chain(check.command.iter().cloned()).collect(),
@@ -65,12 +65,28 @@ fn command(problems: &mut Problems, at: &str, check: &HealthCheckConfig) -> Vec<
 /// a wget lacks or (`-T` of BusyBox 1.35) crashes on: ECS's timeout ends what hangs. Wget follows a
 /// redirection, where curl takes it for an answer. A proxy of the tenant's is not asked for what is in the container,
 /// and `localhost` may be an address that the program does not listen on.
-fn http(port: i64, path: &str) -> String {
-    let url = quoted(&format!("http://127.0.0.1:{port}{path}"));
+///
+/// A certificate is not verified: it is for another name than the address in the task.
+fn http(port: i64, path: &str, check: &HealthCheckConfig) -> String {
+    let (scheme, curl, proxy, wget) = match check.scheme {
+        Some(Scheme::Http) | None => ("http", "", "http_proxy=", ""),
+        Some(Scheme::Https) => ("https", " -k", "https_proxy=", " --no-check-certificate"),
+    };
+    let url = quoted(&format!("{scheme}://127.0.0.1:{port}{path}"));
+    let headers = |option: &str, text: fn(&str, &str) -> String| -> String {
+        let header = |(name, value): (&String, &String)| format!(" {option} {}", quoted(&text(name, value)));
+        check.headers.iter().map(header).collect()
+    };
+    // To curl `Name:` takes a header away, and `Name;` is one without a value.
+    let for_curl = headers("-H", |name, value| match value.trim() {
+        "" => format!("{name};"),
+        _ => format!("{name}: {value}"),
+    });
+    let for_wget = headers("--header", |name, value| format!("{name}: {value}"));
     format!(
         "if command -v curl >/dev/null 2>&1; \
-         then curl -gfsS --noproxy '*' -o /dev/null {url}; \
-         else http_proxy= wget -q -O /dev/null {url}; \
+         then curl -gfsS{curl} --noproxy '*'{for_curl} -o /dev/null {url}; \
+         else {proxy} wget -q{wget}{for_wget} -O /dev/null {url}; \
          fi || exit 1"
     )
 }
@@ -129,6 +145,40 @@ mod tests {
         CMD-SHELL
         nc -z 127.0.0.1 8080 2>/dev/null || bash -c ': </dev/tcp/127.0.0.1/8080' 2>/dev/null || exit 1
         ");
+    }
+
+    #[test]
+    fn a_check_speaks_tls_and_sends_headers() {
+        let headers = [("Host", "it's.example"), ("X-Empty", ""), ("X-Probe", "$(id) `id`")];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let check = HealthCheckConfig { scheme: Some(Scheme::Https), headers, ..config("http") };
+        insta::assert_snapshot!(mapped(&check).0.command.join("\n"), @r"
+        CMD-SHELL
+        if command -v curl >/dev/null 2>&1; then curl -gfsS -k --noproxy '*' -H 'Host: it'\''s.example' -H 'X-Empty;' -H 'X-Probe: $(id) `id`' -o /dev/null 'https://127.0.0.1:8080/healthz'; else https_proxy= wget -q --no-check-certificate --header 'Host: it'\''s.example' --header 'X-Empty: ' --header 'X-Probe: $(id) `id`' -O /dev/null 'https://127.0.0.1:8080/healthz'; fi || exit 1
+        ");
+    }
+
+    /// What the programs get, where there is only one of them.
+    #[test]
+    fn a_header_reaches_the_program_as_it_is() {
+        let headers = [("X-Probe", "it's $(id) `id` \"x\" \\ ; exit 0")];
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let check = HealthCheckConfig { headers, ..config("http") };
+        let line = mapped(&check).0.command.remove(1);
+        for program in ["curl", "wget"] {
+            let bin = std::env::temp_dir().join(format!("landlord-headers-{}-{program}", std::process::id()));
+            std::fs::create_dir_all(&bin).unwrap();
+            let (path, got) = (bin.join(program), bin.join("got"));
+            std::fs::write(&path, format!("#!/bin/sh\nprintf '%s\\n' \"$@\" > {}\n", got.display())).unwrap();
+            use std::os::unix::fs::PermissionsExt;
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+            let ended =
+                std::process::Command::new("/bin/sh").args(["-c", &line]).env("PATH", &bin).status().unwrap();
+            let got = std::fs::read_to_string(got).unwrap();
+            std::fs::remove_dir_all(&bin).unwrap();
+            assert!(ended.success());
+            assert!(got.lines().any(|word| word == "X-Probe: it's $(id) `id` \"x\" \\ ; exit 0"), "{got}");
+        }
     }
 
     #[test]

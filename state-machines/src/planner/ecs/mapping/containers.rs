@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::problems::{Problems, config_at};
-use super::{checks, secrets, sizes};
-use crate::planner::ecs::{Container, ContainerPort, Definition, EcsConfig, LaunchType, Log, NetworkMode};
-use crate::spec::{ContainerSpec, PortMapping, Spec, oci_image_problem, path};
+use super::texts::{Texts, texts};
+use super::{checks, order, secrets, sizes, volumes};
+use crate::planner::ecs::{
+    AppProtocol, Container, ContainerPort, Definition, EcsConfig, LaunchType, Log, NetworkMode,
+};
+use crate::spec::{ContainerSpec, PortMapping, ResourceRequirements, Spec, oci_image_problem, path};
 
 /// The most containers of a task definition.
 const CONTAINERS: usize = 10;
@@ -28,7 +31,7 @@ pub(super) fn definition(
     (on, network_mode): (LaunchType, NetworkMode),
 ) -> Definition {
     problems.at_most("containers", spec.containers.len(), CONTAINERS);
-    let secrets = secrets::values(problems, &spec.secrets);
+    secrets::check(problems, &spec.secrets, &spec.containers);
     let log = config.log_group.as_ref().map(|group| Log {
         group: group.clone(),
         region: region.map(str::to_owned),
@@ -39,11 +42,12 @@ pub(super) fn definition(
         .containers
         .iter()
         .enumerate()
-        .map(|(n, from)| {
+        .zip(order::order(problems, &spec.containers))
+        .map(|((n, from), depends_on)| {
             let at = path::index("containers", n);
-            let mut made = container(problems, &at, from, network_mode);
-            made.secrets.clone_from(&secrets);
+            let mut made = container(problems, &at, from, spec, (on, network_mode));
             made.log.clone_from(&log);
+            made.depends_on = depends_on;
             if network_mode == NetworkMode::Awsvpc {
                 share_interface(problems, &at, from, &mut taken);
             }
@@ -59,6 +63,8 @@ pub(super) fn definition(
         ephemeral_storage_gib: storage(problems, spec, on),
         task_role_arn: config.task_role_arn.clone(),
         execution_role_arn: config.execution_role_arn.clone(),
+        cpu_architecture: config.cpu_architecture,
+        volumes: volumes::volumes(problems, spec, config, on),
         containers,
     };
     shares(problems, &definition);
@@ -72,19 +78,27 @@ pub(super) fn definition(
     definition
 }
 
-fn container(problems: &mut Problems, at: &str, from: &ContainerSpec, mode: NetworkMode) -> Container {
+fn container(
+    problems: &mut Problems,
+    at: &str,
+    from: &ContainerSpec,
+    spec: &Spec,
+    (on, mode): (LaunchType, NetworkMode),
+) -> Container {
     if let Some(problem) = oci_image_problem(&from.image) {
         problems.add(path::field(at, "image"), problem);
     }
     let own = from.resources.as_ref();
     let own_at = path::field(at, "resources");
+    let secrets = secrets::values(&spec.secrets, &from.name);
+    let Texts { command, args, env } = texts(problems, at, from, &secrets);
     Container {
         name: from.name.clone(),
         image: from.image.clone(),
-        entry_point: from.command.clone(),
-        command: from.args.clone(),
-        environment: from.env.clone(),
-        secrets: BTreeMap::new(),
+        entry_point: command,
+        command: args,
+        environment: env,
+        secrets,
         ports: from
             .ports
             .iter()
@@ -100,6 +114,32 @@ fn container(problems: &mut Problems, at: &str, from: &ContainerSpec, mode: Netw
         memory: own.map(|own| problems.number(&path::field(&own_at, "memory"), own.memory, MEMORY)),
         log: None,
         labels: BTreeMap::new(),
+        ending: order::ending(from.role),
+        depends_on: BTreeMap::new(),
+        memory_reservation: own.and_then(|own| reservation(problems, &own_at, own)),
+        stop_timeout_seconds: from.stop.as_ref().and_then(|stop| {
+            let at = path::field(&path::field(at, "stop"), "grace_seconds");
+            Some(problems.number(&at, stop.grace_seconds?, graces(on)))
+        }),
+        user: from.user.clone(),
+        working_directory: from.working_dir.clone(),
+        read_only_root: from.read_only_root,
+        repository_credentials: secrets::credentials(problems, at, from, &spec.secrets),
+        mounts: volumes::mounts(from),
+    }
+}
+
+/// What is set aside. ECS takes it only where it is less than what a container may use.
+fn reservation(problems: &mut Problems, at: &str, own: &ResourceRequirements) -> Option<u32> {
+    let asked = own.requests.as_ref()?.memory.filter(|asked| *asked < own.memory)?;
+    Some(problems.number(&path::field(&path::field(at, "requests"), "memory"), asked, MEMORY))
+}
+
+/// How long a container may take to stop, in seconds.
+fn graces(on: LaunchType) -> std::ops::RangeInclusive<u32> {
+    match on {
+        LaunchType::Fargate => 2..=120,
+        LaunchType::Ec2 | LaunchType::External => 2..=86_400,
     }
 }
 
@@ -120,7 +160,30 @@ fn port(problems: &mut Problems, at: &str, mapping: &PortMapping, mode: NetworkM
             "not a port's name on ECS: 1 to 64 of a-z, 0-9, '_' and '-', not starting with '-'",
         );
     }
-    ContainerPort { container_port, host_port, udp: mapping.protocol == "udp", name: mapping.name.clone() }
+    let app_protocol = mapping.app_protocol.as_ref().and_then(|given| {
+        let at = path::field(at, "app_protocol");
+        if mapping.name.is_none() {
+            problems.add(&at, "ECS takes it of a port with a name; give the port one, or remove it");
+        }
+        app_protocol(problems, &at, given)
+    });
+    let udp = mapping.protocol == "udp";
+    ContainerPort { container_port, host_port, udp, name: mapping.name.clone(), app_protocol }
+}
+
+fn app_protocol(problems: &mut Problems, at: &str, given: &str) -> Option<AppProtocol> {
+    match given {
+        "http" => Some(AppProtocol::Http),
+        "http2" => Some(AppProtocol::Http2),
+        "grpc" => Some(AppProtocol::Grpc),
+        other => {
+            problems.add(
+                at,
+                format!("{} is unknown to ECS; use http, http2 or grpc, or remove it", path::quoted(other)),
+            );
+            None
+        }
+    }
 }
 
 fn is_port_name(name: &str) -> bool {

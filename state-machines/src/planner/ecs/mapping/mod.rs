@@ -6,14 +6,18 @@ mod containers;
 mod labels;
 mod launch;
 mod network;
+mod order;
 mod problems;
+mod said;
 mod secrets;
 mod serves;
 mod settings;
 mod sizes;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod url;
+mod volumes;
 
 use std::collections::BTreeMap;
 
@@ -21,7 +25,7 @@ use serde_json::Value;
 
 use self::attachments::Tasks;
 use self::problems::Problems;
-use super::call::{Count, Serves, Settings};
+use super::call::{Serves, Settings};
 use super::config::{CircuitBreaker, EcsConfig};
 use super::definition::{Definition, NetworkMode};
 use super::site::Site;
@@ -49,7 +53,8 @@ pub(super) enum Tasking {
 /// Maps a spec. Where there are problems, the result is not to be used.
 pub(super) fn map(spec: &Spec) -> (Mapped, Vec<Problem>) {
     let mut problems = Problems::default();
-    let (config, mut unread) = EcsConfig::read_all(spec.provider_config.as_ref().unwrap_or(&Value::Null));
+    let (mut config, mut unread) = EcsConfig::read_all(spec.provider_config.as_ref().unwrap_or(&Value::Null));
+    said::over(&mut problems, spec, &mut config);
     let site = Site::of(&config, spec.tenant());
     settings::check(&mut problems, &config, &site);
     let (on, launch) = launch::launch(&mut problems, &config);
@@ -68,12 +73,15 @@ pub(super) fn map(spec: &Spec) -> (Mapped, Vec<Problem>) {
     };
     let tasks = Tasks { on, own_interface: network.is_some(), containers };
     let load_balancers = attachments::load_balancers(&mut problems, &config, &tasks);
+    if let Some(containers) = containers {
+        attachments::exposures(&mut problems, containers, &config);
+    }
     let registries = attachments::registries(&mut problems, &config, &tasks);
     let mapped = Mapped {
         serves: serves::serves(&mut problems, spec, &config, containers),
         tags: labels::tags(&mut problems, &spec.labels, &config.tags),
         settings: Settings {
-            desired_count: Count::Of(config.desired_count),
+            desired_count: said::count(spec, &config),
             launch,
             // It is about load balancers' checks; without load balancers ECS refuses it.
             grace_period_seconds: config

@@ -4,30 +4,63 @@ use std::collections::BTreeMap;
 
 use super::problems::Problems;
 use crate::planner::ecs::arn::Arn;
-use crate::spec::{SecretReference, path};
+use crate::spec::{ContainerSpec, SecretReference, path};
 
-/// Where ECS finds each value, by the name of its environment variable.
-pub(super) fn values(problems: &mut Problems, secrets: &[SecretReference]) -> BTreeMap<String, String> {
-    let mut values = BTreeMap::new();
+const MANAGER: &str = "aws-secrets-manager";
+
+/// Whether ECS can fetch the secrets, and something is done with each.
+pub(super) fn check(problems: &mut Problems, secrets: &[SecretReference], containers: &[ContainerSpec]) {
     for (n, secret) in secrets.iter().enumerate() {
         let at = path::index("secrets", n);
         source(problems, &at, secret);
-        if let Some(name) = &secret.env_var {
-            values.insert(name.clone(), secret.key.clone());
-        } else {
+        let fetches_images = || containers.iter().any(|one| credentials_of(one) == Some(&secret.name));
+        if secret.env_var.is_none() && !fetches_images() {
             let message = "missing; a container gets a secret only in its environment";
             problems.add(path::field(&at, "env_var"), message);
         }
     }
-    values
+}
+
+/// Where ECS finds each value for a container, by the name of its environment variable.
+pub(super) fn values(secrets: &[SecretReference], container: &str) -> BTreeMap<String, String> {
+    let its = secrets.iter().filter(|secret| secret.is_for(container));
+    its.filter_map(|secret| Some((secret.env_var.clone()?, secret.key.clone()))).collect()
+}
+
+fn credentials_of(container: &ContainerSpec) -> Option<&String> {
+    container.image_pull.as_ref()?.credentials.as_ref()
+}
+
+/// The secret with which a container's image is fetched. The spec's rules say that there is one of that name.
+pub(super) fn credentials(
+    problems: &mut Problems,
+    at: &str,
+    container: &ContainerSpec,
+    secrets: &[SecretReference],
+) -> Option<String> {
+    let name = credentials_of(container)?;
+    let secret = secrets.iter().find(|secret| secret.name == *name)?;
+    let whole =
+        Arn::named(&secret.key, "secretsmanager", "secret:").is_some_and(|named| !named.contains(':'));
+    if secret.source != MANAGER || !whole {
+        problems.add(
+            path::field(&path::field(at, "image_pull"), "credentials"),
+            format!(
+                "secret {} is not one with a registry's credentials; its source has to be {MANAGER}, and its key the \
+                 ARN of a whole secret, which holds username and password",
+                path::quoted(name)
+            ),
+        );
+    }
+    Some(secret.key.clone())
 }
 
 /// Does not show the key: somebody may have written the value there.
 fn source(problems: &mut Problems, at: &str, secret: &SecretReference) {
     let key = &secret.key;
     match secret.source.as_str() {
-        "aws-secrets-manager" if is_secret(key) => {}
-        "aws-secrets-manager" => problems.add(
+        MANAGER if is_secret(key) => {}
+        MANAGER => problems.add(
             path::field(at, "key"),
             "not a secret's ARN; write arn:aws:secretsmanager:region:account:secret:name-suffix, followed by \
              :json-key:version-stage:version-id (each may be empty) for a part of it",
@@ -78,7 +111,9 @@ mod tests {
             ..SecretReference::default()
         };
         let mut problems = Problems::default();
-        let values = values(&mut problems, &[secret]);
+        let secrets = [secret];
+        check(&mut problems, &secrets, &[]);
+        let values = values(&secrets, "web");
         assert_eq!(values, BTreeMap::from([("DB".to_owned(), key.to_owned())]));
         problems.into_vec().first().map(ToString::to_string)
     }
@@ -124,7 +159,7 @@ mod tests {
         let secret =
             SecretReference { source: "aws-ssm".to_owned(), key: "a".to_owned(), ..Default::default() };
         let mut problems = Problems::default();
-        values(&mut problems, &[secret]);
+        check(&mut problems, &[secret], &[]);
         assert_eq!(problems.into_vec()[0].path, "secrets[0].env_var");
     }
 }

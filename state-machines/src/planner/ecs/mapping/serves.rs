@@ -3,7 +3,7 @@
 use super::problems::{Problems, config_at};
 use super::url;
 use crate::planner::ecs::{EcsConfig, Serves};
-use crate::spec::{ContainerSpec, DnsConfig, Spec, path};
+use crate::spec::{ContainerSpec, DnsConfig, Role, Scheme, Spec, path};
 use crate::status::{Endpoint, EndpointType};
 
 /// A TCP port of a container.
@@ -21,7 +21,8 @@ pub(super) fn serves(
     config: &EcsConfig,
     containers: Option<&[ContainerSpec]>,
 ) -> Vec<Serves> {
-    let ports: Vec<Port<'_>> = containers.unwrap_or_default().iter().flat_map(ports).collect();
+    let serving = containers.unwrap_or_default().iter().filter(|container| container.role != Role::Init);
+    let ports: Vec<Port<'_>> = serving.flat_map(ports).collect();
     let mut stays = balanced(problems, config);
     // A name leads to the tasks where service discovery puts their addresses under it; nothing else that is made here
     // does. What a load balancer is called is in its URL.
@@ -72,11 +73,15 @@ fn host(problems: &mut Problems, dns: &DnsConfig) -> Option<String> {
 fn ports(container: &ContainerSpec) -> impl Iterator<Item = Port<'_>> {
     let checked = container.health_check.as_ref().filter(|check| check.kind == "http");
     container.ports.iter().filter(|port| port.protocol != "udp").filter_map(move |port| {
-        let http = checked.is_some_and(|check| check.port == Some(port.container_port));
+        let check = checked.filter(|check| check.port == Some(port.container_port));
         Some(Port {
             container: &container.name,
             port: u16::try_from(port.container_port).ok()?,
-            kind: if http { EndpointType::Http } else { EndpointType::Tcp },
+            kind: match check.map(|check| check.scheme) {
+                Some(Some(Scheme::Http) | None) => EndpointType::Http,
+                Some(Some(Scheme::Https)) => EndpointType::Https,
+                None => EndpointType::Tcp,
+            },
         })
     })
 }
@@ -86,7 +91,11 @@ fn task(port: &Port<'_>) -> Serves {
 }
 
 fn at(name: &str, port: &Port<'_>) -> Endpoint {
-    let url = (port.kind == EndpointType::Http).then(|| format!("http://{name}:{}", port.port));
+    let url = match port.kind {
+        EndpointType::Http => Some(format!("http://{name}:{}", port.port)),
+        EndpointType::Https => Some(format!("https://{name}:{}", port.port)),
+        EndpointType::Tcp | EndpointType::Grpc => None,
+    };
     // Without its container: where a tenant answers is part of what its service is compared by.
     Endpoint {
         kind: port.kind,

@@ -1,12 +1,11 @@
 //! What the configuration says apart from what is run: names, roles, counts.
 
 use super::problems::{Problems, config_at};
+use super::said::TASKS;
 use super::url;
 use crate::planner::ecs::arn::{Arn, is_name, is_revision};
 use crate::planner::ecs::{EcsConfig, Site};
 
-/// The most tasks of a service.
-const TASKS: u32 = 5000;
 /// A day: a deployment that takes longer does not end.
 const LONGEST_DEPLOYMENT: u32 = 86_400;
 

@@ -1,6 +1,7 @@
 //! Specs: what becomes of them, and all that is wrong with them.
 
 mod around;
+mod grown;
 mod tasks;
 mod whole;
 

@@ -307,7 +307,7 @@ fn all_problems_are_told_at_once_with_their_paths() {
         });
     });
     insta::assert_snapshot!(told(&spec), @r#"
-    provider_config.unknown: unknown field `unknown`, expected one of `cluster`, `region`, `launch_type`, `capacity_providers`, `desired_count`, `subnets`, `security_groups`, `assign_public_ip`, `task_role_arn`, `execution_role_arn`, `service_name_prefix`, `service_name`, `task_definition_arn`, `target_groups`, `service_registries`, `log_group`, `tags`, `assume_role`, `circuit_breaker`, `minimum_healthy_percent`, `maximum_percent`, `health_check_grace_period_seconds`, `deployment_timeout_seconds`, `endpoint_url`
+    provider_config.unknown: unknown field `unknown`, expected one of `cluster`, `region`, `launch_type`, `capacity_providers`, `desired_count`, `subnets`, `security_groups`, `assign_public_ip`, `task_role_arn`, `execution_role_arn`, `service_name_prefix`, `service_name`, `task_definition_arn`, `cpu_architecture`, `efs_volumes`, `target_groups`, `service_registries`, `log_group`, `tags`, `assume_role`, `circuit_breaker`, `minimum_healthy_percent`, `maximum_percent`, `health_check_grace_period_seconds`, `deployment_timeout_seconds`, `endpoint_url`
     provider_config.cluster: not a cluster; write its name, or arn:aws:ecs:region:account:cluster/name
     provider_config.region: not a region; write one like eu-west-1
     provider_config.endpoint_url: not a URL; write one like https://acme.example.com or http://127.0.0.1:4566
