@@ -40,6 +40,9 @@ pub struct TenantView<'a> {
     /// Since when it is paused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused: Option<Timestamp>,
+    /// Whether its spec protects it: a destroy is refused until an update has lifted that.
+    #[serde(skip_serializing_if = "is_false")]
+    pub protected: bool,
     /// How many repairs there were without a quiet time between them.
     #[serde(skip_serializing_if = "is_zero")]
     pub repairs: u32,
@@ -220,6 +223,7 @@ impl<'a> From<&'a Tenant> for TenantView<'a> {
                 deadline: next.deadline,
             }),
             paused: tenant.paused,
+            protected: tenant.is_protected(),
             repairs: tenant.repair.count,
             repair_due: tenant.repair.due,
             last_failure: tenant.last_failure.as_deref(),
@@ -332,6 +336,10 @@ impl<'a> From<&'a ContainerSpec> for ContainerView<'a> {
             env: container.env.keys().map(String::as_str).collect(),
         }
     }
+}
+
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 fn is_zero(count: &u32) -> bool {

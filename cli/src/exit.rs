@@ -8,7 +8,7 @@ use std::time::Duration;
 use landlord_compute::machines::error::{ErrorKind, ProviderError};
 use landlord_compute::machines::id::{OperationId, ProviderName, TenantId};
 use landlord_compute::machines::spec::{Invalid, SpecError};
-use landlord_compute::machines::tenant::Settled;
+use landlord_compute::machines::tenant::{Rejection, Settled};
 use landlord_compute::store::StoreError;
 use landlord_compute::{Closed, CommandError, StartError, SweepError, WaitError};
 use serde_json::{Value, json};
@@ -28,13 +28,14 @@ pub(crate) enum Exit {
     Overloaded,
     Platform,
     Unclean,
+    Protected,
     Defect,
     Output,
     Interrupted,
 }
 
 impl Exit {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Done,
         Self::Failed,
         Self::Usage,
@@ -44,6 +45,7 @@ impl Exit {
         Self::Overloaded,
         Self::Platform,
         Self::Unclean,
+        Self::Protected,
         Self::Defect,
         Self::Output,
         Self::Interrupted,
@@ -60,6 +62,7 @@ impl Exit {
             Self::Overloaded => 6,
             Self::Platform => 7,
             Self::Unclean => 8,
+            Self::Protected => 10,
             Self::Defect => 70,
             Self::Output => 74,
             Self::Interrupted => 130,
@@ -78,6 +81,7 @@ impl Exit {
             Self::Overloaded => "overloaded",
             Self::Platform => "platform",
             Self::Unclean => "unclean",
+            Self::Protected => "protected",
             Self::Defect => "defect",
             Self::Output => "output",
             Self::Interrupted => "interrupted",
@@ -95,6 +99,7 @@ impl Exit {
             Self::Overloaded => "too much is on its way already",
             Self::Platform => "the platform did not say how the tenant is, or what it holds",
             Self::Unclean => "a sweep found what should not be so, and it still is",
+            Self::Protected => "the tenant is protected from deletion",
             Self::Defect => "a defect of landlord-compute",
             Self::Output => "the output could not be written",
             Self::Interrupted => "Ctrl-C: the operation is recorded and goes on when an engine runs",
@@ -178,6 +183,7 @@ impl Failure {
             Self::Config { .. } => Exit::Usage,
             Self::Command(error) => match error {
                 CommandError::Invalid(_) | CommandError::Provider(_) => Exit::Usage,
+                CommandError::Rejected(Rejection::Protected) => Exit::Protected,
                 CommandError::Rejected(_) => Exit::Rejected,
                 CommandError::Overloaded(_) => Exit::Overloaded,
                 CommandError::Store(_) | CommandError::Closed(_) => Exit::Store,

@@ -139,11 +139,13 @@ impl TenantHandle {
         self.operate(Request::Restart { deadline }, options).await
     }
 
-    /// Removes everything of the tenant. Accepted in every state; goes on until the platform says that nothing is
-    /// left. A deadline does not apply.
+    /// Removes everything of the tenant. Accepted in every state, unless the tenant is protected by the spec that runs, or,
+    /// before anything ran, by the one that it is provisioned with; goes on until the platform says that nothing is left.
+    /// A deadline does not apply.
     ///
     /// # Errors
-    /// [`CommandError`]; nothing was recorded then, except where it says otherwise.
+    /// [`CommandError`]; of a protected tenant [`Rejection::Protected`](landlord_state_machines::tenant::Rejection);
+    /// nothing was recorded then, except where it says otherwise.
     pub async fn destroy(&self, options: Options) -> Result<OperationHandle, CommandError> {
         self.operate(Request::Destroy, options).await
     }

@@ -7,8 +7,8 @@ use landlord_state_machines::id::{CallId, Incarnation, OperationId, Rollout};
 use landlord_state_machines::status::Health;
 use landlord_state_machines::tenant::samples::{Name, configurations};
 use landlord_state_machines::tenant::{
-    Change, Command, Decision, Direction, Effect, EventKind, Input, Method, Record, RemovalRun, Request, Run,
-    Stamp, State, StateName, Tenant, Transition, Why, step,
+    Change, Command, Decision, Direction, Effect, EventKind, Input, Method, Record, Rejection, RemovalRun,
+    Request, Run, Stamp, State, StateName, Tenant, Transition, Why, step,
 };
 
 use crate::world::World;
@@ -54,7 +54,7 @@ fn what_is_joined_is_open(world: &World, decision: &Decision) {
     }
 }
 
-/// I5.
+/// I5: unless the tenant is protected, by the spec that runs or, before one does, by the one that should.
 fn destroy_is_accepted(world: &World, input: &Input, decision: &Decision) {
     let Input::Command(Command { expected: None, request: Request::Destroy }) = input else { return };
     let lives = matches!(world.record, Record::Live(_));
@@ -66,7 +66,24 @@ fn destroy_is_accepted(world: &World, input: &Input, decision: &Decision) {
         Decision::Ignore => !lives,
         Decision::Reject(_) => false,
     };
+    if let Record::Live(tenant) = &world.record
+        && protects(tenant)
+    {
+        assert_eq!(*decision, Decision::Reject(Rejection::Protected), "in {:?}", world.record);
+        return;
+    }
     assert!(accepted, "destroy is not accepted: {decision:?} in {:?}", world.record);
+}
+
+fn protects(tenant: &Tenant) -> bool {
+    let spec = match (&tenant.state, tenant.applied()) {
+        (_, Some(applied)) => Some(&applied.spec),
+        (State::Provisioning(change), None) if !matches!(change.direction, Direction::Undo(_)) => {
+            Some(&change.target.spec)
+        }
+        (_, None) => None,
+    };
+    spec.is_some_and(|spec| spec.deletion_protection)
 }
 
 /// The destroy that is on its way, or follows.
@@ -331,7 +348,11 @@ fn the_samples_have_it(world: &World) {
     static NAMES: LazyLock<HashSet<Name>> =
         LazyLock::new(|| configurations().into_iter().map(|each| each.name).collect());
     let name = Name::of(world.policy.attempts, &world.record);
-    assert!(NAMES.contains(&name), "not among the samples: {name}");
+    // Protection is sampled by itself only.
+    let unprotected = Name { protected: false, ..name.clone() };
+    let protected = Name { paused: false, queued: None, ..name.clone() };
+    let sampled = NAMES.contains(&unprotected) && (!name.protected || NAMES.contains(&protected));
+    assert!(sampled, "not among the samples: {name}");
 }
 
 fn change(tenant: &Tenant) -> Option<&Change> {

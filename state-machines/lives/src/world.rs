@@ -32,6 +32,9 @@ pub struct World {
     minted: u64,
 }
 
+/// Which of the specs protects its tenant from a destroy.
+pub const PROTECTS: usize = 1;
+
 pub static SPECS: LazyLock<Vec<Spec>> = LazyLock::new(|| {
     let spec = |number: usize| TenantComputeSpec {
         tenant_id: "acme".to_owned(),
@@ -42,6 +45,7 @@ pub static SPECS: LazyLock<Vec<Spec>> = LazyLock::new(|| {
             ..ContainerSpec::default()
         }],
         resources: ResourceRequirements { cpu: 256, memory: 256, ..ResourceRequirements::default() },
+        deletion_protection: number == PROTECTS,
         ..TenantComputeSpec::default()
     };
     (0..3).map(|number| spec(number).check().unwrap()).collect()
@@ -192,6 +196,22 @@ impl World {
             }
         }
         panic!("it never comes to rest: {:?}", self.record);
+    }
+
+    /// Asks for a destroy; of a protected tenant once an update has lifted its protection.
+    pub fn destroy(&mut self) {
+        // An update to the same spec that is on its way already may be late or cancelled: then it is asked for again.
+        for _ in 0..2 {
+            if let Record::Live(tenant) = &self.record
+                && tenant.is_protected()
+            {
+                let provider = tenant.provider.clone();
+                self.command(Request::Resume);
+                self.command(Request::Update { spec: SPECS[0].clone(), provider, deadline: None });
+                self.go_on_without_commands();
+            }
+        }
+        self.command(Request::Destroy);
     }
 
     pub fn come_to_rest(&mut self) {

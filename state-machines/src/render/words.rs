@@ -34,6 +34,7 @@ fn rejection(rejection: &Rejection) -> &'static str {
         Rejection::ProviderMismatch { .. } => "ProviderMismatch",
         Rejection::Paused => "Paused",
         Rejection::BeingDestroyed { .. } => "BeingDestroyed",
+        Rejection::Protected => "Protected",
         Rejection::NothingToCancel => "NothingToCancel",
         Rejection::NotCancellable => "NotCancellable",
         Rejection::NothingToRetry => "NothingToRetry",

@@ -144,6 +144,12 @@ pub enum Rejection {
         /// The destroy operation.
         by: OperationId,
     },
+    /// Its spec protects it.
+    #[error(
+        "the tenant is protected from deletion; update it to a spec with deletion_protection: false, and destroy it once \
+         that is done"
+    )]
+    Protected,
     /// Nothing is on its way.
     #[error("nothing is on its way that could be cancelled")]
     NothingToCancel,

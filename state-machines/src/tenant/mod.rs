@@ -449,6 +449,19 @@ impl Tenant {
         }
     }
 
+    /// Whether a destroy is refused: the spec that runs says so, or, before anything ran, the one that is worked towards.
+    /// What is being undone or removed anyway is not protected.
+    pub fn is_protected(&self) -> bool {
+        match &self.state {
+            State::Pending | State::Destroying(_) => false,
+            State::Provisioning(change) => match change.direction {
+                Direction::Forward { .. } | Direction::Repair => change.target.spec.deletion_protection,
+                Direction::Undo(_) => false,
+            },
+            State::Running { applied } | State::Updating { applied, .. } => applied.spec.deletion_protection,
+        }
+    }
+
     /// The spec that is being worked towards.
     pub fn target(&self) -> Option<&Rolled> {
         match &self.state {

@@ -52,9 +52,9 @@ pub fn configurations() -> Vec<Configuration> {
     records_without_life().into_iter().map(Configuration::of).chain(lives).collect()
 }
 
-/// The same tenant, also paused, with an update or a restart that waits, and where nothing is repaired.
+/// The same tenant, also paused, with an update or a restart that waits, protected, and where nothing is repaired.
 fn with_variants(tenant: Tenant) -> Vec<Configuration> {
-    let with_repair: Vec<_> = variants(tenant)
+    let with_repair: Vec<_> = variants(tenant.clone())
         .into_iter()
         .map(|tenant| Configuration::of(Record::Live(Arc::new(tenant))))
         .collect();
@@ -64,7 +64,8 @@ fn with_variants(tenant: Tenant) -> Vec<Configuration> {
         .cloned()
         .map(Configuration::without_repair)
         .collect();
-    with_repair.into_iter().chain(without_repair).collect()
+    let protected = protected(tenant).map(|tenant| Configuration::of(Record::Live(Arc::new(tenant))));
+    with_repair.into_iter().chain(without_repair).chain(protected).collect()
 }
 
 /// The records of a tenant that does not live.
@@ -320,6 +321,27 @@ fn variants(tenant: Tenant) -> Vec<Tenant> {
             ..tenant.clone()
         })
         .collect()
+}
+
+/// The same tenant, protected from a destroy, where it can be. It answers nothing else otherwise, so it is not sampled with
+/// what else it can be besides.
+fn protected(mut tenant: Tenant) -> Option<Tenant> {
+    match &mut tenant.state {
+        State::Provisioning(Change { run: Run::Stopping { why: Why::Destroy(_), .. }, .. })
+        | State::Updating {
+            change: Change { run: Run::Stopping { why: Why::Destroy(_), .. }, .. }, ..
+        } => {}
+        State::Pending | State::Destroying(_) => {}
+        State::Provisioning(change) => change.target.spec = SpecRole::Target.protected_spec(),
+        State::Running { applied } => applied.spec = SpecRole::Applied.protected_spec(),
+        State::Updating { applied, change } => {
+            applied.spec = SpecRole::Applied.protected_spec();
+            if change.target.version == applied.version {
+                change.target.spec = applied.spec.clone();
+            }
+        }
+    }
+    tenant.is_protected().then_some(tenant)
 }
 
 /// An update or a restart waits behind an operation that ends in a running tenant, or behind a pause.

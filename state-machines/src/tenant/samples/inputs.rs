@@ -8,6 +8,7 @@ use super::{other_provider, provider, tenant};
 use crate::error::{ErrorCode, ErrorKind, Remedy};
 use crate::id::{CallId, Incarnation, Revision};
 use crate::observation::{Observation, Seen};
+use crate::spec::Spec;
 
 /// The life that left something on the platform.
 const LEFT_BY: Incarnation = Incarnation(5);
@@ -67,8 +68,8 @@ pub fn inputs(record: &Record) -> Vec<Sample> {
 }
 
 fn commands(record: &Record) -> Vec<Sample> {
-    every(provision(SpecRole::Another), |last| match last {
-        Request::Provision { .. } => Some(update(SpecRole::Another)),
+    every(provision(SpecRole::Another.spec()), |last| match last {
+        Request::Provision { .. } => Some(update(SpecRole::Another.spec())),
         Request::Update { .. } => Some(Request::Restart { deadline: Some(at(moment::DEADLINE)) }),
         Request::Restart { .. } => Some(Request::Destroy),
         Request::Destroy => Some(Request::Cancel),
@@ -106,8 +107,8 @@ fn command(name: &'static str, detail: &'static str, expected: Option<Revision>,
 }
 
 /// The request for each spec that the tenant has, for one that it has not, and for another provider.
-fn with_specs(record: &Record, name: &'static str, request: fn(SpecRole) -> Request) -> Vec<Sample> {
-    let elsewhere = match request(SpecRole::Another) {
+fn with_specs(record: &Record, name: &'static str, request: fn(Spec) -> Request) -> Vec<Sample> {
+    let elsewhere = match request(SpecRole::Another.spec()) {
         Request::Provision { spec, deadline, .. } => {
             Request::Provision { spec, provider: other_provider(), deadline }
         }
@@ -125,12 +126,12 @@ fn with_specs(record: &Record, name: &'static str, request: fn(SpecRole) -> Requ
     };
     specs(record)
         .into_iter()
-        .map(|role| command(name, role.words(), None, request(role)))
+        .map(|(role, spec)| command(name, role.words(), None, request(spec)))
         .chain([command(name, "of another provider", None, elsewhere)])
         .collect()
 }
 
-fn specs(record: &Record) -> Vec<SpecRole> {
+fn specs(record: &Record) -> Vec<(SpecRole, Spec)> {
     let known: Vec<_> = match record {
         Record::Absent(_) | Record::Gone(_) => Vec::new(),
         Record::Live(tenant) => tenant
@@ -139,7 +140,7 @@ fn specs(record: &Record) -> Vec<SpecRole> {
             .chain(tenant.target())
             .map(|rolled| &rolled.spec)
             .chain(tenant.next.as_ref().and_then(|queued| queued.wish.spec()).map(|waiting| &waiting.spec))
-            .map(SpecRole::of)
+            .map(|spec| (SpecRole::of(spec), spec.clone()))
             .collect(),
     };
     every(SpecRole::Applied, |last| match last {
@@ -149,16 +150,21 @@ fn specs(record: &Record) -> Vec<SpecRole> {
         SpecRole::Another => None,
     })
     .into_iter()
-    .filter(|role| *role == SpecRole::Another || known.contains(role))
+    .filter_map(|role| match role {
+        SpecRole::Another => Some((role, role.spec())),
+        SpecRole::Applied | SpecRole::Target | SpecRole::Queued => {
+            known.iter().find(|(known, _)| *known == role).cloned()
+        }
+    })
     .collect()
 }
 
-fn provision(role: SpecRole) -> Request {
-    Request::Provision { spec: role.spec(), provider: provider(), deadline: Some(at(moment::DEADLINE)) }
+fn provision(spec: Spec) -> Request {
+    Request::Provision { spec, provider: provider(), deadline: Some(at(moment::DEADLINE)) }
 }
 
-fn update(role: SpecRole) -> Request {
-    Request::Update { spec: role.spec(), provider: provider(), deadline: Some(at(moment::DEADLINE)) }
+fn update(spec: Spec) -> Request {
+    Request::Update { spec, provider: provider(), deadline: Some(at(moment::DEADLINE)) }
 }
 
 /// The call in flight, if one is, and one that is not.

@@ -82,7 +82,7 @@ impl SpecRole {
     pub fn of(spec: &Spec) -> Self {
         [Self::Applied, Self::Target, Self::Queued]
             .into_iter()
-            .find(|role| role.spec() == *spec)
+            .find(|role| role.spec() == *spec || role.protected_spec() == *spec)
             .unwrap_or(Self::Another)
     }
 
@@ -104,8 +104,17 @@ impl SpecRole {
         Versioned { version: self.version(), spec: self.spec() }
     }
 
-    #[expect(clippy::expect_used, reason = "this spec is valid: every test of the samples checks it")]
     fn spec(self) -> Spec {
+        self.spec_with(false)
+    }
+
+    /// The same, where it protects the tenant from a destroy.
+    fn protected_spec(self) -> Spec {
+        self.spec_with(true)
+    }
+
+    #[expect(clippy::expect_used, reason = "this spec is valid: every test of the samples checks it")]
+    fn spec_with(self, deletion_protection: bool) -> Spec {
         TenantComputeSpec {
             tenant_id: tenant().as_str().to_owned(),
             provider_type: provider().as_str().to_owned(),
@@ -115,6 +124,7 @@ impl SpecRole {
                 ..ContainerSpec::default()
             }],
             resources: ResourceRequirements { cpu: 256, memory: 256, ..ResourceRequirements::default() },
+            deletion_protection,
             ..TenantComputeSpec::default()
         }
         .check()

@@ -17,6 +17,8 @@ pub struct Name {
     pub paused: bool,
     /// What waits: an update or a restart.
     pub queued: Option<OperationKind>,
+    /// Whether its spec protects it from a destroy.
+    pub protected: bool,
     /// Whether repair is switched off, where that matters. A fact of the policy, not of the record.
     pub repair_off: bool,
 }
@@ -31,13 +33,14 @@ impl Name {
                 base: base(attempts, tenant),
                 paused: tenant.paused.is_some(),
                 queued: tenant.next.as_ref().map(|queued| queued.wish.kind()),
+                protected: tenant.is_protected(),
                 repair_off: false,
             },
         }
     }
 
     fn plain(base: &str) -> Self {
-        Self { base: base.to_owned(), paused: false, queued: None, repair_off: false }
+        Self { base: base.to_owned(), paused: false, queued: None, protected: false, repair_off: false }
     }
 }
 
@@ -52,8 +55,9 @@ impl Name {
             | OperationKind::Destroy => "queued",
         });
         let paused = self.paused.then_some("paused");
+        let protected = self.protected.then_some("protected");
         let repair_off = self.repair_off.then_some("repair off");
-        [paused, waits, repair_off].into_iter().flatten().collect()
+        [paused, waits, protected, repair_off].into_iter().flatten().collect()
     }
 }
 

@@ -51,6 +51,7 @@ pub(super) fn admit(
         Request::Provision { spec, deadline, .. } => Admitted::Provision { spec, deadline },
         Request::Update { spec, deadline, .. } => Admitted::Update { spec, deadline },
         Request::Restart { deadline } => Admitted::Restart { deadline },
+        Request::Destroy if tenant.is_protected() => return Decision::Reject(Rejection::Protected),
         Request::Destroy => Admitted::Destroy,
         Request::Cancel => Admitted::Cancel,
         Request::Retry => Admitted::Retry,
