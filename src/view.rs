@@ -9,7 +9,7 @@ use landlord_state_machines::spec::{
 };
 use landlord_state_machines::status::{Endpoint, Health};
 use landlord_state_machines::tenant::{
-    Change, Direction, Failure, Removal, RemovalRun, Run, State, StateName, Tenant,
+    Change, Direction, Failure, Removal, RemovalRun, Removes, Run, State, StateName, Tenant,
 };
 use serde::Serialize;
 
@@ -120,6 +120,8 @@ pub enum Way {
     Undo,
     /// To nothing.
     Destroy,
+    /// To nothing of what was retained, either.
+    Release,
 }
 
 /// What an operation does now.
@@ -270,7 +272,10 @@ fn removing<'a>(removal: &Removal, waits: Option<WaitingView<'a>>) -> OperationV
     };
     OperationView {
         id: removal.operation,
-        direction: Way::Destroy,
+        direction: match &removal.removes {
+            Removes::Everything => Way::Destroy,
+            Removes::Retained { .. } => Way::Release,
+        },
         attempt: removal.attempt,
         run,
         until,

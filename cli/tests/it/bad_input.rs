@@ -266,6 +266,23 @@ fn a_protected_tenant_says_how_that_is_lifted() {
 }
 
 #[test]
+fn what_was_retained_is_released_only_of_a_tenant_that_is_gone() {
+    let bench = Bench::new();
+    let spec = bench.spec("acme", &Version::good("hello"));
+    bench.json(&["provision", "-f", &spec]);
+    refused(&bench.run(&["release", "acme"]), 3, "destroy it before you release that");
+    refused(&bench.run(&["release", "amce"]), 4, "there is no tenant amce");
+    bench.json(&["destroy", "acme"]);
+    refused(&bench.run(&["describe", "acme"]), 4, "tenant acme is gone: it was destroyed\n");
+    let released = bench.run(&["release", "acme"]);
+    assert_eq!(released.code, 0, "{}", released.err);
+    assert!(released.out.contains("nothing to do, it is gone already"), "{}", released.out);
+    refused(&bench.run(&["release", "acme", "--provider", "nowhere"]), 2, "nowhere");
+    let released = bench.json(&["release", "acme", "--provider", "process"]);
+    assert_eq!((&released["kind"], &released["settled"]["as"]), (&json!("release"), &json!("done")));
+}
+
+#[test]
 fn a_name_that_was_mistyped_is_no_success() {
     let bench = Bench::new();
     let spec = bench.spec("acme", &Version::good("hello"));

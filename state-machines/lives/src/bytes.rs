@@ -84,7 +84,11 @@ fn next(bytes: &mut Bytes<'_>) -> Option<Move> {
         16 => Move::Look(sight(bytes)?, bytes.up_to(100)?),
         // What leads on is more likely.
         17 => Move::CallEnds(Ending::Succeeded),
-        19 => Move::Reclaim { life: 1 + bytes.up_to(3)? },
+        19 => match bytes.up_to(8)? {
+            6 => Move::Release { elsewhere: false },
+            7 => Move::Release { elsewhere: true },
+            life => Move::Reclaim { life: 1 + life % 3 },
+        },
         _ => Move::WaitUntilWoken,
     })
 }

@@ -8,7 +8,7 @@ use landlord_state_machines::status::Health;
 use landlord_state_machines::tenant::samples::{Name, configurations};
 use landlord_state_machines::tenant::{
     Change, Command, Decision, Direction, Effect, EventKind, Input, Method, Record, Rejection, RemovalRun,
-    Request, Run, Stamp, State, StateName, Tenant, Transition, Why, step,
+    Removes, Request, Run, Stamp, State, StateName, Tenant, Transition, Why, step,
 };
 
 use crate::world::World;
@@ -30,6 +30,7 @@ pub fn of_transition(world: &World, stamp: Stamp, input: &Input, transition: &Tr
     a_rollout_is_new_or_stays(world, transition);
     a_call_is_the_record_s(transition);
     pause_holds(world, input, transition);
+    what_is_retained_stays_known(world, transition);
 }
 
 /// What is known after a commit, when its effects have run.
@@ -226,7 +227,7 @@ fn a_call_is_the_record_s(transition: &Transition) {
                 assert_eq!(transition.record.call(), Some(start.call));
                 assert_eq!(
                     start.spec.is_none(),
-                    start.method == Method::Destroy,
+                    matches!(start.method, Method::Destroy | Method::Release),
                     "what is called with which spec"
                 );
                 let Record::Live(tenant) = &transition.record else { panic!("a call for nobody") };
@@ -246,6 +247,28 @@ fn a_call_is_the_record_s(transition: &Transition) {
         }
     }
     assert!(started <= 1, "{started} calls at once");
+}
+
+/// I3: what a destroy retained is on the tombstone, and stays there until a release of that provider is done.
+fn what_is_retained_stays_known(world: &World, transition: &Transition) {
+    let Record::Gone(after) = &transition.record else { return };
+    let Record::Live(before) = &world.record else { panic!("what does not live is buried") };
+    let removes = match &before.state {
+        State::Destroying(removal) => &removal.removes,
+        other
+        @ (State::Pending | State::Provisioning(_) | State::Running { .. } | State::Updating { .. }) => {
+            panic!("buried from {other:?}")
+        }
+    };
+    let wanted = match (removes, &transition.event.what) {
+        (Removes::Everything, EventKind::Succeeded { retained, .. }) => retained.clone(),
+        (Removes::Everything, _) => None,
+        (Removes::Retained { known }, EventKind::Succeeded { .. }) => {
+            known.clone().filter(|known| known.provider != before.provider)
+        }
+        (Removes::Retained { known }, _) => known.clone(),
+    };
+    assert_eq!(after.retained, wanted, "what is retained is forgotten, or invented");
 }
 
 /// While it is paused nothing begins by itself: no retry, no repair, no queued update. What is on its way goes

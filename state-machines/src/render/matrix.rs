@@ -64,7 +64,7 @@ impl Row {
             Self::Retry => "retry",
             Self::Pause => "pause",
             Self::Resume => "resume",
-            Self::Reclaim => "reclaim",
+            Self::Reclaim => "reclaim, release",
             Self::Abandon => "abandon",
             Self::BeforeDestroy => "any, destroy waits",
             Self::Outdated => "any, old revision",
@@ -76,7 +76,7 @@ impl Row {
             Self::UndoFailed => "undo failed",
             Self::UndoFoundNothing => "undo found nothing",
             Self::Stopped => "call stopped",
-            Self::Lost => "call lost with engine",
+            Self::Lost => "call lost in a crash",
             Self::Progressed => "call progressed",
             Self::PauseOver => "time to go on",
             Self::Deadline => "deadline",
@@ -196,7 +196,7 @@ fn command(tenant: Option<&Tenant>, change: Option<&Change>, command: &Command) 
         Request::Retry => Row::Retry,
         Request::Pause => Row::Pause,
         Request::Resume => Row::Resume,
-        Request::Reclaim { .. } => Row::Reclaim,
+        Request::Reclaim { .. } | Request::Release { .. } => Row::Reclaim,
         Request::Abandon { .. } => Row::Abandon,
     }
 }

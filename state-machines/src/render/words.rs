@@ -39,6 +39,8 @@ fn rejection(rejection: &Rejection) -> &'static str {
         Rejection::NotCancellable => "NotCancellable",
         Rejection::NothingToRetry => "NothingToRetry",
         Rejection::DestroyFirst => "DestroyFirst",
+        Rejection::BeingReleased { .. } => "BeingReleased",
+        Rejection::MayUseIt => "MayUseIt",
         Rejection::Lives => "Lives",
         Rejection::RevisionMismatch { .. } => "RevisionMismatch",
     }
@@ -52,6 +54,7 @@ fn what(what: &EventKind) -> &'static str {
             OperationKind::Restart => "began a restart",
             OperationKind::Repair => "began a repair",
             OperationKind::Destroy => "began a destroy",
+            OperationKind::Release => "began a release",
         },
         EventKind::AlreadyRunning => "already running",
         EventKind::Queued { spec: Some(_), .. } => "queued",
@@ -99,6 +102,7 @@ pub(super) fn effect(effect: &Effect) -> String {
                 Method::Provision => "provision",
                 Method::Update => "update",
                 Method::Destroy => "destroy",
+                Method::Release => "release",
             };
             match &start.spec {
                 Some(spec) => {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::super::{Command, Input, Outcome, Record, Request, Stamp};
 use super::{CALL, REVISION, STALE_CALL, SpecRole, at, error, every, ledger, moment, stamp};
-use super::{other_provider, provider, tenant};
+use super::{other_provider, provider, retained, tenant};
 use crate::error::{ErrorCode, ErrorKind, Remedy};
 use crate::id::{CallId, Incarnation, Revision};
 use crate::observation::{Observation, Seen};
@@ -77,7 +77,8 @@ fn commands(record: &Record) -> Vec<Sample> {
         Request::Retry => Some(Request::Pause),
         Request::Pause => Some(Request::Resume),
         Request::Resume => Some(Request::Reclaim { provider: provider(), incarnation: LEFT_BY }),
-        Request::Reclaim { .. } => Some(Request::Abandon { reason: "the account is closed".to_owned() }),
+        Request::Reclaim { .. } => Some(Request::Release { provider: None }),
+        Request::Release { .. } => Some(Request::Abandon { reason: "the account is closed".to_owned() }),
         Request::Abandon { .. } => None,
     })
     .into_iter()
@@ -96,6 +97,16 @@ fn commands(record: &Record) -> Vec<Sample> {
         Request::Reclaim { .. } => vec![
             command("reclaim", "", None, request.clone()),
             command("reclaim", "of another revision", Some(Revision(REVISION.0 - 1)), request),
+        ],
+        Request::Release { .. } => vec![
+            command("release", "", None, request),
+            command("release", "of this provider", None, Request::Release { provider: Some(provider()) }),
+            command(
+                "release",
+                "of another provider",
+                None,
+                Request::Release { provider: Some(other_provider()) },
+            ),
         ],
         Request::Abandon { .. } => vec![command("abandon", "", None, request)],
     })
@@ -122,6 +133,7 @@ fn with_specs(record: &Record, name: &'static str, request: fn(Spec) -> Request)
         | Request::Pause
         | Request::Resume
         | Request::Reclaim { .. }
+        | Request::Release { .. }
         | Request::Abandon { .. }) => other,
     };
     specs(record)
@@ -176,6 +188,7 @@ fn succeeded() -> Outcome {
     Outcome::Succeeded {
         changes: vec!["containers[web].image: web:1 → web:2".to_owned()],
         message: Some("not enforced here: cpu".to_owned()),
+        retained: Some(retained(provider())),
     }
 }
 

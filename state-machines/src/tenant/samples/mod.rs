@@ -18,7 +18,7 @@ pub use configurations::{Configuration, configurations};
 pub use inputs::{Sample, inputs};
 pub use name::Name;
 
-use super::{Rolled, Stamp, Versioned, after};
+use super::{Retained, Rolled, Stamp, Versioned, after};
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use crate::id::{CallId, OperationId, ProviderName, Revision, Rollout, SpecVersion, TenantId};
 use crate::ledger::Ledger;
@@ -164,6 +164,11 @@ fn ledger(pid: &str) -> Arc<Ledger> {
         waits: None,
         facts: RawValue::NULL.to_owned(),
     })
+}
+
+/// What a life left on purpose.
+fn retained(provider: ProviderName) -> Arc<Retained> {
+    Arc::new(Retained { provider, resources: [("volume data".to_owned(), "vol-1".to_owned())].into() })
 }
 
 fn error(kind: ErrorKind, remedy: Remedy, code: ErrorCode, message: &str) -> Arc<ProviderError> {

@@ -61,6 +61,7 @@ pub(super) fn admit(
             None => return Decision::Ignore,
         },
         Request::Reclaim { .. } => return Decision::Reject(Rejection::Lives),
+        Request::Release { .. } => return Decision::Reject(Rejection::MayUseIt),
         Request::Abandon { .. } => return Decision::Reject(Rejection::DestroyFirst),
     };
     decide(admitted)

@@ -39,6 +39,10 @@ pub(super) fn all() -> Vec<Property<Life>> {
         ),
         Property::always("I2 every operation settles, once the provider answers", everything_settles),
         Property::always("I3 at rest the platform has the applied spec, or nothing", nothing_leaks),
+        Property::always("I3 what is retained is known until it is released", |_, world: &World| {
+            let Record::Gone(tombstone) = &world.record else { return true };
+            world.tampered || tombstone.retained.is_some() == world.retained
+        }),
         Property::always("I4 at most one call, and it is the record's", |_, world: &World| {
             world.broken != Some(Rule::OneCall) && world.record.call() == world.alive.map(|alive| alive.call)
         }),
@@ -81,6 +85,13 @@ pub(super) fn all() -> Vec<Property<Life>> {
             matches!(&world.record, Record::Live(tenant)
                 if matches!(&tenant.state, State::Updating { applied, change } if change.target.restarts(applied)))
         }),
+        Property::sometimes(
+            "something is retained",
+            |_, world: &World| matches!(&world.record, Record::Gone(tombstone) if tombstone.retained.is_some()),
+        ),
+        Property::sometimes("what was retained is released", |_, world: &World| {
+            world.alive.is_some_and(|alive| alive.method == Method::Release && alive.worked)
+        }),
         Property::sometimes("it is protected", |_, world: &World| protects(&world.record)),
         Property::sometimes("it is gone", |_, world: &World| matches!(world.record, Record::Gone(_))),
     ]
@@ -121,7 +132,7 @@ fn calls_are_the_records(transition: &Transition) -> bool {
     let Record::Live(tenant) = &transition.record else { return false };
     let (method, spec) = match &tenant.state {
         State::Pending | State::Running { .. } => return false,
-        State::Destroying(_) => (Method::Destroy, None),
+        State::Destroying(removal) => (removal.removes.method(), None),
         State::Provisioning(change) | State::Updating { change, .. } => {
             let Run::Calling(call) = change.run else { return false };
             let spec = match change.direction {
