@@ -99,7 +99,7 @@ pub use landlord_state_machines::tenant::{
 };
 pub use provider::{Context, Initiator, Provider};
 pub use store::{MemoryStore, Position, Scope, TenantFilter};
-pub use sweep::{Missing, Orphan, Sweep, SweepError, sweep};
+pub use sweep::{Missing, OnPurpose, Orphan, Sweep, SweepError, sweep};
 
 /// The code of README.md, which is compiled with the documentation's.
 #[cfg(doctest)]

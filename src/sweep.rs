@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use landlord_state_machines::error::ProviderError;
 use landlord_state_machines::id::{Incarnation, ProviderName, Revision, TenantId};
-use landlord_state_machines::sweep::{Claim, Orphaned, claim, expected};
+use landlord_state_machines::sweep::{Claim, Orphaned, Tagged, claim, expected};
 use landlord_state_machines::tenant::{Record, StateName};
 use serde::Serialize;
 
@@ -53,6 +53,8 @@ pub struct Sweep {
     pub listed: usize,
     /// What belongs to nobody.
     pub orphans: Vec<Orphan>,
+    /// What is there on purpose. A release removes it, and nothing else does.
+    pub retained: Vec<OnPurpose>,
     /// Who should run there, and holds nothing.
     pub missing: Vec<Missing>,
     /// Who could not be judged: an operation is on its way, or the record changed meanwhile.
@@ -76,6 +78,17 @@ pub struct Orphan {
     pub revision: Revision,
 }
 
+/// What a life of a tenant retained.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OnPurpose {
+    /// The tenant that its tags name.
+    pub tenant_id: TenantId,
+    /// The life that its tags name.
+    pub incarnation: Incarnation,
+    /// What there is.
+    pub resources: BTreeMap<String, String>,
+}
+
 /// A tenant that should run, and holds nothing on its platform.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Missing {
@@ -87,8 +100,8 @@ pub struct Missing {
     pub revision: Revision,
 }
 
-/// What a provider lists: each tenant's life, and what there is of it.
-type Listed = BTreeMap<(TenantId, Incarnation), BTreeMap<String, String>>;
+/// What a provider lists: what there is of each tenant's life, by what its tags say.
+type Listed = BTreeMap<(TenantId, Incarnation, Tagged), BTreeMap<String, String>>;
 
 /// Compares what `provider` holds for `engine` with the records in `store`. Changes nothing and needs no engine, so
 /// that a store can be looked at beside the engine that has it. Takes as long as the platform takes to list twice.
@@ -111,8 +124,9 @@ pub async fn sweep(
     let mut sweep = Sweep {
         provider: name,
         engine: Arc::clone(engine),
-        listed: second.len(),
+        listed: second.keys().filter(|(_, _, tagged)| *tagged == Tagged::Held).count(),
         orphans: Vec::new(),
+        retained: second.iter().filter_map(OnPurpose::of).collect(),
         missing: Vec::new(),
         unsettled: Vec::new(),
     };
@@ -127,6 +141,24 @@ pub async fn sweep(
     Ok(sweep)
 }
 
+impl OnPurpose {
+    fn of(
+        ((tenant, incarnation, tagged), resources): (
+            &(TenantId, Incarnation, Tagged),
+            &BTreeMap<String, String>,
+        ),
+    ) -> Option<Self> {
+        match tagged {
+            Tagged::Held => None,
+            Tagged::Retained => Some(Self {
+                tenant_id: tenant.clone(),
+                incarnation: *incarnation,
+                resources: resources.clone(),
+            }),
+        }
+    }
+}
+
 impl Sweep {
     /// Whether the platform holds what the records say.
     pub fn is_clean(&self) -> bool {
@@ -135,10 +167,11 @@ impl Sweep {
 
     fn judge(&mut self, record: &Record, listed: &Listed) {
         let (tenant, revision) = (record.id(), record.revision());
-        let lives = (tenant.clone(), Incarnation(0))..=(tenant.clone(), Incarnation(u64::MAX));
-        for ((_, incarnation), resources) in listed.range(lives) {
-            match claim(record, &self.provider, *incarnation) {
-                Claim::Its => {}
+        let lives = (tenant.clone(), Incarnation(0), Tagged::Held)
+            ..=(tenant.clone(), Incarnation(u64::MAX), Tagged::Retained);
+        for ((_, incarnation, tagged), resources) in listed.range(lives) {
+            match claim(record, &self.provider, *incarnation, *tagged) {
+                Claim::Its | Claim::Retained => {}
                 Claim::Unsettled => self.unsettled.push(tenant.clone()),
                 Claim::Nobodys(why) => self.orphans.push(Orphan {
                     tenant_id: tenant.clone(),
@@ -151,7 +184,7 @@ impl Sweep {
             }
         }
         if let Some(incarnation) = expected(record, &self.provider)
-            && !listed.contains_key(&(tenant.clone(), incarnation))
+            && !listed.contains_key(&(tenant.clone(), incarnation, Tagged::Held))
         {
             self.missing.push(Missing { tenant_id: tenant.clone(), incarnation, revision });
         }
@@ -161,12 +194,16 @@ impl Sweep {
 async fn list(provider: &dyn Provider, engine: &str) -> Result<Listed, SweepError> {
     let platform = |source| SweepError::Platform { provider: provider.name(), source };
     let mut listed = Listed::new();
-    // What is retained on purpose is nobody's leak.
-    let owned = provider.list_tenants(engine).await.map_err(platform)?.into_iter();
-    for OwnedTenant { tenant, incarnation, resources, retained: _ } in
-        owned.filter(|owned| !owned.resources.is_empty() || owned.retained.is_empty())
+    for OwnedTenant { tenant, incarnation, resources, retained } in
+        provider.list_tenants(engine).await.map_err(platform)?
     {
-        listed.entry((tenant, incarnation)).or_default().extend(resources);
+        // Who is listed with nothing at all holds something that has no name.
+        if !resources.is_empty() || retained.is_empty() {
+            listed.entry((tenant.clone(), incarnation, Tagged::Held)).or_default().extend(resources);
+        }
+        if !retained.is_empty() {
+            listed.entry((tenant, incarnation, Tagged::Retained)).or_default().extend(retained);
+        }
     }
     Ok(listed)
 }
@@ -178,10 +215,10 @@ async fn suspects(
     listed: &Listed,
 ) -> Result<BTreeMap<TenantId, Revision>, SweepError> {
     let mut suspects = BTreeMap::new();
-    for (tenant, incarnation) in listed.keys() {
+    for (tenant, incarnation, tagged) in listed.keys() {
         let record = store.load(tenant).await?;
-        match claim(&record, provider, *incarnation) {
-            Claim::Its => {}
+        match claim(&record, provider, *incarnation, *tagged) {
+            Claim::Its | Claim::Retained => {}
             Claim::Unsettled | Claim::Nobodys(_) => {
                 suspects.insert(tenant.clone(), record.revision());
             }
@@ -192,7 +229,7 @@ async fn suspects(
     loop {
         let page = store.list(&running, after, PAGE).await?;
         for tenant in page.items {
-            if !listed.contains_key(&(tenant.id.clone(), tenant.incarnation)) {
+            if !listed.contains_key(&(tenant.id.clone(), tenant.incarnation, Tagged::Held)) {
                 suspects.insert(tenant.id.clone(), tenant.revision);
             }
         }

@@ -9,7 +9,7 @@ use landlord_state_machines::spec::{
 };
 use landlord_state_machines::status::{Endpoint, Health};
 use landlord_state_machines::tenant::{
-    Change, Direction, Failure, Removal, RemovalRun, Run, State, StateName, Tenant,
+    Change, Direction, Failure, Removal, RemovalRun, Removes, Run, State, StateName, Tenant,
 };
 use serde::Serialize;
 
@@ -40,6 +40,9 @@ pub struct TenantView<'a> {
     /// Since when it is paused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused: Option<Timestamp>,
+    /// Whether its spec protects it: a destroy is refused until an update has lifted that.
+    #[serde(skip_serializing_if = "is_false")]
+    pub protected: bool,
     /// How many repairs there were without a quiet time between them.
     #[serde(skip_serializing_if = "is_zero")]
     pub repairs: u32,
@@ -117,6 +120,8 @@ pub enum Way {
     Undo,
     /// To nothing.
     Destroy,
+    /// To nothing of what was retained, either.
+    Release,
 }
 
 /// What an operation does now.
@@ -220,6 +225,7 @@ impl<'a> From<&'a Tenant> for TenantView<'a> {
                 deadline: next.deadline,
             }),
             paused: tenant.paused,
+            protected: tenant.is_protected(),
             repairs: tenant.repair.count,
             repair_due: tenant.repair.due,
             last_failure: tenant.last_failure.as_deref(),
@@ -266,7 +272,10 @@ fn removing<'a>(removal: &Removal, waits: Option<WaitingView<'a>>) -> OperationV
     };
     OperationView {
         id: removal.operation,
-        direction: Way::Destroy,
+        direction: match &removal.removes {
+            Removes::Everything => Way::Destroy,
+            Removes::Retained { .. } => Way::Release,
+        },
         attempt: removal.attempt,
         run,
         until,
@@ -332,6 +341,10 @@ impl<'a> From<&'a ContainerSpec> for ContainerView<'a> {
             env: container.env.keys().map(String::as_str).collect(),
         }
     }
+}
+
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 fn is_zero(count: &u32) -> bool {

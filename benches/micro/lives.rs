@@ -41,7 +41,10 @@ fn command(request: Request) -> Input {
 /// The call in flight worked.
 pub(crate) fn succeeded(record: &Record) -> Input {
     let call = record.call().expect("a call is in flight");
-    Input::Outcome { call, outcome: Outcome::Succeeded { changes: Vec::new(), message: None } }
+    Input::Outcome {
+        call,
+        outcome: Outcome::Succeeded { changes: Vec::new(), message: None, retained: None },
+    }
 }
 
 /// What the machine decides; it changes the tenant.

@@ -99,7 +99,16 @@ pub(crate) enum Command {
         #[command(flatten)]
         options: Why,
     },
-    /// Give up a destroy that never ends, and leave what is left.
+    /// Remove what a tenant that is gone has retained.
+    Release {
+        tenant: TenantId,
+        /// Where; without it, where its last life retained something.
+        #[arg(long, value_parser = ProviderName::new)]
+        provider: Option<ProviderName>,
+        #[command(flatten)]
+        options: Why,
+    },
+    /// Give up a destroy or a release that never ends, and leave what is left.
     Abandon {
         tenant: TenantId,
         /// Why, for the audit.
@@ -204,6 +213,7 @@ impl Command {
             Self::Restart { .. } => "restart",
             Self::Logs { .. } => "logs",
             Self::Destroy { .. } => "destroy",
+            Self::Release { .. } => "release",
             Self::Cancel { .. } => "cancel",
             Self::Retry { .. } => "retry",
             Self::Pause { .. } => "pause",

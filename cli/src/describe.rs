@@ -253,6 +253,10 @@ impl Described<'_> {
             let resume = format!("`landlord-compute resume {}` lets it go on", view.tenant_id);
             lines.push(("paused", format!("{}; {resume}", words::when(now, paused))));
         }
+        if view.protected {
+            let lift = "an update to a spec with deletion_protection: false lifts that";
+            lines.push(("protected", format!("a destroy is refused; {lift}")));
+        }
         lines.extend(words::repair(view, self.engine.now(), now).map(|line| ("repair", line)));
         lines
     }

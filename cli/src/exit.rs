@@ -3,18 +3,20 @@
 use std::error::Error as StdError;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use landlord_compute::machines::error::{ErrorKind, ProviderError};
 use landlord_compute::machines::id::{OperationId, ProviderName, TenantId};
 use landlord_compute::machines::spec::{Invalid, SpecError};
-use landlord_compute::machines::tenant::Settled;
+use landlord_compute::machines::tenant::{Rejection, Retained, Settled};
 use landlord_compute::store::StoreError;
 use landlord_compute::{Closed, CommandError, StartError, SweepError, WaitError};
 use serde_json::{Value, json};
 
 use super::hints::Hints;
 use super::spec_file::STDIN;
+use super::words;
 
 /// The exit codes. `--help` lists them from here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,13 +30,14 @@ pub(crate) enum Exit {
     Overloaded,
     Platform,
     Unclean,
+    Protected,
     Defect,
     Output,
     Interrupted,
 }
 
 impl Exit {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Done,
         Self::Failed,
         Self::Usage,
@@ -44,6 +47,7 @@ impl Exit {
         Self::Overloaded,
         Self::Platform,
         Self::Unclean,
+        Self::Protected,
         Self::Defect,
         Self::Output,
         Self::Interrupted,
@@ -60,6 +64,7 @@ impl Exit {
             Self::Overloaded => 6,
             Self::Platform => 7,
             Self::Unclean => 8,
+            Self::Protected => 10,
             Self::Defect => 70,
             Self::Output => 74,
             Self::Interrupted => 130,
@@ -78,6 +83,7 @@ impl Exit {
             Self::Overloaded => "overloaded",
             Self::Platform => "platform",
             Self::Unclean => "unclean",
+            Self::Protected => "protected",
             Self::Defect => "defect",
             Self::Output => "output",
             Self::Interrupted => "interrupted",
@@ -95,6 +101,7 @@ impl Exit {
             Self::Overloaded => "too much is on its way already",
             Self::Platform => "the platform did not say how the tenant is, or what it holds",
             Self::Unclean => "a sweep found what should not be so, and it still is",
+            Self::Protected => "the tenant is protected from deletion",
             Self::Defect => "a defect of landlord-compute",
             Self::Output => "the output could not be written",
             Self::Interrupted => "Ctrl-C: the operation is recorded and goes on when an engine runs",
@@ -140,8 +147,8 @@ pub(crate) enum Failure {
     NoOperation(OperationId),
     #[error("there is no tenant {0} in this store")]
     NoTenant(TenantId),
-    #[error("tenant {0} is gone: it was destroyed")]
-    Gone(TenantId),
+    #[error("tenant {tenant} is gone: it was destroyed{}", words::still_there(retained.as_deref()))]
+    Gone { tenant: TenantId, retained: Option<Arc<Retained>> },
     #[error("no tenant {0}")]
     NoneListed(String),
     #[error("tenant {tenant} is run by provider {provider}, which this program does not have")]
@@ -178,6 +185,7 @@ impl Failure {
             Self::Config { .. } => Exit::Usage,
             Self::Command(error) => match error {
                 CommandError::Invalid(_) | CommandError::Provider(_) => Exit::Usage,
+                CommandError::Rejected(Rejection::Protected) => Exit::Protected,
                 CommandError::Rejected(_) => Exit::Rejected,
                 CommandError::Overloaded(_) => Exit::Overloaded,
                 CommandError::Store(_) | CommandError::Closed(_) => Exit::Store,
@@ -193,7 +201,9 @@ impl Failure {
                 _ => Exit::Defect,
             },
             Self::NoStore(_) | Self::Store(_) | Self::InUse { .. } | Self::Closed(_) => Exit::Store,
-            Self::NoOperation(_) | Self::NoTenant(_) | Self::Gone(_) | Self::NoneListed(_) => Exit::NotFound,
+            Self::NoOperation(_) | Self::NoTenant(_) | Self::Gone { .. } | Self::NoneListed(_) => {
+                Exit::NotFound
+            }
             Self::NoProvider { .. } | Self::NoLogs { .. } => Exit::Platform,
             Self::Platform(error) => match error.kind {
                 ErrorKind::TenantNotFound => Exit::NotFound,
@@ -228,7 +238,13 @@ impl Failure {
             Self::NoTenant(_) | Self::NoneListed(_) => {
                 Some("`landlord-compute list` shows those that there are".to_owned())
             }
-            Self::Gone(tenant) => Some(format!("`landlord-compute events {tenant}` shows its history")),
+            Self::Gone { tenant, retained } => {
+                let history = format!("`landlord-compute events {tenant}` shows its history");
+                Some(match retained {
+                    Some(_) => format!("`landlord-compute release {tenant}` removes that; {history}"),
+                    None => history,
+                })
+            }
             Self::NoOperation(_) => Some("`landlord-compute events` names all operations".to_owned()),
             Self::NotAsAsked { tenant, logs, .. } => {
                 let describe = format!("`landlord-compute describe {tenant}` shows how it is now");
@@ -335,6 +351,9 @@ impl Failure {
         }
         if let Some(next) = self.next() {
             error["next"] = json!(hints.complete(&next));
+        }
+        if let Self::Gone { retained: Some(retained), .. } = self {
+            error["retained"] = json!(retained);
         }
         if let Some(invalid) = self.problems() {
             error["problems"] = invalid

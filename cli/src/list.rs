@@ -138,6 +138,9 @@ fn remark(view: &TenantView<'_>, failed: &BTreeMap<OperationId, OperationKind>, 
     if view.paused.is_some() {
         remarks.push("paused".to_owned());
     }
+    if view.protected {
+        remarks.push("protected".to_owned());
+    }
     remarks.extend(view.operation.as_ref().map(|operation| words::operation(operation, now)));
     remarks.extend(view.repair_due.map(|due| format!("repair due {}", words::when(now, due))));
     if let Some(failure) = view.last_failure {

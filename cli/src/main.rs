@@ -129,6 +129,9 @@ async fn command(screen: &Screen, cli: Cli) -> Result<(), Failure> {
         }
         Command::Restart { tenant, options } => operate(tenant, Ask::Restart, options.into()).await,
         Command::Destroy { tenant, options } => operate(tenant, Ask::Destroy, options.into()).await,
+        Command::Release { tenant, provider, options } => {
+            operate(tenant, Ask::Release(provider), options.into()).await
+        }
         Command::Cancel { tenant, options } => operate(tenant, Ask::Cancel, options.into()).await,
         Command::Retry { tenant, options } => operate(tenant, Ask::Retry, options.into()).await,
         Command::Abandon { tenant, reason } => {

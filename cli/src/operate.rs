@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
-use landlord_compute::machines::id::{OperationId, TenantId};
+use landlord_compute::machines::id::{OperationId, ProviderName, TenantId};
 use landlord_compute::machines::spec::Spec;
 use landlord_compute::machines::tenant::{Record, Settled};
 use landlord_compute::store::{Position, Reads, Scope};
@@ -28,6 +28,7 @@ pub(crate) enum Ask {
     Update(Spec),
     Restart,
     Destroy,
+    Release(Option<ProviderName>),
     Cancel,
     Retry,
     Abandon(String),
@@ -40,6 +41,7 @@ impl Ask {
             Self::Update(spec) => tenant.update(spec, options).await,
             Self::Restart => tenant.restart(options).await,
             Self::Destroy => tenant.destroy(options).await,
+            Self::Release(provider) => tenant.release(provider, options).await,
             Self::Cancel => tenant.cancel(options).await,
             Self::Retry => tenant.retry(options).await,
             Self::Abandon(reason) => tenant.abandon(options.reason(reason)).await,
@@ -52,6 +54,7 @@ impl Ask {
             Self::Update(_)
             | Self::Restart
             | Self::Destroy
+            | Self::Release(_)
             | Self::Cancel
             | Self::Retry
             | Self::Abandon(_) => Missing::Refuse,
@@ -60,7 +63,7 @@ impl Ask {
 
     fn needs_a_known_tenant(&self) -> bool {
         match self {
-            Self::Destroy | Self::Cancel | Self::Retry | Self::Abandon(_) => true,
+            Self::Destroy | Self::Release(_) | Self::Cancel | Self::Retry | Self::Abandon(_) => true,
             // The engine refuses an update of a tenant that it does not know, and says what to do.
             Self::Provision(_) | Self::Update(_) | Self::Restart => false,
         }
@@ -68,9 +71,12 @@ impl Ask {
 
     fn wanted(&self) -> Wanted {
         match self {
-            Self::Provision(_) | Self::Update(_) | Self::Restart | Self::Destroy | Self::Retry => {
-                Wanted::Done
-            }
+            Self::Provision(_)
+            | Self::Update(_)
+            | Self::Restart
+            | Self::Destroy
+            | Self::Release(_)
+            | Self::Retry => Wanted::Done,
             Self::Cancel => Wanted::Cancelled,
             Self::Abandon(_) => Wanted::Abandoned,
         }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use landlord_compute::clock::SystemClock;
 use landlord_compute::machines::id::{ProviderName, TenantId};
 use landlord_compute::machines::planner::Subject;
-use landlord_compute::machines::tenant::{Record, Tenant};
+use landlord_compute::machines::tenant::{Record, Tenant, Tombstone};
 use landlord_compute::provider::{Context, Provider, RegistryError, Setup, SetupError};
 use landlord_compute::store::{Reads, StoreError};
 use landlord_compute::{Engine, EngineBuilder, ObservePolicy, StartError};
@@ -159,7 +159,7 @@ pub(crate) async fn living(store: &impl Reads, tenant: &TenantId) -> Result<Arc<
     match store.load(tenant).await? {
         Record::Live(tenant) => Ok(tenant),
         Record::Absent(id) => Err(Failure::NoTenant(id)),
-        Record::Gone(tombstone) => Err(Failure::Gone(tombstone.id)),
+        Record::Gone(Tombstone { id, retained, .. }) => Err(Failure::Gone { tenant: id, retained }),
     }
 }
 

@@ -6,7 +6,9 @@ use std::time::Instant;
 use jiff::Timestamp;
 use landlord_compute::Delivery;
 use landlord_compute::machines::id::{OperationId, TenantId};
-use landlord_compute::machines::tenant::{EventKind, LifecycleEvent, OperationKind, Record, Settled};
+use landlord_compute::machines::tenant::{
+    EventKind, LifecycleEvent, OperationKind, Record, Retained, Settled,
+};
 use landlord_compute::store::{Position, Reads, Scope};
 use landlord_store_sqlite::SqliteReader;
 use serde::Serialize;
@@ -60,6 +62,9 @@ struct Report<'a> {
     /// What was left on the platform when the tenant was abandoned, a line each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     left: Vec<String>,
+    /// What it left on purpose, if it is gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retained: Option<&'a Retained>,
     #[serde(skip)]
     waited: Waited,
 }
@@ -123,6 +128,10 @@ pub(crate) async fn report(
         },
         message: last.as_deref().and_then(words::message).map(str::to_owned),
         left,
+        retained: match &record {
+            Record::Gone(tombstone) => tombstone.retained.as_deref(),
+            Record::Live(_) | Record::Absent(_) => None,
+        },
     };
     let logs = report.tenant.as_ref().and_then(|view| place.logs(view.provider, tenant));
     let shown = screen.show(&report, || report.text());
@@ -221,6 +230,17 @@ impl Report<'_> {
     }
 
     fn left_text(&self) -> String {
+        let text = self.left_behind_text();
+        let Some(retained) = self.retained else { return text };
+        let mut text =
+            format!("{text}, but for what its spec asks to retain, at provider {}:", retained.provider);
+        for line in retained.lines() {
+            text += &format!("\n    {line}");
+        }
+        text + &format!("\n  `landlord-compute release {}` removes that", self.tenant_id)
+    }
+
+    fn left_behind_text(&self) -> String {
         let abandoned = matches!(self.settled, Settled::Abandoned { .. });
         if self.left.is_empty() {
             // Whoever gives up a destroy gives up asking the platform, too.

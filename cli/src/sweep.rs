@@ -1,11 +1,12 @@
 //! `sweep`: what the platforms hold, compared with the records.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use landlord_compute::machines::id::{ProviderName, TenantId};
 use landlord_compute::machines::sweep::Orphaned;
 use landlord_compute::machines::tenant::Settled;
-use landlord_compute::{Missing, OperationHandle, Options, Orphan, Sweep, SweepError};
+use landlord_compute::{Missing, OnPurpose, OperationHandle, Options, Orphan, Sweep, SweepError};
 use serde::Serialize;
 
 use super::exit::Failure;
@@ -58,6 +59,9 @@ struct Swept {
     engine: Arc<str>,
     listed: usize,
     orphans: Vec<Found>,
+    /// What is there on purpose.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    retained: Vec<OnPurpose>,
     missing: Vec<Missing>,
     unsettled: Vec<TenantId>,
 }
@@ -174,6 +178,8 @@ struct Report<'a> {
     engine: Option<&'a str>,
     listed: usize,
     orphans: Vec<&'a Found>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    retained: Vec<&'a OnPurpose>,
     missing: Vec<&'a Missing>,
     unsettled: Vec<&'a TenantId>,
     providers: Vec<&'a Swept>,
@@ -215,6 +221,7 @@ fn show(
         engine: swept.first().map(|swept| &*swept.engine),
         listed: swept.iter().map(|swept| swept.listed).sum(),
         orphans: swept.iter().flat_map(|swept| &swept.orphans).collect(),
+        retained: swept.iter().flat_map(|swept| &swept.retained).collect(),
         missing: swept.iter().flat_map(|swept| &swept.missing).collect(),
         unsettled: swept.iter().flat_map(|swept| &swept.unsettled).collect(),
         providers: swept.iter().collect(),
@@ -248,13 +255,13 @@ impl Report<'_> {
 
 impl Swept {
     fn of(sweep: Sweep, fates: Vec<Fate>) -> Self {
-        let Sweep { provider, engine, listed, orphans, missing, unsettled } = sweep;
+        let Sweep { provider, engine, listed, orphans, retained, missing, unsettled } = sweep;
         let orphans = orphans.into_iter().zip(fates).map(|(orphan, fate)| Found { orphan, fate }).collect();
-        Self { provider, engine, listed, orphans, missing, unsettled }
+        Self { provider, engine, listed, orphans, retained, missing, unsettled }
     }
 
     fn text(&self) -> String {
-        let Self { provider, listed, missing, unsettled, .. } = self;
+        let Self { provider, listed, retained, missing, unsettled, .. } = self;
         let mut text = format!(
             "{provider}: holds something of {listed} tenants' lives; {} orphans, {} missing\n",
             self.orphans.len(),
@@ -263,6 +270,18 @@ impl Swept {
         if !self.orphans.is_empty() {
             text += "\n";
             text += &table(["ORPHAN", "LIFE", "WHY", "HOLDS", "NOW"], self.orphans.iter().map(row));
+        }
+        if !retained.is_empty() {
+            text += "\n";
+            text += &table(
+                ["RETAINED", "LIFE", "HOLDS"],
+                retained.iter().map(|OnPurpose { tenant_id, incarnation, resources }| {
+                    [tenant_id.to_string(), incarnation.to_string(), held(resources)]
+                }),
+            );
+            text += &format!(
+                "that is so on purpose; `landlord-compute release TENANT --provider {provider}` removes it\n"
+            );
         }
         if !missing.is_empty() {
             text += "\n";
@@ -288,6 +307,10 @@ fn row(found: &Found) -> [String; 5] {
         Orphaned::AnotherLife { living } => format!("the tenant is in its life {living}"),
         Orphaned::AnotherProvider { living } => format!("the tenant is run by {living}"),
     };
-    let holds: Vec<String> = resources.iter().map(|(name, id)| format!("{name}: {id}")).collect();
-    [tenant_id.to_string(), incarnation.to_string(), why, holds.join(", "), fate.text()]
+    [tenant_id.to_string(), incarnation.to_string(), why, held(resources), fate.text()]
+}
+
+fn held(resources: &BTreeMap<String, String>) -> String {
+    let held: Vec<String> = resources.iter().map(|(name, id)| format!("{name}: {id}")).collect();
+    held.join(", ")
 }

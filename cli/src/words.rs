@@ -6,7 +6,7 @@ use landlord_compute::machines::error::ProviderError;
 use landlord_compute::machines::id::TenantId;
 use landlord_compute::machines::status::{ComputeState, Endpoint, EndpointType, Health};
 use landlord_compute::machines::tenant::{
-    EventKind, Failure, LifecycleEvent, OperationKind, Settled, StopReason, Tenant,
+    EventKind, Failure, LifecycleEvent, OperationKind, Retained, Settled, StopReason, Tenant,
 };
 use landlord_compute::view::{Doing, EndpointView, OperationView, TenantView, Way};
 
@@ -74,8 +74,17 @@ fn what(what: &EventKind, now: Timestamp) -> String {
         EventKind::Queued { queued, spec: None } => format!("restart {queued} waits for its turn"),
         EventKind::Progressed { step } => step.clone(),
         EventKind::Waits { what, since } => waits(what, *since, now),
-        EventKind::Succeeded { changes, .. } if changes.is_empty() => "succeeded".to_owned(),
-        EventKind::Succeeded { changes, .. } => format!("succeeded: {}", changes.join(", ")),
+        EventKind::Succeeded { changes, message: _, retained } => {
+            let changes = match changes.as_slice() {
+                [] => String::new(),
+                changes => format!(": {}", changes.join(", ")),
+            };
+            let retained = retained
+                .as_ref()
+                .map(|it| format!("; retained {}", it.lines().join(", ")))
+                .unwrap_or_default();
+            format!("succeeded{changes}{retained}")
+        }
         EventKind::FoundNothing => "found nothing to update, provisions instead".to_owned(),
         EventKind::WillRetry { error, at } => format!("tries again {}: {}", when(now, *at), reason(error)),
         EventKind::Retried => "tries again".to_owned(),
@@ -108,6 +117,13 @@ fn what(what: &EventKind, now: Timestamp) -> String {
         EventKind::Abandoned { reason, left } if left.is_empty() => format!("abandoned: {reason}"),
         EventKind::Abandoned { reason, left } => format!("abandoned: {reason}; left: {}", left.join(", ")),
     }
+}
+
+/// What a tenant that is gone has left on purpose, as it follows a sentence.
+pub(crate) fn still_there(retained: Option<&Retained>) -> String {
+    let Some(retained) = retained else { return String::new() };
+    let things = retained.lines().join(", ");
+    format!("; what it retained is still at provider {}: {things}", retained.provider)
 }
 
 /// What the provider said of what it did.
@@ -240,6 +256,7 @@ pub(crate) fn operation(operation: &OperationView<'_>, now: Timestamp) -> String
         Way::Repair => "being repaired",
         Way::Undo => "being undone",
         Way::Destroy => "being removed",
+        Way::Release => "what it retained is being removed",
     };
     let until = operation.until.map(|until| when(now, until)).unwrap_or_default();
     let way = match operation.waits {

@@ -1,5 +1,6 @@
 //! One call of a provider: its turn, the call itself, and what came of it.
 
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -10,7 +11,7 @@ use futures_util::FutureExt;
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::spec::Spec;
 use landlord_state_machines::status::{ProvisionStatus, UpdateStatus};
-use landlord_state_machines::tenant::{Method, Outcome, StartCall};
+use landlord_state_machines::tenant::{Method, Outcome, Retained, StartCall};
 use tokio::sync::SemaphorePermit;
 
 use super::ground::Ground;
@@ -56,7 +57,9 @@ async fn turn(ground: &Ground, start: &StartCall, cx: &Context) -> Outcome {
         Poll::Pending => Box::pin(tokio::time::timeout(registered.call_timeout, answer)).await,
     };
     match answer {
-        Ok(Ok(Ok(Done { changes, message }))) => Outcome::Succeeded { changes, message },
+        Ok(Ok(Ok(Done { changes, message, retained }))) => {
+            Outcome::Succeeded { changes, message, retained: Retained::of(start.provider.clone(), retained) }
+        }
         Ok(Ok(Err(error))) => Outcome::Failed(Arc::new(error)),
         Ok(Err(_panic)) => {
             tracing::error!("the provider panicked");
@@ -93,6 +96,8 @@ async fn permit<'a>(registered: &'a Registered, cx: &Context) -> Option<Semaphor
 struct Done {
     changes: Vec<String>,
     message: Option<String>,
+    /// What a destroy left on purpose.
+    retained: BTreeMap<String, String>,
 }
 
 /// The call itself: what it did, or why it failed.
@@ -104,7 +109,7 @@ async fn make_call(registered: &Registered, cx: &Context, start: &StartCall) -> 
             validate(registered, cx, spec).await?;
             let result = provider.provision(cx, spec).await?;
             match result.status {
-                ProvisionStatus::Success => Ok(Done { changes: Vec::new(), message: result.message }),
+                ProvisionStatus::Success => Ok(Done { message: result.message, ..Done::default() }),
                 ProvisionStatus::InProgress => {
                     Err(unfinished(Method::Provision, Remedy::Retry, result.message))
                 }
@@ -118,13 +123,21 @@ async fn make_call(registered: &Registered, cx: &Context, start: &StartCall) -> 
             let result = provider.update(cx, tenant, spec).await?;
             match result.status {
                 UpdateStatus::Success | UpdateStatus::NoChanges => {
-                    Ok(Done { changes: result.changes, message: result.message })
+                    Ok(Done { changes: result.changes, message: result.message, ..Done::default() })
                 }
                 UpdateStatus::InProgress => Err(unfinished(Method::Update, Remedy::Retry, result.message)),
                 UpdateStatus::Failed => Err(unfinished(Method::Update, Remedy::Permanent, result.message)),
             }
         }
-        (Method::Destroy, _) => provider.destroy(cx, tenant).await.map(|_retained| Done::default()),
+        (Method::Destroy, _) => {
+            let destroyed = provider.destroy(cx, tenant).await?;
+            Ok(Done { retained: destroyed.retained, ..Done::default() })
+        }
+        (Method::Release, _) => {
+            let released = provider.release(cx, tenant).await?;
+            let removed = released.removed.iter().map(|(name, id)| format!("removed {name}: {id}"));
+            Ok(Done { changes: removed.collect(), ..Done::default() })
+        }
         (method @ (Method::Provision | Method::Update), None) => Err(failure(
             method,
             Remedy::Permanent,
@@ -152,7 +165,7 @@ fn failure(method: Method, remedy: Remedy, code: ErrorCode, message: impl Into<S
     let kind = match method {
         Method::Provision => ErrorKind::ProvisionFailed,
         Method::Update => ErrorKind::UpdateFailed,
-        Method::Destroy => ErrorKind::DestroyFailed,
+        Method::Destroy | Method::Release => ErrorKind::DestroyFailed,
     };
     ProviderError::new(kind, remedy, code, message)
 }

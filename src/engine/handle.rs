@@ -139,11 +139,13 @@ impl TenantHandle {
         self.operate(Request::Restart { deadline }, options).await
     }
 
-    /// Removes everything of the tenant. Accepted in every state; goes on until the platform says that nothing is
-    /// left. A deadline does not apply.
+    /// Removes everything of the tenant. Accepted in every state, unless the tenant is protected by the spec that runs, or,
+    /// before anything ran, by the one that it is provisioned with; goes on until the platform says that nothing is left.
+    /// A deadline does not apply.
     ///
     /// # Errors
-    /// [`CommandError`]; nothing was recorded then, except where it says otherwise.
+    /// [`CommandError`]; of a protected tenant [`Rejection::Protected`](landlord_state_machines::tenant::Rejection);
+    /// nothing was recorded then, except where it says otherwise.
     pub async fn destroy(&self, options: Options) -> Result<OperationHandle, CommandError> {
         self.operate(Request::Destroy, options).await
     }
@@ -181,7 +183,7 @@ impl TenantHandle {
         self.send(Request::Resume, options).await.map(|_| ())
     }
 
-    /// Gives up a destroy that its platform never answers, and leaves what is left; the operation's end names it, with
+    /// Gives up a destroy or a release that its platform never answers, and leaves what is left; the operation's end names it, with
     /// the reason in `options`.
     ///
     /// # Errors
@@ -189,6 +191,23 @@ impl TenantHandle {
     pub async fn abandon(&self, options: Options) -> Result<OperationHandle, CommandError> {
         let reason = options.reason.clone().unwrap_or_else(|| "no reason was given".to_owned());
         self.operate(Request::Abandon { reason }, options).await
+    }
+
+    /// Removes what the tenant's lives have retained, while the tenant does not live; goes on until its platform says that
+    /// nothing of that is left. `provider` says where; none: where the last life retained something, as its record says.
+    /// A provision is refused meanwhile, as it may take up what is being removed. A deadline does not apply.
+    ///
+    /// # Errors
+    /// [`CommandError`]; nothing was recorded then, except where it says otherwise.
+    pub async fn release(
+        &self,
+        provider: Option<ProviderName>,
+        options: Options,
+    ) -> Result<OperationHandle, CommandError> {
+        if let Some(provider) = &provider {
+            self.core.registry.get(provider.as_str())?;
+        }
+        self.operate(Request::Release { provider }, options).await
     }
 
     /// Removes what a sweep found, if the tenant is still as the sweep saw it.

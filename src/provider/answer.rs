@@ -27,6 +27,23 @@ impl Destroyed {
     }
 }
 
+/// What a release removed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Released {
+    /// What had been retained: a name for each, and where it was.
+    pub removed: BTreeMap<String, String>,
+}
+
+impl Released {
+    /// With this removed.
+    #[must_use]
+    pub fn removed(mut self, removed: BTreeMap<String, String>) -> Self {
+        self.removed = removed;
+        self
+    }
+}
+
 /// What an update would change on a platform.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PlannedChange {

@@ -9,7 +9,9 @@ pub(crate) mod registry;
 mod shared;
 mod support;
 
-pub use answer::{Destroyed, LogLine, LogQuery, Looked, OwnedTenant, PlannedChange, PlannedEffect, Source};
+pub use answer::{
+    Destroyed, LogLine, LogQuery, Looked, OwnedTenant, PlannedChange, PlannedEffect, Released, Source,
+};
 pub use capabilities::Capabilities;
 
 pub use context::{CheckpointError, Context, Initiator, Journal, UndoBy, Work};
@@ -77,6 +79,16 @@ pub trait Provider: Send + Sync + 'static {
     /// # Errors
     /// `DestroyFailed`, for unexpected failures only.
     async fn destroy(&self, cx: &Context, tenant_id: &TenantId) -> Result<Destroyed, ProviderError>;
+
+    /// Removes what lives of the tenant that are over have retained, and returns when it is gone. The tenant does not live,
+    /// and nothing else of it is touched. Idempotent; where nothing is retained it is a success. Cancellation does not
+    /// stop it. Says what it removed. Default: nothing is ever retained.
+    ///
+    /// # Errors
+    /// `DestroyFailed`, for unexpected failures only.
+    async fn release(&self, _cx: &Context, _tenant_id: &TenantId) -> Result<Released, ProviderError> {
+        Ok(Released::default())
+    }
 
     /// Asks the platform for the tenant's state now; answers within 5 s.
     ///

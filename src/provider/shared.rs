@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::{
     Capabilities, Context, Destroyed, LogLine, LogQuery, Looked, OwnedTenant, PlannedChange, Provider,
+    Released,
 };
 use crate::clock::Clock;
 
@@ -42,6 +43,10 @@ impl<P: Provider + ?Sized> Provider for Arc<P> {
 
     async fn destroy(&self, cx: &Context, tenant_id: &TenantId) -> Result<Destroyed, ProviderError> {
         (**self).destroy(cx, tenant_id).await
+    }
+
+    async fn release(&self, cx: &Context, tenant_id: &TenantId) -> Result<Released, ProviderError> {
+        (**self).release(cx, tenant_id).await
     }
 
     async fn get_status(&self, cx: &Context, tenant_id: &TenantId) -> Result<ComputeStatus, ProviderError> {

@@ -12,8 +12,19 @@ pub enum Claim {
     Its,
     /// It cannot be decided yet: an operation is on its way, or nothing should run.
     Unsettled,
+    /// It was left on purpose: it waits for the tenant's next life, or for a release.
+    Retained,
     /// It belongs to nobody.
     Nobodys(Orphaned),
+}
+
+/// What the tags of a resource say of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tagged {
+    /// A life of the tenant holds it.
+    Held,
+    /// A life of the tenant retained it.
+    Retained,
 }
 
 /// Why a resource on a platform belongs to nobody.
@@ -35,7 +46,11 @@ pub enum Orphaned {
 }
 
 /// To whom a resource belongs that `provider` lists with this tenant's and this life's tags.
-pub fn claim(record: &Record, provider: &ProviderName, incarnation: Incarnation) -> Claim {
+pub fn claim(record: &Record, provider: &ProviderName, incarnation: Incarnation, tagged: Tagged) -> Claim {
+    match tagged {
+        Tagged::Retained => return Claim::Retained,
+        Tagged::Held => {}
+    }
     let tenant = match record {
         Record::Absent(_) | Record::Gone(_) => return Claim::Nobodys(Orphaned::NoTenant),
         Record::Live(tenant) => tenant,
@@ -84,8 +99,8 @@ mod tests {
                 Record::Live(tenant) => (tenant.incarnation, Incarnation(tenant.incarnation.0 + 1)),
                 Record::Absent(_) | Record::Gone(_) => (Incarnation(1), Incarnation(2)),
             };
-            let claims =
-                [claim(record, &here, now), claim(record, &here, other), claim(record, &elsewhere, now)];
+            let claims = [(&here, now), (&here, other), (&elsewhere, now)]
+                .map(|(provider, life)| claim(record, provider, life, Tagged::Held));
             let expected_here = expected(record, &here);
             let wanted = match record {
                 Record::Absent(_) | Record::Gone(_) => {
@@ -113,6 +128,10 @@ mod tests {
                 },
             };
             assert_eq!(claims, wanted, "{}", configuration.name);
+            // Whoever looks at it, and whatever became of the tenant.
+            for (provider, life) in [(&here, now), (&here, other), (&elsewhere, now)] {
+                assert_eq!(claim(record, provider, life, Tagged::Retained), Claim::Retained);
+            }
             assert_eq!(expected(record, &elsewhere), None, "{}", configuration.name);
         }
     }

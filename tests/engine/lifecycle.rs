@@ -9,7 +9,7 @@ use landlord_compute::machines::tenant::{
     EventKind, Method, OperationKind, Record, Rejection, Settled, StateName,
 };
 use landlord_compute::store::TenantFilter;
-use landlord_compute::{CommandError, Options};
+use landlord_compute::{CommandError, Options, TenantComputeSpec};
 use landlord_testing::scripted::Step;
 
 use super::{engine, events_until, live, memory, run, scripted, spec, tenant};
@@ -255,6 +255,60 @@ async fn i5_destroy_overtakes_a_provision_that_hangs() {
     assert_eq!(provisioned.await.expect("settles"), Settled::Superseded { by: destroy_id });
     assert_eq!(provider.tenants(), []);
     assert_eq!(provider.overlaps(), 0);
+}
+
+/// I5: a protected tenant is destroyed once an update has lifted its protection.
+#[tokio::test(start_paused = true)]
+async fn i5_a_protected_tenant_is_destroyed_once_that_is_lifted() {
+    let provider = scripted();
+    let engine = engine(memory(), &provider).start().await.expect("starts");
+    let acme = engine.tenant(tenant("acme"));
+    let destroy_is_refused = async || {
+        let refused = acme.destroy(Options::default()).await.expect_err("it is protected");
+        assert!(matches!(refused, CommandError::Rejected(Rejection::Protected)), "{refused}");
+        assert!(refused.to_string().contains("deletion_protection: false"), "{refused}");
+    };
+    let protected = |image| TenantComputeSpec { deletion_protection: true, ..spec("acme", image) };
+
+    provider.script(&tenant("acme"), Method::Provision, [Step::Gate("up"), Step::Work]);
+    let provisioned = acme.provision(protected("v1"), Options::default()).await.expect("accepted");
+    destroy_is_refused().await;
+    provider.open("up");
+    assert_eq!(provisioned.await.expect("settles"), Settled::Done);
+    destroy_is_refused().await;
+
+    // An update that lifts it and fails leaves it.
+    provider.script(&tenant("acme"), Method::Update, [Step::Fail(error(Remedy::Permanent))]);
+    let lifted = acme.update(spec("acme", "v1"), Options::default()).await.expect("accepted");
+    assert!(matches!(lifted.await.expect("settles"), Settled::Failed { undone: true, .. }));
+    destroy_is_refused().await;
+
+    let lifted = acme.update(spec("acme", "v1"), Options::default()).await.expect("accepted");
+    assert_eq!(lifted.await.expect("settles"), Settled::Done);
+    // A destroy that was accepted before protection came stays accepted.
+    provider.script(&tenant("acme"), Method::Update, [Step::Hang]);
+    let protects = acme.update(protected("v1"), Options::default()).await.expect("accepted");
+    let destroyed = acme.destroy(Options::default()).await.expect("it is not protected yet");
+    let by = destroyed.id().expect("an operation began");
+    assert_eq!(destroyed.await.expect("settles"), Settled::Done);
+    assert_eq!(protects.await.expect("settles"), Settled::Superseded { by });
+}
+
+/// I5: what is undone down to nothing is not protected: an undo that never ends is overtaken.
+#[tokio::test(start_paused = true)]
+async fn i5_a_protected_tenant_that_never_came_up_is_destroyed() {
+    let provider = scripted();
+    let engine = engine(memory(), &provider).start().await.expect("starts");
+    let acme = engine.tenant(tenant("acme"));
+    provider.script(&tenant("acme"), Method::Provision, [Step::Fail(error(Remedy::Permanent))]);
+    provider.script(&tenant("acme"), Method::Destroy, [Step::Hang]);
+    let protected = TenantComputeSpec { deletion_protection: true, ..spec("acme", "v1") };
+    let provisioned = acme.provision(protected, Options::default()).await.expect("accepted");
+    events_until(&engine, "acme", |event| matches!(event.what, EventKind::Undoing { .. })).await;
+    let destroyed = acme.destroy(Options::default()).await.expect("accepted");
+    let by = destroyed.id().expect("an operation began");
+    assert_eq!(destroyed.await.expect("settles"), Settled::Done);
+    assert_eq!(provisioned.await.expect("settles"), Settled::Superseded { by });
 }
 
 /// I5: a destroy that its platform never answers ends by being abandoned, and names what is left.

@@ -9,6 +9,7 @@ mod lifecycle;
 mod observing;
 mod pressure;
 mod recovery;
+mod retained;
 mod store_faults;
 mod sweep;
 mod tracing;

@@ -103,6 +103,11 @@ async fn every_event_reads_back_as_it_was_written() {
 }
 
 #[tokio::test]
+async fn a_tombstone_keeps_what_was_retained() {
+    contract::a_tombstone_keeps_what_was_retained(&MemoryStore::default()).await;
+}
+
+#[tokio::test]
 async fn a_tombstone_leads_to_the_next_life() {
     contract::a_tombstone_leads_to_the_next_life(&MemoryStore::default()).await;
 }

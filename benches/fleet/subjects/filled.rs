@@ -66,7 +66,7 @@ fn running(number: usize) -> Write {
         to: Some(StateName::Running),
         operation: None,
         attempt: None,
-        what: EventKind::Succeeded { changes: Vec::new(), message: None },
+        what: EventKind::Succeeded { changes: Vec::new(), message: None, retained: None },
         settled: Vec::new(),
     };
     let tenant = Tenant {

@@ -6,7 +6,7 @@ use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Bench, Ran, Version};
 
@@ -241,6 +241,45 @@ fn what_the_tenants_state_does_not_allow() {
     refused(&bench.run(&["describe", "other"]), 4, "there is no tenant other");
     refused(&bench.run(&["status", "other"]), 4, "there is no tenant other");
     refused(&bench.run(&["wait", "99-1"]), 4, "there is no operation 99-1");
+}
+
+#[test]
+fn a_protected_tenant_says_how_that_is_lifted() {
+    let bench = Bench::new();
+    let mut spec = Version::good("hello").spec("acme");
+    spec["deletion_protection"] = json!(true);
+    let protects = bench.file("protects.json", &spec.to_string());
+    bench.json(&["provision", "-f", &protects]);
+    assert_eq!(bench.json(&["list"])["tenants"][0]["protected"], json!(true));
+    assert_eq!(bench.json(&["describe", "acme"])["tenant"]["protected"], json!(true));
+    let described = bench.run(&["describe", "acme"]).out;
+    assert!(described.contains("a destroy is refused; an update to a spec with"), "{described}");
+    refused(&bench.run(&["destroy", "acme"]), 10, "deletion_protection: false");
+    let error: Value =
+        serde_json::from_str(&bench.run(&["destroy", "acme", "-o", "json"]).err).expect("a document");
+    assert_eq!((&error["error"]["code"], &error["error"]["exit"]), (&json!("protected"), &json!(10)));
+
+    let lifts = bench.spec("acme", &Version::good("hello"));
+    bench.json(&["update", "-f", &lifts]);
+    assert_eq!(bench.json(&["list"])["tenants"][0].get("protected"), None);
+    assert_eq!(bench.json(&["destroy", "acme"])["settled"]["as"], "done");
+}
+
+#[test]
+fn what_was_retained_is_released_only_of_a_tenant_that_is_gone() {
+    let bench = Bench::new();
+    let spec = bench.spec("acme", &Version::good("hello"));
+    bench.json(&["provision", "-f", &spec]);
+    refused(&bench.run(&["release", "acme"]), 3, "destroy it before you release that");
+    refused(&bench.run(&["release", "amce"]), 4, "there is no tenant amce");
+    bench.json(&["destroy", "acme"]);
+    refused(&bench.run(&["describe", "acme"]), 4, "tenant acme is gone: it was destroyed\n");
+    let released = bench.run(&["release", "acme"]);
+    assert_eq!(released.code, 0, "{}", released.err);
+    assert!(released.out.contains("nothing to do, it is gone already"), "{}", released.out);
+    refused(&bench.run(&["release", "acme", "--provider", "nowhere"]), 2, "nowhere");
+    let released = bench.json(&["release", "acme", "--provider", "process"]);
+    assert_eq!((&released["kind"], &released["settled"]["as"]), (&json!("release"), &json!("done")));
 }
 
 #[test]

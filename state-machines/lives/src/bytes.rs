@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use landlord_state_machines::tenant::{Backoff, Policy, Record, RepairPolicy, Request};
+use landlord_state_machines::tenant::{Backoff, Policy, Record, RepairPolicy};
 
 use crate::moves::{Ending, Move, Sight};
 use crate::world::World;
@@ -18,7 +18,7 @@ pub fn live(bytes: &[u8]) {
     world.live(std::iter::from_fn(|| next(&mut bytes)).take(MOVES));
     world.come_to_rest();
     world.nothing_is_left_open();
-    world.command(Request::Destroy);
+    world.destroy();
     world.go_on_without_commands();
     assert!(matches!(world.record, Record::Absent(_) | Record::Gone(_)), "still there: {:?}", world.record);
     world.nothing_is_left_open();
@@ -84,7 +84,11 @@ fn next(bytes: &mut Bytes<'_>) -> Option<Move> {
         16 => Move::Look(sight(bytes)?, bytes.up_to(100)?),
         // What leads on is more likely.
         17 => Move::CallEnds(Ending::Succeeded),
-        19 => Move::Reclaim { life: 1 + bytes.up_to(3)? },
+        19 => match bytes.up_to(8)? {
+            6 => Move::Release { elsewhere: false },
+            7 => Move::Release { elsewhere: true },
+            life => Move::Reclaim { life: 1 + life % 3 },
+        },
         _ => Move::WaitUntilWoken,
     })
 }

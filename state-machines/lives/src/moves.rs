@@ -26,6 +26,10 @@ pub enum Move {
     Reclaim {
         life: u64,
     },
+    /// What a life retained is removed; `elsewhere`: at another provider.
+    Release {
+        elsewhere: bool,
+    },
     /// A command of somebody who looked at another revision.
     Outdated,
     /// The call in flight ends, and its outcome arrives.

@@ -7,8 +7,8 @@ use landlord_state_machines::id::{CallId, Incarnation, OperationId, Rollout};
 use landlord_state_machines::status::Health;
 use landlord_state_machines::tenant::samples::{Name, configurations};
 use landlord_state_machines::tenant::{
-    Change, Command, Decision, Direction, Effect, EventKind, Input, Method, Record, RemovalRun, Request, Run,
-    Stamp, State, StateName, Tenant, Transition, Why, step,
+    Change, Command, Decision, Direction, Effect, EventKind, Input, Method, Record, Rejection, RemovalRun,
+    Removes, Request, Run, Stamp, State, StateName, Tenant, Transition, Why, step,
 };
 
 use crate::world::World;
@@ -30,6 +30,7 @@ pub fn of_transition(world: &World, stamp: Stamp, input: &Input, transition: &Tr
     a_rollout_is_new_or_stays(world, transition);
     a_call_is_the_record_s(transition);
     pause_holds(world, input, transition);
+    what_is_retained_stays_known(world, transition);
 }
 
 /// What is known after a commit, when its effects have run.
@@ -54,7 +55,7 @@ fn what_is_joined_is_open(world: &World, decision: &Decision) {
     }
 }
 
-/// I5.
+/// I5: unless the tenant is protected, by the spec that runs or, before one does, by the one that should.
 fn destroy_is_accepted(world: &World, input: &Input, decision: &Decision) {
     let Input::Command(Command { expected: None, request: Request::Destroy }) = input else { return };
     let lives = matches!(world.record, Record::Live(_));
@@ -66,7 +67,24 @@ fn destroy_is_accepted(world: &World, input: &Input, decision: &Decision) {
         Decision::Ignore => !lives,
         Decision::Reject(_) => false,
     };
+    if let Record::Live(tenant) = &world.record
+        && protects(tenant)
+    {
+        assert_eq!(*decision, Decision::Reject(Rejection::Protected), "in {:?}", world.record);
+        return;
+    }
     assert!(accepted, "destroy is not accepted: {decision:?} in {:?}", world.record);
+}
+
+fn protects(tenant: &Tenant) -> bool {
+    let spec = match (&tenant.state, tenant.applied()) {
+        (_, Some(applied)) => Some(&applied.spec),
+        (State::Provisioning(change), None) if !matches!(change.direction, Direction::Undo(_)) => {
+            Some(&change.target.spec)
+        }
+        (_, None) => None,
+    };
+    spec.is_some_and(|spec| spec.deletion_protection)
 }
 
 /// The destroy that is on its way, or follows.
@@ -209,7 +227,7 @@ fn a_call_is_the_record_s(transition: &Transition) {
                 assert_eq!(transition.record.call(), Some(start.call));
                 assert_eq!(
                     start.spec.is_none(),
-                    start.method == Method::Destroy,
+                    matches!(start.method, Method::Destroy | Method::Release),
                     "what is called with which spec"
                 );
                 let Record::Live(tenant) = &transition.record else { panic!("a call for nobody") };
@@ -229,6 +247,28 @@ fn a_call_is_the_record_s(transition: &Transition) {
         }
     }
     assert!(started <= 1, "{started} calls at once");
+}
+
+/// I3: what a destroy retained is on the tombstone, and stays there until a release of that provider is done.
+fn what_is_retained_stays_known(world: &World, transition: &Transition) {
+    let Record::Gone(after) = &transition.record else { return };
+    let Record::Live(before) = &world.record else { panic!("what does not live is buried") };
+    let removes = match &before.state {
+        State::Destroying(removal) => &removal.removes,
+        other
+        @ (State::Pending | State::Provisioning(_) | State::Running { .. } | State::Updating { .. }) => {
+            panic!("buried from {other:?}")
+        }
+    };
+    let wanted = match (removes, &transition.event.what) {
+        (Removes::Everything, EventKind::Succeeded { retained, .. }) => retained.clone(),
+        (Removes::Everything, _) => None,
+        (Removes::Retained { known }, EventKind::Succeeded { .. }) => {
+            known.clone().filter(|known| known.provider != before.provider)
+        }
+        (Removes::Retained { known }, _) => known.clone(),
+    };
+    assert_eq!(after.retained, wanted, "what is retained is forgotten, or invented");
 }
 
 /// While it is paused nothing begins by itself: no retry, no repair, no queued update. What is on its way goes
@@ -331,7 +371,11 @@ fn the_samples_have_it(world: &World) {
     static NAMES: LazyLock<HashSet<Name>> =
         LazyLock::new(|| configurations().into_iter().map(|each| each.name).collect());
     let name = Name::of(world.policy.attempts, &world.record);
-    assert!(NAMES.contains(&name), "not among the samples: {name}");
+    // Protection is sampled by itself only.
+    let unprotected = Name { protected: false, ..name.clone() };
+    let protected = Name { paused: false, queued: None, ..name.clone() };
+    let sampled = NAMES.contains(&unprotected) && (!name.protected || NAMES.contains(&protected));
+    assert!(sampled, "not among the samples: {name}");
 }
 
 fn change(tenant: &Tenant) -> Option<&Change> {

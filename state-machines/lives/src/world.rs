@@ -11,7 +11,8 @@ use landlord_state_machines::ledger::Ledger;
 use landlord_state_machines::observation::{Observation, Seen};
 use landlord_state_machines::spec::{ContainerSpec, ResourceRequirements, Spec, TenantComputeSpec};
 use landlord_state_machines::tenant::{
-    Command, Decision, Effect, Input, Outcome, Policy, Record, Request, Stamp, State, Transition, after, step,
+    Command, Decision, Effect, Input, Outcome, Policy, Record, Removes, Request, Retained, Stamp, State,
+    Transition, after, step,
 };
 
 use crate::moves::{Ending, Move, Sight};
@@ -32,6 +33,9 @@ pub struct World {
     minted: u64,
 }
 
+/// Which of the specs protects its tenant from a destroy.
+pub const PROTECTS: usize = 1;
+
 pub static SPECS: LazyLock<Vec<Spec>> = LazyLock::new(|| {
     let spec = |number: usize| TenantComputeSpec {
         tenant_id: "acme".to_owned(),
@@ -42,6 +46,7 @@ pub static SPECS: LazyLock<Vec<Spec>> = LazyLock::new(|| {
             ..ContainerSpec::default()
         }],
         resources: ResourceRequirements { cpu: 256, memory: 256, ..ResourceRequirements::default() },
+        deletion_protection: number == PROTECTS,
         ..TenantComputeSpec::default()
     };
     (0..3).map(|number| spec(number).check().unwrap()).collect()
@@ -94,6 +99,10 @@ impl World {
             Move::Reclaim { life } => {
                 let provider = ProviderName::new("process").unwrap();
                 self.command(Request::Reclaim { provider, incarnation: Incarnation(life) });
+            }
+            Move::Release { elsewhere } => {
+                let provider = elsewhere.then(|| ProviderName::new("ecs").unwrap());
+                self.command(Request::Release { provider });
             }
             Move::Outdated => {
                 let expected = Some(Revision(self.record.revision().0 + 1));
@@ -159,7 +168,27 @@ impl World {
     /// The call's future is gone before its outcome is looked at.
     fn call_ends(&mut self, call: CallId, outcome: Outcome) {
         self.alive = None;
+        let outcome = self.with_what_is_retained(outcome);
         self.input(Input::Outcome { call, outcome });
+    }
+
+    /// Every other destroy retains something.
+    fn with_what_is_retained(&self, outcome: Outcome) -> Outcome {
+        let Record::Live(tenant) = &self.record else { return outcome };
+        let destroys =
+            matches!(&tenant.state, State::Destroying(removal) if removal.removes == Removes::Everything);
+        match outcome {
+            Outcome::Succeeded { changes, message, retained: None }
+                if destroys && self.calls.len().is_multiple_of(2) =>
+            {
+                Outcome::Succeeded { changes, message, retained: retained(&tenant.provider) }
+            }
+            other @ (Outcome::Succeeded { .. }
+            | Outcome::Failed(_)
+            | Outcome::TimedOut(_)
+            | Outcome::Lost(_)
+            | Outcome::Held(_)) => other,
+        }
     }
 
     /// The engine dies with its call, and the next one takes up what it finds.
@@ -192,6 +221,22 @@ impl World {
             }
         }
         panic!("it never comes to rest: {:?}", self.record);
+    }
+
+    /// Asks for a destroy; of a protected tenant once an update has lifted its protection.
+    pub fn destroy(&mut self) {
+        // An update to the same spec that is on its way already may be late or cancelled: then it is asked for again.
+        for _ in 0..2 {
+            if let Record::Live(tenant) = &self.record
+                && tenant.is_protected()
+            {
+                let provider = tenant.provider.clone();
+                self.command(Request::Resume);
+                self.command(Request::Update { spec: SPECS[0].clone(), provider, deadline: None });
+                self.go_on_without_commands();
+            }
+        }
+        self.command(Request::Destroy);
     }
 
     pub fn come_to_rest(&mut self) {
@@ -257,11 +302,16 @@ impl World {
     }
 }
 
+/// What a destroy retains.
+pub fn retained(provider: &ProviderName) -> Option<Arc<Retained>> {
+    Retained::of(provider.clone(), [("volume data".to_owned(), "vol-1".to_owned())].into())
+}
+
 pub fn outcome(ending: Ending) -> Outcome {
     let error = |kind, remedy, code| ProviderError::new(kind, remedy, code, "no");
     let retry = || error(ErrorKind::UpdateFailed, Remedy::Retry, ErrorCode::ProviderUnavailable);
     match ending {
-        Ending::Succeeded => Outcome::Succeeded { changes: Vec::new(), message: None },
+        Ending::Succeeded => Outcome::Succeeded { changes: Vec::new(), message: None, retained: None },
         Ending::Retry { after } => {
             let pause = after.map(Duration::from_secs);
             Outcome::Failed(Arc::new(ProviderError { retry_after: pause, ..retry() }))

@@ -28,7 +28,8 @@ What the inputs are:
 
 - *Its spec* is the one that runs, or that the current operation works towards. *Either* is a provision or an update,
   and *each* is one of them or a restart. *Elsewhere* is another provider than the tenant's. *Destroy waits* while a call
-  is stopped for it.
+  is stopped for it. *Protected*: by the `deletion_protection` of the spec that runs, or, before anything ran, of the one
+  that should.
 - *Call* is a call towards the target, *undo* one that goes back. *Found nothing*: the provider has no such tenant. *Call
   stopped*: a call that was asked to stop is over, or has not stopped in time. *Call lost*: the engine was started again.
 - *Time to go on*: a pause between two tries is over, or a repair is due. *Stale or unclear*: an outcome of another call
@@ -49,8 +50,9 @@ How to read the tables: each has one configuration, and every input that can rea
 is applied (something changes), joined (it is on its way already, as that operation), ignored (nothing changes; for a
 command: what it wants is already so), or rejected. *Then* is the configuration that follows, where it is another.
 Inputs with the same consequences share a row. Below a table stands what is decided differently while the tenant is
-also paused, an update or a restart is queued, or repair is switched off; everything else is as in the table. Times,
-attempts, and the whole record and event are in `snapshots/`.
+also paused, an update or a restart is queued, repair is switched off, or the tenant is protected; everything else is as
+in the table. Protection stands by itself: what else the tenant is makes no difference to it. Times, attempts, and the
+whole record and event are in `snapshots/`.
 ";
 
 const HEAD: [&str; 5] = ["input", "decision", "then", "effects", "settled"];
@@ -77,7 +79,7 @@ pub fn tenant_page() -> String {
             plain = rows;
             continue;
         }
-        let others: Vec<_> = rows.into_iter().filter(|row| !plain.contains(row)).collect();
+        let others: Vec<_> = rows.into_iter().filter(|row| !is_among(&plain, row)).collect();
         let besides = conditions.join(" and ");
         page += &match others.as_slice() {
             [] => format!("\n*Also {besides}*: nothing is decided otherwise.\n"),
@@ -131,6 +133,12 @@ fn rows(configuration: &Configuration) -> Vec<Row> {
             (sample, [words::decision(&decision), then, effects, settled])
         })
         .collect()
+}
+
+/// Whether an input of that name has these consequences there.
+fn is_among(rows: &[Row], (sample, cells): &Row) -> bool {
+    let same = |other: &Sample| (other.name, other.detail) == (sample.name, sample.detail);
+    rows.iter().any(|(other, others)| same(other) && others == cells)
 }
 
 /// The table of these rows, those with the same consequences in one.

@@ -34,10 +34,13 @@ fn rejection(rejection: &Rejection) -> &'static str {
         Rejection::ProviderMismatch { .. } => "ProviderMismatch",
         Rejection::Paused => "Paused",
         Rejection::BeingDestroyed { .. } => "BeingDestroyed",
+        Rejection::Protected => "Protected",
         Rejection::NothingToCancel => "NothingToCancel",
         Rejection::NotCancellable => "NotCancellable",
         Rejection::NothingToRetry => "NothingToRetry",
         Rejection::DestroyFirst => "DestroyFirst",
+        Rejection::BeingReleased { .. } => "BeingReleased",
+        Rejection::MayUseIt => "MayUseIt",
         Rejection::Lives => "Lives",
         Rejection::RevisionMismatch { .. } => "RevisionMismatch",
     }
@@ -51,6 +54,7 @@ fn what(what: &EventKind) -> &'static str {
             OperationKind::Restart => "began a restart",
             OperationKind::Repair => "began a repair",
             OperationKind::Destroy => "began a destroy",
+            OperationKind::Release => "began a release",
         },
         EventKind::AlreadyRunning => "already running",
         EventKind::Queued { spec: Some(_), .. } => "queued",
@@ -98,6 +102,7 @@ pub(super) fn effect(effect: &Effect) -> String {
                 Method::Provision => "provision",
                 Method::Update => "update",
                 Method::Destroy => "destroy",
+                Method::Release => "release",
             };
             match &start.spec {
                 Some(spec) => {

@@ -253,7 +253,7 @@ impl Field {
     }
 
     /// What is taken to hold of a provider that says nothing of its fields: it was written for the specification, whose
-    /// fields it maps, and does not know those that came later.
+    /// fields it maps, and does not know those that came later, except for what the engine does by itself.
     pub fn of_a_provider_that_does_not_say(self) -> Support {
         match self {
             Self::TenantId
@@ -272,6 +272,7 @@ impl Field {
             | Self::SecretEnvVar
             | Self::Labels
             | Self::ProviderConfig
+            | Self::DeletionProtection
             | Self::ContainerName
             | Self::ContainerImage
             | Self::ContainerCommand
@@ -303,7 +304,6 @@ impl Field {
             | Self::UpdateOrder
             | Self::UpdateDeadlineSeconds
             | Self::UpdateRollback
-            | Self::DeletionProtection
             | Self::PortAppProtocol
             | Self::ExposureLevel
             | Self::ExposureHost

@@ -62,6 +62,8 @@ pub enum OperationKind {
     Repair,
     /// Removes them.
     Destroy,
+    /// Removes what a destroy retained.
+    Release,
 }
 
 impl OperationKind {
@@ -73,6 +75,7 @@ impl OperationKind {
             Self::Restart => "restart",
             Self::Repair => "repair",
             Self::Destroy => "destroy",
+            Self::Release => "release",
         }
     }
 }
@@ -99,7 +102,7 @@ pub struct StartCall {
     pub provider: ProviderName,
     /// Which method.
     pub method: Method,
-    /// What should run; none for `destroy`.
+    /// What should run; none for `destroy` and `release`.
     pub spec: Option<Spec>,
     /// In which rollout it should run.
     pub rollout: Rollout,
@@ -144,11 +147,17 @@ pub enum Rejection {
         /// The destroy operation.
         by: OperationId,
     },
+    /// Its spec protects it.
+    #[error(
+        "the tenant is protected from deletion; update it to a spec with deletion_protection: false, and destroy it once \
+         that is done"
+    )]
+    Protected,
     /// Nothing is on its way.
     #[error("nothing is on its way that could be cancelled")]
     NothingToCancel,
-    /// A destroy is on its way.
-    #[error("a destroy cannot be cancelled; abandon it if its platform will never answer")]
+    /// A destroy or a release is on its way.
+    #[error("a destroy or a release cannot be cancelled; abandon it if its platform will never answer")]
     NotCancellable,
     /// Nothing waits.
     #[error("nothing waits to be tried again")]
@@ -156,6 +165,15 @@ pub enum Rejection {
     /// Only a destroy can be abandoned.
     #[error("only a destroy can be abandoned; destroy the tenant first")]
     DestroyFirst,
+    /// What it retained is being removed.
+    #[error("what the tenant retained is being released by operation {by}; wait until that has settled")]
+    BeingReleased {
+        /// The release operation.
+        by: OperationId,
+    },
+    /// It lives, so that it may use what was retained.
+    #[error("the tenant lives and may use what was retained; destroy it before you release that")]
+    MayUseIt,
     /// It lives, so that what is found of it may be its own.
     #[error("the tenant lives; what an earlier life left goes with it when it is destroyed")]
     Lives,

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::effect::OperationKind;
-use super::{Settled, State};
+use super::{Retained, Settled, State};
 use crate::error::ProviderError;
 use crate::id::{Incarnation, OperationId, Revision, SpecVersion, TenantId};
 use crate::status::Health;
@@ -140,6 +140,9 @@ pub enum EventKind {
         /// What else the provider says of it, for a person.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         message: Option<String>,
+        /// What a destroy left on purpose.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retained: Option<Arc<Retained>>,
     },
     /// The provider found nothing to update, and is asked to provision instead.
     FoundNothing,
@@ -197,7 +200,7 @@ pub enum EventKind {
     Resumed,
     /// Somebody cancelled the update or restart that waited.
     QueueCancelled,
-    /// Somebody gave up the destroy.
+    /// Somebody gave up the destroy or the release.
     Abandoned {
         /// Why.
         reason: String,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::Retained;
 use crate::error::ProviderError;
 use crate::id::{CallId, Incarnation, OperationId, ProviderName, Revision};
 use crate::ledger::Ledger;
@@ -103,7 +104,12 @@ pub enum Request {
         /// The life that it was tagged with.
         incarnation: Incarnation,
     },
-    /// Give up a destroy, and leave what is left.
+    /// Remove what an earlier life retained, while no tenant of this name lives.
+    Release {
+        /// Where; none: where the last life retained it.
+        provider: Option<ProviderName>,
+    },
+    /// Give up a destroy or a release, and leave what is left.
     Abandon {
         /// Why, for the audit.
         reason: String,
@@ -123,6 +129,7 @@ impl Request {
             Self::Pause => "pause",
             Self::Resume => "resume",
             Self::Reclaim { .. } => "reclaim",
+            Self::Release { .. } => "release",
             Self::Abandon { .. } => "abandon",
         }
     }
@@ -133,6 +140,7 @@ impl Request {
             Self::Provision { provider, .. }
             | Self::Update { provider, .. }
             | Self::Reclaim { provider, .. } => Some(provider),
+            Self::Release { provider } => provider.as_ref(),
             Self::Restart { .. }
             | Self::Destroy
             | Self::Cancel
@@ -153,6 +161,8 @@ pub enum Outcome {
         changes: Vec<String>,
         /// What else a person should know, such as what the platform does not enforce.
         message: Option<String>,
+        /// What a destroy left on purpose.
+        retained: Option<Arc<Retained>>,
     },
     /// The provider could not, or panicked.
     Failed(Arc<ProviderError>),

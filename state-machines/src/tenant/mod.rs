@@ -11,6 +11,7 @@ pub mod samples;
 mod settled;
 mod step;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -85,6 +86,30 @@ pub struct Tombstone {
     pub incarnation: Incarnation,
     /// Its last transition.
     pub revision: Revision,
+    /// What it left on purpose, as far as it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retained: Option<Arc<Retained>>,
+}
+
+/// What a life left on its platform because its spec asks for that. `release` removes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retained {
+    /// Where.
+    pub provider: ProviderName,
+    /// A name for each thing, and where it is. Never empty.
+    pub resources: BTreeMap<String, String>,
+}
+
+impl Retained {
+    /// What there is at `provider`, if that is anything.
+    pub fn of(provider: ProviderName, resources: BTreeMap<String, String>) -> Option<Arc<Self>> {
+        (!resources.is_empty()).then(|| Arc::new(Self { provider, resources }))
+    }
+
+    /// A line each.
+    pub fn lines(&self) -> Vec<String> {
+        self.resources.iter().map(|(name, id)| format!("{name}: {id}")).collect()
+    }
 }
 
 /// A living tenant.
@@ -263,6 +288,8 @@ pub enum Method {
     Update,
     /// `destroy`.
     Destroy,
+    /// `release`.
+    Release,
 }
 
 impl Method {
@@ -272,6 +299,7 @@ impl Method {
             Self::Provision => "provision",
             Self::Update => "update",
             Self::Destroy => "destroy",
+            Self::Release => "release",
         }
     }
 }
@@ -288,15 +316,48 @@ pub enum Why {
     Deadline,
 }
 
-/// A destroy on its way. It goes on until the platform says that nothing is left, or somebody abandons it.
+/// A destroy or a release on its way. It goes on until the platform says that nothing is left, or somebody abandons it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Removal {
     /// The operation.
     pub operation: OperationId,
+    /// What is removed.
+    #[serde(skip_serializing_if = "Removes::is_everything")]
+    pub removes: Removes,
     /// Which try this is, counted from 1.
     pub attempt: u32,
     /// What is happening now.
     pub run: RemovalRun,
+}
+
+/// What a [`Removal`] removes.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Removes {
+    /// The tenant, except for what its spec asks to retain.
+    Everything,
+    /// What a life that is over retained. Nothing else is there.
+    Retained {
+        /// What its tombstone knew of that.
+        known: Option<Arc<Retained>>,
+    },
+}
+
+impl Removes {
+    /// The provider's method that does it.
+    pub fn method(&self) -> Method {
+        match self {
+            Self::Everything => Method::Destroy,
+            Self::Retained { .. } => Method::Release,
+        }
+    }
+
+    fn is_everything(&self) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Retained { .. } => false,
+        }
+    }
 }
 
 /// What a [`Removal`] is doing now. Nothing stops it.
@@ -446,6 +507,19 @@ impl Tenant {
         match &self.state {
             State::Pending | State::Provisioning(_) | State::Destroying(_) => None,
             State::Running { applied } | State::Updating { applied, .. } => Some(applied),
+        }
+    }
+
+    /// Whether a destroy is refused: the spec that runs says so, or, before anything ran, the one that is worked towards.
+    /// What is being undone or removed anyway is not protected.
+    pub fn is_protected(&self) -> bool {
+        match &self.state {
+            State::Pending | State::Destroying(_) => false,
+            State::Provisioning(change) => match change.direction {
+                Direction::Forward { .. } | Direction::Repair => change.target.spec.deletion_protection,
+                Direction::Undo(_) => false,
+            },
+            State::Running { applied } | State::Updating { applied, .. } => applied.spec.deletion_protection,
         }
     }
 

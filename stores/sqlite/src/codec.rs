@@ -14,8 +14,8 @@ use landlord_state_machines::id::{
 use landlord_state_machines::spec::Spec;
 use landlord_state_machines::status::Health;
 use landlord_state_machines::tenant::{
-    Call, Change, Direction, Method, OperationKind, Queued, Record, Removal, RemovalRun, Repair, Rolled, Run,
-    State, StateName, Tenant, Tombstone, UndoCause, Versioned, Why, Wish,
+    Call, Change, Direction, Method, OperationKind, Queued, Record, Removal, RemovalRun, Removes, Repair,
+    Retained, Rolled, Run, State, StateName, Tenant, Tombstone, UndoCause, Versioned, Why, Wish,
 };
 use serde::Serialize;
 use serde::de::value::StrDeserializer;
@@ -77,6 +77,7 @@ pub(super) struct TenantRow<'a> {
     pub(super) ledger_json: Option<Cow<'a, str>>,
     pub(super) applied_rollout: Option<u64>,
     pub(super) target_rollout: Option<u64>,
+    pub(super) retained_json: Option<Cow<'a, str>>,
 }
 
 /// A record as a row.
@@ -87,6 +88,7 @@ pub(super) fn encode(record: &Record) -> Result<TenantRow<'_>, BadColumn> {
             id: tombstone.id.as_str(),
             incarnation: tombstone.incarnation.0,
             revision: tombstone.revision.0,
+            retained_json: to_json("retained_json", tombstone.retained.as_deref())?,
             ..TenantRow::default()
         }),
         Record::Live(tenant) => encode_tenant(tenant),
@@ -126,7 +128,7 @@ fn encode_tenant(tenant: &Tenant) -> Result<TenantRow<'_>, BadColumn> {
     match &tenant.state {
         State::Pending | State::Running { .. } => {}
         State::Provisioning(change) | State::Updating { change, .. } => encode_change(change, &mut row)?,
-        State::Destroying(removal) => encode_removal(removal, &mut row),
+        State::Destroying(removal) => encode_removal(removal, &mut row)?,
     }
     Ok(row)
 }
@@ -185,20 +187,29 @@ fn encode_call(call: Call, row: &mut TenantRow<'_>) {
         Method::Provision => "provision",
         Method::Update => "update",
         Method::Destroy => "destroy",
+        Method::Release => "release",
     });
 }
 
-fn encode_removal(removal: &Removal, row: &mut TenantRow<'_>) {
+fn encode_removal(removal: &Removal, row: &mut TenantRow<'_>) -> Result<(), BadColumn> {
+    match &removal.removes {
+        Removes::Everything => {}
+        Removes::Retained { known } => {
+            row.direction = Some("release");
+            row.retained_json = to_json("retained_json", known.as_deref())?;
+        }
+    }
     match removal.run {
         RemovalRun::Calling(id) => {
             row.run = Some("calling");
-            encode_call(Call { id, method: Method::Destroy }, row);
+            encode_call(Call { id, method: removal.removes.method() }, row);
         }
         RemovalRun::Waiting { until } => {
             row.run = Some("waiting");
             row.until = Some(until.as_microsecond());
         }
     }
+    Ok(())
 }
 
 /// A row as a record. `spec` finds the body of a version.
@@ -209,7 +220,8 @@ pub(super) fn decode<E: From<BadColumn>>(
     let id = TenantId::from_stored(row.id);
     let (incarnation, revision) = (Incarnation(row.incarnation), Revision(row.revision));
     let Some(state) = row.state else {
-        return Ok(Record::Gone(Tombstone { id, incarnation, revision }));
+        let retained = retained(row)?;
+        return Ok(Record::Gone(Tombstone { id, incarnation, revision, retained }));
     };
     let mut versioned = |column: &'static str, version: Option<u64>| -> Result<Versioned, E> {
         let version = SpecVersion(version.ok_or(BadColumn::missing(column))?);
@@ -311,6 +323,11 @@ fn decode_call(row: &TenantRow<'_>) -> Result<Call, BadColumn> {
 fn decode_removal(row: &TenantRow<'_>) -> Result<Removal, BadColumn> {
     Ok(Removal {
         operation: operation_id("operation", row.operation.as_deref())?,
+        removes: match row.direction {
+            None => Removes::Everything,
+            Some("release") => Removes::Retained { known: retained(row)? },
+            other => return Err(unknown("direction", other)),
+        },
         attempt: row.attempt.ok_or(BadColumn::missing("attempt"))?,
         run: match row.run {
             Some("calling") => RemovalRun::Calling(decode_call(row)?.id),
@@ -318,6 +335,10 @@ fn decode_removal(row: &TenantRow<'_>) -> Result<Removal, BadColumn> {
             other => return Err(unknown("run", other)),
         },
     })
+}
+
+fn retained(row: &TenantRow<'_>) -> Result<Option<Arc<Retained>>, BadColumn> {
+    Ok(from_json("retained_json", row.retained_json.as_deref())?.map(Arc::new))
 }
 
 /// An operation's id as text.
@@ -363,6 +384,7 @@ pub(super) fn kind_name(kind: OperationKind) -> &'static str {
         OperationKind::Restart => "restart",
         OperationKind::Repair => "repair",
         OperationKind::Destroy => "destroy",
+        OperationKind::Release => "release",
     }
 }
 

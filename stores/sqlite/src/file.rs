@@ -17,7 +17,8 @@ use landlord_compute::store::{StoreError, new_engine_name};
 
 /// What leads from each version to the next; the version is kept in `user_version`. Never edit one that was
 /// released: add another.
-const MIGRATIONS: [&str; 2] = [include_str!("schema.sql"), include_str!("rollouts.sql")];
+const MIGRATIONS: [&str; 3] =
+    [include_str!("schema.sql"), include_str!("rollouts.sql"), include_str!("retained.sql")];
 
 /// Version 1 had another form in its first hours, under the same number.
 const FIRST_FORM: &str = include_str!("first_form.sql");

@@ -123,7 +123,8 @@ fn signed(number: impl TryInto<i64>) -> i64 {
 const TENANT_COLUMNS: &str = "id, incarnation, revision, state, provider, health, applied_spec, target_spec,
     latest_spec, operation, attempt, direction, deadline, undo_error_json, run, call, method, stop_reason,
     stop_operation, until, wake_at, next_operation, next_spec, next_deadline, paused_at, settled_at,
-    repair_count, repair_last, repair_due, last_failure_json, ledger_json, applied_rollout, target_rollout";
+    repair_count, repair_last, repair_due, last_failure_json, ledger_json, applied_rollout, target_rollout,
+    retained_json";
 
 /// The columns of [`TENANT_COLUMNS`], in their order.
 fn tenant_row<'a>(row: &'a Row<'_>) -> Result<TenantRow<'a>, rusqlite::Error> {
@@ -164,6 +165,7 @@ fn tenant_row<'a>(row: &'a Row<'_>) -> Result<TenantRow<'a>, rusqlite::Error> {
         ledger_json: long_text(30)?,
         applied_rollout: row.get(31)?,
         target_rollout: row.get(32)?,
+        retained_json: long_text(33)?,
     })
 }
 

@@ -178,6 +178,7 @@ impl Rows {
             self.optional_text(row.ledger_json.as_deref()),
             optional_number("applied_rollout", row.applied_rollout)?,
             optional_number("target_rollout", row.target_rollout)?,
+            self.optional_text(row.retained_json.as_deref()),
         ];
         self.put(Put::Tenant, &cells);
         Ok(())

@@ -311,9 +311,9 @@ impl<'c> Statements<'c> {
                     latest_spec, operation, attempt, direction, deadline, undo_error_json, run, call, method,
                     stop_reason, stop_operation, until, wake_at, next_operation, next_spec, next_deadline,
                     paused_at, settled_at, repair_count, repair_last, repair_due, last_failure_json, ledger_json,
-                    applied_rollout, target_rollout)
+                    applied_rollout, target_rollout, retained_json)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,
-                    ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34)",
+                    ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35)",
             )?,
             spec: connection
                 .prepare_cached("INSERT INTO specs (tenant, version, body_json) VALUES (?1, ?2, ?3)")?,

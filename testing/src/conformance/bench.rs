@@ -23,7 +23,8 @@ use super::steps::counted;
 use super::{Checked, Harm, Patience, Platform, Resource, Stop, Unable, Variant, broken, expect};
 use landlord_compute::clock::TokioClock;
 use landlord_compute::provider::{
-    CheckpointError, Context, Destroyed, Journal, OwnedTenant, PlannedChange, Provider, UndoBy, Work,
+    CheckpointError, Context, Destroyed, Journal, OwnedTenant, PlannedChange, Provider, Released, UndoBy,
+    Work,
 };
 
 /// One clause's place to work.
@@ -203,6 +204,8 @@ impl<'p> Bench<'p> {
             // Its own clause says when it does not work; a panic is not looked at again either.
             let destroyed = AssertUnwindSafe(provider.destroy(&cx, &subject.tenant)).catch_unwind();
             let _ = timeout(self.limits.call, destroyed).await;
+            let released = AssertUnwindSafe(provider.release(&cx, &subject.tenant)).catch_unwind();
+            let _ = timeout(self.limits.call, released).await;
         };
         stream::iter(tenants.into_values()).for_each_concurrent(self.limits.parallel.max(1), clear).await;
     }
@@ -289,6 +292,10 @@ impl<'b> Tenant<'b> {
 
     pub(super) async fn destroy(&self, cx: &Context) -> Result<Answer<Destroyed>, Stop> {
         self.bounded("destroy", self.bench.limits.call, self.provider.destroy(cx, self.id())).await
+    }
+
+    pub(super) async fn release(&self, cx: &Context) -> Result<Answer<Released>, Stop> {
+        self.bounded("release", self.bench.limits.call, self.provider.release(cx, self.id())).await
     }
 
     pub(super) async fn status(&self) -> Result<Answer<ComputeStatus>, Stop> {

@@ -38,6 +38,23 @@ pub trait Platform: Send + Sync {
         resources.len()
     }
 
+    /// A spec that becomes healthy soon, and has something persistent that it asks to retain. It is asked of a platform whose
+    /// provider maps `volumes[].retain`.
+    ///
+    /// # Errors
+    /// Why there is none.
+    fn retaining(&self, _tenant: &TenantId) -> Result<TenantComputeSpec, Unable> {
+        Err(Unable::new("it is not said which spec retains something"))
+    }
+
+    /// What there really is that the tenant's lives have retained; it is not among [`Platform::resources`].
+    ///
+    /// # Errors
+    /// Why it cannot be told.
+    async fn retained(&self, _tenant: &TenantId) -> Result<Vec<Resource>, Unable> {
+        Err(Unable::new("it is not said how what is retained is seen"))
+    }
+
     /// Whether the tenant serves now, whichever spec it runs. Asked of the tenant and not of the provider.
     ///
     /// # Errors

@@ -17,7 +17,7 @@ use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy
 use landlord_state_machines::id::{CallId, OperationId, ProviderName, Rollout, TenantId};
 use landlord_state_machines::ledger::{Ledger, Waiting};
 use landlord_state_machines::observation::{Observation, Seen};
-use landlord_state_machines::spec::{Spec, changes};
+use landlord_state_machines::spec::{Field, Spec, Support, changes};
 use landlord_state_machines::status::{
     ComputeState, ComputeStatus, ContainerStatus, Endpoint, EndpointType, Health, ProvisionResult,
     ProvisionStatus, UpdateResult, UpdateStatus,
@@ -29,8 +29,8 @@ use tokio::sync::{Notify, mpsc};
 use landlord_compute::clock::Clock;
 
 use landlord_compute::provider::{
-    Capabilities, Context, Destroyed, OwnedTenant, PlannedChange, PlannedEffect, Provider, STATUS_WITHIN,
-    UndoBy, Work,
+    Capabilities, Context, Destroyed, OwnedTenant, PlannedChange, PlannedEffect, Provider, Released,
+    STATUS_WITHIN, UndoBy, Work,
 };
 use table::{Table, unavailable};
 
@@ -156,6 +156,12 @@ impl Scripted {
     /// For which rollout of that spec it runs.
     pub fn rollout(&self, tenant: &TenantId) -> Option<Rollout> {
         self.platform().table.rows.get(tenant).map(|row| row.rollout)
+    }
+
+    /// What the tenant has retained there.
+    pub fn retained(&self, tenant: &TenantId) -> BTreeMap<String, String> {
+        let platform = self.platform();
+        platform.table.retained.get(tenant).map(|kept| kept.named(tenant)).unwrap_or_default()
     }
 
     /// Everybody who has something on the platform.
@@ -308,6 +314,9 @@ impl Scripted {
     fn work(&self, cx: &Context, method: Method, spec: Option<&Spec>) -> Result<(), ProviderError> {
         let table = &mut self.platform().table;
         match (method, spec) {
+            (Method::Release, _) => {
+                table.release(&cx.subject);
+            }
             (Method::Destroy, _) | (Method::Provision | Method::Update, None) => table.remove(&cx.subject),
             (Method::Provision | Method::Update, Some(spec)) => {
                 table.admit(&cx.subject, method, spec)?;
@@ -471,7 +480,7 @@ fn kind_of(method: Method) -> ErrorKind {
     match method {
         Method::Provision => ErrorKind::ProvisionFailed,
         Method::Update => ErrorKind::UpdateFailed,
-        Method::Destroy => ErrorKind::DestroyFailed,
+        Method::Destroy | Method::Release => ErrorKind::DestroyFailed,
     }
 }
 
@@ -563,7 +572,13 @@ impl Provider for Scripted {
 
     async fn destroy(&self, cx: &Context, _tenant_id: &TenantId) -> Result<Destroyed, ProviderError> {
         self.logged(cx, Method::Destroy, None).await?;
-        Ok(Destroyed::default())
+        Ok(Destroyed::default().retained(self.platform().table.kept(&cx.subject)))
+    }
+
+    async fn release(&self, cx: &Context, _tenant_id: &TenantId) -> Result<Released, ProviderError> {
+        let kept = self.platform().table.kept(&cx.subject);
+        self.logged(cx, Method::Release, None).await?;
+        Ok(Released::default().removed(kept))
     }
 
     async fn get_status(&self, cx: &Context, tenant_id: &TenantId) -> Result<ComputeStatus, ProviderError> {
@@ -612,6 +627,11 @@ impl Provider for Scripted {
         self.capabilities.clone()
     }
 
+    fn support(&self, field: Field) -> Support {
+        let volumes = [Field::VolumeName, Field::VolumePersistent, Field::VolumeRetain];
+        if volumes.contains(&field) { Support::Mapped } else { field.of_a_provider_that_does_not_say() }
+    }
+
     async fn plan(
         &self,
         cx: &Context,
@@ -626,12 +646,16 @@ impl Provider for Scripted {
     async fn list_tenants(&self, engine: &str) -> Result<Vec<OwnedTenant>, ProviderError> {
         let platform = self.platform();
         let rows = platform.table.rows.iter().filter(|(_, row)| *row.engine == *engine);
-        Ok(rows
-            .map(|(tenant, row)| {
-                let resources = BTreeMap::from([("row".to_owned(), tenant.to_string())]);
-                OwnedTenant::new(tenant.clone(), row.incarnation, resources)
-            })
-            .collect())
+        let rows = rows.map(|(tenant, row)| {
+            let resources = BTreeMap::from([("row".to_owned(), tenant.to_string())]);
+            OwnedTenant::new(tenant.clone(), row.incarnation, resources)
+        });
+        let kept = platform.table.retained.iter().filter(|(_, kept)| *kept.engine == *engine);
+        let kept = kept.map(|(tenant, kept)| {
+            let nothing = BTreeMap::new();
+            OwnedTenant::new(tenant.clone(), kept.incarnation, nothing).retained(kept.named(tenant))
+        });
+        Ok(rows.chain(kept).collect())
     }
 
     fn observe(&self, engine: &str, _clock: Arc<dyn Clock>) -> Option<BoxStream<'static, Observation>> {

@@ -61,9 +61,27 @@ impl Row {
     }
 }
 
+/// The volumes that a tenant has left on purpose.
+#[derive(Clone)]
+pub(super) struct Kept {
+    pub(super) engine: Arc<str>,
+    pub(super) incarnation: Incarnation,
+    pub(super) volumes: BTreeSet<String>,
+}
+
+impl Kept {
+    /// A name for each, and where it is.
+    pub(super) fn named(&self, tenant: &TenantId) -> BTreeMap<String, String> {
+        let named = |volume: &String| (format!("volume {volume}"), format!("{tenant}/{volume}"));
+        self.volumes.iter().map(named).collect()
+    }
+}
+
 #[derive(Default)]
 pub(super) struct Table {
     pub(super) rows: BTreeMap<TenantId, Row>,
+    /// What tenants that were destroyed have retained: the volumes' names, by whose they are.
+    pub(super) retained: BTreeMap<TenantId, Kept>,
     /// Tenants whose name somebody else has taken.
     pub(super) occupied: BTreeSet<TenantId>,
     /// By image.
@@ -114,7 +132,7 @@ impl Table {
         let own = self.own(subject);
         let taken = self.occupied.contains(tenant) || self.rows.contains_key(tenant);
         match (method, own) {
-            (Method::Destroy, _) => Ok(()),
+            (Method::Destroy | Method::Release, _) => Ok(()),
             (Method::Provision, None) if taken => {
                 conflict(format!("the row of {tenant} is somebody else's; it has to be removed by hand"))
             }
@@ -128,16 +146,49 @@ impl Table {
         }
     }
 
-    /// Runs the spec.
+    /// Runs the spec, which takes up what an earlier life retained for it.
     pub(super) fn put(&mut self, subject: &Subject, spec: &Spec, rollout: Rollout) {
+        if let Some(kept) = self.retained.get_mut(&subject.tenant)
+            && kept.engine == subject.engine
+        {
+            kept.volumes.retain(|volume| spec.volumes.iter().all(|wanted| wanted.name != *volume));
+            if kept.volumes.is_empty() {
+                self.retained.remove(&subject.tenant);
+            }
+        }
         self.rows.insert(subject.tenant.clone(), Row::new(subject, spec, rollout));
     }
 
-    /// Removes the tenant's row, if it is this engine's.
+    /// Removes the tenant's row, if it is this engine's, but for what its spec retains.
     pub(super) fn remove(&mut self, subject: &Subject) {
-        if self.own(subject).is_some() {
-            self.rows.remove(&subject.tenant);
+        let Some(row) = self.own(subject).cloned() else { return };
+        self.rows.remove(&subject.tenant);
+        let retained = row.spec.volumes.iter().filter(|volume| volume.retain);
+        let retained: Vec<String> = retained.map(|volume| volume.name.clone()).collect();
+        if !retained.is_empty() {
+            let kept = self.retained.entry(subject.tenant.clone()).or_insert_with(|| Kept {
+                engine: Arc::clone(&row.engine),
+                incarnation: row.incarnation,
+                volumes: BTreeSet::new(),
+            });
+            kept.incarnation = row.incarnation;
+            kept.volumes.extend(retained);
         }
+    }
+
+    /// What the tenant has retained, if it is this engine's.
+    pub(super) fn kept(&self, subject: &Subject) -> BTreeMap<String, String> {
+        let kept = self.retained.get(&subject.tenant).filter(|kept| kept.engine == subject.engine);
+        kept.map(|kept| kept.named(&subject.tenant)).unwrap_or_default()
+    }
+
+    /// Removes what the tenant has retained, if it is this engine's, and says what that was.
+    pub(super) fn release(&mut self, subject: &Subject) -> BTreeMap<String, String> {
+        let kept = self.kept(subject);
+        if !kept.is_empty() {
+            self.retained.remove(&subject.tenant);
+        }
+        kept
     }
 
     /// Puts back what was there before.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use landlord_compute::machines::id::{Incarnation, Revision, TenantId};
-use landlord_compute::machines::tenant::{LifecycleEvent, Record, Settled, StateName, Tenant, Tombstone};
+use landlord_compute::machines::tenant::{
+    EventKind, LifecycleEvent, Record, Settled, StateName, Tenant, Tombstone,
+};
 use landlord_compute::store::{
     Epoch, Events, Position, Scope, Store, StoreError, TenantFilter, Write, WriteError,
 };
@@ -16,7 +18,7 @@ pub type Promise = for<'s> fn(&'s dyn Store) -> BoxFuture<'s, ()>;
 
 /// Every promise by its name. What is bounded by a store's options has functions of its own:
 /// [`events_beyond_the_history_are_a_gap`].
-pub const PROMISES: [(&str, Promise); 16] = [
+pub const PROMISES: [(&str, Promise); 17] = [
     ("the_revision_guards_each_write", |store| Box::pin(the_revision_guards_each_write(store))),
     ("a_write_at_once_is_a_write", |store| Box::pin(a_write_at_once_is_a_write(store))),
     ("a_write_whose_parts_disagree_is_refused", |store| {
@@ -42,6 +44,7 @@ pub const PROMISES: [(&str, Promise); 16] = [
     ("every_event_reads_back_as_it_was_written", |store| {
         Box::pin(every_event_reads_back_as_it_was_written(store))
     }),
+    ("a_tombstone_keeps_what_was_retained", |store| Box::pin(a_tombstone_keeps_what_was_retained(store))),
     ("a_tombstone_leads_to_the_next_life", |store| Box::pin(a_tombstone_leads_to_the_next_life(store))),
 ];
 
@@ -424,6 +427,27 @@ pub async fn every_event_reads_back_as_it_was_written(store: &dyn Store) {
     assert!(read.iter().map(|(_, event)| event).eq(&written), "{read:#?}");
 }
 
+/// What a life retained is known until the next one, or a release, is over.
+pub async fn a_tombstone_keeps_what_was_retained(store: &dyn Store) {
+    let epoch = open(store).await;
+    let mut life = StoredLife::new("acme");
+    let mut end = Vec::new();
+    for write in [life.begin(), life.done(), life.end_retaining(Some(samples::retained()))] {
+        end.push(write.record.clone());
+        commit_one(store, epoch, write).await;
+    }
+    let loaded = load(store, &id("acme")).await;
+    assert_eq!(Some(&loaded), end.last());
+    assert!(matches!(loaded, Record::Gone(Tombstone { retained: Some(_), .. })), "{loaded:?}");
+    let last = page(store, Position(0), &Scope::Tenant(id("acme")), 10).await.pop().expect("an event").1;
+    assert!(matches!(&last.what, EventKind::Succeeded { retained: Some(_), .. }), "{last:?}");
+    commit_one(store, epoch, life.begin()).await;
+    commit_one(store, epoch, life.done()).await;
+    commit_one(store, epoch, life.end()).await;
+    let loaded = load(store, &id("acme")).await;
+    assert!(matches!(loaded, Record::Gone(Tombstone { retained: None, .. })), "{loaded:?}");
+}
+
 /// What is left of a destroyed tenant leads to its next life.
 pub async fn a_tombstone_leads_to_the_next_life(store: &dyn Store) {
     let epoch = open(store).await;
@@ -431,7 +455,8 @@ pub async fn a_tombstone_leads_to_the_next_life(store: &dyn Store) {
     for write in [life.begin(), life.done(), life.end()] {
         commit_one(store, epoch, write).await;
     }
-    let tombstone = Tombstone { id: id("acme"), incarnation: Incarnation(1), revision: Revision(3) };
+    let tombstone =
+        Tombstone { id: id("acme"), incarnation: Incarnation(1), revision: Revision(3), retained: None };
     assert_eq!(load(store, &id("acme")).await, Record::Gone(tombstone));
     assert_eq!(list_all(store, &TenantFilter::default(), 10).await, []);
     assert_eq!(store.in_flight(None, 10).await.expect("reads"), []);

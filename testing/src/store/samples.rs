@@ -15,8 +15,8 @@ use landlord_compute::machines::spec::{
 use landlord_compute::machines::status::{Endpoint, EndpointType, Health};
 use landlord_compute::machines::tenant::{
     Call, Change, Direction, EventKind, Failure, LifecycleEvent, Method, OperationKind, Queued, Record,
-    Removal, RemovalRun, Repair, Run, Settled, Settlement, State, StateName, StopReason, Tenant, Tombstone,
-    UndoCause, Versioned, Why, Wish,
+    Removal, RemovalRun, Removes, Repair, Retained, Run, Settled, Settlement, State, StateName, StopReason,
+    Tenant, Tombstone, UndoCause, Versioned, Why, Wish,
 };
 use landlord_compute::machines::trace::TraceContext;
 use landlord_compute::store::{OperationRecord, Write};
@@ -96,7 +96,7 @@ pub fn plain(id: &TenantId, revision: u64, state: State) -> Tenant {
         id: id.clone(),
         incarnation: Incarnation(1),
         revision: Revision(revision),
-        provider: ProviderName::new("noop").expect("a valid name"),
+        provider: provider(),
         state,
         next: None,
         paused: None,
@@ -134,8 +134,15 @@ fn states(id: &TenantId) -> Vec<State> {
             states.push(State::Updating { applied: applied.clone(), change });
         }
     }
-    for run in [RemovalRun::Calling(CallId(3)), RemovalRun::Waiting { until: time(60) }] {
-        states.push(State::Destroying(Removal { operation: operation_id(8), attempt: 2, run }));
+    for removes in [
+        Removes::Everything,
+        Removes::Retained { known: None },
+        Removes::Retained { known: Some(retained()) },
+    ] {
+        for run in [RemovalRun::Calling(CallId(3)), RemovalRun::Waiting { until: time(60) }] {
+            let removes = removes.clone();
+            states.push(State::Destroying(Removal { operation: operation_id(8), removes, attempt: 2, run }));
+        }
     }
     states
 }
@@ -181,6 +188,18 @@ pub fn tenants() -> Vec<Tenant> {
     tenants
 }
 
+fn provider() -> ProviderName {
+    ProviderName::new("noop").expect("a valid name")
+}
+
+const SUCCEEDED: EventKind = EventKind::Succeeded { changes: Vec::new(), message: None, retained: None };
+
+/// What a life left on purpose.
+pub fn retained() -> Arc<Retained> {
+    let resources = [("volume data".to_owned(), "vol-1".to_owned())].into();
+    Arc::new(Retained { provider: provider(), resources })
+}
+
 /// Everything that an event can say.
 pub fn whats() -> Vec<EventKind> {
     vec![
@@ -194,8 +213,9 @@ pub fn whats() -> Vec<EventKind> {
         EventKind::Succeeded {
             changes: vec!["image: a → b".to_owned()],
             message: Some("not enforced here: cpu: there are no groups".to_owned()),
+            retained: Some(retained()),
         },
-        EventKind::Succeeded { changes: Vec::new(), message: None },
+        SUCCEEDED,
         EventKind::FoundNothing,
         EventKind::WillRetry { error: error(), at: time(9) },
         EventKind::Retried,
@@ -343,7 +363,7 @@ impl StoredLife {
     pub fn done(&mut self) -> Write {
         self.revision = self.revision.next();
         let record = self.record(State::Running { applied: self.versioned().rolled(Rollout::default()) });
-        let write = self.write(record, EventKind::Succeeded { changes: Vec::new(), message: None });
+        let write = self.write(record, SUCCEEDED);
         self.settling(write, Settled::Done)
     }
 
@@ -356,11 +376,20 @@ impl StoredLife {
 
     /// The tenant is gone. The next [`StoredLife::begin`] is a new life.
     pub fn end(&mut self) -> Write {
+        self.end_retaining(None)
+    }
+
+    /// The same, and it has left this on purpose.
+    pub fn end_retaining(&mut self, retained: Option<Arc<Retained>>) -> Write {
         self.revision = self.revision.next();
-        let tombstone =
-            Tombstone { id: self.id.clone(), incarnation: self.incarnation, revision: self.revision };
-        let write =
-            self.write(Record::Gone(tombstone), EventKind::Succeeded { changes: Vec::new(), message: None });
+        let tombstone = Tombstone {
+            id: self.id.clone(),
+            incarnation: self.incarnation,
+            revision: self.revision,
+            retained: retained.clone(),
+        };
+        let what = EventKind::Succeeded { changes: Vec::new(), message: None, retained };
+        let write = self.write(Record::Gone(tombstone), what);
         let write = self.settling(write, Settled::Done);
         self.incarnation.0 += 1;
         write

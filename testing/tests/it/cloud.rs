@@ -1,6 +1,6 @@
 //! A small platform in memory, which a provider talks to and the kit looks at.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -129,6 +129,8 @@ pub(super) struct Rows {
     outages: BTreeSet<TenantId>,
     /// Whom a provider has destroyed; what only a broken one asks about.
     pub(super) destroyed: BTreeSet<TenantId>,
+    /// What is left on purpose of tenants that were destroyed, by their tags.
+    pub(super) retained: BTreeMap<TenantId, Subject>,
 }
 
 /// Whether it answers.

@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use landlord_compute::machines::error::ProviderError;
 use landlord_compute::machines::id::{ProviderName, TenantId};
 use landlord_compute::machines::planner::Subject;
-use landlord_compute::machines::spec::{ContainerSpec, ResourceRequirements, Spec, TenantComputeSpec};
+use landlord_compute::machines::spec::{
+    ContainerSpec, ResourceRequirements, Spec, TenantComputeSpec, VolumeSpec,
+};
 use landlord_compute::machines::status::{ComputeStatus, Health, ProvisionResult, UpdateResult};
 use landlord_compute::provider::{Capabilities, Context, Destroyed, Provider, UndoBy};
 use landlord_testing::conformance::{Harm, Patience, Platform, Resource, Unable, Variant, run};
@@ -91,6 +93,16 @@ impl Platform for Table {
         let foreign = self.0.is_occupied(tenant);
         let foreign = foreign.then(|| Resource { id: "somebody else's row".to_owned(), made_from: None });
         row.into_iter().chain(foreign).collect()
+    }
+
+    fn retaining(&self, tenant: &TenantId) -> Result<TenantComputeSpec, Unable> {
+        let data = VolumeSpec { name: "data".to_owned(), size_mb: None, persistent: true, retain: true };
+        Ok(TenantComputeSpec { volumes: vec![data], ..self.spec(tenant, Variant::First)? })
+    }
+
+    async fn retained(&self, tenant: &TenantId) -> Result<Vec<Resource>, Unable> {
+        let named = self.0.retained(tenant).into_values();
+        Ok(named.map(|id| Resource { id, made_from: None }).collect())
     }
 
     async fn serves(&self, tenant: &TenantId) -> Result<bool, Unable> {

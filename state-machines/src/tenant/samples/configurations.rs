@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::super::effect::OperationKind;
 use super::super::{
-    Call, Change, Direction, Failure, Method, Policy, Queued, Record, Removal, RemovalRun, Repair,
+    Call, Change, Direction, Failure, Method, Policy, Queued, Record, Removal, RemovalRun, Removes, Repair,
     RepairPolicy, Run, State, StateName, Tenant, Tombstone, UndoCause, Why, Wish,
 };
 use super::{CALL, CURRENT, DESTROY, Name, QUEUED, REVISION, SpecRole, at, error, every, ledger, moment};
-use super::{RESTARTED, provider, tenant};
+use super::{RESTARTED, other_provider, provider, retained, tenant};
 use crate::error::{ErrorCode, ErrorKind, Remedy};
 use crate::id::{Incarnation, Rollout};
 use crate::status::Health;
@@ -52,9 +52,9 @@ pub fn configurations() -> Vec<Configuration> {
     records_without_life().into_iter().map(Configuration::of).chain(lives).collect()
 }
 
-/// The same tenant, also paused, with an update or a restart that waits, and where nothing is repaired.
+/// The same tenant, also paused, with an update or a restart that waits, protected, and where nothing is repaired.
 fn with_variants(tenant: Tenant) -> Vec<Configuration> {
-    let with_repair: Vec<_> = variants(tenant)
+    let with_repair: Vec<_> = variants(tenant.clone())
         .into_iter()
         .map(|tenant| Configuration::of(Record::Live(Arc::new(tenant))))
         .collect();
@@ -64,15 +64,18 @@ fn with_variants(tenant: Tenant) -> Vec<Configuration> {
         .cloned()
         .map(Configuration::without_repair)
         .collect();
-    with_repair.into_iter().chain(without_repair).collect()
+    let protected = protected(tenant).map(|tenant| Configuration::of(Record::Live(Arc::new(tenant))));
+    with_repair.into_iter().chain(without_repair).chain(protected).collect()
 }
 
 /// The records of a tenant that does not live.
 fn records_without_life() -> Vec<Record> {
-    let gone = Tombstone { id: tenant(), incarnation: Incarnation(1), revision: REVISION };
+    let gone = Tombstone { id: tenant(), incarnation: Incarnation(1), revision: REVISION, retained: None };
+    let with_retained = Tombstone { retained: Some(retained(provider())), ..gone.clone() };
     every(Record::Absent(tenant()), |last| match last {
         Record::Absent(_) => Some(Record::Gone(gone.clone())),
-        Record::Gone(_) | Record::Live(_) => None,
+        Record::Gone(Tombstone { retained: None, .. }) => Some(Record::Gone(with_retained.clone())),
+        Record::Gone(Tombstone { retained: Some(_), .. }) | Record::Live(_) => None,
     })
 }
 
@@ -164,7 +167,7 @@ fn repaired() -> Repair {
 fn changes(kind: OperationKind) -> Vec<Change> {
     let target = match kind {
         OperationKind::Provision => SpecRole::Target.versioned().rolled(Rollout::default()),
-        OperationKind::Update | OperationKind::Destroy => SpecRole::Target.rolled(),
+        OperationKind::Update | OperationKind::Destroy | OperationKind::Release => SpecRole::Target.rolled(),
         OperationKind::Restart => SpecRole::Applied.versioned().rolled(RESTARTED),
         OperationKind::Repair => SpecRole::Applied.rolled(),
     };
@@ -203,6 +206,7 @@ fn runs(kind: OperationKind, direction: &Direction) -> Vec<(Run, u32)> {
         OperationKind::Provision => Method::Provision,
         OperationKind::Update | OperationKind::Restart | OperationKind::Repair => Method::Update,
         OperationKind::Destroy => Method::Destroy,
+        OperationKind::Release => Method::Release,
     };
     methods(usual, direction)
         .into_iter()
@@ -248,7 +252,7 @@ fn stopping(call: Call, why: Why) -> Run {
 fn methods(usual: Method, direction: &Direction) -> Vec<Method> {
     match method_of(usual, direction) {
         Method::Update => vec![Method::Update, Method::Provision],
-        method @ (Method::Provision | Method::Destroy) => vec![method],
+        method @ (Method::Provision | Method::Destroy | Method::Release) => vec![method],
     }
 }
 
@@ -271,13 +275,24 @@ fn can_stop(direction: &Direction, why: Why) -> bool {
 }
 
 fn removals() -> Vec<Removal> {
-    every(RemovalRun::Calling(CALL), |last| match last {
+    let known = |provider| Removes::Retained { known: Some(retained(provider)) };
+    let removes = every(Removes::Everything, |last| match last {
+        Removes::Everything => Some(known(provider())),
+        Removes::Retained { known: Some(here) } if here.provider == provider() => {
+            Some(known(other_provider()))
+        }
+        Removes::Retained { known: Some(_) } => Some(Removes::Retained { known: None }),
+        Removes::Retained { known: None } => None,
+    });
+    let runs = every(RemovalRun::Calling(CALL), |last| match last {
         RemovalRun::Calling(_) => Some(RemovalRun::Waiting { until: at(moment::DUE) }),
         RemovalRun::Waiting { .. } => None,
-    })
-    .into_iter()
-    .map(|run| Removal { operation: DESTROY, attempt: 2, run })
-    .collect()
+    });
+    removes
+        .into_iter()
+        .flat_map(|removes| runs.iter().map(move |run| (removes.clone(), run.clone())))
+        .map(|(removes, run)| Removal { operation: DESTROY, removes, attempt: 2, run })
+        .collect()
 }
 
 fn living(state: State, health: Health, repair: Repair) -> Tenant {
@@ -309,6 +324,7 @@ fn variants(tenant: Tenant) -> Vec<Tenant> {
     [false, true]
         .into_iter()
         .flat_map(|paused| waits.clone().into_iter().map(move |waits| (paused, waits)))
+        .filter(|(paused, _)| !paused || can_pause(&tenant.state))
         .filter(|(paused, waits)| waits.is_none() || can_queue(&tenant.state, *paused))
         .map(|(paused, waits)| Tenant {
             paused: paused.then(|| at(moment::PAUSED)),
@@ -320,6 +336,35 @@ fn variants(tenant: Tenant) -> Vec<Tenant> {
             ..tenant.clone()
         })
         .collect()
+}
+
+/// The same tenant, protected from a destroy, where it can be. It answers nothing else otherwise, so it is not sampled with
+/// what else it can be besides.
+fn protected(mut tenant: Tenant) -> Option<Tenant> {
+    match &mut tenant.state {
+        State::Provisioning(Change { run: Run::Stopping { why: Why::Destroy(_), .. }, .. })
+        | State::Updating {
+            change: Change { run: Run::Stopping { why: Why::Destroy(_), .. }, .. }, ..
+        } => {}
+        State::Pending | State::Destroying(_) => {}
+        State::Provisioning(change) => change.target.spec = SpecRole::Target.protected_spec(),
+        State::Running { applied } => applied.spec = SpecRole::Applied.protected_spec(),
+        State::Updating { applied, change } => {
+            applied.spec = SpecRole::Applied.protected_spec();
+            if change.target.version == applied.version {
+                change.target.spec = applied.spec.clone();
+            }
+        }
+    }
+    tenant.is_protected().then_some(tenant)
+}
+
+/// Who lives can be paused, and stays so while it is destroyed.
+fn can_pause(state: &State) -> bool {
+    match state {
+        State::Pending | State::Provisioning(_) | State::Running { .. } | State::Updating { .. } => true,
+        State::Destroying(removal) => removal.removes == Removes::Everything,
+    }
 }
 
 /// An update or a restart waits behind an operation that ends in a running tenant, or behind a pause.

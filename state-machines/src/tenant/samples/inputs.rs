@@ -4,10 +4,11 @@ use std::fmt;
 
 use super::super::{Command, Input, Outcome, Record, Request, Stamp};
 use super::{CALL, REVISION, STALE_CALL, SpecRole, at, error, every, ledger, moment, stamp};
-use super::{other_provider, provider, tenant};
+use super::{other_provider, provider, retained, tenant};
 use crate::error::{ErrorCode, ErrorKind, Remedy};
 use crate::id::{CallId, Incarnation, Revision};
 use crate::observation::{Observation, Seen};
+use crate::spec::Spec;
 
 /// The life that left something on the platform.
 const LEFT_BY: Incarnation = Incarnation(5);
@@ -67,8 +68,8 @@ pub fn inputs(record: &Record) -> Vec<Sample> {
 }
 
 fn commands(record: &Record) -> Vec<Sample> {
-    every(provision(SpecRole::Another), |last| match last {
-        Request::Provision { .. } => Some(update(SpecRole::Another)),
+    every(provision(SpecRole::Another.spec()), |last| match last {
+        Request::Provision { .. } => Some(update(SpecRole::Another.spec())),
         Request::Update { .. } => Some(Request::Restart { deadline: Some(at(moment::DEADLINE)) }),
         Request::Restart { .. } => Some(Request::Destroy),
         Request::Destroy => Some(Request::Cancel),
@@ -76,7 +77,8 @@ fn commands(record: &Record) -> Vec<Sample> {
         Request::Retry => Some(Request::Pause),
         Request::Pause => Some(Request::Resume),
         Request::Resume => Some(Request::Reclaim { provider: provider(), incarnation: LEFT_BY }),
-        Request::Reclaim { .. } => Some(Request::Abandon { reason: "the account is closed".to_owned() }),
+        Request::Reclaim { .. } => Some(Request::Release { provider: None }),
+        Request::Release { .. } => Some(Request::Abandon { reason: "the account is closed".to_owned() }),
         Request::Abandon { .. } => None,
     })
     .into_iter()
@@ -96,6 +98,16 @@ fn commands(record: &Record) -> Vec<Sample> {
             command("reclaim", "", None, request.clone()),
             command("reclaim", "of another revision", Some(Revision(REVISION.0 - 1)), request),
         ],
+        Request::Release { .. } => vec![
+            command("release", "", None, request),
+            command("release", "of this provider", None, Request::Release { provider: Some(provider()) }),
+            command(
+                "release",
+                "of another provider",
+                None,
+                Request::Release { provider: Some(other_provider()) },
+            ),
+        ],
         Request::Abandon { .. } => vec![command("abandon", "", None, request)],
     })
     .collect()
@@ -106,8 +118,8 @@ fn command(name: &'static str, detail: &'static str, expected: Option<Revision>,
 }
 
 /// The request for each spec that the tenant has, for one that it has not, and for another provider.
-fn with_specs(record: &Record, name: &'static str, request: fn(SpecRole) -> Request) -> Vec<Sample> {
-    let elsewhere = match request(SpecRole::Another) {
+fn with_specs(record: &Record, name: &'static str, request: fn(Spec) -> Request) -> Vec<Sample> {
+    let elsewhere = match request(SpecRole::Another.spec()) {
         Request::Provision { spec, deadline, .. } => {
             Request::Provision { spec, provider: other_provider(), deadline }
         }
@@ -121,16 +133,17 @@ fn with_specs(record: &Record, name: &'static str, request: fn(SpecRole) -> Requ
         | Request::Pause
         | Request::Resume
         | Request::Reclaim { .. }
+        | Request::Release { .. }
         | Request::Abandon { .. }) => other,
     };
     specs(record)
         .into_iter()
-        .map(|role| command(name, role.words(), None, request(role)))
+        .map(|(role, spec)| command(name, role.words(), None, request(spec)))
         .chain([command(name, "of another provider", None, elsewhere)])
         .collect()
 }
 
-fn specs(record: &Record) -> Vec<SpecRole> {
+fn specs(record: &Record) -> Vec<(SpecRole, Spec)> {
     let known: Vec<_> = match record {
         Record::Absent(_) | Record::Gone(_) => Vec::new(),
         Record::Live(tenant) => tenant
@@ -139,7 +152,7 @@ fn specs(record: &Record) -> Vec<SpecRole> {
             .chain(tenant.target())
             .map(|rolled| &rolled.spec)
             .chain(tenant.next.as_ref().and_then(|queued| queued.wish.spec()).map(|waiting| &waiting.spec))
-            .map(SpecRole::of)
+            .map(|spec| (SpecRole::of(spec), spec.clone()))
             .collect(),
     };
     every(SpecRole::Applied, |last| match last {
@@ -149,16 +162,21 @@ fn specs(record: &Record) -> Vec<SpecRole> {
         SpecRole::Another => None,
     })
     .into_iter()
-    .filter(|role| *role == SpecRole::Another || known.contains(role))
+    .filter_map(|role| match role {
+        SpecRole::Another => Some((role, role.spec())),
+        SpecRole::Applied | SpecRole::Target | SpecRole::Queued => {
+            known.iter().find(|(known, _)| *known == role).cloned()
+        }
+    })
     .collect()
 }
 
-fn provision(role: SpecRole) -> Request {
-    Request::Provision { spec: role.spec(), provider: provider(), deadline: Some(at(moment::DEADLINE)) }
+fn provision(spec: Spec) -> Request {
+    Request::Provision { spec, provider: provider(), deadline: Some(at(moment::DEADLINE)) }
 }
 
-fn update(role: SpecRole) -> Request {
-    Request::Update { spec: role.spec(), provider: provider(), deadline: Some(at(moment::DEADLINE)) }
+fn update(spec: Spec) -> Request {
+    Request::Update { spec, provider: provider(), deadline: Some(at(moment::DEADLINE)) }
 }
 
 /// The call in flight, if one is, and one that is not.
@@ -170,6 +188,7 @@ fn succeeded() -> Outcome {
     Outcome::Succeeded {
         changes: vec!["containers[web].image: web:1 → web:2".to_owned()],
         message: Some("not enforced here: cpu".to_owned()),
+        retained: Some(retained(provider())),
     }
 }
 

@@ -18,7 +18,7 @@ pub use configurations::{Configuration, configurations};
 pub use inputs::{Sample, inputs};
 pub use name::Name;
 
-use super::{Rolled, Stamp, Versioned, after};
+use super::{Retained, Rolled, Stamp, Versioned, after};
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use crate::id::{CallId, OperationId, ProviderName, Revision, Rollout, SpecVersion, TenantId};
 use crate::ledger::Ledger;
@@ -82,7 +82,7 @@ impl SpecRole {
     pub fn of(spec: &Spec) -> Self {
         [Self::Applied, Self::Target, Self::Queued]
             .into_iter()
-            .find(|role| role.spec() == *spec)
+            .find(|role| role.spec() == *spec || role.protected_spec() == *spec)
             .unwrap_or(Self::Another)
     }
 
@@ -104,8 +104,17 @@ impl SpecRole {
         Versioned { version: self.version(), spec: self.spec() }
     }
 
-    #[expect(clippy::expect_used, reason = "this spec is valid: every test of the samples checks it")]
     fn spec(self) -> Spec {
+        self.spec_with(false)
+    }
+
+    /// The same, where it protects the tenant from a destroy.
+    fn protected_spec(self) -> Spec {
+        self.spec_with(true)
+    }
+
+    #[expect(clippy::expect_used, reason = "this spec is valid: every test of the samples checks it")]
+    fn spec_with(self, deletion_protection: bool) -> Spec {
         TenantComputeSpec {
             tenant_id: tenant().as_str().to_owned(),
             provider_type: provider().as_str().to_owned(),
@@ -115,6 +124,7 @@ impl SpecRole {
                 ..ContainerSpec::default()
             }],
             resources: ResourceRequirements { cpu: 256, memory: 256, ..ResourceRequirements::default() },
+            deletion_protection,
             ..TenantComputeSpec::default()
         }
         .check()
@@ -154,6 +164,11 @@ fn ledger(pid: &str) -> Arc<Ledger> {
         waits: None,
         facts: RawValue::NULL.to_owned(),
     })
+}
+
+/// What a life left on purpose.
+fn retained(provider: ProviderName) -> Arc<Retained> {
+    Arc::new(Retained { provider, resources: [("volume data".to_owned(), "vol-1".to_owned())].into() })
 }
 
 fn error(kind: ErrorKind, remedy: Remedy, code: ErrorCode, message: &str) -> Arc<ProviderError> {

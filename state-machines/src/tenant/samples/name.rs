@@ -4,7 +4,8 @@ use std::fmt;
 
 use super::super::effect::OperationKind;
 use super::super::{
-    Call, Change, Direction, Method, Record, RemovalRun, Repair, Run, State, Tenant, UndoCause, Why,
+    Call, Change, Direction, Method, Record, RemovalRun, Removes, Repair, Run, State, Tenant, Tombstone,
+    UndoCause, Why,
 };
 use crate::status::Health;
 
@@ -17,6 +18,8 @@ pub struct Name {
     pub paused: bool,
     /// What waits: an update or a restart.
     pub queued: Option<OperationKind>,
+    /// Whether its spec protects it from a destroy.
+    pub protected: bool,
     /// Whether repair is switched off, where that matters. A fact of the policy, not of the record.
     pub repair_off: bool,
 }
@@ -26,18 +29,20 @@ impl Name {
     pub fn of(attempts: u32, record: &Record) -> Self {
         match record {
             Record::Absent(_) => Self::plain("absent"),
-            Record::Gone(_) => Self::plain("gone"),
+            Record::Gone(Tombstone { retained: None, .. }) => Self::plain("gone"),
+            Record::Gone(Tombstone { retained: Some(_), .. }) => Self::plain("gone, with something retained"),
             Record::Live(tenant) => Self {
                 base: base(attempts, tenant),
                 paused: tenant.paused.is_some(),
                 queued: tenant.next.as_ref().map(|queued| queued.wish.kind()),
+                protected: tenant.is_protected(),
                 repair_off: false,
             },
         }
     }
 
     fn plain(base: &str) -> Self {
-        Self { base: base.to_owned(), paused: false, queued: None, repair_off: false }
+        Self { base: base.to_owned(), paused: false, queued: None, protected: false, repair_off: false }
     }
 }
 
@@ -49,11 +54,13 @@ impl Name {
             OperationKind::Update
             | OperationKind::Provision
             | OperationKind::Repair
-            | OperationKind::Destroy => "queued",
+            | OperationKind::Destroy
+            | OperationKind::Release => "queued",
         });
         let paused = self.paused.then_some("paused");
+        let protected = self.protected.then_some("protected");
         let repair_off = self.repair_off.then_some("repair off");
-        [paused, waits, repair_off].into_iter().flatten().collect()
+        [paused, waits, protected, repair_off].into_iter().flatten().collect()
     }
 }
 
@@ -73,10 +80,18 @@ fn base(attempts: u32, tenant: &Tenant) -> String {
             changing(attempts, OperationKind::Restart, change)
         }
         State::Updating { change, .. } => changing(attempts, OperationKind::Update, change),
-        State::Destroying(removal) => match removal.run {
-            RemovalRun::Calling(_) => "destroying, calling".to_owned(),
-            RemovalRun::Waiting { .. } => "destroying, waiting".to_owned(),
-        },
+        State::Destroying(removal) => {
+            let doing = match &removal.removes {
+                Removes::Everything => "destroying",
+                Removes::Retained { known: None } => "releasing, of what is not known",
+                Removes::Retained { known: Some(known) } if known.provider == tenant.provider => "releasing",
+                Removes::Retained { known: Some(_) } => "releasing, from another provider",
+            };
+            match removal.run {
+                RemovalRun::Calling(_) => format!("{doing}, calling"),
+                RemovalRun::Waiting { .. } => format!("{doing}, waiting"),
+            }
+        }
     }
 }
 
@@ -101,6 +116,7 @@ fn changing(attempts: u32, kind: OperationKind, change: &Change) -> String {
             OperationKind::Restart => "restarting".to_owned(),
             OperationKind::Repair => "repairing".to_owned(),
             OperationKind::Destroy => "destroying".to_owned(),
+            OperationKind::Release => "releasing".to_owned(),
         },
         Direction::Repair => "repairing".to_owned(),
         Direction::Undo(UndoCause::Failed(_)) => format!("undoing a failed {noun}"),
@@ -122,8 +138,9 @@ fn changing(attempts: u32, kind: OperationKind, change: &Change) -> String {
             | OperationKind::Update
             | OperationKind::Restart
             | OperationKind::Repair
-            | OperationKind::Destroy,
-            Method::Provision | Method::Update | Method::Destroy,
+            | OperationKind::Destroy
+            | OperationKind::Release,
+            Method::Provision | Method::Update | Method::Destroy | Method::Release,
         ) => "",
     };
     match &change.run {

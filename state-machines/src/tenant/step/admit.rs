@@ -51,6 +51,7 @@ pub(super) fn admit(
         Request::Provision { spec, deadline, .. } => Admitted::Provision { spec, deadline },
         Request::Update { spec, deadline, .. } => Admitted::Update { spec, deadline },
         Request::Restart { deadline } => Admitted::Restart { deadline },
+        Request::Destroy if tenant.is_protected() => return Decision::Reject(Rejection::Protected),
         Request::Destroy => Admitted::Destroy,
         Request::Cancel => Admitted::Cancel,
         Request::Retry => Admitted::Retry,
@@ -60,6 +61,7 @@ pub(super) fn admit(
             None => return Decision::Ignore,
         },
         Request::Reclaim { .. } => return Decision::Reject(Rejection::Lives),
+        Request::Release { .. } => return Decision::Reject(Rejection::MayUseIt),
         Request::Abandon { .. } => return Decision::Reject(Rejection::DestroyFirst),
     };
     decide(admitted)

@@ -8,8 +8,8 @@ use super::super::effect::OperationKind;
 use super::super::input::{Outcome, Request, Stamp};
 use super::super::policy::{Backoff, Policy, RepairPolicy, after};
 use super::super::{
-    Call, Change, Decision, Direction, EventKind, Method, Queued, Rejection, Repair, Rolled, Run, Settled,
-    State, Tenant, UndoCause, Why, Wish,
+    Call, Change, Decision, Direction, EventKind, Method, Queued, Rejection, Removes, Repair, Rolled, Run,
+    Settled, State, Tenant, UndoCause, Why, Wish,
 };
 use super::admit::{Admitted, admit};
 use super::draft::{Draft, deadline_exceeded, lost, method, settlement, stop_reason};
@@ -34,7 +34,7 @@ impl At<'_> {
     pub(super) fn asked(self, request: Request) -> Decision {
         let Self { tenant, change, stamp, .. } = self;
         if let Run::Stopping { why: Why::Destroy(by), .. } = change.run {
-            return removing::asked(tenant, stamp, by, None, request);
+            return removing::asked_before(by, request);
         }
         admit(tenant, stamp, request, |admitted| match admitted {
             Admitted::Provision { spec, .. } if spec == change.target.spec => {
@@ -204,7 +204,7 @@ impl At<'_> {
         match &change.run {
             Run::Waiting { .. } => {
                 draft.settle(change.operation, Settled::Superseded { by: stamp.operation });
-                draft.remove(stamp.operation, 1);
+                draft.remove(stamp.operation, Removes::Everything, 1);
                 draft.apply(Some(stamp.operation), began)
             }
             Run::Calling(call) => {
@@ -252,7 +252,7 @@ impl At<'_> {
             Why::Deadline => self.turn_back(draft, UndoCause::Failed(deadline_exceeded(self.applied))),
             Why::Destroy(destroy) => {
                 draft.settle(self.change.operation, Settled::Superseded { by: destroy });
-                draft.remove(destroy, 1);
+                draft.remove(destroy, Removes::Everything, 1);
                 draft.apply(
                     Some(destroy),
                     EventKind::Began { operation_kind: OperationKind::Destroy, spec: None },
@@ -267,12 +267,12 @@ impl At<'_> {
             (Verdict::Did { changes, message }, Direction::Forward { .. }) => {
                 let mut draft = self.draft();
                 draft.tenant.repair = Repair::default();
-                self.arrived(draft, EventKind::Succeeded { changes, message })
+                self.arrived(draft, EventKind::Succeeded { changes, message, retained: None })
             }
             (Verdict::Did { changes, message }, Direction::Repair) => {
                 let mut draft = self.draft();
                 draft.tenant.repair = self.repaired();
-                self.arrived(draft, EventKind::Succeeded { changes, message })
+                self.arrived(draft, EventKind::Succeeded { changes, message, retained: None })
             }
             (Verdict::Did { .. }, Direction::Undo(because)) => self.undone(because),
             (Verdict::NotThere, _) => {
@@ -470,20 +470,17 @@ enum Verdict {
 
 fn verdict(method: Method, outcome: Outcome) -> Verdict {
     match outcome {
-        Outcome::Succeeded { changes, message } => Verdict::Did { changes, message },
+        // What the undo of a provision leaves on purpose is what was there before it.
+        Outcome::Succeeded { changes, message, retained: _ } => Verdict::Did { changes, message },
         Outcome::TimedOut(error) | Outcome::Lost(error) => Verdict::Again(error),
         Outcome::Held(error) => Verdict::Held(error),
         Outcome::Failed(error) => match (method, error.kind, error.remedy) {
             (Method::Update, ErrorKind::TenantNotFound, _) => Verdict::NotThere,
-            (Method::Destroy, ErrorKind::TenantNotFound, _) => {
+            (Method::Destroy | Method::Release, ErrorKind::TenantNotFound, _) => {
                 Verdict::Did { changes: Vec::new(), message: None }
             }
-            (Method::Provision | Method::Update | Method::Destroy, _, Remedy::Retry) => Verdict::Again(error),
-            (
-                Method::Provision | Method::Update | Method::Destroy,
-                _,
-                Remedy::Permanent | Remedy::NeedsPerson,
-            ) => Verdict::Never(error),
+            (_, _, Remedy::Retry) => Verdict::Again(error),
+            (_, _, Remedy::Permanent | Remedy::NeedsPerson) => Verdict::Never(error),
         },
     }
 }

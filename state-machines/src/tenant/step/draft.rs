@@ -10,8 +10,8 @@ use super::super::event::StopReason;
 use super::super::policy::{Policy, after};
 use super::super::{
     Call, Change, Decision, Direction, Effect, EventKind, Failure, LifecycleEvent, Method, OpenedOperation,
-    Queued, Record, Removal, RemovalRun, Rolled, Run, Settled, Settlement, Stamp, StartCall, State,
-    StateName, Tenant, Tombstone, Transition, UndoCause, Versioned, Why, Wish,
+    Queued, Record, Removal, RemovalRun, Removes, Retained, Rolled, Run, Settled, Settlement, Stamp,
+    StartCall, State, StateName, Tenant, Tombstone, Transition, UndoCause, Versioned, Why, Wish,
 };
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use crate::id::{CallId, OperationId, Rollout, SpecVersion};
@@ -58,13 +58,19 @@ impl Draft {
         self.finish(to, about, what, |tenant| Record::Live(Arc::new(tenant)))
     }
 
-    /// The tenant is gone.
-    pub(super) fn bury(self, about: OperationId, what: EventKind) -> Decision {
+    /// The tenant is gone, and has left this on purpose.
+    pub(super) fn bury(
+        self,
+        about: OperationId,
+        what: EventKind,
+        retained: Option<Arc<Retained>>,
+    ) -> Decision {
         self.finish(None, Some(about), what, |tenant| {
             Record::Gone(Tombstone {
                 id: tenant.id,
                 incarnation: tenant.incarnation,
                 revision: tenant.revision,
+                retained,
             })
         })
     }
@@ -236,13 +242,13 @@ impl Draft {
     }
 
     /// The removal begins or is tried again.
-    pub(super) fn remove(&mut self, operation: OperationId, attempt: u32) {
+    pub(super) fn remove(&mut self, operation: OperationId, removes: Removes, attempt: u32) {
         let call = self.fresh_call();
         self.effect(Effect::StartCall(StartCall {
             call,
             operation,
             provider: self.tenant.provider.clone(),
-            method: Method::Destroy,
+            method: removes.method(),
             spec: None,
             rollout: Rollout::default(),
             applied: None,
@@ -250,7 +256,8 @@ impl Draft {
             attempt,
             deadline: None,
         }));
-        self.tenant.state = State::Destroying(Removal { operation, attempt, run: RemovalRun::Calling(call) });
+        let run = RemovalRun::Calling(call);
+        self.tenant.state = State::Destroying(Removal { operation, removes, attempt, run });
     }
 
     /// When to try again after `failures` failures in a row.
@@ -316,7 +323,7 @@ pub(super) fn lost(method: Method) -> Arc<ProviderError> {
     let kind = match method {
         Method::Provision => ErrorKind::ProvisionFailed,
         Method::Update => ErrorKind::UpdateFailed,
-        Method::Destroy => ErrorKind::DestroyFailed,
+        Method::Destroy | Method::Release => ErrorKind::DestroyFailed,
     };
     Arc::new(ProviderError::new(
         kind,

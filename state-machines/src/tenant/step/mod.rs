@@ -16,6 +16,8 @@
 //! - **Stop.** A cancel, a destroy or the deadline asks the call in flight to stop, and gives it
 //!   `Policy::stop_grace`. An undo is not asked, but gets the same time. Once the call is over, whatever it came back
 //!   with, or the time is, the reason for the stop decides what follows: the undo, or the removal.
+//! - **Release.** What a destroy retained stays on the tombstone. A release removes it as a destroy removes a tenant: nothing
+//!   lives meanwhile, and a provision waits until it is over.
 //! - **Remove.** A destroy replaces what is on its way. It cannot be cancelled or undone, and is tried until the platform
 //!   says that nothing is left, or until somebody abandons it.
 //!
@@ -124,10 +126,17 @@ impl<'a> Configuration<'a> {
     fn of(policy: &'a Policy, record: &'a Record, stamp: Stamp) -> Self {
         let tenant = match record {
             Record::Absent(id) => {
-                return Self::Unborn(unborn::At { id, revision: Revision(0), lives: 0, stamp });
+                return Self::Unborn(unborn::At {
+                    id,
+                    revision: Revision(0),
+                    lives: 0,
+                    retained: None,
+                    stamp,
+                });
             }
-            Record::Gone(Tombstone { id, incarnation, revision }) => {
-                return Self::Unborn(unborn::At { id, revision: *revision, lives: incarnation.0, stamp });
+            Record::Gone(Tombstone { id, incarnation, revision, retained }) => {
+                let (lives, retained) = (incarnation.0, retained.as_ref());
+                return Self::Unborn(unborn::At { id, revision: *revision, lives, retained, stamp });
             }
             Record::Live(tenant) => tenant,
         };

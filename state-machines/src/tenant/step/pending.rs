@@ -2,7 +2,7 @@
 
 use super::super::effect::OperationKind;
 use super::super::input::{Request, Stamp};
-use super::super::{Decision, EventKind, Rejection, Tenant};
+use super::super::{Decision, EventKind, Rejection, Removes, Tenant};
 use super::admit::{Admitted, admit};
 use super::draft::Draft;
 
@@ -26,7 +26,7 @@ impl At<'_> {
             Admitted::Destroy => {
                 let mut draft = Draft::of(tenant, stamp);
                 let began = draft.open(OperationKind::Destroy, None);
-                draft.remove(stamp.operation, 1);
+                draft.remove(stamp.operation, Removes::Everything, 1);
                 draft.apply(Some(stamp.operation), began)
             }
             Admitted::Cancel => Decision::Reject(Rejection::NothingToCancel),

@@ -1,10 +1,12 @@
-//! A tenant being removed. This goes on until its platform says that nothing is left, or somebody abandons it.
+//! A tenant being removed, or what it retained. This goes on until its platform says that nothing is left, or somebody abandons it.
 
 use std::sync::Arc;
 
 use super::super::input::{Outcome, Request, Stamp};
 use super::super::policy::Policy;
-use super::super::{Decision, EventKind, Rejection, Removal, RemovalRun, Settled, State, Tenant};
+use super::super::{
+    Decision, EventKind, Rejection, Removal, RemovalRun, Removes, Retained, Settled, State, Tenant,
+};
 use super::draft::Draft;
 use crate::error::{ErrorKind, ProviderError};
 use crate::id::{CallId, OperationId};
@@ -18,46 +20,59 @@ pub(super) struct At<'a> {
     pub(super) stamp: Stamp,
 }
 
-/// Answers a request while `by` destroys the tenant. There is no `run` yet while the call before it is being stopped.
-pub(super) fn asked(
-    tenant: &Tenant,
-    stamp: Stamp,
-    by: OperationId,
-    run: Option<&RemovalRun>,
-    request: Request,
-) -> Decision {
-    match (request, run) {
-        (
-            Request::Provision { .. }
-            | Request::Update { .. }
-            | Request::Restart { .. }
-            | Request::Pause
-            | Request::Resume,
-            Some(_) | None,
-        )
-        | (Request::Reclaim { .. } | Request::Abandon { .. }, None) => {
-            Decision::Reject(Rejection::BeingDestroyed { by })
-        }
-        (Request::Destroy, Some(_) | None) | (Request::Reclaim { .. }, Some(_)) => Decision::Join(by),
-        (Request::Cancel, Some(_) | None) => Decision::Reject(Rejection::NotCancellable),
-        (Request::Retry, Some(RemovalRun::Waiting { .. })) => again(tenant, stamp, by, 1, EventKind::Retried),
-        (Request::Retry, Some(RemovalRun::Calling(_)) | None) => Decision::Reject(Rejection::NothingToRetry),
-        (Request::Abandon { reason }, Some(run)) => {
-            let mut draft = Draft::of(tenant, stamp);
-            if let RemovalRun::Calling(call) = run {
-                draft.drop_call(*call);
-            }
-            let left = tenant.ledger.as_ref().map(|ledger| ledger.left()).unwrap_or_default();
-            draft.settle(by, Settled::Abandoned { left: left.clone() });
-            draft.bury(by, EventKind::Abandoned { reason, left })
-        }
+/// Answers a request while the call before the removal is being stopped for the destroy `by`.
+pub(super) fn asked_before(by: OperationId, request: Request) -> Decision {
+    match request {
+        Request::Destroy => Decision::Join(by),
+        Request::Cancel => Decision::Reject(Rejection::NotCancellable),
+        Request::Retry => Decision::Reject(Rejection::NothingToRetry),
+        Request::Provision { .. }
+        | Request::Update { .. }
+        | Request::Restart { .. }
+        | Request::Pause
+        | Request::Resume
+        | Request::Reclaim { .. }
+        | Request::Release { .. }
+        | Request::Abandon { .. } => Decision::Reject(Rejection::BeingDestroyed { by }),
     }
 }
 
 impl At<'_> {
     pub(super) fn asked(self, request: Request) -> Decision {
-        let Removal { operation, run, .. } = self.removal;
-        asked(self.tenant, self.stamp, *operation, Some(run), request)
+        let Removal { operation: by, removes, run, .. } = self.removal;
+        let by = *by;
+        let busy = || {
+            Decision::Reject(match removes {
+                Removes::Everything => Rejection::BeingDestroyed { by },
+                Removes::Retained { .. } => Rejection::BeingReleased { by },
+            })
+        };
+        match (request, removes, run) {
+            (
+                Request::Provision { .. }
+                | Request::Update { .. }
+                | Request::Restart { .. }
+                | Request::Pause
+                | Request::Resume,
+                Removes::Everything | Removes::Retained { .. },
+                _,
+            )
+            | (Request::Reclaim { .. }, Removes::Retained { .. }, _)
+            | (Request::Release { .. }, Removes::Everything, _) => busy(),
+            (Request::Release { provider: Some(provider) }, Removes::Retained { .. }, _)
+                if provider != self.tenant.provider =>
+            {
+                busy()
+            }
+            // The tenant is gone once the release is over: it is gone already.
+            (Request::Destroy, Removes::Everything | Removes::Retained { .. }, _)
+            | (Request::Reclaim { .. }, Removes::Everything, _)
+            | (Request::Release { .. }, Removes::Retained { .. }, _) => Decision::Join(by),
+            (Request::Cancel, _, _) => Decision::Reject(Rejection::NotCancellable),
+            (Request::Retry, _, RemovalRun::Waiting { .. }) => self.again(1, EventKind::Retried),
+            (Request::Retry, _, RemovalRun::Calling(_)) => Decision::Reject(Rejection::NothingToRetry),
+            (Request::Abandon { reason }, _, _) => self.abandon(reason),
+        }
     }
 
     pub(super) fn outcome(self, call: CallId, outcome: Outcome) -> Decision {
@@ -65,9 +80,11 @@ impl At<'_> {
             return Decision::Ignore;
         }
         match outcome {
-            Outcome::Succeeded { changes, message } => self.gone(changes, message),
+            Outcome::Succeeded { changes, message, retained } => self.gone(changes, message, retained),
             // The contract wants no error for an absent tenant; a provider that gives one means the same.
-            Outcome::Failed(error) if error.kind == ErrorKind::TenantNotFound => self.gone(Vec::new(), None),
+            Outcome::Failed(error) if error.kind == ErrorKind::TenantNotFound => {
+                self.gone(Vec::new(), None, None)
+            }
             Outcome::Failed(error) | Outcome::TimedOut(error) | Outcome::Lost(error) => self.wait(1, error),
             Outcome::Held(error) => self.wait(0, error),
         }
@@ -94,30 +111,67 @@ impl At<'_> {
     }
 
     fn again(self, attempt: u32, what: EventKind) -> Decision {
-        again(self.tenant, self.stamp, self.removal.operation, attempt, what)
+        let Removal { operation, removes, .. } = self.removal;
+        let mut draft = self.draft();
+        draft.remove(*operation, removes.clone(), attempt);
+        draft.apply(Some(*operation), what)
     }
 
-    fn gone(self, changes: Vec<String>, message: Option<String>) -> Decision {
+    fn gone(
+        self,
+        changes: Vec<String>,
+        message: Option<String>,
+        retained: Option<Arc<Retained>>,
+    ) -> Decision {
         let operation = self.removal.operation;
         let mut draft = self.draft();
         draft.settle(operation, Settled::Done);
-        draft.bury(operation, EventKind::Succeeded { changes, message })
+        let stays = match &self.removal.removes {
+            Removes::Everything => retained.clone(),
+            // What was retained elsewhere is still there.
+            Removes::Retained { known } => known.clone().filter(|known| !self.is_released(known)),
+        };
+        draft.bury(operation, EventKind::Succeeded { changes, message, retained }, stays)
+    }
+
+    fn abandon(self, reason: String) -> Decision {
+        let Removal { operation, removes, run, .. } = self.removal;
+        let mut draft = self.draft();
+        match run {
+            RemovalRun::Calling(call) => draft.drop_call(*call),
+            RemovalRun::Waiting { .. } => {}
+        }
+        let (left, retained) = match removes {
+            Removes::Everything => {
+                (self.tenant.ledger.as_ref().map(|ledger| ledger.left()).unwrap_or_default(), None)
+            }
+            Removes::Retained { known } => {
+                let here = known.as_ref().filter(|known| self.is_released(known));
+                (here.map(|known| known.lines()).unwrap_or_default(), known.clone())
+            }
+        };
+        draft.settle(*operation, Settled::Abandoned { left: left.clone() });
+        draft.bury(*operation, EventKind::Abandoned { reason, left }, retained)
+    }
+
+    /// Whether a release removes this.
+    fn is_released(self, known: &Retained) -> bool {
+        known.provider == self.tenant.provider
     }
 
     /// `spent` is how many tries this one counts as: a call that was never made costs none.
     fn wait(self, spent: u32, error: Arc<ProviderError>) -> Decision {
-        let Removal { operation, attempt, .. } = *self.removal;
+        let Removal { operation, removes, attempt, .. } = self.removal;
+        let (operation, attempt) = (*operation, *attempt);
         let mut draft = self.draft();
         let until = draft.retry_at(self.policy, attempt, &error);
         draft.note(operation, &error);
-        let run = RemovalRun::Waiting { until };
-        draft.tenant.state = State::Destroying(Removal { operation, attempt: attempt + spent, run });
+        draft.tenant.state = State::Destroying(Removal {
+            operation,
+            removes: removes.clone(),
+            attempt: attempt + spent,
+            run: RemovalRun::Waiting { until },
+        });
         draft.apply(Some(operation), EventKind::WillRetry { error, at: until })
     }
-}
-
-fn again(tenant: &Tenant, stamp: Stamp, operation: OperationId, attempt: u32, what: EventKind) -> Decision {
-    let mut draft = Draft::of(tenant, stamp);
-    draft.remove(operation, attempt);
-    draft.apply(Some(operation), what)
 }

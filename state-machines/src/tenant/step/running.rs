@@ -8,8 +8,8 @@ use super::super::effect::OperationKind;
 use super::super::input::{Request, Stamp};
 use super::super::policy::{Policy, RepairPolicy, after};
 use super::super::{
-    Change, Decision, Direction, EventKind, Method, Queued, Rejection, Repair, Rolled, Run, Settled, Tenant,
-    Wish,
+    Change, Decision, Direction, EventKind, Method, Queued, Rejection, Removes, Repair, Rolled, Run, Settled,
+    Tenant, Wish,
 };
 use super::admit::{Admitted, admit};
 use super::draft::Draft;
@@ -55,7 +55,7 @@ impl At<'_> {
                 let mut draft = self.draft();
                 draft.settle_queue(Settled::Superseded { by: stamp.operation });
                 let began = draft.open(OperationKind::Destroy, None);
-                draft.remove(stamp.operation, 1);
+                draft.remove(stamp.operation, Removes::Everything, 1);
                 draft.apply(Some(stamp.operation), began)
             }
             // Only while it is paused does an update or a restart wait behind nothing.

@@ -1,9 +1,11 @@
 //! A tenant of which nothing is kept, or only a tombstone.
 
+use std::sync::Arc;
+
 use super::super::effect::OperationKind;
 use super::super::event::StateName;
 use super::super::input::{Request, Stamp};
-use super::super::{Decision, Rejection, Repair, State, Tenant};
+use super::super::{Decision, Rejection, Removes, Repair, Retained, State, Tenant};
 use super::draft::Draft;
 use crate::id::{Incarnation, ProviderName, Revision, SpecVersion, TenantId};
 use crate::status::Health;
@@ -16,12 +18,14 @@ pub(super) struct At<'a> {
     pub(super) revision: Revision,
     /// How many it had.
     pub(super) lives: u64,
+    /// What the last one left on purpose.
+    pub(super) retained: Option<&'a Arc<Retained>>,
     pub(super) stamp: Stamp,
 }
 
 impl At<'_> {
     pub(super) fn asked(self, request: Request) -> Decision {
-        let Self { lives, stamp, .. } = self;
+        let Self { lives, retained, stamp, .. } = self;
         match request {
             Request::Provision { spec, provider, deadline } => {
                 let mut draft = self.draft(Incarnation(lives + 1), provider);
@@ -37,8 +41,22 @@ impl At<'_> {
             Request::Reclaim { provider, incarnation } => {
                 let mut draft = self.draft(Incarnation(lives).max(incarnation), provider);
                 let began = draft.open(OperationKind::Destroy, None);
-                draft.remove(stamp.operation, 1);
+                draft.remove(stamp.operation, Removes::Everything, 1);
                 draft.apply(Some(stamp.operation), began)
+            }
+            // Nor here: a provision waits until what it may take up is gone, or stays.
+            Request::Release { provider } => {
+                match provider.or_else(|| retained.map(|retained| retained.provider.clone())) {
+                    // As far as it is known there is nothing.
+                    None => Decision::Ignore,
+                    Some(provider) => {
+                        let mut draft = self.draft(Incarnation(lives.max(1)), provider);
+                        let began = draft.open(OperationKind::Release, None);
+                        let removes = Removes::Retained { known: retained.cloned() };
+                        draft.remove(stamp.operation, removes, 1);
+                        draft.apply(Some(stamp.operation), began)
+                    }
+                }
             }
             Request::Cancel => Decision::Reject(Rejection::NothingToCancel),
             Request::Retry => Decision::Reject(Rejection::NothingToRetry),

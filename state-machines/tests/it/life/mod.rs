@@ -32,12 +32,13 @@ proptest! {
         world.nothing_is_left_open();
     }
 
-    /// I5: Destroy is accepted in every state, and ends once the platform answers.
+    /// I5: Destroy is accepted in every state, of a protected tenant once that is lifted, and ends once the platform
+    /// answers.
     #[test]
     fn i5_a_destroy_ends_from_everywhere(policy in policies(), life in lives()) {
         let mut world = World::new(policy);
         world.live(life);
-        world.command(Request::Destroy);
+        world.destroy();
         world.go_on_without_commands();
         prop_assert!(
             matches!(world.record, Record::Absent(_) | Record::Gone(_)),
@@ -51,7 +52,7 @@ proptest! {
     fn i5_a_destroy_can_be_abandoned_from_everywhere(policy in policies(), life in lives()) {
         let mut world = World::new(policy);
         world.live(life);
-        world.command(Request::Destroy);
+        world.destroy();
         for _ in 0..2 {
             // Two calls that never answer: the one that is stopped for the destroy, and the destroy's own.
             world.command(Request::Abandon { reason: "the platform is gone".to_owned() });

@@ -26,6 +26,7 @@ fn moves() -> impl Strategy<Value = Move> {
         3 => Just(Move::Resume),
         1 => Just(Move::Abandon),
         1 => (1..4_u64).prop_map(|life| Move::Reclaim { life }),
+        2 => prop::bool::weighted(0.2).prop_map(|elsewhere| Move::Release { elsewhere }),
         1 => Just(Move::Outdated),
         20 => endings().prop_map(Move::CallEnds),
         4 => (any::<usize>(), endings()).prop_map(|(index, ending)| Move::StaleOutcome(index, ending)),

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use landlord_state_machines::id::Rollout;
 use landlord_state_machines::status::Health;
 use landlord_state_machines::tenant::{
-    Change, Direction, Method, Record, RemovalRun, Rolled, Run, State, Tenant, UndoCause, Why,
+    Change, Direction, Method, Record, RemovalRun, Removes, Rolled, Run, State, Tenant, UndoCause, Why,
 };
 
 use super::properties::Rule;
@@ -21,6 +21,7 @@ const MANY: u32 = 3;
 #[derive(PartialEq, Eq, Hash)]
 struct Key {
     platform: (&'static str, Option<Made>),
+    retained: bool,
     tampered: bool,
     broken: Option<Rule>,
     open: usize,
@@ -31,7 +32,9 @@ struct Key {
 #[derive(PartialEq, Eq, Hash)]
 enum Kept {
     Nothing,
-    Tombstone,
+    Tombstone {
+        retained: bool,
+    },
     Tenant {
         paused: bool,
         health: Discriminant<Health>,
@@ -61,7 +64,7 @@ enum Which {
 enum Doing {
     Nothing,
     Change { target: Made, attempt: u32, direction: Way, deadline: Option<i64>, run: Going },
-    Removal { attempt: u32, waits: Option<i64> },
+    Removal { removes: (Method, bool), attempt: u32, waits: Option<i64> },
 }
 
 #[derive(PartialEq, Eq, Hash)]
@@ -99,6 +102,7 @@ impl World {
                 Platform::Runs(made) => ("runs", Some(self.made(Some(made.spec), made.rollout))),
                 Platform::Broken(made) => ("broken", Some(self.made(Some(made.spec), made.rollout))),
             },
+            retained: self.retained,
             tampered: self.tampered,
             broken: self.broken,
             open: self.open.len(),
@@ -108,7 +112,7 @@ impl World {
             }),
             tenant: match &self.record {
                 Record::Absent(_) => Kept::Nothing,
-                Record::Gone(_) => Kept::Tombstone,
+                Record::Gone(tombstone) => Kept::Tombstone { retained: tombstone.retained.is_some() },
                 Record::Live(tenant) => self.kept(tenant),
             },
         }
@@ -130,6 +134,10 @@ impl World {
                 State::Pending | State::Running { .. } => Doing::Nothing,
                 State::Provisioning(change) | State::Updating { change, .. } => self.change(tenant, change),
                 State::Destroying(removal) => Doing::Removal {
+                    removes: (
+                        removal.removes.method(),
+                        matches!(&removal.removes, Removes::Retained { known: Some(_) }),
+                    ),
                     attempt: removal.attempt.min(MANY),
                     waits: match removal.run {
                         RemovalRun::Calling(_) => None,

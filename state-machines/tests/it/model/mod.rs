@@ -30,7 +30,8 @@ impl Model for Life {
     type Action = Action;
 
     fn init_states(&self) -> Vec<World> {
-        vec![World::new(self.repair.clone())]
+        let new = World::new(self.repair.clone());
+        vec![new.clone(), new.after_a_life_that_retained()]
     }
 
     fn actions(&self, world: &World, actions: &mut Vec<Action>) {

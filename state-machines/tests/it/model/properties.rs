@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 
 use landlord_state_machines::id::{CallId, OperationId};
 use landlord_state_machines::tenant::{
-    Change, Command, Decision, Direction, Effect, Input, Method, Record, Request, Run, State, StateName,
-    Tenant, Transition,
+    Change, Command, Decision, Direction, Effect, Input, Method, Record, Rejection, Request, Run, State,
+    StateName, Tenant, Transition,
 };
 use stateright::Property;
 
 use super::Life;
 use super::world::{Action, Made, Platform, World, number};
 use landlord_lives::rules::{awaited_destroy, destroying};
+use landlord_lives::world::PROTECTS;
 
 /// What a transition can break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,12 +39,21 @@ pub(super) fn all() -> Vec<Property<Life>> {
         ),
         Property::always("I2 every operation settles, once the provider answers", everything_settles),
         Property::always("I3 at rest the platform has the applied spec, or nothing", nothing_leaks),
+        Property::always("I3 what is retained is known until it is released", |_, world: &World| {
+            let Record::Gone(tombstone) = &world.record else { return true };
+            world.tampered || tombstone.retained.is_some() == world.retained
+        }),
         Property::always("I4 at most one call, and it is the record's", |_, world: &World| {
             world.broken != Some(Rule::OneCall) && world.record.call() == world.alive.map(|alive| alive.call)
         }),
-        Property::always("I5 destroy is accepted", |_, world: &World| destroy_is_accepted(world)),
+        Property::always("I5 destroy is accepted, unless it is protected", |_, world: &World| {
+            destroy_is_accepted(world)
+        }),
         Property::always("I5 destroy ends, once the provider answers", destroy_ends),
-        Property::always("I5 destroy ends by abandon, if the provider never answers", abandon_ends),
+        Property::always(
+            "I5 destroy ends by abandon, if the provider never answers and nothing is protected",
+            abandon_ends,
+        ),
         Property::always(
             "I6 events are gapless and each begins where the last one ended",
             |_, world: &World| world.broken != Some(Rule::Gapless),
@@ -75,6 +85,14 @@ pub(super) fn all() -> Vec<Property<Life>> {
             matches!(&world.record, Record::Live(tenant)
                 if matches!(&tenant.state, State::Updating { applied, change } if change.target.restarts(applied)))
         }),
+        Property::sometimes(
+            "something is retained",
+            |_, world: &World| matches!(&world.record, Record::Gone(tombstone) if tombstone.retained.is_some()),
+        ),
+        Property::sometimes("what was retained is released", |_, world: &World| {
+            world.alive.is_some_and(|alive| alive.method == Method::Release && alive.worked)
+        }),
+        Property::sometimes("it is protected", |_, world: &World| protects(&world.record)),
         Property::sometimes("it is gone", |_, world: &World| matches!(world.record, Record::Gone(_))),
     ]
 }
@@ -114,7 +132,7 @@ fn calls_are_the_records(transition: &Transition) -> bool {
     let Record::Live(tenant) = &transition.record else { return false };
     let (method, spec) = match &tenant.state {
         State::Pending | State::Running { .. } => return false,
-        State::Destroying(_) => (Method::Destroy, None),
+        State::Destroying(removal) => (removal.removes.method(), None),
         State::Provisioning(change) | State::Updating { change, .. } => {
             let Run::Calling(call) = change.run else { return false };
             let spec = match change.direction {
@@ -245,6 +263,9 @@ fn nothing_leaks_at_rest(world: &World) -> bool {
 
 fn destroy_is_accepted(world: &World) -> bool {
     let destroy = Input::Command(Command { expected: None, request: Request::Destroy });
+    if protects(&world.record) {
+        return world.decide(destroy) == Decision::Reject(Rejection::Protected);
+    }
     match world.decide(destroy) {
         Decision::Apply(transition) => {
             transition.opened.is_some()
@@ -256,10 +277,28 @@ fn destroy_is_accepted(world: &World) -> bool {
     }
 }
 
-/// I5, liveness, also when the provider fails a few times before it answers.
+/// Whether the spec that runs, or else the one that should, protects the tenant.
+fn protects(record: &Record) -> bool {
+    let Record::Live(tenant) = record else { return false };
+    let spec = match (tenant.applied(), forward(tenant)) {
+        (Some(applied), _) => Some(&applied.spec),
+        (None, forward) => forward.map(|change| &change.target.spec),
+    };
+    spec.and_then(number) == Some(PROTECTS)
+}
+
+/// I5, liveness, of a protected tenant once an update has lifted that; also when the provider fails a few times before it answers.
 fn destroy_ends(_: &Life, world: &World) -> bool {
     [0, 3].into_iter().all(|failures| {
         let mut world = world.clone();
+        // An update to the same spec that is on its way already may be late or cancelled: then it is asked for again.
+        for _ in 0..2 {
+            if protects(&world.record) {
+                world.happen(Action::Resume);
+                world.happen(Action::Update { spec: 0, deadline: false });
+                world.comes_to_rest(0);
+            }
+        }
         world.happen(Action::Destroy);
         world.comes_to_rest(failures)
             && !matches!(world.record, Record::Live(_))
@@ -268,7 +307,11 @@ fn destroy_ends(_: &Life, world: &World) -> bool {
     })
 }
 
+/// Protection is lifted by an update, for which the provider has to answer.
 fn abandon_ends(_: &Life, world: &World) -> bool {
+    if protects(&world.record) {
+        return true;
+    }
     let mut world = world.clone();
     world.happen(Action::Destroy);
     // The call that is stopped for the destroy is dropped when its grace is over; the destroy's own is abandoned.

@@ -15,12 +15,15 @@ use landlord_state_machines::tenant::{
 
 use super::properties::{self, Rule};
 use landlord_lives::moves::{Ending, Sight};
-use landlord_lives::world::{SPECS, acme, outcome, progressed, seen};
+use landlord_lives::world::{SPECS, acme, outcome, progressed, retained, seen};
 
 /// How long after it was asked for something with a deadline has to be done.
 const DEADLINE: Duration = Duration::from_secs(5);
 /// How long nothing may break before repairs are counted anew.
 pub(super) const QUIET: Duration = Duration::from_secs(20);
+
+/// Which of the specs asks to retain something.
+const RETAINS: usize = 0;
 
 static PROVIDER: LazyLock<ProviderName> = LazyLock::new(|| ProviderName::new("process").unwrap());
 
@@ -66,6 +69,8 @@ pub(super) struct World {
     pub(super) now: Timestamp,
     pub(super) alive: Option<Alive>,
     pub(super) platform: Platform,
+    /// A destroy has left something there on purpose.
+    pub(super) retained: bool,
     /// The platform changed by itself, or was given up, since a call last had its effect.
     pub(super) tampered: bool,
     /// What was opened and has not settled.
@@ -95,6 +100,8 @@ pub(super) enum Action {
     Pause,
     Resume,
     Abandon,
+    /// What a destroy retained is to go.
+    Release,
     /// The sweep found something of the first life.
     Reclaim,
     /// The call in flight has its effect on the platform.
@@ -117,7 +124,7 @@ pub(super) enum Action {
     Look(Sight),
 }
 
-const COMMANDS: [Action; 16] = [
+const COMMANDS: [Action; 17] = [
     Action::Provision { spec: 0, deadline: false },
     Action::Provision { spec: 0, deadline: true },
     Action::Provision { spec: 1, deadline: false },
@@ -134,6 +141,7 @@ const COMMANDS: [Action; 16] = [
     Action::Resume,
     Action::Abandon,
     Action::Reclaim,
+    Action::Release,
 ];
 
 impl World {
@@ -145,11 +153,23 @@ impl World {
             now: after(Timestamp::UNIX_EPOCH, Duration::from_secs(1_000_000)),
             alive: None,
             platform: Platform::Nothing,
+            retained: false,
             tampered: false,
             open: BTreeSet::new(),
             minted: 0,
             broken: None,
         }
+    }
+
+    /// The same after a whole life, which has left something on purpose: what follows from that is near then.
+    pub(super) fn after_a_life_that_retained(mut self) -> Self {
+        for asked in [Action::Provision { spec: RETAINS, deadline: false }, Action::Destroy] {
+            for action in [asked, Action::Works, Action::Ends(Ending::Succeeded)] {
+                assert!(self.happen(action), "{action:?}");
+            }
+        }
+        assert!(matches!(self.record, Record::Gone(_)) && self.retained);
+        self
     }
 
     pub(super) fn possible(&self, actions: &mut Vec<Action>) {
@@ -163,7 +183,7 @@ impl World {
             if self.can_work(alive) {
                 actions.push(Action::Works);
             }
-            actions.extend(endings(alive, self.platform).map(Action::Ends));
+            actions.extend(endings(alive, self.platform, self.retained).map(Action::Ends));
         }
         match self.platform {
             Platform::Nothing => actions.extend([Sight::Broken, Sight::Unclear].map(Action::Look)),
@@ -181,7 +201,7 @@ impl World {
             (Method::Provision, Platform::Runs(other) | Platform::Broken(other)) => {
                 made.is_some_and(|made| made.spec == other.spec)
             }
-            (Method::Provision, Platform::Nothing) | (Method::Destroy, _) => true,
+            (Method::Provision, Platform::Nothing) | (Method::Destroy | Method::Release, _) => true,
             (Method::Update, platform) => platform != Platform::Nothing,
         };
         possible && !worked
@@ -218,9 +238,21 @@ impl World {
             Action::Reclaim => {
                 self.command(Request::Reclaim { provider: PROVIDER.clone(), incarnation: Incarnation(1) })
             }
+            Action::Release => self.command(Request::Release { provider: None }),
             Action::Works => {
                 let Some(alive) = &mut self.alive else { return false };
                 alive.worked = true;
+                let had = match self.platform {
+                    Platform::Nothing => None,
+                    Platform::Runs(made) | Platform::Broken(made) => Some(made.spec),
+                };
+                match (alive.method, alive.made) {
+                    (Method::Destroy, _) => self.retained |= had == Some(RETAINS),
+                    (Method::Release, _) => self.retained = false,
+                    // It is taken up again.
+                    (Method::Provision | Method::Update, Some(made)) => self.retained &= made.spec != RETAINS,
+                    (Method::Provision | Method::Update, None) => {}
+                }
                 self.platform = alive.made.map_or(Platform::Nothing, Platform::Runs);
                 self.tampered = false;
                 true
@@ -231,7 +263,13 @@ impl World {
             }
             Action::Ends(ending) => {
                 let Some(alive) = self.alive.take() else { return false };
-                self.input(Input::Outcome { call: alive.call, outcome: outcome(ending) });
+                let outcome = match (outcome(ending), alive.method) {
+                    (Outcome::Succeeded { changes, message, .. }, Method::Destroy) if self.retained => {
+                        Outcome::Succeeded { changes, message, retained: retained(&PROVIDER) }
+                    }
+                    (other, _) => other,
+                };
+                self.input(Input::Outcome { call: alive.call, outcome });
                 true
             }
             // Whatever was not committed is as if it had not been: what is left is the record.
@@ -295,8 +333,7 @@ impl World {
             let begun = settled_at.checked_sub(Duration::from_secs(1)).unwrap();
             Input::Observed(Observation { tenant: acme(), begun, seen: seen(Sight::Broken) })
         });
-        let outcome =
-            Input::Outcome { call: over, outcome: Outcome::Succeeded { changes: Vec::new(), message: None } };
+        let outcome = Input::Outcome { call: over, outcome: outcome(Ending::Succeeded) };
         [outcome, progressed(over)].into_iter().chain(look)
     }
 
@@ -365,10 +402,16 @@ impl World {
     }
 }
 
-/// How a call that keeps the provider's contract can end. What failed may have worked.
-fn endings(alive: Alive, platform: Platform) -> impl Iterator<Item = Ending> {
+/// How a call that keeps the provider's contract can end. What failed may have worked. Where something is retained, a
+/// destroy says so, and a release removes it.
+fn endings(alive: Alive, platform: Platform, retained: bool) -> impl Iterator<Item = Ending> {
     let always = [Ending::Retry { after: None }, Ending::Permanent, Ending::TimedOut, Ending::Lost];
-    let found_nothing = alive.method != Method::Provision && platform == Platform::Nothing && !alive.worked;
+    let nothing = match alive.method {
+        Method::Provision => false,
+        Method::Update => platform == Platform::Nothing,
+        Method::Destroy | Method::Release => platform == Platform::Nothing && !retained,
+    };
+    let found_nothing = nothing && !alive.worked;
     always
         .into_iter()
         .chain(alive.worked.then_some(Ending::Succeeded))

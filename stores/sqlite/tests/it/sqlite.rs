@@ -122,6 +122,12 @@ async fn every_event_reads_back_as_it_was_written() {
 }
 
 #[tokio::test]
+async fn a_tombstone_keeps_what_was_retained() {
+    let (_directory, store) = fresh();
+    contract::a_tombstone_keeps_what_was_retained(&store).await;
+}
+
+#[tokio::test]
 async fn a_tombstone_leads_to_the_next_life() {
     let (_directory, store) = fresh();
     contract::a_tombstone_leads_to_the_next_life(&store).await;

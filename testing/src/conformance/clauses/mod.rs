@@ -9,6 +9,7 @@ mod logging;
 mod name;
 mod ownership;
 mod provision;
+mod release;
 mod secrets;
 mod status;
 mod tenants;
@@ -20,11 +21,12 @@ use super::{Check, Clause, Level};
 
 /// Every clause, method by method, then what all methods have in common.
 pub fn clauses() -> Vec<&'static Clause> {
-    let areas: [&[Clause]; 15] = [
+    let areas: [&[Clause]; 16] = [
         name::CLAUSES,
         provision::CLAUSES,
         update::CLAUSES,
         destroy::CLAUSES,
+        release::CLAUSES,
         status::CLAUSES,
         validate::CLAUSES,
         errors::CLAUSES,
@@ -54,6 +56,7 @@ mod section {
     pub(super) const PROVISION: &str = "provision";
     pub(super) const UPDATE: &str = "update";
     pub(super) const DESTROY: &str = "destroy";
+    pub(super) const RELEASE: &str = "release";
     pub(super) const STATUS: &str = "get_status";
     pub(super) const VALIDATE: &str = "validate";
     pub(super) const PLAN: &str = "plan";

@@ -16,13 +16,15 @@ use landlord_compute::machines::error::{ErrorCode, ErrorKind, ProviderError, Rem
 use landlord_compute::machines::id::{Incarnation, ProviderName, TenantId};
 use landlord_compute::machines::observation::{Observation, Seen};
 use landlord_compute::machines::planner::Subject;
-use landlord_compute::machines::spec::{Difference, FieldChange, Invalid, Problem, Spec, changes};
+use landlord_compute::machines::spec::{
+    Difference, Field, FieldChange, Invalid, Problem, Spec, Support, changes,
+};
 use landlord_compute::machines::status::{
     ComputeState, ComputeStatus, ContainerStatus, Health, ProvisionResult, ProvisionStatus, UpdateResult,
     UpdateStatus,
 };
 use landlord_compute::provider::{
-    Capabilities, Context, Destroyed, OwnedTenant, PlannedChange, PlannedEffect, Provider, UndoBy,
+    Capabilities, Context, Destroyed, OwnedTenant, PlannedChange, PlannedEffect, Provider, Released, UndoBy,
 };
 use landlord_testing::conformance::Variant;
 use serde_json::{Value, json};
@@ -55,6 +57,11 @@ fn name(tenant: &TenantId, part: Part, only_cut: bool) -> String {
     let hash = id.bytes().fold(5381_u32, |hash, byte| hash.wrapping_mul(33) ^ u32::from(byte));
     format!("{}-{hash:08x}-{part}", &id[..room - 9])
 }
+/// Whether the spec asks to retain something.
+fn retains(spec: &Spec) -> bool {
+    spec.volumes.iter().any(|volume| volume.retain)
+}
+
 /// The provider.
 pub(super) struct Model {
     cloud: Cloud,
@@ -249,6 +256,9 @@ impl Model {
             };
             if !skipped {
                 self.api(tenant, kind).await?;
+                if row.spec.as_ref().is_some_and(retains) {
+                    self.cloud.rows().retained.insert(tenant.clone(), cx.subject.clone());
+                }
                 self.cloud.delete(row.id);
             }
         }
@@ -297,6 +307,13 @@ impl Model {
 }
 
 impl Model {
+    /// What the tenant has left there on purpose: a name for each, and where it is.
+    fn retained(&self, subject: &Subject) -> BTreeMap<String, String> {
+        let rows = self.cloud.rows();
+        let ours = rows.retained.get(&subject.tenant).filter(|tags| tags.engine == subject.engine);
+        ours.map(|tags| BTreeMap::from([("volume".to_owned(), tags.tenant.to_string())])).unwrap_or_default()
+    }
+
     /// What a provision says that it made.
     fn named(&self, mut ids: BTreeMap<String, String>) -> BTreeMap<String, String> {
         if self.is(Defect::NamesNoResources) {
@@ -337,6 +354,9 @@ impl Provider for Model {
                 return Err(ProviderError::new(ErrorKind::ProvisionFailed, Remedy::Permanent, code, message));
             }
             let (ids, wrote) = self.forward(cx, spec, ErrorKind::ProvisionFailed).await?;
+            if retains(spec) && !self.is(Defect::TakesNothingUp) {
+                self.cloud.rows().retained.remove(&cx.subject.tenant);
+            }
             let unfinished = self.is(Defect::AloneIsUnfinished) && cx.undo == UndoBy::Provider && wrote;
             let other = self.is(Defect::ResultNamesAnother);
             let shows = self.is(Defect::ResultShowsSecrets);
@@ -385,8 +405,32 @@ impl Provider for Model {
     }
 
     async fn destroy(&self, cx: &Context, _tenant_id: &TenantId) -> Result<Destroyed, ProviderError> {
+        let before = !self.retained(&cx.subject).is_empty();
         self.logged(cx, "destroy", self.remove_all(cx)).await?;
-        Ok(Destroyed::default())
+        let hides = match self.defect {
+            Some(Defect::HidesWhatItRetains) => !before,
+            Some(Defect::NamesRetainedOnce) => before,
+            _ => false,
+        };
+        let retained = if hides { BTreeMap::new() } else { self.retained(&cx.subject) };
+        Ok(Destroyed::default().retained(retained))
+    }
+
+    async fn release(&self, cx: &Context, tenant_id: &TenantId) -> Result<Released, ProviderError> {
+        if self.is(Defect::ReleaseNeedsLedger) && cx.ledger().is_none() {
+            return Ok(Released::default());
+        }
+        let kind = ErrorKind::DestroyFailed;
+        self.api(tenant_id, kind).await?;
+        let removed = self.retained(&cx.subject);
+        if removed.is_empty() && self.is(Defect::ReleasesOnce) {
+            let (remedy, code) = (Remedy::Permanent, ErrorCode::ResourceNotFound);
+            return Err(ProviderError::new(kind, remedy, code, "nothing is retained"));
+        }
+        if !removed.is_empty() {
+            self.cloud.rows().retained.remove(tenant_id);
+        }
+        Ok(Released::default().removed(removed))
     }
 
     async fn get_status(&self, cx: &Context, tenant_id: &TenantId) -> Result<ComputeStatus, ProviderError> {
@@ -452,6 +496,11 @@ impl Provider for Model {
         if self.is(Defect::HidesThatItLists) { capabilities } else { capabilities.lists_tenants() }
     }
 
+    fn support(&self, field: Field) -> Support {
+        let volumes = [Field::VolumeName, Field::VolumePersistent, Field::VolumeRetain];
+        if volumes.contains(&field) { Support::Mapped } else { field.of_a_provider_that_does_not_say() }
+    }
+
     async fn plan(
         &self,
         cx: &Context,
@@ -479,9 +528,17 @@ impl Provider for Model {
             resources.insert(row.name.clone(), row.id.to_string());
         }
         let owned = owned.into_iter();
-        Ok(owned
-            .map(|((tenant, incarnation), resources)| OwnedTenant::new(tenant, incarnation, resources))
-            .collect())
+        let owned =
+            owned.map(|((tenant, incarnation), resources)| OwnedTenant::new(tenant, incarnation, resources));
+        let kept: Vec<Subject> = self.cloud.rows().retained.values().cloned().collect();
+        let kept = kept.into_iter().filter(|tags| *tags.engine == *engine).map(|tags| {
+            let (nothing, named) = (BTreeMap::new(), self.retained(&tags));
+            match self.is(Defect::ListsRetainedAsHeld) {
+                true => OwnedTenant::new(tags.tenant, tags.incarnation, named),
+                false => OwnedTenant::new(tags.tenant, tags.incarnation, nothing).retained(named),
+            }
+        });
+        Ok(owned.chain(kept).collect())
     }
 
     fn observe(&self, engine: &str, clock: Arc<dyn Clock>) -> Option<BoxStream<'static, Observation>> {

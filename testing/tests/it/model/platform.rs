@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use landlord_compute::machines::id::TenantId;
 use landlord_compute::machines::planner::Subject;
 use landlord_compute::machines::spec::{
-    ContainerSpec, ResourceRequirements, SecretReference, TenantComputeSpec,
+    ContainerSpec, ResourceRequirements, SecretReference, TenantComputeSpec, VolumeSpec,
 };
 use landlord_compute::provider::Provider;
 use landlord_testing::conformance::{Harm, Patience, Platform, Resource, Unable, Variant};
@@ -76,6 +76,16 @@ impl Platform for ModelPlatform {
 
     async fn resources(&self, tenant: &TenantId) -> Vec<Resource> {
         self.cloud.resources(tenant)
+    }
+
+    fn retaining(&self, tenant: &TenantId) -> Result<TenantComputeSpec, Unable> {
+        let data = VolumeSpec { name: "data".to_owned(), size_mb: None, persistent: true, retain: true };
+        Ok(TenantComputeSpec { volumes: vec![data], ..self.spec(tenant, Variant::First)? })
+    }
+
+    async fn retained(&self, tenant: &TenantId) -> Result<Vec<Resource>, Unable> {
+        let kept = self.cloud.rows().retained.contains_key(tenant);
+        Ok(kept.then(|| Resource { id: "volume".to_owned(), made_from: None }).into_iter().collect())
     }
 
     async fn serves(&self, tenant: &TenantId) -> Result<bool, Unable> {
