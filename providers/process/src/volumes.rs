@@ -207,7 +207,7 @@ mod tests {
         // What a tenant has closed is removed too.
         std::fs::create_dir(volumes.data("data").join("closed")).unwrap();
         std::fs::write(volumes.data("data").join("closed/rows"), "1").unwrap();
-        let closed = std::os::unix::fs::PermissionsExt::from_mode(0);
+        let closed = std::os::unix::fs::PermissionsExt::from_mode(0o000);
         std::fs::set_permissions(volumes.data("data").join("closed"), closed).unwrap();
         let kept = wanted(&[("kept", Retention::Retained)]);
         volumes.hold(&ours, Incarnation(2), &kept).unwrap();
