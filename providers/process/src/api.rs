@@ -1,11 +1,12 @@
 //! Makes one call of the planner on this machine.
 
 use std::collections::BTreeMap;
+use std::sync::PoisonError;
 
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::planner::process::{
     Exit, ExitCause, Found, FoundLaunch, HostPort, LaunchId, Port, Probe, Probed, ProcessCall, ProcessLife,
-    ProcessReply, Protocol, ReservePorts, Routing, Signal, Start,
+    ProcessReply, Protocol, ReservePorts, Retention, Routing, Signal, Start, Volumes,
 };
 use landlord_state_machines::planner::{CallError, Subject};
 
@@ -16,7 +17,7 @@ use super::machine::{Machine, failed, not_kept, ports_of};
 use super::ports::is_free;
 use super::procfs;
 use super::tags::{Key, Owner, Tags};
-use super::{launch, listeners, signal};
+use super::{blocking, launch, listeners, signal};
 
 impl Machine {
     /// Makes the call once. A write that was refused did nothing. One whose future is dropped was done whole or not at
@@ -35,6 +36,7 @@ impl Machine {
             ProcessCall::Probe(asked) => self.probe(subject, asked).await,
             ProcessCall::Signal(order) => self.signal(subject, order).await,
             ProcessCall::Clear { launch, container } => self.clear(subject, *launch, container).await,
+            ProcessCall::Hold(volumes) => self.hold(subject, volumes).await,
             ProcessCall::Dismiss => self.dismiss(subject).await,
         };
         reply.map_err(CallError::Refused)
@@ -47,11 +49,20 @@ impl Machine {
             (key.launch, FoundLaunch { manifest: seen.tags.manifest, life, binding, connections })
         });
         let (launches, machine) = (launches.collect(), procfs::machine());
+        let held = self.volumes_of(&Owner::of(subject), &subject.tenant)?;
+        let held: BTreeMap<String, Retention> =
+            held.into_iter().map(|(name, tag)| (name, tag.retention_in(subject.incarnation))).collect();
+        // Most tenants never had one.
+        let number = match held.is_empty() && !self.was_given_volumes(&subject.tenant) {
+            true => 0,
+            false => *self.volumes_given(&subject.tenant).lock().unwrap_or_else(PoisonError::into_inner),
+        };
+        let volumes = Volumes { number, held };
         Ok(ProcessReply::Found(match keepers.remove(&subject.tenant) {
             Some(keeper) => {
-                Found { machine, keeper: true, routing: keeper.routing, cut: keeper.cut, launches }
+                Found { machine, keeper: true, routing: keeper.routing, cut: keeper.cut, volumes, launches }
             }
-            None => Found { machine, keeper: false, launches, ..Found::default() },
+            None => Found { machine, keeper: false, volumes, launches, ..Found::default() },
         }))
     }
 
@@ -235,9 +246,29 @@ impl Machine {
             }
         }
         let files = self.state.launch(&subject.tenant, container, launch);
-        files.remove().map_err(|error| failed("removing the files of a launch", error))?;
+        let what = "removing the files of a launch";
+        // Its volumes may hold much.
+        let removed = blocking::read(what, move || files.remove()).await?;
+        removed.map_err(|error| failed(what, error))?;
         self.forget(&key(subject, launch));
         Ok(ProcessReply::Cleared { launch })
+    }
+
+    /// Runs to its end also when nobody waits for it; one that then comes after a later one does nothing.
+    async fn hold(&self, subject: &Subject, volumes: &Volumes) -> Result<ProcessReply, ProviderError> {
+        let (given, dir) = (self.volumes_given(&subject.tenant), self.volumes(&subject.tenant));
+        let (owner, incarnation, volumes) = (Owner::of(subject), subject.incarnation, volumes.clone());
+        let what = "making or removing volumes";
+        let holding = move || {
+            let mut number = given.lock().unwrap_or_else(PoisonError::into_inner);
+            if volumes.number > *number {
+                dir.hold(&owner, incarnation, &volumes.held)?;
+                *number = volumes.number;
+            }
+            Ok(*number)
+        };
+        let number = blocking::read(what, holding).await?.map_err(|error| failed(what, error))?;
+        Ok(ProcessReply::Held { number })
     }
 
     async fn dismiss(&self, subject: &Subject) -> Result<ProcessReply, ProviderError> {

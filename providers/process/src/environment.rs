@@ -65,9 +65,8 @@ pub(super) fn compose(base: Base, start: &Start, tags: &Tags) -> Result<Environm
         }
     }
     for reference in &start.secrets {
-        let value = secrets::resolve(reference)?;
         if let Some(name) = &reference.env_var {
-            set(name, value.expose_secret());
+            set(name, secrets::resolve(reference)?.expose_secret());
         }
     }
     let env = &start.container.env;
@@ -147,6 +146,7 @@ mod tests {
                 env_var: Some("DB".into()),
                 ..SecretReference::default()
             }],
+            volumes: Vec::new(),
             resources: ResourceRequirements::default(),
             working_dir: "/".into(),
             user: None,

@@ -1,11 +1,11 @@
 //! The files of a launch under the state directory: the record that finds it again, and the pipes that it prints into.
 //!
-//! `<state>/<tenant>/<container>.<launch>.record`, `.out.pipe` and `.err.pipe`. Only the engine's user may read them. They
-//! go with the launch. Builds without keepers had launches print into files, `.out` and `.err`.
+//! `<state>/<tenant>/<container>.<launch>.record`, `.out.pipe` and `.err.pipe`; and `.own`, a directory with the launch's
+//! volumes that are not persistent. Only the engine's user may read them. They go with the launch. Builds without keepers had launches print into files, `.out` and `.err`.
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::{DirBuilder, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use landlord_compute::provider::Source;
@@ -59,9 +59,9 @@ pub(super) enum First {
 }
 
 impl StateDir {
-    /// Files under `dir`, which is made when it is first needed.
+    /// Files under `dir`, which is made when it is first needed. A keeper finds them from another directory too.
     pub(super) fn new(dir: PathBuf) -> Self {
-        Self(dir)
+        Self(std::path::absolute(&dir).unwrap_or(dir))
     }
 
     /// The files of a launch.
@@ -137,6 +137,31 @@ impl LaunchFiles {
         })
     }
 
+    /// Where the launch mounts what is only in memory.
+    pub(super) fn stage(&self) -> PathBuf {
+        self.own().join("stage")
+    }
+
+    /// One of the launch's volumes that are not persistent.
+    pub(super) fn own_volume(&self, name: &str) -> PathBuf {
+        self.own().join("volumes").join(name)
+    }
+
+    /// Makes the directories of a launch that has a view of its own, with these volumes, empty.
+    pub(super) fn make_own<'a>(&self, volumes: impl Iterator<Item = &'a String>) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(self.stage())?;
+        for name in volumes {
+            let dir = self.own_volume(name);
+            DirBuilder::new().recursive(true).mode(0o700).create(dir.parent().unwrap_or(&dir))?;
+            DirBuilder::new().mode(0o755).create(dir)?;
+        }
+        Ok(())
+    }
+
+    fn own(&self) -> PathBuf {
+        self.path("own")
+    }
+
     /// Adds to the record how the first process ended.
     pub(super) fn write_exit(&self, cause: ExitCause) -> io::Result<()> {
         let line = format!("{EXIT}={}\n", serde_json::to_string(&cause)?);
@@ -145,6 +170,7 @@ impl LaunchFiles {
 
     /// Removes all of them; the record last, as it is what finds the others.
     pub(super) fn remove(&self) -> io::Result<()> {
+        remove_tree(&self.own())?;
         let pipes = SOURCES.map(|source| self.pipe(source));
         pipes.iter().chain([&self.record()]).try_for_each(|path| remove(path))
     }
@@ -178,8 +204,35 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Removes a directory with all that is in it, also what a tenant has closed; one that is gone is a success.
+pub(super) fn remove_tree(dir: &Path) -> io::Result<()> {
+    let removed = match std::fs::remove_dir_all(dir) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            open_up(dir)?;
+            std::fs::remove_dir_all(dir)
+        }
+        removed => removed,
+    };
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Gives the owner of directories all rights to them.
+fn open_up(dir: &Path) -> io::Result<()> {
+    std::fs::set_permissions(dir, Permissions::from_mode(0o700))?;
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            open_up(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// The paths in a directory; none when there is no such directory.
-fn entries(dir: &Path) -> io::Result<Vec<PathBuf>> {
+pub(super) fn entries(dir: &Path) -> io::Result<Vec<PathBuf>> {
     match std::fs::read_dir(dir) {
         Ok(entries) => entries.map(|entry| Ok(entry?.path())).collect(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),

@@ -1,7 +1,7 @@
 //! Starts one container: finds its program, puts its environment together, and has the keeper start it.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::planner::CallError;
@@ -11,13 +11,16 @@ use secrecy::ExposeSecret;
 
 use super::cgroup::{Limit, Limits};
 use super::environment::{self, EnvironmentError};
+use super::files::LaunchFiles;
 use super::keeper::client::AskError;
 use super::keeper::protocol::{Answer, Launch, Program, Refusal, Request};
 use super::machine::{Machine, not_kept};
 use super::program::{ImageError, Root};
+use super::secrets::SecretError;
 use super::tags::Tags;
 use super::user::{self, UserError};
-use super::{blocking, problem, procfs};
+use super::volumes::VolumesDir;
+use super::{blocking, mounts, problem, procfs};
 
 /// Processes and threads of one launch.
 const PIDS: u64 = 4096;
@@ -29,9 +32,11 @@ enum PrepareError {
     Image(#[from] ImageError),
     #[error(transparent)]
     Environment(#[from] EnvironmentError),
+    #[error("a file of it: {0}")]
+    File(#[from] SecretError),
     #[error("the container has no command; give the program to run")]
     NoCommand,
-    #[error("provider_config.user: {0}")]
+    #[error("user: {0}")]
     User(#[from] UserError),
     #[error("the program {program:?} of its command")]
     Program { program: String, source: io::Error },
@@ -42,15 +47,22 @@ enum PrepareError {
 pub(super) async fn launch(machine: &Machine, start: &Start, tags: &Tags) -> Result<Process, CallError> {
     let container = &tags.manifest.container;
     let by_group = by_group(machine, tags);
+    let files = machine.state.launch_of(tags);
     let prepared = {
-        let (start, tags) = (start.clone(), tags.clone());
-        blocking::read("the preparation of a start", move || prepare(&start, &tags, by_group)).await
+        let (start, tags, files) = (start.clone(), tags.clone(), files.clone());
+        let volumes = machine.volumes(&tags.key.tenant);
+        let from = From { files, volumes, by_group };
+        blocking::read("the preparation of a start", move || prepare(&start, &tags, &from)).await
     };
     let prepared = prepared.map_err(CallError::Refused)?;
     let (program, check) = prepared.map_err(|error| CallError::Refused(refusal(container, error)))?;
-    let files = machine.state.launch_of(tags);
     procfs::boot_id().and_then(|boot| files.create_record(tags, &boot)).map_err(|error| {
         let what = format!("container {container}: the record of its launch in {}", files.record().display());
+        CallError::Refused(problem::system(ErrorKind::ProvisionFailed, what, error))
+    })?;
+    make_own(&files, start).map_err(|error| {
+        let what = format!("container {container}: the directory of its launch");
+        undo(&files, tags);
         CallError::Refused(problem::system(ErrorKind::ProvisionFailed, what, error))
     })?;
     // A port that the spec fixes may be one that the program listens on itself.
@@ -77,10 +89,23 @@ pub(super) async fn launch(machine: &Machine, start: &Start, tags: &Tags) -> Res
         }
         Err(error @ (AskError::Absent | AskError::Refused(_) | AskError::System(_))) => error,
     };
+    undo(&files, tags);
+    Err(CallError::Refused(not_started(container, &error)))
+}
+
+/// Makes the launch's own directories. Its volumes that are not persistent begin empty.
+fn make_own(files: &LaunchFiles, start: &Start) -> io::Result<()> {
+    if mounts::needed_for(&start.container).is_none() {
+        return Ok(());
+    }
+    files.make_own(start.volumes.iter().filter(|volume| !volume.persistent).map(|volume| &volume.name))
+}
+
+/// Removes the files of a start that was refused.
+fn undo(files: &LaunchFiles, tags: &Tags) {
     if let Err(error) = files.remove() {
         tracing::warn!(tenant_id = %tags.key.tenant, %error, "the record of a refused start stays until the next look");
     }
-    Err(CallError::Refused(not_started(container, &error)))
 }
 
 /// Which limits are kept by groups of processes.
@@ -96,12 +121,15 @@ fn by_group(machine: &Machine, tags: &Tags) -> ByGroup {
     ByGroup { memory: machine.groups(&tags.key.owner).as_ref().is_ok_and(|groups| !missing(groups)) }
 }
 
-/// Finds the program and puts the environment together. Changes nothing.
-fn prepare(
-    start: &Start,
-    tags: &Tags,
+/// What else a start is prepared from.
+struct From {
+    files: LaunchFiles,
+    volumes: VolumesDir,
     by_group: ByGroup,
-) -> Result<(Program, Option<Program>), PrepareError> {
+}
+
+/// Finds the program and puts the environment together. Changes nothing.
+fn prepare(start: &Start, tags: &Tags, from: &From) -> Result<(Program, Option<Program>), PrepareError> {
     let root = Root::of_image(&start.container.image)?;
     let environment = environment::compose(root.base(), start, tags)?;
     let path = environment.iter().find(|(name, _)| name == "PATH").map(|(_, path)| path.expose_secret());
@@ -109,7 +137,8 @@ fn prepare(
     let mut words = start.container.command.iter().chain(&start.container.args).map(expanded);
     let program = words.next().ok_or(PrepareError::NoCommand)?;
     let working_dir = PathBuf::from(&start.working_dir);
-    let located = match root.locate(&program, path.unwrap_or_default(), &working_dir) {
+    let own = |path: &Path| mounts::covers(&start.container, path);
+    let located = match root.locate(&program, path.unwrap_or_default(), &working_dir, own) {
         Ok(located) => located.display().to_string(),
         // As it is written, not as it is expanded: a variable may hold a secret.
         Err(source) => {
@@ -134,10 +163,16 @@ fn prepare(
         no_new_privileges: start.no_new_privileges,
         limits,
         file_size: start.resources.storage.and_then(bytes),
-        data_size: if by_group.memory { None } else { limits.memory_bytes },
+        mounts: mounts::of(start, &from.files, &from.volumes)?,
+        data_size: if from.by_group.memory { None } else { limits.memory_bytes },
     };
     let check = start.container.health_check.as_ref().filter(|check| !check.command.is_empty());
-    let check = check.map(|check| Program { words: check.command.clone(), ..program.clone() });
+    let check = check.map(|check| Program {
+        words: check.command.clone(),
+        // It takes on the launch's own.
+        mounts: None,
+        ..program.clone()
+    });
     Ok((program, check))
 }
 
@@ -183,7 +218,7 @@ fn refusal(container: &str, error: PrepareError) -> ProviderError {
             what,
         )
         .with_source(error),
-        PrepareError::Environment(_) => ProviderError::new(
+        PrepareError::Environment(_) | PrepareError::File(_) => ProviderError::new(
             ErrorKind::ProvisionFailed,
             Remedy::NeedsPerson,
             ErrorCode::ResourceNotFound,

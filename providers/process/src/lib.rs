@@ -6,7 +6,8 @@
 //!   engine's environment. `$(NAME)` in `command` and `args` stands for a variable, as in Kubernetes.
 //! - Descriptors 0, 1 and 2 and no other: `/dev/null` as its input, and pipes that its keeper reads as its output and
 //!   errors. A session of its own without a terminal, and the umask 022.
-//! - The user of its `provider_config`, else the engine's; and no way to gain rights, unless the configuration says so.
+//! - The files and volumes of its spec, which only it sees. A volume belongs to the user that mounts it first.
+//! - The user of its spec or `provider_config`, else the engine's; and no way to gain rights, unless the configuration says so.
 //! - SIGTERM to its first process; after `stop_grace_seconds`, SIGKILL to all of them.
 //!
 //! # Guarantees
@@ -19,7 +20,8 @@
 //! - What a tenant prints is in its log and nowhere else.
 //! - A process is signalled only after it was opened and then seen to be the one meant, by pid, start time and
 //!   mark. A pid that belongs to another process by now is never touched.
-//! - Values of secrets reach the environment of the launch and nothing else.
+//! - Values of secrets reach the environment of the launch and the files that its spec names, and nothing else. Such files
+//!   are in memory only.
 //!
 //! # Assumptions
 //! - A state directory belongs to one engine, and `/proc` shows the engine its own processes.
@@ -34,6 +36,8 @@
 //! - A free port is found by trying, so another program may take it before the tenant does; the tenant's process
 //!   then ends, and is started again with another.
 //! - Health checks go to 127.0.0.1.
+//! - A launch with a view of its own of the machine's files does not see what is mounted on the machine later. One of an
+//!   ordinary user sees the files of others as nobody's.
 //! - A secret that an argument refers to shows in the machine's list of processes, as every argument does.
 
 #[cfg(not(target_os = "linux"))]
@@ -56,6 +60,7 @@ mod launch;
 mod listeners;
 mod logs;
 mod machine;
+mod mounts;
 mod observe;
 mod ports;
 mod problem;
@@ -68,6 +73,7 @@ mod tags;
 mod testing;
 mod user;
 mod validate;
+mod volumes;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -83,7 +89,8 @@ use landlord_state_machines::observation::Observation;
 use landlord_state_machines::planner::CallError;
 use landlord_state_machines::planner::process::diagram;
 use landlord_state_machines::planner::process::{
-    Binding, Manifest, ProcessCall, ProcessConfig, ProcessPlanner, ProcessReply, ends_first, support,
+    Binding, Manifest, ProcessCall, ProcessConfig, ProcessPlanner, ProcessReply, Retention, ends_first,
+    support,
 };
 use landlord_state_machines::spec::{Field, Spec, Support, changes};
 use landlord_state_machines::status::{ComputeStatus, ProvisionResult, UpdateResult};
@@ -237,6 +244,15 @@ impl ProcessProvider {
         self.methods.api()
     }
 
+    /// Removes the volumes that were retained when a tenant was destroyed. Idempotent. Call it only where no life of the
+    /// tenant is under way: what that has taken up is retained too.
+    ///
+    /// # Errors
+    /// What the system says; what is left is removed by another call.
+    pub async fn release(&self, engine: &str, tenant: &TenantId) -> Result<(), ProviderError> {
+        self.machine().release(&self.owner(engine), tenant).await
+    }
+
     fn owner(&self, engine: &str) -> Owner {
         Owner { engine: engine.to_owned(), provider: self.name.clone() }
     }
@@ -313,8 +329,12 @@ impl Provider for ProcessProvider {
 
     async fn destroy(&self, cx: &Context, _tenant_id: &TenantId) -> Result<Destroyed, ProviderError> {
         self.methods.destroy(cx).await?;
-        self.machine().remove_logs(&cx.subject.tenant).await?;
-        Ok(Destroyed::default())
+        let tenant = &cx.subject.tenant;
+        self.machine().remove_logs(tenant).await?;
+        let retained = self.machine().volumes_of(&self.owner(&cx.subject.engine), tenant)?;
+        let dir = self.machine().volumes(tenant);
+        let place = |name: String| (format!("volume {name}"), dir.place(&name).display().to_string());
+        Ok(Destroyed::default().retained(retained.into_keys().map(place).collect()))
     }
 
     async fn get_status(&self, cx: &Context, _tenant_id: &TenantId) -> Result<ComputeStatus, ProviderError> {
@@ -322,8 +342,11 @@ impl Provider for ProcessProvider {
     }
 
     async fn validate(&self, _cx: &Context, spec: &Spec) -> Result<(), ProviderError> {
-        let spec = spec.clone();
-        blocking::read("the check of a spec", move || validate::check(&spec)).await??;
+        let (spec, machine) = (spec.clone(), Arc::clone(self.machine()));
+        blocking::read("the check of a spec", move || {
+            validate::check(&spec, &|| machine.has_views().clone())
+        })
+        .await??;
         Ok(())
     }
 
@@ -396,10 +419,30 @@ impl Provider for ProcessProvider {
             let life = lives.max().unwrap_or(keeper.incarnation);
             owned.entry((tenant, life)).or_default().insert("keeper".to_owned(), "a process".to_owned());
         }
-        let tenants = owned.into_iter();
-        Ok(tenants
-            .map(|((tenant, incarnation), resources)| OwnedTenant::new(tenant, incarnation, resources))
-            .collect())
+        let mut retained: BTreeMap<(TenantId, Incarnation), BTreeMap<String, String>> = BTreeMap::new();
+        for tenant in self.machine().tenants()? {
+            let dir = self.machine().volumes(&tenant);
+            for (name, tag) in self.machine().volumes_of(&self.owner(engine), &tenant)? {
+                let kept = match tag.retention {
+                    Retention::WithTenant | Retention::Left => &mut owned,
+                    Retention::Retained => &mut retained,
+                };
+                let place = dir.place(&name).display().to_string();
+                kept.entry((tenant.clone(), tag.incarnation))
+                    .or_default()
+                    .insert(format!("volume {name}"), place);
+            }
+        }
+        // One may have both, or either.
+        for life in retained.keys() {
+            owned.entry(life.clone()).or_default();
+        }
+        let tenants = owned.into_iter().map(|(life, resources)| {
+            let retained = retained.remove(&life).unwrap_or_default();
+            let (tenant, incarnation) = life;
+            OwnedTenant::new(tenant, incarnation, resources).retained(retained)
+        });
+        Ok(tenants.collect())
     }
 
     fn observe(&self, engine: &str, clock: Arc<dyn Clock>) -> Option<BoxStream<'static, Observation>> {

@@ -23,6 +23,7 @@ use super::logs::{self, LogLimits};
 use super::ports::Ports;
 use super::procfs::{self, Identity};
 use super::tags::{Key, Owner, Tags};
+use super::volumes::{Tag, VolumesDir};
 use super::{blocking, problem};
 
 /// The host ports of each launch.
@@ -70,6 +71,10 @@ pub(super) struct Machine {
     log_limits: LogLimits,
     retain_logs: bool,
     keeper: KeeperProgram,
+    /// Whether launches can have views of their own of the machine's files; tried when the first one is asked for.
+    views: OnceLock<Result<(), String>>,
+    /// The number of the volumes that each tenant was given last.
+    volumes: Mutex<BTreeMap<TenantId, Arc<Mutex<u64>>>>,
     /// Counts the looks at every process.
     looks: AtomicU64,
     /// The last of them that ended, and its number.
@@ -101,6 +106,8 @@ impl Machine {
             log_limits,
             retain_logs,
             keeper,
+            views: OnceLock::new(),
+            volumes: Mutex::default(),
             looks: AtomicU64::new(0),
             last_look: tokio::sync::Mutex::default(),
             news: Default::default(),
@@ -312,6 +319,54 @@ impl Machine {
             files::remove_if_empty(&dir)
         };
         blocking::read(what, removing).await?.map_err(|error| failed(what, error))
+    }
+
+    /// Whether launches can have views of their own of the machine's files; if not, why. Blocks for some milliseconds once.
+    pub(super) fn has_views(&self) -> &Result<(), String> {
+        self.views.get_or_init(|| keeper::has_views(&self.keeper))
+    }
+
+    /// The persistent volumes of a tenant.
+    pub(super) fn volumes(&self, tenant: &TenantId) -> VolumesDir {
+        VolumesDir::of(&self.state.tenant(tenant))
+    }
+
+    /// The number of the volumes that a tenant was given last. Whoever gives it others holds it meanwhile.
+    pub(super) fn volumes_given(&self, tenant: &TenantId) -> Arc<Mutex<u64>> {
+        let mut given = self.volumes.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(given.entry(tenant.clone()).or_default())
+    }
+
+    /// Every tenant that has a directory.
+    pub(super) fn tenants(&self) -> Result<Vec<TenantId>, ProviderError> {
+        self.state.tenants().map_err(|error| failed("reading the tenants' directories", error))
+    }
+
+    /// Removes the volumes that outlived their tenant.
+    pub(super) async fn release(&self, owner: &Owner, tenant: &TenantId) -> Result<(), ProviderError> {
+        let what = "removing retained volumes";
+        let (given, dir, owner) = (self.volumes_given(tenant), self.volumes(tenant), owner.clone());
+        let tenants_own = self.state.tenant(tenant);
+        let releasing = move || {
+            let _alone = given.lock().unwrap_or_else(PoisonError::into_inner);
+            dir.release(&owner)?;
+            files::remove_if_empty(&tenants_own)
+        };
+        blocking::read(what, releasing).await?.map_err(|error| failed(what, error))
+    }
+
+    /// Whether this engine has given a tenant volumes.
+    pub(super) fn was_given_volumes(&self, tenant: &TenantId) -> bool {
+        self.volumes.lock().unwrap_or_else(PoisonError::into_inner).contains_key(tenant)
+    }
+
+    /// The volumes of a tenant, by name.
+    pub(super) fn volumes_of(
+        &self,
+        owner: &Owner,
+        tenant: &TenantId,
+    ) -> Result<BTreeMap<String, Tag>, ProviderError> {
+        self.volumes(tenant).held(owner).map_err(|error| failed("reading a tenant's volumes", error))
     }
 
     /// Where this engine may make groups of processes.

@@ -49,11 +49,19 @@ impl Root {
     }
 
     /// The program's path as the processes will see it. Looked for as a shell does: on `path` unless its name has
-    /// a slash, and then from `working_dir`.
-    pub(super) fn locate(&self, program: &str, path: &str, working_dir: &Path) -> io::Result<PathBuf> {
+    /// a slash, and then from `working_dir`. What the launch has of its own, only the launch can see.
+    pub(super) fn locate(
+        &self,
+        program: &str,
+        path: &str,
+        working_dir: &Path,
+        own: impl Fn(&Path) -> bool,
+    ) -> io::Result<PathBuf> {
         if program.contains('/') {
             let candidate = working_dir.join(program);
-            self.executable(&candidate)?;
+            if !own(&candidate) {
+                self.executable(&candidate)?;
+            }
             return Ok(candidate);
         }
         let mut refused = io::Error::from(Errno::NOENT);
@@ -113,15 +121,24 @@ mod tests {
         std::fs::write(bin.join("text"), "").unwrap();
         let kind = |result: io::Result<PathBuf>| result.unwrap_err().kind();
         let here = dir.path();
-        assert_eq!(Root::Host.locate("sh", "/nowhere:/bin", here).unwrap(), Path::new("/bin/sh"));
-        assert_eq!(kind(Root::Host.locate("sh", "/nowhere", here)), io::ErrorKind::NotFound);
-        assert_eq!(kind(Root::Host.locate("/nowhere/sh", "/bin", here)), io::ErrorKind::NotFound);
-        assert_eq!(kind(Root::Host.locate("bin", bin.to_str().unwrap(), here)), io::ErrorKind::NotFound);
-        assert_eq!(kind(Root::Host.locate("./bin", "/bin", here)), io::ErrorKind::PermissionDenied);
-        assert_eq!(kind(Root::Host.locate("bin/text", "/bin", here)), io::ErrorKind::PermissionDenied);
+        assert_eq!(Root::Host.locate("sh", "/nowhere:/bin", here, |_| false).unwrap(), Path::new("/bin/sh"));
+        assert_eq!(kind(Root::Host.locate("sh", "/nowhere", here, |_| false)), io::ErrorKind::NotFound);
+        assert_eq!(kind(Root::Host.locate("/nowhere/sh", "/bin", here, |_| false)), io::ErrorKind::NotFound);
+        assert_eq!(
+            kind(Root::Host.locate("bin", bin.to_str().unwrap(), here, |_| false)),
+            io::ErrorKind::NotFound
+        );
+        assert_eq!(
+            kind(Root::Host.locate("./bin", "/bin", here, |_| false)),
+            io::ErrorKind::PermissionDenied
+        );
+        assert_eq!(
+            kind(Root::Host.locate("bin/text", "/bin", here, |_| false)),
+            io::ErrorKind::PermissionDenied
+        );
         let root = Root::Directory(here.into());
-        assert_eq!(kind(root.locate("sh", "/bin", Path::new("/"))), io::ErrorKind::NotFound);
+        assert_eq!(kind(root.locate("sh", "/bin", Path::new("/"), |_| false)), io::ErrorKind::NotFound);
         std::os::unix::fs::symlink("/elsewhere", bin.join("link")).unwrap();
-        assert_eq!(root.locate("link", "/bin", Path::new("/")).unwrap(), Path::new("/bin/link"));
+        assert_eq!(root.locate("link", "/bin", Path::new("/"), |_| false).unwrap(), Path::new("/bin/link"));
     }
 }

@@ -57,7 +57,7 @@ pub(super) fn tags(tenant: &str, container: &str, launch: &str) -> Tags {
         role: Role::Main,
         rollout: Rollout::default(),
         container: container.to_owned(),
-        fingerprint: Fingerprint::of(&ContainerSpec::default(), &[], &Default::default(), None),
+        fingerprint: Fingerprint::of(&ContainerSpec::default(), &[], &[], &Default::default(), None),
         ports: Vec::new(),
         readiness,
         stop_grace_seconds: 10,
@@ -137,6 +137,7 @@ impl Bench {
                 ..ContainerSpec::default()
             },
             secrets: Vec::new(),
+            volumes: Vec::new(),
             resources: ResourceRequirements::default(),
             working_dir: "/".into(),
             user: None,

@@ -9,8 +9,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::cgroup::{Groups, NoGroups};
+use super::keeper::namespace::is_kernels;
 use super::program::Root;
-use super::{procfs, secrets, tags, user};
+use super::{mounts, procfs, secrets, tags, user};
 
 /// What no machine keeps, each with the reason.
 pub(super) const NOT_ENFORCED: [&str; 1] =
@@ -39,16 +40,20 @@ pub(super) fn not_enforced_here(groups: &Result<Groups, NoGroups>) -> Vec<String
     missing.into_iter().chain(NOT_ENFORCED.map(str::to_owned)).collect()
 }
 
-/// Every problem of the spec, each with its path.
-pub(super) fn check(spec: &Spec) -> Result<(), Invalid> {
+/// Every problem of the spec, each with its path. `has_views` says why launches cannot have a view of their own of the
+/// machine's files, where they cannot.
+pub(super) fn check(spec: &Spec, has_views: &dyn Fn() -> Result<(), String>) -> Result<(), Invalid> {
     let mut problems = Problems(Vec::new());
     problems.memory(spec.resources.memory);
     let config = problems.config(spec.provider_config.as_ref());
     for (n, container) in spec.containers.iter().enumerate() {
-        problems.container(&format!("containers[{n}]"), container, &config);
+        let at = format!("containers[{n}]");
+        problems.twice(&at, container, spec.provider_config.as_ref());
+        problems.own_view(&at, container, has_views);
+        problems.container(&at, container, &config_of(container, &config));
     }
     for (n, secret) in spec.secrets.iter().enumerate() {
-        problems.secret(&format!("secrets[{n}]"), secret);
+        problems.secret(&format!("secrets[{n}]"), secret, &spec.containers);
     }
     Invalid::unless_empty(problems.0)
 }
@@ -82,6 +87,13 @@ pub(super) fn not_enforced(spec: &Spec, groups: &Result<Groups, NoGroups>) -> Op
         not_enforced_here(groups).into_iter().filter(|limit| storage || !limit.starts_with("storage"));
     let all: Vec<String> = limits.chain(asked).collect();
     (!all.is_empty()).then(|| format!("not enforced here: {}", all.join("; ")))
+}
+
+/// The configuration as it holds for a container, whose own fields win.
+fn config_of(container: &ContainerSpec, config: &ProcessConfig) -> ProcessConfig {
+    let user = container.user.as_ref().or(config.user.as_ref()).cloned();
+    let working_dir = container.working_dir.as_ref().unwrap_or(&config.working_dir).clone();
+    ProcessConfig { user, working_dir, ..config.clone() }
 }
 
 struct Problems(Vec<Problem>);
@@ -130,6 +142,51 @@ impl Problems {
         }
     }
 
+    /// What the container and the configuration both say.
+    fn twice(&mut self, at: &str, container: &ContainerSpec, config: Option<&Value>) {
+        for (field, given) in [("user", &container.user), ("working_dir", &container.working_dir)] {
+            if given.is_some() && config.is_some_and(|config| config.get(field).is_some()) {
+                self.add(
+                    format!("{at}.{field}"),
+                    format!("provider_config.{field} says it too; remove one of them"),
+                );
+            }
+        }
+    }
+
+    /// What only a launch with a view of its own of the machine's files can have.
+    fn own_view(&mut self, at: &str, container: &ContainerSpec, has_views: &dyn Fn() -> Result<(), String>) {
+        let Some(field) = mounts::needed_for(container) else { return };
+        if let Err(why) = has_views() {
+            self.add(
+                format!("{at}.{field}"),
+                format!("needs a mount namespace, which this engine may not make ({why}); run it as root"),
+            );
+        }
+        let volumes = container.mounts.iter().enumerate();
+        let volumes = volumes.map(|(n, mount)| (format!("{at}.mounts[{n}].path"), &mount.path, true));
+        let files = container.files.iter().enumerate();
+        let files = files.map(|(n, file)| (format!("{at}.files[{n}].path"), &file.path, false));
+        for (at, path, wants_directory) in volumes.chain(files).collect::<Vec<_>>() {
+            let path = Path::new(path);
+            if is_kernels(path) || path == Path::new("/") {
+                self.add(at, "is the system's; choose another path");
+                continue;
+            }
+            // In a root directory a link leads elsewhere than here.
+            if Root::of_image(&container.image) != Ok(Root::Host)
+                || mounts::covers_from_outside(container, path)
+            {
+                continue;
+            }
+            match (path.metadata().map(|found| found.is_dir()), wants_directory) {
+                (Ok(true), true) | (Ok(false), false) | (Err(_), true | false) => {}
+                (Ok(false), true) => self.add(at, "is no directory on this machine; choose another path"),
+                (Ok(true), false) => self.add(at, "is a directory on this machine; choose another path"),
+            }
+        }
+    }
+
     fn container(&mut self, at: &str, container: &ContainerSpec, config: &ProcessConfig) {
         for name in container.env.keys().filter(|name| name.starts_with(tags::PREFIX)) {
             self.add(format!("{at}.env.{name}"), format!("names that begin with {} are taken", tags::PREFIX));
@@ -140,22 +197,24 @@ impl Problems {
         match Root::of_image(&container.image) {
             Err(error) => self.add(format!("{at}.image"), error.to_string()),
             Ok(root) => {
-                self.root(at, &root, config);
-                self.user(&root, config);
+                self.root(at, &root, container, config);
+                self.user(at, &root, container, config);
                 self.programs(at, container, &root, config);
             }
         }
     }
 
-    fn root(&mut self, at: &str, root: &Root, config: &ProcessConfig) {
+    fn root(&mut self, at: &str, root: &Root, container: &ContainerSpec, config: &ProcessConfig) {
         match root {
             Root::Host => {
-                if !Path::new(&config.working_dir).is_dir() {
+                let working_dir = Path::new(&config.working_dir);
+                if !mounts::covers(container, working_dir) && !working_dir.is_dir() {
                     let shown = &config.working_dir;
-                    self.add(
-                        "provider_config.working_dir",
-                        format!("{shown:?} is not a directory of this machine"),
-                    );
+                    let at = match &container.working_dir {
+                        Some(_) => format!("{at}.working_dir"),
+                        None => "provider_config.working_dir".to_owned(),
+                    };
+                    self.add(at, format!("{shown:?} is not a directory of this machine"));
                 }
             }
             Root::Directory(directory) => {
@@ -171,7 +230,9 @@ impl Problems {
                         "a root directory needs an engine that runs as root; use \"host\", or run it as root",
                     );
                 }
-                if config.working_dir != ProcessConfig::default().working_dir {
+                if container.working_dir.is_none()
+                    && config.working_dir != ProcessConfig::default().working_dir
+                {
                     self.add(
                         "provider_config.working_dir",
                         format!("{at} has a root directory, where processes begin in /; leave it out"),
@@ -181,9 +242,12 @@ impl Problems {
         }
     }
 
-    fn user(&mut self, root: &Root, config: &ProcessConfig) {
+    fn user(&mut self, at: &str, root: &Root, container: &ContainerSpec, config: &ProcessConfig) {
         let Some(user) = &config.user else { return };
-        let at = "provider_config.user";
+        let at = match &container.user {
+            Some(_) => format!("{at}.user"),
+            None => "provider_config.user".to_owned(),
+        };
         if !geteuid().is_root() {
             self.add(at, "another user needs an engine that runs as root; leave it out, or run it as root");
         } else if let Err(error) = user::find(user, root.path()) {
@@ -220,7 +284,8 @@ impl Problems {
         }
         let base = root.base();
         let path = container.env.get("PATH").unwrap_or(&base.path);
-        if let Err(error) = root.locate(program, path, Path::new(&config.working_dir)) {
+        let own = |path: &Path| mounts::covers(container, path);
+        if let Err(error) = root.locate(program, path, Path::new(&config.working_dir), own) {
             // The program is the first word of a command; any other word may hold a secret.
             let program = if shown { format!("the program {program:?}") } else { "the program".to_owned() };
             self.add(at, format!("{program} cannot be run: {error}"));
@@ -238,11 +303,14 @@ impl Problems {
         }
     }
 
-    fn secret(&mut self, at: &str, secret: &SecretReference) {
+    fn secret(&mut self, at: &str, secret: &SecretReference, containers: &[ContainerSpec]) {
+        let mut files = containers.iter().flat_map(|container| &container.files);
         match &secret.env_var {
-            None => {
-                self.add(format!("{at}.env_var"), "missing; a process gets a secret only in its environment")
-            }
+            None if files.any(|file| file.secret.as_ref() == Some(&secret.name)) => {}
+            None => self.add(
+                format!("{at}.env_var"),
+                "missing; a process gets a secret in its environment or in a file",
+            ),
             Some(name) if name.starts_with(tags::PREFIX) => {
                 self.add(
                     format!("{at}.env_var"),
@@ -283,10 +351,62 @@ mod tests {
         TenantComputeSpec::from_json(&spec.to_string()).unwrap().check().unwrap()
     }
 
+    fn checked(spec: &Spec) -> Result<(), Invalid> {
+        check(spec, &|| Ok(()))
+    }
+
+    fn paths(result: Result<(), Invalid>) -> Vec<String> {
+        result.unwrap_err().problems().iter().map(|problem| problem.path.clone()).collect()
+    }
+
+    #[test]
+    fn files_and_volumes_are_checked_with_their_paths() {
+        let asks = |paths: [&str; 3]| {
+            spec(|spec| {
+                spec["volumes"] = json!([{ "name": "data" }]);
+                spec["secrets"] = json!([{ "name": "path", "source": "environment", "key": "PATH" }]);
+                spec["containers"][0]["working_dir"] = json!("/data/work");
+                spec["containers"][0]["command"] = json!(["/data/bin/server"]);
+                spec["containers"][0]["mounts"] =
+                    json!([{ "volume": "data", "path": paths[0] }, { "volume": "data", "path": paths[1] }]);
+                spec["containers"][0]["files"] = json!([{ "path": paths[2], "secret": "path" }]);
+            })
+        };
+        assert_eq!(checked(&asks(["/data", "/srv/more", "/data/etc/path"])), Ok(()));
+        let wrong = checked(&asks(["/proc/data", "/etc/passwd", "/etc"]));
+        assert_eq!(
+            paths(wrong),
+            [
+                "containers[0].mounts[0].path",
+                "containers[0].mounts[1].path",
+                "containers[0].files[0].path",
+                "containers[0].working_dir",
+                "containers[0].command",
+            ]
+        );
+        let may_not = check(&asks(["/data", "/srv/more", "/data/path"]), &|| Err("no".to_owned()));
+        assert_eq!(paths(may_not), ["containers[0].files"]);
+    }
+
+    #[test]
+    fn what_a_container_and_the_configuration_say_is_said_twice() {
+        let twice = spec(|spec| {
+            spec["provider_config"] = json!({ "working_dir": "/" });
+            spec["containers"][0]["working_dir"] = json!("/tmp");
+        });
+        assert_eq!(paths(checked(&twice)), ["containers[0].working_dir"]);
+        assert_eq!(checked(&spec(|spec| spec["containers"][0]["working_dir"] = json!("/tmp"))), Ok(()));
+        let nobody = spec(|spec| spec["containers"][0]["user"] = json!("no-such-user"));
+        assert_eq!(paths(checked(&nobody)), ["containers[0].user"]);
+    }
+
     #[test]
     fn a_plain_spec_passes() {
-        assert_eq!(check(&spec(|_| ())), Ok(()));
-        assert_eq!(check(&spec(|spec| spec["provider_config"] = json!({ "stop_grace_seconds": 3 }))), Ok(()));
+        assert_eq!(checked(&spec(|_| ())), Ok(()));
+        assert_eq!(
+            checked(&spec(|spec| spec["provider_config"] = json!({ "stop_grace_seconds": 3 }))),
+            Ok(())
+        );
     }
 
     #[test]
@@ -307,7 +427,7 @@ mod tests {
                 { "name": "y", "source": "environment", "key": "LL_NOT_SET" },
             ]);
         });
-        let invalid = check(&bad).unwrap_err();
+        let invalid = checked(&bad).unwrap_err();
         let paths: Vec<&str> = invalid.problems().iter().map(|problem| problem.path.as_str()).collect();
         for path in [
             "provider_config.grace",
@@ -331,8 +451,8 @@ mod tests {
     fn more_memory_than_the_machine_has_is_refused() {
         let asks = |memory: u64| spec(|spec| spec["resources"]["memory"] = json!(memory));
         let there_is = procfs::memory().unwrap();
-        assert_eq!(check(&asks(there_is)), Ok(()));
-        let invalid = check(&asks(there_is + 1)).unwrap_err();
+        assert_eq!(checked(&asks(there_is)), Ok(()));
+        let invalid = checked(&asks(there_is + 1)).unwrap_err();
         assert_eq!(invalid.problems()[0].path, "resources.memory");
     }
 

@@ -169,7 +169,8 @@ fn processes_keep_their_fingerprints() {
     let fingerprints = |text: &str| -> Vec<String> {
         let spec = spec(text);
         let of = |resources, container| {
-            Fingerprint::of(container, &spec.secrets, resources, spec.provider_config.as_ref()).to_string()
+            Fingerprint::of(container, &spec.secrets, &[], resources, spec.provider_config.as_ref())
+                .to_string()
         };
         let all = spec.containers.iter();
         all.map(|container| of(container.resources.as_ref().unwrap_or(&spec.resources), container)).collect()

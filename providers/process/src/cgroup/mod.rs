@@ -29,6 +29,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use find::NoGroups;
 pub(crate) use limits::{Limit, Limits, NotEnforced};
+pub(crate) use mounts::unescaped;
 
 /// The leaf that a tenant's keeper is in.
 const KEEPER: &str = "keeper";

@@ -83,7 +83,7 @@ fn below(top: &Path, root: &Path, path: &Path) -> PathBuf {
 }
 
 /// The kernel writes space, tab, newline and backslash as `\040` and so on.
-fn unescaped(text: &str) -> PathBuf {
+pub(crate) fn unescaped(text: &str) -> PathBuf {
     let mut parts = text.split('\\');
     let mut path = parts.next().unwrap_or_default().to_owned();
     for part in parts {

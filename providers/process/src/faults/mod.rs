@@ -13,8 +13,8 @@ use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy
 use landlord_state_machines::id::Rollout;
 use landlord_state_machines::planner::process::{
     Binding, Check, Exit, ExitCause, Found, FoundLaunch, HostPort, LaunchId, Manifest, Port, Probe, Probed,
-    Process, ProcessCall, ProcessLife, ProcessPlanner, ProcessReply, ReservePorts, Routing, Signal, Start,
-    Stop,
+    Process, ProcessCall, ProcessLife, ProcessPlanner, ProcessReply, ReservePorts, Retention, Routing,
+    Signal, Start, Stop, Volumes,
 };
 use landlord_state_machines::planner::{CallError, Kind, Subject};
 use landlord_state_machines::spec::{ContainerSpec, Role, Spec};
@@ -97,6 +97,8 @@ struct Row {
     ends: Option<(Timestamp, ExitCause)>,
     /// Whether a child is left when the first process has ended.
     child: bool,
+    /// The persistent volumes that it mounts.
+    mounts: Vec<String>,
     /// Since when it fails its checks, where it hangs.
     hangs: Option<Timestamp>,
 }
@@ -172,7 +174,9 @@ pub struct Processes {
     keeper: bool,
     /// What it listens on; the next one listens there too.
     routing: Routing,
-    /// When that was last changed.
+    /// The persistent volumes.
+    volumes: Volumes,
+    /// When the routes were last changed.
     routed: Option<Timestamp>,
     /// Ports that were found free last, for launches that may start.
     promised: BTreeSet<u16>,
@@ -187,6 +191,11 @@ impl Processes {
     fn start(&mut self, start: &Start, now: Timestamp) -> ProcessReply {
         if !self.used.insert(start.launch) {
             self.breach = Some(format!("launch {} was started twice", start.launch));
+        }
+        let persistent = start.volumes.iter().filter(|volume| volume.persistent);
+        let mounts: Vec<String> = persistent.map(|volume| volume.name.clone()).collect();
+        if let Some(absent) = mounts.iter().find(|name| !self.volumes.held.contains_key(*name)) {
+            self.breach = Some(format!("launch {} mounts volume {absent}, which is not there", start.launch));
         }
         self.started += 1;
         let leader = Process { pid: 1000 + u32::from(self.started), start_time: self.started.into() };
@@ -207,11 +216,41 @@ impl Processes {
             started: now,
             ends,
             child: behaviour == ProcessBehaviour::Forks,
+            mounts,
             // Who answers on its port is not this launch, so that it passes no check.
             hangs: taken.then_some(now),
         };
         self.rows.insert(start.launch, row);
         ProcessReply::Started { launch: start.launch, leader }
+    }
+
+    fn hold(&mut self, volumes: &Volumes, now: Timestamp) -> ProcessReply {
+        if volumes.number > self.volumes.number {
+            let alive = self.rows.iter().filter(|(_, row)| row.is_alive(now));
+            let mut mounted =
+                alive.flat_map(|(launch, row)| row.mounts.iter().map(move |name| (launch, name)));
+            if let Some((launch, name)) = mounted.find(|(_, name)| !volumes.held.contains_key(*name)) {
+                self.breach = Some(format!("volume {name} was removed while launch {launch} had it"));
+            }
+            self.volumes = volumes.clone();
+        }
+        ProcessReply::Held { number: self.volumes.number }
+    }
+
+    /// Whether the volumes are those of a spec, and what was retained of others.
+    fn holds_volumes(&self, spec: Option<&Spec>) -> Result<(), String> {
+        let volumes = spec.map_or(&[][..], |spec| &spec.volumes).iter().filter(|volume| volume.persistent);
+        let mut rest = self.volumes.held.clone();
+        for volume in volumes {
+            match (volume.retain, rest.remove(&volume.name)) {
+                (true, Some(Retention::Retained)) | (false, Some(Retention::WithTenant)) => {}
+                (true | false, found) => return Err(format!("volume {}: {found:?}", volume.name)),
+            }
+        }
+        match rest.iter().find(|(_, retention)| **retention != Retention::Retained) {
+            Some((name, _)) => Err(format!("volume {name} is left")),
+            None => Ok(()),
+        }
     }
 
     /// Whether a launch or a stranger listens on a port.
@@ -404,6 +443,7 @@ impl Model for Processes {
                     keeper: self.keeper,
                     routing: if self.keeper { self.routed(now) } else { Routing::default() },
                     cut: 0,
+                    volumes: self.volumes.clone(),
                     launches: self.rows.iter().map(found).collect(),
                 })
             }
@@ -421,6 +461,7 @@ impl Model for Processes {
                 ProcessReply::Dismissed
             }
             ProcessCall::ReservePorts(wanted) => self.reserve(wanted, now)?,
+            ProcessCall::Hold(volumes) => self.hold(volumes, now),
             ProcessCall::Start(_) | ProcessCall::Route(_) if !self.keeper => return Err(no_keeper()),
             ProcessCall::Route(routing) => self.route(routing, now)?,
             ProcessCall::Start(start) if start.container.image == "missing" => {
@@ -454,6 +495,7 @@ impl Model for Processes {
             | ProcessCall::Probe(_)
             | ProcessCall::Signal(_)
             | ProcessCall::Clear { .. }
+            | ProcessCall::Hold(_)
             | ProcessCall::Dismiss => self.answer(subject, call, now),
         }
     }
@@ -466,6 +508,7 @@ impl Model for Processes {
             | ProcessCall::Start(_)
             | ProcessCall::Signal(_)
             | ProcessCall::Clear { .. }
+            | ProcessCall::Hold(_)
             | ProcessCall::Dismiss => Kind::Write,
         }
     }
@@ -519,7 +562,7 @@ impl Model for Processes {
     ) -> Result<ProcessReply, CallError> {
         let unanswered = match call {
             // It needs no keeper.
-            ProcessCall::ReservePorts(_) | ProcessCall::Find => {
+            ProcessCall::ReservePorts(_) | ProcessCall::Find | ProcessCall::Hold(_) => {
                 self.keeper = false;
                 return self.answer(subject, call, now).map_err(CallError::Refused);
             }
@@ -580,6 +623,7 @@ impl Model for Processes {
         if let Some((id, row)) = self.rows.iter().find(|(_, row)| row.hangs.is_some()) {
             return Err(format!("launch {id} of {} hangs, and is kept", row.container.name));
         }
+        self.holds_volumes(spec)?;
         if self.keeper != spec.is_some() {
             return Err(format!("there is a keeper: {}", self.keeper));
         }

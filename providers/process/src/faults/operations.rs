@@ -1,8 +1,8 @@
 //! What a process planner can be asked for.
 
 use landlord_state_machines::spec::{
-    ContainerSpec, HealthCheckConfig, PortMapping, ResourceRequirements, Role, Spec, TenantComputeSpec,
-    UpdateConfig, UpdateOrder,
+    ContainerSpec, FileSpec, HealthCheckConfig, MountSpec, PortMapping, ResourceRequirements, Role, Spec,
+    TenantComputeSpec, UpdateConfig, UpdateOrder, VolumeSpec,
 };
 
 use landlord_testing::faults::{Ask, Ends, Length, Operation, TENANT};
@@ -90,6 +90,30 @@ fn initialised(end: &str, version: &str) -> Spec {
     spec(vec![container("web", "fine", version), worker, first])
 }
 
+/// With a file and with volumes: one for each launch, `data`, and perhaps one that is retained.
+fn storing(version: &str, volumes: &[(&str, bool)]) -> Spec {
+    let mount =
+        |name: &str| MountSpec { volume: name.to_owned(), path: format!("/{name}"), read_only: false };
+    let volume = |name: &str, persistent, retain| VolumeSpec {
+        name: name.to_owned(),
+        size_mb: None,
+        persistent,
+        retain,
+    };
+    let names = volumes.iter().map(|(name, _)| *name);
+    let file =
+        FileSpec { path: "/etc/web.conf".to_owned(), content: Some(String::new()), ..FileSpec::default() };
+    let mut mounts = names.chain(["scratch"]).map(mount).collect();
+    let persistent = volumes.iter().map(|(name, retain)| volume(name, true, *retain));
+    let volumes = persistent.chain([volume("scratch", false, false)]).collect();
+    let mut storing = TenantComputeSpec { volumes, ..(*web("fine", version)).clone() };
+    for web in &mut storing.containers {
+        (web.files, web.mounts) = (vec![file.clone()], std::mem::take(&mut mounts));
+    }
+    #[expect(clippy::expect_used, reason = "every spec here is a constant that is valid")]
+    storing.check().expect("a valid spec")
+}
+
 pub(super) fn all() -> Vec<Operation> {
     use Ask::{Destroy, Provision, Repair, Restart, Update};
     let short = |name, applied, ask, ends| Operation { name, applied, ask, ends, length: Length::Short };
@@ -167,6 +191,27 @@ pub(super) fn all() -> Vec<Operation> {
         long("repair one of two containers", Some(pair("1")), Repair, done),
         long("destroy", Some(pair("1")), Destroy, done),
         long("destroy one that does not end", Some(web("stubborn", "1")), Destroy, done),
+        short(
+            "provision with volumes",
+            None,
+            Provision(storing("1", &[("data", false), ("kept", true)])),
+            done,
+        ),
+        short(
+            "update that changes volumes",
+            Some(storing("1", &[("data", false), ("old", false)])),
+            Update(storing("2", &[("data", true), ("new", false)])),
+            done,
+        ),
+        long("restart with volumes", Some(storing("1", &[("data", false)])), Restart, done),
+        long("repair with volumes", Some(storing("1", &[("data", false)])), Repair, done),
+        long(
+            "update with volumes that is never healthy",
+            Some(storing("1", &[("data", false)])),
+            Update(web("sick", "2")),
+            undone,
+        ),
+        long("destroy with volumes", Some(storing("1", &[("data", false), ("kept", true)])), Destroy, done),
         long("destroy nothing", None, Destroy, done),
     ]
 }

@@ -14,6 +14,7 @@ use super::launcher::NOT_EXECUTED;
 use super::protocol::{Program, Refusal};
 use super::spawn::{self, Launcher};
 use crate::cgroup::LaunchGroup;
+use crate::procfs::Identity;
 
 /// The longest beginning of an answer that is read to find its status.
 const STATUS_LINE: usize = 1024;
@@ -60,6 +61,8 @@ pub(super) struct With<'a> {
     pub(super) program: Option<&'a Program>,
     /// The launch's group.
     pub(super) group: Option<&'a LaunchGroup>,
+    /// The launch's first process.
+    pub(super) leader: Option<Identity>,
 }
 
 /// A check that has just begun.
@@ -102,7 +105,7 @@ impl Try {
             (Check::Tcp { port } | Check::Http { port, .. }, None, _) => {
                 Begun::Over(Err(format!("port {port} is not one of the container's tcp ports")))
             }
-            (Check::Exec, _, Some(program)) => match spawn::check(program.clone(), with.group) {
+            (Check::Exec, _, Some(program)) => match spawn::check(program.clone(), with.group, with.leader) {
                 Ok(launcher) => goes("exec check".to_owned(), How::Runs(Box::new(launcher))),
                 Err(error) => Begun::Over(Err(format!("exec check: {error}"))),
             },
@@ -271,8 +274,14 @@ mod tests {
             healthy_threshold: 1,
             unhealthy_threshold: 1,
         };
-        let with =
-            With { registry: poll.registry(), token: Token(1), port: Some(port), program: None, group: None };
+        let with = With {
+            registry: poll.registry(),
+            token: Token(1),
+            port: Some(port),
+            program: None,
+            group: None,
+            leader: None,
+        };
         let mut trying = match Try::begin(&readiness, &with) {
             Begun::Over(verdict) => return verdict,
             Begun::Goes(trying) => trying,

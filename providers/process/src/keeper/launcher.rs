@@ -11,14 +11,17 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
+use landlord_state_machines::planner::process::Process;
 use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit, chroot, getpid, setrlimit, setsid, umask};
 use rustix::stdio::dup2_stdin;
 use serde::{Deserialize, Serialize};
 
+use super::namespace::{self, doing};
 use super::protocol::{Program, Refusal};
 use crate::cgroup::LaunchGroup;
 use crate::files::STAT;
+use crate::procfs::Identity;
 use crate::tags::LEADER;
 use crate::user;
 
@@ -31,6 +34,8 @@ pub(super) struct Order {
     pub(super) record: Option<PathBuf>,
     /// The group that it joins.
     pub(super) group: Option<LaunchGroup>,
+    /// Whose view of the machine's files it takes on: that of the launch that it checks.
+    pub(super) joins: Option<Process>,
 }
 
 /// What a shell exits with when it cannot execute a program.
@@ -90,31 +95,38 @@ fn read_order(socket: &UnixStream) -> io::Result<Order> {
 }
 
 /// All that a process keeps when it becomes another program.
-fn prepare(order: &Order) -> Result<(), (&'static str, io::Error)> {
-    let Order { program, record, group } = order;
+fn prepare(order: &Order) -> Result<(), (String, io::Error)> {
+    let Order { program, record, group, joins } = order;
     // No terminal of whoever started the engine.
-    setsid().map_err(|error| ("its session", error.into()))?;
+    setsid().map_err(doing("its session"))?;
     umask(Mode::from_raw_mode(0o022));
     if let Some(group) = group {
-        group.join().map_err(|error| ("its group", error))?;
+        group.join().map_err(doing("its group"))?;
     }
     if let Some(record) = record {
-        write_down(record).map_err(|error| ("its record", error))?;
+        write_down(record).map_err(doing("its record"))?;
+    }
+    if let Some(leader) = joins.and_then(|leader| Identity::new(leader.pid, leader.start_time)) {
+        namespace::join(leader).map_err(doing("the view of the launch that it checks"))?;
+    }
+    // Before its limits: they are the program's.
+    if let Some(mounts) = &program.mounts {
+        namespace::enter(mounts, program.root.as_deref(), program.user.as_ref())?;
     }
     for (resource, limit) in [(Resource::Fsize, program.file_size), (Resource::Data, program.data_size)] {
         if let Some(limit) = limit {
-            lower(resource, limit).map_err(|error| ("its limits", error))?;
+            lower(resource, limit).map_err(doing("its limits"))?;
         }
     }
     if let Some(root) = &program.root {
-        chroot(root).map_err(|error| ("its root directory", error.into()))?;
+        chroot(root).map_err(doing("its root directory"))?;
     }
-    std::env::set_current_dir(&program.working_dir).map_err(|error| ("its working directory", error))?;
+    std::env::set_current_dir(&program.working_dir).map_err(doing("its working directory"))?;
     if let Some(identity) = &program.user {
-        user::become_user(identity).map_err(|error| ("its user", error))?;
+        user::become_user(identity).map_err(doing("its user"))?;
     }
     if program.no_new_privileges {
-        rustix::thread::set_no_new_privs(true).map_err(|error| ("no-new-privileges", error.into()))?;
+        rustix::thread::set_no_new_privs(true).map_err(doing("no-new-privileges"))?;
     }
     Ok(())
 }

@@ -12,7 +12,7 @@
 //! ```
 //!
 //! - `serve` is the keeper, `kept` what it keeps, `takeover` finds what one before it has kept, `spawn` and `launcher` start
-//!   a program, `output` carries what it prints, `check` and `health` tell whether it works.
+//!   a program, `namespace` gives it its volumes and files, `output` carries what it prints, `check` and `health` tell whether it works.
 //! - `client` is the engine's side, `start` starts a keeper.
 //! - `protocol` is what they say to each other.
 
@@ -23,6 +23,7 @@ mod forward;
 mod health;
 mod kept;
 mod launcher;
+pub(crate) mod namespace;
 mod output;
 pub(crate) mod protocol;
 mod routes;
@@ -33,12 +34,14 @@ mod takeover;
 #[cfg(test)]
 mod tests;
 
+use std::env::VarError;
 use std::ffi::OsString;
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-pub(crate) use start::{await_end, remove_files, start};
+pub(crate) use start::{await_end, has_views, remove_files, start};
 
 /// Says that this process is to be a keeper, and which: a [`protocol::Setup`] as JSON.
 const KEEPER: &str = "LANDLORD_KEEPER";
@@ -48,6 +51,9 @@ const ALONE: &str = "LANDLORD_KEEPER_ALONE";
 
 /// Says that this process is to be a launcher.
 const LAUNCHER: &str = "LANDLORD_LAUNCHER";
+
+/// Says instead that this process only tries whether a launch can have a view of its own of the machine's files.
+const TRY_OUT: &str = "try";
 
 /// The program that runs, also when its file was replaced by a newer one.
 const SELF: &str = "/proc/self/exe";
@@ -70,11 +76,24 @@ pub fn run_if_asked() {
 
 /// Runs the mode that the environment asks for.
 fn asked_mode() -> Option<ExitCode> {
-    if std::env::var_os(LAUNCHER).is_some() {
-        return Some(launcher::run());
+    match std::env::var(LAUNCHER) {
+        Ok(asked) if asked == TRY_OUT => return Some(try_out()),
+        Ok(_) | Err(VarError::NotUnicode(_)) => return Some(launcher::run()),
+        Err(VarError::NotPresent) => {}
     }
     let setup = std::env::var(KEEPER).ok()?;
     Some(start::become_keeper(&setup))
+}
+
+fn try_out() -> ExitCode {
+    match namespace::try_out() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // There is nobody else to tell.
+            let _unheard = io::Write::write_all(&mut io::stderr(), format!("{error}\n").as_bytes());
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Which program becomes a keeper.

@@ -11,12 +11,13 @@ use landlord_state_machines::planner::process::{
 };
 use serde::{Deserialize, Serialize};
 
+use super::namespace::Mounts;
 use crate::cgroup::{Limits, TenantGroup};
 use crate::logs::LogLimits;
 use crate::user::Identity;
 
 /// The newest version that this build speaks.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 
 /// The socket's name in the tenant's directory.
 pub(crate) const SOCKET: &str = "keeper.sock";
@@ -116,6 +117,8 @@ impl Request {
     /// The version of the protocol that it came with.
     pub(crate) fn version(&self) -> u32 {
         match self {
+            // One that does not know of mounts would start the program without them.
+            Self::Launch(launch) if launch.program.mounts.is_some() => 3,
             Self::Find
             | Self::Launch(_)
             | Self::Check { .. }
@@ -163,6 +166,9 @@ pub(crate) struct Program {
     pub(crate) root: Option<PathBuf>,
     /// Who it runs as, where that is not the engine's user.
     pub(crate) user: Option<Identity>,
+    /// What it finds that others do not; none where it sees what the keeper sees. Since version 3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) mounts: Option<Mounts>,
     /// Whether it may not gain rights by running another program.
     pub(crate) no_new_privileges: bool,
     /// What its group may use.

@@ -573,6 +573,7 @@ impl Keeper {
             port,
             program: known.check.as_ref(),
             group: known.group.as_ref(),
+            leader: known.leader(),
         };
         match Try::begin(&known.manifest.readiness, &with) {
             Begun::Over(verdict) => self.conclude(launch, verdict),

@@ -41,12 +41,18 @@ pub(super) fn launcher(
     });
     let mut end = |at: usize| std::mem::replace(&mut ends[at], Err(io::ErrorKind::NotFound.into()));
     let (out, err) = (Stdio::from(end(0)?), Stdio::from(end(1)?));
-    start(Order { program, record: Some(files.record()), group: group.cloned() }, out, err)
+    start(Order { program, record: Some(files.record()), group: group.cloned(), joins: None }, out, err)
 }
 
-/// Starts the launcher of a check. What it prints is not kept: it may hold a secret.
-pub(super) fn check(program: Program, group: Option<&LaunchGroup>) -> io::Result<Launcher> {
-    start(Order { program, record: None, group: group.cloned() }, Stdio::null(), Stdio::null())
+/// Starts the launcher of a check of a launch, by the launch's first process. What it prints is not kept: it may hold a
+/// secret.
+pub(super) fn check(
+    program: Program,
+    group: Option<&LaunchGroup>,
+    leader: Option<Identity>,
+) -> io::Result<Launcher> {
+    let joins = leader.map(Identity::process);
+    start(Order { program, record: None, group: group.cloned(), joins }, Stdio::null(), Stdio::null())
 }
 
 fn start(order: Order, out: Stdio, err: Stdio) -> io::Result<Launcher> {

@@ -15,7 +15,7 @@ use rustix::stdio::dup2_stdout;
 
 use super::protocol::{LOCK, SOCKET, Setup};
 use super::routes::ROUTES;
-use super::{ALONE, ASKED, KEEPER, KeeperProgram, SELF, serve};
+use super::{ALONE, ASKED, KEEPER, KeeperProgram, LAUNCHER, SELF, TRY_OUT, serve};
 use crate::files;
 use crate::tags::ENGINE;
 
@@ -56,12 +56,7 @@ impl StartError {
 /// Starts a tenant's keeper and returns when it takes requests. Blocks for some milliseconds. Where there is one
 /// already, the new one ends and this fails.
 pub(crate) fn start(program: &KeeperProgram, setup: &Setup, tenant: &str) -> Result<(), StartError> {
-    let (path, arguments) = match program {
-        KeeperProgram::ThisOne if !ASKED.load(Ordering::Relaxed) => return Err(StartError::NotPrepared),
-        // So that people see what it is in a list of processes.
-        KeeperProgram::ThisOne => (Path::new(SELF), vec![OsString::from("keeper"), OsString::from(tenant)]),
-        KeeperProgram::Other { path, arguments } => (path.as_path(), arguments.clone()),
-    };
+    let (path, arguments) = words(program, tenant)?;
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -103,6 +98,34 @@ pub(crate) fn start(program: &KeeperProgram, setup: &Setup, tenant: &str) -> Res
     }
     let why = std::fs::read_to_string(&errors).unwrap_or_default();
     Err(StartError::Ended(why.lines().last().unwrap_or("it said nothing").to_owned()))
+}
+
+/// What a keeper runs.
+fn words<'a>(program: &'a KeeperProgram, tenant: &str) -> Result<(&'a Path, Vec<OsString>), StartError> {
+    match program {
+        KeeperProgram::ThisOne if !ASKED.load(Ordering::Relaxed) => Err(StartError::NotPrepared),
+        // So that people see what it is in a list of processes.
+        KeeperProgram::ThisOne => {
+            Ok((Path::new(SELF), vec![OsString::from("keeper"), OsString::from(tenant)]))
+        }
+        KeeperProgram::Other { path, arguments } => Ok((path.as_path(), arguments.clone())),
+    }
+}
+
+/// Whether launches can have a view of their own of the machine's files; if not, why. Blocks for some milliseconds.
+pub(crate) fn has_views(program: &KeeperProgram) -> Result<(), String> {
+    let (path, arguments) = words(program, "").map_err(|error| error.to_string())?;
+    let name = std::env::args_os().next().unwrap_or_else(|| OsString::from(path));
+    let mut trying = Command::new(path);
+    trying.arg0(name).args(arguments).env_clear().env(LAUNCHER, TRY_OUT);
+    let tried = trying.stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
+    match tried.status.success() {
+        true => Ok(()),
+        false => {
+            let said = String::from_utf8_lossy(&tried.stderr);
+            Err(said.lines().last().unwrap_or("the system does not say why").to_owned())
+        }
+    }
 }
 
 /// Becomes a keeper; returns when it has ended.

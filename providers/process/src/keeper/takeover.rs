@@ -66,6 +66,7 @@ fn check_of(leader: Identity) -> Option<Program> {
         working_dir: inside(working_dir),
         root: Some(root.clone()).filter(|root| root != Path::new("/")),
         user,
+        mounts: None,
         no_new_privileges: true,
         limits: Limits::default(),
         file_size: None,

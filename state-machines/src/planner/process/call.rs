@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{Binding, Check, Exit, LaunchId, Manifest, Port, Process, Protocol, Route};
-use crate::spec::{ContainerSpec, ResourceRequirements, SecretReference};
+use crate::spec::{ContainerSpec, ResourceRequirements, SecretReference, VolumeSpec};
 
 /// One thing to ask of the machine. The subject comes with the call's context.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -38,8 +38,31 @@ pub enum ProcessCall {
         /// Its container's name.
         container: String,
     },
+    /// Write: the persistent volumes that the tenant has: exactly these. One that is there already keeps what is in it.
+    Hold(Volumes),
     /// Write: end the keeper and remove its files. It is a success when there is none.
     Dismiss,
+}
+
+/// The persistent volumes of a tenant.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Volumes {
+    /// Counts them: one that arrives after a later one is ignored.
+    pub number: u64,
+    /// By name.
+    pub held: BTreeMap<String, Retention>,
+}
+
+/// Until when a persistent volume is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Retention {
+    /// It goes with its tenant.
+    WithTenant,
+    /// Until somebody releases it: it outlives its tenant.
+    Retained,
+    /// An earlier life of the tenant has left it and did not retain it: it goes before anything starts. Only looks say this.
+    Left,
 }
 
 /// What a keeper listens on.
@@ -97,9 +120,12 @@ pub struct Start {
     /// What to run. Never written anywhere, because its environment may hold secrets.
     #[serde(skip)]
     pub container: ContainerSpec,
-    /// Where the values of secret environment variables come from.
+    /// Where the values of its secret environment variables and of its secret files come from.
     #[serde(skip)]
     pub secrets: Vec<SecretReference>,
+    /// The tenant's volumes that it mounts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<VolumeSpec>,
     /// Its limits: the container's own, else the tenant's.
     pub resources: ResourceRequirements,
     /// The directory that it begins in.
@@ -115,6 +141,7 @@ impl fmt::Debug for Start {
         f.debug_struct("Start")
             .field("launch", &self.launch)
             .field("manifest", &self.manifest)
+            .field("volumes", &self.volumes)
             .field("resources", &self.resources)
             .field("working_dir", &self.working_dir)
             .field("user", &self.user)
@@ -172,6 +199,11 @@ pub enum ProcessReply {
         /// Who listens on the host ports of the launches that it has taken over.
         bindings: BTreeMap<LaunchId, Binding>,
     },
+    /// To [`ProcessCall::Hold`].
+    Held {
+        /// Which, or a later one.
+        number: u64,
+    },
     /// To [`ProcessCall::Dismiss`]: there is no keeper.
     Dismissed,
     /// To [`ProcessCall::ReservePorts`]: all that were wanted, by container name.
@@ -220,6 +252,8 @@ pub struct Found {
     pub routing: Routing,
     /// How many connections it has had to cut.
     pub cut: u64,
+    /// Its persistent volumes.
+    pub volumes: Volumes,
     /// By launch id.
     pub launches: BTreeMap<LaunchId, FoundLaunch>,
 }

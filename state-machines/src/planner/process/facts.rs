@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Binding, Exit, ExitCause, LaunchId, Manifest, Port, Process, Routing, Stop};
+use super::{Binding, Exit, ExitCause, LaunchId, Manifest, Port, Process, Routing, Stop, Volumes};
 use crate::error::ProviderError;
 use crate::spec::Role;
 
@@ -35,6 +35,12 @@ pub struct ProcessFacts {
     /// When the routes were last changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) routed: Option<Timestamp>,
+    /// The persistent volumes, as far as the machine has said so.
+    #[serde(default, skip_serializing_if = "has_none")]
+    pub(super) volumes: Volumes,
+    /// The number of the volumes that were last intended. Where that is not the known one, they may still happen.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub(super) volumes_intended: u64,
     /// Whether the machine was asked since this was last stale.
     pub(super) looked: bool,
     /// Ports found free for containers that are about to start, by container name.
@@ -90,6 +96,10 @@ fn is_unknown(binding: &Binding) -> bool {
 
 fn is_first(routing: &Routing) -> bool {
     *routing == Routing::default()
+}
+
+fn has_none(volumes: &Volumes) -> bool {
+    *volumes == Volumes::default()
 }
 
 fn is_none(number: &u64) -> bool {

@@ -20,6 +20,10 @@ pub fn support(field: Field) -> Support {
         | Field::SecretSource
         | Field::SecretKey
         | Field::SecretEnvVar
+        | Field::SecretContainers
+        | Field::VolumeName
+        | Field::VolumePersistent
+        | Field::VolumeRetain
         | Field::Labels
         | Field::ProviderConfig
         | Field::DeletionProtection
@@ -49,7 +53,18 @@ pub fn support(field: Field) -> Support {
         | Field::DependencyContainer
         | Field::DependencyCondition
         | Field::StopGraceSeconds
-        | Field::StopSignal => Support::Mapped,
+        | Field::StopSignal
+        | Field::FilePath
+        | Field::FileContent
+        | Field::FileSecret
+        | Field::FileMode
+        | Field::MountVolume
+        | Field::MountPath
+        | Field::MountReadOnly
+        | Field::ContainerUser
+        | Field::ContainerWorkingDir
+        | Field::ContainerReadOnlyRoot => Support::Mapped,
+        Field::VolumeSizeMb => Support::not_enforced("a volume has what its disk has"),
         Field::NetworkingPublicIp => Support::not_enforced("processes listen where they bind"),
         Field::NetworkingSecurityGroups | Field::NetworkingSubnets => NO_NETWORK,
         Field::NetworkingDnsHostname | Field::NetworkingDnsDomain => NO_NAMES,
@@ -62,26 +77,11 @@ pub fn support(field: Field) -> Support {
         Field::ExposureLevel | Field::ExposureHost | Field::ExposurePath | Field::ExposureTls => {
             Support::refused("addresses of a machine are its own; use networking.public_ip")
         }
-        Field::SecretContainers
-        | Field::Replicas
-        | Field::VolumeName
-        | Field::VolumeSizeMb
-        | Field::VolumePersistent
-        | Field::VolumeRetain
+        Field::Replicas
         | Field::UpdateDeadlineSeconds
         | Field::UpdateRollback
         | Field::CheckScheme
         | Field::CheckHeaders
-        | Field::ContainerLiveness
-        | Field::FilePath
-        | Field::FileContent
-        | Field::FileSecret
-        | Field::FileMode
-        | Field::MountVolume
-        | Field::MountPath
-        | Field::MountReadOnly
-        | Field::ContainerUser
-        | Field::ContainerWorkingDir
-        | Field::ContainerReadOnlyRoot => NOT_DONE,
+        | Field::ContainerLiveness => NOT_DONE,
     }
 }

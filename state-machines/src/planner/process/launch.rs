@@ -1,6 +1,6 @@
 //! What one start of a container is, and what its processes are tagged with.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::canonical;
 use crate::id::{Incarnation, Rollout};
-use crate::spec::{ContainerSpec, ResourceRequirements, Role, SecretReference, StopSignal};
+use crate::spec::{ContainerSpec, ResourceRequirements, Role, SecretReference, StopSignal, VolumeSpec};
 
 /// Names one start of a container, for one tenant of one engine: its life, and a number that counts the starts of
 /// that life. Not used twice as long as the ledger is kept. Reads as `1-3`.
@@ -133,27 +133,34 @@ impl Manifest {
     }
 }
 
-/// Stands for all that a container was started with: its spec, the tenant's secret references, its resources and
+/// Stands for all that a container was started with: its spec, its secret references, its volumes, its resources and
 /// the provider's configuration. Stable over runs and versions; says nothing about the values.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Fingerprint(String);
 
 impl Fingerprint {
-    /// The fingerprint of a container with its share of the tenant's secrets and resources. The configuration is
+    /// The fingerprint of a container with its share of the tenant's secrets, volumes and resources. The configuration is
     /// taken as the caller wrote it, so that a new field with a default changes no fingerprint.
     pub fn of(
         container: &ContainerSpec,
         secrets: &[SecretReference],
+        volumes: &[VolumeSpec],
         resources: &ResourceRequirements,
         config: Option<&Value>,
     ) -> Self {
-        let all = serde_json::json!({
+        let mut all = serde_json::json!({
             "container": container,
             "secrets": secrets,
             "resources": resources,
             "config": config,
         });
+        // What of a volume a launch depends on. Its size is not enforced, and what is retained is no affair of a launch.
+        let mounted: BTreeMap<&str, bool> =
+            volumes.iter().map(|volume| (volume.name.as_str(), volume.persistent)).collect();
+        if !mounted.is_empty() {
+            all["volumes"] = serde_json::json!(mounted);
+        }
         Self(canonical::hash(&all, 16))
     }
 }

@@ -8,7 +8,7 @@ use super::facts::{Ailment, Death, Keeper, Launch, Live, ProcessFacts, Run, Stre
 use super::next::{SETTLE, after};
 use super::{
     Binding, Exit, ExitCause, Found, FoundLaunch, LaunchId, Probed, Process, ProcessCall, ProcessLife,
-    ProcessReply, Routing, Start,
+    ProcessReply, Routing, Start, Volumes,
 };
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use crate::planner::CallError;
@@ -27,6 +27,9 @@ pub(super) fn intend(facts: &mut ProcessFacts, call: &ProcessCall, now: Timestam
                 Keeper::Absent | Keeper::Intended { .. } | Keeper::Dead => Keeper::Intended { missed: None },
                 Keeper::Lives => Keeper::Lives,
             };
+        }
+        ProcessCall::Hold(volumes) => {
+            facts.volumes_intended = facts.volumes_intended.max(volumes.number);
         }
         ProcessCall::Route(routing) => {
             if facts.intended < routing.number {
@@ -89,7 +92,22 @@ pub(super) fn learn(
             | ProcessCall::Probe(_)
             | ProcessCall::Signal(_)
             | ProcessCall::Clear { .. }
+            | ProcessCall::Hold(_)
             | ProcessCall::Dismiss => {}
+        },
+        Ok(ProcessReply::Held { number }) => match call {
+            ProcessCall::Hold(volumes) if volumes.number == number => facts.volumes = volumes.clone(),
+            // A later one counts already.
+            ProcessCall::Hold(_)
+            | ProcessCall::Route(_)
+            | ProcessCall::Find
+            | ProcessCall::Keep
+            | ProcessCall::ReservePorts(_)
+            | ProcessCall::Start(_)
+            | ProcessCall::Probe(_)
+            | ProcessCall::Signal(_)
+            | ProcessCall::Clear { .. }
+            | ProcessCall::Dismiss => facts.looked = false,
         },
         Ok(ProcessReply::Ports(ports)) => facts.reserved.extend(ports),
         Ok(ProcessReply::Started { launch, leader }) => set(facts, launch, |_| live(leader, now)),
@@ -113,6 +131,7 @@ pub(super) fn learn(
                 | ProcessCall::Clear { .. }
                 | ProcessCall::Keep
                 | ProcessCall::Route(_)
+                | ProcessCall::Hold(_)
                 | ProcessCall::Dismiss => {}
             }
             facts.trouble = Some(error);
@@ -247,13 +266,18 @@ fn elsewhere(facts: &ProcessFacts, found: &Found) -> Option<ProviderError> {
 /// Takes in a look at everything: what it shows, and what it does not show.
 fn found(facts: &mut ProcessFacts, found: Found, now: Timestamp) {
     let looked_before = std::mem::replace(&mut facts.looked, true);
-    let Found { machine, keeper, routing, cut, mut launches } = found;
+    let Found { machine, keeper, routing, cut, volumes, mut launches } = found;
     facts.machine = facts.machine.take().or(machine);
     facts.cut = cut;
     // An older look: what the keeper was told since counts.
     if !(looked_before && facts.keeper == Keeper::Lives) {
         facts.intended = facts.intended.max(routing.number);
         facts.routing = routing;
+    }
+    // An older look too.
+    if !(looked_before && volumes.number < facts.volumes.number) {
+        facts.volumes = Volumes { number: facts.volumes.number.max(volumes.number), held: volumes.held };
+        facts.volumes_intended = facts.volumes_intended.max(volumes.number);
     }
     facts.keeper = match (keeper, facts.keeper) {
         // This is an older look: the keeper was started since.

@@ -9,6 +9,8 @@
 //! - An update starts the new launches, waits until they are ready, has the keeper forward to them, waits until the old
 //!   ones have no connection left, then ends them. A launch that listens on the host port itself ends before its
 //!   successor starts. Undo is the same plan with the old spec: an old launch that still runs is simply kept.
+//! - Persistent volumes are made before what mounts them starts. One that the spec does not have any more goes when
+//!   the update has worked, and one that is retained stays, whatever becomes of the tenant.
 //! - A start of unknown outcome is waited for until it can no longer happen; whatever turns up of it later is found
 //!   by its tag and ended.
 
@@ -36,7 +38,7 @@ pub use facts::ProcessFacts;
 
 pub use call::{
     Found, FoundLaunch, HostPort, Probe, Probed, ProcessCall, ProcessLife, ProcessReply, ReservePorts,
-    Routing, Signal, Start, Stop, WantedPort,
+    Retention, Routing, Signal, Start, Stop, Volumes, WantedPort,
 };
 pub use config::{ProcessConfig, ProcessConfigError};
 pub use fields::support;

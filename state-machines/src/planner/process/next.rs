@@ -8,8 +8,8 @@ use super::checks::{ailment, check, probe};
 use super::facts::{Death, Keeper, Launch, Live, ProcessFacts, Run, Streak};
 use super::wanted::{SpecPort, Wanted};
 use super::{
-    Binding, Exit, HostPort, LaunchId, Manifest, Port, Process, ProcessCall, ReservePorts, Route, Routing,
-    Signal, Start, Stop, WantedPort,
+    Binding, Exit, HostPort, LaunchId, Manifest, Port, Process, ProcessCall, ReservePorts, Retention, Route,
+    Routing, Signal, Start, Stop, Volumes, WantedPort,
 };
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use crate::planner::{Act, Goal, Kind, Means, Next, Subject};
@@ -42,6 +42,7 @@ pub(super) fn next(
             stage
                 .end_all()
                 .or_else(|| stage.end(Part::Clear))
+                .or_else(|| stage.hold(retained(facts)))
                 .or_else(|| stage.dismiss())
                 .unwrap_or(Next::Done)
         }
@@ -56,11 +57,13 @@ pub(super) fn next(
                 .or_else(|| stage.keep(&wanted))
                 .or_else(|| stage.end(Part::Stop))
                 .or_else(|| stage.release(&wanted))
+                .or_else(|| stage.hold(needed(spec, facts)))
                 .or_else(|| stage.start(subject, &wanted))
                 .or_else(|| stage.check())
                 .or_else(|| stage.route(spec))
                 .or_else(|| stage.retire())
                 .or_else(|| stage.end(Part::Clear))
+                .or_else(|| stage.hold(wanted_volumes(spec, facts)))
                 .unwrap_or(Next::Done)
         }
     }
@@ -90,6 +93,28 @@ fn part_of_nothing((id, launch): (&LaunchId, &Launch)) -> (LaunchId, Part) {
         Run::Dead { orphans: false, .. } => Part::Clear,
     };
     (*id, part)
+}
+
+/// What of the volumes outlives the tenant.
+fn retained(facts: &ProcessFacts) -> BTreeMap<String, Retention> {
+    let retained = facts.volumes.held.iter().filter(|(_, retention)| **retention == Retention::Retained);
+    retained.map(|(name, retention)| (name.clone(), *retention)).collect()
+}
+
+/// What launches of this spec need beside all that is there. What is new is retained once they work.
+fn needed(spec: &Spec, facts: &ProcessFacts) -> BTreeMap<String, Retention> {
+    let persistent = spec.volumes.iter().filter(|volume| volume.persistent);
+    let new = persistent.map(|volume| (volume.name.clone(), Retention::WithTenant));
+    let held = facts.volumes.held.iter().filter(|(_, retention)| **retention != Retention::Left);
+    new.chain(held.map(|(name, retention)| (name.clone(), *retention))).collect()
+}
+
+/// The volumes of this spec, and what was retained of others.
+fn wanted_volumes(spec: &Spec, facts: &ProcessFacts) -> BTreeMap<String, Retention> {
+    let retention = |retain| if retain { Retention::Retained } else { Retention::WithTenant };
+    let persistent = spec.volumes.iter().filter(|volume| volume.persistent);
+    let own = persistent.map(|volume| (volume.name.clone(), retention(volume.retain)));
+    retained(facts).into_iter().chain(own).collect()
 }
 
 /// Each launch's part where a spec is wanted.
@@ -367,6 +392,17 @@ impl Stages<'_> {
         }
     }
 
+    /// Has the machine hold exactly these volumes. What may still happen of an earlier call is overtaken first.
+    fn hold(&self, held: BTreeMap<String, Retention>) -> Option<Next<ProcessCall>> {
+        let Volumes { number, held: known } = &self.facts.volumes;
+        if *known == held && *number == self.facts.volumes_intended {
+            return None;
+        }
+        let number = self.facts.volumes_intended.saturating_add(1);
+        let call = ProcessCall::Hold(Volumes { number, held });
+        Some(Next::Do(vec![Act { step: "make or remove volumes", call, kind: Kind::Write }]))
+    }
+
     /// Ends the launches whose successors answer now. Each first has its grace to finish what it is busy with.
     fn retire(&self) -> Option<Next<ProcessCall>> {
         together(self.of(Part::Retire).map(|(id, launch)| {
@@ -573,6 +609,7 @@ fn start(launch: LaunchId, wanted: &Wanted<'_>, facts: &ProcessFacts) -> Act<Pro
         },
         container: wanted.container.clone(),
         secrets: wanted.secrets.to_vec(),
+        volumes: wanted.volumes.clone(),
         resources: wanted.resources.clone(),
         working_dir: wanted.working_dir.clone(),
         user: wanted.user.clone(),

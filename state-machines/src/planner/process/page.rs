@@ -10,12 +10,12 @@ use super::facts::{Ailment, Death, Keeper, Launch, Live, ProcessFacts, Run, Stre
 use super::wanted::Wanted;
 use super::{
     Binding, Exit, ExitCause, Found, FoundLaunch, LaunchId, Manifest, Probed, Process, ProcessCall,
-    ProcessLife, ProcessPlanner, ProcessReply, Protocol, Route, Routing, Signal, Stop,
+    ProcessLife, ProcessPlanner, ProcessReply, Protocol, Retention, Route, Routing, Signal, Stop, Volumes,
 };
 use crate::id::{Incarnation, ProviderName, Rollout, TenantId};
 use crate::planner::{Goal, Means, Next, Planner, Subject};
 use crate::spec::{
-    ContainerSpec, HealthCheckConfig, PortMapping, ResourceRequirements, Spec, TenantComputeSpec,
+    ContainerSpec, HealthCheckConfig, PortMapping, ResourceRequirements, Spec, TenantComputeSpec, VolumeSpec,
 };
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
@@ -200,6 +200,51 @@ fn table() -> String {
         let next = cell(ProcessPlanner::next(&subject(), goal, &facts, NOW));
         writeln!(text, "| {name} | {next} |").unwrap();
     }
+    text.push_str(&volumes());
+    text
+}
+
+/// What becomes of volumes, before a launch starts and once it works.
+fn volumes() -> String {
+    let mut text = String::from(
+        "\nThe same, where the wanted spec has the persistent volumes `data`, and `kept`, which is to be retained; before its \
+         launch starts, and when that is ready:\n\n\
+         | known volumes | update, before | update, ready | destroy |\n| --- | --- | --- | --- |\n",
+    );
+    let volume =
+        |name: &str, retain| VolumeSpec { name: name.to_owned(), size_mb: None, persistent: true, retain };
+    let mut wanted = (*spec("1", None)).clone();
+    wanted.volumes = vec![volume("data", false), volume("kept", true)];
+    let wanted = wanted.check().unwrap();
+    let goal = Goal::Present { spec: &wanted, rollout: FIRST, by: Means::Update };
+    let next = |goal, facts: &ProcessFacts| cell(ProcessPlanner::next(&subject(), goal, facts, NOW));
+    let (with, retained) = (Retention::WithTenant, Retention::Retained);
+    for (name, held, in_doubt) in [
+        ("none", vec![], false),
+        ("those", vec![("data", with), ("kept", retained)], false),
+        ("those; an earlier call may still happen", vec![("data", with), ("kept", retained)], true),
+        ("others: `old`", vec![("old", with)], false),
+        ("`data`, left by an earlier life", vec![("data", Retention::Left)], false),
+        (
+            "`kept`, retained of an earlier life; `more` too",
+            vec![("kept", retained), ("more", retained)],
+            false,
+        ),
+    ] {
+        let held = held.into_iter().map(|(name, retention)| (name.to_owned(), retention)).collect();
+        let volumes = Volumes { number: 1, held };
+        let with_volumes = |mut facts: ProcessFacts| {
+            (facts.volumes, facts.volumes_intended) = (volumes.clone(), 1 + u64::from(in_doubt));
+            facts
+        };
+        let before = with_volumes(one(dead(Death::Stopped), id(1, 1), &manifest(&spec("2", None))));
+        let mut after = with_volumes(one(ready(fine()), id(1, 1), &manifest(&wanted)));
+        let routes = after.launches[&id(1, 1)].manifest.routes(id(1, 1), false).collect();
+        after.routing.routes = routes;
+        let gone = with_volumes(ProcessFacts { looked: true, ..ProcessFacts::default() });
+        let (before, after, gone) = (next(goal, &before), next(goal, &after), next(Goal::Absent, &gone));
+        writeln!(text, "| {name} | {before} | {after} | {gone} |").unwrap();
+    }
     text
 }
 
@@ -228,6 +273,15 @@ fn which(call: &ProcessCall) -> String {
         ProcessCall::Clear { launch, container: _ } => format!(" {launch}"),
         ProcessCall::Route(routing) => {
             routing.routes.iter().map(|route| format!(" {} → {}", route.host_port, route.launch)).collect()
+        }
+        ProcessCall::Hold(volumes) if volumes.held.is_empty() => ": none".to_owned(),
+        ProcessCall::Hold(volumes) => {
+            let held = volumes.held.iter().map(|(name, retention)| match retention {
+                Retention::WithTenant => format!("`{name}`"),
+                Retention::Retained => format!("`{name}` (retained)"),
+                Retention::Left => format!("`{name}` (left)"),
+            });
+            format!(": {}", held.collect::<Vec<_>>().join(", "))
         }
     }
 }

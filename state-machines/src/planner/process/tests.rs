@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use super::facts::{Launch, Live, Run, Streak};
+use super::wanted::Wanted;
 use super::{Found, LaunchId, Process, ProcessCall, ProcessLife, ProcessPlanner, ProcessReply, Start};
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use crate::id::{Incarnation, ProviderName, Rollout, TenantId};
 use crate::planner::{CallError, Goal, Means, Next, Planner, Subject};
 use crate::spec::{
-    ContainerSpec, HealthCheckConfig, ResourceRequirements, SecretReference, Spec, TenantComputeSpec,
+    ContainerSpec, FileSpec, HealthCheckConfig, MountSpec, ResourceRequirements, SecretReference, Spec,
+    TenantComputeSpec, VolumeSpec,
 };
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
@@ -68,6 +70,7 @@ fn first_start(spec: &Spec) -> (super::ProcessFacts, Start) {
             | ProcessCall::ReservePorts(_)
             | ProcessCall::Probe(_)
             | ProcessCall::Signal(_)
+            | ProcessCall::Hold(_)
             | ProcessCall::Clear { .. }) => panic!("{other:?}"),
         },
         other @ (Next::Wait { .. } | Next::Done | Next::Fail(_)) => panic!("{other:?}"),
@@ -96,7 +99,7 @@ fn a_fingerprint_covers_all_that_a_process_is_started_with() {
                 name: "a".into(),
                 source: "file".into(),
                 key: "b".into(),
-                env_var: None,
+                env_var: Some("A".into()),
                 ..SecretReference::default()
             }]
         },
@@ -104,6 +107,59 @@ fn a_fingerprint_covers_all_that_a_process_is_started_with() {
     ] {
         assert_ne!(same, fingerprint(change));
     }
+}
+
+#[test]
+fn a_container_has_the_secrets_and_volumes_that_are_for_it() {
+    let secret = |name: &str, env_var: Option<&str>, containers: &[&str]| SecretReference {
+        name: name.into(),
+        source: "file".into(),
+        key: "/b".into(),
+        env_var: env_var.map(str::to_owned),
+        containers: containers.iter().copied().map(str::to_owned).collect(),
+    };
+    let start = |change: &dyn Fn(&mut TenantComputeSpec)| first_start(&spec(|spec| change(spec))).1;
+    let other = ContainerSpec { name: "worker".to_owned(), ..spec(|_| {}).containers[0].clone() };
+    let own = start(&|spec| {
+        spec.containers[0].files = vec![FileSpec {
+            path: "/etc/web/key".to_owned(),
+            secret: Some("key".to_owned()),
+            ..FileSpec::default()
+        }];
+        spec.containers.push(other.clone());
+        spec.secrets = vec![
+            secret("all", Some("ALL"), &[]),
+            secret("mine", Some("MINE"), &["web"]),
+            secret("theirs", Some("THEIRS"), &["worker"]),
+            secret("key", Some("KEY"), &["worker"]),
+        ];
+    });
+    let names: Vec<_> = own.secrets.iter().map(|own| (own.name.as_str(), own.env_var.as_deref())).collect();
+    assert_eq!(names, [("all", Some("ALL")), ("mine", Some("MINE")), ("key", None)]);
+
+    // What is another's is none of its fingerprint, and naming it is the same as naming nobody.
+    let same = start(&|spec| spec.secrets = vec![secret("a", Some("A"), &[])]).manifest.fingerprint;
+    let named = start(&|spec| {
+        spec.containers.push(other.clone());
+        spec.secrets = vec![secret("a", Some("A"), &["web"]), secret("b", Some("B"), &["worker"])];
+    });
+    assert_eq!(named.manifest.fingerprint, same);
+
+    let volume =
+        |persistent, retain, size_mb| VolumeSpec { name: "data".into(), size_mb, persistent, retain };
+    let mounting = |volume: VolumeSpec| {
+        let mount = MountSpec { volume: "data".into(), path: "/data".into(), read_only: false };
+        let spec = spec(|spec| {
+            spec.containers[0].mounts = vec![mount];
+            spec.volumes = vec![volume];
+        });
+        let wanted = Wanted::all(&spec, Rollout::default()).unwrap().remove(0);
+        (wanted.volumes, wanted.fingerprint)
+    };
+    let kept = mounting(volume(true, false, None));
+    assert_eq!(kept.0, [volume(true, false, None)]);
+    assert_eq!(kept.1, mounting(volume(true, true, Some(5))).1);
+    assert_ne!(kept.1, mounting(volume(false, false, None)).1);
 }
 
 #[test]
@@ -161,6 +217,7 @@ fn a_start_without_an_answer_is_closed_by_two_looks_a_settle_time_apart() {
             | ProcessCall::ReservePorts(_)
             | ProcessCall::Probe(_)
             | ProcessCall::Signal(_)
+            | ProcessCall::Hold(_)
             | ProcessCall::Clear { .. }) => panic!("{other:?}"),
         },
         other @ (Next::Wait { .. } | Next::Done | Next::Fail(_)) => panic!("{other:?}"),

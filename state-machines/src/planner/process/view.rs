@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::facts::{Death, Launch, Live, ProcessFacts, Run, Streak};
-use super::{Check, Port, Protocol};
+use super::{Check, Port, Protocol, Retention};
 use crate::planner::{Holdings, Report};
 use crate::status::{ComputeState, ContainerStatus, Endpoint, EndpointType, Health};
 
-/// Every launch by `container/launch`, and where those that work answer.
+/// Every launch by `container/launch`, every volume, and where the launches that work answer.
 pub(super) fn holdings(facts: &ProcessFacts) -> Holdings {
     let resource = |launch: &Launch| match &launch.run {
         Run::Starting { .. } => "starting".to_owned(),
@@ -19,14 +19,29 @@ pub(super) fn holdings(facts: &ProcessFacts) -> Holdings {
         Run::Dead { orphans: false, .. } if launch.has_completed() => "completed".to_owned(),
         Run::Dead { orphans: false, .. } => "ended, files left".to_owned(),
     };
+    // What was retained is nobody's once nothing else is left.
+    let is_gone = facts.launches.is_empty();
+    let is_held = |retention: &Retention| !(is_gone && *retention == Retention::Retained);
+    let volumes = facts.volumes.held.iter().filter(|(_, retention)| is_held(retention));
     Holdings {
         resources: facts
             .launches
             .iter()
             .map(|(id, launch)| (format!("{}/{id}", launch.manifest.container), resource(launch)))
+            .chain(volumes.map(volume))
             .collect(),
         endpoints: shown(facts).into_values().flat_map(endpoints).collect(),
     }
+}
+
+/// A name that no launch has.
+fn volume((name, retention): (&String, &Retention)) -> (String, String) {
+    let state = match retention {
+        Retention::WithTenant => "held",
+        Retention::Retained => "retained",
+        Retention::Left => "left by an earlier life",
+    };
+    (format!("volume {name}"), state.to_owned())
 }
 
 /// `None` when nothing is left of the tenant.

@@ -1,11 +1,13 @@
 //! What a spec asks for, in this planner's terms.
 
+use std::borrow::Cow;
+
 use super::{Check, Fingerprint, ProcessConfig, Protocol, Readiness};
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use crate::id::Rollout;
 use crate::spec::{
     Condition, ContainerSpec, HealthCheckConfig, PortMapping, ResourceRequirements, Role, SecretReference,
-    Spec, UpdateOrder,
+    Spec, UpdateOrder, VolumeSpec,
 };
 
 /// One container of the spec.
@@ -13,7 +15,8 @@ use crate::spec::{
 pub(super) struct Wanted<'a> {
     pub(super) container: &'a ContainerSpec,
     pub(super) resources: &'a ResourceRequirements,
-    pub(super) secrets: &'a [SecretReference],
+    pub(super) secrets: Cow<'a, [SecretReference]>,
+    pub(super) volumes: Vec<VolumeSpec>,
     pub(super) fingerprint: Fingerprint,
     pub(super) rollout: Rollout,
     pub(super) readiness: Readiness,
@@ -62,19 +65,22 @@ impl<'a> Wanted<'a> {
         config: &ProcessConfig,
     ) -> Result<Self, ProviderError> {
         let resources = container.resources.as_ref().unwrap_or(&spec.resources);
+        let (secrets, volumes) = (secrets_of(spec, container), volumes_of(spec, container));
+        let config_of_all = spec.provider_config.as_ref();
         Ok(Self {
             container,
             resources,
-            secrets: &spec.secrets,
-            fingerprint: Fingerprint::of(container, &spec.secrets, resources, spec.provider_config.as_ref()),
+            fingerprint: Fingerprint::of(container, &secrets, &volumes, resources, config_of_all),
+            secrets,
+            volumes,
             rollout,
             readiness: match &container.health_check {
                 Some(check) => readiness(container, check)?,
                 None => ALIVE,
             },
             stop_grace_seconds: stop_grace(container, config),
-            working_dir: config.working_dir.clone(),
-            user: config.user.clone(),
+            working_dir: container.working_dir.as_ref().unwrap_or(&config.working_dir).clone(),
+            user: container.user.as_ref().or(config.user.as_ref()).cloned(),
             no_new_privileges: config.no_new_privileges,
             ports: container.ports.iter().map(|port| spec_port(container, port)).collect::<Result<_, _>>()?,
             after: after(spec, container),
@@ -106,6 +112,27 @@ fn after<'a>(spec: &'a Spec, container: &'a ContainerSpec) -> Vec<(&'a str, Cond
     };
     let given = container.depends_on.iter().map(|given| (given.container.as_str(), given.condition));
     by_role.into_iter().chain(given).collect()
+}
+
+/// The secrets that a container gets, in its environment or in a file, and no more of each than it gets.
+fn secrets_of<'a>(spec: &'a Spec, container: &ContainerSpec) -> Cow<'a, [SecretReference]> {
+    let is_for_all = |secret: &SecretReference| secret.env_var.is_some() && secret.containers.is_empty();
+    if spec.secrets.iter().all(is_for_all) {
+        return Cow::Borrowed(&spec.secrets);
+    }
+    let own = spec.secrets.iter().filter_map(|secret| {
+        let in_a_file = container.files.iter().any(|file| file.secret.as_ref() == Some(&secret.name));
+        let env_var = secret.env_var.clone().filter(|_| secret.is_for(&container.name));
+        let gets = env_var.is_some() || in_a_file;
+        gets.then(|| SecretReference { env_var, containers: Vec::new(), ..secret.clone() })
+    });
+    Cow::Owned(own.collect())
+}
+
+/// The volumes that a container mounts.
+fn volumes_of(spec: &Spec, container: &ContainerSpec) -> Vec<VolumeSpec> {
+    let mounts = |volume: &&VolumeSpec| container.mounts.iter().any(|mount| mount.volume == volume.name);
+    spec.volumes.iter().filter(mounts).cloned().collect()
 }
 
 /// A container without a health check is ready when it has lived for the settle time.
