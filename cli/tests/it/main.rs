@@ -7,6 +7,7 @@ mod interrupted;
 mod lifecycle;
 mod secrets;
 mod service;
+mod specs;
 mod sweep;
 mod truth;
 mod waiting;

@@ -103,7 +103,7 @@ use landlord_compute::clock::Clock;
 use landlord_compute::provider::converge::{Api, Converge};
 use landlord_compute::provider::{
     Capabilities, Context, Destroyed, LogLine, LogQuery, OwnedTenant, PlannedChange, PlannedEffect, Provider,
-    ProviderKind, Setup, SetupError,
+    ProviderKind, Released, Setup, SetupError,
 };
 use machine::{Machine, Place};
 use tags::Owner;
@@ -244,13 +244,13 @@ impl ProcessProvider {
         self.methods.api()
     }
 
-    /// Removes the volumes that were retained when a tenant was destroyed. Idempotent. Call it only where no life of the
-    /// tenant is under way: what that has taken up is retained too.
-    ///
-    /// # Errors
-    /// What the system says; what is left is removed by another call.
-    pub async fn release(&self, engine: &str, tenant: &TenantId) -> Result<(), ProviderError> {
-        self.machine().release(&self.owner(engine), tenant).await
+    /// The volumes of a tenant that does not live, and where they are.
+    fn retained(&self, cx: &Context) -> Result<BTreeMap<String, String>, ProviderError> {
+        let tenant = &cx.subject.tenant;
+        let held = self.machine().volumes_of(&self.owner(&cx.subject.engine), tenant)?;
+        let dir = self.machine().volumes(tenant);
+        let place = |name: String| (format!("volume {name}"), dir.place(&name).display().to_string());
+        Ok(held.into_keys().map(place).collect())
     }
 
     fn owner(&self, engine: &str) -> Owner {
@@ -331,10 +331,13 @@ impl Provider for ProcessProvider {
         self.methods.destroy(cx).await?;
         let tenant = &cx.subject.tenant;
         self.machine().remove_logs(tenant).await?;
-        let retained = self.machine().volumes_of(&self.owner(&cx.subject.engine), tenant)?;
-        let dir = self.machine().volumes(tenant);
-        let place = |name: String| (format!("volume {name}"), dir.place(&name).display().to_string());
-        Ok(Destroyed::default().retained(retained.into_keys().map(place).collect()))
+        Ok(Destroyed::default().retained(self.retained(cx)?))
+    }
+
+    async fn release(&self, cx: &Context, tenant_id: &TenantId) -> Result<Released, ProviderError> {
+        let retained = self.retained(cx)?;
+        self.machine().release(&self.owner(&cx.subject.engine), tenant_id).await?;
+        Ok(Released::default().removed(retained))
     }
 
     async fn get_status(&self, cx: &Context, _tenant_id: &TenantId) -> Result<ComputeStatus, ProviderError> {

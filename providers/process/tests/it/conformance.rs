@@ -12,6 +12,7 @@ use landlord_compute::machines::id::TenantId;
 use landlord_compute::machines::planner::Subject;
 use landlord_compute::machines::spec::{
     ContainerSpec, HealthCheckConfig, PortMapping, ResourceRequirements, SecretReference, TenantComputeSpec,
+    VolumeSpec,
 };
 use landlord_compute::provider::Provider;
 use landlord_provider_process::ProcessProvider;
@@ -299,6 +300,18 @@ impl Platform for Machine {
             Resource { id: format!("{whose} record {name}"), made_from: None }
         });
         processes.chain(records).collect()
+    }
+
+    fn retaining(&self, tenant: &TenantId) -> Result<TenantComputeSpec, Unable> {
+        let data = VolumeSpec { name: "data".to_owned(), persistent: true, retain: true, size_mb: None };
+        Ok(TenantComputeSpec { volumes: vec![data], ..self.spec(tenant, Variant::First)? })
+    }
+
+    async fn retained(&self, tenant: &TenantId) -> Result<Vec<Resource>, Unable> {
+        let volumes = std::fs::read_dir(self.state().join(tenant.as_str()).join("volumes"));
+        let volumes = volumes.into_iter().flatten().flatten();
+        let id = |entry: std::fs::DirEntry| format!("volume {}", entry.file_name().display());
+        Ok(volumes.map(|entry| Resource { id: id(entry), made_from: None }).collect())
     }
 
     /// A launch has a record, and processes.

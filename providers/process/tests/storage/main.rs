@@ -315,8 +315,9 @@ async fn a_retained_volume_waits_for_the_next_life_until_it_is_released() {
     };
     assert!(!holds(1) && holds(2), "{owned:?}");
     assert_eq!(bench.destroy(2).await, ["volume data"]);
-    bench.provider.release(&bench.engine, &tenant()).await.unwrap();
-    bench.provider.release(&bench.engine, &tenant()).await.unwrap();
+    let released = bench.provider.release(&bench.cx(2), &tenant()).await.unwrap().removed;
+    assert_eq!(released.into_keys().collect::<Vec<_>>(), ["volume data"]);
+    assert!(bench.provider.release(&bench.cx(2), &tenant()).await.unwrap().removed.is_empty());
     assert_eq!(bench.provider.list_tenants(&bench.engine).await.unwrap(), []);
     assert!(!bench.dir.path().join("state/acme").exists());
     assert_eq!(bench.destroy(2).await, Vec::<String>::new());
