@@ -1,27 +1,20 @@
-//! The specs among the examples are ones that their providers take.
+//! A spec among the examples, as a person would use it.
 
 use super::Bench;
 
-/// What the examples on ECS leave to the operator.
-const ECS: &str = "
-region: eu-west-1
-cluster: main
-subnets: [subnet-0a1b2c3d]
-execution_role_arn: arn:aws:iam::123456789012:role/execution
-";
-
-#[cfg(feature = "ecs")]
 #[test]
-fn every_example_is_valid_for_its_provider() {
+fn the_example_for_processes_is_valid_on_a_machine() {
     let bench = Bench::new();
-    let ecs = bench.file("ecs.yaml", ECS);
-    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/specs");
-    let mut tried = 0;
-    for entry in std::fs::read_dir(directory).expect("the examples") {
-        let file = entry.expect("an entry").path().display().to_string();
-        let said = bench.run(&["validate", "-f", &file, "--ecs-config", &ecs]);
-        assert_eq!(said.code, 0, "{file}: {}{}", said.out, said.err);
-        tried += 1;
-    }
-    assert_eq!(tried, 6);
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/specs/process-compose.yaml");
+    let said = bench.run(&["validate", "-f", file]);
+    assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+    let unknown = bench
+        .file("unknown.yaml", &std::fs::read_to_string(file).expect("there").replace("$(ABC)", "$(NOSUCH)"));
+    let said = bench.run(&["validate", "-f", &unknown]);
+    assert_eq!(said.code, 2, "{}{}", said.out, said.err);
+    assert!(
+        said.err.contains("containers[1].env.PRINTED: $(NOSUCH): the container has no such variable"),
+        "{}",
+        said.err
+    );
 }

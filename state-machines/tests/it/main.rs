@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
+#[cfg(all(feature = "ecs", feature = "process"))]
+mod examples;
 mod fuzzed;
 #[cfg(all(feature = "ecs", feature = "process"))]
 mod hashes;

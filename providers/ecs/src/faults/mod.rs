@@ -12,9 +12,9 @@ use jiff::{SignedDuration, Timestamp};
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::id;
 use landlord_state_machines::planner::ecs::{
-    Create, DefinitionStatus, Deployment, EcsCall, EcsPlanner, EcsReply, FoundDefinition, Register, Rollout,
-    Service, Setting, Settings, Shown, Site, Source, Task, TaskContainer, TaskHealth, TaskLife, Update,
-    Wanted, tags,
+    Count, Create, DefinitionStatus, Deployment, EcsCall, EcsPlanner, EcsReply, FoundDefinition, Register,
+    Rollout, Service, Setting, Settings, Shown, Site, Source, Task, TaskContainer, TaskHealth, TaskLife,
+    Update, Wanted, tags,
 };
 use landlord_state_machines::planner::{Kind, Subject};
 use landlord_state_machines::spec::Spec;
@@ -329,6 +329,16 @@ fn task(rolling: &Rolling, number: u32, life: &TaskLife) -> Task {
 }
 
 impl Row {
+    /// Whether it has these settings. ECS knows no more of a count than the number, and one that is somebody else's may be any.
+    fn runs_as(&self, wanted: &Settings) -> bool {
+        let has = self.settings.desired_count.first();
+        let counted = match wanted.desired_count {
+            Count::Of(count) => has == count,
+            Count::Scaled { .. } => true,
+        };
+        counted && Settings { desired_count: wanted.desired_count, ..self.settings.clone() } == *wanted
+    }
+
     /// Takes over what an update tells.
     fn set(&mut self, setting: Setting, asked: &Settings) {
         let (settings, asked) = (&mut self.settings, asked.clone());
@@ -560,7 +570,7 @@ impl Model for Ecs {
         let tags = wanted.tags == row.tags;
         match right
             && tags
-            && row.settings == wanted.settings
+            && row.runs_as(&wanted.settings)
             && row.gone.is_none()
             && runs.state == Rollout::Completed
         {

@@ -89,6 +89,10 @@ impl Platform for Cloud {
         resources.iter().filter(|resource| !resource.id.starts_with("task ")).count()
     }
 
+    fn retaining(&self, _tenant: &TenantId) -> Result<TenantComputeSpec, Unable> {
+        Err(Unable::new("a volume of EFS is its operator's: the provider neither makes nor removes it"))
+    }
+
     async fn serves(&self, tenant: &TenantId) -> Result<bool, Unable> {
         Ok(self.fake.serves(&name(tenant)))
     }
@@ -158,8 +162,17 @@ async fn the_ecs_provider_keeps_the_contract() {
     let unsaid: Vec<&str> = report.not_applicable().map(|row| row.clause).collect();
     let by_itself = ["provision.address-taken", "update.hang", "update.escaped", "destroy.escaped"];
     assert_eq!(unsaid[..4], by_itself, "ECS sees to these");
+    let retained = [
+        "destroy.retains",
+        "destroy.retains-again",
+        "release.everything",
+        "release.idempotent",
+        "release.next-life",
+        "list.retained",
+    ];
+    assert_eq!(unsaid[4..10], retained, "what is on EFS is not its own");
     assert_eq!(
-        unsaid[4..],
+        unsaid[10..],
         ["secrets.observations", "describes.observe"],
         "it tells nothing of its own accord"
     );
