@@ -307,7 +307,11 @@ impl Platform for Machine {
         Ok(TenantComputeSpec { volumes: vec![data], ..self.spec(tenant, Variant::First)? })
     }
 
+    /// What a life has taken up is that life's.
     async fn retained(&self, tenant: &TenantId) -> Result<Vec<Resource>, Unable> {
+        if !self.of_tenant(tenant).is_empty() {
+            return Ok(Vec::new());
+        }
         let volumes = std::fs::read_dir(self.state().join(tenant.as_str()).join("volumes"));
         let volumes = volumes.into_iter().flatten().flatten();
         let id = |entry: std::fs::DirEntry| format!("volume {}", entry.file_name().display());

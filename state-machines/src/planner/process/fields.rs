@@ -6,7 +6,6 @@ const NO_NETWORK: Support = Support::not_enforced("there is none on a machine");
 const NO_NAMES: Support = Support::not_enforced("no name is registered");
 const NO_IMAGES: Support =
     Support::refused("nothing is fetched: an image is \"host\" or a directory; remove it");
-const NOT_DONE: Support = Support::refused("the process provider does not do this; remove it");
 
 /// What this provider makes of a field.
 pub fn support(field: Field) -> Support {
@@ -48,6 +47,7 @@ pub fn support(field: Field) -> Support {
         | Field::OwnCpu
         | Field::OwnMemory
         | Field::OwnStorage
+        | Field::NetworkingPublicIp
         | Field::UpdateOrder
         | Field::ContainerRole
         | Field::DependencyContainer
@@ -65,7 +65,6 @@ pub fn support(field: Field) -> Support {
         | Field::ContainerWorkingDir
         | Field::ContainerReadOnlyRoot => Support::Mapped,
         Field::VolumeSizeMb => Support::not_enforced("a volume has what its disk has"),
-        Field::NetworkingPublicIp => Support::not_enforced("processes listen where they bind"),
         Field::NetworkingSecurityGroups | Field::NetworkingSubnets => NO_NETWORK,
         Field::NetworkingDnsHostname | Field::NetworkingDnsDomain => NO_NAMES,
         Field::PullPolicy | Field::PullCredentials => NO_IMAGES,
@@ -77,11 +76,16 @@ pub fn support(field: Field) -> Support {
         Field::ExposureLevel | Field::ExposureHost | Field::ExposurePath | Field::ExposureTls => {
             Support::refused("addresses of a machine are its own; use networking.public_ip")
         }
-        Field::Replicas
-        | Field::UpdateDeadlineSeconds
-        | Field::UpdateRollback
-        | Field::CheckScheme
-        | Field::CheckHeaders
-        | Field::ContainerLiveness => NOT_DONE,
+        Field::Replicas => Support::refused("one of each container runs on a machine; remove it"),
+        Field::UpdateDeadlineSeconds => Support::refused(
+            "a launch has the time that its check gives it; remove it, and set the check's start period",
+        ),
+        Field::UpdateRollback => Support::refused("what ran before always comes back; remove it"),
+        Field::CheckScheme | Field::CheckHeaders => {
+            Support::refused("an http check here is a plain GET; remove it, or write an exec check")
+        }
+        Field::ContainerLiveness => {
+            Support::refused("one check serves clients and repairs here; write it as health_check")
+        }
     }
 }
