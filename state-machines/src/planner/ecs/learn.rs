@@ -163,6 +163,7 @@ fn ended(facts: &mut EcsFacts, write: &Write, now: Timestamp) {
 }
 
 fn forget_what_it_changed(facts: &mut EcsFacts, write: &Write) {
+    forget_tags(facts, write);
     match write.is_of_definitions() {
         true => facts.listed.clear(),
         false => facts.seen.service = Look::NotYet,
@@ -175,7 +176,16 @@ fn close_what_cannot_happen_any_more(facts: &mut EcsFacts, now: Timestamp) {
     if facts.pending.iter().any(|pending| !is_open(pending) && pending.write.is_of_definitions()) {
         facts.listed.clear();
     }
-    facts.pending.retain(is_open);
+    let closed: Vec<Pending> = facts.pending.extract_if(.., |pending| !is_open(pending)).collect();
+    closed.iter().for_each(|pending| forget_tags(facts, &pending.write));
+}
+
+/// What a definition is tagged with is not known after a write of unknown outcome: it is described again.
+fn forget_tags(facts: &mut EcsFacts, write: &Write) {
+    let Write::TagDefinition(arn) = write else { return };
+    if let Some(revision) = facts.revisions.get_mut(arn) {
+        *revision = Revision { status: revision.status, whose: None, content: None, labels: None };
+    }
 }
 
 /// Takes in what a look shows.
