@@ -16,7 +16,6 @@ pub(super) fn holdings(facts: &ProcessFacts) -> Holdings {
         Run::Stopping { leader: None, .. } | Run::Dead { orphans: true, .. } => {
             "processes it left".to_owned()
         }
-        Run::Dead { orphans: false, .. } if launch.has_completed() => "completed".to_owned(),
         Run::Dead { orphans: false, .. } => "ended, files left".to_owned(),
     };
     // What was retained is nobody's once nothing else is left.
@@ -27,6 +26,8 @@ pub(super) fn holdings(facts: &ProcessFacts) -> Holdings {
         resources: facts
             .launches
             .iter()
+            // What has ended as it was to is nothing that a tenant holds. Its record goes with the tenant.
+            .filter(|(_, launch)| !launch.has_completed())
             .map(|(id, launch)| (format!("{}/{id}", launch.manifest.container), resource(launch)))
             .chain(volumes.map(volume))
             .collect(),
