@@ -75,6 +75,6 @@ fn own_file(file: &FileSpec, start: &Start) -> Result<OwnFile, SecretError> {
         Some(secret) => (secrets::resolve(secret)?.expose_secret().to_owned(), SECRET_MODE),
         None => (file.content.clone().unwrap_or_default(), MODE),
     };
-    let given = file.mode.as_ref().and_then(|mode| u32::from_str_radix(mode, 8).ok());
+    let given = file.permissions();
     Ok(OwnFile { path: PathBuf::from(&file.path), content, mode: given.unwrap_or(usual) })
 }

@@ -245,6 +245,16 @@ pub struct FileSpec {
     pub mode: Option<String>,
 }
 
+impl FileSpec {
+    /// The permissions that its three octal digits give.
+    pub fn permissions(&self) -> Option<u32> {
+        let text = self.mode.as_deref()?;
+        let digits = text.strip_prefix('0').filter(|rest| rest.len() == 3).unwrap_or(text);
+        let octal = digits.len() == 3 && digits.bytes().all(|b| (b'0'..=b'7').contains(&b));
+        octal.then(|| u32::from_str_radix(digits, 8).ok()).flatten()
+    }
+}
+
 /// A volume that a container finds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 #[schemars(extend("additionalProperties" = false))]

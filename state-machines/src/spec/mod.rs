@@ -81,6 +81,24 @@ impl Spec {
     }
 }
 
+/// Whether what comes after a name, and after that, leads back to it.
+fn leads_back<'n, N: Iterator<Item = &'n str>>(name: &'n str, after: impl Fn(&'n str) -> N) -> bool {
+    let mut seen: Vec<&str> = Vec::new();
+    let mut next: Vec<&str> = vec![name];
+    while let Some(at) = next.pop() {
+        for other in after(at) {
+            if other == name {
+                return true;
+            }
+            if !seen.contains(&other) {
+                seen.push(other);
+                next.push(other);
+            }
+        }
+    }
+    false
+}
+
 /// Whether a value is what an absent field reads as.
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()

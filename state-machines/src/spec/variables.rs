@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use super::{ContainerSpec, TenantComputeSpec};
+use super::{ContainerSpec, TenantComputeSpec, leads_back};
 
 /// The variable with the first port of a container. `PORT_` with a port's name or number is that port's.
 pub const PORT: &str = "PORT";
@@ -117,20 +117,7 @@ pub fn names<'s>(container: &'s ContainerSpec, spec: &'s TenantComputeSpec) -> B
 
 /// Whether the value of a variable in `env` needs itself.
 pub(super) fn stands_for_itself(name: &str, container: &ContainerSpec) -> bool {
-    let mut seen: Vec<&str> = Vec::new();
-    let mut next: Vec<&str> = vec![name];
-    while let Some(text) = next.pop().and_then(|at| container.env.get(at)) {
-        for other in references(text).filter(|other| container.env.contains_key(*other)) {
-            if other == name {
-                return true;
-            }
-            if !seen.contains(&other) {
-                seen.push(other);
-                next.push(other);
-            }
-        }
-    }
-    false
+    leads_back(name, |at| container.env.get(at).into_iter().flat_map(|text| references(text)))
 }
 
 #[cfg(test)]

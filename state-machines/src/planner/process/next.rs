@@ -340,6 +340,12 @@ impl Stages<'_> {
         end(false).or_else(|| end(true))
     }
 
+    /// Tells the keeper what to forward to, in place of what it was told before.
+    fn tell(&self, step: &'static str, routes: Vec<Route>) -> Next<ProcessCall> {
+        let routing = Routing { number: self.facts.intended.saturating_add(1), routes };
+        Next::Do(vec![Act { step, call: ProcessCall::Route(routing), kind: Kind::Write }])
+    }
+
     /// Has the keeper leave the fixed ports where a program is about to listen itself.
     fn release(&self, wanted: &[Wanted<'_>]) -> Option<Next<ProcessCall>> {
         let binds: Vec<&Wanted<'_>> =
@@ -350,11 +356,7 @@ impl Stages<'_> {
         };
         let routes: Vec<Route> = self.facts.routing.routes.iter().filter(is_left).cloned().collect();
         match (self.facts.keeper, routes.len() == self.facts.routing.routes.len()) {
-            (Keeper::Lives, false) => {
-                let routing = Routing { number: self.facts.intended.saturating_add(1), routes };
-                let call = ProcessCall::Route(routing);
-                Some(Next::Do(vec![Act { step: "leave a port to its program", call, kind: Kind::Write }]))
-            }
+            (Keeper::Lives, false) => Some(self.tell("leave a port to its program", routes)),
             (Keeper::Lives, true)
             | (Keeper::Absent | Keeper::Intended { .. } | Keeper::Dead, true | false) => None,
         }
@@ -379,14 +381,7 @@ impl Stages<'_> {
         let facts = self.facts;
         let is_told = facts.routing.routes == routes && facts.routing.number == facts.intended;
         match (facts.keeper, is_told) {
-            (Keeper::Lives, false) => {
-                let routing = Routing { number: facts.intended.saturating_add(1), routes };
-                Some(Next::Do(vec![Act {
-                    step: "forward to the new processes",
-                    call: ProcessCall::Route(routing),
-                    kind: Kind::Write,
-                }]))
-            }
+            (Keeper::Lives, false) => Some(self.tell("forward to the new processes", routes)),
             (Keeper::Lives, true)
             | (Keeper::Absent | Keeper::Intended { .. } | Keeper::Dead, true | false) => None,
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{CONTAINERS, Rules};
 use crate::spec::path::{self, Place};
-use crate::spec::{Condition, ContainerSpec, Dependency, Role};
+use crate::spec::{Condition, ContainerSpec, Dependency, Role, leads_back};
 
 impl Rules {
     pub(super) fn order(&mut self, containers: &[ContainerSpec]) {
@@ -30,7 +30,11 @@ impl Rules {
                 }
                 self.unique(&mut seen, name, &at, "container", || path::quoted(name));
             }
-            if waits_for_itself(&container.name, &by_name) {
+            let waits_for = |name| {
+                let dependencies = by_name.get(name).into_iter().flat_map(|known| &known.depends_on);
+                dependencies.map(|dependency| dependency.container.as_str())
+            };
+            if leads_back(&container.name, waits_for) {
                 self.add(
                     &at,
                     format!("container {} waits for itself in the end; remove one of them", container.name),
@@ -74,24 +78,4 @@ fn rank(role: Role) -> u8 {
         Role::Sidecar => 1,
         Role::Main => 2,
     }
-}
-
-/// Whether a container waits for one that waits for it.
-fn waits_for_itself(name: &str, by_name: &BTreeMap<&str, &ContainerSpec>) -> bool {
-    let mut seen: Vec<&str> = Vec::new();
-    let mut next: Vec<&str> = vec![name];
-    while let Some(at) = next.pop() {
-        let Some(container) = by_name.get(at) else { continue };
-        for dependency in &container.depends_on {
-            let other = dependency.container.as_str();
-            if other == name {
-                return true;
-            }
-            if !seen.contains(&other) {
-                seen.push(other);
-                next.push(other);
-            }
-        }
-    }
-    false
 }

@@ -64,7 +64,7 @@ impl Rules {
                 (None, None) => self.add(&at, "give its content, or the secret whose value is in it"),
                 (Some(_), Some(_)) => self.add(&at, "give either its content or a secret"),
             }
-            if file.mode.as_ref().is_some_and(|mode| mode_of(mode).is_none()) {
+            if file.mode.is_some() && file.permissions().is_none() {
                 self.add(
                     &at.field("mode"),
                     "not permissions; write three octal digits in quotes, like \"0640\"",
@@ -105,11 +105,4 @@ impl Rules {
             format!("$({name}): the container has no such variable; add it to env, or write $$({name}) for the text itself"),
         );
     }
-}
-
-/// The permissions that three octal digits give.
-pub(in crate::spec) fn mode_of(text: &str) -> Option<u32> {
-    let digits = text.strip_prefix('0').filter(|rest| rest.len() == 3).unwrap_or(text);
-    let octal = digits.len() == 3 && digits.bytes().all(|b| (b'0'..=b'7').contains(&b));
-    octal.then(|| u32::from_str_radix(digits, 8).ok()).flatten()
 }
