@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -56,12 +57,18 @@ pub(super) struct Kept {
     ledgers: Mutex<Vec<Arc<Ledger>>>,
     /// How many it takes until somebody else owns the store.
     takes: Option<usize>,
+    refused: AtomicBool,
 }
 
 impl Kept {
     /// A journal that takes so many ledgers and no more.
     pub(super) fn taking(ledgers: usize) -> Self {
-        Self { ledgers: Mutex::default(), takes: Some(ledgers) }
+        Self { takes: Some(ledgers), ..Self::default() }
+    }
+
+    /// Whether a ledger came that it did not take.
+    pub(super) fn has_refused(&self) -> bool {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// Every ledger that was ever written.
@@ -80,6 +87,7 @@ impl Journal for Kept {
     async fn write(&self, ledger: Arc<Ledger>, _step: &str) -> Result<(), CheckpointError> {
         let mut ledgers = self.ledgers.lock().unwrap_or_else(PoisonError::into_inner);
         if self.takes.is_some_and(|takes| ledgers.len() >= takes) {
+            self.refused.store(true, Ordering::Relaxed);
             return Err(CheckpointError::Fenced);
         }
         ledgers.push(ledger);

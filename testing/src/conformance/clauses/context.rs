@@ -54,7 +54,14 @@ async fn fenced(bench: &Bench<'_>) -> Checked {
         tenant.kept = Arc::new(Kept::taking(takes));
         let spec = tenant.spec(Variant::First)?;
         let answer = tenant.provision(&tenant.cx(UndoBy::Engine), &spec).await?;
-        failed(&format!("a provision that could store its ledger {takes} times"), answer)?;
+        let what = format!("a provision that could store its ledger {takes} times");
+        // A call writes as often as the platform lets it wait: this one may have needed fewer than the quiet one.
+        if tenant.kept.has_refused() {
+            failed(&what, answer)?;
+        } else {
+            succeeded(&what, answer)?;
+            expect(takes > 0, || format!("{what} never wrote what it intends"))?;
+        }
         if takes == 0 {
             tenant.holds_nothing("a provision that could not store what it intends").await?;
         }
