@@ -30,6 +30,7 @@ pub(crate) enum Exit {
     Overloaded,
     Platform,
     Unclean,
+    WouldChange,
     Protected,
     Defect,
     Output,
@@ -37,7 +38,7 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Done,
         Self::Failed,
         Self::Usage,
@@ -47,6 +48,7 @@ impl Exit {
         Self::Overloaded,
         Self::Platform,
         Self::Unclean,
+        Self::WouldChange,
         Self::Protected,
         Self::Defect,
         Self::Output,
@@ -64,6 +66,7 @@ impl Exit {
             Self::Overloaded => 6,
             Self::Platform => 7,
             Self::Unclean => 8,
+            Self::WouldChange => 9,
             Self::Protected => 10,
             Self::Defect => 70,
             Self::Output => 74,
@@ -83,6 +86,7 @@ impl Exit {
             Self::Overloaded => "overloaded",
             Self::Platform => "platform",
             Self::Unclean => "unclean",
+            Self::WouldChange => "would_change",
             Self::Protected => "protected",
             Self::Defect => "defect",
             Self::Output => "output",
@@ -101,6 +105,7 @@ impl Exit {
             Self::Overloaded => "too much is on its way already",
             Self::Platform => "the platform did not say how the tenant is, or what it holds",
             Self::Unclean => "a sweep found what should not be so, and it still is",
+            Self::WouldChange => "what was planned would change something; it is no error",
             Self::Protected => "the tenant is protected from deletion",
             Self::Defect => "a defect of landlord-compute",
             Self::Output => "the output could not be written",

@@ -38,7 +38,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use args::{Cli, Command, Format};
 use built_with::BUILT_WITH;
-use exit::Failure;
+use exit::{Exit, Failure};
 use hints::Hints;
 use operate::Ask;
 use place::Place;
@@ -85,11 +85,11 @@ fn main() -> ExitCode {
     log_to(&screen);
     let outcome = to_its_end(command(&screen, cli));
     screen.end_progress();
-    ended(&screen, outcome.map(|()| ExitCode::SUCCESS))
+    ended(&screen, outcome.map(|exit| exit.code().into()))
 }
 
 /// Runs to its end on a runtime of its own.
-fn to_its_end(what: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+fn to_its_end<T>(what: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = Builder::new_multi_thread().enable_all().build();
     runtime.map_err(|source| Failure::System { doing: "start a runtime", source })?.block_on(what)
 }
@@ -114,10 +114,10 @@ fn wants_json(words: impl Iterator<Item = OsString>) -> bool {
         || words.windows(2).any(|pair| matches!(pair, [flag, value] if asks(flag, value)))
 }
 
-async fn command(screen: &Screen, cli: Cli) -> Result<(), Failure> {
+async fn command(screen: &Screen, cli: Cli) -> Result<Exit, Failure> {
     let place = &Place::new(&cli.store, &cli.configs)?.for_command(cli.command.name(), cli.wait);
     let operate = |tenant, ask, options| operate::operate(screen, place, tenant, ask, options);
-    match cli.command {
+    let done = match cli.command {
         Command::Demo => demo::demo(screen).await,
         Command::Provision { file, options } => {
             let spec = validate::checked(place, &file.file).await?;
@@ -156,7 +156,7 @@ async fn command(screen: &Screen, cli: Cli) -> Result<(), Failure> {
             events::events(screen, place, scope, after, last, follow).await
         }
         Command::Sweep { provider, delete } => sweep::sweep(screen, place, provider, delete).await,
-        Command::Plan { file } => plan::plan(screen, place, &file.file).await,
+        Command::Plan { file } => return plan::plan(screen, place, &file.file).await,
         Command::Validate { file } => validate::validate(screen, place, &file.file).await,
         Command::Schema => {
             let schema = landlord_compute::machines::spec::schema();
@@ -165,7 +165,8 @@ async fn command(screen: &Screen, cli: Cli) -> Result<(), Failure> {
         Command::Providers { name } => providers::providers(screen, place, name.as_ref()),
         Command::Machine { name } => machine::machine(screen, name.as_deref()),
         Command::DemoTenant(tenant) => demo::tenant(tenant).await,
-    }
+    };
+    done.map(|()| Exit::Done)
 }
 
 /// The engine's log goes to stderr.

@@ -2,35 +2,42 @@
 
 use std::path::Path;
 
-use landlord_compute::provider::{PlannedChange, PlannedEffect};
+use landlord_compute::provider::{Plan, PlannedChange, PlannedEffect};
 use serde_json::json;
 
-use super::exit::Failure;
+use super::exit::{Exit, Failure};
 use super::place::{Place, asking, living};
 use super::screen::Screen;
 use super::validate;
 
-/// Says what an update to a spec would change, without changing anything.
-pub(crate) async fn plan(screen: &Screen, place: &Place, file: &Path) -> Result<(), Failure> {
+/// Says what an update to a spec would change, without changing anything; the exit code says whether there is something.
+pub(crate) async fn plan(screen: &Screen, place: &Place, file: &Path) -> Result<Exit, Failure> {
     let spec = validate::checked(place, file).await?;
     let look = place.look()?;
     let tenant = living(&look, spec.tenant()).await?;
     let provider = place.provider(spec.provider()).map_err(|error| Failure::Usage(error.to_string()))?;
     let mut cx = asking(&look, &tenant).await?;
-    cx.applied = tenant.applied().map(|applied| applied.spec.clone());
-    let changes = provider.plan(&cx, &tenant.id, &spec).await?;
-    screen.show(&json!({ "tenant_id": tenant.id, "changes": changes }), || {
-        text(spec.tenant().as_str(), &changes)
-    })
+    let applied = tenant.applied();
+    cx.applied = applied.map(|applied| applied.spec.clone());
+    cx.rollout = applied.map(|applied| applied.rollout).unwrap_or_default();
+    cx.applied_rollout = cx.rollout;
+    let plan = provider.plan(&cx, &tenant.id, &spec).await?;
+    let Plan { changes, corrections } = &plan;
+    let json = json!({ "tenant_id": tenant.id, "changes": changes, "corrections": corrections });
+    screen.show(&json, || text(spec.tenant().as_str(), &plan))?;
+    Ok(if plan.is_empty() { Exit::Done } else { Exit::WouldChange })
 }
 
-fn text(tenant: &str, changes: &[PlannedChange]) -> String {
-    if changes.is_empty() {
+fn text(tenant: &str, plan: &Plan) -> String {
+    if plan.is_empty() {
         return format!("{tenant}: an update would change nothing");
     }
     let mut text = format!("{tenant}: an update would change this:");
-    for PlannedChange { change, effect } in changes {
+    for PlannedChange { change, effect } in &plan.changes {
         text += &format!("\n  {change} ({})", words(*effect));
+    }
+    for correction in &plan.corrections {
+        text += &format!("\n  the platform is not as the spec that runs has it: {correction}");
     }
     text
 }

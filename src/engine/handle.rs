@@ -9,7 +9,7 @@ use landlord_state_machines::id::{ProviderName, Revision, TenantId};
 use landlord_state_machines::spec::{Invalid, Problem, Spec};
 use landlord_state_machines::status::ComputeStatus;
 use landlord_state_machines::sweep::Orphaned;
-use landlord_state_machines::tenant::{Command, Record, Request, Settled, after};
+use landlord_state_machines::tenant::{Command, Record, Request, Settled, Tenant, after};
 use landlord_state_machines::trace::TraceContext;
 use tokio::sync::oneshot;
 use tracing::Span;
@@ -21,7 +21,7 @@ use super::count::{Count, Counted};
 use super::error::{CommandError, StatusError};
 use super::operation::{Asked, End, OperationHandle};
 use super::telemetry;
-use crate::provider::{Initiator, STATUS_WITHIN};
+use crate::provider::{Initiator, Plan, STATUS_WITHIN};
 use crate::store::StoreError;
 use crate::sweep::Orphan;
 
@@ -238,17 +238,38 @@ impl TenantHandle {
     /// # Errors
     /// `TenantNotFound` when there is no such tenant; code `PROVIDER_TIMEOUT` after five seconds.
     pub async fn status(&self) -> Result<ComputeStatus, StatusError> {
-        let tenant = match self.snapshot().await? {
-            Record::Live(tenant) => tenant,
-            Record::Absent(id) => return Err(ProviderError::tenant_not_found(id).into()),
-            Record::Gone(tombstone) => return Err(ProviderError::tenant_not_found(tombstone.id).into()),
-        };
+        let tenant = self.living().await?;
         let registered = self.core.registry.get(tenant.provider.as_str())?;
         let cx = self.core.look_context(&tenant, Initiator::Person);
         let status = registered.provider.get_status(&cx, self.id());
         match tokio::time::timeout(STATUS_WITHIN, status).await {
             Ok(status) => Ok(status?),
             Err(_elapsed) => Err(ProviderError::status_timeout(self.id()).into()),
+        }
+    }
+
+    /// What an update to `spec` would do, without doing anything: checked, or checked here. Asks the tenant's provider, which
+    /// looks at its platform.
+    ///
+    /// # Errors
+    /// `TenantNotFound` when there is no such tenant; [`StatusError`]; `InvalidSpec` names every problem.
+    pub async fn plan(&self, spec: impl TryInto<Spec, Error: Into<Invalid>>) -> Result<Plan, StatusError> {
+        let spec = spec.try_into().map_err(|invalid| ProviderError::from(invalid.into()))?;
+        let tenant = self.living().await?;
+        let registered = self.core.registry.get(tenant.provider.as_str())?;
+        let mut cx = self.core.look_context(&tenant, Initiator::Person);
+        if let Some(applied) = tenant.applied() {
+            cx.applied = Some(applied.spec.clone());
+            (cx.rollout, cx.applied_rollout) = (applied.rollout, applied.rollout);
+        }
+        Ok(registered.provider.plan(&cx, self.id(), &spec).await?)
+    }
+
+    async fn living(&self) -> Result<Arc<Tenant>, StatusError> {
+        match self.snapshot().await? {
+            Record::Live(tenant) => Ok(tenant),
+            Record::Absent(id) => Err(ProviderError::tenant_not_found(id).into()),
+            Record::Gone(tombstone) => Err(ProviderError::tenant_not_found(tombstone.id).into()),
         }
     }
 

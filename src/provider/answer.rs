@@ -44,7 +44,29 @@ impl Released {
     }
 }
 
-/// What an update would change on a platform.
+/// What an update would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// The fields in which the spec differs from the one that runs.
+    pub changes: Vec<PlannedChange>,
+    /// Where the platform is not as the spec that runs has it: what an update would do first, a step each. Empty where `changes`
+    /// is not.
+    pub corrections: Vec<String>,
+}
+
+impl Plan {
+    /// An update would change nothing.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.corrections.is_empty()
+    }
+
+    /// Other fields, on a platform that is as it should be.
+    pub fn of(changes: Vec<PlannedChange>) -> Self {
+        Self { changes, corrections: Vec::new() }
+    }
+}
+
+/// A field that an update would change on a platform.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PlannedChange {
     /// The field, and how it differs.

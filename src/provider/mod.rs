@@ -10,7 +10,7 @@ mod shared;
 mod support;
 
 pub use answer::{
-    Destroyed, LogLine, LogQuery, Looked, OwnedTenant, PlannedChange, PlannedEffect, Released, Source,
+    Destroyed, LogLine, LogQuery, Looked, OwnedTenant, Plan, PlannedChange, PlannedEffect, Released, Source,
 };
 pub use capabilities::Capabilities;
 
@@ -131,18 +131,13 @@ pub trait Provider: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// What an update to `spec` would change, without changing anything. Values that may be secret are not shown.
-    /// Default: nothing is known.
+    /// What an update to `spec` would do, without doing anything: which fields it would change; where there are none, what of
+    /// the platform it would set right. Values that may be secret are not shown. Default: nothing is known.
     ///
     /// # Errors
     /// As `get_status`.
-    async fn plan(
-        &self,
-        _cx: &Context,
-        _tenant_id: &TenantId,
-        _spec: &Spec,
-    ) -> Result<Vec<PlannedChange>, ProviderError> {
-        Ok(Vec::new())
+    async fn plan(&self, _cx: &Context, _tenant_id: &TenantId, _spec: &Spec) -> Result<Plan, ProviderError> {
+        Ok(Plan::default())
     }
 
     /// Looks at many tenants in few requests: each is told as soon as it is known, in any order. The provider asks for no more

@@ -13,8 +13,7 @@ use landlord_state_machines::status::{ComputeStatus, ProvisionResult, UpdateResu
 use serde_json::Value;
 
 use super::{
-    Capabilities, Context, Destroyed, LogLine, LogQuery, Looked, OwnedTenant, PlannedChange, Provider,
-    Released,
+    Capabilities, Context, Destroyed, LogLine, LogQuery, Looked, OwnedTenant, Plan, Provider, Released,
 };
 use crate::clock::Clock;
 
@@ -77,12 +76,7 @@ impl<P: Provider + ?Sized> Provider for Arc<P> {
         (**self).remarks(spec)
     }
 
-    async fn plan(
-        &self,
-        cx: &Context,
-        tenant_id: &TenantId,
-        spec: &Spec,
-    ) -> Result<Vec<PlannedChange>, ProviderError> {
+    async fn plan(&self, cx: &Context, tenant_id: &TenantId, spec: &Spec) -> Result<Plan, ProviderError> {
         (**self).plan(cx, tenant_id, spec).await
     }
 

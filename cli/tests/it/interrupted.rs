@@ -104,6 +104,32 @@ fn a_destroy_that_does_not_end_is_abandoned() {
     kill_process(pid(&provisioned), Signal::KILL).expect("killed");
 }
 
+#[test]
+fn a_plan_says_what_would_change_also_where_only_the_platform_did() {
+    let bench = Bench::new();
+    let file =
+        |name: &str, greeting: &str| bench.file(name, &Version::good(greeting).spec("acme").to_string());
+    let (one, two) = (file("one.json", "one"), file("two.json", "two"));
+    let provisioned = bench.json(&["provision", "-f", &one]);
+    let same = bench.run(&["plan", "-f", &one]);
+    assert_eq!((same.code, same.err.as_str()), (0, ""), "{}", same.out);
+    let other = bench.run(&["plan", "-f", &two]);
+    assert_eq!((other.code, other.err.as_str()), (9, ""), "{}", other.out);
+    assert_eq!(bench.json(&["restart", "acme"])["settled"]["as"], "done");
+    assert_eq!(bench.run(&["plan", "-f", &one]).code, 0, "another rollout of it is no change");
+    let now = bench.json(&["describe", "acme"]);
+    assert_ne!(pid(&now), pid(&provisioned));
+    kill_process(pid(&now), Signal::KILL).expect("killed");
+    let corrected = bench.run(&["-o", "json", "plan", "-f", &one]);
+    assert_eq!((corrected.code, corrected.err.as_str()), (9, ""), "{}", corrected.out);
+    let plan: Value = serde_json::from_str(&corrected.out).expect("JSON");
+    assert_eq!(plan["changes"], json!([]));
+    assert_eq!(plan["corrections"].as_array().map(Vec::len), Some(1), "{plan}");
+    assert_eq!(bench.json(&["update", "-f", &one])["settled"]["as"], "done");
+    assert_eq!(bench.run(&["plan", "-f", &one]).code, 0);
+    assert_eq!(bench.run(&["destroy", "acme"]).code, 0);
+}
+
 /// The process of a tenant with one.
 fn pid(provisioned: &Value) -> Pid {
     let pid = provisioned["tenant"]["resources"].as_object().and_then(|resources| {

@@ -67,8 +67,8 @@ use clients::Clients;
 use error::Failure;
 use landlord_compute::provider::converge::Converge;
 use landlord_compute::provider::{
-    Capabilities, Context, Destroyed, LogLine, LogQuery, Looked, OwnedTenant, PlannedChange, PlannedEffect,
-    Provider, ProviderKind, Setup, SetupError,
+    Capabilities, Context, Destroyed, LogLine, LogQuery, Looked, OwnedTenant, Plan, PlannedChange,
+    PlannedEffect, Provider, ProviderKind, Setup, SetupError,
 };
 use reads::Cluster;
 
@@ -380,16 +380,14 @@ impl Provider for EcsProvider {
         support(field)
     }
 
-    async fn plan(
-        &self,
-        cx: &Context,
-        _tenant_id: &TenantId,
-        spec: &Spec,
-    ) -> Result<Vec<PlannedChange>, ProviderError> {
+    async fn plan(&self, cx: &Context, _tenant_id: &TenantId, spec: &Spec) -> Result<Plan, ProviderError> {
         let (cx, spec) = self.prepared(cx, spec)?;
+        let Some(applied) = &cx.applied else { return Ok(Plan::default()) };
         // The service stays, and rolls to another revision.
-        let planned = |applied| PlannedChange::all(applied, &spec, PlannedEffect::InPlace);
-        Ok(cx.applied.as_ref().map(planned).unwrap_or_default())
+        match PlannedChange::all(applied, &spec, PlannedEffect::InPlace) {
+            none if none.is_empty() => self.methods.corrections(&cx, &spec).await,
+            changes => Ok(Plan::of(changes)),
+        }
     }
 
     async fn logs(

@@ -1,5 +1,6 @@
 //! One method call: asks the planner, makes its calls, keeps its facts.
 
+use std::collections::BTreeSet;
 use std::future::pending;
 use std::time::Duration;
 
@@ -128,7 +129,30 @@ impl<'a, A: Api> Drive<'a, A> {
                 Next::Do(acts) => self.act(&acts).await?,
             }
         }
-        Err(Halt::Failed(defect(format!("the plan did not end within {MAX_ROUNDS} rounds"))))
+        Err(Halt::Failed(no_end()))
+    }
+
+    /// Asks and reads until something would be written or waited for, and says what. Stores nothing.
+    pub(super) async fn first_steps(&mut self, goal: Goal<'_>) -> Result<BTreeSet<String>, Halt> {
+        A::Planner::stale(&mut self.facts);
+        for _ in 0..MAX_ROUNDS {
+            self.may_go_on(Until::Stopped)?;
+            match A::Planner::next(&self.cx.subject, goal, &self.facts, self.cx.now()) {
+                Next::Done => return Ok(BTreeSet::new()),
+                Next::Wait { why, .. } => return Ok(BTreeSet::from([format!("wait until {why}")])),
+                Next::Fail(error) => return Err(Halt::Failed(error)),
+                Next::Do(acts) => {
+                    let writes =
+                        acts.iter().filter(|act| act.kind == Kind::Write).map(|act| act.step.to_owned());
+                    let writes: BTreeSet<String> = writes.collect();
+                    if !writes.is_empty() {
+                        return Ok(writes);
+                    }
+                    self.act(&acts).await?;
+                }
+            }
+        }
+        Err(Halt::Failed(no_end()))
     }
 
     /// Makes calls that do not depend on each other.
@@ -323,6 +347,10 @@ fn unreadable(message: String) -> ProviderError {
         ErrorCode::InvalidConfiguration,
         message,
     )
+}
+
+fn no_end() -> ProviderError {
+    defect(format!("the plan did not end within {MAX_ROUNDS} rounds"))
 }
 
 /// A planner that is wrong.

@@ -19,7 +19,7 @@ use landlord_state_machines::status::{
 };
 use tracing::Instrument;
 
-use super::{Context, STATUS_WITHIN, UndoBy};
+use super::{Context, Plan, STATUS_WITHIN, UndoBy};
 use drive::{Drive, Halt};
 
 /// The pauses between the tries of an undo that nobody else would try again.
@@ -159,14 +159,27 @@ impl<A: Api> Converge<A> {
     /// # Errors
     /// As there.
     pub async fn get_status(&self, cx: &Context) -> Result<ComputeStatus, ProviderError> {
-        let kind = ErrorKind::StatusFailed;
-        self.traced(cx, "get_status", Kind::Read, async {
-            tokio::time::timeout(STATUS_WITHIN, self.look(cx)).await.unwrap_or_else(|_| {
-                let message =
-                    format!("no answer about the tenant's status within {STATUS_WITHIN:?}; ask again");
-                Err(ProviderError::new(kind, Remedy::Retry, ErrorCode::ProviderTimeout, message))
-            })
-        })
+        self.traced(cx, "get_status", Kind::Read, in_time(self.look(cx))).await
+    }
+
+    /// What an update to the spec that runs would set right on the platform, for [`Provider::plan`](super::Provider::plan):
+    /// the update, until it would write or wait for the first time. Changes nothing.
+    ///
+    /// # Errors
+    /// As `get_status`; as an update that fails before it writes.
+    pub async fn corrections(&self, cx: &Context, spec: &Spec) -> Result<Plan, ProviderError> {
+        self.traced(
+            cx,
+            "plan",
+            Kind::Read,
+            in_time(async {
+                let mut drive = Drive::load(&self.api, &self.name, cx)?;
+                let goal = Goal::Present { spec, rollout: cx.rollout, by: Means::Update };
+                let first = drive.first_steps(goal).await;
+                let first = first.map_err(|halt| halt.into_error(ErrorKind::StatusFailed))?;
+                Ok(Plan { changes: Vec::new(), corrections: first.into_iter().collect() })
+            }),
+        )
         .await
     }
 
@@ -330,4 +343,12 @@ fn as_kind(error: ProviderError, kind: ErrorKind) -> ProviderError {
         | ErrorKind::DestroyFailed
         | ErrorKind::StatusFailed => ProviderError { kind, ..error },
     }
+}
+
+/// An answer about a tenant, or that there was none in the time for one.
+async fn in_time<T>(answer: impl Future<Output = Result<T, ProviderError>>) -> Result<T, ProviderError> {
+    tokio::time::timeout(STATUS_WITHIN, answer).await.unwrap_or_else(|_| {
+        let message = format!("no answer about the tenant within {STATUS_WITHIN:?}; ask again");
+        Err(ProviderError::new(ErrorKind::StatusFailed, Remedy::Retry, ErrorCode::ProviderTimeout, message))
+    })
 }

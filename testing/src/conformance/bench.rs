@@ -24,8 +24,7 @@ use super::steps::counted;
 use super::{Checked, Harm, Patience, Platform, Resource, Stop, Unable, Variant, broken, expect};
 use landlord_compute::clock::TokioClock;
 use landlord_compute::provider::{
-    CheckpointError, Context, Destroyed, Journal, OwnedTenant, PlannedChange, Provider, Released, UndoBy,
-    Work,
+    CheckpointError, Context, Destroyed, Journal, OwnedTenant, Plan, Provider, Released, UndoBy, Work,
 };
 
 /// One clause's place to work.
@@ -319,7 +318,7 @@ impl<'b> Tenant<'b> {
         self.bounded("validate", self.bench.limits.call, self.provider.validate(&cx, spec)).await
     }
 
-    pub(super) async fn plan(&self, cx: &Context, spec: &Spec) -> Result<Answer<Vec<PlannedChange>>, Stop> {
+    pub(super) async fn plan(&self, cx: &Context, spec: &Spec) -> Result<Answer<Plan>, Stop> {
         self.bounded("plan", self.bench.limits.call, self.provider.plan(cx, self.id(), spec)).await
     }
 

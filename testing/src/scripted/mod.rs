@@ -29,7 +29,7 @@ use tokio::sync::{Notify, mpsc};
 use landlord_compute::clock::Clock;
 
 use landlord_compute::provider::{
-    Capabilities, Context, Destroyed, OwnedTenant, PlannedChange, PlannedEffect, Provider, Released,
+    Capabilities, Context, Destroyed, OwnedTenant, Plan, PlannedChange, PlannedEffect, Provider, Released,
     STATUS_WITHIN, UndoBy, Work,
 };
 use table::{Table, unavailable};
@@ -632,15 +632,11 @@ impl Provider for Scripted {
         if volumes.contains(&field) { Support::Mapped } else { field.of_a_provider_that_does_not_say() }
     }
 
-    async fn plan(
-        &self,
-        cx: &Context,
-        _tenant_id: &TenantId,
-        spec: &Spec,
-    ) -> Result<Vec<PlannedChange>, ProviderError> {
+    async fn plan(&self, cx: &Context, _tenant_id: &TenantId, spec: &Spec) -> Result<Plan, ProviderError> {
         let platform = self.platform();
         let row = platform.table.own(&cx.subject);
-        Ok(row.map(|row| PlannedChange::all(&row.spec, spec, PlannedEffect::InPlace)).unwrap_or_default())
+        let changes = row.map(|row| PlannedChange::all(&row.spec, spec, PlannedEffect::InPlace));
+        Ok(Plan::of(changes.unwrap_or_default()))
     }
 
     async fn list_tenants(&self, engine: &str) -> Result<Vec<OwnedTenant>, ProviderError> {

@@ -209,5 +209,7 @@ async fn the_defaults_lie_under_what_the_tenant_says() {
     let mut cx = cx();
     cx.applied = Some(applied);
     let again = spec(json!({ "cluster": "main" }));
-    assert_eq!(provider(&server).plan(&cx, again.tenant(), &again).await.unwrap(), []);
+    // No field differs, so the platform is looked at, where this tenant has nothing.
+    let missing = provider(&server).plan(&cx, again.tenant(), &again).await.unwrap_err();
+    assert_eq!(missing.kind, ErrorKind::TenantNotFound);
 }

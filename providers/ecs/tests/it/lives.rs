@@ -15,7 +15,7 @@ use landlord_compute::machines::observation::Seen;
 use landlord_compute::machines::spec::TenantComputeSpec;
 use landlord_compute::machines::status::{ComputeState, ComputeStatus, Health};
 use landlord_compute::machines::tenant::{EventKind, Settled};
-use landlord_compute::provider::{CheckpointError, Journal, LogQuery, Provider as _};
+use landlord_compute::provider::{CheckpointError, Journal, LogQuery, Plan, Provider as _};
 use landlord_compute::store::{MemoryOptions, MemoryStore, Position, Scope};
 use landlord_compute::{Delivery, Engine, ObservePolicy, Options};
 use serde_json::{Value, json};
@@ -361,6 +361,37 @@ async fn a_label_is_changed_without_a_deployment() {
             assert_eq!(callers, labels);
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_says_what_somebody_else_has_changed() {
+    let world = World::new().await;
+    let acme = spec("acme", "app");
+    assert_eq!(world.provision(acme.clone()).await, Settled::Done);
+    let id = TenantId::new("acme").expect("a valid id");
+    let acme = acme.check().expect("a valid spec");
+    let tenant = world.engine.tenant(id);
+    let plan = || tenant.plan(acme.clone());
+    assert_eq!(plan().await.expect("it plans"), Plan::default());
+    let before = service(&world, "landlord-acme").await;
+    let theirs = client(&world.fake, "test").register_task_definition().family("theirs");
+    let main = aws_sdk_ecs::types::ContainerDefinition::builder().name("web").image("registry.test/app:9");
+    let theirs = theirs.container_definitions(main.build()).cpu("256").memory("512");
+    let theirs = theirs
+        .network_mode(aws_sdk_ecs::types::NetworkMode::Awsvpc)
+        .requires_compatibilities(aws_sdk_ecs::types::Compatibility::Fargate);
+    theirs.send().await.expect("registered");
+    let update = client(&world.fake, "test").update_service().cluster(before.cluster_arn().expect("its own"));
+    update.service("landlord-acme").task_definition("theirs:1").send().await.expect("updated");
+    // ECS shows a change only after a while.
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    writes(&world.fake);
+    let planned = plan().await.expect("it plans");
+    assert_eq!((planned.changes, planned.corrections), (vec![], vec!["deploy".to_owned()]));
+    assert_eq!(writes(&world.fake), BTreeMap::new(), "a plan changes nothing");
+    assert_eq!(world.update(spec("acme", "app")).await, Settled::Done);
+    assert_eq!(plan().await.expect("it plans"), Plan::default());
+    assert_eq!(service(&world, "landlord-acme").await.task_definition(), before.task_definition());
 }
 
 fn counted(count: u32, colour: &str) -> TenantComputeSpec {

@@ -26,7 +26,7 @@ async fn update(site: &Site, cx: &mut Context, program: &Program) {
 async fn planned(site: &Site, cx: &Context, program: &Program) -> Vec<PlannedEffect> {
     let spec = site.spec(cx.subject.tenant.as_str(), program);
     let changes = site.provider.plan(cx, &cx.subject.tenant, &spec).await.unwrap();
-    let mut effects: Vec<PlannedEffect> = changes.into_iter().map(|change| change.effect).collect();
+    let mut effects: Vec<PlannedEffect> = changes.changes.into_iter().map(|change| change.effect).collect();
     effects.dedup();
     effects
 }

@@ -78,7 +78,7 @@ async fn plan(bench: &Bench<'_>) -> Checked {
         return Err(Unable::new("it does not plan").into());
     }
     let made = landlord_state_machines::spec::changes(&first, &changed);
-    let planned: Vec<String> = planned.iter().map(PlannedChange::to_string).collect();
+    let planned: Vec<String> = planned.changes.iter().map(PlannedChange::to_string).collect();
     unlisted(&made, &planned)
 }
 

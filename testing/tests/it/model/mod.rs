@@ -24,7 +24,8 @@ use landlord_compute::machines::status::{
     UpdateStatus,
 };
 use landlord_compute::provider::{
-    Capabilities, Context, Destroyed, OwnedTenant, PlannedChange, PlannedEffect, Provider, Released, UndoBy,
+    Capabilities, Context, Destroyed, OwnedTenant, Plan, PlannedChange, PlannedEffect, Provider, Released,
+    UndoBy,
 };
 use landlord_testing::conformance::Variant;
 use serde_json::{Value, json};
@@ -501,18 +502,13 @@ impl Provider for Model {
         if volumes.contains(&field) { Support::Mapped } else { field.of_a_provider_that_does_not_say() }
     }
 
-    async fn plan(
-        &self,
-        cx: &Context,
-        _: &TenantId,
-        spec: &Spec,
-    ) -> Result<Vec<PlannedChange>, ProviderError> {
+    async fn plan(&self, cx: &Context, _: &TenantId, spec: &Spec) -> Result<Plan, ProviderError> {
         let effect = PlannedEffect::InPlace;
         let planned = |old| PlannedChange::all(old, spec, effect);
-        let mut plan = cx.applied.as_ref().map(planned).unwrap_or_default();
+        let mut plan = Plan::of(cx.applied.as_ref().map(planned).unwrap_or_default());
         if self.is(Defect::PlansForNothing) {
             let change = FieldChange { path: "containers".to_owned(), difference: Difference::Changed };
-            plan.push(PlannedChange { change, effect });
+            plan.changes.push(PlannedChange { change, effect });
         }
         Ok(plan)
     }
