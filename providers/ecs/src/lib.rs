@@ -307,6 +307,11 @@ impl EcsProvider {
     }
 }
 
+/// What this spec asks for and does not get, as a line for a person.
+fn not_enforced(spec: &Spec) -> Option<String> {
+    spec.asked_of(&support).not_enforced_here()
+}
+
 fn invalid(remedy: Remedy, code: ErrorCode, what: String) -> ProviderError {
     ProviderError::new(ErrorKind::InvalidSpec, remedy, code, what)
 }
@@ -323,7 +328,8 @@ impl Provider for EcsProvider {
 
     async fn provision(&self, cx: &Context, spec: &Spec) -> Result<ProvisionResult, ProviderError> {
         let (cx, spec) = self.prepared(cx, spec)?;
-        self.methods.provision(&cx, &spec).await
+        let done = self.methods.provision(&cx, &spec).await?;
+        Ok(ProvisionResult { message: not_enforced(&spec), ..done })
     }
 
     async fn update(
@@ -333,7 +339,8 @@ impl Provider for EcsProvider {
         spec: &Spec,
     ) -> Result<UpdateResult, ProviderError> {
         let (cx, spec) = self.prepared(cx, spec)?;
-        self.methods.update(&cx, &spec).await
+        let done = self.methods.update(&cx, &spec).await?;
+        Ok(UpdateResult { message: not_enforced(&spec), ..done })
     }
 
     async fn destroy(&self, cx: &Context, _tenant_id: &TenantId) -> Result<Destroyed, ProviderError> {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use landlord_state_machines::planner::process::ProcessConfig;
+use landlord_state_machines::planner::process::{ProcessConfig, support};
 use landlord_state_machines::spec::{ContainerSpec, Invalid, PortMapping, Problem, SecretReference, Spec};
 use rustix::process::geteuid;
 use serde::de::DeserializeOwned;
@@ -75,13 +75,7 @@ pub(super) fn remarks(spec: &Spec) -> Vec<String> {
 
 /// What this spec asks for and does not get, as a line for a person.
 pub(super) fn not_enforced(spec: &Spec, groups: &Result<Groups, NoGroups>) -> Option<String> {
-    let network = &spec.networking;
-    let wishes = [
-        (!network.security_groups.is_empty(), "networking.security_groups: there are none on a machine"),
-        (!network.subnets.is_empty(), "networking.subnets: there are none on a machine"),
-        (network.dns.is_some(), "networking.dns: no name is registered"),
-    ];
-    let asked = wishes.into_iter().filter(|(asked, _)| *asked).map(|(_, wish)| wish.to_owned());
+    let asked = spec.asked_of(&support).not_enforced.into_iter().map(|wish| wish.to_string());
     let storage = spec.resources.storage.is_some();
     let limits =
         not_enforced_here(groups).into_iter().filter(|limit| storage || !limit.starts_with("storage"));
@@ -458,11 +452,14 @@ mod tests {
 
     #[test]
     fn wishes_that_are_not_kept_are_named() {
-        let asked =
-            spec(|spec| spec["networking"] = json!({ "public_ip": true, "security_groups": ["sg-1"] }));
+        let asked = spec(|spec| {
+            spec["networking"] = json!({ "public_ip": true, "security_groups": ["sg-1"] });
+            spec["volumes"] = json!([{ "name": "data", "size_mb": 100 }]);
+        });
         let without_groups = Err(NoGroups::NotMounted);
         let words = not_enforced(&asked, &without_groups).unwrap();
         assert!(words.contains("networking.security_groups") && words.contains("cpu"), "{words}");
+        assert!(words.contains("volumes[0].size_mb: a volume has what its disk has"), "{words}");
         assert!(!words.contains("subnets") && !words.contains("public_ip"), "{words}");
     }
 

@@ -375,6 +375,14 @@ pub struct Asked {
     pub not_enforced: Vec<Problem>,
 }
 
+impl Asked {
+    /// What is not enforced, as a line for a person: the message of a provision or an update that succeeded.
+    pub fn not_enforced_here(&self) -> Option<String> {
+        let all: Vec<String> = self.not_enforced.iter().map(Problem::to_string).collect();
+        (!all.is_empty()).then(|| format!("not enforced here: {}", all.join("; ")))
+    }
+}
+
 impl Spec {
     /// Asks a provider about each field that this spec has. A field that has its empty value asks for nothing.
     pub fn asked_of(&self, support: &dyn Fn(Field) -> Support) -> Asked {

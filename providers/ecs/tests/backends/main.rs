@@ -5,6 +5,7 @@
 
 mod containers;
 mod emulators;
+mod examples;
 mod faulted;
 mod kit;
 mod site;

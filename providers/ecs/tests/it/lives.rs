@@ -12,7 +12,7 @@ use landlord_compute::machines::error::{ErrorCode, ErrorKind, ProviderError, Rem
 use landlord_compute::machines::id::{ProviderName, TenantId};
 use landlord_compute::machines::ledger::Ledger;
 use landlord_compute::machines::observation::Seen;
-use landlord_compute::machines::spec::TenantComputeSpec;
+use landlord_compute::machines::spec::{TenantComputeSpec, VolumeSpec};
 use landlord_compute::machines::status::{ComputeState, ComputeStatus, Health};
 use landlord_compute::machines::tenant::{EventKind, Settled};
 use landlord_compute::provider::{CheckpointError, Journal, LogQuery, Plan, Provider as _};
@@ -361,6 +361,21 @@ async fn a_label_is_changed_without_a_deployment() {
             assert_eq!(callers, labels);
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provision_and_an_update_say_what_they_do_not_enforce() {
+    let world = World::new().await;
+    let mut sized = spec("acme", "app");
+    sized.volumes = vec![VolumeSpec { name: "data".to_owned(), size_mb: Some(100), ..VolumeSpec::default() }];
+    assert_eq!(world.provision(sized).await, Settled::Done);
+    assert_eq!(world.update(spec("acme", "app")).await, Settled::Done);
+    let message = |what: &EventKind| {
+        if let EventKind::Succeeded { message, .. } = what { Some(message.clone()) } else { None }
+    };
+    let said = world.told("acme", message).await;
+    let [Some(provisioned), None] = &said[..] else { panic!("once: {said:?}") };
+    assert!(provisioned.starts_with("not enforced here: volumes[0].size_mb: EFS has no sizes"), "{said:?}");
 }
 
 #[tokio::test(start_paused = true)]
