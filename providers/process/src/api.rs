@@ -13,7 +13,7 @@ use landlord_state_machines::planner::{CallError, Subject};
 use super::find::{Kept, Seen, Whose};
 use super::keeper::client::AskError;
 use super::keeper::protocol::{Answer, Life, Refusal, Request, Streak};
-use super::machine::{Machine, failed, not_kept, ports_of};
+use super::machine::{Keeper, Machine, failed, not_kept, ports_of};
 use super::ports::is_free;
 use super::procfs;
 use super::tags::{Key, Owner, Tags};
@@ -59,8 +59,8 @@ impl Machine {
         };
         let volumes = Volumes { number, held };
         Ok(ProcessReply::Found(match keepers.remove(&subject.tenant) {
-            Some(keeper) => {
-                Found { machine, keeper: true, routing: keeper.routing, cut: keeper.cut, volumes, launches }
+            Some(Keeper { incarnation: _, routing, cut, taken }) => {
+                Found { machine, keeper: true, routing, cut, taken, volumes, launches }
             }
             None => Found { machine, keeper: false, volumes, launches, ..Found::default() },
         }))

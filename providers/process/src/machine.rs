@@ -52,6 +52,8 @@ pub(super) struct Keeper {
     pub(super) routing: Routing,
     /// How many connections it has had to cut.
     pub(super) cut: u64,
+    /// The host ports that it should listen on and another has, each with its holder.
+    pub(super) taken: BTreeMap<u16, String>,
 }
 
 /// This machine, as one provider uses it.
@@ -138,11 +140,12 @@ impl Machine {
         let mut keepers = BTreeMap::new();
         for tenant in tenants {
             match client::ask(&self.state.tenant(&tenant), Request::Find).await {
-                Ok(Answer::Found { ward, launches, routing, cut }) if whose.has(&ward) => {
+                Ok(Answer::Found { ward, launches, routing, cut, taken }) if whose.has(&ward) => {
                     for kept in launches {
                         take_in(&mut seen, &ward, kept);
                     }
-                    keepers.insert(ward.tenant, Keeper { incarnation: ward.incarnation, routing, cut });
+                    let incarnation = ward.incarnation;
+                    keepers.insert(ward.tenant, Keeper { incarnation, routing, cut, taken });
                 }
                 Err(AskError::Absent | AskError::Unanswered) => client::reap(&self.state.tenant(&tenant)),
                 Ok(

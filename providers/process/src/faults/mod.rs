@@ -443,6 +443,7 @@ impl Model for Processes {
                     keeper: self.keeper,
                     routing: if self.keeper { self.routed(now) } else { Routing::default() },
                     cut: 0,
+                    taken: BTreeMap::new(),
                     volumes: self.volumes.clone(),
                     launches: self.rows.iter().map(found).collect(),
                 })

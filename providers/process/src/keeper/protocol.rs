@@ -3,6 +3,7 @@
 //! An engine may be newer than the keeper that it finds. So every request names the version of the protocol that it
 //! needs, a keeper refuses what is newer than itself, and a version that was released is never changed.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use landlord_state_machines::id::{Incarnation, ProviderName, TenantId};
@@ -199,6 +200,9 @@ pub(crate) enum Answer {
         routing: Routing,
         /// How many connections it has had to cut.
         cut: u64,
+        /// The host ports that it should listen on and another has, each with its holder. Keepers of older builds do not say.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        taken: BTreeMap<u16, String>,
     },
     /// To [`Request::Launch`]: the program runs, or has ended already.
     Launched(Process),

@@ -92,6 +92,12 @@ impl Routes {
         }
     }
 
+    /// The host ports that it should listen on and another has, each with its holder.
+    pub(super) fn taken(&self) -> BTreeMap<u16, String> {
+        let routes = self.missing.iter().map(|missing| &missing.bound.route);
+        routes.map(|route| (route.host_port, listeners::holder_of(route.protocol, route.host_port))).collect()
+    }
+
     /// Whether the keeper listens on a port.
     pub(super) fn has(&self, port: u16, protocol: Protocol) -> bool {
         self.open.contains_key(&(port, protocol))

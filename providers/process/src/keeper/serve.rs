@@ -307,6 +307,7 @@ impl Keeper {
                         launches,
                         routing: self.routes.asked(),
                         cut: self.routes.cut_so_far(),
+                        taken: self.routes.taken(),
                     },
                     Err(error) => Answer::Refused(Refusal::System(format!("its processes: {error}"))),
                 },

@@ -306,7 +306,15 @@ async fn an_address_that_a_stranger_took_while_there_was_no_keeper_comes_back() 
     // A look starts the next keeper.
     site.provider.get_status(&cx, &cx.subject.tenant).await.unwrap();
     assert_eq!(site.keepers().len(), 1);
+    let says = async || {
+        let status = site.provider.get_status(&cx, &cx.subject.tenant).await.unwrap();
+        status.containers[0].message.clone().unwrap_or_default()
+    };
+    let robbed = says().await;
+    assert!(robbed.contains(&format!("host port {port} is held by")), "{robbed}");
+    assert!(robbed.contains(&format!("(pid {})", std::process::id())), "{robbed}");
     drop(stranger);
     until("an answer", || client::get(port).is_ok_and(|version| version == "1")).await;
+    assert_eq!(says().await, "");
     site.destroy("acme").await;
 }

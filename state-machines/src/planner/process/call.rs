@@ -252,6 +252,8 @@ pub struct Found {
     pub routing: Routing,
     /// How many connections it has had to cut.
     pub cut: u64,
+    /// The host ports that it should listen on and another has, each with its holder.
+    pub taken: BTreeMap<u16, String>,
     /// Its persistent volumes.
     pub volumes: Volumes,
     /// By launch id.

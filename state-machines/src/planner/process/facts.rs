@@ -32,6 +32,9 @@ pub struct ProcessFacts {
     /// How many connections the keeper has had to cut.
     #[serde(default, skip_serializing_if = "is_none")]
     pub(super) cut: u64,
+    /// The tenant's host ports that another has, each with its holder, when last looked at.
+    #[serde(skip)]
+    pub(super) taken: BTreeMap<u16, String>,
     /// When the routes were last changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) routed: Option<Timestamp>,

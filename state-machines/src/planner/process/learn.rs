@@ -266,9 +266,9 @@ fn elsewhere(facts: &ProcessFacts, found: &Found) -> Option<ProviderError> {
 /// Takes in a look at everything: what it shows, and what it does not show.
 fn found(facts: &mut ProcessFacts, found: Found, now: Timestamp) {
     let looked_before = std::mem::replace(&mut facts.looked, true);
-    let Found { machine, keeper, routing, cut, volumes, mut launches } = found;
+    let Found { machine, keeper, routing, cut, taken, volumes, mut launches } = found;
     facts.machine = facts.machine.take().or(machine);
-    facts.cut = cut;
+    (facts.cut, facts.taken) = (cut, taken);
     // An older look: what the keeper was told since counts.
     if !(looked_before && facts.keeper == Keeper::Lives) {
         facts.intended = facts.intended.max(routing.number);

@@ -48,10 +48,11 @@ fn volume((name, retention): (&String, &Retention)) -> (String, String) {
 /// `None` when nothing is left of the tenant.
 pub(super) fn report(facts: &ProcessFacts) -> Option<Report> {
     let shown = shown(facts);
-    let containers: Vec<ContainerStatus> = shown.values().map(|launch| status(launch)).collect();
+    let containers: Vec<ContainerStatus> =
+        shown.values().map(|launch| status(launch, &facts.taken)).collect();
     // What has ended as it was to says nothing of the tenant, unless there is nothing else.
     let runs = shown.values().filter(|launch| !launch.has_completed());
-    let states = runs.map(|launch| status(launch).state).max_by_key(|state| gravity(*state));
+    let states = runs.map(|launch| status(launch, &facts.taken).state).max_by_key(|state| gravity(*state));
     let state = states.or_else(|| containers.first().map(|container| container.state))?;
     let health = match shown.values().map(|launch| health(launch)).max_by_key(|health| match health {
         Health::Healthy => 0,
@@ -96,8 +97,18 @@ fn gravity(state: ComputeState) -> u8 {
     }
 }
 
-fn status(launch: &Launch) -> ContainerStatus {
-    let (state, ready, message) = match &launch.run {
+/// What the clients of a launch meet at an address of its that another has.
+fn robbed(launch: &Launch, taken: &BTreeMap<u16, String>) -> Option<String> {
+    let ports = launch.manifest.ports.iter().map(|port| port.host_port);
+    let robbed = ports.filter_map(|port| taken.get(&port).map(|holder| (port, holder)));
+    let words = robbed.map(|(port, holder)| {
+        format!("host port {port} is held by {holder}, so clients do not reach the container there; end that")
+    });
+    words.reduce(|all, one| format!("{all}; {one}"))
+}
+
+fn status(launch: &Launch, taken: &BTreeMap<u16, String>) -> ContainerStatus {
+    let (state, ready, says) = match &launch.run {
         Run::Dead { .. } if launch.has_completed() => {
             (ComputeState::Stopped, true, Some("has completed".to_owned()))
         }
@@ -113,6 +124,10 @@ fn status(launch: &Launch) -> ContainerStatus {
             Death::Stopped => (ComputeState::Stopped, false, None),
             Death::Crashed | Death::NeverReady => (ComputeState::Failed, false, Some(exit.to_string())),
         },
+    };
+    let message = match (says, robbed(launch, taken)) {
+        (Some(says), Some(robbed)) => Some(format!("{says}; {robbed}")),
+        (says, robbed) => says.or(robbed),
     };
     ContainerStatus {
         name: launch.manifest.container.clone(),
