@@ -176,7 +176,9 @@ async fn who_ends_a_launch_is_told_what_is_left_of_it() {
     assert_eq!(bench.signal(Stop::Kill).await, Some(ProcessLife::Files(killed)));
 
     let bench = Bench::new();
-    bench.start(bench.script("setsid sleep 60 & echo ready; exec sleep 61")).await;
+    let is_there = "while [ $(cat /proc/$!/comm) != sleep ]; do :; done";
+    bench.start(bench.script(&format!("setsid sleep 60 & {is_there}; echo ready; exec sleep 61"))).await;
+    until("its line", || bench.printed().contains("ready"));
     bench.until_alive("both", 2).await;
     let exit = Exit { cause: ExitCause::Signal(15), left: vec!["sleep".to_owned()] };
     assert_eq!(bench.signal(Stop::Term).await, Some(ProcessLife::Orphans(exit)));

@@ -2,7 +2,7 @@
 
 use crate::spec::{Field, Support};
 
-const NO_NETWORK: Support = Support::not_enforced("there is none on a machine");
+const NO_NETWORK: Support = Support::not_enforced("there are none on a machine");
 const NO_NAMES: Support = Support::not_enforced("no name is registered");
 const NO_IMAGES: Support =
     Support::refused("nothing is fetched: an image is \"host\" or a directory; remove it");
