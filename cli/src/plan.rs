@@ -16,11 +16,7 @@ pub(crate) async fn plan(screen: &Screen, place: &Place, file: &Path) -> Result<
     let look = place.look()?;
     let tenant = living(&look, spec.tenant()).await?;
     let provider = place.provider(spec.provider()).map_err(|error| Failure::Usage(error.to_string()))?;
-    let mut cx = asking(&look, &tenant).await?;
-    let applied = tenant.applied();
-    cx.applied = applied.map(|applied| applied.spec.clone());
-    cx.rollout = applied.map(|applied| applied.rollout).unwrap_or_default();
-    cx.applied_rollout = cx.rollout;
+    let cx = asking(&look, &tenant).await?.running(tenant.applied());
     let plan = provider.plan(&cx, &tenant.id, &spec).await?;
     let Plan { changes, corrections } = &plan;
     let json = json!({ "tenant_id": tenant.id, "changes": changes, "corrections": corrections });

@@ -257,11 +257,7 @@ impl TenantHandle {
         let spec = spec.try_into().map_err(|invalid| ProviderError::from(invalid.into()))?;
         let tenant = self.living().await?;
         let registered = self.core.registry.get(tenant.provider.as_str())?;
-        let mut cx = self.core.look_context(&tenant, Initiator::Person);
-        if let Some(applied) = tenant.applied() {
-            cx.applied = Some(applied.spec.clone());
-            (cx.rollout, cx.applied_rollout) = (applied.rollout, applied.rollout);
-        }
+        let cx = self.core.look_context(&tenant, Initiator::Person).running(tenant.applied());
         Ok(registered.provider.plan(&cx, self.id(), &spec).await?)
     }
 

@@ -8,6 +8,7 @@ use landlord_state_machines::id::{CallId, OperationId, Rollout};
 use landlord_state_machines::ledger::Ledger;
 use landlord_state_machines::planner::Subject;
 use landlord_state_machines::spec::Spec;
+use landlord_state_machines::tenant::Rolled;
 use landlord_state_machines::trace::TraceContext;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -168,6 +169,15 @@ impl Context {
             initiator: Initiator::Person,
             kept,
         }
+    }
+
+    /// The same context, of a tenant that runs this.
+    #[must_use]
+    pub fn running(mut self, applied: Option<&Rolled>) -> Self {
+        self.applied = applied.map(|applied| applied.spec.clone());
+        self.rollout = applied.map(|applied| applied.rollout).unwrap_or_default();
+        self.applied_rollout = self.rollout;
+        self
     }
 
     /// The same context with what the ledger was last; it spares a provider the search for what a tenant has.

@@ -120,9 +120,7 @@ fn a_plan_says_what_would_change_also_where_only_the_platform_did() {
     let now = bench.json(&["describe", "acme"]);
     assert_ne!(pid(&now), pid(&provisioned));
     kill_process(pid(&now), Signal::KILL).expect("killed");
-    let corrected = bench.run(&["-o", "json", "plan", "-f", &one]);
-    assert_eq!((corrected.code, corrected.err.as_str()), (9, ""), "{}", corrected.out);
-    let plan: Value = serde_json::from_str(&corrected.out).expect("JSON");
+    let plan = bench.json_ending(9, &["plan", "-f", &one]);
     assert_eq!(plan["changes"], json!([]));
     assert_eq!(plan["corrections"].as_array().map(Vec::len), Some(1), "{plan}");
     assert_eq!(bench.json(&["update", "-f", &one])["settled"]["as"], "done");

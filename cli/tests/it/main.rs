@@ -65,8 +65,13 @@ impl Bench {
 
     /// Runs a command that must be done, and reads its document.
     fn json(&self, args: &[&str]) -> Value {
+        self.json_ending(0, args)
+    }
+
+    /// Runs a command that ends with this code and is no failure, and reads its document.
+    fn json_ending(&self, code: i32, args: &[&str]) -> Value {
         let ran = self.run(&[args, &["-o", "json"]].concat());
-        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{args:?}: {}", ran.out);
+        assert_eq!((ran.code, ran.err.as_str()), (code, ""), "{args:?}: {}", ran.out);
         serde_json::from_str(&ran.out).expect("one document")
     }
 

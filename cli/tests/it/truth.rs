@@ -213,12 +213,7 @@ fn a_fixed_port_is_remarked_and_a_plan_says_how_the_update_goes() {
     assert!(bench.run(&["plan", "-f", &own]).out.contains("an update would change nothing"));
     let planned = bench.run(&["plan", "-f", &forwarded]).out;
     assert!(planned.contains("the old one ends before the new one starts"), "{planned}");
-    let effect = |file: &str| {
-        let planned = bench.run(&["-o", "json", "plan", "-f", file]);
-        assert_eq!(planned.code, 9, "{}", planned.err);
-        let planned: Value = serde_json::from_str(&planned.out).expect("JSON");
-        planned["changes"][0]["effect"].clone()
-    };
+    let effect = |file: &str| bench.json_ending(9, &["plan", "-f", file])["changes"][0]["effect"].clone();
     assert_eq!(effect(&forwarded), "stop_first");
     let updated = bench.json(&["update", "-f", &forwarded]);
     assert!(!updated["message"].to_string().contains("itself"), "{updated}");

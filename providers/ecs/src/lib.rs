@@ -67,8 +67,8 @@ use clients::Clients;
 use error::Failure;
 use landlord_compute::provider::converge::Converge;
 use landlord_compute::provider::{
-    Capabilities, Context, Destroyed, LogLine, LogQuery, Looked, OwnedTenant, Plan, PlannedChange,
-    PlannedEffect, Provider, ProviderKind, Setup, SetupError,
+    Capabilities, Context, Destroyed, LogLine, LogQuery, Looked, OwnedTenant, Plan, PlannedEffect, Provider,
+    ProviderKind, Setup, SetupError,
 };
 use reads::Cluster;
 
@@ -309,7 +309,7 @@ impl EcsProvider {
 
 /// What this spec asks for and does not get, as a line for a person.
 fn not_enforced(spec: &Spec) -> Option<String> {
-    spec.asked_of(&support).not_enforced_here()
+    spec.asked_of(&support).not_enforced_beside([])
 }
 
 fn invalid(remedy: Remedy, code: ErrorCode, what: String) -> ProviderError {
@@ -389,12 +389,8 @@ impl Provider for EcsProvider {
 
     async fn plan(&self, cx: &Context, _tenant_id: &TenantId, spec: &Spec) -> Result<Plan, ProviderError> {
         let (cx, spec) = self.prepared(cx, spec)?;
-        let Some(applied) = &cx.applied else { return Ok(Plan::default()) };
         // The service stays, and rolls to another revision.
-        match PlannedChange::all(applied, &spec, PlannedEffect::InPlace) {
-            none if none.is_empty() => self.methods.corrections(&cx, &spec).await,
-            changes => Ok(Plan::of(changes)),
-        }
+        self.methods.plan(&cx, &spec, PlannedEffect::InPlace).await
     }
 
     async fn logs(

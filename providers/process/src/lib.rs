@@ -102,8 +102,8 @@ use keeper::KeeperProgram;
 use landlord_compute::clock::Clock;
 use landlord_compute::provider::converge::{Api, Converge};
 use landlord_compute::provider::{
-    Capabilities, Context, Destroyed, LogLine, LogQuery, OwnedTenant, Plan, PlannedChange, PlannedEffect,
-    Provider, ProviderKind, Released, Setup, SetupError,
+    Capabilities, Context, Destroyed, LogLine, LogQuery, OwnedTenant, Plan, PlannedEffect, Provider,
+    ProviderKind, Released, Setup, SetupError,
 };
 use machine::{Machine, Place};
 use tags::Owner;
@@ -378,7 +378,6 @@ impl Provider for ProcessProvider {
     }
 
     async fn plan(&self, cx: &Context, _tenant_id: &TenantId, spec: &Spec) -> Result<Plan, ProviderError> {
-        let Some(applied) = &cx.applied else { return Ok(Plan::default()) };
         // A launch is never changed: another takes its place.
         let mut effect = PlannedEffect::Replace;
         for launch in self.direct(cx).await? {
@@ -386,10 +385,7 @@ impl Provider for ProcessProvider {
                 effect = PlannedEffect::StopFirst;
             }
         }
-        match PlannedChange::all(applied, spec, effect) {
-            none if none.is_empty() => self.methods.corrections(cx, spec).await,
-            changes => Ok(Plan::of(changes)),
-        }
+        self.methods.plan(cx, spec, effect).await
     }
 
     async fn logs(

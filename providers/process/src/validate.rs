@@ -75,12 +75,10 @@ pub(super) fn remarks(spec: &Spec) -> Vec<String> {
 
 /// What this spec asks for and does not get, as a line for a person.
 pub(super) fn not_enforced(spec: &Spec, groups: &Result<Groups, NoGroups>) -> Option<String> {
-    let asked = spec.asked_of(&support).not_enforced.into_iter().map(|wish| wish.to_string());
     let storage = spec.resources.storage.is_some();
     let limits =
         not_enforced_here(groups).into_iter().filter(|limit| storage || !limit.starts_with("storage"));
-    let all: Vec<String> = limits.chain(asked).collect();
-    (!all.is_empty()).then(|| format!("not enforced here: {}", all.join("; ")))
+    spec.asked_of(&support).not_enforced_beside(limits)
 }
 
 /// The configuration as it holds for a container, whose own fields win.

@@ -10,7 +10,7 @@ mod waits;
 
 use std::time::Duration;
 
-use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
+use landlord_state_machines::error::{ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::id::ProviderName;
 use landlord_state_machines::planner::{CallError, Goal, Holdings, Kind, Means, Planner};
 use landlord_state_machines::spec::Spec;
@@ -19,7 +19,7 @@ use landlord_state_machines::status::{
 };
 use tracing::Instrument;
 
-use super::{Context, Plan, STATUS_WITHIN, UndoBy};
+use super::{Context, Plan, PlannedChange, PlannedEffect, STATUS_WITHIN, UndoBy};
 use drive::{Drive, Halt};
 
 /// The pauses between the tries of an undo that nobody else would try again.
@@ -159,28 +159,7 @@ impl<A: Api> Converge<A> {
     /// # Errors
     /// As there.
     pub async fn get_status(&self, cx: &Context) -> Result<ComputeStatus, ProviderError> {
-        self.traced(cx, "get_status", Kind::Read, in_time(self.look(cx))).await
-    }
-
-    /// What an update to the spec that runs would set right on the platform, for [`Provider::plan`](super::Provider::plan):
-    /// the update, until it would write or wait for the first time. Changes nothing.
-    ///
-    /// # Errors
-    /// As `get_status`; as an update that fails before it writes.
-    pub async fn corrections(&self, cx: &Context, spec: &Spec) -> Result<Plan, ProviderError> {
-        self.traced(
-            cx,
-            "plan",
-            Kind::Read,
-            in_time(async {
-                let mut drive = Drive::load(&self.api, &self.name, cx)?;
-                let goal = Goal::Present { spec, rollout: cx.rollout, by: Means::Update };
-                let first = drive.first_steps(goal).await;
-                let first = first.map_err(|halt| halt.into_error(ErrorKind::StatusFailed))?;
-                Ok(Plan { changes: Vec::new(), corrections: first.into_iter().collect() })
-            }),
-        )
-        .await
+        self.traced(cx, "get_status", Kind::Read, in_time(cx, self.look(cx))).await
     }
 
     /// The same, however long it takes.
@@ -192,6 +171,32 @@ impl<A: Api> Converge<A> {
         let known = drive.run(Goal::Known, Until::Stopped).await;
         known.map_err(|halt| halt.into_error(ErrorKind::StatusFailed))?;
         self.status(cx, &drive.facts)
+    }
+
+    /// [`Provider::plan`](super::Provider::plan): each field that differs has this effect; where none does, the update is
+    /// driven until it would write or wait for the first time.
+    ///
+    /// # Errors
+    /// As `get_status`; as an update that fails before it writes.
+    pub async fn plan(
+        &self,
+        cx: &Context,
+        spec: &Spec,
+        effect: PlannedEffect,
+    ) -> Result<Plan, ProviderError> {
+        let Some(applied) = &cx.applied else { return Ok(Plan::default()) };
+        let changes = PlannedChange::all(applied, spec, effect);
+        if !changes.is_empty() {
+            return Ok(Plan::of(changes));
+        }
+        let corrections = in_time(cx, async {
+            let mut drive = Drive::load(&self.api, &self.name, cx)?;
+            let goal = Goal::Present { spec, rollout: cx.rollout, by: Means::Update };
+            let first = drive.first_steps(goal).await;
+            first.map_err(|halt| halt.into_error(ErrorKind::StatusFailed))
+        });
+        let corrections = self.traced(cx, "plan", Kind::Read, corrections).await?.into_iter().collect();
+        Ok(Plan { changes, corrections })
     }
 
     /// What the ledger says.
@@ -345,10 +350,11 @@ fn as_kind(error: ProviderError, kind: ErrorKind) -> ProviderError {
     }
 }
 
-/// An answer about a tenant, or that there was none in the time for one.
-async fn in_time<T>(answer: impl Future<Output = Result<T, ProviderError>>) -> Result<T, ProviderError> {
-    tokio::time::timeout(STATUS_WITHIN, answer).await.unwrap_or_else(|_| {
-        let message = format!("no answer about the tenant within {STATUS_WITHIN:?}; ask again");
-        Err(ProviderError::new(ErrorKind::StatusFailed, Remedy::Retry, ErrorCode::ProviderTimeout, message))
-    })
+/// What is found about a tenant, or that it took too long.
+async fn in_time<T>(
+    cx: &Context,
+    found: impl Future<Output = Result<T, ProviderError>>,
+) -> Result<T, ProviderError> {
+    let found = tokio::time::timeout(STATUS_WITHIN, found).await;
+    found.unwrap_or_else(|_| Err(ProviderError::status_timeout(&cx.subject.tenant)))
 }

@@ -376,9 +376,11 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// What is not enforced, as a line for a person: the message of a provision or an update that succeeded.
-    pub fn not_enforced_here(&self) -> Option<String> {
-        let all: Vec<String> = self.not_enforced.iter().map(Problem::to_string).collect();
+    /// What is not enforced, after these limits of the platform, as a line for a person: the message of a provision or an update
+    /// that succeeded.
+    pub fn not_enforced_beside(&self, limits: impl IntoIterator<Item = String>) -> Option<String> {
+        let asked = self.not_enforced.iter().map(Problem::to_string);
+        let all: Vec<String> = limits.into_iter().chain(asked).collect();
         (!all.is_empty()).then(|| format!("not enforced here: {}", all.join("; ")))
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_sdk_ecs::types::{Compatibility, ContainerDefinition, NetworkMode};
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use jiff::Timestamp;
@@ -378,6 +379,16 @@ async fn a_provision_and_an_update_say_what_they_do_not_enforce() {
     assert!(provisioned.starts_with("not enforced here: volumes[0].size_mb: EFS has no sizes"), "{said:?}");
 }
 
+/// Somebody else registers a task definition.
+async fn register(world: &World, family: &str, image: &str) {
+    let main = ContainerDefinition::builder().name("web").image(image).build();
+    let register = client(&world.fake, "test").register_task_definition().family(family);
+    let register = register.container_definitions(main).cpu("256").memory("512");
+    let register =
+        register.network_mode(NetworkMode::Awsvpc).requires_compatibilities(Compatibility::Fargate);
+    register.send().await.expect("registered");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_plan_says_what_somebody_else_has_changed() {
     let world = World::new().await;
@@ -389,13 +400,7 @@ async fn a_plan_says_what_somebody_else_has_changed() {
     let plan = || tenant.plan(acme.clone());
     assert_eq!(plan().await.expect("it plans"), Plan::default());
     let before = service(&world, "landlord-acme").await;
-    let theirs = client(&world.fake, "test").register_task_definition().family("theirs");
-    let main = aws_sdk_ecs::types::ContainerDefinition::builder().name("web").image("registry.test/app:9");
-    let theirs = theirs.container_definitions(main.build()).cpu("256").memory("512");
-    let theirs = theirs
-        .network_mode(aws_sdk_ecs::types::NetworkMode::Awsvpc)
-        .requires_compatibilities(aws_sdk_ecs::types::Compatibility::Fargate);
-    theirs.send().await.expect("registered");
+    register(&world, "theirs", "registry.test/app:9").await;
     let update = client(&world.fake, "test").update_service().cluster(before.cluster_arn().expect("its own"));
     update.service("landlord-acme").task_definition("theirs:1").send().await.expect("updated");
     // ECS shows a change only after a while.
@@ -564,13 +569,7 @@ async fn a_destroy_ends_where_the_cluster_is_gone() {
 async fn a_destroy_does_not_take_a_cluster_that_it_cannot_find_for_gone() {
     let world = World::new().await;
     world.fake.make_cluster(ACCOUNT, REGION, "short-lived");
-    let given = client(&world.fake, "test").register_task_definition().family("given");
-    let main = aws_sdk_ecs::types::ContainerDefinition::builder().name("web").image("registry.test/app:1");
-    let given = given.container_definitions(main.build()).cpu("256").memory("512");
-    let given = given
-        .network_mode(aws_sdk_ecs::types::NetworkMode::Awsvpc)
-        .requires_compatibilities(aws_sdk_ecs::types::Compatibility::Fargate);
-    given.send().await.expect("registered");
+    register(&world, "given", "registry.test/app:1").await;
     let config = json!({ "cluster": "short-lived", "task_definition_arn": "given:1" });
     assert_eq!(world.provision(with(spec("acme", "app"), config)).await, Settled::Done);
     world.fake.remove_cluster("short-lived");
