@@ -48,10 +48,20 @@ kills count="200" seed="":
     cargo build --package landlord-compute --example engine-process
     LANDLORD_KILLS={{count}} LANDLORD_SEED={{seed}} cargo test --package landlord-compute --test main kills:: -- --nocapture
 
+# Ask a server, with schemathesis, everything that its OpenAPI document allows, and much that it does not.
+fuzz-api seconds="60":
+    cargo build --package landlord-cli
+    LANDLORD_INSTALL=1 LANDLORD_FUZZED={{seconds}} server/tests/fuzzed/run.sh target/debug/landlord-compute target/schemathesis
+
+# Put a server under all of the load: 10,000 tenants, 2,000 clients, 1,000 streams, 50 webhooks, and a kill in the middle.
+load hundredths="100":
+    LANDLORD_LOAD={{hundredths}} cargo test --release --package landlord-server --test it -- --ignored --nocapture load
+
 # Write the generated pages again, and accept snapshots after looking at each.
 pages:
     UPDATE_PAGES=1 cargo test -p landlord-state-machines --all-features page
     UPDATE_PAGES=1 cargo test -p landlord-testing --test it page
+    UPDATE_PAGES=1 cargo test -p landlord-server --test it document
     UPDATE_PAGES=1 cargo test -p landlord-benchmark-page page
 
 # Licences, advisories and sources of all dependencies.

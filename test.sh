@@ -2,12 +2,14 @@
 # Runs the project's tests and checks.
 #
 #   ./test.sh            what anybody can run: needs cargo and a C compiler, installs nothing
-#   ./test.sh long       explorations that take minutes, each for a share of time
+#   ./test.sh long       what takes minutes: explorations, each for a share of time, and fleets on simulated time
 #   ./test.sh backends   what runs on real backends: installs and starts them, which needs root on Debian
 #
 #   LANDLORD_KILLS=n        kill the engine n times (20)
 #   LANDLORD_FAULTS=n       try n cases with several faults for each operation of a planner (5)
+#   LANDLORD_FUZZED=n       ask a server made-up things for n seconds (40)
 #   LANDLORD_EXPLORE=n      explore for n seconds in each long test (60); 0 explores all, which takes an hour
+#   LANDLORD_LOAD=n         load a server with so many hundredths of 10,000 tenants and 3,000 clients (10)
 #   LANDLORD_SEED=n         repeat a run of kills, or of faults
 #   PROPTEST_CASES=n        widen the properties
 #   LANDLORD_MODEL_DEPTH=n  explore a tenant's lives to depth n (8), or all of them
@@ -33,10 +35,11 @@ everyday() {
   component clippy --workspace --all-targets --all-features -- -D warnings
   step cargo check --package landlord-compute --no-default-features
   step cargo check --package landlord-cli
-  step cargo test --workspace --all-features
+  step cargo test --workspace --all-features --no-fail-fast
   RUSTDOCFLAGS='-D warnings' step cargo doc --workspace --all-features --no-deps
-  not_run+=('explorations that take minutes: ./test.sh long')
+  not_run+=('explorations and fleets that take minutes: ./test.sh long')
   not_run+=('providers on real backends: ./test.sh backends')
+  not_run+=('the Go client: ./test.sh backends')
   not_run+=('fuzzing beyond the kept corpus: just fuzz')
 }
 
@@ -44,6 +47,9 @@ long() {
   export LANDLORD_EXPLORE="${LANDLORD_EXPLORE:-60}"
   step cargo test --package landlord-provider-process --package landlord-provider-ecs --lib --all-features -- \
     --ignored --nocapture --test-threads 2
+  step cargo test --package landlord-provider-ecs --test it --all-features -- --ignored --nocapture
+  # A tenth of the load; LANDLORD_LOAD=100 is all of it.
+  step cargo test --package landlord-server --test it --all-features -- --ignored --nocapture
 }
 
 # Each provider brings what its backends need: a script that installs, and tests that start them.
@@ -54,15 +60,32 @@ backends() {
   bin=$(LANDLORD_INSTALL=1 providers/ecs/tests/backends/emulators/install.sh "$target/ecs-emulators" engine)
   echo "in $bin"
   step cargo test --package landlord-provider-ecs --all-features --test backends -- --include-ignored
-  printf '\n== install nginx and redis\n'
+  printf '\n== install nginx, redis and Python\n'
   LANDLORD_INSTALL=1 providers/process/tests/backends/servers/install.sh
   printf '\n== install User Mode Linux, and a Debian for it\n'
   LANDLORD_INSTALL=1 providers/process/tests/backends/uml/install.sh "$target/uml"
+  # The example of a spec for processes, whose server is Python's.
+  step cargo test --package landlord-cli --all-features --test it -- --ignored
   # What runs in it as a service.
   step cargo build --package landlord-cli
+  printf '\n== do what the README says of a server\n'
+  LANDLORD_INSTALL=1 cli/tests/readme/run.sh "$target/debug/landlord-compute"
+  printf '\n== install schemathesis, and ask a server what its OpenAPI document allows\n'
+  LANDLORD_INSTALL=1 server/tests/fuzzed/run.sh "$target/debug/landlord-compute" "$target/schemathesis"
+  printf '\n== install Go\n'
+  LANDLORD_INSTALL=1 clients/go/install.sh
+  # Its tests start the program as servers.
+  (
+    program=$(realpath "$target")/debug/landlord-compute
+    cd clients/go
+    step go vet ./...
+    LANDLORD_COMPUTE=$program step go test -count=1 ./...
+  )
+  # Before the machines, which leave little of this one.
+  step cargo test --package landlord-provider-process --all-features --test backends -- --include-ignored servers:: ordinary::
   # The tests of one machine wait for it together, so that those of others need threads of their own.
   step cargo test --package landlord-provider-process --all-features --test backends -- --include-ignored \
-    --test-threads 32
+    --skip servers:: --skip ordinary:: --test-threads 32
 }
 
 case ${1:-} in

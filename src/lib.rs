@@ -52,7 +52,6 @@
 //! - [`store`]: the contract of stores, and a store in memory. `landlord-store-sqlite` keeps everything in one file.
 //! - [`machines`]: the crate of pure decisions, whose vocabulary (specs, ids, errors, events) all of this uses. What an
 //!   embedder names most is at the root of this crate.
-//! - [`view`]: a tenant's record as people and programs get to see it, without secrets.
 //! - `landlord-testing` has what providers and stores are tested with.
 //!
 //! # Guarantees
@@ -76,12 +75,12 @@ mod engine;
 pub mod provider;
 pub mod store;
 mod sweep;
-pub mod view;
 
 pub use engine::api::Engine;
 pub use engine::builder::EngineBuilder;
 pub use engine::closing::Closed;
 pub use engine::config::{Limits, ObservePolicy};
+pub use engine::documents::{DocumentError, Documents};
 pub use engine::error::{CommandError, StartError, StatusError, WaitError};
 pub use engine::events::Delivery;
 pub use engine::handle::{Options, TenantHandle};

@@ -64,6 +64,7 @@ pub(crate) fn write(before: &Record, transition: Transition) -> Write {
     let Transition { record, event, opened, spec, effects: _ } = transition;
     let opened = opened.map(|opened| {
         Arc::new(OperationRecord {
+            asked: None,
             id: opened.operation,
             tenant: event.tenant_id.clone(),
             incarnation: event.incarnation,
@@ -77,5 +78,5 @@ pub(crate) fn write(before: &Record, transition: Transition) -> Write {
         })
     });
     let spec = spec.map(|versioned| (versioned.version, versioned.spec));
-    Write { expected: before.revision(), record, event, opened, spec }
+    Write { expected: before.revision(), record, event, opened, spec, noted: None }
 }

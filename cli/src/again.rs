@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use landlord_compute::machines::tenant::{EventKind, LifecycleEvent, Record};
+use landlord_api::TenantView;
+use landlord_compute::machines::tenant::{EventKind, LifecycleEvent};
 use tokio::time::{Instant, sleep_until};
 
 use super::screen::Screen;
@@ -39,14 +40,10 @@ impl<'a> Again<'a> {
         sleep_until(self.at).await;
     }
 
-    pub(crate) fn is_due(&self) -> bool {
-        Instant::now() >= self.at
-    }
-
-    /// Nothing happened meanwhile; this is the tenant.
-    pub(crate) fn tell_again(&mut self, record: &Record) {
-        if let Record::Live(tenant) = record
-            && let Some(waiting) = words::waiting(tenant, Timestamp::now())
+    /// Nothing happened meanwhile; this is the tenant, if it lives.
+    pub(crate) fn tell_again(&mut self, tenant: Option<TenantView>) {
+        if let Some(tenant) = tenant
+            && let Some(waiting) = words::waiting(&tenant, Timestamp::now())
         {
             self.screen.progress(&waiting);
             self.wait_longer();

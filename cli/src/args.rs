@@ -5,28 +5,41 @@ use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use jiff::{SignedDuration, Timestamp};
-use landlord_compute::Options;
-use landlord_compute::machines::id::{OperationId, ProviderName, Revision, TenantId};
-use landlord_compute::machines::tenant::StateName;
+use clap_complete::Shell;
+use jiff::Timestamp;
+use landlord_client::CommandOptions;
+use landlord_compute::machines::id::{OperationId, ProviderName, Revision, SpecVersion, TenantId};
 
+use super::apply::Applying;
 use super::built_with::{self, Configs, GLOBAL};
+use super::configuration;
 use super::exit::Exit;
+use super::list::Listing;
+use super::patience::Patience;
+use super::remote::Remote;
 use super::spec_file;
+use super::tokens::Token;
+use super::values::{self, duration, moment, request_id, since};
 
 /// Runs tenants as processes of this machine, and remembers them in a SQLite file.
 ///
-/// A command that changes a tenant runs an engine for as long as it takes; tenants go on running afterwards. `run`
-/// keeps an engine running, which also repairs what breaks. One engine at a time has a store; looking is always
-/// possible.
+/// `serve` keeps an engine running, which also repairs what breaks; every other command goes through it. Where none runs,
+/// a command that changes a tenant runs an engine for as long as it takes; tenants go on running afterwards. One engine
+/// at a time has a store; looking is always possible.
 #[derive(Debug, Parser)]
-#[command(version, after_help = Exit::help(), max_term_width = 100, propagate_version = false)]
+#[command(name = "landlord-compute", version = env!("LANDLORD_VERSION"), after_help = Exit::help(), max_term_width = 100, propagate_version = false)]
 pub(crate) struct Cli {
-    /// The store. Logs of tenants are beside it, in FILE.d.
-    #[arg(long, global = true, env = "LANDLORD_STORE", hide_env_values = true, help_heading = GLOBAL, default_value = "landlord.db", value_name = "FILE")]
-    pub(crate) store: PathBuf,
-    /// Tables for people, or JSON for programs: one document on stdout, and errors on stderr. What has no end, `events` and `logs`
-    /// and `run`, is JSON Lines: one document a line.
+    /// The store; landlord.db, where neither this nor the configuration names one. Logs of tenants are beside it, in FILE.d.
+    #[arg(long, global = true, env = "LANDLORD_STORE", hide_env_values = true, help_heading = GLOBAL, value_name = "FILE")]
+    pub(crate) store: Option<PathBuf>,
+    /// The configuration of the engine and its providers, as TOML. What it may hold: `serve --help`.
+    #[arg(long, global = true, env = "LANDLORD_CONFIG", hide_env_values = true, help_heading = GLOBAL, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+    /// Tables for people, or JSON or YAML for programs: one document on stdout, and errors on stderr. What has no end, `events`,
+    /// `logs`, `list --watch` and `serve`, is a document after the other: JSON Lines, or YAML's documents. `wide` and `name` are for
+    /// `list`: more columns, or only the names.
     #[arg(short, long, global = true, value_enum, default_value_t = Format::Table, help_heading = GLOBAL, value_name = "FORMAT")]
     pub(crate) output: Format,
     /// How long a command waits for the store while another engine has it, such as 90s or 5m; 0s: not at all.
@@ -41,25 +54,41 @@ pub(crate) struct Cli {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     Table,
+    Wide,
+    Name,
     Json,
+    Yaml,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Show what the engine does, on real processes, in less than a minute.
     Demo,
+    /// Make tenants run the specs in files, whether they are there or not.
+    ///
+    /// All files are read and checked before anything is sent. What runs already as it should is left as it is.
+    Apply(Applying),
     /// Make a tenant run a spec.
     #[command(after_help = spec_file::example())]
     Provision {
         #[command(flatten)]
-        file: SpecFile,
+        files: SpecFiles,
         #[command(flatten)]
         options: Asking,
     },
     /// Make a tenant that runs something run another spec.
     Update {
         #[command(flatten)]
-        file: SpecFile,
+        files: SpecFiles,
+        #[command(flatten)]
+        options: Asking,
+    },
+    /// Make a tenant run again what it ran before.
+    Rollback {
+        tenant: TenantId,
+        /// To this one of its specs; without it, to the one that ran before the one that runs.
+        #[arg(long, value_parser = values::spec_version, value_name = "vN")]
+        to: Option<SpecVersion>,
         #[command(flatten)]
         options: Asking,
     },
@@ -73,19 +102,19 @@ pub(crate) enum Command {
     Destroy {
         tenant: TenantId,
         #[command(flatten)]
-        options: Why,
+        options: Parting,
     },
     /// Stop what is on its way for a tenant, and undo it.
     Cancel {
         tenant: TenantId,
         #[command(flatten)]
-        options: Why,
+        options: Parting,
     },
     /// Try again now what waits to be tried again.
     Retry {
         tenant: TenantId,
         #[command(flatten)]
-        options: Why,
+        options: Parting,
     },
     /// Begin nothing for a tenant until it is resumed: no retry, no repair.
     Pause {
@@ -106,7 +135,7 @@ pub(crate) enum Command {
         #[arg(long, value_parser = ProviderName::new)]
         provider: Option<ProviderName>,
         #[command(flatten)]
-        options: Why,
+        options: Parting,
     },
     /// Give up a destroy or a release that never ends, and leave what is left.
     Abandon {
@@ -114,24 +143,45 @@ pub(crate) enum Command {
         /// Why, for the audit.
         #[arg(long)]
         reason: String,
+        #[command(flatten)]
+        patience: Patience,
     },
     /// Wait until an operation has settled, and go on with it where no engine runs.
     Wait {
         /// Its id, such as 3-17.
         operation: OperationId,
+        /// Wait no longer than this, such as 90s or 5m. It goes on.
+        #[arg(long, value_parser = duration, value_name = "TIME")]
+        timeout: Option<Duration>,
     },
-    /// Keep an engine running that repairs what breaks, until Ctrl-C.
-    Run,
+    /// Keep an engine running that repairs what breaks and answers whoever asks, until Ctrl-C.
+    ///
+    /// It listens on a unix socket beside the store, FILE.sock, for this user and root. While it runs, every other command
+    /// goes through it.
+    #[command(visible_alias = "run", after_help = configuration::example())]
+    Serve {
+        /// Only say what is wrong with the configuration, all of it.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Make, list and revoke tokens, for those who ask from other machines.
+    #[command(subcommand)]
+    Token(Token),
     /// Ask the platform how a tenant is now.
     Status { tenant: TenantId },
     /// List the tenants.
-    List {
-        /// Only those in this state: pending, provisioning, running, updating, destroying.
-        #[arg(long, value_parser = state_name)]
-        state: Option<StateName>,
-        /// Only those of this provider.
-        #[arg(long, value_parser = ProviderName::new)]
-        provider: Option<ProviderName>,
+    List(Listing),
+    /// Print the spec that a tenant runs, as `apply` takes it again.
+    ///
+    /// It holds what the spec's author wrote, also in environments and command lines. Of secrets it has where they come from;
+    /// their values are nowhere.
+    Get {
+        /// The tenant; `spec TENANT` is the same.
+        #[arg(num_args = 1..=2, required = true, value_names = ["TENANT"])]
+        what: Vec<String>,
+        /// This one of its specs, and not the one that runs.
+        #[arg(long, value_parser = values::spec_version, value_name = "vN")]
+        at: Option<SpecVersion>,
     },
     /// Show all that is known of a tenant.
     Describe { tenant: TenantId },
@@ -158,8 +208,8 @@ pub(crate) enum Command {
         #[arg(long)]
         follow: bool,
         /// Begin after this cursor, as an earlier `events` showed it.
-        #[arg(long, value_name = "CURSOR", default_value_t = 0)]
-        after: u64,
+        #[arg(long, value_name = "CURSOR", conflicts_with = "last")]
+        after: Option<u64>,
         /// Begin with the last N.
         #[arg(long, value_name = "N")]
         last: Option<usize>,
@@ -179,14 +229,14 @@ pub(crate) enum Command {
     /// Check a spec, without changing anything.
     Validate {
         #[command(flatten)]
-        file: SpecFile,
+        files: SpecFiles,
     },
     /// Print the JSON Schema of a spec, for editors.
     Schema,
     /// Show what an update would change, without changing anything.
     Plan {
         #[command(flatten)]
-        file: SpecFile,
+        files: SpecFiles,
     },
     /// List the providers; with a name, what its `provider_config` may hold.
     Providers {
@@ -198,6 +248,8 @@ pub(crate) enum Command {
         #[arg(value_parser = PossibleValuesParser::new(built_with::machines()))]
         name: Option<String>,
     },
+    /// Print what makes a shell complete the words of this command.
+    Completions { shell: Shell },
     /// What the demo's tenants run.
     #[command(hide = true)]
     DemoTenant(DemoTenant),
@@ -208,8 +260,10 @@ impl Command {
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Demo => "demo",
+            Self::Apply(_) => "apply",
             Self::Provision { .. } => "provision",
             Self::Update { .. } => "update",
+            Self::Rollback { .. } => "rollback",
             Self::Restart { .. } => "restart",
             Self::Logs { .. } => "logs",
             Self::Destroy { .. } => "destroy",
@@ -220,9 +274,11 @@ impl Command {
             Self::Resume { .. } => "resume",
             Self::Abandon { .. } => "abandon",
             Self::Wait { .. } => "wait",
-            Self::Run => "run",
+            Self::Serve { .. } => "serve",
+            Self::Token(_) => "token",
             Self::Status { .. } => "status",
-            Self::List { .. } => "list",
+            Self::List(_) => "list",
+            Self::Get { .. } => "get",
             Self::Describe { .. } => "describe",
             Self::Events { .. } => "events",
             Self::Sweep { .. } => "sweep",
@@ -231,16 +287,18 @@ impl Command {
             Self::Plan { .. } => "plan",
             Self::Providers { .. } => "providers",
             Self::Machine { .. } => "machine",
+            Self::Completions { .. } => "completions",
             Self::DemoTenant(_) => "demo-tenant",
         }
     }
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct SpecFile {
-    /// The spec: .json or YAML; `-` reads it from stdin.
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) file: PathBuf,
+pub(crate) struct SpecFiles {
+    /// The spec: .json or YAML; `-` reads it from stdin. Or several: more files, files with several documents of YAML, and
+    /// directories, of which the files count that are named .yaml, .yml or .json.
+    #[arg(short, long, value_name = "FILE", required = true, num_args = 1..)]
+    pub(crate) file: Vec<PathBuf>,
 }
 
 /// What goes with a provision, an update or a restart.
@@ -251,13 +309,24 @@ pub(crate) struct Asking {
     deadline: Option<Duration>,
     #[command(flatten)]
     why: Why,
+    #[command(flatten)]
+    patience: Patience,
+}
+
+/// What goes with every other command that is waited for.
+#[derive(Debug, Args)]
+pub(crate) struct Parting {
+    #[command(flatten)]
+    why: Why,
+    #[command(flatten)]
+    patience: Patience,
 }
 
 /// What goes with every command.
 #[derive(Debug, Args)]
 pub(crate) struct Why {
     /// Your name for the request: the same request twice is the same operation.
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_parser = request_id, value_name = "ID")]
     request_id: Option<String>,
     /// Why, for the audit.
     #[arg(long)]
@@ -280,15 +349,21 @@ pub(crate) struct DemoTenant {
     pub(crate) broken: bool,
 }
 
-impl From<Asking> for Options {
-    fn from(Asking { deadline, why }: Asking) -> Self {
-        let mut options = Self::from(why);
+impl From<Asking> for (CommandOptions, Patience) {
+    fn from(Asking { deadline, why, patience }: Asking) -> Self {
+        let mut options = CommandOptions::from(why);
         options.deadline = deadline;
-        options
+        (options, patience)
     }
 }
 
-impl From<Why> for Options {
+impl From<Parting> for (CommandOptions, Patience) {
+    fn from(Parting { why, patience }: Parting) -> Self {
+        (why.into(), patience)
+    }
+}
+
+impl From<Why> for CommandOptions {
     fn from(Why { request_id, reason, expect_revision }: Why) -> Self {
         let mut options = Self::default();
         options.request_id = request_id;
@@ -296,46 +371,4 @@ impl From<Why> for Options {
         options.expected_revision = expect_revision.map(Revision);
         options
     }
-}
-
-/// A time that may be 0.
-fn moment(text: &str) -> Result<Duration, String> {
-    match text.parse::<SignedDuration>() {
-        Ok(none) if none.is_zero() => Ok(Duration::ZERO),
-        Ok(_) | Err(_) => duration(text),
-    }
-}
-
-/// A time, or how long ago it was.
-fn since(text: &str) -> Result<Timestamp, String> {
-    if let Ok(time) = text.parse() {
-        return Ok(time);
-    }
-    let problem = || {
-        format!("{text:?} is not a time; write it like 2026-01-31T12:00:00Z, or like 10m for ten minutes ago")
-    };
-    let ago = duration(text).map_err(|_| problem())?;
-    Timestamp::now().checked_sub(ago).map_err(|_| problem())
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let problem = || format!("{text:?} is not a time; write it like 90s, 5m or 1h30m");
-    let duration: SignedDuration = text.parse().map_err(|_| problem())?;
-    match Duration::try_from(duration) {
-        Ok(duration) if duration > Duration::ZERO => Ok(duration),
-        Ok(_) | Err(_) => Err(problem()),
-    }
-}
-
-fn state_name(text: &str) -> Result<StateName, String> {
-    let all = [
-        StateName::Pending,
-        StateName::Provisioning,
-        StateName::Running,
-        StateName::Updating,
-        StateName::Destroying,
-    ];
-    all.into_iter().find(|state| state.as_str() == text).ok_or_else(|| {
-        format!("there is no state {text:?}; there are {}", all.map(StateName::as_str).join(", "))
-    })
 }

@@ -10,7 +10,7 @@ use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, value_parser};
 use landlord_compute::provider::{Provider, ProviderKind, Setup, SetupError};
 use landlord_provider_process::ProcessKind;
 
-use super::exit::Failure;
+use super::failure::Failure;
 
 /// The provider that every build of this program has. The demo uses it, and its logs are beside the store.
 pub(crate) const DEFAULT: &str = ProcessKind::KIND;
@@ -95,6 +95,13 @@ impl Built {
 /// The files with the configuration of kinds that need one.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Configs(pub(crate) BTreeMap<&'static str, PathBuf>);
+
+impl Configs {
+    /// Whether there is one.
+    pub(crate) fn is_given(&self) -> bool {
+        !self.0.is_empty()
+    }
+}
 
 impl FromArgMatches for Configs {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {

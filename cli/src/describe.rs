@@ -1,162 +1,45 @@
 //! `describe`: all that is known of a tenant.
 
-use std::collections::{BTreeSet, VecDeque};
-use std::sync::Arc;
-
 use jiff::Timestamp;
-use landlord_compute::Delivery;
+use landlord_api::{ContainerView, Doing, OperationView, SpecView, TenantDocument, TenantView};
 use landlord_compute::machines::error::{ProviderError, Remedy};
-use landlord_compute::machines::id::{OperationId, ProviderName, TenantId};
+use landlord_compute::machines::id::TenantId;
 use landlord_compute::machines::spec::{HealthCheckConfig, ResourceRequirements};
 use landlord_compute::machines::status::Health;
-use landlord_compute::machines::tenant::{EventKind, LifecycleEvent, Settled};
-use landlord_compute::store::{OperationRecord, Position, Reads, Scope};
-use landlord_compute::view::{ContainerView, Doing, OperationView, SpecView, TenantView, containers, spec};
-use landlord_store_sqlite::SqliteReader;
-use serde_json::{Value, json};
+use landlord_compute::machines::tenant::Settled;
+use serde::Serialize;
 
-use super::attended::Attended;
-use super::events::{Reader, Steps};
-use super::exit::Failure;
-use super::place::{Place, living};
+use super::attended::note;
+use super::events::Steps;
+use super::failure::Failure;
+use super::place::Place;
 use super::screen::{Screen, hanging, list, pairs};
 use super::words;
 
-/// How many of a tenant's latest events are shown.
-const LATEST: usize = 10;
-
-/// All that is known of a tenant.
-struct Described<'a> {
-    view: TenantView<'a>,
-    spec: Option<SpecView<'a>>,
-    containers: Vec<ContainerView<'a>>,
-    engine: Attended,
+/// All that is known of a tenant, and where its logs are on this machine.
+#[derive(Serialize)]
+struct Described {
+    #[serde(flatten)]
+    known: TenantDocument,
+    #[serde(skip_serializing_if = "Option::is_none")]
     logs: Option<std::path::PathBuf>,
-    not_enforced: Vec<&'static str>,
-    /// What its provider said when it last did something.
-    message: Option<String>,
-    operations: Vec<OperationRecord>,
-    events: Vec<Arc<LifecycleEvent>>,
 }
 
 /// Shows all that is known of a tenant.
 pub(crate) async fn describe(screen: &Screen, place: &Place, id: &TenantId) -> Result<(), Failure> {
-    let look = place.look()?;
-    let tenant = living(&look, id).await?;
-    let (events, message) = latest(&look, id).await?;
-    let view = TenantView::from(tenant.as_ref());
-    let operations = operations(&look, &view, &events).await?;
-    let described = Described {
-        view,
-        spec: spec(&tenant),
-        containers: containers(&tenant),
-        engine: look.attendance().into(),
-        logs: place.logs(&tenant.provider, id),
-        not_enforced: not_enforced(place, &tenant.provider),
-        message,
-        operations,
-        events,
-    };
-    screen.show(&described.document(), || described.text())
+    let known = place.look().await?.tenant(id).await?;
+    let described = Described { logs: place.logs(&known.tenant.provider, id), known };
+    screen.show(&described, || described.text())
 }
 
-/// The latest events, and what the provider said when it last succeeded.
-async fn latest(
-    look: &SqliteReader,
-    id: &TenantId,
-) -> Result<(Vec<Arc<LifecycleEvent>>, Option<String>), Failure> {
-    let mut reader = Reader::new(look, Scope::Tenant(id.clone()), Position(0));
-    let (mut latest, mut message) = (VecDeque::new(), None);
-    loop {
-        let page = reader.read().await?;
-        if page.is_empty() {
-            return Ok((latest.into(), message));
-        }
-        for delivery in page {
-            let Delivery::Event { event, .. } = delivery else { continue };
-            if matches!(event.what, EventKind::Succeeded { .. }) {
-                message = words::message(&event).map(str::to_owned);
-            }
-            latest.push_back(event);
-            latest.drain(..latest.len().saturating_sub(LATEST));
-        }
-    }
-}
-
-/// The operations that the events and the record name, oldest first.
-async fn operations(
-    look: &SqliteReader,
-    view: &TenantView<'_>,
-    events: &[Arc<LifecycleEvent>],
-) -> Result<Vec<OperationRecord>, Failure> {
-    let mut ids: BTreeSet<OperationId> = events.iter().filter_map(|event| event.operation).collect();
-    ids.extend(events.iter().flat_map(|event| &event.settled).map(|settlement| settlement.operation));
-    ids.extend(view.operation.as_ref().map(|operation| operation.id));
-    ids.extend(view.next.as_ref().map(|next| next.id));
-    ids.extend(view.last_failure.map(|failure| failure.operation));
-    let mut operations = Vec::new();
-    for id in ids {
-        operations.extend(look.operation(id).await?);
-    }
-    operations.sort_by_key(|operation| operation.accepted_at);
-    Ok(operations)
-}
-
-/// Limits of its spec that its provider does not keep.
-fn not_enforced(place: &Place, provider: &ProviderName) -> Vec<&'static str> {
-    place.provider(provider).map(|provider| provider.capabilities().not_enforced).unwrap_or_default()
-}
-
-impl Described<'_> {
-    fn document(&self) -> Value {
-        let operations: Vec<Value> = self
-            .operations
-            .iter()
-            .map(|operation| {
-                let mut document = json!({
-                    "id": operation.id,
-                    "kind": operation.kind,
-                    "accepted_at": operation.accepted_at,
-                });
-                let optional = [
-                    ("target", operation.target.map(|target| json!(target))),
-                    ("request_id", operation.request_id.as_ref().map(|id| json!(id))),
-                    ("reason", operation.reason.as_ref().map(|reason| json!(reason))),
-                    ("settled", operation.settled.as_ref().map(|settled| json!(settled))),
-                ];
-                for (name, value) in optional {
-                    if let Some(value) = value {
-                        document[name] = value;
-                    }
-                }
-                document
-            })
-            .collect();
-        let mut document = json!({
-            "tenant": self.view,
-            "spec": self.spec,
-            "containers": self.containers,
-            "not_enforced": self.not_enforced,
-            "engine": self.engine,
-            "operations": operations,
-            "events": self.events,
-        });
-        if let Some(message) = &self.message {
-            document["message"] = json!(message);
-        }
-        if let Some(logs) = &self.logs {
-            document["logs"] = json!(logs);
-        }
-        document
-    }
-
+impl Described {
     fn text(&self) -> String {
         let now = Timestamp::now();
         let mut text = pairs(self.facts(now).into_iter().map(|(name, value)| [name.to_owned(), value]));
         text += "\nOPERATIONS, the latest\n";
         text += &list(
             ["  ID", "KIND", "SPEC", "ASKED FOR", "ENDED", "REASON"],
-            self.operations.iter().map(|operation| {
+            self.known.operations.iter().map(|operation| {
                 [
                     format!("  {}", operation.id),
                     operation.kind.name().to_owned(),
@@ -169,7 +52,7 @@ impl Described<'_> {
         );
         text += "\nEVENTS, the latest\n";
         let mut steps = Steps::default();
-        for event in self.events.iter().filter(|event| steps.is_news(event)) {
+        for event in self.known.events.iter().filter(|event| steps.is_news(event)) {
             let at = words::short_clock(now, event.at);
             text += &hanging(&format!("  {at}  "), &words::event(event));
         }
@@ -178,7 +61,7 @@ impl Described<'_> {
 
     /// A line each.
     fn facts(&self, now: Timestamp) -> Vec<(&'static str, String)> {
-        let view = &self.view;
+        let view = &self.known.tenant;
         let mut lines = vec![
             ("tenant", view.tenant_id.to_string()),
             ("state", view.state.to_string()),
@@ -188,45 +71,44 @@ impl Described<'_> {
             ("revision", view.revision.to_string()),
             ("spec", view.spec.map_or("none runs".to_owned(), |spec| spec.to_string())),
         ];
-        for container in &self.containers {
+        for container in &self.known.containers {
             lines.extend(about(container));
         }
-        if let Some(spec) = &self.spec {
+        if let Some(spec) = &self.known.spec {
             lines.extend(asked_for(spec));
         }
         lines.extend(self.on_its_way(now));
         lines.extend(view.endpoints.iter().map(|endpoint| ("endpoint", words::endpoint(endpoint))));
-        for (name, id) in view.resources.into_iter().flatten() {
+        for (name, id) in view.resources.iter().flatten() {
             lines.push(("resource", format!("{name}: {id}")));
         }
-        if let Some(failure) = view.last_failure {
-            let kind = self.operations.iter().find(|it| it.id == failure.operation).map(|it| it.kind);
-            let text = words::last_failure(failure, kind, now);
+        if let Some(failure) = &view.last_failure {
+            let text = words::last_failure(failure, now);
             lines.push((
                 "failure",
                 format!("{text} (operation {}, {})", failure.operation, failure.error.code),
             ));
             lines.push(("", format!("next: {}", advice(&failure.error, view))));
         }
-        match &self.message {
+        match &self.known.message {
             // It is about this very spec.
             Some(message) => lines.push(("limits", message.clone())),
-            None => lines.extend(self.not_enforced.iter().map(|limit| ("limits", (*limit).to_owned()))),
+            None => lines.extend(self.known.not_enforced.iter().map(|limit| ("limits", limit.clone()))),
         }
         lines.extend(self.logs.as_ref().map(|logs| ("logs", logs.display().to_string())));
         lines
     }
 
     fn health(&self, now: Timestamp) -> String {
-        let health = words::health(self.view.health);
-        match (self.view.health, self.engine.note(now, self.view.settled_at)) {
+        let health = words::health(self.known.tenant.health);
+        match (self.known.tenant.health, note(&self.known.engine, now, self.known.tenant.settled_at)) {
             (Health::Unknown, _) | (_, None) => health.to_owned(),
             (Health::Healthy | Health::Unhealthy, Some(note)) => format!("was {health}; {note}"),
         }
     }
 
     fn on_its_way(&self, now: Timestamp) -> Vec<(&'static str, String)> {
-        let view = &self.view;
+        let view = &self.known.tenant;
         let mut lines = Vec::new();
         if let Some(operation) = &view.operation {
             // What it waits for has a line of its own.
@@ -236,7 +118,7 @@ impl Described<'_> {
                 line += &format!(", deadline {}", words::when(now, deadline));
             }
             lines.push(("operation", line));
-            if let Some(waits) = operation.waits {
+            if let Some(waits) = &operation.waits {
                 let since = words::when(now, waits.since);
                 lines.push(("waits", format!("until {}", waits.what)));
                 lines.push(("", format!("since {} ({since})", words::short_clock(now, waits.since))));
@@ -257,7 +139,7 @@ impl Described<'_> {
             let lift = "an update to a spec with deletion_protection: false lifts that";
             lines.push(("protected", format!("a destroy is refused; {lift}")));
         }
-        lines.extend(words::repair(view, self.engine.now(), now).map(|line| ("repair", line)));
+        lines.extend(words::repair(view, self.known.engine.now(), now).map(|line| ("repair", line)));
         lines
     }
 }
@@ -275,16 +157,16 @@ fn ended(settled: &Settled) -> &'static str {
 }
 
 /// One container, a line for each thing.
-fn about(container: &ContainerView<'_>) -> Vec<(&'static str, String)> {
+fn about(container: &ContainerView) -> Vec<(&'static str, String)> {
     let ContainerView { name, image, ports, health_check, resources, env } = container;
     let mut lines = vec![("container", format!("{name}, image {image}"))];
-    for port in *ports {
+    for port in ports {
         let named = port.name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
         let host = port.host_port.map(|host| format!(", host port {host}")).unwrap_or_default();
         lines.push(("  port", format!("{} {}{named}{host}", port.container_port, port.protocol)));
     }
     lines.extend(health_check.as_ref().map(|check| ("  check", self::check(check))));
-    lines.extend(resources.map(|resources| ("  resources", self::resources(resources))));
+    lines.extend(resources.as_ref().map(|resources| ("  resources", self::resources(resources))));
     if !env.is_empty() {
         lines.push(("  env", env.join(", ")));
     }
@@ -314,10 +196,10 @@ fn resources(resources: &ResourceRequirements) -> String {
 }
 
 /// What the spec asks for beside its containers.
-fn asked_for(spec: &SpecView<'_>) -> Vec<(&'static str, String)> {
-    let mut lines = vec![("resources", resources(spec.resources))];
+fn asked_for(spec: &SpecView) -> Vec<(&'static str, String)> {
+    let mut lines = vec![("resources", resources(&spec.resources))];
     for secret in &spec.secrets {
-        let carried = secret.env_var.map(|name| format!(" as {name}")).unwrap_or_default();
+        let carried = secret.env_var.as_ref().map(|name| format!(" as {name}")).unwrap_or_default();
         lines.push(("secret", format!("{} from {}{carried}", secret.name, secret.source)));
     }
     lines.extend(spec.labels.iter().map(|(name, value)| ("label", format!("{name}={value}"))));
@@ -328,8 +210,8 @@ fn asked_for(spec: &SpecView<'_>) -> Vec<(&'static str, String)> {
 }
 
 /// What to do about a failure.
-fn advice(error: &ProviderError, view: &TenantView<'_>) -> String {
-    let tenant = view.tenant_id;
+fn advice(error: &ProviderError, view: &TenantView) -> String {
+    let tenant = &view.tenant_id;
     let waits = view.operation.as_ref().is_some_and(|operation| operation.run == Doing::Waiting);
     match (error.remedy, waits) {
         (_, true) => format!("it is tried again by itself; `landlord-compute retry {tenant}` does it now"),

@@ -1,136 +1,78 @@
-//! `events` and `run`: what happens, line by line.
+//! `events`: what happened and what happens, line by line.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use futures_util::StreamExt;
+use landlord_api::Cursor;
+use landlord_client::{Begin, Client, EventsQuery, Message};
 use landlord_compute::machines::id::{OperationId, TenantId};
-use landlord_compute::machines::tenant::{EventKind, LifecycleEvent, Record};
-use landlord_compute::store::{Events, Position, Reads, Scope};
-use landlord_compute::{Delivery, ObservePolicy};
+use landlord_compute::machines::tenant::{EventKind, LifecycleEvent};
 use serde_json::json;
+use tokio::time::sleep;
 
-use super::args::Format;
-use super::exit::Failure;
-use super::patience::{GRACE, LOOK};
-use super::place::{Missing, Place};
+use super::failure::Failure;
+use super::patience::LOOK;
+use super::place::Place;
 use super::screen::Screen;
-use super::signals::{Hangups, Signals};
+use super::signals::Signals;
 use super::words;
 
-/// How many events are read at a time.
-const PAGE: usize = 512;
-
-/// Reads the events of a store one page after the other.
-pub(crate) struct Reader<'a, S> {
-    store: &'a S,
-    scope: Scope,
-    after: Position,
-}
-
-impl<'a, S: Reads> Reader<'a, S> {
-    pub(crate) fn new(store: &'a S, scope: Scope, after: Position) -> Self {
-        Self { store, scope, after }
-    }
-
-    /// What comes next; nothing when there is no more now.
-    pub(crate) async fn read(&mut self) -> Result<Vec<Delivery>, Failure> {
-        Ok(match self.store.events(self.after, &self.scope, PAGE).await? {
-            Events::Gap { resume } => {
-                self.after = resume;
-                vec![Delivery::Gap { resume }]
-            }
-            Events::Page(page) => {
-                self.after = page.last().map_or(self.after, |(position, _)| *position);
-                page.into_iter().map(|(cursor, event)| Delivery::Event { cursor, event }).collect()
-            }
-        })
-    }
-
-    /// The last `count` events that there are now.
-    pub(crate) async fn last(&mut self, count: usize) -> Result<VecDeque<Delivery>, Failure> {
-        let mut last = VecDeque::new();
-        loop {
-            let page = self.read().await?;
-            if page.is_empty() {
-                return Ok(last);
-            }
-            last.extend(page.into_iter().filter(|delivery| matches!(delivery, Delivery::Event { .. })));
-            last.drain(..last.len().saturating_sub(count));
-        }
-    }
+/// From where events are shown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum From {
+    Start,
+    After(u64),
+    Last(usize),
 }
 
 /// Shows what happened, and with `follow` what happens.
 pub(crate) async fn events(
     screen: &Screen,
     place: &Place,
-    scope: Scope,
-    after: u64,
-    last: Option<usize>,
+    tenant: Option<&TenantId>,
+    from: From,
     follow: bool,
 ) -> Result<(), Failure> {
-    let look = place.look()?;
+    let mut look = place.look().await?;
     let mut signals = Signals::listen()?;
-    if let Scope::Tenant(tenant) = &scope
-        && let Record::Absent(id) = look.load(tenant).await?
-    {
-        return Err(Failure::NoTenant(id));
-    }
-    let mut reader = Reader::new(&look, scope, Position(after));
     let mut lines = Lines::new(screen);
-    if let Some(count) = last {
-        lines.show(&reader.last(count).await?)?;
-    }
+    let mut begin = match from {
+        From::Start => Begin::Start,
+        From::After(position) => Begin::After(cursor(&look, position).await?),
+        From::Last(count) => Begin::Last(count),
+    };
     loop {
-        let page = reader.read().await?;
-        lines.show(&page)?;
-        if page.is_empty() {
-            if !follow {
-                return Ok(());
-            }
-            tokio::select! {
-                () = tokio::time::sleep(LOOK) => {}
-                _ = signals.next() => return Ok(()),
-            }
+        let events = look.events(tenant, &EventsQuery { begin, follow }).await?;
+        let mut last = events.begins().clone();
+        let mut pages = events.ready_chunks(PAGE);
+        while let Some(page) = tokio::select! {
+            page = pages.next() => page,
+            _ = signals.next() => return Ok(()),
+        } {
+            let page: Vec<Message> = page.into_iter().collect::<Result<_, _>>()?;
+            lines.show(&page)?;
+            last = page.last().map_or(last, |message| message.cursor().clone());
         }
+        if !follow {
+            return Ok(());
+        }
+        // The server has ended; its store is still there, and another server may come.
+        tokio::select! {
+            () = sleep(LOOK) => {}
+            _ = signals.next() => return Ok(()),
+        }
+        (look, begin) = (place.look().await?, Begin::After(last));
     }
 }
 
-/// Keeps an engine running and shows what it does, until Ctrl-C or SIGTERM. Where its terminal is closed it goes on.
-pub(crate) async fn run(screen: &Screen, place: &Place) -> Result<(), Failure> {
-    let mut hangups = Hangups::listen()?;
-    let engine = place.start(screen, Missing::Create, ObservePolicy::default()).await?;
-    let mut signals = Signals::listen()?;
-    screen.note(&format!(
-        "running on {}; Ctrl-C ends the engine, and tenants go on running",
-        place.store().display()
-    ));
-    let mut events = Box::pin(engine.subscribe(engine.head(), Scope::All).fuse());
-    let mut lines = Lines::new(screen);
-    let outcome = loop {
-        tokio::select! {
-            Some(delivery) = events.next() => match delivery {
-                Ok(delivery) => match lines.show([&delivery]) {
-                    Ok(()) => {}
-                    Err(Failure::Output(_)) if hangups.came() => {}
-                    Err(failure) => break Err(failure),
-                },
-                Err(error) => break Err(error.into()),
-            },
-            closed = engine.closed() => break Err(Failure::Closed(closed)),
-            () = hangups.next() => screen.note("SIGHUP: there is nothing to reload; the engine runs on"),
-            _ = signals.next() => break Ok(()),
-        }
-    };
-    drop(events);
-    if !matches!(outcome, Err(Failure::Closed(_))) {
-        screen.note("ending; a second Ctrl-C ends at once");
-        tokio::select! {
-            closed = engine.shutdown(GRACE) => closed?,
-            _ = signals.next() => {}
-        }
-    }
-    outcome
+/// How many events are aligned with each other at least, where so many are there.
+const PAGE: usize = 512;
+
+/// A place in the store that answers.
+async fn cursor(look: &Client, position: u64) -> Result<Cursor, Failure> {
+    let now = EventsQuery { begin: Begin::Now, follow: false };
+    let store = look.events(None, &now).await?.begins().store.clone();
+    Ok(Cursor { store, position })
 }
 
 /// The steps that tenants are at. A provider reports a step when it begins and when it is over; for a person that is
@@ -152,7 +94,7 @@ impl Steps {
 }
 
 /// Events line by line: aligned text, or a document each.
-struct Lines<'a> {
+pub(crate) struct Lines<'a> {
     screen: &'a Screen,
     steps: Steps,
     /// How wide the columns of names are so far.
@@ -161,44 +103,45 @@ struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    fn new(screen: &'a Screen) -> Self {
+    pub(crate) fn new(screen: &'a Screen) -> Self {
         Self { screen, steps: Steps::default(), tenant: 0, operation: 0 }
     }
 
-    fn show<'d>(&mut self, page: impl IntoIterator<Item = &'d Delivery> + Clone) -> Result<(), Failure> {
-        for delivery in page.clone() {
-            self.widen(delivery);
+    pub(crate) fn show(&mut self, page: &[Message]) -> Result<(), Failure> {
+        for message in page {
+            self.widen(message);
         }
-        page.into_iter().try_for_each(|delivery| match (self.screen.format(), delivery) {
-            (Format::Json, Delivery::Event { cursor, event }) => {
-                self.screen.print(&json!({ "cursor": cursor, "event": event }).to_string())
+        page.iter().try_for_each(|message| match message {
+            Message::Event(event) => {
+                // Programs get all there is.
+                if !self.screen.is_for_programs() && !self.steps.is_news(&event.data) {
+                    return Ok(());
+                }
+                let document = json!({ "cursor": event.id.position, "event": event.data });
+                self.screen.show_one(&document, || self.line(&event.id, &event.data))
             }
-            (Format::Json, Delivery::Gap { resume }) => {
-                self.screen.print(&json!({ "gap": { "resume": resume } }).to_string())
-            }
-            (Format::Table, Delivery::Event { event, .. }) if !self.steps.is_news(event) => Ok(()),
-            (Format::Table, Delivery::Event { cursor, event }) => {
-                self.screen.print(&self.line(*cursor, event))
-            }
-            (Format::Table, Delivery::Gap { resume }) => {
-                self.screen.print(&format!("… events up to cursor {} are no longer kept", resume.0))
+            Message::Gap(gap) => {
+                let resume = gap.resume.position;
+                let document = json!({ "gap": { "resume": resume } });
+                self.screen
+                    .show_one(&document, || format!("… events up to cursor {resume} are no longer kept"))
             }
         })
     }
 
-    fn widen(&mut self, delivery: &Delivery) {
-        if let Delivery::Event { event, .. } = delivery {
-            self.tenant = self.tenant.max(event.tenant_id.as_str().len());
-            self.operation = self.operation.max(operation(event).len());
+    fn widen(&mut self, message: &Message) {
+        if let Message::Event(event) = message {
+            self.tenant = self.tenant.max(event.subject.as_str().len());
+            self.operation = self.operation.max(operation(&event.data).len());
         }
     }
 
-    fn line(&self, cursor: Position, event: &LifecycleEvent) -> String {
+    fn line(&self, cursor: &Cursor, event: &LifecycleEvent) -> String {
         let state = event.to.map_or("gone", |state| state.as_str());
         let (at, what) = (words::clock(event.at), words::event(event));
         format!(
             "{:>5}  {at}  {:<tenants$}  {state:<12}  {:<operations$}  {what}",
-            cursor.0,
+            cursor.position,
             event.tenant_id.as_str(),
             operation(event),
             tenants = self.tenant,

@@ -5,13 +5,13 @@ use std::io::IsTerminal;
 use futures_util::StreamExt;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use landlord_api::{LogDocument, Source};
+use landlord_client::LogsQuery;
 use landlord_compute::machines::id::TenantId;
-use landlord_compute::provider::{LogLine, LogQuery, Source};
 use serde_json::json;
 
-use super::args::Format;
-use super::exit::Failure;
-use super::place::{Place, asking, living};
+use super::failure::Failure;
+use super::place::Place;
 use super::screen::Screen;
 use super::signals::Signals;
 
@@ -20,20 +20,11 @@ pub(crate) async fn logs(
     screen: &Screen,
     place: &Place,
     id: &TenantId,
-    query: LogQuery,
+    query: LogsQuery,
 ) -> Result<(), Failure> {
-    let look = place.look()?;
+    let look = place.look().await?;
     let mut signals = Signals::listen()?;
-    let tenant = living(&look, id).await?;
-    let Ok(provider) = place.provider(&tenant.provider) else {
-        let provider = tenant.provider.to_string();
-        return Err(Failure::NoProvider { tenant: id.clone(), provider });
-    };
-    let cx = asking(&look, &tenant).await?;
-    let Some(mut lines) = provider.logs(&cx, id, &query).await? else {
-        let provider = tenant.provider.to_string();
-        return Err(Failure::NoLogs { tenant: id.clone(), provider });
-    };
+    let mut lines = look.logs(id, &query).await?;
     loop {
         let line = tokio::select! {
             line = lines.next() => line,
@@ -46,31 +37,21 @@ pub(crate) async fn logs(
     }
 }
 
-fn print(screen: &Screen, line: &LogLine) -> Result<(), Failure> {
+fn print(screen: &Screen, line: &LogDocument) -> Result<(), Failure> {
     let source = match line.source {
         Source::Stdout => "stdout",
         Source::Stderr => "stderr",
     };
-    match screen.format() {
-        Format::Json => screen.print(
-            &json!({
-                "at": line.at,
-                "container": line.container,
-                "source": source,
-                "text": line.text,
-            })
-            .to_string(),
-        ),
-        Format::Table => {
-            let at = line.at.map(local).unwrap_or_default();
-            // What a tenant prints may be meant for its own terminal, and not for this one.
-            let text: String = match std::io::stdout().is_terminal() {
-                true => line.text.chars().filter(|char| *char == '\t' || !char.is_control()).collect(),
-                false => line.text.clone(),
-            };
-            screen.print(&format!("{at} {} {source} {text}", line.container))
-        }
-    }
+    let document = json!({ "at": line.at, "container": line.container, "source": source, "text": line.text });
+    screen.show_one(&document, || {
+        let at = line.at.map(local).unwrap_or_default();
+        // What a tenant prints may be meant for its own terminal, and not for this one.
+        let text: String = match std::io::stdout().is_terminal() {
+            true => line.text.chars().filter(|char| *char == '\t' || !char.is_control()).collect(),
+            false => line.text.clone(),
+        };
+        format!("{at} {} {source} {text}", line.container)
+    })
 }
 
 /// A time in the zone of the machine, to the millisecond.

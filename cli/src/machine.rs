@@ -4,7 +4,7 @@ use landlord_compute::machines::render::tenant_diagram;
 use serde_json::json;
 
 use super::built_with::{BUILT_WITH, machines};
-use super::exit::Failure;
+use super::failure::Failure;
 use super::screen::Screen;
 
 /// Prints the diagram of a machine, or the names of all.

@@ -1,13 +1,18 @@
 #![doc = include_str!("../README.md")]
 
 mod again;
+mod apply;
 mod args;
 mod attended;
 mod built_with;
+mod configuration;
 mod demo;
 mod describe;
 mod events;
 mod exit;
+mod failure;
+mod get;
+mod here;
 mod hints;
 mod list;
 mod logs;
@@ -17,31 +22,39 @@ mod patience;
 mod place;
 mod plan;
 mod providers;
+mod remote;
 mod report;
+mod rollback;
 mod screen;
+mod serve;
 mod signals;
 mod spec_file;
 mod status;
 mod sweep;
+mod tokens;
 mod validate;
+mod values;
+mod watch;
 mod words;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{CommandFactory, FromArgMatches};
-use landlord_compute::provider::LogQuery;
-use landlord_compute::store::{Scope, TenantFilter};
+use landlord_client::{CommandOptions, LogsQuery};
 use tokio::runtime::Builder;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 use args::{Cli, Command, Format};
 use built_with::BUILT_WITH;
-use exit::{Exit, Failure};
+use exit::Exit;
+use failure::Failure;
 use hints::Hints;
 use operate::Ask;
-use place::Place;
+use patience::{Patience, Until};
+use place::{Missing, Place};
 use screen::Screen;
 
 /// What is logged when RUST_LOG does not say it: defects, and trouble with the store. What happens to tenants is shown
@@ -67,15 +80,17 @@ fn main() -> ExitCode {
     });
     let (cli, hints) = match parsed {
         Ok(parsed) => parsed,
-        Err(refused) if refused.use_stderr() && wants_json(std::env::args_os()) => {
-            let failure = Failure::Usage(refused.to_string().trim_end().to_owned());
-            Screen::new(Format::Json, Hints::default()).fail(&failure);
-            return failure.exit().code().into();
-        }
-        Err(refused) => refused.exit(),
+        Err(refused) => match for_programs(std::env::args_os()) {
+            Some(format) if refused.use_stderr() => {
+                let failure = Failure::Usage(refused.to_string().trim_end().to_owned());
+                Screen::new(format, Hints::default()).fail(&failure);
+                return failure.exit().code().into();
+            }
+            Some(_) | None => refused.exit(),
+        },
     };
     let screen = Screen::new(cli.output, hints);
-    if matches!(cli.command, Command::Run) {
+    if matches!(cli.command, Command::Serve { check: false }) {
         match built_with::run_if_process_1() {
             Ok(None) => {}
             Ok(Some(code)) => return code,
@@ -106,26 +121,62 @@ fn ended(screen: &Screen, outcome: Result<ExitCode, Failure>) -> ExitCode {
     }
 }
 
-/// Whether JSON is asked for on a command line that is not understood.
-fn wants_json(words: impl Iterator<Item = OsString>) -> bool {
+/// The format for programs that a command line asks for which is not understood.
+fn for_programs(words: impl Iterator<Item = OsString>) -> Option<Format> {
     let words: Vec<OsString> = words.collect();
-    let asks = |flag: &OsString, value: &OsString| (flag == "-o" || flag == "--output") && value == "json";
-    words.iter().any(|word| word == "-ojson" || word == "-o=json" || word == "--output=json")
-        || words.windows(2).any(|pair| matches!(pair, [flag, value] if asks(flag, value)))
+    let asks = |name: &str| {
+        let apart = |flag: &OsString, value: &OsString| (flag == "-o" || flag == "--output") && value == name;
+        let whole = ["-o", "-o=", "--output="].map(|flag| OsString::from(format!("{flag}{name}")));
+        words.iter().any(|word| whole.contains(word))
+            || words.windows(2).any(|pair| matches!(pair, [flag, value] if apart(flag, value)))
+    };
+    [("json", Format::Json), ("yaml", Format::Yaml)]
+        .into_iter()
+        .find_map(|(name, format)| asks(name).then_some(format))
 }
 
 async fn command(screen: &Screen, cli: Cli) -> Result<Exit, Failure> {
-    let place = &Place::new(&cli.store, &cli.configs)?.for_command(cli.command.name(), cli.wait);
-    let operate = |tenant, ask, options| operate::operate(screen, place, tenant, ask, options);
+    if matches!(cli.output, Format::Wide | Format::Name) && !matches!(cli.command, Command::List(_)) {
+        return Err(Failure::Usage("-o wide and -o name are for `landlord-compute list`".to_owned()));
+    }
+    let remote = cli.remote.client()?;
+    let own_engine = matches!(cli.command, Command::Serve { .. } | Command::Demo);
+    if remote.is_some() && own_engine {
+        let message = format!("`{}` runs an engine here; leave out --server", cli.command.name());
+        return Err(Failure::Usage(message));
+    }
+    let file = cli.config.as_deref();
+    if let Command::Serve { check: true } = cli.command {
+        return serve::check(screen, file, cli.store.as_deref()).map(|()| Exit::Done);
+    }
+    let configuration = Arc::new(configuration::of(file)?);
+    let store = configuration.store_or(cli.store.as_deref());
+    let place = Place::new(&store, &cli.configs, configuration)?.for_command(cli.command.name(), cli.wait);
+    let place = &place.of_server(remote);
+    if cli.configs.is_given() && !own_engine && place.server().await.is_some() {
+        screen.note("note: the server that has the store runs; its own configuration of providers applies, not this one");
+    }
+    let operate =
+        |tenant, ask, with: (CommandOptions, Patience)| operate::operate(screen, place, tenant, ask, with);
     let done = match cli.command {
         Command::Demo => demo::demo(screen).await,
-        Command::Provision { file, options } => {
-            let spec = validate::checked(place, &file.file).await?;
-            operate(spec.tenant().clone(), Ask::Provision(spec), options.into()).await
-        }
-        Command::Update { file, options } => {
-            let spec = validate::checked(place, &file.file).await?;
-            operate(spec.tenant().clone(), Ask::Update(spec), options.into()).await
+        Command::Apply(asked) => apply::apply(screen, place, asked).await,
+        Command::Provision { files, options } => match spec_file::documents(&files.file).one_or_more()? {
+            Ok(spec) => operate::apply(screen, place, spec, Ask::Provision, options).await,
+            Err(specs) => {
+                let command = landlord_client::Command::Provision;
+                apply::each(screen, place, specs, command, Missing::Create, options).await
+            }
+        },
+        Command::Update { files, options } => match spec_file::documents(&files.file).one_or_more()? {
+            Ok(spec) => operate::apply(screen, place, spec, Ask::Update, options).await,
+            Err(specs) => {
+                let command = landlord_client::Command::Update;
+                apply::each(screen, place, specs, command, Missing::Refuse, options).await
+            }
+        },
+        Command::Rollback { tenant, to, options } => {
+            rollback::rollback(screen, place, tenant, to, options).await
         }
         Command::Restart { tenant, options } => operate(tenant, Ask::Restart, options.into()).await,
         Command::Destroy { tenant, options } => operate(tenant, Ask::Destroy, options.into()).await,
@@ -134,36 +185,54 @@ async fn command(screen: &Screen, cli: Cli) -> Result<Exit, Failure> {
         }
         Command::Cancel { tenant, options } => operate(tenant, Ask::Cancel, options.into()).await,
         Command::Retry { tenant, options } => operate(tenant, Ask::Retry, options.into()).await,
-        Command::Abandon { tenant, reason } => {
-            operate(tenant, Ask::Abandon(reason), landlord_compute::Options::default()).await
+        Command::Abandon { tenant, reason, patience } => {
+            let mut options = CommandOptions::default();
+            options.reason = Some(reason);
+            operate(tenant, Ask::Abandon, (options, patience)).await
         }
         Command::Pause { tenant, options } => operate::pause(screen, place, tenant, options.into()).await,
         Command::Resume { tenant, options } => operate::resume(screen, place, tenant, options.into()).await,
-        Command::Wait { operation } => operate::wait(screen, place, operation).await,
-        Command::Run => events::run(screen, place).await,
-        Command::Status { tenant } => status::status(screen, place, &tenant).await,
-        Command::List { state, provider } => {
-            list::list(screen, place, &TenantFilter { state, provider }).await
+        Command::Wait { operation, timeout } => {
+            operate::wait(screen, place, operation, Until::within(timeout)).await
         }
+        Command::Serve { check: _ } => serve::serve(screen, place, file).await,
+        Command::Token(what) => tokens::token(screen, place, what).await,
+        Command::Status { tenant } => status::status(screen, place, &tenant).await,
+        Command::List(asked) if asked.watch => watch::watch(screen, place, &asked).await,
+        Command::List(asked) => list::list(screen, place, &asked).await,
+        Command::Get { what, at } => get::get(screen, place, &what, at).await,
         Command::Describe { tenant } => describe::describe(screen, place, &tenant).await,
         Command::Logs { tenant, follow, since, container } => {
-            let mut query = LogQuery::default();
+            let mut query = LogsQuery::default();
             (query.since, query.container, query.follow) = (since, container, follow);
             logs::logs(screen, place, &tenant, query).await
         }
         Command::Events { tenant, follow, after, last } => {
-            let scope = tenant.map_or(Scope::All, Scope::Tenant);
-            events::events(screen, place, scope, after, last, follow).await
+            let from = match (after, last) {
+                (_, Some(count)) => events::From::Last(count),
+                (Some(position), None) => events::From::After(position),
+                (None, None) => events::From::Start,
+            };
+            events::events(screen, place, tenant.as_ref(), from, follow).await
         }
         Command::Sweep { provider, delete } => sweep::sweep(screen, place, provider, delete).await,
-        Command::Plan { file } => return plan::plan(screen, place, &file.file).await,
-        Command::Validate { file } => validate::validate(screen, place, &file.file).await,
+        Command::Plan { files } => {
+            return plan::plan(screen, place, spec_file::documents(&files.file)).await;
+        }
+        Command::Validate { files } => {
+            validate::validate(screen, place, spec_file::documents(&files.file)).await
+        }
         Command::Schema => {
             let schema = landlord_compute::machines::spec::schema();
             screen.show(&schema, || format!("{schema:#}"))
         }
-        Command::Providers { name } => providers::providers(screen, place, name.as_ref()),
+        Command::Providers { name } => providers::providers(screen, place, name.as_ref()).await,
         Command::Machine { name } => machine::machine(screen, name.as_deref()),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "landlord-compute", &mut script);
+            screen.print(&String::from_utf8_lossy(&script))
+        }
         Command::DemoTenant(tenant) => demo::tenant(tenant).await,
     };
     done.map(|()| Exit::Done)

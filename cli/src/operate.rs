@@ -1,50 +1,60 @@
 //! Commands that change a tenant: send, show how it goes, say how it ended.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
+use landlord_api::OperationDocument;
+use landlord_client::{Client, Command, CommandOptions, Events, EventsQuery, Message};
 use landlord_compute::machines::id::{OperationId, ProviderName, TenantId};
-use landlord_compute::machines::spec::Spec;
-use landlord_compute::machines::tenant::{Record, Settled};
-use landlord_compute::store::{Position, Reads, Scope};
-use landlord_compute::{
-    CommandError, Delivery, Engine, ObservePolicy, OperationHandle, Options, TenantHandle,
-};
+use landlord_compute::machines::tenant::Settled;
+use landlord_compute::{Engine, ObservePolicy};
 use serde_json::json;
 
 use super::again::Again;
-use super::events::Reader;
-use super::exit::Failure;
-use super::patience::{GRACE, LOOK};
-use super::place::{Missing, Place};
+use super::failure::Failure;
+use super::patience::{GRACE, Patience, Until};
+use super::place::{Missing, Place, Started};
 use super::report::{Waited, Wanted, report};
 use super::screen::Screen;
 use super::signals::Signals;
+use super::spec_file::Document;
+use super::validate;
 
 /// What is asked for, in one operation.
 #[derive(Debug)]
 pub(crate) enum Ask {
-    Provision(Spec),
-    Update(Spec),
+    Provision(Document),
+    Update(Document),
     Restart,
     Destroy,
     Release(Option<ProviderName>),
     Cancel,
     Retry,
-    Abandon(String),
+    Abandon,
 }
 
 impl Ask {
-    async fn send(self, tenant: &TenantHandle, options: Options) -> Result<OperationHandle, CommandError> {
+    fn command(&self) -> Command {
         match self {
-            Self::Provision(spec) => tenant.provision(spec, options).await,
-            Self::Update(spec) => tenant.update(spec, options).await,
-            Self::Restart => tenant.restart(options).await,
-            Self::Destroy => tenant.destroy(options).await,
-            Self::Release(provider) => tenant.release(provider, options).await,
-            Self::Cancel => tenant.cancel(options).await,
-            Self::Retry => tenant.retry(options).await,
-            Self::Abandon(reason) => tenant.abandon(options.reason(reason)).await,
+            Self::Provision(spec) => Command::Provision(spec.spec()),
+            Self::Update(spec) => Command::Update(spec.spec()),
+            Self::Restart => Command::Restart,
+            Self::Destroy => Command::Destroy,
+            Self::Release(provider) => Command::Release(provider.clone()),
+            Self::Cancel => Command::Cancel,
+            Self::Retry => Command::Retry,
+            Self::Abandon => Command::Abandon,
+        }
+    }
+
+    /// The spec that goes with it.
+    fn spec(&self) -> Option<&Document> {
+        match self {
+            Self::Provision(spec) | Self::Update(spec) => Some(spec),
+            Self::Restart | Self::Destroy | Self::Release(_) | Self::Cancel | Self::Retry | Self::Abandon => {
+                None
+            }
         }
     }
 
@@ -57,15 +67,7 @@ impl Ask {
             | Self::Release(_)
             | Self::Cancel
             | Self::Retry
-            | Self::Abandon(_) => Missing::Refuse,
-        }
-    }
-
-    fn needs_a_known_tenant(&self) -> bool {
-        match self {
-            Self::Destroy | Self::Release(_) | Self::Cancel | Self::Retry | Self::Abandon(_) => true,
-            // The engine refuses an update of a tenant that it does not know, and says what to do.
-            Self::Provision(_) | Self::Update(_) | Self::Restart => false,
+            | Self::Abandon => Missing::Refuse,
         }
     }
 
@@ -78,9 +80,22 @@ impl Ask {
             | Self::Release(_)
             | Self::Retry => Wanted::Done,
             Self::Cancel => Wanted::Cancelled,
-            Self::Abandon(_) => Wanted::Abandoned,
+            Self::Abandon => Wanted::Abandoned,
         }
     }
+}
+
+/// Makes the tenant of a spec run it: by a provision or an update.
+pub(crate) async fn apply(
+    screen: &Screen,
+    place: &Place,
+    spec: Document,
+    ask: fn(Document) -> Ask,
+    with: impl Into<(CommandOptions, Patience)>,
+) -> Result<(), Failure> {
+    // Nothing is begun for a spec that is refused: no store is made, and none is waited for.
+    let tenant = validate::tenant(place, &spec).await?;
+    operate(screen, place, tenant, ask(spec), with).await
 }
 
 /// Sends a command and waits for the end of its operation.
@@ -89,44 +104,71 @@ pub(crate) async fn operate(
     place: &Place,
     tenant: TenantId,
     ask: Ask,
-    options: Options,
+    with: impl Into<(CommandOptions, Patience)>,
 ) -> Result<(), Failure> {
-    let begun = Instant::now();
-    let (wanted, missing) = (ask.wanted(), ask.missing());
-    let mut with = With::engine(screen, place, missing).await?;
-    let outcome = with.operate(&tenant, ask, options).await;
+    let (options, patience) = with.into();
+    let (begun, until) = (Instant::now(), patience.starts());
+    let mut with = With::engine(screen, place, ask.missing()).await?;
+    let events = with.client.events(Some(&tenant), &EventsQuery::default()).await;
+    let sent = match events {
+        Ok(events) => with.send(&tenant, &ask, &options).await.map(|id| (events, id)),
+        Err(error) => Err(error.into()),
+    };
+    let outcome = match sent {
+        Ok((_, Some(id))) if !patience.waits() => {
+            let attended = with.is_others();
+            with.end_with(Duration::ZERO).await?;
+            return not_waited_for(screen, &tenant, id, attended);
+        }
+        Ok((events, Some(id))) => with.watch(&tenant, events, id, until).await.map(|_| Some(id)),
+        Ok((_, None)) => Ok(None),
+        Err(failure) => Err(failure),
+    };
     let id = with.end(outcome).await?;
-    report(screen, place, &tenant, id, wanted, Waited::Since(begun)).await
+    report(screen, place, &tenant, id, ask.wanted(), Waited::Since(begun)).await
+}
+
+/// Says what was begun, and what becomes of it.
+fn not_waited_for(
+    screen: &Screen,
+    tenant: &TenantId,
+    id: OperationId,
+    attended: bool,
+) -> Result<(), Failure> {
+    let document = json!({ "tenant_id": tenant, "operation": id });
+    screen.show(&document, || match attended {
+        true => format!("{tenant}: operation {id} is on its way; `landlord-compute wait {id}` waits for it"),
+        false => format!(
+            "{tenant}: operation {id} is recorded, and no engine goes on with it now;\n  `landlord-compute wait {id}` does, and `landlord-compute run` for all"
+        ),
+    })
 }
 
 /// Waits for an operation that was begun before: with an engine that goes on with it, or beside the one that has
 /// the store.
-pub(crate) async fn wait(screen: &Screen, place: &Place, id: OperationId) -> Result<(), Failure> {
+pub(crate) async fn wait(
+    screen: &Screen,
+    place: &Place,
+    id: OperationId,
+    until: Until,
+) -> Result<(), Failure> {
     let begun = Instant::now();
-    let look = place.look()?;
-    let record = look.operation(id).await?.ok_or(Failure::NoOperation(id))?;
-    let tenant = record.tenant;
-    let waited = match record.settled {
-        Some(_) => Waited::Not,
-        None => Waited::Since(begun),
-    };
-    if record.settled.is_none() {
-        match With::engine(screen, &place.without_waiting(), Missing::Refuse).await {
-            Ok(mut with) => {
-                let since = with.engine.head();
-                let outcome = match with.engine.operation(id).await {
-                    Ok(operation) => with.watch(&tenant, since, operation).await.map(drop),
-                    Err(error) => Err(error.into()),
-                };
-                with.end(outcome).await?;
-            }
-            Err(Failure::InUse { .. }) => {
-                watch_beside(screen, &look, &tenant, id).await?;
-            }
-            Err(other) => return Err(other),
-        }
+    let look = place.look().await?;
+    let found = look.operation(id).await?;
+    let tenant = found.tenant_id;
+    if found.settled.is_some() {
+        return report(screen, place, &tenant, Some(id), Wanted::Done, Waited::Not).await;
     }
-    report(screen, place, &tenant, Some(id), Wanted::Done, waited).await
+    let mut with = match With::engine(screen, &place.without_waiting(), Missing::Refuse).await {
+        Err(Failure::InUse { .. }) => With::beside(screen, look)?,
+        with => with?,
+    };
+    let outcome = match with.client.events(Some(&tenant), &EventsQuery::default()).await {
+        Ok(events) => with.watch(&tenant, events, id, until).await.map(drop),
+        Err(error) => Err(error.into()),
+    };
+    with.end(outcome).await?;
+    report(screen, place, &tenant, Some(id), Wanted::Done, Waited::Since(begun)).await
 }
 
 /// Begins nothing for a tenant from now on.
@@ -134,11 +176,9 @@ pub(crate) async fn pause(
     screen: &Screen,
     place: &Place,
     tenant: TenantId,
-    options: Options,
+    options: CommandOptions,
 ) -> Result<(), Failure> {
-    let with = With::engine(screen, place, Missing::Refuse).await?;
-    let outcome = with.engine.tenant(tenant.clone()).pause(options).await.map_err(Failure::from);
-    with.end(outcome).await?;
+    tell(screen, place, &tenant, Command::Pause, options).await?;
     screen.show(&json!({ "tenant_id": tenant, "paused": true }), || {
         format!("{tenant}: paused; `landlord-compute resume {tenant}` lets it go on")
     })
@@ -149,124 +189,134 @@ pub(crate) async fn resume(
     screen: &Screen,
     place: &Place,
     tenant: TenantId,
-    options: Options,
+    options: CommandOptions,
 ) -> Result<(), Failure> {
-    let with = With::engine(screen, place, Missing::Refuse).await?;
-    let outcome = with.engine.tenant(tenant.clone()).resume(options).await.map_err(Failure::from);
-    with.end(outcome).await?;
+    tell(screen, place, &tenant, Command::Resume, options).await?;
     screen.show(&json!({ "tenant_id": tenant, "paused": false }), || format!("{tenant}: resumed"))
 }
 
-/// An engine for the time of one command.
+/// Sends a command that begins no operation.
+async fn tell(
+    screen: &Screen,
+    place: &Place,
+    tenant: &TenantId,
+    command: Command,
+    options: CommandOptions,
+) -> Result<(), Failure> {
+    let with = With::engine(screen, place, Missing::Refuse).await?;
+    let outcome = with.client.command(tenant, command, &options).await.map_err(Failure::from);
+    with.end(outcome).await.map(drop)
+}
+
+/// Who answers one command.
 pub(crate) struct With<'a> {
     screen: &'a Screen,
-    pub(crate) engine: Engine,
-    signals: Signals,
+    pub(crate) client: Client,
+    whose: Whose,
+    pub(crate) signals: Signals,
+}
+
+/// Whose engine goes on with an operation.
+enum Whose {
+    /// This command's own. It does not look after running tenants: a repair that it began would be cut off at its end.
+    Own(Arc<Engine>),
+    /// A server's, or another program's.
+    Others,
 }
 
 impl<'a> With<'a> {
-    /// It does not look after running tenants: a repair that it began would be cut off at its end.
+    /// The server, or an engine for the time of one command.
     pub(crate) async fn engine(screen: &'a Screen, place: &Place, missing: Missing) -> Result<Self, Failure> {
         // While it waits for the store, Ctrl-C ends the program as usual: nothing is recorded yet.
-        let engine = place.start(screen, missing, ObservePolicy::Off).await?;
-        let signals = Signals::listen()?;
-        Ok(Self { screen, engine, signals })
+        let (client, whose) = match place.start(screen, missing, ObservePolicy::Off).await? {
+            Started::Server(client) => (client, Whose::Others),
+            Started::Engine(engine, client) => (client, Whose::Own(engine)),
+        };
+        Ok(Self { screen, client, whose, signals: Signals::listen()? })
     }
 
-    /// Sends a command and watches its operation. Gives its id, or none where what was asked for was so already.
-    async fn operate(
+    /// Only to look, while another program's engine works.
+    fn beside(screen: &'a Screen, client: Client) -> Result<Self, Failure> {
+        Ok(Self { screen, client, whose: Whose::Others, signals: Signals::listen()? })
+    }
+
+    /// Whether another program's engine goes on with what is begun.
+    pub(crate) fn is_others(&self) -> bool {
+        matches!(self.whose, Whose::Others)
+    }
+
+    /// Sends a command. Gives the id of its operation, or none where what was asked for was so already.
+    async fn send(
         &mut self,
         tenant: &TenantId,
-        ask: Ask,
-        options: Options,
+        ask: &Ask,
+        options: &CommandOptions,
     ) -> Result<Option<OperationId>, Failure> {
-        let since = self.engine.head();
-        let handle = self.engine.tenant(tenant.clone());
-        // For the engine a tenant that it never knew is as gone as one that was destroyed. A person mistyped it.
-        if ask.needs_a_known_tenant()
-            && let Record::Absent(id) = handle.snapshot().await?
-        {
-            return Err(Failure::NoTenant(id));
-        }
-        let operation = ask.send(&handle, options).await?;
-        let id = operation.id();
-        self.watch(tenant, since, operation).await?;
-        Ok(id)
+        let accepted = self.client.command(tenant, ask.command(), options).await;
+        let accepted = accepted.map_err(|error| match ask.spec() {
+            Some(spec) => spec.refused(error),
+            None => error.into(),
+        })?;
+        Ok(accepted.operation)
     }
 
     /// Shows what happens to the tenant until the operation has settled.
     pub(crate) async fn watch(
         &mut self,
         tenant: &TenantId,
-        since: Position,
-        mut operation: OperationHandle,
+        events: Events,
+        id: OperationId,
+        until: Until,
     ) -> Result<Settled, Failure> {
-        // What was so already is over.
-        let Some(id) = operation.id() else { return Ok(operation.settled().await?) };
-        let mut events = Box::pin(self.engine.subscribe(since, Scope::Tenant(tenant.clone())).fuse());
-        let handle = self.engine.tenant(tenant.clone());
+        let mut events = events.fuse();
         let mut again = Again::new(self.screen);
+        let client = self.client.clone();
+        let mut settled = Box::pin(async move { client.settled(id).await });
         loop {
             tokio::select! {
                 biased;
-                Some(delivery) = events.next() => match delivery? {
-                    Delivery::Event { event, .. } => again.tell(&event),
-                    Delivery::Gap { .. } => {}
+                Some(message) = events.next() => match message? {
+                    Message::Event(event) => again.tell(&event.data),
+                    Message::Gap(_) => {}
                 },
-                () = again.due() => again.tell_again(&handle.snapshot().await?),
-                settled = operation.settled() => return Ok(settled?),
-                _ = self.signals.next() => return Err(Failure::Interrupted(id)),
+                () = again.due() => again.tell_again(self.client.tenant(tenant).await.ok().map(|it| it.tenant)),
+                operation = &mut settled => {
+                    let operation: OperationDocument = operation?;
+                    return operation.settled.ok_or(Failure::Interrupted(id));
+                }
+                () = until.over() => {
+                    return Err(Failure::NotOver { operation: id, attended: self.is_others() });
+                }
+                _ = self.signals.next() => return Err(match self.whose {
+                    Whose::Own(_) => Failure::Interrupted(id),
+                    Whose::Others => Failure::Left(id),
+                }),
             }
         }
     }
 
-    /// Ends the engine in order; after Ctrl-C at once.
-    pub(crate) async fn end<T>(mut self, outcome: Result<T, Failure>) -> Result<T, Failure> {
+    /// Ends an engine of one's own in order; after Ctrl-C, or when the time is over, at once.
+    pub(crate) async fn end<T>(self, outcome: Result<T, Failure>) -> Result<T, Failure> {
         let grace = match &outcome {
-            Err(Failure::Interrupted(_)) => Duration::ZERO,
+            Err(Failure::Interrupted(_) | Failure::NotOver { .. }) => Duration::ZERO,
             Ok(_) | Err(_) => GRACE,
         };
-        let closed = tokio::select! {
-            closed = self.engine.shutdown(grace) => closed,
-            _ = self.signals.next() => Ok(()),
-        };
-        self.screen.end_progress();
+        let closed = self.end_with(grace).await;
         let value = outcome?;
         closed?;
         Ok(value)
     }
-}
 
-/// Shows what another program's engine does for a tenant until an operation has settled.
-async fn watch_beside(
-    screen: &Screen,
-    look: &impl Reads,
-    tenant: &TenantId,
-    id: OperationId,
-) -> Result<(), Failure> {
-    let mut signals = Signals::listen()?;
-    let mut reader = Reader::new(look, Scope::Tenant(tenant.clone()), Position(0));
-    // What happened before is history.
-    while !reader.read().await?.is_empty() {}
-    let mut again = Again::new(screen);
-    loop {
-        for delivery in reader.read().await? {
-            match delivery {
-                Delivery::Event { event, .. } => again.tell(&event),
-                Delivery::Gap { .. } => {}
-            }
-        }
-        if again.is_due() {
-            again.tell_again(&look.load(tenant).await?);
-        }
-        let settled = look.operation(id).await?.and_then(|record| record.settled);
-        if settled.is_some() {
-            screen.end_progress();
-            return Ok(());
-        }
-        tokio::select! {
-            () = tokio::time::sleep(LOOK) => {}
-            _ = signals.next() => return Err(Failure::Interrupted(id)),
-        }
+    /// Ends an engine of one's own, whose calls may go on for so long.
+    pub(crate) async fn end_with(mut self, grace: Duration) -> Result<(), Failure> {
+        let closed = match &self.whose {
+            Whose::Others => Ok(()),
+            Whose::Own(engine) => tokio::select! {
+                closed = engine.shutdown(grace) => closed,
+                _ = self.signals.next() => Ok(()),
+            },
+        };
+        self.screen.end_progress();
+        Ok(closed?)
     }
 }

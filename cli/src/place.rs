@@ -4,19 +4,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use landlord_compute::clock::SystemClock;
+use landlord_client::Client;
 use landlord_compute::machines::id::{ProviderName, TenantId};
-use landlord_compute::machines::planner::Subject;
-use landlord_compute::machines::tenant::{Record, Tenant, Tombstone};
-use landlord_compute::provider::{Context, Provider, RegistryError, Setup, SetupError};
-use landlord_compute::store::{Reads, StoreError};
+use landlord_compute::provider::{Provider, RegistryError, Setup, SetupError};
+use landlord_compute::store::{MemoryOptions, MemoryStore, StoreError};
 use landlord_compute::{Engine, EngineBuilder, ObservePolicy, StartError};
+use landlord_server::Served;
 use landlord_store_sqlite::{SqliteOptions, SqliteReader, SqliteStore};
-
 use serde_json::Value;
 
+use super::attended::attended;
 use super::built_with::{BUILT_WITH, Built, Configs, DEFAULT};
-use super::exit::Failure;
+use super::configuration::{Configuration, Section};
+use super::failure::Failure;
+use super::here;
 use super::patience::LOOK;
 use super::screen::Screen;
 use super::spec_file::{self, Document};
@@ -33,6 +34,9 @@ pub(crate) struct Place {
     owner: String,
     /// How long the store is waited for while another engine has it.
     wait: Duration,
+    configuration: Arc<Configuration>,
+    /// The server that everything is asked, where one was named.
+    remote: Option<Client>,
 }
 
 /// What an engine is wanted for.
@@ -44,22 +48,81 @@ pub(crate) enum Missing {
     Refuse,
 }
 
+/// Who does what a command asks for.
+pub(crate) enum Started {
+    /// The server that runs.
+    Server(Client),
+    /// An engine of this program.
+    Engine(Arc<Engine>, Client),
+}
+
+/// Waits for a store that another engine has.
+struct Turn<'a> {
+    screen: &'a Screen,
+    begun: Instant,
+    wait: Duration,
+}
+
+impl<'a> Turn<'a> {
+    fn new(screen: &'a Screen, wait: Duration) -> Self {
+        Self { screen, begun: Instant::now(), wait }
+    }
+
+    /// The engine; none while another one has the store, after a moment.
+    async fn engine(&mut self, engine: EngineBuilder) -> Result<Option<Engine>, Failure> {
+        match engine.start().await {
+            Err(StartError::Store(StoreError::InUse { owner, .. })) if self.begun.elapsed() < self.wait => {
+                self.screen.progress(&format!("waits for the store, which {owner} has"));
+                tokio::time::sleep(LOOK).await;
+                Ok(None)
+            }
+            Err(StartError::Store(in_use @ StoreError::InUse { .. })) => {
+                self.screen.end_progress();
+                Err(Failure::InUse { in_use, waited: self.begun.elapsed() })
+            }
+            started => Ok(Some(started?)),
+        }
+    }
+}
+
 impl Place {
-    /// Every provider that can run tenants as it is, and those whose configuration is given.
-    pub(crate) fn new(store: &Path, configs: &Configs) -> Result<Self, Failure> {
+    /// A store with the providers of its configuration; where that names none, with every provider that can run tenants as
+    /// it is. A provider whose own file is given is as that file says.
+    pub(crate) fn new(
+        store: &Path,
+        configs: &Configs,
+        configuration: Arc<Configuration>,
+    ) -> Result<Self, Failure> {
         let store = resolve(store);
         let mut providers = Vec::new();
+        for (name, kind, section) in configuration.sections() {
+            if !configs.0.contains_key(name) {
+                let provider = of_section(&store, name, kind, section);
+                providers
+                    .push(provider.map_err(|error| Failure::Usage(format!("providers.{name}: {error}")))?);
+            }
+        }
         for built in BUILT_WITH {
             match configs.0.get(built.kind) {
                 Some(file) => providers.push(configured(built, &store, file)?),
-                None if built.needs_config => {}
+                None if built.needs_config || configuration.providers.is_some() => {}
                 None => {
-                    let provider = started(built, &store, Value::Null);
+                    let provider = started(built, &store, built.kind, Value::Null);
                     providers.push(provider.map_err(|error| Failure::Usage(error.to_string()))?);
                 }
             }
         }
-        Ok(Self { store, providers, owner: PROGRAM.to_owned(), wait: Duration::ZERO })
+        let owner = PROGRAM.to_owned();
+        Ok(Self { store, providers, owner, wait: Duration::ZERO, configuration, remote: None })
+    }
+
+    /// The same, where everything is asked of this server.
+    pub(crate) fn of_server(self, remote: Option<Client>) -> Self {
+        Self { remote, ..self }
+    }
+
+    pub(crate) fn configuration(&self) -> &Configuration {
+        &self.configuration
     }
 
     /// With engines of this command, which wait so long for the store.
@@ -78,14 +141,9 @@ impl Place {
 
     /// Where the logs of a tenant are on this machine, if there are any.
     pub(crate) fn logs(&self, provider: &ProviderName, tenant: &TenantId) -> Option<PathBuf> {
-        let kept_here = provider.as_str() == DEFAULT;
+        let kept_here = provider.as_str() == DEFAULT && self.remote.is_none();
         let logs = state_dir(&self.store).join("logs").join(tenant.as_str());
         (kept_here && logs.is_dir()).then_some(logs)
-    }
-
-    /// The providers of this program.
-    pub(crate) fn providers(&self) -> &[Arc<dyn Provider>] {
-        &self.providers
     }
 
     /// The one that every build of this program has.
@@ -103,10 +161,49 @@ impl Place {
         })
     }
 
-    /// The store to look at, also while an engine has it.
-    pub(crate) fn look(&self) -> Result<SqliteReader, Failure> {
+    /// Where a server of this store listens.
+    pub(crate) fn socket(&self) -> PathBuf {
+        let mut socket = self.store.as_os_str().to_owned();
+        socket.push(".sock");
+        socket.into()
+    }
+
+    /// The server that was named, or that of this store, if one runs.
+    pub(crate) async fn server(&self) -> Option<Client> {
+        if let Some(remote) = &self.remote {
+            return Some(remote.clone());
+        }
+        let socket = self.socket();
+        Client::answers(&socket).await.then(|| Client::unix(socket))
+    }
+
+    /// The store, as its files say, also while an engine has it.
+    pub(crate) fn reader(&self) -> Result<SqliteReader, Failure> {
         self.require()?;
         Ok(SqliteReader::open(&self.store)?)
+    }
+
+    /// Whoever can say what is known of the tenants, also while another engine has the store.
+    pub(crate) async fn look(&self) -> Result<Client, Failure> {
+        if let Some(server) = self.server().await {
+            return Ok(server);
+        }
+        let reader = self.reader()?;
+        let name = reader.engine().await?;
+        let served = Served::store(reader.clone(), name, self.providers.clone());
+        Ok(here::client(served.attended(move || attended(reader.attendance()))))
+    }
+
+    /// The same where there may be no store yet: then there are no tenants.
+    pub(crate) async fn look_if_there(&self) -> Client {
+        match self.look().await {
+            Ok(client) => client,
+            // Where the store cannot be read, whoever opens it says why.
+            Err(_) => {
+                let nobody = MemoryStore::new(MemoryOptions::default());
+                here::client(Served::store(nobody, "nobody".into(), self.providers.clone()))
+            }
+        }
     }
 
     /// The beginnings of an engine that has the store for itself.
@@ -115,34 +212,52 @@ impl Place {
             Missing::Create => {}
             Missing::Refuse => self.require()?,
         }
-        let options = SqliteOptions { owner: Some(self.owner.clone()), ..SqliteOptions::new(&self.store) };
-        let store = SqliteStore::new(options);
-        let engine = Engine::builder(store);
+        let retention = &self.configuration.retention;
+        let (history, waits) = (Some(retention.events.get()), retention.waits.0);
+        let owner = Some(self.owner.clone());
+        let store =
+            SqliteStore::new(SqliteOptions { owner, history, waits, ..SqliteOptions::new(&self.store) });
+        let engine =
+            Engine::builder(store).policy(self.configuration.policy()).limits(self.configuration.limits());
         Ok(self.providers.iter().cloned().fold(engine, EngineBuilder::provider))
     }
 
-    /// Starts an engine; while another one has the store, it is tried again for a moment.
+    /// The server of this store, or else an engine; while another one has the store, it is tried again for a moment.
     pub(crate) async fn start(
         &self,
         screen: &Screen,
         missing: Missing,
         observe: ObservePolicy,
-    ) -> Result<Engine, Failure> {
-        let begun = Instant::now();
+    ) -> Result<Started, Failure> {
+        let mut turn = Turn::new(screen, self.wait);
         loop {
-            match self.engine(missing)?.observe(observe).start().await {
-                Err(StartError::Store(StoreError::InUse { owner, .. })) if begun.elapsed() < self.wait => {
-                    screen.progress(&format!("waits for the store, which {owner} has"));
-                    tokio::time::sleep(LOOK).await;
-                }
-                Err(StartError::Store(in_use @ StoreError::InUse { .. })) => {
-                    let waited = begun.elapsed();
-                    screen.end_progress();
-                    return Err(Failure::InUse { in_use, waited });
-                }
-                started => return Ok(started?),
+            if let Some(server) = self.server().await {
+                screen.end_progress();
+                return Ok(Started::Server(server));
+            }
+            if let Some(engine) = turn.engine(self.engine(missing)?.observe(observe)).await? {
+                let engine = Arc::new(engine);
+                let client = here::client(self.served(&engine)?);
+                return Ok(Started::Engine(engine, client));
             }
         }
+    }
+
+    /// An engine that keeps running; while another one has the store, it is tried again for a moment.
+    pub(crate) async fn keep(&self, screen: &Screen) -> Result<Arc<Engine>, Failure> {
+        let mut turn = Turn::new(screen, self.wait);
+        loop {
+            let engine = self.engine(Missing::Create)?.observe(self.configuration.observe());
+            if let Some(engine) = turn.engine(engine).await? {
+                return Ok(Arc::new(engine));
+            }
+        }
+    }
+
+    /// What an engine of this store answers.
+    pub(crate) fn served(&self, engine: &Arc<Engine>) -> Result<Served, Failure> {
+        let reader = self.reader()?;
+        Ok(Served::engine(Arc::clone(engine)).attended(move || attended(reader.attendance())))
     }
 
     fn require(&self) -> Result<(), Failure> {
@@ -152,26 +267,6 @@ impl Place {
         }
         Ok(())
     }
-}
-
-/// The tenant as a store has it, if it lives.
-pub(crate) async fn living(store: &impl Reads, tenant: &TenantId) -> Result<Arc<Tenant>, Failure> {
-    match store.load(tenant).await? {
-        Record::Live(tenant) => Ok(tenant),
-        Record::Absent(id) => Err(Failure::NoTenant(id)),
-        Record::Gone(Tombstone { id, retained, .. }) => Err(Failure::Gone { tenant: id, retained }),
-    }
-}
-
-/// What a provider needs to know to be asked about a tenant, beside any engine.
-pub(crate) async fn asking(look: &SqliteReader, tenant: &Tenant) -> Result<Context, Failure> {
-    let subject = Subject {
-        engine: look.engine().await?,
-        provider: tenant.provider.clone(),
-        tenant: tenant.id.clone(),
-        incarnation: tenant.incarnation,
-    };
-    Ok(Context::alone(subject, Arc::new(SystemClock)).with_ledger(tenant.ledger.clone()))
 }
 
 /// The path without links as far as it exists, so that a store has one directory of processes however it is named.
@@ -199,15 +294,39 @@ pub(crate) fn state_dir(store: &Path) -> PathBuf {
 
 /// A provider over the configuration in a file.
 fn configured(built: &Built, store: &Path, file: &Path) -> Result<Arc<dyn Provider>, Failure> {
-    let Document { file, text, format } = spec_file::document(file)?;
-    let unfit = |message: String| Failure::Config { file, message };
+    let Document { origin, text, format } = spec_file::document(file)?;
+    let unfit = |message: String| Failure::Config { file: origin.to_string(), message };
     match format.parse(&text) {
-        Ok(config) => started(built, store, config).map_err(|source| unfit(source.to_string())),
+        Ok(config) => started(built, store, built.kind, config).map_err(|source| unfit(source.to_string())),
         Err(source) => Err(unfit(source.to_string())),
     }
 }
 
-fn started(built: &Built, store: &Path, config: Value) -> Result<Arc<dyn Provider>, SetupError> {
-    let name = ProviderName::new(built.kind).map_err(SetupError::new)?;
-    (built.start)(Setup { name, config, state_dir: state_dir(store) })
+/// A provider of a configuration's section.
+pub(crate) fn of_section(
+    store: &Path,
+    name: &str,
+    kind: &str,
+    section: &Section,
+) -> Result<Arc<dyn Provider>, SetupError> {
+    let Some(built) = BUILT_WITH.iter().find(|built| built.kind == kind) else {
+        let kinds: Vec<&str> = BUILT_WITH.iter().map(|built| built.kind).collect();
+        let problem = format!("there is no kind {kind:?} in this build; there are {}", kinds.join(", "));
+        return Err(SetupError::new(problem));
+    };
+    let config = match section.config.is_empty() {
+        true => Value::Null,
+        false => Value::Object(section.config.clone()),
+    };
+    started(built, store, name, config)
+}
+
+fn started(built: &Built, store: &Path, name: &str, config: Value) -> Result<Arc<dyn Provider>, SetupError> {
+    let mut state_dir = state_dir(store);
+    // What a kind keeps under its own name is where it always was.
+    if name != built.kind {
+        state_dir = state_dir.join("providers").join(name);
+    }
+    let name = ProviderName::new(name).map_err(SetupError::new)?;
+    (built.start)(Setup { name, config, state_dir })
 }

@@ -1,32 +1,46 @@
 //! `plan`: what an update would change, and what that does to what runs.
 
-use std::path::Path;
-
-use landlord_compute::provider::{Plan, PlannedChange, PlannedEffect};
+use landlord_api::{PlanDocument, PlannedChange, PlannedEffect};
 use serde_json::json;
 
-use super::exit::{Exit, Failure};
-use super::place::{Place, asking, living};
+use super::apply;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::place::Place;
 use super::screen::Screen;
-use super::validate;
+use super::spec_file::Specs;
 
-/// Says what an update to a spec would change, without changing anything; the exit code says whether there is something.
-pub(crate) async fn plan(screen: &Screen, place: &Place, file: &Path) -> Result<Exit, Failure> {
-    let spec = validate::checked(place, file).await?;
-    let look = place.look()?;
-    let tenant = living(&look, spec.tenant()).await?;
-    let provider = place.provider(spec.provider()).map_err(|error| Failure::Usage(error.to_string()))?;
-    let cx = asking(&look, &tenant).await?.running(tenant.applied());
-    let plan = provider.plan(&cx, &tenant.id, &spec).await?;
-    let Plan { changes, corrections } = &plan;
-    let json = json!({ "tenant_id": tenant.id, "changes": changes, "corrections": corrections });
-    screen.show(&json, || text(spec.tenant().as_str(), &plan))?;
-    Ok(if plan.is_empty() { Exit::Done } else { Exit::WouldChange })
+/// Says what updates to specs would change, without changing anything; the exit code says whether there is something.
+pub(crate) async fn plan(screen: &Screen, place: &Place, specs: Specs) -> Result<Exit, Failure> {
+    let tenants = apply::checked(place, specs).await?;
+    let look = place.look().await?;
+    let mut plans = Vec::new();
+    for (tenant, spec) in &tenants {
+        plans.push(look.plan(tenant, spec.spec()).await.map_err(|error| spec.refused(error))?);
+    }
+    match plans.as_slice() {
+        [plan] => screen.show(plan, || text(plan))?,
+        plans => {
+            let lines = || plans.iter().map(|plan| text(plan) + "\n").collect();
+            screen.show(&json!({ "plans": plans }), lines)?;
+        }
+    }
+    Ok(if plans.iter().all(PlanDocument::is_empty) { Exit::Done } else { Exit::WouldChange })
 }
 
-fn text(tenant: &str, plan: &Plan) -> String {
+fn text(plan: &PlanDocument) -> String {
+    let limits = plan.not_enforced.iter();
+    changes(plan)
+        + &limits.map(|limit| format!("\n  not enforced by the provider: {limit}")).collect::<String>()
+}
+
+fn changes(plan: &PlanDocument) -> String {
+    let tenant = &plan.tenant_id;
     if plan.is_empty() {
         return format!("{tenant}: an update would change nothing");
+    }
+    if plan.creates {
+        return format!("{tenant}: it is not there; a provision would make it");
     }
     let mut text = format!("{tenant}: an update would change this:");
     for PlannedChange { change, effect } in &plan.changes {

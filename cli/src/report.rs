@@ -1,24 +1,18 @@
 //! How an operation ended, in a few lines or as a document.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
-use landlord_compute::Delivery;
+use landlord_api::{Code, TenantView};
+use landlord_client::ClientError;
 use landlord_compute::machines::id::{OperationId, TenantId};
-use landlord_compute::machines::tenant::{
-    EventKind, LifecycleEvent, OperationKind, Record, Retained, Settled,
-};
-use landlord_compute::store::{Position, Reads, Scope};
-use landlord_store_sqlite::SqliteReader;
+use landlord_compute::machines::tenant::{OperationKind, Retained, Settled};
 use serde::Serialize;
 
-use super::events::Reader;
-use super::exit::Failure;
+use super::failure::Failure;
 use super::place::Place;
 use super::screen::Screen;
 use super::words;
-use landlord_compute::view::TenantView;
 
 /// The end of an operation that a command is for.
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +49,7 @@ struct Report<'a> {
     settled_at: Option<Timestamp>,
     /// How the tenant is now; absent when it is gone.
     #[serde(skip_serializing_if = "Option::is_none")]
-    tenant: Option<TenantView<'a>>,
+    tenant: Option<TenantView>,
     /// What the provider says of what it did.
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
@@ -64,7 +58,7 @@ struct Report<'a> {
     left: Vec<String>,
     /// What it left on purpose, if it is gone.
     #[serde(skip_serializing_if = "Option::is_none")]
-    retained: Option<&'a Retained>,
+    retained: Option<Retained>,
     #[serde(skip)]
     waited: Waited,
 }
@@ -87,32 +81,37 @@ pub(crate) async fn report(
     wanted: Wanted,
     waited: Waited,
 ) -> Result<(), Failure> {
-    let look = place.look()?;
-    let record = look.load(tenant).await?;
+    let look = place.look().await?;
     let operation = match id {
-        Some(id) => Some(look.operation(id).await?.ok_or(Failure::NoOperation(id))?),
+        Some(id) => Some(look.operation(id).await?),
         None => None,
     };
     let settled = match &operation {
         Some(operation) => operation.settled.clone().ok_or(Failure::Interrupted(operation.id))?,
         None => Settled::Done,
     };
-    let left = match (&settled, &record) {
-        (Settled::Abandoned { left }, _) => left.clone(),
-        // It was gone already, and may have been abandoned.
-        (Settled::Done, Record::Gone(_)) if operation.is_none() => left_behind(&look, tenant).await?,
-        (
-            Settled::Done | Settled::Failed { .. } | Settled::Cancelled { .. } | Settled::Superseded { .. },
-            Record::Absent(_) | Record::Gone(_) | Record::Live(_),
-        ) => Vec::new(),
+    let (view, gone) = match look.tenant(tenant).await {
+        Ok(document) => (Some(document.tenant), None),
+        Err(ClientError::Problem(problem))
+            if matches!(problem.code, Code::TenantGone | Code::TenantNotFound) =>
+        {
+            (None, Some(problem))
+        }
+        Err(error) => return Err(error.into()),
     };
-    let last = match id {
-        Some(id) => last_event(&look, tenant, id).await?,
-        None => None,
+    let left = match &settled {
+        Settled::Abandoned { left } => left.clone(),
+        // It was gone already, and may have been abandoned.
+        Settled::Done if operation.is_none() => {
+            gone.as_ref().map(|gone| gone.left.clone()).unwrap_or_default()
+        }
+        Settled::Done | Settled::Failed { .. } | Settled::Cancelled { .. } | Settled::Superseded { .. } => {
+            Vec::new()
+        }
     };
     let (seconds, settled_at) = match waited {
         Waited::Since(begun) => (begun.elapsed().as_millis() as f64 / 1000.0, None),
-        Waited::Not => (0.0, last.as_ref().map(|event| event.at)),
+        Waited::Not => (0.0, operation.as_ref().and_then(|operation| operation.settled_at)),
     };
     let report = Report {
         tenant_id: tenant,
@@ -122,57 +121,18 @@ pub(crate) async fn report(
         seconds,
         settled_at,
         waited,
-        tenant: match &record {
-            Record::Live(tenant) => Some(TenantView::from(tenant.as_ref())),
-            Record::Gone(_) | Record::Absent(_) => None,
-        },
-        message: last.as_deref().and_then(words::message).map(str::to_owned),
+        tenant: view,
+        message: operation.as_ref().and_then(|operation| operation.message.clone()),
         left,
-        retained: match &record {
-            Record::Gone(tombstone) => tombstone.retained.as_deref(),
-            Record::Live(_) | Record::Absent(_) => None,
-        },
+        retained: gone.and_then(|gone| gone.retained),
     };
-    let logs = report.tenant.as_ref().and_then(|view| place.logs(view.provider, tenant));
+    let logs = report.tenant.as_ref().and_then(|view| place.logs(&view.provider, tenant));
     let shown = screen.show(&report, || report.text());
     match operation {
         Some(operation) if !wanted.is(&settled) => {
             Err(Failure::NotAsAsked { operation: operation.id, tenant: tenant.clone(), logs, settled })
         }
         Some(_) | None => shown,
-    }
-}
-
-/// What was left of a tenant that is gone: its last event says it, where it was abandoned.
-async fn left_behind(look: &SqliteReader, tenant: &TenantId) -> Result<Vec<String>, Failure> {
-    let last = Reader::new(look, Scope::Tenant(tenant.clone()), Position(0)).last(1).await?;
-    if let Some(Delivery::Event { event, .. }) = last.back()
-        && let EventKind::Abandoned { left, .. } = &event.what
-    {
-        return Ok(left.clone());
-    }
-    Ok(Vec::new())
-}
-
-/// The event with which an operation settled, if it is still kept.
-async fn last_event(
-    look: &SqliteReader,
-    tenant: &TenantId,
-    id: OperationId,
-) -> Result<Option<Arc<LifecycleEvent>>, Failure> {
-    let mut reader = Reader::new(look, Scope::Tenant(tenant.clone()), Position(0));
-    loop {
-        let page = reader.read().await?;
-        if page.is_empty() {
-            return Ok(None);
-        }
-        for delivery in page {
-            if let Delivery::Event { event, .. } = delivery
-                && event.settled.iter().any(|settlement| settlement.operation == id)
-            {
-                return Ok(Some(event));
-            }
-        }
     }
 }
 
@@ -231,7 +191,7 @@ impl Report<'_> {
 
     fn left_text(&self) -> String {
         let text = self.left_behind_text();
-        let Some(retained) = self.retained else { return text };
+        let Some(retained) = &self.retained else { return text };
         let mut text =
             format!("{text}, but for what its spec asks to retain, at provider {}:", retained.provider);
         for line in retained.lines() {

@@ -11,7 +11,7 @@ use serde::Serialize;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::args::Format;
-use super::exit::Failure;
+use super::failure::Failure;
 use super::hints::Hints;
 
 /// How wide a text is where there is no terminal and `COLUMNS` says nothing.
@@ -41,8 +41,8 @@ enum Progress {
 impl Screen {
     pub(crate) fn new(format: Format, hints: Hints) -> Self {
         let progress = match format {
-            Format::Json => Progress::None,
-            Format::Table if io::stderr().is_terminal() => {
+            Format::Json | Format::Yaml => Progress::None,
+            Format::Table | Format::Wide | Format::Name if io::stderr().is_terminal() => {
                 let bar = ProgressBar::new_spinner();
                 // The template is a constant; were it wrong, the line would look plain.
                 if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed:>4} {wide_msg}") {
@@ -50,7 +50,7 @@ impl Screen {
                 }
                 Progress::Line(bar)
             }
-            Format::Table => Progress::Lines(Arc::default()),
+            Format::Table | Format::Wide | Format::Name => Progress::Lines(Arc::default()),
         };
         Self { format, hints, progress }
     }
@@ -58,6 +58,19 @@ impl Screen {
     /// For whom it writes.
     pub(crate) fn format(&self) -> Format {
         self.format
+    }
+
+    /// Whether programs read it.
+    pub(crate) fn is_for_programs(&self) -> bool {
+        match self.format {
+            Format::Json | Format::Yaml => true,
+            Format::Table | Format::Wide | Format::Name => false,
+        }
+    }
+
+    /// A text whose commands work where they are.
+    pub(crate) fn complete(&self, text: &str) -> String {
+        self.hints.complete(text)
     }
 
     /// A result: one document for programs, a text for people.
@@ -68,7 +81,21 @@ impl Screen {
     ) -> Result<(), Failure> {
         match self.format {
             Format::Json => self.print(&to_json(document)?),
-            Format::Table => self.print(&self.hints.complete(&text())),
+            Format::Yaml => self.print(&to_yaml(document)?),
+            Format::Table | Format::Wide | Format::Name => self.print(&self.hints.complete(&text())),
+        }
+    }
+
+    /// One result of several: a document for programs, a line for people.
+    pub(crate) fn show_one(
+        &self,
+        document: &impl Serialize,
+        line: impl FnOnce() -> String,
+    ) -> Result<(), Failure> {
+        match self.format {
+            Format::Json => self.print(&to_json(document)?),
+            Format::Yaml => self.print(&format!("---\n{}", to_yaml(document)?)),
+            Format::Table | Format::Wide | Format::Name => self.print(&line()),
         }
     }
 
@@ -87,8 +114,8 @@ impl Screen {
     /// Something for a person beside the result, on stderr.
     pub(crate) fn note(&self, text: &str) {
         match self.format {
-            Format::Json => {}
-            Format::Table => self.complain(&self.hints.complete(text)),
+            Format::Json | Format::Yaml => {}
+            Format::Table | Format::Wide | Format::Name => self.complain(&self.hints.complete(text)),
         }
     }
 
@@ -96,7 +123,11 @@ impl Screen {
     pub(crate) fn fail(&self, failure: &Failure) {
         match self.format {
             Format::Json => self.complain(&failure.json(&self.hints).to_string()),
-            Format::Table => {
+            Format::Yaml => {
+                let document = failure.json(&self.hints);
+                self.complain(to_yaml(&document).unwrap_or_else(|_| document.to_string()).trim_end());
+            }
+            Format::Table | Format::Wide | Format::Name => {
                 let error = console::style("error:").for_stderr().red().bold();
                 self.complain(&format!("{error} {}", failure.text(&self.hints)));
             }
@@ -107,6 +138,9 @@ impl Screen {
     pub(crate) fn progress(&self, text: &str) {
         match &self.progress {
             Progress::Line(bar) => {
+                if bar.is_finished() {
+                    bar.reset();
+                }
                 bar.enable_steady_tick(Duration::from_millis(100));
                 bar.set_message(text.to_owned());
             }
@@ -119,6 +153,25 @@ impl Screen {
             }
             Progress::None => {}
         }
+    }
+
+    /// Whether lines are shown that change.
+    pub(crate) fn has_region(&self) -> bool {
+        matches!(self.progress, Progress::Line(_))
+    }
+
+    /// What several operations are at, in lines that change; nothing where there is no terminal.
+    pub(crate) fn region(&self, lines: &[String]) {
+        let Progress::Line(bar) = &self.progress else { return };
+        let width = usize::from(Term::stderr().size().1).saturating_sub(1);
+        let lines: Vec<_> = lines.iter().map(|line| truncate_str(line, width, "…")).collect();
+        if let Ok(style) = ProgressStyle::with_template("{msg}") {
+            bar.set_style(style);
+        }
+        if bar.is_finished() {
+            bar.reset();
+        }
+        bar.set_message(lines.join("\n"));
     }
 
     /// The longest time from one line to the next while something is waited for: a line that changes is kept up to
@@ -153,6 +206,17 @@ impl Screen {
 
 fn to_json(document: &impl Serialize) -> Result<String, Failure> {
     serde_json::to_string(document).map_err(|error| Failure::Output(error.into()))
+}
+
+/// The same document as in JSON.
+fn to_yaml(document: &impl Serialize) -> Result<String, Failure> {
+    let document = serde_json::to_value(document).map_err(|error| Failure::Output(error.into()))?;
+    yaml(&document)
+}
+
+/// A text that YAML 1.2 reads as the same document.
+pub(crate) fn yaml(document: &impl Serialize) -> Result<String, Failure> {
+    serde_saphyr::to_string(document).map_err(|error| Failure::Output(io::Error::other(error)))
 }
 
 /// A table without lines, as wide as the terminal. What does not fit goes on in the next line.

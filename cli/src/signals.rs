@@ -3,7 +3,7 @@
 use rustix::process;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::exit::Failure;
+use super::failure::Failure;
 
 /// From its making on, the signals no longer end the program by themselves.
 pub(crate) struct Signals {

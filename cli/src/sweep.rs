@@ -1,16 +1,17 @@
 //! `sweep`: what the platforms hold, compared with the records.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
+use landlord_api::{Accepted, Code, Missing, OnPurpose, Orphan, Problem, SweepDocument};
+use landlord_client::{Client, ClientError, CommandOptions, EventsQuery};
 use landlord_compute::machines::id::{ProviderName, TenantId};
 use landlord_compute::machines::sweep::Orphaned;
 use landlord_compute::machines::tenant::Settled;
-use landlord_compute::{Missing, OnPurpose, OperationHandle, Options, Orphan, Sweep, SweepError};
 use serde::Serialize;
 
-use super::exit::Failure;
+use super::failure::Failure;
 use super::operate::With;
+use super::patience::Until;
 use super::place::{Missing as MissingStore, Place};
 use super::screen::{Screen, table};
 
@@ -56,7 +57,7 @@ struct Found {
 struct Swept {
     provider: ProviderName,
     /// Whose resources were looked at.
-    engine: Arc<str>,
+    engine: String,
     listed: usize,
     orphans: Vec<Found>,
     /// What is there on purpose.
@@ -70,7 +71,7 @@ struct Swept {
 enum Asked {
     Swept(Swept),
     /// It did not answer.
-    Failed(ProviderName, SweepError),
+    Failed(ProviderName, Box<Problem>),
 }
 
 /// Looks, and with `delete` removes what no tenant owns. Without a provider, at all that can say what they hold.
@@ -80,33 +81,29 @@ pub(crate) async fn sweep(
     provider: Option<ProviderName>,
     delete: bool,
 ) -> Result<(), Failure> {
-    let names = match &provider {
-        Some(name) => vec![name.clone()],
-        None => can_list(place),
-    };
     let asked = if delete {
         let mut with = With::engine(screen, place, MissingStore::Refuse).await?;
-        let outcome = remove_all(&mut with, names).await;
+        let outcome = remove_all(&mut with, &provider).await;
         with.end(outcome).await?
     } else {
-        look_at_all(place, names).await?
+        look_at_all(&place.look().await?, &provider).await?
     };
     show(screen, asked, provider, delete)
 }
 
-fn can_list(place: &Place) -> Vec<ProviderName> {
-    let all = place.providers().iter();
-    all.filter(|provider| provider.capabilities().lists_tenants).map(|provider| provider.name()).collect()
+/// Whom to ask: the one that is named, or all that can list.
+async fn names(client: &Client, provider: &Option<ProviderName>) -> Result<Vec<ProviderName>, Failure> {
+    if let Some(name) = provider {
+        return Ok(vec![name.clone()]);
+    }
+    let all = client.providers().await?.providers.into_iter();
+    Ok(all.filter(|provider| provider.capabilities.lists_tenants).map(|provider| provider.name).collect())
 }
 
-async fn look_at_all(place: &Place, names: Vec<ProviderName>) -> Result<Vec<Asked>, Failure> {
-    let look = place.look()?;
-    let engine = look.engine().await?;
+async fn look_at_all(client: &Client, provider: &Option<ProviderName>) -> Result<Vec<Asked>, Failure> {
     let mut asked = Vec::new();
-    for name in names {
-        let provider = place.provider(&name).map_err(SweepError::Registry)?;
-        let sweep = landlord_compute::sweep(&look, &*provider, &engine).await;
-        asked.push(match unanswered(name, sweep)? {
+    for name in names(client, provider).await? {
+        asked.push(match look_at(client, name).await? {
             Ok(sweep) => {
                 let fates = sweep.orphans.iter().map(|_| Fate::Left).collect();
                 Asked::Swept(Swept::of(sweep, fates))
@@ -117,11 +114,10 @@ async fn look_at_all(place: &Place, names: Vec<ProviderName>) -> Result<Vec<Aske
     Ok(asked)
 }
 
-async fn remove_all(with: &mut With<'_>, names: Vec<ProviderName>) -> Result<Vec<Asked>, Failure> {
+async fn remove_all(with: &mut With<'_>, provider: &Option<ProviderName>) -> Result<Vec<Asked>, Failure> {
     let mut asked = Vec::new();
-    for name in names {
-        let sweep = with.engine.sweep(&name).await;
-        asked.push(match unanswered(name, sweep)? {
+    for name in names(&with.client, provider).await? {
+        asked.push(match look_at(&with.client, name).await? {
             Ok(sweep) => {
                 let fates = remove(with, &sweep).await?;
                 Asked::Swept(Swept::of(sweep, fates))
@@ -133,36 +129,40 @@ async fn remove_all(with: &mut With<'_>, names: Vec<ProviderName>) -> Result<Vec
 }
 
 /// A platform that does not answer keeps the others from nothing. Any other trouble ends the command.
-fn unanswered(
-    name: ProviderName,
-    sweep: Result<Sweep, SweepError>,
-) -> Result<Result<Sweep, Asked>, SweepError> {
-    match sweep {
+async fn look_at(client: &Client, name: ProviderName) -> Result<Result<SweepDocument, Asked>, Failure> {
+    match client.sweep(&name).await {
         Ok(sweep) => Ok(Ok(sweep)),
-        Err(error @ SweepError::Platform { .. }) => Ok(Err(Asked::Failed(name, error))),
-        Err(other) => Err(other),
+        Err(ClientError::Problem(problem)) if problem.code == Code::Platform => {
+            Ok(Err(Asked::Failed(name, problem)))
+        }
+        Err(other) => Err(other.into()),
     }
 }
 
 /// Removes every orphan, all at a time, and waits for each.
-async fn remove(with: &mut With<'_>, sweep: &Sweep) -> Result<Vec<Fate>, Failure> {
-    let since = with.engine.head();
-    let mut begun: Vec<Result<OperationHandle, String>> = Vec::new();
+async fn remove(with: &mut With<'_>, sweep: &SweepDocument) -> Result<Vec<Fate>, Failure> {
+    let mut options = CommandOptions::default();
+    options.reason = Some("a sweep found it".to_owned());
+    let mut begun = Vec::new();
     for orphan in &sweep.orphans {
-        let options = Options::default().reason("a sweep found it".to_owned());
-        begun.push(with.engine.reclaim(orphan, options).await.map_err(|error| error.to_string()));
+        let events = with.client.events(Some(&orphan.tenant_id), &EventsQuery::default()).await?;
+        begun.push((events, with.client.reclaim(orphan, &options).await));
     }
     let mut fates = Vec::new();
-    for (orphan, begun) in sweep.orphans.iter().zip(begun) {
+    for (orphan, (events, begun)) in sweep.orphans.iter().zip(begun) {
         fates.push(match begun {
-            Err(why) => Fate::Kept { why },
-            Ok(operation) => match with.watch(&orphan.tenant_id, since, operation).await? {
-                Settled::Done => Fate::Removed,
-                other @ (Settled::Failed { .. }
-                | Settled::Cancelled { .. }
-                | Settled::Superseded { .. }
-                | Settled::Abandoned { .. }) => Fate::Kept { why: other.to_string() },
-            },
+            Err(error @ ClientError::Problem(_)) => Fate::Kept { why: error.to_string() },
+            Err(error) => return Err(error.into()),
+            Ok(Accepted { operation: None, .. }) => Fate::Removed,
+            Ok(Accepted { operation: Some(id), .. }) => {
+                match with.watch(&orphan.tenant_id, events, id, Until::within(None)).await? {
+                    Settled::Done => Fate::Removed,
+                    other @ (Settled::Failed { .. }
+                    | Settled::Cancelled { .. }
+                    | Settled::Superseded { .. }
+                    | Settled::Abandoned { .. }) => Fate::Kept { why: other.to_string() },
+                }
+            }
         });
     }
     Ok(fates)
@@ -211,7 +211,7 @@ fn show(
     if swept.is_empty()
         && let Some((_, error)) = failed.pop()
     {
-        return Err(error.into());
+        return Err(Failure::Refused(error));
     }
     let report = Report {
         provider: match swept.as_slice() {
@@ -237,7 +237,7 @@ fn show(
         return Err(Failure::Unclean { orphans, missing, delete, provider });
     }
     match failed.pop() {
-        Some((_, error)) => Err(error.into()),
+        Some((_, error)) => Err(Failure::Refused(error)),
         None => Ok(()),
     }
 }
@@ -254,8 +254,8 @@ impl Report<'_> {
 }
 
 impl Swept {
-    fn of(sweep: Sweep, fates: Vec<Fate>) -> Self {
-        let Sweep { provider, engine, listed, orphans, retained, missing, unsettled } = sweep;
+    fn of(sweep: SweepDocument, fates: Vec<Fate>) -> Self {
+        let SweepDocument { provider, engine, listed, orphans, retained, missing, unsettled } = sweep;
         let orphans = orphans.into_iter().zip(fates).map(|(orphan, fate)| Found { orphan, fate }).collect();
         Self { provider, engine, listed, orphans, retained, missing, unsettled }
     }

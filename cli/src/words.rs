@@ -2,13 +2,11 @@
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use landlord_api::{Doing, EndpointView, FailureView, OperationView, TenantView, Way};
 use landlord_compute::machines::error::ProviderError;
 use landlord_compute::machines::id::TenantId;
 use landlord_compute::machines::status::{ComputeState, Endpoint, EndpointType, Health};
-use landlord_compute::machines::tenant::{
-    EventKind, Failure, LifecycleEvent, OperationKind, Retained, Settled, StopReason, Tenant,
-};
-use landlord_compute::view::{Doing, EndpointView, OperationView, TenantView, Way};
+use landlord_compute::machines::tenant::{EventKind, LifecycleEvent, OperationKind, Settled, StopReason};
 
 /// What happened, and what ended with it.
 pub(crate) fn event(event: &LifecycleEvent) -> String {
@@ -37,10 +35,10 @@ pub(crate) fn progress(event: &LifecycleEvent) -> String {
 }
 
 /// What a tenant waits for, for the progress line; none where it does not wait for its platform.
-pub(crate) fn waiting(tenant: &Tenant, now: Timestamp) -> Option<String> {
-    let operation = TenantView::from(tenant).operation?;
-    let waits = operation.waits?;
-    Some(in_attempt(&tenant.id, operation.attempt, &self::waits(waits.what, waits.since, now)))
+pub(crate) fn waiting(tenant: &TenantView, now: Timestamp) -> Option<String> {
+    let operation = tenant.operation.as_ref()?;
+    let waits = operation.waits.as_ref()?;
+    Some(in_attempt(&tenant.tenant_id, operation.attempt, &self::waits(&waits.what, waits.since, now)))
 }
 
 fn in_attempt(tenant: &TenantId, attempt: u32, what: &str) -> String {
@@ -119,18 +117,6 @@ fn what(what: &EventKind, now: Timestamp) -> String {
     }
 }
 
-/// What a tenant that is gone has left on purpose, as it follows a sentence.
-pub(crate) fn still_there(retained: Option<&Retained>) -> String {
-    let Some(retained) = retained else { return String::new() };
-    let things = retained.lines().join(", ");
-    format!("; what it retained is still at provider {}: {things}", retained.provider)
-}
-
-/// What the provider said of what it did.
-pub(crate) fn message(event: &LifecycleEvent) -> Option<&str> {
-    if let EventKind::Succeeded { message, .. } = &event.what { message.as_deref() } else { None }
-}
-
 /// How much of a message goes into a line that says where all of it is.
 const SHORT: usize = 100;
 
@@ -172,10 +158,10 @@ pub(crate) fn compute_state(state: ComputeState) -> &'static str {
 }
 
 /// Where a tenant answers, as it is typed into a browser, and which container and port that is.
-pub(crate) fn endpoint(view: &EndpointView<'_>) -> String {
-    let Endpoint { container, container_port, .. } = view.endpoint;
-    let url = url(view.endpoint);
-    match (container, container_port, view.port_name) {
+pub(crate) fn endpoint(view: &EndpointView) -> String {
+    let Endpoint { container, container_port, .. } = &view.endpoint;
+    let url = url(&view.endpoint);
+    match (container, container_port, &view.port_name) {
         (Some(container), Some(port), Some(name)) => format!("{url}  ({container}, port {port} {name})"),
         (Some(container), Some(port), None) => format!("{url}  ({container}, port {port})"),
         (Some(container), None, _) => format!("{url}  ({container})"),
@@ -183,7 +169,8 @@ pub(crate) fn endpoint(view: &EndpointView<'_>) -> String {
     }
 }
 
-fn url(endpoint: &Endpoint) -> String {
+/// Where a tenant answers, as it is typed into a browser.
+pub(crate) fn url(endpoint: &Endpoint) -> String {
     let scheme = match endpoint.kind {
         EndpointType::Http => "http",
         EndpointType::Https => "https",
@@ -194,7 +181,7 @@ fn url(endpoint: &Endpoint) -> String {
 }
 
 /// The repairs there were, and when the next one comes; none where there is nothing to say.
-pub(crate) fn repair(view: &TenantView<'_>, attended: bool, now: Timestamp) -> Option<String> {
+pub(crate) fn repair(view: &TenantView, attended: bool, now: Timestamp) -> Option<String> {
     let so_far = match view.repairs {
         0 => None,
         1 => Some("1 without a quiet time since".to_owned()),
@@ -222,8 +209,8 @@ pub(crate) fn short_clock(now: Timestamp, at: Timestamp) -> String {
 }
 
 /// What went wrong last, as something that is over: `last update failed 5 min ago: …`.
-pub(crate) fn last_failure(failure: &Failure, kind: Option<OperationKind>, now: Timestamp) -> String {
-    let kind = kind.map_or("operation", OperationKind::name);
+pub(crate) fn last_failure(failure: &FailureView, now: Timestamp) -> String {
+    let kind = failure.kind.map_or("operation", OperationKind::name);
     format!("last {kind} failed {}: {}", when(now, failure.at), reason(&failure.error))
 }
 
@@ -250,7 +237,7 @@ fn distance(seconds: i64) -> String {
 }
 
 /// What is on its way, in a few words: `being undone, tries again in 3 s`.
-pub(crate) fn operation(operation: &OperationView<'_>, now: Timestamp) -> String {
+pub(crate) fn operation(operation: &OperationView, now: Timestamp) -> String {
     let way = match operation.direction {
         Way::Forward => "on its way",
         Way::Repair => "being repaired",
@@ -259,8 +246,8 @@ pub(crate) fn operation(operation: &OperationView<'_>, now: Timestamp) -> String
         Way::Release => "what it retained is being removed",
     };
     let until = operation.until.map(|until| when(now, until)).unwrap_or_default();
-    let way = match operation.waits {
-        Some(waits) => format!("{way}, {}", self::waits(waits.what, waits.since, now)),
+    let way = match &operation.waits {
+        Some(waits) => format!("{way}, {}", self::waits(&waits.what, waits.since, now)),
         None => way.to_owned(),
     };
     match operation.run {

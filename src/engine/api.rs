@@ -9,11 +9,13 @@ use landlord_state_machines::tenant::Tenant;
 
 use super::closing::Closed;
 use super::core::Core;
+use super::documents::Documents;
 use super::error::{CommandError, WaitError};
 use super::events::{self, Delivery};
 use super::handle::{Options, TenantHandle};
 use super::operation::OperationHandle;
-use crate::store::{Page, Position, Scope, Store, StoreError, TenantFilter};
+use crate::provider::Provider;
+use crate::store::{Page, Position, Reads, Scope, Store, StoreError, TenantFilter};
 use crate::sweep::{Orphan, Sweep, SweepError, sweep};
 
 /// How long an engine that ends waits for calls that it dropped.
@@ -92,9 +94,34 @@ impl Engine {
         self.tenant(orphan.tenant_id.clone()).reclaim(orphan, options).await
     }
 
+    /// The store, to look at.
+    pub fn reads(&self) -> Arc<dyn Reads> {
+        Arc::<dyn Store>::clone(&self.core.store)
+    }
+
+    /// The store's small named documents, to write; [`Engine::reads`] has them to look at. Cheap.
+    pub fn documents(&self) -> Documents {
+        Documents::of(&self.core)
+    }
+
+    /// What the store is called for ever; part of the ownership tags of every resource.
+    pub fn store_name(&self) -> Arc<str> {
+        Arc::clone(&self.core.opened.engine)
+    }
+
+    /// The registered providers, by their names.
+    pub fn providers(&self) -> Vec<Arc<dyn Provider>> {
+        self.core.registry.iter().map(|registered| Arc::clone(&registered.provider)).collect()
+    }
+
     /// Where the last published event stands.
     pub fn head(&self) -> Position {
         self.core.log.head()
+    }
+
+    /// Why it takes no more commands; none while it does.
+    pub fn ended(&self) -> Option<Closed> {
+        self.core.closing.why().or_else(|| self.core.draining().then_some(Closed::ShutDown))
     }
 
     /// Returns when the engine has ended, and why. An embedder that did not ask for the end stops its own work:
@@ -104,11 +131,12 @@ impl Engine {
     }
 
     /// Takes no more commands, lets the calls in flight end and their outcomes be committed, and gives the store
-    /// up. Calls that are not over after `within` are dropped; the next engine on this store takes them up.
+    /// up. Calls that are not over after `within` are dropped; the next engine on this store takes them up. Whoever else
+    /// holds the engine gets no more of it: a second call finds it shut down.
     ///
     /// # Errors
     /// [`StoreError`] when the store could not be given up in order. What was acknowledged is durable all the same.
-    pub async fn shutdown(self, within: Duration) -> Result<(), StoreError> {
+    pub async fn shutdown(&self, within: Duration) -> Result<(), StoreError> {
         self.core.drain();
         let drained = async {
             // Every command that was taken on is answered.

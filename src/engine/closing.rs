@@ -4,6 +4,8 @@ use std::sync::OnceLock;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::store::StoreError;
+
 /// Why an engine ended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -27,6 +29,14 @@ impl Closing {
     pub(crate) fn close(&self, why: Closed) {
         let _ = self.why.set(why);
         self.token.cancel();
+    }
+
+    /// The store says that another engine has it: this one ends.
+    pub(crate) fn fenced(&self, error: &StoreError) -> Closed {
+        tracing::error!(%error, "fenced");
+        let why = Closed::Fenced(error.to_string());
+        self.close(why.clone());
+        why
     }
 
     pub(crate) fn why(&self) -> Option<Closed> {

@@ -19,7 +19,7 @@ use crate::engine::closing::{Closed, Closing};
 use crate::engine::events::EventLog;
 use crate::engine::waiters::Waiters;
 use crate::engine::wakeups::Wakeups;
-use crate::store::{Epoch, Events, Position, Scope, Store, StoreError, Write, WriteError};
+use crate::store::{Epoch, Events, NotedRequest, Position, Scope, Store, StoreError, Write, WriteError};
 
 /// Why a transition was not committed.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -216,6 +216,17 @@ impl Committer {
         }))
     }
 
+    /// Keeps a request that changes nothing. It waits for no turn, as it has no event: the store takes it beside a commit.
+    pub(crate) async fn note(&self, request: &NotedRequest) -> Result<(), CommitFailure> {
+        if let Some(why) = self.closing.why() {
+            return Err(CommitFailure::Closed(why));
+        }
+        match self.store.note_request(self.epoch, request).await {
+            Ok(noted) => noted.map_err(failure),
+            Err(error) => Err(self.failed(error, 0)),
+        }
+    }
+
     fn is_behind(&self) -> bool {
         self.behind.load(Ordering::Acquire)
     }
@@ -335,12 +346,7 @@ impl Committer {
     /// What writers are told when the store failed.
     fn failed(&self, error: StoreError, transitions: usize) -> CommitFailure {
         match error {
-            error @ StoreError::Fenced { .. } => {
-                tracing::error!(%error, "fenced");
-                let why = Closed::Fenced(error.to_string());
-                self.closing.close(why.clone());
-                CommitFailure::Closed(why)
-            }
+            error @ StoreError::Fenced { .. } => CommitFailure::Closed(self.closing.fenced(&error)),
             error @ (StoreError::Unavailable { .. }
             | StoreError::InUse { .. }
             | StoreError::Corrupt { .. }) => {
@@ -369,10 +375,14 @@ impl Committer {
 }
 
 fn answer(result: Result<Position, WriteError>) -> Answer {
-    result.map_err(|error| match error {
+    result.map_err(failure)
+}
+
+fn failure(error: WriteError) -> CommitFailure {
+    match error {
         WriteError::RevisionMismatch { actual, .. } => CommitFailure::Stale { actual },
         WriteError::Invalid(message) => CommitFailure::Refused(message),
-    })
+    }
 }
 
 /// Ends a turn, once all that waits for it is committed.

@@ -39,6 +39,18 @@ pub enum CommandError {
     /// The tenant's state does not allow it.
     #[error(transparent)]
     Rejected(#[from] Rejection),
+    /// The caller's name for the request is another request's of this tenant.
+    #[error(
+        "request id {request_id:?} is that of another request of this tenant{}; send a request again as it was, or under \
+         another id",
+        which_is(*by)
+    )]
+    RequestReused {
+        /// The name.
+        request_id: String,
+        /// What the other request began, or is part of. None where nothing was on its way for it.
+        by: Option<OperationId>,
+    },
     /// Too much is on its way already; try again later.
     #[error("overloaded: {0}; try again later")]
     Overloaded(&'static str),
@@ -51,6 +63,10 @@ pub enum CommandError {
     /// The tenant's actor panics over this command again and again; this is a defect.
     #[error("the command could not be handled; this is a defect of the engine, see its log")]
     Defect,
+}
+
+fn which_is(operation: Option<OperationId>) -> String {
+    operation.map_or_else(String::new, |operation| format!(", which is operation {operation}"))
 }
 
 /// Why a tenant's status is not known.

@@ -1,10 +1,11 @@
 //! Lossless subscriptions: everybody reads by position, from memory while it is there, else from the store.
 
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::stream::{self, Stream};
+use landlord_state_machines::id::TenantId;
 use landlord_state_machines::tenant::LifecycleEvent;
 use tokio::sync::watch;
 
@@ -33,12 +34,31 @@ pub enum Delivery {
     },
 }
 
-/// The latest events, and where the last one stands.
+/// The latest events, where the last one stands, and who waits for the next.
+///
+/// A subscriber of one tenant is woken by that tenant's events alone: a thousand of them cost nothing while others are busy.
 pub(crate) struct EventLog {
     ring: Mutex<VecDeque<(Position, Arc<LifecycleEvent>)>>,
     head: AtomicU64,
-    /// Tells subscribers that there is more.
+    /// How many subscribers there are.
+    subscribers: AtomicUsize,
+    /// Tells those of all tenants that there is more.
     grown: watch::Sender<()>,
+    /// Tells those of one tenant.
+    tenants: Mutex<HashMap<TenantId, watch::Sender<Latest>>>,
+}
+
+/// The last two events of a tenant that has subscribers.
+#[derive(Clone, Copy, Debug)]
+struct Latest {
+    /// The one before the last: whoever has seen it has missed none but the last.
+    before: Position,
+    last: Position,
+}
+
+impl Latest {
+    /// Nobody knows what came before it.
+    const UNKNOWN: Self = Self { before: Position(u64::MAX), last: Position(u64::MAX) };
 }
 
 impl EventLog {
@@ -46,19 +66,22 @@ impl EventLog {
         Self {
             ring: Mutex::new(VecDeque::with_capacity(RING)),
             head: AtomicU64::new(head.0),
+            subscribers: AtomicUsize::new(0),
             grown: watch::Sender::new(()),
+            tenants: Mutex::default(),
         }
     }
 
     /// Takes in committed events, in the order of their positions, and lets subscribers see them. While there are
     /// none, nothing is kept for them: whoever comes reads from the store first.
-    pub(crate) fn append<'e>(&self, events: impl Iterator<Item = (Position, &'e Arc<LifecycleEvent>)>) {
-        let mut head = None;
-        if self.grown.receiver_count() == 0 {
-            head = events.last().map(|(position, _)| position);
-        } else {
+    pub(crate) fn append<'e>(
+        &self,
+        events: impl Iterator<Item = (Position, &'e Arc<LifecycleEvent>)> + Clone,
+    ) {
+        let Some((head, _)) = events.clone().last() else { return };
+        if self.subscribers.load(Ordering::Relaxed) > 0 {
             let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
-            for (position, event) in events {
+            for (position, event) in events.clone() {
                 // After a time without subscribers, or a commit that failed and was durable all the same, only the
                 // store has everything.
                 if ring.back().is_some_and(|(last, _)| last.0 + 1 != position.0) {
@@ -68,33 +91,55 @@ impl EventLog {
                     ring.pop_front();
                 }
                 ring.push_back((position, Arc::clone(event)));
-                head = Some(position);
             }
         }
-        if let Some(head) = head {
-            self.grow(head);
+        if self.grow(head) {
+            let tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+            if !tenants.is_empty() {
+                for (position, event) in events {
+                    if let Some(waiting) = tenants.get(&event.tenant_id) {
+                        waiting
+                            .send_modify(|latest| *latest = Latest { before: latest.last, last: position });
+                    }
+                }
+            }
         }
     }
 
-    fn grow(&self, head: Position) {
+    /// Whether there are subscribers, of which those of all tenants are told.
+    fn grow(&self, head: Position) -> bool {
         self.head.store(head.0, Ordering::Release);
         // Either this sees a new subscriber, or the subscriber sees the new head.
         fence(Ordering::SeqCst);
         if self.grown.receiver_count() > 0 {
             self.grown.send_replace(());
         }
+        self.subscribers.load(Ordering::Relaxed) > 0
     }
 
-    fn listen(&self) -> watch::Receiver<()> {
-        let grown = self.grown.subscribe();
+    fn listen(self: &Arc<Self>, scope: &Scope) -> Listening {
+        self.subscribers.fetch_add(1, Ordering::Relaxed);
+        let grown = match scope {
+            Scope::All => Grown::All(self.grown.subscribe()),
+            Scope::Tenant(tenant) => {
+                let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+                let waiting =
+                    tenants.entry(tenant.clone()).or_insert_with(|| watch::Sender::new(Latest::UNKNOWN));
+                Grown::One(tenant.clone(), waiting.subscribe())
+            }
+        };
         fence(Ordering::SeqCst);
-        grown
+        Listening { log: Arc::clone(self), grown }
     }
 
     /// Events up to `position` are no longer kept anywhere.
     pub(crate) fn skip_to(&self, position: Position) {
         self.ring.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.grow(position);
+        let tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        for waiting in tenants.values() {
+            waiting.send_replace(Latest::UNKNOWN);
+        }
     }
 
     /// The position of the last published event.
@@ -102,22 +147,88 @@ impl EventLog {
         Position(self.head.load(Ordering::Acquire))
     }
 
-    /// The events that follow `after` in memory; none when the next one is not there.
-    fn recent(&self, after: Position) -> Option<Vec<(Position, Arc<LifecycleEvent>)>> {
+    /// The events of a scope that follow `after` in memory, and how far that is; none when the next one is not there.
+    fn recent(&self, after: Position, scope: &Scope) -> Option<Recent> {
         let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
         let (first, _) = ring.front()?;
         let skip = usize::try_from((after.0 + 1).checked_sub(first.0)?).ok()?;
-        (skip < ring.len()).then(|| ring.range(skip..).take(PAGE).cloned().collect())
+        let events = ring.range(skip.min(ring.len())..).take(PAGE);
+        let (end, _) = events.clone().next_back()?;
+        let wanted = |event: &LifecycleEvent| match scope {
+            Scope::All => true,
+            Scope::Tenant(tenant) => event.tenant_id == *tenant,
+        };
+        Some(Recent { events: events.filter(|(_, event)| wanted(event)).cloned().collect(), end: *end })
+    }
+}
+
+/// What was in memory.
+struct Recent {
+    events: Vec<(Position, Arc<LifecycleEvent>)>,
+    /// The last position that was looked at.
+    end: Position,
+}
+
+/// A subscriber's place among those who are told.
+struct Listening {
+    log: Arc<EventLog>,
+    grown: Grown,
+}
+
+/// How a subscriber hears that there is more.
+enum Grown {
+    All(watch::Receiver<()>),
+    One(TenantId, watch::Receiver<Latest>),
+}
+
+impl Listening {
+    /// From now on only what comes counts as new.
+    fn mark_unchanged(&mut self) {
+        match &mut self.grown {
+            Grown::All(grown) => grown.mark_unchanged(),
+            Grown::One(_, grown) => grown.mark_unchanged(),
+        }
+    }
+
+    async fn changed(&mut self) {
+        // The log lives as long as this: nobody closes what is told.
+        let _ = match &mut self.grown {
+            Grown::All(grown) => grown.changed().await,
+            Grown::One(_, grown) => grown.changed().await,
+        };
+    }
+
+    /// From where on to read, for one who has read up to `cursor`: what is known to concern others is passed over.
+    fn next_after(&self, cursor: Position) -> Position {
+        match &self.grown {
+            Grown::All(_) => cursor,
+            Grown::One(_, grown) => {
+                let Latest { before, last } = *grown.borrow();
+                if before <= cursor && cursor < last { Position(last.0 - 1) } else { cursor }
+            }
+        }
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.log.subscribers.fetch_sub(1, Ordering::Relaxed);
+        if let Grown::One(tenant, _) = &self.grown {
+            let mut tenants = self.log.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+            // This one is still counted.
+            if tenants.get(tenant).is_some_and(|waiting| waiting.receiver_count() <= 1) {
+                tenants.remove(tenant);
+            }
+        }
     }
 }
 
 struct Subscriber {
-    log: Arc<EventLog>,
+    listening: Listening,
     store: Arc<dyn Reads>,
     closing: Arc<Closing>,
     scope: Scope,
     cursor: Position,
-    grown: watch::Receiver<()>,
     ready: VecDeque<Delivery>,
 }
 
@@ -130,8 +241,8 @@ pub(crate) fn subscribe(
     since: Position,
     scope: Scope,
 ) -> impl Stream<Item = Result<Delivery, StoreError>> + Send {
-    let grown = log.listen();
-    let subscriber = Subscriber { log, store, closing, scope, cursor: since, grown, ready: VecDeque::new() };
+    let listening = log.listen(&scope);
+    let subscriber = Subscriber { listening, store, closing, scope, cursor: since, ready: VecDeque::new() };
     stream::unfold(Some(subscriber), |subscriber| async {
         let mut subscriber = subscriber?;
         match subscriber.next().await {
@@ -148,14 +259,14 @@ impl Subscriber {
             if let Some(delivery) = self.ready.pop_front() {
                 return Ok(Some(delivery));
             }
-            self.grown.mark_unchanged();
-            let head = self.log.head();
+            self.listening.mark_unchanged();
+            let head = self.listening.log.head();
             if self.cursor < head {
                 self.read(head).await?;
             } else {
                 tokio::select! {
                     biased;
-                    changed = self.grown.changed() => if changed.is_err() { return Ok(None) },
+                    () = self.listening.changed() => {}
                     _ = self.closing.closed() => return Ok(None),
                 }
             }
@@ -164,17 +275,11 @@ impl Subscriber {
 
     /// Reads on up to `head`, and nothing that was not published yet.
     async fn read(&mut self, head: Position) -> Result<(), StoreError> {
-        if let Some(recent) = self.log.recent(self.cursor) {
-            for (position, event) in recent {
-                self.cursor = position;
-                let wanted = match &self.scope {
-                    Scope::All => true,
-                    Scope::Tenant(tenant) => event.tenant_id == *tenant,
-                };
-                if wanted {
-                    self.ready.push_back(Delivery::Event { cursor: position, event });
-                }
-            }
+        self.cursor = self.listening.next_after(self.cursor);
+        if let Some(Recent { events, end }) = self.listening.log.recent(self.cursor, &self.scope) {
+            self.cursor = end;
+            let delivered = events.into_iter().map(|(cursor, event)| Delivery::Event { cursor, event });
+            self.ready.extend(delivered);
             return Ok(());
         }
         match self.store.events(self.cursor, &self.scope, PAGE).await? {

@@ -20,8 +20,8 @@ use super::core::{Core, TenantCore};
 use super::count::{Count, Counted};
 use super::error::{CommandError, StatusError};
 use super::operation::{Asked, End, OperationHandle};
-use super::telemetry;
-use crate::provider::{Initiator, Plan, STATUS_WITHIN};
+use super::{fingerprint, telemetry};
+use crate::provider::{self, Initiator, Plan, STATUS_WITHIN};
 use crate::store::StoreError;
 use crate::sweep::Orphan;
 
@@ -36,7 +36,8 @@ pub struct Options {
     pub deadline: Option<Duration>,
     /// Refuse the command unless the tenant is at this revision.
     pub expected_revision: Option<Revision>,
-    /// The caller's own name for the request: the same request of a tenant twice is the same operation.
+    /// The caller's own name for the request: the same request of a tenant twice is the same operation, or has the same answer
+    /// where it began none, and another one under the same name is refused.
     pub request_id: Option<String>,
     /// Why, for the audit.
     pub reason: Option<String>,
@@ -167,20 +168,20 @@ impl TenantHandle {
     }
 
     /// Begins nothing by itself from now on: no retry, no repair, no queued update. Calls in flight, undo and
-    /// destroy go on.
+    /// destroy go on. Answers the tenant's revision when it was paused.
     ///
     /// # Errors
     /// [`CommandError`]: there is no such tenant, or it is being destroyed.
-    pub async fn pause(&self, options: Options) -> Result<(), CommandError> {
-        self.send(Request::Pause, options).await.map(|_| ())
+    pub async fn pause(&self, options: Options) -> Result<Revision, CommandError> {
+        self.send(Request::Pause, options).await.map(|(answer, _)| answer.revision)
     }
 
-    /// Goes on after a pause.
+    /// Goes on after a pause. Answers the tenant's revision when it went on.
     ///
     /// # Errors
     /// [`CommandError`]: there is no such tenant, or it is being destroyed.
-    pub async fn resume(&self, options: Options) -> Result<(), CommandError> {
-        self.send(Request::Resume, options).await.map(|_| ())
+    pub async fn resume(&self, options: Options) -> Result<Revision, CommandError> {
+        self.send(Request::Resume, options).await.map(|(answer, _)| answer.revision)
     }
 
     /// Gives up a destroy or a release that its platform never answers, and leaves what is left; the operation's end names it, with
@@ -216,6 +217,8 @@ impl TenantHandle {
         orphan: &Orphan,
         options: Options,
     ) -> Result<OperationHandle, CommandError> {
+        // Nobody could remove what is at a provider that is not here.
+        self.core.registry.get(orphan.provider.as_str())?;
         let options = Options { expected_revision: Some(orphan.revision), ..options };
         let record = self.snapshot().await.map_err(|error| CommandError::Store(Arc::new(error)))?;
         let applied = match (&orphan.why, &record) {
@@ -258,7 +261,7 @@ impl TenantHandle {
         let tenant = self.living().await?;
         let registered = self.core.registry.get(tenant.provider.as_str())?;
         let cx = self.core.look_context(&tenant, Initiator::Person).running(tenant.applied());
-        Ok(registered.provider.plan(&cx, self.id(), &spec).await?)
+        Ok(provider::plan(registered.provider.as_ref(), &cx, self.id(), &spec).await?)
     }
 
     async fn living(&self) -> Result<Arc<Tenant>, StatusError> {
@@ -297,14 +300,12 @@ impl TenantHandle {
     }
 
     async fn operate(&self, request: Request, options: Options) -> Result<OperationHandle, CommandError> {
-        Ok(match self.send(request, options).await? {
-            (Answer::Operation(id), settled) => self.handle(Asked::Operation(id, End::Announced(settled))),
-            (Answer::Already, _) => self.handle(Asked::Already),
-        })
-    }
-
-    fn handle(&self, asked: Asked) -> OperationHandle {
-        OperationHandle::new(Arc::clone(&self.core), asked)
+        let (Answer { operation, revision }, settled) = self.send(request, options).await?;
+        let asked = match operation {
+            Some(id) => Asked::Operation(id, End::Announced(settled)),
+            None => Asked::Already(revision),
+        };
+        Ok(OperationHandle::new(Arc::clone(&self.core), asked))
     }
 
     /// Sends a command to the tenant's actor, and again when that actor panicked over it. Gives the answer, and where
@@ -319,6 +320,7 @@ impl TenantHandle {
         let _permit = self.admit(removes)?;
         let operation = core.mint();
         let command = Command { expected: options.expected_revision, request };
+        let asked = fingerprint::of(&command.request, &options);
         let trace = options.trace.or_else(telemetry::current_trace);
         for resend in 0..=RESENDS {
             let (reply, answer) = oneshot::channel();
@@ -328,6 +330,7 @@ impl TenantHandle {
                 operation,
                 again: resend > 0,
                 request_id: options.request_id.clone(),
+                asked,
                 reason: options.reason.clone(),
                 trace: trace.clone(),
                 span: Span::none(),
@@ -340,6 +343,10 @@ impl TenantHandle {
             match answer.await {
                 Ok(Ok(answer)) => return Ok((answer, announced)),
                 Ok(Err(Refusal::Rejected(rejection))) => return Err(rejection.into()),
+                Ok(Err(Refusal::NameTaken(by))) => {
+                    let request_id = options.request_id.unwrap_or_default();
+                    return Err(CommandError::RequestReused { request_id, by });
+                }
                 Ok(Err(Refusal::Store(error))) => return Err(CommandError::Store(error)),
                 Ok(Err(Refusal::Closed(why))) => return Err(CommandError::Closed(why)),
                 Err(_actor_lost) => {

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use landlord_state_machines::id::OperationId;
+use landlord_state_machines::id::{OperationId, Revision};
 use landlord_state_machines::tenant::Settled;
 use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::TryRecvError;
@@ -21,8 +21,8 @@ pub struct OperationHandle {
 
 /// What a command led to.
 pub(crate) enum Asked {
-    /// What was asked for was so already. Nothing was recorded.
-    Already,
+    /// What was asked for was so already, at this revision.
+    Already(Revision),
     /// An operation.
     Operation(OperationId, End),
 }
@@ -52,11 +52,19 @@ impl OperationHandle {
     }
 
     /// The operation's id, to find it again with [`crate::Engine::operation`], also after a restart. None when what was
-    /// asked for was so already: then nothing was recorded, and there is nothing to find.
+    /// asked for was so already: then there is nothing to find.
     pub fn id(&self) -> Option<OperationId> {
         match self.asked {
-            Asked::Already => None,
+            Asked::Already(_) => None,
             Asked::Operation(id, _) => Some(id),
+        }
+    }
+
+    /// The tenant's revision when what was asked for was so already. None when there is an operation.
+    pub fn already(&self) -> Option<Revision> {
+        match self.asked {
+            Asked::Already(revision) => Some(revision),
+            Asked::Operation(..) => None,
         }
     }
 
@@ -67,7 +75,7 @@ impl OperationHandle {
     /// [`WaitError::Closed`] when the engine ends first; [`WaitError::Store`].
     pub async fn settled(&mut self) -> Result<Settled, WaitError> {
         match &mut self.asked {
-            Asked::Already => Ok(Settled::Done),
+            Asked::Already(_) => Ok(Settled::Done),
             Asked::Operation(id, end) => end.settled(&self.core, *id).await,
         }
     }

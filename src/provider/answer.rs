@@ -6,7 +6,7 @@ use std::fmt;
 use jiff::Timestamp;
 use landlord_state_machines::error::ProviderError;
 use landlord_state_machines::id::{Incarnation, TenantId};
-use landlord_state_machines::spec::{FieldChange, Spec, differences};
+use landlord_state_machines::spec::{Field, FieldChange, Spec, differences};
 use landlord_state_machines::status::ComputeStatus;
 use serde::Serialize;
 
@@ -89,10 +89,28 @@ pub enum PlannedEffect {
 }
 
 impl PlannedChange {
-    /// Every difference between what runs and `spec`, for a provider to whose platform they all do the same.
+    /// Every difference between what runs and `spec` that a platform may know of, for a provider to whose platform they all do
+    /// the same.
     pub fn all(applied: &Spec, spec: &Spec, effect: PlannedEffect) -> Vec<Self> {
-        differences(applied, spec).into_iter().map(|change| Self { change, effect }).collect()
+        Self::each(applied, spec, |_| effect)
     }
+
+    /// The same, with what each does to the platform.
+    pub fn each(applied: &Spec, spec: &Spec, effect: impl Fn(&FieldChange) -> PlannedEffect) -> Vec<Self> {
+        let changes = differences(applied, spec).into_iter().filter(|change| !is_protection(change));
+        changes.map(|change| Self { effect: effect(&change), change }).collect()
+    }
+
+    /// The difference between what runs and `spec` that the engine keeps to itself.
+    pub(crate) fn of_protection(applied: &Spec, spec: &Spec) -> Option<Self> {
+        let change = differences(applied, spec).into_iter().find(is_protection)?;
+        Some(Self { change, effect: PlannedEffect::InPlace })
+    }
+}
+
+/// Whether it is the one that no platform knows of.
+fn is_protection(change: &FieldChange) -> bool {
+    change.path == Field::DeletionProtection.path()
 }
 
 impl fmt::Display for PlannedChange {

@@ -18,7 +18,7 @@ pub use context::{CheckpointError, Context, Initiator, Journal, UndoBy, Work};
 pub(crate) use context::{Home, Kept};
 pub use kind::{ProviderKind, Setup, SetupError};
 pub use registry::RegistryError;
-pub use support::check;
+pub use support::{check, plan};
 
 use std::borrow::Cow;
 use std::sync::Arc;

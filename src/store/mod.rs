@@ -1,10 +1,13 @@
 //! Where tenants, their specs, operations and events are kept: [`Reads`] to look, [`Store`] to own and write. One
 //! contract, several stores.
 
+mod documents;
 mod memory;
 
+use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroU64;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -13,8 +16,9 @@ use landlord_state_machines::id::{Incarnation, OperationId, ProviderName, Revisi
 use landlord_state_machines::spec::Spec;
 use landlord_state_machines::tenant::{LifecycleEvent, OperationKind, Record, Settled, StateName, Tenant};
 use landlord_state_machines::trace::TraceContext;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub use documents::{Document, DocumentKind, DocumentMismatch, DocumentRevision, DocumentWrite};
 pub use memory::{MemoryOptions, MemoryStore};
 
 /// Counts the engines that opened a store. A write under any epoch but the newest is refused.
@@ -51,6 +55,8 @@ pub struct Write {
     pub opened: Option<Arc<OperationRecord>>,
     /// A spec body that was not known before. Bodies of a life are dropped with its end.
     pub spec: Option<(SpecVersion, Spec)>,
+    /// The request that led to it, where it had a name and began no operation.
+    pub noted: Option<Box<NotedRequest>>,
 }
 
 impl Write {
@@ -69,7 +75,56 @@ impl Write {
         if self.opened.as_ref().is_some_and(|opened| opened.tenant != *tenant) {
             return Err(WriteError::Invalid(format!("the operation is not {tenant}'s")));
         }
+        if self.noted.is_some() && self.opened.is_some() {
+            return Err(WriteError::Invalid("the request began an operation, which has its name".to_owned()));
+        }
+        if self.noted.as_ref().is_some_and(|noted| noted.tenant != *tenant || noted.revision != revision) {
+            return Err(WriteError::Invalid(format!("the request is not {tenant}'s at revision {revision}")));
+        }
         Ok(())
+    }
+}
+
+/// What a request asked for, as a hash. Reads as 32 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fingerprint(pub u128);
+
+/// A text that is no [`Fingerprint`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a fingerprint is 32 hexadecimal digits")]
+pub struct FingerprintError;
+
+impl FromStr for Fingerprint {
+    type Err = FingerprintError;
+
+    fn from_str(text: &str) -> Result<Self, FingerprintError> {
+        let digits = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let number = digits.then(|| u128::from_str_radix(text, 16).ok()).flatten();
+        number.map(Self).ok_or(FingerprintError)
+    }
+}
+
+impl Serialize for Fingerprint {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Fingerprint {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
     }
 }
 
@@ -90,12 +145,57 @@ pub struct OperationRecord {
     pub accepted_at: Timestamp,
     /// The caller's name for the request: the same request twice is the same operation.
     pub request_id: Option<String>,
+    /// What that request asked for. None also where an older build began the operation.
+    pub asked: Option<Fingerprint>,
     /// Why the caller asked, for the audit.
     pub reason: Option<String>,
     /// The caller's trace.
     pub trace: Option<TraceContext>,
     /// How it ended, once it has.
     pub settled: Option<Settled>,
+}
+
+/// A request under the caller's own name that began no operation. It is kept as long as the operation that it is part
+/// of; without one, as long as the events after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotedRequest {
+    /// For which tenant.
+    pub tenant: TenantId,
+    /// The caller's name for it.
+    pub request_id: String,
+    /// What it asked for.
+    pub asked: Fingerprint,
+    /// The operation that it is part of; none where nothing was on its way.
+    pub operation: Option<OperationId>,
+    /// The tenant's revision when what it asked for was so.
+    pub revision: Revision,
+}
+
+/// What a caller's name for a request stands for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Requested {
+    /// The operation that the request began.
+    Began(OperationRecord),
+    /// The request, which began none.
+    Noted(NotedRequest),
+}
+
+impl Requested {
+    /// What it asked for. None where an older build took it.
+    pub fn asked(&self) -> Option<Fingerprint> {
+        match self {
+            Self::Began(operation) => operation.asked,
+            Self::Noted(noted) => Some(noted.asked),
+        }
+    }
+
+    /// The operation that it began, or is part of.
+    pub fn operation(&self) -> Option<OperationId> {
+        match self {
+            Self::Began(operation) => Some(operation.id),
+            Self::Noted(noted) => noted.operation,
+        }
+    }
 }
 
 /// A part of a list.
@@ -262,21 +362,56 @@ pub trait Reads: Send + Sync + 'static {
     /// [`StoreError`] when it cannot be read.
     async fn operation(&self, id: OperationId) -> Result<Option<OperationRecord>, StoreError>;
 
-    /// The operation that a tenant's request began.
+    /// A spec of a living tenant by its version, also one that ran earlier in this life. None where it is not kept.
+    /// Default: those that the record refers to.
     ///
     /// # Errors
     /// [`StoreError`] when it cannot be read.
-    async fn request(
-        &self,
-        tenant: &TenantId,
-        request_id: &str,
-    ) -> Result<Option<OperationRecord>, StoreError>;
+    async fn spec(&self, tenant: &TenantId, version: SpecVersion) -> Result<Option<Spec>, StoreError> {
+        let Record::Live(tenant) = self.load(tenant).await? else { return Ok(None) };
+        let waiting = tenant.next.as_ref().and_then(|next| next.wish.spec());
+        let known = [
+            tenant.applied().map(|it| it.versioned()),
+            tenant.target().map(|it| it.versioned()),
+            waiting.cloned(),
+        ];
+        Ok(known.into_iter().flatten().find(|known| known.version == version).map(|known| known.spec))
+    }
+
+    /// What a caller's name for a tenant's request stands for, if it is known.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    async fn request(&self, tenant: &TenantId, request_id: &str) -> Result<Option<Requested>, StoreError>;
 
     /// The events after a position.
     ///
     /// # Errors
     /// [`StoreError`] when it cannot be read.
     async fn events(&self, after: Position, scope: &Scope, limit: usize) -> Result<Events, StoreError>;
+
+    /// Where the last event stands; 0 when there was none.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    async fn head(&self) -> Result<Position, StoreError>;
+
+    /// The documents of a kind, ordered by the bytes of their names, from `after` (exclusive).
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    async fn documents(
+        &self,
+        kind: DocumentKind,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<Vec<Document>, StoreError>;
+
+    /// One document.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    async fn document(&self, kind: DocumentKind, name: &str) -> Result<Option<Document>, StoreError>;
 }
 
 /// Keeps tenants, specs, operations and events, for one engine at a time.
@@ -317,6 +452,35 @@ pub trait Store: Reads {
     ) -> Option<Result<Result<Position, WriteError>, StoreError>> {
         None
     }
+
+    /// Keeps a request that changes nothing, so that it is known when it is sent again: [`Write::noted`] without a
+    /// transition. Durable when answered; may be called at any time and by many, as `put_document`. A name that is known
+    /// already is [`WriteError::Invalid`], whatever it stands for.
+    ///
+    /// # Errors
+    /// As `put_document`.
+    async fn note_request(
+        &self,
+        epoch: Epoch,
+        request: &NotedRequest,
+    ) -> Result<Result<(), WriteError>, StoreError>;
+
+    /// Writes or removes a document, if it is at the revision that is expected: at most one of several writers that
+    /// expect the same revision succeeds. Durable when answered, with the revision that the document is at then:
+    /// [`DocumentRevision::ABSENT`] when it was removed, or was not there.
+    ///
+    /// Documents have nothing to do with the writes of tenants. So this may be called at any time and by many, also
+    /// while a `commit` is on its way, and then waits no longer than for that commit and the one that waits with it.
+    /// One that is dropped, or that failed, may or may not have happened.
+    ///
+    /// # Errors
+    /// [`DocumentMismatch`] within the answer. [`StoreError::Fenced`] when the epoch is not the newest; otherwise as
+    /// the store's state has it.
+    async fn put_document(
+        &self,
+        epoch: Epoch,
+        write: &DocumentWrite,
+    ) -> Result<Result<DocumentRevision, DocumentMismatch>, StoreError>;
 
     /// How many writes one [`Store::commit`] should get at most.
     fn batch_limit(&self) -> NonZeroU64;

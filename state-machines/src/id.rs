@@ -1,10 +1,11 @@
 //! The names and numbers that everything else refers to.
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A name that breaks the rule shared by tenants, containers and providers (CONTRACT.md, "Shared validation").
@@ -27,8 +28,9 @@ pub fn is_valid_name(name: &str) -> bool {
 }
 
 /// Names one customer's compute. Cheap to clone. Always a valid name; one from a store was valid when it was stored.
-#[derive(Clone, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Eq, Hash, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(transparent)]
+#[schemars(extend("pattern" = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", "maxLength" = 63))]
 #[expect(clippy::derived_hash_with_manual_eq, reason = "two that share their text have the same")]
 pub struct TenantId(Arc<str>);
 
@@ -91,8 +93,9 @@ impl<'de> Deserialize<'de> for TenantId {
 }
 
 /// Names a registered provider: a lowercase, alphanumeric identifier (CONTRACT.md, "name and kind").
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(transparent)]
+#[schemars(extend("pattern" = "^[a-z0-9]+$", "maxLength" = 63))]
 pub struct ProviderName(Arc<str>);
 
 impl ProviderName {
@@ -146,7 +149,7 @@ impl<'de> Deserialize<'de> for ProviderName {
 }
 
 /// Counts a tenant's lives: the first provision of a tenant is life 1, one after a destroy is life 2.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Incarnation(pub u64);
 
@@ -157,7 +160,9 @@ impl fmt::Display for Incarnation {
 }
 
 /// Counts a tenant's committed transitions, over all its lives. Every write names the revision it expects.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct Revision(pub u64);
 
@@ -187,7 +192,9 @@ impl fmt::Display for CallId {
 }
 
 /// Counts the specs that one life of a tenant was given; the body is stored once under this number.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct SpecVersion(pub u64);
 
@@ -249,6 +256,16 @@ impl FromStr for OperationId {
         let bad = || OperationIdError(text.chars().take(80).collect());
         let (epoch, number) = text.split_once('-').ok_or_else(bad)?;
         Ok(Self { epoch: epoch.parse().map_err(|_| bad())?, number: number.parse().map_err(|_| bad())? })
+    }
+}
+
+impl JsonSchema for OperationId {
+    fn schema_name() -> Cow<'static, str> {
+        "OperationId".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[0-9]+-[0-9]+$", "description": "Reads like 3-17." })
     }
 }
 

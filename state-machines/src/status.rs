@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{ProviderName, TenantId};
@@ -34,7 +35,7 @@ pub enum UpdateStatus {
 }
 
 /// What an endpoint speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum EndpointType {
     /// Plain HTTP.
@@ -48,7 +49,7 @@ pub enum EndpointType {
 }
 
 /// Where a tenant answers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Endpoint {
     /// What it speaks.
     #[serde(rename = "type")]
@@ -108,7 +109,7 @@ pub struct UpdateResult {
 }
 
 /// What the platform says a tenant or one of its containers does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ComputeState {
     /// It runs.
@@ -126,7 +127,7 @@ pub enum ComputeState {
 }
 
 /// What the health checks say.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Health {
     /// All checks pass.
@@ -139,7 +140,7 @@ pub enum Health {
 }
 
 /// One container of a [`ComputeStatus`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ContainerStatus {
     /// Its name in the spec.
     pub name: String,
@@ -155,7 +156,7 @@ pub struct ContainerStatus {
 }
 
 /// What `get_status` answers: the platform's state now, never a cached one (CONTRACT.md, "get_status").
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ComputeStatus {
     /// The tenant.
     pub tenant_id: TenantId,

@@ -1,6 +1,7 @@
 //! Decides to whom the resources belong that a leak sweep found on a platform, by the tenants' records.
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::id::{Incarnation, ProviderName};
 use crate::tenant::{Record, State};
@@ -28,7 +29,7 @@ pub enum Tagged {
 }
 
 /// Why a resource on a platform belongs to nobody.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum Orphaned {
     /// No such tenant lives.

@@ -1,13 +1,16 @@
 //! Subscriptions lose nothing.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 use landlord_compute::machines::id::Revision;
 use landlord_compute::store::{MemoryOptions, MemoryStore, Position, Scope};
 use landlord_compute::{Delivery, Options};
 
-use super::{engine, memory, run, scripted, tenant};
+use super::{engine, memory, run, scripted, spec, tenant};
 
 /// I6: events are gapless and in order, for a subscriber that is far behind too.
 #[tokio::test(start_paused = true)]
@@ -32,6 +35,69 @@ async fn i6_a_subscriber_that_lags_gets_every_event_in_order() {
         .collect::<Vec<u64>>();
     let revisions = tokio::time::timeout(Duration::from_secs(100_000), revisions).await;
     assert_eq!(revisions.expect("all come"), (1..=12_000).collect::<Vec<_>>());
+}
+
+/// Counts how often whoever waits is woken.
+#[derive(Default)]
+struct Wakes(AtomicUsize);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A subscriber of one tenant costs nothing while others are busy, and misses nothing of its own.
+#[tokio::test(start_paused = true)]
+async fn i6_a_subscriber_of_one_tenant_is_woken_by_it_alone() {
+    let provider = scripted();
+    let engine = engine(memory(), &provider).start().await.expect("starts");
+    run(&engine, "acme", "v1").await;
+    let mut acme = Box::pin(engine.subscribe(Position(0), Scope::Tenant(tenant("acme"))));
+    let mut also = Box::pin(engine.subscribe(Position(0), Scope::Tenant(tenant("acme"))));
+    let wakes = Arc::new(Wakes::default());
+    let waker = Waker::from(Arc::clone(&wakes));
+    let mut poll = || acme.as_mut().poll_next(&mut Context::from_waker(&waker));
+    let mut positions = Vec::new();
+    let mut expected = vec![1, 2];
+    for round in 0..4_u64 {
+        while let Poll::Ready(delivery) = poll() {
+            let Some(Ok(Delivery::Event { cursor, event })) = delivery else { panic!("no event") };
+            assert_eq!(event.tenant_id, tenant("acme"));
+            positions.push(cursor.0);
+        }
+        assert_eq!(positions, expected);
+        let before = wakes.0.load(Ordering::Relaxed);
+        for other in 0..10 {
+            run(&engine, &format!("other-{round}-{other}"), "v1").await;
+        }
+        assert_eq!(wakes.0.load(Ordering::Relaxed), before, "others concern it not");
+        let handle = engine.tenant(tenant("acme"));
+        let update = handle.update(spec("acme", &format!("v{}", round + 2)), Options::default());
+        update.await.expect("accepted").await.expect("settles");
+        assert!(wakes.0.load(Ordering::Relaxed) > before);
+        let end = expected[expected.len() - 1];
+        expected.extend([end + 21, end + 22]);
+    }
+    // Another one of the same tenant, that did not read until now, has missed nothing either; nor when the first has gone.
+    let _ = poll();
+    drop(acme);
+    let mut seen = Vec::new();
+    while seen.len() < expected.len() {
+        let Some(Ok(Delivery::Event { cursor, .. })) = also.next().await else { panic!("no event") };
+        seen.push(cursor.0);
+    }
+    assert_eq!(seen, expected);
+    run(&engine, "other", "v1").await;
+    engine
+        .tenant(tenant("acme"))
+        .destroy(Options::default())
+        .await
+        .expect("accepted")
+        .await
+        .expect("settles");
+    let Some(Ok(Delivery::Event { event, .. })) = also.next().await else { panic!("no event") };
+    assert_eq!(event.what.name(), "began");
 }
 
 /// I6: a new subscriber gets the events from a time without subscribers, also when there were subscribers before it.

@@ -13,7 +13,8 @@ use jiff::Timestamp;
 use landlord_compute::machines::id::{OperationId, TenantId};
 use landlord_compute::machines::tenant::{Record, Tenant};
 use landlord_compute::store::{
-    Epoch, Events, MemoryStore, Opened, OperationRecord, Page, Position, Reads, Scope, Store, StoreError,
+    Document, DocumentKind, DocumentMismatch, DocumentRevision, DocumentWrite, Epoch, Events, MemoryStore,
+    NotedRequest, Opened, OperationRecord, Page, Position, Reads, Requested, Scope, Store, StoreError,
     TenantFilter, Write, WriteError,
 };
 use landlord_testing::faults::Commits;
@@ -239,12 +240,25 @@ impl Reads for Faulty {
         self.store.operation(id).await
     }
 
-    async fn request(
-        &self,
-        tenant: &TenantId,
-        request_id: &str,
-    ) -> Result<Option<OperationRecord>, StoreError> {
+    async fn request(&self, tenant: &TenantId, request_id: &str) -> Result<Option<Requested>, StoreError> {
         self.store.request(tenant, request_id).await
+    }
+
+    async fn head(&self) -> Result<Position, StoreError> {
+        self.store.head().await
+    }
+
+    async fn documents(
+        &self,
+        kind: DocumentKind,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<Vec<Document>, StoreError> {
+        self.store.documents(kind, after, limit).await
+    }
+
+    async fn document(&self, kind: DocumentKind, name: &str) -> Result<Option<Document>, StoreError> {
+        self.store.document(kind, name).await
     }
 
     async fn events(&self, after: Position, scope: &Scope, limit: usize) -> Result<Events, StoreError> {
@@ -285,6 +299,30 @@ impl Store for Faulty {
         let made = self.make(fault, epoch, std::slice::from_ref(write)).now_or_never();
         let made = made.expect("only what takes time waits");
         Some(made.map(|answers| answers.into_iter().next().expect("an answer for each write")))
+    }
+
+    async fn note_request(
+        &self,
+        epoch: Epoch,
+        request: &NotedRequest,
+    ) -> Result<Result<(), WriteError>, StoreError> {
+        let fault = self.seen().next(epoch);
+        self.meet(When::Before, fault).await?;
+        let answer = self.store.note_request(epoch, request).await;
+        if answer.is_err() {
+            self.seen().fenced.insert(epoch);
+        }
+        let answer = answer?;
+        self.meet(When::After, fault).await?;
+        Ok(answer)
+    }
+
+    async fn put_document(
+        &self,
+        epoch: Epoch,
+        write: &DocumentWrite,
+    ) -> Result<Result<DocumentRevision, DocumentMismatch>, StoreError> {
+        self.store.put_document(epoch, write).await
     }
 
     fn batch_limit(&self) -> NonZeroU64 {

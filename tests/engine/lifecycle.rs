@@ -277,17 +277,23 @@ async fn i5_a_protected_tenant_is_destroyed_once_that_is_lifted() {
     assert_eq!(provisioned.await.expect("settles"), Settled::Done);
     destroy_is_refused().await;
 
-    // An update that lifts it and fails leaves it.
+    // No platform knows of it, and it is planned all the same.
+    let planned = acme.plan(spec("acme", "v1")).await.expect("it plans");
+    let planned: Vec<String> = planned.changes.iter().map(ToString::to_string).collect();
+    assert_eq!(planned, ["deletion_protection: true → false"]);
+
+    // An update that also changes something else, and fails, leaves it.
     provider.script(&tenant("acme"), Method::Update, [Step::Fail(error(Remedy::Permanent))]);
-    let lifted = acme.update(spec("acme", "v1"), Options::default()).await.expect("accepted");
+    let lifted = acme.update(spec("acme", "v2"), Options::default()).await.expect("accepted");
     assert!(matches!(lifted.await.expect("settles"), Settled::Failed { undone: true, .. }));
     destroy_is_refused().await;
 
+    // Alone it needs no platform, be it dead.
+    provider.script(&tenant("acme"), Method::Update, [Step::Hang]);
     let lifted = acme.update(spec("acme", "v1"), Options::default()).await.expect("accepted");
     assert_eq!(lifted.await.expect("settles"), Settled::Done);
     // A destroy that was accepted before protection came stays accepted.
-    provider.script(&tenant("acme"), Method::Update, [Step::Hang]);
-    let protects = acme.update(protected("v1"), Options::default()).await.expect("accepted");
+    let protects = acme.update(protected("v2"), Options::default()).await.expect("accepted");
     let destroyed = acme.destroy(Options::default()).await.expect("it is not protected yet");
     let by = destroyed.id().expect("an operation began");
     assert_eq!(destroyed.await.expect("settles"), Settled::Done);
@@ -364,6 +370,48 @@ async fn the_same_request_twice_is_the_same_operation() {
     assert_eq!(later.id(), again.id());
     assert_eq!(later.await.expect("settled"), Settled::Done);
     assert_eq!(provider.calls_for(&tenant("acme")).len(), 1);
+}
+
+/// Its name is kept, although it begins no operation: it is answered as before, and not done again.
+#[tokio::test(start_paused = true)]
+async fn a_request_that_begins_no_operation_is_known_by_its_name() {
+    let (store, provider) = (memory(), scripted());
+    let first = engine(store.clone(), &provider).start().await.expect("starts");
+    run(&first, "acme", "v1").await;
+    let options = |name: &str| Options::default().request_id(name.to_owned());
+    let acme = first.tenant(tenant("acme"));
+    let paused = acme.pause(options("p")).await.expect("paused");
+    let resumed = acme.resume(options("r")).await.expect("resumed");
+    assert!(paused < resumed);
+    provider.script(&tenant("acme"), Method::Update, [Step::HangUntilStopped]);
+    let update = acme.update(spec("acme", "v2"), Options::default()).await.expect("accepted");
+    let joined = acme.update(spec("acme", "v2"), options("j")).await.expect("the same update");
+    assert_eq!(joined.id(), update.id());
+    let cancelled = acme.cancel(options("c")).await.expect("accepted");
+    assert_eq!(cancelled.id(), update.id());
+    assert_eq!(update.await.expect("settles"), Settled::Cancelled { left: Vec::new() });
+    let absent = first.tenant(tenant("absent"));
+    assert_eq!(absent.destroy(options("d")).await.expect("so already").already(), Some(Revision(0)));
+    first.shutdown(Duration::from_secs(5)).await.expect("an orderly end");
+
+    let second = engine(store, &provider).start().await.expect("starts");
+    let (acme, absent) = (second.tenant(tenant("acme")), second.tenant(tenant("absent")));
+    let before = acme.snapshot().await.expect("readable").revision();
+    assert_eq!(acme.pause(options("p")).await.expect("as before"), paused);
+    assert_eq!(acme.resume(options("r")).await.expect("as before"), resumed);
+    let (again, over) = (acme.update(spec("acme", "v2"), options("j")), acme.cancel(options("c")));
+    assert_eq!(again.await.expect("as before").id(), joined.id());
+    assert_eq!(over.await.expect("as before").id(), cancelled.id());
+    assert_eq!(absent.destroy(options("d")).await.expect("as before").already(), Some(Revision(0)));
+    assert_eq!(acme.snapshot().await.expect("readable").revision(), before, "nothing is done again");
+    for name in ["p", "j", "c"] {
+        let reused = acme.destroy(options(name)).await.expect_err("another request");
+        assert!(matches!(reused, CommandError::RequestReused { .. }), "{name}: {reused}");
+    }
+    let reused = acme.resume(options("p")).await.expect_err("another request");
+    insta::assert_snapshot!(reused, @r#"request id "p" is that of another request of this tenant; send a request again as it was, or under another id"#);
+    let reused = acme.destroy(options("j")).await.expect_err("another request");
+    insta::assert_snapshot!(reused, @r#"request id "j" is that of another request of this tenant, which is operation 1-5; send a request again as it was, or under another id"#);
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,6 +2,7 @@
 
 mod admission;
 mod containment;
+mod documents;
 mod events;
 mod every_commit;
 mod faulty;

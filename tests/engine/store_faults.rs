@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use landlord_compute::machines::tenant::{EventKind, Method, Settled, StateName};
-use landlord_compute::store::Scope;
+use landlord_compute::store::{Requested, Scope};
 use landlord_compute::{CommandError, Delivery, Options};
 use landlord_testing::scripted::Step;
 
@@ -172,6 +172,32 @@ async fn a_command_that_is_not_durable_is_refused_and_can_be_sent_again() {
             assert_eq!(again.await.expect("settles"), Settled::Done);
             let events = events_until(&engine, "acme", |event| event.to == Some(StateName::Running)).await;
             assert!(events.iter().all(|event| event.incarnation.0 == 1), "one life, whichever way it began");
+        }
+    })
+    .await;
+}
+
+/// Of a request that begins no operation it is known, too, when it was durable although its answer was lost.
+#[tokio::test(start_paused = true)]
+async fn a_request_that_begins_no_operation_is_durable_or_refused() {
+    both_ways(async |commits| {
+        for fault in [Fault::Fail(When::Before), Fault::Fail(When::After)] {
+            let store = Faulty::new(commits);
+            let engine = engine(store.clone(), &scripted()).start().await.expect("starts");
+            run(&engine, "acme", "v1").await;
+            let (acme, absent) = (engine.tenant(tenant("acme")), engine.tenant(tenant("absent")));
+            let options = || Options::default().request_id("order-1".to_owned());
+            store.next([fault]);
+            let refused = acme.pause(options()).await.expect_err("not known to be durable");
+            assert!(matches!(refused, CommandError::Store(_)), "{refused}");
+            let revision = acme.pause(options()).await.expect("paused");
+            assert_eq!(revision, live(&engine, "acme").await.revision, "it is paused once");
+            store.next([fault]);
+            let refused = absent.destroy(options()).await.expect_err("not known to be durable");
+            assert!(matches!(refused, CommandError::Store(_)), "{refused}");
+            assert_eq!(absent.destroy(options()).await.expect("so").id(), None);
+            let kept = engine.reads().request(&tenant("absent"), "order-1").await.expect("readable");
+            assert!(matches!(kept, Some(Requested::Noted(_))), "{kept:?}");
         }
     })
     .await;

@@ -1,10 +1,10 @@
 //! What a call waits for is seen by whoever looks at the tenant, for as long as that call is on its way.
 
 use jiff::Timestamp;
+use landlord_api::TenantView;
 use landlord_compute::Options;
 use landlord_compute::machines::tenant::{EventKind, Method, Record, Settled};
 use landlord_compute::store::{MemoryOptions, MemoryStore, Reads};
-use landlord_compute::view::TenantView;
 use landlord_testing::scripted::Step;
 
 use super::{end, engine, events_until, live, scripted, spec, tenant};

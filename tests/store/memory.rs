@@ -1,9 +1,11 @@
 //! The contract, kept by the memory store.
 
+use std::time::Duration;
+
 use landlord_compute::store::{MemoryOptions, MemoryStore, Reads, Store};
 
-use landlord_testing::store::contract;
 use landlord_testing::store::samples::StoredLife;
+use landlord_testing::store::{contract, documents, requests, waiting};
 
 /// As the stores of others are tried: a promise that is added to the list is kept here too.
 #[tokio::test]
@@ -63,8 +65,26 @@ async fn events_are_paged_for_all_and_for_one() {
 
 #[tokio::test]
 async fn events_beyond_the_history_are_a_gap() {
-    let options = MemoryOptions { history: 20, settled: 1000 };
+    let options = MemoryOptions { history: 20, settled: 1000, ..MemoryOptions::default() };
     contract::events_beyond_the_history_are_a_gap(&MemoryStore::new(options), 20).await;
+}
+
+/// A store that keeps 20 events, and for a minute those that are not read.
+fn waiting() -> (MemoryStore, Duration) {
+    let waits = Duration::from_secs(60);
+    (MemoryStore::new(MemoryOptions { history: 20, waits, settled: 1000 }), waits)
+}
+
+#[tokio::test]
+async fn events_beyond_the_history_wait_for_a_reader() {
+    let (store, waits) = waiting();
+    waiting::events_beyond_the_history_wait_for_a_reader(&store, 20, waits).await;
+}
+
+#[tokio::test]
+async fn events_wait_no_longer_than_they_are_to() {
+    let (store, waits) = waiting();
+    waiting::events_wait_no_longer_than_they_are_to(&store, 20, waits).await;
 }
 
 #[tokio::test]
@@ -113,8 +133,44 @@ async fn a_tombstone_leads_to_the_next_life() {
 }
 
 #[tokio::test]
+async fn a_document_is_put_only_at_its_revision() {
+    documents::a_document_is_put_only_at_its_revision(&MemoryStore::default()).await;
+}
+
+#[tokio::test]
+async fn of_several_writers_of_a_document_one_succeeds() {
+    documents::of_several_writers_of_a_document_one_succeeds(&MemoryStore::default()).await;
+}
+
+#[tokio::test]
+async fn documents_are_paged_by_name() {
+    documents::documents_are_paged_by_name(&MemoryStore::default()).await;
+}
+
+#[tokio::test]
+async fn documents_outlive_their_engine_and_are_fenced() {
+    documents::documents_outlive_their_engine_and_are_fenced(&MemoryStore::default()).await;
+}
+
+#[tokio::test]
+async fn a_request_that_began_no_operation_is_kept() {
+    requests::a_request_that_began_no_operation_is_kept(&MemoryStore::default()).await;
+}
+
+#[tokio::test]
+async fn a_name_is_one_request() {
+    requests::a_name_is_one_request(&MemoryStore::default()).await;
+}
+
+#[tokio::test]
+async fn noted_requests_are_bounded() {
+    let options = MemoryOptions { history: 20, settled: 20, ..MemoryOptions::default() };
+    requests::noted_requests_are_bounded(&MemoryStore::new(options), 20).await;
+}
+
+#[tokio::test]
 async fn settled_operations_are_bounded_and_the_others_are_kept() {
-    let store = MemoryStore::new(MemoryOptions { history: 1000, settled: 2 });
+    let store = MemoryStore::new(MemoryOptions { history: 1000, settled: 2, ..MemoryOptions::default() });
     let epoch = store.open().await.expect("opens").epoch;
     let mut open = StoredLife::new("open");
     let begun = open.begin();

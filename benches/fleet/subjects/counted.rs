@@ -9,8 +9,9 @@ use jiff::Timestamp;
 use landlord_compute::machines::id::{OperationId, TenantId};
 use landlord_compute::machines::tenant::{Record, Tenant};
 use landlord_compute::store::{
-    Epoch, Events, Opened, OperationRecord, Page, Position, Reads, Scope, Store, StoreError, TenantFilter,
-    Write, WriteError,
+    Document, DocumentKind, DocumentMismatch, DocumentRevision, DocumentWrite, Epoch, Events, NotedRequest,
+    Opened, OperationRecord, Page, Position, Reads, Requested, Scope, Store, StoreError, TenantFilter, Write,
+    WriteError,
 };
 
 pub(crate) struct Counted<S> {
@@ -58,12 +59,25 @@ impl<S: Store> Reads for Counted<S> {
         self.store.operation(id).await
     }
 
-    async fn request(
-        &self,
-        tenant: &TenantId,
-        request_id: &str,
-    ) -> Result<Option<OperationRecord>, StoreError> {
+    async fn request(&self, tenant: &TenantId, request_id: &str) -> Result<Option<Requested>, StoreError> {
         self.store.request(tenant, request_id).await
+    }
+
+    async fn head(&self) -> Result<Position, StoreError> {
+        self.store.head().await
+    }
+
+    async fn documents(
+        &self,
+        kind: DocumentKind,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<Vec<Document>, StoreError> {
+        self.store.documents(kind, after, limit).await
+    }
+
+    async fn document(&self, kind: DocumentKind, name: &str) -> Result<Option<Document>, StoreError> {
+        self.store.document(kind, name).await
     }
 
     async fn events(&self, after: Position, scope: &Scope, limit: usize) -> Result<Events, StoreError> {
@@ -92,6 +106,22 @@ impl<S: Store> Store for Counted<S> {
         write: &Write,
     ) -> Option<Result<Result<Position, WriteError>, StoreError>> {
         self.store.commit_now(epoch, write)
+    }
+
+    async fn note_request(
+        &self,
+        epoch: Epoch,
+        request: &NotedRequest,
+    ) -> Result<Result<(), WriteError>, StoreError> {
+        self.store.note_request(epoch, request).await
+    }
+
+    async fn put_document(
+        &self,
+        epoch: Epoch,
+        write: &DocumentWrite,
+    ) -> Result<Result<DocumentRevision, DocumentMismatch>, StoreError> {
+        self.store.put_document(epoch, write).await
     }
 
     fn batch_limit(&self) -> NonZeroU64 {

@@ -92,5 +92,6 @@ fn running(number: usize) -> Write {
         event: Arc::new(event),
         opened: None,
         spec: Some((version, spec)),
+        noted: None,
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::exit::Failure;
+use super::failure::Failure;
 use super::screen::{Screen, table};
 use super::signals::Signals;
 use scenes::Scene;

@@ -5,16 +5,14 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use landlord_compute::Delivery;
 use landlord_compute::Options;
 use landlord_compute::machines::id::{OperationId, TenantId};
 use landlord_compute::machines::tenant::{EventKind, LifecycleEvent, OperationKind, Record, Settled};
-use landlord_compute::store::{Position, Reads, Scope};
+use landlord_compute::store::{Events, Position, Reads, Scope};
 use rustix::process::Pid;
 use tokio::process::Command;
 
-use super::super::events::Reader;
-use super::super::exit::Failure;
+use super::super::failure::Failure;
 use super::http;
 use super::processes;
 use super::stage::{Seen, Stage, Trouble, wrong};
@@ -27,6 +25,8 @@ const FLEET: [(&str, &str); 3] =
 const LATE: (&str, &str) = ("dora", "hello from dora");
 /// How often a store that another process writes is looked at.
 const LOOK: Duration = Duration::from_millis(20);
+/// More events than a provision has until its first step.
+const EVENTS: usize = 64;
 
 /// What the demo shows, in this order.
 #[derive(Clone, Copy, Debug)]
@@ -236,16 +236,16 @@ async fn kill_an_engine(
         .spawn()
         .map_err(system("start this program again"))?;
     let pid = engine.id().unwrap_or_default();
-    let look = stage.place.look()?;
-    let mut events = Reader::new(&look, Scope::Tenant(dora.clone()), Position(0));
+    let look = stage.place.reader()?;
+    let scope = Scope::Tenant(dora.clone());
     let operation = loop {
-        let progressed = events.read().await?.into_iter().find_map(|delivery| match delivery {
-            Delivery::Event { event, .. } if matches!(event.what, EventKind::Progressed { .. }) => {
-                event.operation
-            }
-            Delivery::Event { .. } | Delivery::Gap { .. } => None,
-        });
-        if let Some(operation) = progressed {
+        let events = match look.events(Position(0), &scope, EVENTS).await.map_err(Failure::from)? {
+            Events::Page(page) => page,
+            Events::Gap { .. } => Vec::new(),
+        };
+        let progresses = |event: &LifecycleEvent| matches!(event.what, EventKind::Progressed { .. });
+        let progressed = events.iter().find(|(_, event)| progresses(event));
+        if let Some(operation) = progressed.and_then(|(_, event)| event.operation) {
             break operation;
         }
         if let Ok(Some(ended)) = engine.try_wait() {

@@ -1,6 +1,7 @@
 //! What the scenes of the demo play on: a folder of its own, an engine, and questions to ask.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -13,7 +14,7 @@ use landlord_compute::{Delivery, Engine, ObservePolicy, OperationHandle, Options
 use tempfile::TempDir;
 
 use super::super::built_with::Configs;
-use super::super::exit::Failure;
+use super::super::failure::Failure;
 use super::super::place::{Missing, Place};
 use super::super::screen::Screen;
 use super::super::words;
@@ -57,9 +58,10 @@ impl Stage {
         let system = |doing| move |source| Failure::System { doing, source };
         let folder = TempDir::with_prefix("landlord-demo-").map_err(system("make a temporary folder"))?;
         let program = std::env::current_exe().map_err(system("find this program"))?;
-        let place = Place::new(&folder.path().join("landlord.db"), &Configs::default())?;
+        let store = folder.path().join("landlord.db");
+        let place = Place::new(&store, &Configs::default(), Arc::default())?;
         let engine = start(&place).await?;
-        let name = place.look()?.engine().await?.to_string();
+        let name = place.reader()?.engine().await?.to_string();
         Ok(Self {
             screen: screen.clone(),
             place,
@@ -121,7 +123,7 @@ impl Stage {
 
     /// Where a tenant answers.
     pub(super) async fn endpoint(&self, tenant: &TenantId) -> Result<Endpoint, Trouble> {
-        let record = self.place.look()?.load(tenant).await.map_err(Failure::from)?;
+        let record = self.place.reader()?.load(tenant).await.map_err(Failure::from)?;
         let endpoint = match record {
             Record::Live(tenant) => {
                 tenant.ledger.as_ref().and_then(|ledger| ledger.endpoints.first().cloned())

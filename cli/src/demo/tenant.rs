@@ -6,7 +6,7 @@ use landlord_compute::machines::id::TenantId;
 use serde_json::{Value, json};
 
 use super::super::args::DemoTenant;
-use super::super::exit::Failure;
+use super::super::failure::Failure;
 use super::http;
 
 /// The container's port; which port of the machine that is, the provider decides.

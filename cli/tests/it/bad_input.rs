@@ -2,16 +2,14 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::{FileExt, PermissionsExt};
-use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 
 use super::{Bench, Ran, Version};
 
 /// A refused command says why on stderr and nothing on stdout.
-fn refused(ran: &Ran, code: i32, words: &str) {
+pub(super) fn refused(ran: &Ran, code: i32, words: &str) {
     assert_eq!((ran.code, ran.out.as_str()), (code, ""), "{}", ran.err);
     assert!(ran.err.starts_with("error: "), "{}", ran.err);
     assert!(ran.err.contains(words), "{words:?} is not in {}", ran.err);
@@ -37,8 +35,9 @@ fn specs_that_are_none() {
         }
     }
     refused(&bench.run(&["validate", "-f", "missing.yaml"]), 2, "No such file");
-    refused(&bench.run(&["validate", "-f", "."]), 2, "Is a directory");
-    assert!(!bench.path("landlord.db").exists(), "nothing was recorded");
+    std::fs::create_dir(bench.path("empty")).expect("a directory");
+    refused(&bench.run(&["validate", "-f", "empty"]), 2, "has no file named .yaml");
+    bench.nothing_is_recorded();
 }
 
 #[test]
@@ -117,14 +116,14 @@ fn every_kind_of_problem_is_said_in_one_round_and_nothing_is_created() {
     assert!(text.contains("out of range; give a whole number") && !text.contains("fraction"), "{text}");
     assert!(text.contains("the program \\\"no-such-program\\\" cannot be run"), "{text}");
     assert!(!text.contains("hunter2"), "an argument may be a secret: {text}");
-    assert!(!bench.path("landlord.db").exists(), "nothing was recorded");
+    bench.nothing_is_recorded();
 
     // What only the provider refuses creates nothing either.
     let mut spec = Version::good("hello").spec("acme");
     spec["containers"][0]["command"] = serde_json::json!(["no-such-program"]);
     fs::write(bench.path("bad.json"), spec.to_string()).expect("written");
     refused(&bench.run(&["provision", "-f", "bad.json"]), 2, "the program \"no-such-program\" cannot be run");
-    assert!(!bench.path("landlord.db").exists(), "nothing was recorded");
+    bench.nothing_is_recorded();
     let mut spec = Version::good("hello").spec("acme");
     spec["provider_type"] = Value::from("nope");
     fs::write(bench.path("bad.json"), spec.to_string()).expect("written");
@@ -151,6 +150,9 @@ fn what_runs_already_needs_no_check() {
 #[test]
 fn command_lines_that_are_none() {
     let bench = Bench::new();
+    let named = bench.run(&["destroy", "acme", "--request-id", "größe"]);
+    assert_eq!(named.code, 2, "{}", named.err);
+    assert!(named.err.contains("use 1 to 1024 characters of ASCII"), "{}", named.err);
     let near = bench.run(&["lst"]);
     refused(&near, 2, "a similar subcommand exists: 'list'");
     refused(&bench.run(&["destroy", "Acme"]), 2, "is not a valid name");
@@ -159,70 +161,6 @@ fn command_lines_that_are_none() {
     let ran = bench.run(&["lst", "-o", "json"]);
     let error: Value = serde_json::from_str(&ran.err).expect("one document");
     assert_eq!((ran.code, &error["error"]["exit"]), (2, &2.into()));
-}
-
-#[test]
-fn stores_that_are_none() {
-    let bench = Bench::new();
-    let spec = bench.spec("acme", &Version::good("hello"));
-    fs::create_dir(bench.path("folder.db")).expect("made");
-    fs::write(bench.path("noise.db"), vec![7_u8; 5000]).expect("written");
-    fs::write(bench.path("cut.db"), b"SQLite").expect("written");
-    let cases = [
-        ("folder.db", "is a directory"),
-        ("noise.db", "is not a SQLite database"),
-        ("cut.db", "was cut off"),
-        ("cut.db/x.db", "a part of the path is a file"),
-    ];
-    for (store, words) in cases {
-        refused(&bench.run(&["list", "--store", store]), 5, words);
-        refused(&bench.run(&["provision", "-f", &spec, "--store", store]), 5, words);
-    }
-    assert_eq!(fs::read(bench.path("noise.db")).expect("still there"), vec![7_u8; 5000]);
-    for command in ["destroy", "status", "describe", "pause", "cancel", "retry"] {
-        refused(&bench.run(&[command, "acme"]), 5, "there is no store");
-    }
-    refused(&bench.run(&["provision", "-f", &spec, "--store", "no/x.db"]), 5, "create its directory first");
-    assert!(!bench.path("landlord.db").exists(), "a store that was mistyped is not made");
-}
-
-#[test]
-fn a_store_that_cannot_be_written_is_read_all_the_same() {
-    let bench = Bench::new();
-    let spec = bench.spec("acme", &Version::good("hello"));
-    bench.json(&["provision", "-f", &spec]);
-    let store = bench.path("landlord.db");
-    let writable = fs::metadata(&store).expect("there").permissions();
-    let mut read_only = writable.clone();
-    read_only.set_readonly(true);
-    fs::set_permissions(&store, read_only).expect("changed");
-    // The superuser may write it nevertheless.
-    let may_write = fs::OpenOptions::new().append(true).open(&store).is_ok();
-    let update = bench.run(&["destroy", "acme"]);
-    let listed = bench.run(&["list"]);
-    fs::set_permissions(&store, writable).expect("changed back");
-    assert_eq!(listed.code, 0, "{}", listed.err);
-    if !may_write {
-        refused(&update, 5, "give this process the right to read and write it");
-        assert_eq!(bench.state("acme").as_deref(), Some("running"), "nothing is lost");
-    }
-}
-
-/// A limit on the size of files stands for a disk that is full.
-#[test]
-fn a_full_disk_loses_nothing() {
-    let bench = Bench::new();
-    let spec = bench.spec("acme", &Version::good("hello"));
-    bench.json(&["provision", "-f", &spec]);
-    let program = env!("CARGO_BIN_EXE_landlord-compute");
-    let script = format!("trap '' XFSZ; ulimit -f 1; exec '{program}' destroy acme");
-    let full = Command::new("sh").args(["-c", &script]).current_dir(bench.folder.path()).output();
-    let full = Ran::from(full.expect("it runs"));
-    assert_eq!(full.code, 5, "{}", full.err);
-    assert!(!full.err.contains("taken over"), "{}", full.err);
-    assert_eq!(bench.state("acme").as_deref(), Some("running"));
-    assert_eq!(bench.json(&["status", "acme"])["health"], "healthy");
-    assert_eq!(bench.json(&["destroy", "acme"])["settled"]["as"], "done");
 }
 
 #[test]
@@ -313,73 +251,4 @@ fn a_name_that_was_mistyped_is_no_success() {
     assert!(bench.run(&["events", "acme"]).out.contains("destroy began"));
     let nobody = bench.run(&["list"]);
     assert_eq!(nobody.code, 0, "an empty store is nobody's typo: {}", nobody.err);
-}
-
-/// A command of somebody who may read the folder, and write nothing there.
-fn reading(bench: &Bench, args: &[&str]) -> Ran {
-    let folder = bench.folder.path();
-    let mut command = bench.command(args);
-    let is_root = rustix::process::geteuid().is_root();
-    let mode = |mode| fs::set_permissions(folder, fs::Permissions::from_mode(mode)).expect("changed");
-    if is_root {
-        command.uid(65_534).gid(65_534);
-        mode(0o755);
-    } else {
-        mode(0o555);
-    }
-    let ran = command.output().expect("it runs");
-    mode(0o755);
-    ran.into()
-}
-
-#[test]
-fn who_may_only_read_a_store_looks_at_it() {
-    let bench = Bench::new();
-    let spec = bench.spec("acme", &Version::good("hello"));
-    bench.json(&["provision", "-f", &spec]);
-    let mode = |mode| {
-        for name in ["landlord.db", "landlord.db-wal", "landlord.db-shm", "landlord.db.lock"] {
-            let _ = fs::set_permissions(bench.path(name), fs::Permissions::from_mode(mode));
-        }
-    };
-    let looks = || {
-        mode(0o444);
-        for args in [&["list"][..], &["describe", "acme"], &["events", "acme"]] {
-            let ran = reading(&bench, args);
-            assert_eq!(ran.code, 0, "{args:?}: {}", ran.err);
-            assert!(ran.out.contains("provision") || ran.out.contains("running"), "{}", ran.out);
-        }
-        let refused = reading(&bench, &["destroy", "acme"]);
-        assert_eq!(refused.code, 5, "{}", refused.err);
-        mode(0o644);
-    };
-    // On a medium that was written in order there is no file beside it, and none can be made.
-    for beside in ["landlord.db-wal", "landlord.db-shm"] {
-        let _ = fs::remove_file(bench.path(beside));
-    }
-    looks();
-    assert!(!bench.path("landlord.db-wal").exists(), "looking leaves nothing");
-
-    // Beside an engine, and after one that was killed.
-    let mut run = bench.command(&["run"]).spawn().expect("it runs");
-    bench.until("the engine", || bench.json(&["list"])["engine"]["state"] == "looks_after");
-    looks();
-    run.kill().expect("killed");
-    run.wait().expect("it ends");
-    assert!(bench.path("landlord.db-wal").exists());
-    looks();
-}
-
-#[test]
-fn a_store_of_a_newer_program_says_so() {
-    let bench = Bench::new();
-    let spec = bench.spec("acme", &Version::good("hello"));
-    bench.json(&["provision", "-f", &spec]);
-    bench.json(&["destroy", "acme"]);
-    // The version, as SQLite keeps it: `PRAGMA user_version` at byte 60 of the file.
-    let store = fs::OpenOptions::new().write(true).open(bench.path("landlord.db")).expect("there");
-    store.write_all_at(&999_u32.to_be_bytes(), 60).expect("written");
-    for command in [&["list"][..], &["provision", "-f", &spec], &["run"]] {
-        refused(&bench.run(command), 5, "is of a newer program: it has version 999");
-    }
 }

@@ -77,6 +77,14 @@ fn what_waits_is_tried_again_now() {
     send(&child, Signal::INT);
     child.wait_with_output().expect("it ends");
     assert!(bench.run(&["list"]).out.contains("tries again in"));
+    // By then it may be late for a time to come.
+    let status = bench.run(&["status", "acme"]).out;
+    assert!(status.contains("  exited with code 1") && status.contains(", tries again "), "{status}");
+    let described = bench.run(&["describe", "acme"]).out;
+    assert!(
+        described.contains("\noperation  1-1, try ") && described.contains(", tries again "),
+        "{described}"
+    );
     std::fs::write(&ready, "").expect("written");
     assert_eq!(bench.json(&["retry", "acme"])["settled"]["as"], "done");
 }
@@ -111,6 +119,9 @@ fn a_plan_says_what_would_change_also_where_only_the_platform_did() {
         |name: &str, greeting: &str| bench.file(name, &Version::good(greeting).spec("acme").to_string());
     let (one, two) = (file("one.json", "one"), file("two.json", "two"));
     let provisioned = bench.json(&["provision", "-f", &one]);
+    let other = bench.spec("other", &Version::good("hello"));
+    let made = bench.run(&["plan", "-f", &other]);
+    assert_eq!((made.code, made.out.as_str()), (9, "other: it is not there; a provision would make it\n"));
     let same = bench.run(&["plan", "-f", &one]);
     assert_eq!((same.code, same.err.as_str()), (0, ""), "{}", same.out);
     let other = bench.run(&["plan", "-f", &two]);
@@ -138,10 +149,10 @@ fn pid(provisioned: &Value) -> Pid {
 }
 
 #[test]
-fn a_running_engine_repairs_and_has_the_store_for_itself() {
+fn a_running_engine_repairs_and_does_what_others_ask() {
     let bench = Bench::new();
     let spec = bench.spec("acme", &Version::good("hello"));
-    let provisioned = bench.json(&["provision", "-f", &spec]);
+    bench.json(&["provision", "-f", &spec]);
     let run = bench.command(&["run"]).spawn().expect("it runs");
     let followed = std::fs::File::create(bench.path("followed")).expect("a file");
     let mut follow = bench.command(&["events", "--follow", "-o", "json"]);
@@ -149,10 +160,13 @@ fn a_running_engine_repairs_and_has_the_store_for_itself() {
     let owner = format!("process {} ", run.id());
     let lock = || std::fs::read_to_string(bench.path("landlord.db.lock")).expect("there");
     bench.until("the engine", || lock().starts_with(&owner));
-    let refused = bench.run(&["destroy", "acme", "--wait", "0s"]);
-    assert_eq!(refused.code, 5);
-    let who = format!("is in use by {owner}(landlord-compute run) on host ");
+    let refused = bench.run(&["run", "--wait", "0s"]);
+    assert_eq!(refused.code, 5, "one engine has the store");
+    let who = format!("is in use by {owner}(landlord-compute serve) on host ");
     assert!(refused.err.contains(&who), "{}", refused.err);
+    bench.until("its socket", || bench.path("landlord.db.sock").exists());
+    assert_eq!(bench.json(&["restart", "acme"])["settled"]["as"], "done", "commands go through it");
+    let provisioned = bench.json(&["restart", "acme"]);
     let operation = provisioned["operation"].as_str().expect("an id");
     assert_eq!(bench.json(&["wait", operation])["settled"]["as"], "done");
     assert_eq!(bench.json(&["status", "acme"])["health"], "healthy", "looking is possible beside it");

@@ -1,12 +1,13 @@
 //! Every command where all goes well, on real processes.
 
-use std::io::{Read, Write};
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use super::{Bench, Ran, Version};
+use super::{Bench, Version};
 
 /// What a tenant answers over HTTP.
 fn hear(tenant: &Value) -> String {
@@ -14,7 +15,7 @@ fn hear(tenant: &Value) -> String {
     get(endpoint["port"].as_u64().expect("a port"), "/")
 }
 
-fn get(port: u64, path: &str) -> String {
+pub(super) fn get(port: u64, path: &str) -> String {
     let mut stream = TcpStream::connect(format!("127.0.0.1:{port}")).expect("it listens");
     let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).expect("asked");
@@ -29,7 +30,7 @@ fn a_tenant_lives_from_provision_to_destroy() {
     let v1 = bench.spec("acme", &Version::good("hello"));
     let valid = bench.json(&["validate", "-f", &v1]);
     assert_eq!((&valid["valid"], &valid["tenant_id"]), (&json!(true), &json!("acme")));
-    assert!(!bench.path("landlord.db").exists(), "to validate changes nothing");
+    bench.nothing_is_recorded();
 
     let provisioned = bench.json(&["provision", "-f", &v1, "--reason", "a test", "--request-id", "r1"]);
     assert_eq!(provisioned["settled"], json!({ "as": "done" }));
@@ -38,6 +39,14 @@ fn a_tenant_lives_from_provision_to_destroy() {
 
     let again = bench.json(&["provision", "-f", &v1, "--request-id", "r1"]);
     assert_eq!(again["operation"], provisioned["operation"], "the same request is the same operation");
+    // Without a server another engine has the store by now.
+    let other = bench.run(&["restart", "acme", "--request-id", "r1"]);
+    assert_eq!(other.code, 3, "{}", other.err);
+    assert!(
+        other.err.contains("request id \"r1\" is that of another request of this tenant"),
+        "{}",
+        other.err
+    );
 
     let v2 = bench.spec("acme", &Version::good("good evening"));
     let revision = provisioned["tenant"]["revision"].to_string();
@@ -56,7 +65,14 @@ fn a_tenant_lives_from_provision_to_destroy() {
         "done"
     );
 
-    assert_eq!(bench.json(&["pause", "acme"]), json!({ "tenant_id": "acme", "paused": true }));
+    // Also a request that begins no operation has its name for good.
+    for _ in 0..2 {
+        let paused = bench.json(&["pause", "acme", "--request-id", "r2"]);
+        assert_eq!(paused, json!({ "tenant_id": "acme", "paused": true }));
+    }
+    let other = bench.run(&["resume", "acme", "--request-id", "r2"]);
+    assert_eq!(other.code, 3, "{}", other.err);
+    assert!(other.err.contains("request id \"r2\" is that of another request"), "{}", other.err);
     assert_eq!(bench.run(&["update", "-f", &v1]).code, 3);
     assert_eq!(bench.json(&["resume", "acme"]), json!({ "tenant_id": "acme", "paused": false }));
 
@@ -84,6 +100,63 @@ fn events_are_lines_and_can_be_read_on_from_a_cursor() {
 }
 
 #[test]
+fn what_containers_print_is_shown_of_one_since_a_time_and_as_it_comes() {
+    let bench = Bench::new();
+    let mut spec = Version::good("hello").spec("acme");
+    let container = |name: &str, script: &str| {
+        let mut one = spec["containers"][0].clone();
+        one["name"] = json!(name);
+        one["command"] = json!(["sh", "-c", format!("{script}; exec sleep 600")]);
+        one["ports"] = json!([]);
+        one["health_check"] = Value::Null;
+        one
+    };
+    let when = |file: &str, print: &str| {
+        format!("until test -e '{}'; do sleep 0.05; done; {print}", bench.path(file).display())
+    };
+    let (second, third) = (when("second", "echo second"), when("third", "echo third >&2"));
+    let web = container("web", &format!("echo first; {second}; {third}"));
+    let helper = container("helper", "echo beside");
+    spec["containers"] = json!([web, helper]);
+    bench.json(&["provision", "-f", &bench.file("acme.json", &spec.to_string())]);
+    let lines = |args: &[&str]| -> Vec<Value> {
+        let ran = bench.run(&[&["logs", "acme", "-o", "json"], args].concat());
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{args:?}");
+        ran.out.lines().map(|line| serde_json::from_str(line).expect("a document")).collect()
+    };
+    bench.until("a line of each", || lines(&[]).len() == 2);
+    fs::write(bench.path("second"), "").expect("written");
+    bench.until("the next line", || lines(&[]).len() == 3);
+    let all = lines(&[]);
+    let last = &all[2];
+    assert_eq!(
+        (&last["container"], &last["source"], &last["text"]),
+        (&json!("web"), &json!("stdout"), &json!("second"))
+    );
+    let at = last["at"].as_str().expect("a time");
+    assert_eq!(lines(&["--since", at]), all[2..]);
+    assert_eq!(lines(&["--since", "1h"]), all);
+    let helper = lines(&["--container", "helper"]);
+    assert_eq!((helper.len(), &helper[0]["text"]), (1, &json!("beside")));
+    let shown = bench.run(&["logs", "acme", "--container", "web"]).out;
+    let shown: Vec<&str> = shown.lines().filter_map(|line| line.split_once(' ')).map(|it| it.1).collect();
+    assert_eq!(shown, ["web stdout first", "web stdout second"], "after its time");
+
+    let mut follow = bench.command(&["logs", "acme", "-f", "--since", at, "-o", "json"]);
+    let mut follow = follow.spawn().expect("it runs");
+    let out = BufReader::new(follow.stdout.take().expect("it writes"));
+    let mut followed = out
+        .lines()
+        .map(|line| -> Value { serde_json::from_str(&line.expect("a line")).expect("a document") });
+    assert_eq!(followed.next().as_ref(), Some(last), "what there is");
+    fs::write(bench.path("third"), "").expect("written");
+    let third = followed.next().expect("what comes");
+    assert_eq!((&third["source"], &third["text"]), (&json!("stderr"), &json!("third")));
+    kill_process(Pid::from_child(&follow), Signal::INT).expect("sent");
+    assert!(follow.wait().expect("it ends").success());
+}
+
+#[test]
 fn people_get_tables_and_a_line_for_each_step() {
     let bench = Bench::new();
     let spec = bench.spec("acme", &Version::good("hello"));
@@ -100,7 +173,10 @@ fn people_get_tables_and_a_line_for_each_step() {
     let listed = bench.run(&["list"]).out;
     let lines: Vec<Vec<&str>> = listed.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(lines[0], ["TENANT", "STATE", "HEALTH", "PROVIDER", "SPEC", "OPERATION", "SETTLED", "REMARK"]);
-    assert_eq!(lines[1][..6], ["acme", "running", "was", "healthy", "process", "v1"], "nobody looks now");
+    // Without a server nobody looks now.
+    let healthy = if super::SERVED { &["healthy"][..] } else { &["was", "healthy"] };
+    let line = [&["acme", "running"][..], healthy, &["process", "v1"]].concat();
+    assert_eq!(lines[1][..line.len()], line);
     assert!(bench.run(&["status", "acme"]).out.starts_with("acme: running, healthy"));
     assert!(bench.run(&["describe", "acme"]).out.contains("\nendpoint   http://127.0.0.1:"));
     assert!(bench.run(&["validate", "-f", &spec]).out.contains("not enforced by the provider: storage"));
@@ -117,7 +193,7 @@ fn a_broken_update_is_rolled_back_and_says_what_to_do() {
     assert!(failed.out.contains("update failed, and undone"), "{}", failed.out);
     assert!(failed.err.contains("next: `landlord-compute describe acme`"), "{}", failed.err);
     let logs = failed.err.trim_end().rsplit_once("is in ").expect("it says where the output is").1;
-    assert!(std::fs::read_dir(logs).is_ok_and(|mut logs| logs.next().is_some()), "there are logs in {logs}");
+    assert!(fs::read_dir(logs).is_ok_and(|mut logs| logs.next().is_some()), "there are logs in {logs}");
     let described = bench.run(&["describe", "acme"]).out;
     assert!(described.contains("\nstate      running\n") && described.contains("\nfailure "), "{described}");
 }
@@ -157,23 +233,14 @@ fn providers_say_what_their_configuration_may_hold() {
     assert!(unknown.err.contains("no provider is named \"nomad\""), "{}", unknown.err);
 }
 
-#[cfg(feature = "ecs")]
 #[test]
-fn ecs_is_there_where_it_is_configured() {
+fn the_schema_is_the_one_of_the_types() {
     let bench = Bench::new();
-    let file = bench.file("ecs.yaml", "region: eu-west-1\ncluster_arn: main\nsubnets: [subnet-1]\n");
-    let ecs = bench.json(&["providers", "ecs", "--ecs-config", &file]);
-    assert_eq!(
-        ecs["config_defaults"],
-        json!({ "cluster": "main", "region": "eu-west-1", "subnets": ["subnet-1"] })
-    );
-    assert!(ecs["config_schema"]["properties"]["execution_role_arn"].is_object());
-    let none = bench.run(&["providers", "ecs"]);
-    assert_eq!(none.code, 2, "{}", none.err);
-    let wrong = bench.file("wrong.yaml", "clutser: main\n");
-    let refused = bench.run(&["list", "--ecs-config", &wrong]);
-    assert_eq!(refused.code, 2, "{}", refused.err);
-    assert!(refused.err.contains("clutser"), "{}", refused.err);
+    let printed = bench.run(&["schema"]);
+    let schema: Value = serde_json::from_str(&printed.out).expect("JSON, as an editor reads it");
+    assert_eq!((printed.code, &schema), (0, &landlord_compute::machines::spec::schema()));
+    assert_eq!(bench.json(&["schema"]), schema);
+    assert!(schema["properties"]["containers"].is_object(), "{schema}");
 }
 
 #[test]
@@ -183,40 +250,4 @@ fn a_reader_that_has_enough_is_no_error() {
     drop(child.stdout.take());
     let ended = child.wait_with_output().expect("it ends");
     assert_eq!((ended.status.code(), ended.stderr), (Some(0), Vec::new()));
-}
-
-/// The help of a build that has every provider.
-#[cfg(feature = "ecs")]
-#[test]
-fn help_is_as_it_was() {
-    let bench = Bench::new();
-    insta::assert_snapshot!("help", bench.run(&["--help"]).out);
-    insta::assert_snapshot!("help of provision", bench.run(&["provision", "--help"]).out);
-    insta::assert_snapshot!("help of sweep", bench.run(&["sweep", "--help"]).out);
-}
-
-/// The first spec of the README runs as it is written, and serves nothing of the machine to nobody else.
-#[test]
-fn the_first_example_serves_a_page_of_its_own() {
-    let bench = Bench::new();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
-    let readme = std::fs::read_to_string(root.join("README.md")).expect("the page");
-    let example = readme.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next());
-    let file = bench.file("acme.yaml", example.expect("an example"));
-    let here = Path::new(env!("CARGO_BIN_EXE_landlord-compute")).parent().expect("a folder").display();
-    let path = format!("{here}:{}", std::env::var("PATH").expect("a path"));
-    let mut provision = bench.command(&["provision", "-f", &file, "-o", "json"]);
-    let ran: Ran = provision.env("PATH", path).output().expect("it runs").into();
-    assert_eq!(ran.code, 0, "{}", ran.err);
-    let tenant = serde_json::from_str::<Value>(&ran.out).expect("one document")["tenant"].clone();
-    let port = tenant["endpoints"][0]["port"].as_u64().expect("a port");
-    assert!(get(port, "/").contains("hello"), "it serves its page");
-    assert!(!get(port, "/etc/passwd").contains("root:"), "and nothing else");
-    // The kernel's table has addresses as the machine reads them.
-    let listens = std::fs::read_to_string("/proc/net/tcp").expect("Linux");
-    let port = format!(":{port:04X} ");
-    let mine: Vec<&str> =
-        listens.lines().filter(|line| line.contains(&port) && line.contains(" 0A ")).collect();
-    let loopback = format!("{:08X}{port}", u32::from_ne_bytes([127, 0, 0, 1]));
-    assert!(mine.len() == 1 && mine[0].contains(&loopback), "it listens to this machine alone: {mine:?}");
 }

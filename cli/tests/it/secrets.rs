@@ -74,6 +74,8 @@ fn i9_a_secret_reaches_its_process_and_nothing_else() {
         &["events"],
         &["status", "acme", "-o", "json"],
         &["list", "-o", "json"],
+        &["get", "acme"],
+        &["apply", "-f", "good.json"],
         &["sweep", "-o", "json"],
         &["validate", "-f", "bad.json"],
     ] {

@@ -41,7 +41,7 @@ fn a_hangup_does_not_end_it() {
     let mut notes = BufReader::new(run.stderr.take().expect("its notes")).lines().map_while(Result::ok);
     assert!(notes.any(|note| note.starts_with("running on ")), "it did not start");
     kill_process(Pid::from_child(&run), Signal::HUP).expect("sent");
-    assert!(notes.any(|note| note.contains("nothing to reload")), "it ended");
+    assert!(notes.any(|note| note.contains("no configuration file to read again")), "it ended");
     kill_process(Pid::from_child(&run), Signal::TERM).expect("sent");
     assert_eq!(run.wait().expect("it ends").code(), Some(0));
 }

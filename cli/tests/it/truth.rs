@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use jiff::Timestamp;
+use jiff::tz::Offset;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -104,9 +106,11 @@ fn a_status_says_where_which_container_answers_and_how_often_it_was_repaired() {
 
     let pid = provisioned["tenant"]["resources"]["web/1-1"].as_str().and_then(|it| it.strip_prefix("pid "));
     let pid = pid.and_then(|pid| pid.parse().ok()).and_then(Pid::from_raw).expect("a process");
-    let run = bench.command(&["run"]).spawn().expect("it runs");
-    bench.until("the first look", || engine(&bench)["state"] == "looks_after");
     kill_process(pid, Signal::KILL).expect("killed");
+    bench.until("the end of its process", || {
+        bench.run(&["status", "acme"]).out.contains("  ended by signal 9")
+    });
+    let run = bench.command(&["run"]).spawn().expect("it runs");
     bench.until("the repair", || {
         let status = bench.run(&["status", "acme", "-o", "json"]).out;
         let status: Value = serde_json::from_str(&status).unwrap_or_default();
@@ -129,7 +133,8 @@ fn all_that_is_known_fits_into_80_columns() {
     let mut broken = Version { broken: true, ..Version::good("never") }.spec("acme-with-a-rather-long-name");
     broken["provider_config"]["stop_grace_seconds"] = json!(2);
     fs::write(bench.path("broken.json"), broken.to_string()).expect("written");
-    assert_eq!(bench.run(&["update", "-f", "broken.json", "--deadline", "2s"]).code, 1);
+    let update = ["update", "-f", "broken.json", "--deadline", "2s", "--reason", "the second day"];
+    assert_eq!(bench.run(&update).code, 1);
 
     let listed = at_80_columns(&bench, &["list"]);
     assert!(listed.lines().all(|line| line.chars().count() <= 80), "{listed}");
@@ -141,6 +146,8 @@ fn all_that_is_known_fits_into_80_columns() {
         assert!(described.contains(wanted), "{wanted:?} is not in {described}");
     }
     assert!(described.contains("128 millicores, 512 MB"), "{described}");
+    let operation = described.lines().find(|line| line.starts_with("  2-1 "));
+    assert!(operation.is_some_and(|line| line.ends_with("  the second day")), "{described}");
     assert!(!described.contains("sentinel"), "values of an environment are not shown");
     let events = described.split_once("EVENTS").expect("events").1;
     assert!(events.lines().all(|line| line.chars().count() <= 80), "{events}");
@@ -152,6 +159,35 @@ fn all_that_is_known_fits_into_80_columns() {
     let columns: Vec<Option<usize>> =
         all.lines().map(|line| line.find("  acme-with-a-rather-long-name  ")).collect();
     assert!(columns.windows(2).all(|pair| pair[0] == pair[1] && pair[0].is_some()), "{all}");
+}
+
+#[test]
+fn people_read_the_time_of_their_zone_and_programs_utc() {
+    let bench = Bench::new();
+    let mut spec = Version::good("hello").spec("acme");
+    spec["containers"][0]["command"] = json!(["sh", "-c", "echo hello; exec sleep 600"]);
+    spec["containers"][0]["health_check"] = Value::Null;
+    bench.json(&["provision", "-f", &bench.file("acme.json", &spec.to_string())]);
+    bench.until("a line", || !bench.run(&["logs", "acme"]).out.is_empty());
+    // Zones that need no files: ten hours apart, five on each side of UTC.
+    let first = |zone: &str, args: &[&str]| -> String {
+        let ran: Ran = bench.command(args).env("TZ", zone).output().expect("it runs").into();
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        ran.out.lines().next().expect("a line").to_owned()
+    };
+    for (command, at) in [(&["events"][..], "/event/at"), (&["logs", "acme"], "/at")] {
+        let as_json = [command, &["-o", "json"]].concat();
+        let document = first("WEST5", &as_json);
+        assert_eq!(document, first("EAST-5", &as_json));
+        let document: Value = serde_json::from_str(&document).expect("a document");
+        let at: Timestamp =
+            document.pointer(at).and_then(Value::as_str).expect("in UTC").parse().expect("one");
+        for (zone, hours) in [("WEST5", -5), ("EAST-5", 5)] {
+            let there = at.to_zoned(Offset::constant(hours).to_time_zone()).strftime("%H:%M:%S").to_string();
+            let shown = first(zone, command);
+            assert!(shown.contains(&there), "{there} is not in {shown}");
+        }
+    }
 }
 
 /// A machine keeps no security groups, whoever runs the program. What else it does not keep is after that.
@@ -173,6 +209,9 @@ fn what_is_not_enforced_is_said_once_and_described() {
     let described = bench.json(&["describe", "acme"]);
     let message = described["message"].as_str().expect("a message");
     assert!(message.contains("networking.security_groups: there are none on a machine"), "{message}");
+    let planned = bench.run(&["plan", "-f", &spec]);
+    let limit = "not enforced by the provider: networking.security_groups: there are none on a machine";
+    assert!(planned.code == 0 && planned.out.contains(limit), "{}", planned.out);
     assert_eq!(bench.json(&["wait", "1-1"])["message"], message);
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let shown = words(&at_80_columns(&bench, &["describe", "acme"]));

@@ -55,8 +55,10 @@ use futures_util::stream::BoxStream;
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::id::{ProviderName, TenantId};
 use landlord_state_machines::planner::ecs::diagram;
-use landlord_state_machines::planner::ecs::{EcsConfig, EcsConfigError, NOT_ENFORCED, Place, check, support};
-use landlord_state_machines::spec::{Field, Spec, Support, changes};
+use landlord_state_machines::planner::ecs::{
+    Deploys, EcsConfig, EcsConfigError, NOT_ENFORCED, Place, check, deploys, support,
+};
+use landlord_state_machines::spec::{Field, FieldChange, Spec, Support, changes};
 use landlord_state_machines::status::{ComputeStatus, ProvisionResult, UpdateResult};
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
@@ -389,8 +391,19 @@ impl Provider for EcsProvider {
 
     async fn plan(&self, cx: &Context, _tenant_id: &TenantId, spec: &Spec) -> Result<Plan, ProviderError> {
         let (cx, spec) = self.prepared(cx, spec)?;
-        // The service stays, and rolls to another revision.
-        self.methods.plan(&cx, &spec, PlannedEffect::InPlace).await
+        let effect = match cx.applied.as_ref().map(|applied| deploys(applied, &spec)) {
+            None | Some(Deploys::Nothing) => PlannedEffect::InPlace,
+            Some(Deploys::InTurn) => PlannedEffect::Replace,
+            Some(Deploys::StopFirst) => PlannedEffect::StopFirst,
+        };
+        // These change the service beside its tasks.
+        let of_the_service = [Field::Replicas.path(), Field::Labels.path()];
+        let effect = |change: &FieldChange| match of_the_service.iter().any(|of| change.path.starts_with(of))
+        {
+            true => PlannedEffect::InPlace,
+            false => effect,
+        };
+        self.methods.plan(&cx, &spec, effect).await
     }
 
     async fn logs(

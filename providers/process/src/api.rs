@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::planner::process::{
     Exit, ExitCause, Found, FoundLaunch, HostPort, LaunchId, Port, Probe, Probed, ProcessCall, ProcessLife,
-    ProcessReply, Protocol, ReservePorts, Retention, Routing, Signal, Start, Volumes,
+    ProcessReply, Protocol, ReservePorts, Retention, Routing, Signal, Start, Thief, Volumes,
 };
 use landlord_state_machines::planner::{CallError, Subject};
 
@@ -37,7 +37,7 @@ impl Machine {
             ProcessCall::Signal(order) => self.signal(subject, order).await,
             ProcessCall::Clear { launch, container } => self.clear(subject, *launch, container).await,
             ProcessCall::Hold(volumes) => self.hold(subject, volumes).await,
-            ProcessCall::Dismiss => self.dismiss(subject).await,
+            ProcessCall::Dismiss { launches } => self.dismiss(subject, launches).await,
         };
         reply.map_err(CallError::Refused)
     }
@@ -46,7 +46,8 @@ impl Machine {
         let (seen, mut keepers) = self.look_with_keepers(whose(subject)).await?;
         let launches = seen.into_iter().map(|(key, seen)| {
             let (life, binding, connections) = (life(&seen), seen.binding, seen.connections);
-            (key.launch, FoundLaunch { manifest: seen.tags.manifest, life, binding, connections })
+            let (manifest, thief) = (seen.tags.manifest, seen.thief);
+            (key.launch, FoundLaunch { manifest, life, binding, connections, thief })
         });
         let (launches, machine) = (launches.collect(), procfs::machine());
         let held = self.volumes_of(&Owner::of(subject), &subject.tenant)?;
@@ -157,47 +158,55 @@ impl Machine {
         let tags = Tags { key: key(subject, start.launch), manifest: start.manifest.clone() };
         self.claim(&subject.tenant, start.launch, ports_of(&start.manifest));
         let started = launch::launch(self, start, &tags).await;
-        if let Err(CallError::Refused(_)) = &started {
+        if let Ok(ProcessReply::Robbed { .. }) | Err(CallError::Refused(_)) = &started {
             self.forget(&tags.key);
         }
-        Ok(ProcessReply::Started { launch: start.launch, leader: started? })
+        started
     }
 
     async fn probe(&self, subject: &Subject, asked: &Probe) -> Result<ProcessReply, ProviderError> {
-        let check =
-            || self.ask(&subject.tenant, Request::Check { launch: asked.launch, counts: asked.counts });
+        let Probe { launch, counts, .. } = *asked;
+        let check = || self.ask(&subject.tenant, Request::Check { launch, counts, tells_thieves: true });
+        let replied = |probed, thief| Ok(ProcessReply::Probed { launch, probed, thief });
         let answer = match check().await {
             // A launch of a build without keepers, or one whose keeper has died. What is gone needs none: a check that comes
             // late would start one for a tenant that was destroyed.
-            Err(AskError::Absent) => match self.gone(subject, asked.launch).await? {
+            Err(AskError::Absent) => match self.gone(subject, launch).await? {
                 None => {
                     self.keep(&Owner::of(subject), &subject.tenant, subject.incarnation).await?;
                     check().await
                 }
-                Some(exit) => {
-                    return Ok(ProcessReply::Probed { launch: asked.launch, probed: Probed::Gone(exit) });
-                }
+                Some((exit, thief)) => return replied(Probed::Gone(exit), thief),
             },
             answer => answer,
         };
-        let probed = match answer {
-            Ok(Answer::Checked(Streak::Passing(times))) => Probed::Passed { times },
-            Ok(Answer::Checked(Streak::Failing(times, why))) => Probed::Failed { times, why },
-            Err(AskError::Refused(Refusal::Gone(_))) => {
-                Probed::Gone(self.gone(subject, asked.launch).await?.unwrap_or(Exit::of(ExitCause::Unseen)))
+        match answer {
+            Ok(Answer::Checked(Streak::Passing(times))) => replied(Probed::Passed { times }, None),
+            Ok(Answer::Checked(Streak::Failing(times, why))) => replied(Probed::Failed { times, why }, None),
+            Ok(Answer::Robbed(thief)) => {
+                replied(Probed::Failed { times: 1, why: thief.to_string() }, Some(thief))
             }
-            Ok(_) => return Err(not_kept(&AskError::Unanswered)),
-            Err(error) => return Err(not_kept(&error)),
-        };
-        Ok(ProcessReply::Probed { launch: asked.launch, probed })
+            Err(AskError::Refused(Refusal::Gone(_))) => {
+                let unseen = || (Exit::of(ExitCause::Unseen), None);
+                let (exit, thief) = self.gone(subject, launch).await?.unwrap_or_else(unseen);
+                replied(Probed::Gone(exit), thief)
+            }
+            Ok(_) => Err(not_kept(&AskError::Unanswered)),
+            Err(error) => Err(not_kept(&error)),
+        }
     }
 
-    /// How a launch has ended; `None` while its first process lives.
-    async fn gone(&self, subject: &Subject, launch: LaunchId) -> Result<Option<Exit>, ProviderError> {
+    /// How a launch has ended, and who had a port of it where it was never ready; `None` while its first process lives.
+    async fn gone(
+        &self,
+        subject: &Subject,
+        launch: LaunchId,
+    ) -> Result<Option<(Exit, Option<Thief>)>, ProviderError> {
         let seen = self.look(whose(subject)).await?.remove(&key(subject, launch));
         Ok(match seen {
             Some(Seen { leader: Some(_), .. }) => None,
-            seen => Some(seen.and_then(|seen| seen.exit).unwrap_or(Exit::of(ExitCause::Unseen))),
+            Some(Seen { exit, thief, .. }) => Some((exit.unwrap_or(Exit::of(ExitCause::Unseen)), thief)),
+            None => Some((Exit::of(ExitCause::Unseen), None)),
         })
     }
 
@@ -206,7 +215,7 @@ impl Machine {
         // Before the signal, so that the end it brings is never taken for a crash.
         self.stop(key.clone());
         let (launch, stop) = (order.launch, order.stop);
-        match self.ask(&subject.tenant, Request::StopAndSee { launch, stop }).await {
+        match self.stop_and_see(&subject.tenant, launch, stop).await {
             Ok(Answer::Stopped { whole: true, life }) => {
                 return Ok(ProcessReply::Signalled { launch, life: Some(life_kept(life)) });
             }
@@ -271,12 +280,22 @@ impl Machine {
         Ok(ProcessReply::Held { number })
     }
 
-    async fn dismiss(&self, subject: &Subject) -> Result<ProcessReply, ProviderError> {
-        match self.end_keeper(&subject.tenant).await {
+    async fn dismiss(
+        &self,
+        subject: &Subject,
+        launches: &BTreeMap<LaunchId, String>,
+    ) -> Result<ProcessReply, ProviderError> {
+        self.stops.let_out_first(&subject.tenant).await;
+        match self.end_keeper(&subject.tenant, launches.keys().copied()).await {
             Ok(()) | Err(AskError::Absent | AskError::Unanswered) => {}
             Err(error @ (AskError::Refused(_) | AskError::System(_))) => return Err(not_kept(&error)),
         }
-        self.remove_tenant(&Owner::of(subject), &subject.tenant).await?;
+        let files = |(launch, container): (&LaunchId, &String)| {
+            self.state.launch(&subject.tenant, container, *launch)
+        };
+        let files = launches.iter().map(files).collect();
+        self.remove_tenant(&Owner::of(subject), &subject.tenant, files).await?;
+        launches.keys().for_each(|launch| self.forget(&key(subject, *launch)));
         Ok(ProcessReply::Dismissed)
     }
 }

@@ -90,6 +90,7 @@ mod tests {
     fn what_is_absent_stays_as_it_is() {
         let plain = applied(Value::Null).unwrap();
         assert_eq!(plain.logs_dir, PathBuf::from("/state/logs"));
+        assert_eq!(plain.log_limits, LogLimits::default());
         let config = json!({ "ports": { "first": 5, "last": 6 }, "logs": { "dir": "/logs", "files": 2, "retain": true } });
         let options = applied(config).unwrap();
         assert_eq!((options.ports, options.logs_dir), (5..=6, PathBuf::from("/logs")));

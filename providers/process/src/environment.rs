@@ -8,7 +8,7 @@ use landlord_state_machines::spec::variables;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::secrets::{self, SecretError};
-use super::tags::{CHECK, Tags};
+use super::tags::{CHECK, HEADERS, Tags};
 
 /// What a program is found on when it does not run with the engine's own `PATH`.
 pub(super) const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -85,8 +85,13 @@ pub(super) fn compose(base: Base, start: &Start, tags: &Tags) -> Result<Environm
     for (name, value) in tags.variables()? {
         variables.insert(name.to_owned(), value.into());
     }
-    if let Some(check) = start.container.health_check.as_ref().filter(|check| !check.command.is_empty()) {
-        variables.insert(CHECK.to_owned(), serde_json::to_string(&check.command)?.into());
+    if let Some(check) = &start.container.health_check {
+        if !check.command.is_empty() {
+            variables.insert(CHECK.to_owned(), serde_json::to_string(&check.command)?.into());
+        }
+        if !check.headers.is_empty() {
+            variables.insert(HEADERS.to_owned(), serde_json::to_string(&check.headers)?.into());
+        }
     }
     Ok(variables.into_iter().collect())
 }

@@ -13,7 +13,7 @@ use std::path::Path;
 
 use landlord_compute::provider::Source;
 use landlord_state_machines::id::TenantId;
-use landlord_state_machines::planner::process::{Binding, Exit};
+use landlord_state_machines::planner::process::{Binding, Exit, Thief};
 use rustix::process::Pid;
 
 use super::files::{First, LaunchFiles, StateDir};
@@ -72,6 +72,8 @@ pub(super) struct Seen {
     pub(super) binding: Binding,
     /// How many connections are forwarded to it.
     pub(super) connections: u32,
+    /// Who has a private port of it, where it was never ready and its keeper says so.
+    pub(super) thief: Option<Thief>,
 }
 
 /// What a keeper sees of a launch.
@@ -98,6 +100,7 @@ impl Seen {
             was_ready: false,
             binding: Binding::Unknown,
             connections: 0,
+            thief: None,
         }
     }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::planner::CallError;
-use landlord_state_machines::planner::process::{Process, Start};
+use landlord_state_machines::planner::process::{ProcessReply, Start, Thief};
 use landlord_state_machines::spec::ResourceRequirements;
 use secrecy::ExposeSecret;
 
@@ -42,9 +42,10 @@ enum PrepareError {
     Program { program: String, source: io::Error },
 }
 
-/// Starts a container and returns its first process, which runs the program by then, or has ended already. When
-/// this is refused, nothing is left of the launch but its log.
-pub(super) async fn launch(machine: &Machine, start: &Start, tags: &Tags) -> Result<Process, CallError> {
+/// Starts a container and answers with its first process, which runs the program by then, or has ended already. When
+/// this is refused, or another process has taken a port since it was found free, nothing is left of the launch but its
+/// log.
+pub(super) async fn launch(machine: &Machine, start: &Start, tags: &Tags) -> Result<ProcessReply, CallError> {
     let container = &tags.manifest.container;
     let by_group = by_group(machine, tags);
     let files = machine.state.launch_of(tags);
@@ -65,18 +66,25 @@ pub(super) async fn launch(machine: &Machine, start: &Start, tags: &Tags) -> Res
         undo(&files, tags);
         CallError::Refused(problem::system(ErrorKind::ProvisionFailed, what, error))
     })?;
-    // A port that the spec fixes may be one that the program listens on itself.
-    let is_fixed = |port: u16| start.container.ports.iter().any(|fixed| fixed.host_port == Some(port.into()));
-    let hold =
-        start.manifest.routes(start.launch, false).filter(|route| !is_fixed(route.host_port)).collect();
-    let asking = Launch { launch: start.launch, manifest: start.manifest.clone(), program, check, hold };
+    let routes = start.manifest.routes(start.launch, false);
+    let hold = routes.filter(|route| !start.fixes(route.host_port)).collect();
+    let headers = start.container.health_check.as_ref().map(|check| check.headers.clone());
+    let asking = Launch {
+        launch: start.launch,
+        manifest: start.manifest.clone(),
+        program,
+        check,
+        headers: headers.unwrap_or_default(),
+        hold,
+    };
     let error = match machine.ask(&tags.key.tenant, Request::Launch(Box::new(asking))).await {
-        Ok(Answer::Launched(leader)) => return Ok(leader),
+        Ok(Answer::Launched(leader)) => return Ok(ProcessReply::Started { launch: start.launch, leader }),
         // Its program ran, and has ended; or nobody knows. The next look shows it.
         Ok(
             Answer::Done
             | Answer::Found { .. }
             | Answer::Checked(_)
+            | Answer::Robbed(_)
             | Answer::Routed { .. }
             | Answer::Stopped { .. }
             | Answer::Changed
@@ -90,7 +98,14 @@ pub(super) async fn launch(machine: &Machine, start: &Start, tags: &Tags) -> Res
         Err(error @ (AskError::Absent | AskError::Refused(_) | AskError::System(_))) => error,
     };
     undo(&files, tags);
-    Err(CallError::Refused(not_started(container, &error)))
+    match error {
+        AskError::Refused(Refusal::Taken { port, holder }) => {
+            Ok(ProcessReply::Robbed { launch: start.launch, thief: Thief { port, holder } })
+        }
+        error @ (AskError::Absent | AskError::Unanswered | AskError::Refused(_) | AskError::System(_)) => {
+            Err(CallError::Refused(not_started(container, &error)))
+        }
+    }
 }
 
 /// Makes the launch's own directories. Its volumes that are not persistent begin empty.
@@ -276,6 +291,20 @@ mod tests {
             files[1].ends_with("acme/web.1-1.out.pipe") && files[2].ends_with("acme/web.1-1.err.pipe"),
             "{files:?}"
         );
+    }
+
+    #[tokio::test]
+    async fn of_the_engines_environment_a_launch_has_where_programs_are_and_its_home() {
+        let bench = Bench::new();
+        let leader = bench.start(bench.command(&["sleep", "60"])).await;
+        until("the program", || proc_file(leader.pid, "comm") == "sleep\n");
+        let environ = proc_file(leader.pid, "environ");
+        let variables = environ.split('\0').filter_map(|variable| variable.split_once('='));
+        let not_ours: Vec<_> = variables.filter(|(name, _)| !name.starts_with(crate::tags::PREFIX)).collect();
+        let here: Vec<_> =
+            ["HOME", "PATH"].into_iter().filter_map(|name| Some((name, std::env::var(name).ok()?))).collect();
+        assert!(std::env::vars().count() > here.len(), "the engine has more");
+        assert_eq!(not_ours, here.iter().map(|(name, value)| (*name, value.as_str())).collect::<Vec<_>>());
     }
 
     #[tokio::test]

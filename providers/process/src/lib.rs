@@ -5,8 +5,12 @@
 //!   listen, and `PORT_<container_port>` for each; the spec's `env`; its secrets; the tags. Nothing else of the
 //!   engine's environment. `$(NAME)` in `command` and `args` stands for a variable, as in Kubernetes.
 //! - Descriptors 0, 1 and 2 and no other: `/dev/null` as its input, and pipes that its keeper reads as its output and
-//!   errors. A session of its own without a terminal, and the umask 022.
+//!   errors. A session of its own without a terminal, the umask 022, and every signal as by default.
 //! - The files and volumes of its spec, which only it sees. A volume belongs to the user that mounts it first.
+//! - With `replicas`, a main container runs so many times, each with the limits of its spec, ports of its own and the
+//!   volumes of all. Init containers and sidecars run once, for all replicas. Its address is one: the keeper gives each
+//!   connection, and where the health check is HTTP each request, to the next replica. One that ends or is unhealthy gets
+//!   none while another works, and is started again. A program that listens on its host port itself cannot have replicas.
 //! - The user of its spec or `provider_config`, else the engine's; and no way to gain rights, unless the configuration says so.
 //! - SIGTERM to its first process; after `stop_grace_seconds`, SIGKILL to all of them.
 //!
@@ -16,8 +20,11 @@
 //!   crash of the engine leaves a process that nobody knows.
 //! - A process that leaves its parent, its session and its environment stays below its keeper, and in the launch's
 //!   group where groups can be made.
-//! - A check counts only while a process of that launch listens on the port.
+//! - A check counts only while a process of that launch listens on the port. All keepers of a machine check at the same
+//!   tenths of a second, so that it wakes up seldom.
 //! - What a tenant prints is in its log and nowhere else.
+//! - A persistent volume that an update drops stays until that can no longer be undone. It goes before a later operation
+//!   starts a launch, or with the tenant.
 //! - A process is signalled only after it was opened and then seen to be the one meant, by pid, start time and
 //!   mark. A pid that belongs to another process by now is never touched.
 //! - Values of secrets reach the environment of the launch and the files that its spec names, and nothing else. Such files
@@ -68,6 +75,7 @@ mod procfs;
 mod program;
 mod secrets;
 mod signal;
+mod stops;
 mod tags;
 #[cfg(test)]
 mod testing;
@@ -90,9 +98,9 @@ use landlord_state_machines::planner::CallError;
 use landlord_state_machines::planner::process::diagram;
 use landlord_state_machines::planner::process::{
     Binding, Manifest, ProcessCall, ProcessConfig, ProcessPlanner, ProcessReply, Retention, ends_first,
-    support,
+    replaces_launches, support,
 };
-use landlord_state_machines::spec::{Field, Spec, Support, changes};
+use landlord_state_machines::spec::{Field, FieldChange, Spec, Support, changes};
 use landlord_state_machines::status::{ComputeStatus, ProvisionResult, UpdateResult};
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
@@ -328,7 +336,9 @@ impl Provider for ProcessProvider {
     }
 
     async fn destroy(&self, cx: &Context, _tenant_id: &TenantId) -> Result<Destroyed, ProviderError> {
+        let to_stop = self.machine().stops.begin(&cx.subject.tenant);
         self.methods.destroy(cx).await?;
+        drop(to_stop);
         let tenant = &cx.subject.tenant;
         self.machine().remove_logs(tenant).await?;
         Ok(Destroyed::default().retained(self.retained(cx)?))
@@ -378,13 +388,22 @@ impl Provider for ProcessProvider {
     }
 
     async fn plan(&self, cx: &Context, _tenant_id: &TenantId, spec: &Spec) -> Result<Plan, ProviderError> {
+        let replaces = match &cx.applied {
+            Some(applied) => replaces_launches(applied, spec)?,
+            None => false,
+        };
         // A launch is never changed: another takes its place.
-        let mut effect = PlannedEffect::Replace;
+        let mut effect = if replaces { PlannedEffect::Replace } else { PlannedEffect::InPlace };
         for launch in self.direct(cx).await? {
             if ends_first(spec, &launch)? {
                 effect = PlannedEffect::StopFirst;
             }
         }
+        // Of another number of replicas those that stay run on.
+        let effect = |change: &FieldChange| match change.path == Field::Replicas.path() {
+            true => PlannedEffect::InPlace,
+            false => effect,
+        };
         self.methods.plan(cx, spec, effect).await
     }
 
@@ -421,7 +440,7 @@ impl Provider for ProcessProvider {
             let dir = self.machine().volumes(&tenant);
             for (name, tag) in self.machine().volumes_of(&self.owner(engine), &tenant)? {
                 let kept = match tag.retention {
-                    Retention::WithTenant | Retention::Left => &mut owned,
+                    Retention::WithTenant | Retention::Dropped | Retention::Left => &mut owned,
                     Retention::Retained => &mut retained,
                 };
                 let place = dir.place(&name).display().to_string();

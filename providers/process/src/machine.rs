@@ -10,24 +10,32 @@ use std::time::Duration;
 
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::id::{Incarnation, TenantId};
-use landlord_state_machines::planner::process::{Exit, LaunchId, Routing};
-use tokio::sync::Notify;
+use landlord_state_machines::planner::process::{Exit, LaunchId, Routing, Stop};
+use tokio::sync::{Notify, Semaphore};
 
 use super::cgroup::{Groups, NoGroups};
-use super::files::{self, StateDir};
+use super::files::{self, LaunchFiles, StateDir};
 use super::find::{self, Kept, Processes, Seen, Whose};
 use super::keeper::client::{self, AskError, Changes};
-use super::keeper::protocol::{self, Answer, Life, Request, Ward};
+use super::keeper::protocol::{self, Answer, Life, Refusal, Request, Ward};
 use super::keeper::{self, KeeperProgram};
 use super::logs::{self, LogLimits};
 use super::ports::Ports;
 use super::procfs::{self, Identity};
+use super::stops::Stops;
 use super::tags::{Key, Owner, Tags};
 use super::volumes::{Tag, VolumesDir};
 use super::{blocking, problem};
 
 /// The host ports of each launch.
 type Claims = BTreeMap<(TenantId, LaunchId), Vec<u16>>;
+
+/// Of how many tenants that have ended the rest is removed at the same time. That is work for the kernel, and more threads
+/// than this only wait for each other.
+const REMOVALS: usize = 16;
+
+/// How long a tenant waits for its turn to be removed.
+const TURN_WITHIN: Duration = Duration::from_secs(1);
 
 /// How long processes that are killed are waited for.
 const KILL_WITHIN: Duration = Duration::from_secs(2);
@@ -75,12 +83,19 @@ pub(super) struct Machine {
     keeper: KeeperProgram,
     /// Whether launches can have views of their own of the machine's files; tried when the first one is asked for.
     views: OnceLock<Result<(), String>>,
+    /// The tenants whose keepers are being made sure of. One at a time does that for a tenant: of two keepers that begin
+    /// at once, one ends at once.
+    keeping: Mutex<BTreeMap<TenantId, Arc<tokio::sync::Mutex<()>>>>,
     /// The number of the volumes that each tenant was given last.
     volumes: Mutex<BTreeMap<TenantId, Arc<Mutex<u64>>>>,
     /// Counts the looks at every process.
     looks: AtomicU64,
     /// The last of them that ended, and its number.
     last_look: tokio::sync::Mutex<Option<(u64, Arc<Processes>)>>,
+    /// The tenants that are about to be told to end.
+    pub(super) stops: Stops,
+    /// The turns of [`REMOVALS`].
+    removals: Semaphore,
     /// What is new of keepers; rings when there is another.
     news: (Mutex<News>, Notify),
 }
@@ -109,9 +124,12 @@ impl Machine {
             retain_logs,
             keeper,
             views: OnceLock::new(),
+            keeping: Mutex::default(),
             volumes: Mutex::default(),
             looks: AtomicU64::new(0),
             last_look: tokio::sync::Mutex::default(),
+            stops: Stops::default(),
+            removals: Semaphore::new(REMOVALS),
             news: Default::default(),
         }
     }
@@ -128,8 +146,15 @@ impl Machine {
     ) -> Result<(BTreeMap<Key, Seen>, BTreeMap<TenantId, Keeper>), ProviderError> {
         let (state, what) = (self.state.clone(), "looking at the machine's processes");
         let failed = |error| problem::system(ErrorKind::ProvisionFailed, what, error);
-        let (read, all) = (state.clone(), whose.clone());
-        let mut seen = blocking::read(what, move || find::recorded(&read, &all)).await?.map_err(failed)?;
+        let recorded = match &whose {
+            // A few small files: a turn of another thread would take longer.
+            Whose::Tenant(..) => find::recorded(&state, &whose),
+            Whose::Owner(_) => {
+                let (read, all) = (state.clone(), whose.clone());
+                blocking::read(what, move || find::recorded(&read, &all)).await?
+            }
+        };
+        let mut seen = recorded.map_err(failed)?;
         let tenants = match &whose {
             Whose::Tenant(_, tenant) => vec![tenant.clone()],
             Whose::Owner(_) => {
@@ -155,6 +180,7 @@ impl Machine {
                     | Answer::Stopped { .. }
                     | Answer::Done
                     | Answer::Checked(_)
+                    | Answer::Robbed(_)
                     | Answer::Changed
                     | Answer::Refused(_),
                 ) => {}
@@ -203,6 +229,26 @@ impl Machine {
 
     /// Makes sure that a tenant has a keeper.
     pub(super) async fn keep(
+        &self,
+        owner: &Owner,
+        tenant: &TenantId,
+        incarnation: Incarnation,
+    ) -> Result<(), ProviderError> {
+        let keeping = || self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = Arc::clone(keeping().entry(tenant.clone()).or_default());
+        let kept = {
+            let _one_at_a_time = turn.lock().await;
+            self.keep_alone(owner, tenant, incarnation).await
+        };
+        let mut all = keeping();
+        // The map's own, and this one: nobody else waits.
+        if Arc::strong_count(&turn) == 2 {
+            all.remove(tenant);
+        }
+        kept
+    }
+
+    async fn keep_alone(
         &self,
         owner: &Owner,
         tenant: &TenantId,
@@ -260,8 +306,12 @@ impl Machine {
         Ok(())
     }
 
-    /// Ends a tenant's keeper, which keeps nothing any more.
-    pub(super) async fn end_keeper(&self, tenant: &TenantId) -> Result<(), AskError> {
+    /// Ends a tenant's keeper, which keeps nothing any more but these launches, of which no process is left.
+    pub(super) async fn end_keeper(
+        &self,
+        tenant: &TenantId,
+        launches: impl Iterator<Item = LaunchId>,
+    ) -> Result<(), AskError> {
         {
             // Nobody listens to one whose start was not told yet.
             let mut news = self.news();
@@ -269,12 +319,27 @@ impl Machine {
                 news.dismissed.insert(tenant.clone());
             }
         }
-        client::end(&self.state.tenant(tenant)).await
+        let dir = self.state.tenant(tenant);
+        match client::end(&dir, Request::Dismiss).await {
+            // A keeper of an older build.
+            Err(AskError::Refused(Refusal::Version(_) | Refusal::Request(_))) => {
+                for launch in launches {
+                    client::ask(&dir, Request::Forget { launch }).await?;
+                }
+                client::end(&dir, Request::End).await
+            }
+            ended => ended,
+        }
     }
 
-    /// Removes what a tenant without a keeper has beside its logs. What a keeper that is just ending still holds is
-    /// waited for.
-    pub(super) async fn remove_tenant(&self, owner: &Owner, tenant: &TenantId) -> Result<(), ProviderError> {
+    /// Removes what a tenant without a keeper has beside its logs, with the files of these launches. What a keeper that is
+    /// just ending still holds is waited for.
+    pub(super) async fn remove_tenant(
+        &self,
+        owner: &Owner,
+        tenant: &TenantId,
+        launches: Vec<LaunchFiles>,
+    ) -> Result<(), ProviderError> {
         let dir = self.state.tenant(tenant);
         let group = self.groups(owner).as_ref().ok().map(|groups| groups.tenant(&owner.provider, tenant));
         let removing = move || {
@@ -287,8 +352,11 @@ impl Machine {
                     group.remove()?;
                 }
             }
+            launches.iter().try_for_each(LaunchFiles::remove)?;
             keeper::remove_files(&dir)
         };
+        // Who waits for long goes on without a turn: one tenant must not keep another.
+        let _turn = tokio::time::timeout(TURN_WITHIN, self.removals.acquire()).await;
         let what = "removing what the keeper had";
         blocking::read(what, removing).await?.map_err(|error| failed(what, error))
     }
@@ -375,6 +443,18 @@ impl Machine {
     /// Where this engine may make groups of processes.
     pub(super) fn groups(&self, owner: &Owner) -> &Result<Groups, NoGroups> {
         self.groups.get_or_init(|| Groups::find(&owner.engine))
+    }
+
+    /// Sends a tenant's keeper a signal for a launch, and returns what it answers: what lives of the launch a moment later.
+    pub(super) async fn stop_and_see(
+        &self,
+        tenant: &TenantId,
+        launch: LaunchId,
+        stop: Stop,
+    ) -> Result<Answer, AskError> {
+        let sent = client::send(&self.state.tenant(tenant), Request::StopAndSee { launch, stop }).await;
+        self.stops.is_out(tenant);
+        sent?.answer().await
     }
 
     /// Asks a tenant's keeper.
@@ -509,7 +589,7 @@ fn take_in(seen: &mut BTreeMap<Key, Seen>, ward: &Ward, kept: protocol::Kept) {
     };
     seen.streak = Some(kept.streak);
     seen.was_ready = kept.was_ready;
-    (seen.binding, seen.connections) = (kept.binding, kept.connections);
+    (seen.binding, seen.connections, seen.thief) = (kept.binding, kept.connections, kept.thief);
     seen.kept = if kept.whole { Kept::Whole(others) } else { Kept::InPart };
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use landlord_state_machines::planner::process::Process;
@@ -174,10 +175,15 @@ pub(super) fn name(pid: Pid) -> Option<String> {
 
 /// Names this machine, where it has a name that stays. Not by the machine's own id, which is not to be shown.
 pub(super) fn machine() -> Option<String> {
-    let id = std::fs::read_to_string("/etc/machine-id").ok()?;
-    let id = Some(id.trim()).filter(|id| !id.is_empty())?;
-    let hash = Sha256::digest(format!("landlord {id}"));
-    Some(hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect())
+    // Every look asks.
+    static NAME: OnceLock<Option<String>> = OnceLock::new();
+    let name = NAME.get_or_init(|| {
+        let id = std::fs::read_to_string("/etc/machine-id").ok()?;
+        let id = Some(id.trim()).filter(|id| !id.is_empty())?;
+        let hash = Sha256::digest(format!("landlord {id}"));
+        Some(hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect())
+    });
+    name.clone()
 }
 
 /// Names this boot of the machine: start times of different boots do not compare.

@@ -16,6 +16,9 @@ pub(super) const LEADER: &str = "LANDLORD_PID";
 /// The command of an exec check, as a JSON list. Not in the manifest, which is stored: it may hold a secret.
 pub(super) const CHECK: &str = "LANDLORD_CHECK";
 
+/// The headers of an http check, as a JSON object. Not in the manifest, which is stored: they may hold secrets.
+pub(super) const HEADERS: &str = "LANDLORD_HEADERS";
+
 const OWNER: &str = "LANDLORD_OWNER";
 const PROVIDER: &str = "LANDLORD_PROVIDER";
 pub(super) const ENGINE: &str = "LANDLORD_ENGINE_ID";

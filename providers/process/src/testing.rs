@@ -1,5 +1,6 @@
 //! What the tests of this provider share.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use landlord_state_machines::error::ProviderError;
 use landlord_state_machines::id::{Incarnation, ProviderName, Rollout, TenantId};
 use landlord_state_machines::planner::process::{
     Check, Exit, Fingerprint, Manifest, Probe, Probed, Process, ProcessCall, ProcessLife, ProcessReply,
-    Readiness, Signal as Order, Start, Stop,
+    Readiness, Replica, Signal as Order, Start, Stop,
 };
 use landlord_state_machines::planner::{CallError, Subject};
 use landlord_state_machines::spec::{ContainerSpec, ResourceRequirements, Role};
@@ -45,6 +46,7 @@ pub(super) fn is_root(what: &str) -> bool {
 /// Tags of a launch of an engine that no other test uses.
 pub(super) fn tags(tenant: &str, container: &str, launch: &str) -> Tags {
     let readiness = Readiness {
+        deadline_seconds: None,
         check: Check::Alive,
         interval_seconds: 5,
         timeout_seconds: 1,
@@ -53,6 +55,7 @@ pub(super) fn tags(tenant: &str, container: &str, launch: &str) -> Tags {
         start_period_seconds: 0,
     };
     let manifest = Manifest {
+        replica: Replica::default(),
         stop_signal: None,
         role: Role::Main,
         rollout: Rollout::default(),
@@ -183,7 +186,7 @@ impl Bench {
     pub(super) async fn clear(&self) {
         let (launch, container) = ("1-1".parse().unwrap(), "web".to_owned());
         self.make(ProcessCall::Clear { launch, container }).await.unwrap();
-        self.make(ProcessCall::Dismiss).await.unwrap();
+        self.make(ProcessCall::Dismiss { launches: BTreeMap::new() }).await.unwrap();
     }
 
     pub(super) async fn probe(&self, leader: Process, check: Check) -> Probed {

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
-use landlord_state_machines::planner::process::{ProcessConfig, support};
-use landlord_state_machines::spec::{ContainerSpec, Invalid, PortMapping, Problem, SecretReference, Spec};
+use landlord_state_machines::planner::process::{ProcessConfig, replicas, support};
+use landlord_state_machines::spec::{
+    ContainerSpec, Invalid, PortMapping, Problem, Replicas, SecretReference, Spec,
+};
 use rustix::process::geteuid;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -18,8 +20,10 @@ pub(super) const NOT_ENFORCED: [&str; 1] =
     ["storage: enforced as the size of each file that a process writes; its logs have limits of their own"];
 
 /// What a machine without groups of processes does not keep either.
-const WITHOUT_GROUPS: [&str; 2] = [
+const WITHOUT_GROUPS: [&str; 3] = [
     "memory of a process: what is private and writable counts, used or not",
+    "a program can end its keeper, and end, trace and read the environment of what else runs as its user, other tenants \
+     included: where the engine runs as root, give each tenant a user",
     "a process that leaves its parent, its session and its environment is found by its keeper; when that was killed, it \
      is not",
 ];
@@ -45,6 +49,9 @@ pub(super) fn not_enforced_here(groups: &Result<Groups, NoGroups>) -> Vec<String
 pub(super) fn check(spec: &Spec, has_views: &dyn Fn() -> Result<(), String>) -> Result<(), Invalid> {
     let mut problems = Problems(Vec::new());
     problems.memory(spec.resources.memory);
+    if let Err(why) = replicas(spec) {
+        problems.add("replicas", why);
+    }
     let config = problems.config(spec.provider_config.as_ref());
     for (n, container) in spec.containers.iter().enumerate() {
         let at = format!("containers[{n}]");
@@ -68,9 +75,15 @@ pub(super) fn remarks(spec: &Spec) -> Vec<String> {
     });
     let fixed = ports.filter(|(_, port)| port.protocol != "udp").filter_map(|(at, port)| {
         let port = port.host_port?;
-        Some(format!("{at}: if the program listens on {port} itself, not on PORT, an update ends it before the new one starts"))
+        let then = match replicas(spec) {
+            Ok(2..) => "it cannot have replicas",
+            Ok(_) | Err(_) => "an update ends it before the new one starts",
+        };
+        Some(format!("{at}: if the program listens on {port} itself, not on PORT, {then}"))
     });
-    fixed.collect()
+    let auto = (spec.replicas == Some(Replicas::Auto))
+        .then(|| "replicas: auto is 1 here; nothing scales a tenant on a machine".to_owned());
+    fixed.chain(auto).collect()
 }
 
 /// What this spec asks for and does not get, as a line for a person.
@@ -457,8 +470,28 @@ mod tests {
         let without_groups = Err(NoGroups::NotMounted);
         let words = not_enforced(&asked, &without_groups).unwrap();
         assert!(words.contains("networking.security_groups") && words.contains("cpu"), "{words}");
+        for hostile in ["a program can end its keeper", "leaves its parent, its session and its environment"]
+        {
+            assert!(words.contains(hostile), "{words}");
+        }
         assert!(words.contains("volumes[0].size_mb: a volume has what its disk has"), "{words}");
         assert!(!words.contains("subnets") && !words.contains("public_ip"), "{words}");
+    }
+
+    #[test]
+    fn replicas_are_at_least_one_and_as_many_as_a_machine_runs() {
+        let with = |replicas: Value| spec(|spec| spec["replicas"] = replicas);
+        for fine in [json!(1), json!(100), json!("auto")] {
+            assert_eq!(checked(&with(fine)), Ok(()));
+        }
+        for refused in [json!(0), json!(101)] {
+            let invalid = checked(&with(refused)).unwrap_err();
+            assert_eq!(invalid.problems()[0].path, "replicas");
+        }
+        assert_eq!(
+            remarks(&with(json!("auto"))),
+            ["replicas: auto is 1 here; nothing scales a tenant on a machine"]
+        );
     }
 
     #[test]

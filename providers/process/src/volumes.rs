@@ -34,8 +34,11 @@ impl Tag {
     /// How long it is kept, as a life of the tenant sees it.
     pub(super) fn retention_in(&self, life: Incarnation) -> Retention {
         match self.retention {
-            Retention::WithTenant if self.incarnation != life => Retention::Left,
-            retention @ (Retention::WithTenant | Retention::Retained | Retention::Left) => retention,
+            Retention::WithTenant | Retention::Dropped if self.incarnation != life => Retention::Left,
+            retention @ (Retention::WithTenant
+            | Retention::Retained
+            | Retention::Dropped
+            | Retention::Left) => retention,
         }
     }
 }
@@ -203,6 +206,15 @@ mod tests {
         assert_eq!(held(&volumes), both);
         assert_eq!((rows("data"), rows("kept").as_deref()), (None, Some("2")));
         assert_eq!(volumes.held(&ours).unwrap()["data"].incarnation, Incarnation(2));
+
+        // What is dropped is there for an undo, and for no other life.
+        let dropped = wanted(&[("data", Retention::Dropped), ("kept", Retention::Retained)]);
+        std::fs::write(volumes.data("data").join("rows"), "3").unwrap();
+        volumes.hold(&ours, Incarnation(2), &dropped).unwrap();
+        assert_eq!((held(&volumes), rows("data").as_deref()), (dropped, Some("3")));
+        assert_eq!(volumes.held(&ours).unwrap()["data"].retention_in(Incarnation(3)), Retention::Left);
+        volumes.hold(&ours, Incarnation(2), &both).unwrap();
+        assert_eq!((held(&volumes), rows("data").as_deref()), (both, Some("3")));
 
         // What a tenant has closed is removed too.
         std::fs::create_dir(volumes.data("data").join("closed")).unwrap();

@@ -10,7 +10,7 @@ pub(crate) use supervisor::ExitReports;
 
 use std::sync::Arc;
 
-use landlord_state_machines::id::{CallId, OperationId};
+use landlord_state_machines::id::{CallId, OperationId, Revision};
 use landlord_state_machines::ledger::Ledger;
 use landlord_state_machines::observation::Observation;
 use landlord_state_machines::tenant::{Command, Outcome, Rejection, Settled};
@@ -20,7 +20,7 @@ use tracing::Span;
 
 use crate::engine::closing::Closed;
 use crate::provider::CheckpointError;
-use crate::store::StoreError;
+use crate::store::{Fingerprint, StoreError};
 
 /// What a tenant's actor can be told.
 pub(crate) enum Message {
@@ -53,6 +53,8 @@ pub(crate) struct CommandMessage {
     /// Whether it was sent before, to an actor that was lost.
     pub(crate) again: bool,
     pub(crate) request_id: Option<String>,
+    /// What is asked for under that name.
+    pub(crate) asked: Option<Fingerprint>,
     pub(crate) reason: Option<String>,
     pub(crate) trace: Option<TraceContext>,
     /// The span that it is handled in; none until it is.
@@ -64,17 +66,19 @@ pub(crate) struct CommandMessage {
 
 /// What a durable command is answered.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Answer {
-    /// It is, or is part of, this operation.
-    Operation(OperationId),
-    /// What it wants is so already; nothing was recorded.
-    Already,
+pub(crate) struct Answer {
+    /// The operation that it is, or is part of. None: what it wants is so.
+    pub(crate) operation: Option<OperationId>,
+    /// The tenant's revision then.
+    pub(crate) revision: Revision,
 }
 
 /// Why a command was not taken.
 #[derive(Debug)]
 pub(crate) enum Refusal {
     Rejected(Rejection),
+    /// Another request has the same name, which is, or is part of, this operation.
+    NameTaken(Option<OperationId>),
     Store(Arc<StoreError>),
     Closed(Closed),
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
-use landlord_state_machines::id::{OperationId, TenantId};
+use landlord_state_machines::id::{OperationId, Revision, TenantId};
 use landlord_state_machines::planner::Subject;
 use landlord_state_machines::tenant::{
     Decision, Direction, Effect, Input, LifecycleEvent, OpenedOperation, Outcome, Record, Rejection, Settled,
@@ -24,7 +24,7 @@ use crate::engine::config::STORE_PAUSE;
 use crate::engine::core::TenantCore;
 use crate::engine::telemetry;
 use crate::provider::{CheckpointError, Initiator};
-use crate::store::{OperationRecord, Position, StoreError, Write};
+use crate::store::{NotedRequest, OperationRecord, Position, Requested, StoreError, Write};
 
 /// The first and the longest pause before something that must not be lost is committed again.
 const RECOMMIT: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(5));
@@ -65,10 +65,13 @@ struct Begun {
 
 /// What came of an input.
 enum Advanced {
-    Applied(Option<OperationId>),
-    Joined(OperationId),
-    Ignored,
+    /// The tenant changed; a request with a name is kept with that.
+    Applied(Answer),
+    /// What was asked for is on its way, or so: nothing changed.
+    Unchanged(Answer),
     Rejected(Rejection),
+    /// Another request has the command's name, which is, or is part of, this operation.
+    NameTaken(Option<OperationId>),
 }
 
 /// What the machine decided.
@@ -185,8 +188,10 @@ impl TenantState {
             }
             Message::Progressed { call, ledger, step, reply } => {
                 let result = match self.persist(Input::Progressed { call, ledger, step }).await {
-                    Ok(Advanced::Applied(_) | Advanced::Joined(_)) => Ok(()),
-                    Ok(Advanced::Ignored | Advanced::Rejected(_)) => Err(CheckpointError::Replaced),
+                    Ok(Advanced::Applied(_)) => Ok(()),
+                    Ok(Advanced::Unchanged(_) | Advanced::Rejected(_) | Advanced::NameTaken(_)) => {
+                        Err(CheckpointError::Replaced)
+                    }
                     Err(_closed) => Err(CheckpointError::Fenced),
                 };
                 // A call that was dropped meanwhile does not listen any more.
@@ -236,12 +241,9 @@ impl TenantState {
     async fn decide_command(&mut self, message: &mut CommandMessage) -> Result<Answer, Refusal> {
         loop {
             match self.try_command(message).await {
-                Ok(Advanced::Applied(operation)) => {
-                    return Ok(operation.map_or(Answer::Already, Answer::Operation));
-                }
-                Ok(Advanced::Joined(operation)) => return Ok(Answer::Operation(operation)),
-                Ok(Advanced::Ignored) => return Ok(Answer::Already),
+                Ok(Advanced::Applied(answer) | Advanced::Unchanged(answer)) => return Ok(answer),
                 Ok(Advanced::Rejected(rejection)) => return Err(Refusal::Rejected(rejection)),
+                Ok(Advanced::NameTaken(by)) => return Err(Refusal::NameTaken(by)),
                 Err(Setback::Stale) => {}
                 Err(Setback::Refused(message)) => {
                     return Err(Refusal::Store(Arc::new(StoreError::Unavailable { message, source: None })));
@@ -261,20 +263,44 @@ impl TenantState {
         if (message.again || message.request_id.is_some())
             && let Some(known) = Box::pin(self.known(message)).await?
         {
-            return Ok(Advanced::Joined(known));
+            // An older build kept no hash.
+            return Ok(match (known.asked(), message.asked) {
+                (Some(kept), Some(asked)) if kept != asked => Advanced::NameTaken(known.operation()),
+                (Some(_), Some(_)) | (None, _) | (_, None) => Advanced::Unchanged(self.answered(&known)),
+            });
         }
-        self.advance(Input::Command(message.command.clone()), Some(message)).await
+        let advanced = self.advance(Input::Command(message.command.clone()), Some(message)).await?;
+        if let Advanced::Unchanged(answer) = &advanced
+            && let Some(request) = noted(message, self.id(), *answer)
+        {
+            Box::pin(self.core.committer.note(&request)).await?;
+        }
+        Ok(advanced)
     }
 
-    /// The operation that this very command began already: under its request id, or, when its answer was lost
-    /// with an actor or a commit, under its own.
-    async fn known(&self, message: &CommandMessage) -> Result<Option<OperationId>, Setback> {
+    /// What this very request was answered before.
+    fn answered(&self, known: &Requested) -> Answer {
+        let revision = match known {
+            Requested::Noted(noted) => noted.revision,
+            Requested::Began(_) => self.revision(),
+        };
+        Answer { operation: known.operation(), revision }
+    }
+
+    /// The tenant's revision, which is loaded.
+    fn revision(&self) -> Revision {
+        self.record.as_ref().map(Record::revision).unwrap_or_default()
+    }
+
+    /// What this very command led to already: by its request id, or, when its answer was lost with an actor or a commit,
+    /// by the id of the operation that it was to begin.
+    async fn known(&self, message: &CommandMessage) -> Result<Option<Requested>, Setback> {
         let store = &self.core.store;
         let found = match &message.request_id {
             Some(request) => store.request(self.id(), request).await,
-            None => store.operation(message.operation).await,
+            None => store.operation(message.operation).await.map(|found| found.map(Requested::Began)),
         };
-        Ok(found.map_err(|error| Setback::Store(Arc::new(error)))?.map(|operation| operation.id))
+        found.map_err(|error| Setback::Store(Arc::new(error)))
     }
 
     async fn persist_or_end(&mut self, input: Input) {
@@ -311,7 +337,10 @@ impl TenantState {
                     tracing::error!(tenant_id = %self.id(), message, "the store refuses what a provider said");
                     match refused(input) {
                         Some(instead) => input = instead,
-                        None => return Ok(Advanced::Ignored),
+                        None => {
+                            let revision = self.revision();
+                            return Ok(Advanced::Unchanged(Answer { operation: None, revision }));
+                        }
                     }
                 }
                 Err(Setback::Closed(why)) => return Err(why),
@@ -392,8 +421,14 @@ impl TenantState {
         };
         let transition = match step(&self.core.policy, record, stamp, input) {
             Decision::Apply(transition) => transition,
-            Decision::Join(operation) => return Ok(Decided::Over(Advanced::Joined(operation))),
-            Decision::Ignore => return Ok(Decided::Over(Advanced::Ignored)),
+            Decision::Join(operation) => {
+                let answer = Answer { operation: Some(operation), revision: record.revision() };
+                return Ok(Decided::Over(Advanced::Unchanged(answer)));
+            }
+            Decision::Ignore => {
+                let answer = Answer { operation: None, revision: record.revision() };
+                return Ok(Decided::Over(Advanced::Unchanged(answer)));
+            }
             Decision::Reject(rejection) => return Ok(Decided::Over(Advanced::Rejected(rejection))),
         };
         let Transition { record, event, opened, spec, effects } = transition;
@@ -411,12 +446,21 @@ impl TenantState {
             self.spare = None;
         }
         span.in_scope(|| telemetry::transition(&event));
+        let noted = match (opened, by.as_deref()) {
+            (None, Some(message)) => {
+                let answer = Answer { operation: event.operation, revision: event.revision };
+                noted(message, &event.tenant_id, answer).map(Box::new)
+            }
+            // It has the name of the request itself.
+            (Some(_), _) | (None, None) => None,
+        };
         let write = Write {
             expected: before.map(|record| record.revision()).unwrap_or_default(),
             opened: opened.map(|opened| Arc::new(operation_record(opened, &event, by.as_deref()))),
             record,
             event,
             spec: spec.map(|versioned| (versioned.version, versioned.spec)),
+            noted,
         };
         if let Some(answer) = span.in_scope(|| self.core.committer.commit_now(&write)) {
             let Write { record, event, .. } = write;
@@ -452,7 +496,8 @@ impl TenantState {
             self.run(effect);
         }
         self.settle(&event);
-        Ok(Advanced::Applied(opened.map(|opened| opened.operation).or(event.operation)))
+        let operation = opened.map(|opened| opened.operation).or(event.operation);
+        Ok(Advanced::Applied(Answer { operation, revision: event.revision }))
     }
 
     fn run(&mut self, effect: Effect) {
@@ -537,10 +582,18 @@ fn operation_record(
         target: opened.target,
         accepted_at: event.at,
         request_id: by.and_then(|message| message.request_id.clone()),
+        asked: by.and_then(|message| message.asked),
         reason: by.and_then(|message| message.reason.clone()),
         trace: by.and_then(|message| message.trace.clone()),
         settled: None,
     }
+}
+
+/// What the store keeps of a request with a name that began no operation.
+fn noted(message: &CommandMessage, tenant: &TenantId, answer: Answer) -> Option<NotedRequest> {
+    let (request_id, asked) = (message.request_id.clone()?, message.asked?);
+    let Answer { operation, revision } = answer;
+    Some(NotedRequest { tenant: tenant.clone(), request_id, asked, operation, revision })
 }
 
 /// What takes the place of an input that the store can never keep: the call that it came from has failed. A wake-up,

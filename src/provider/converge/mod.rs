@@ -13,7 +13,7 @@ use std::time::Duration;
 use landlord_state_machines::error::{ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::id::ProviderName;
 use landlord_state_machines::planner::{CallError, Goal, Holdings, Kind, Means, Planner};
-use landlord_state_machines::spec::Spec;
+use landlord_state_machines::spec::{FieldChange, Spec};
 use landlord_state_machines::status::{
     ComputeStatus, ProvisionResult, ProvisionStatus, UpdateResult, UpdateStatus,
 };
@@ -96,7 +96,7 @@ impl<A: Api> Converge<A> {
     pub async fn provision(&self, cx: &Context, spec: &Spec) -> Result<ProvisionResult, ProviderError> {
         self.traced(cx, "provision", Kind::Write, async {
             let by = if cx.applied.as_ref() == Some(spec) { Means::Repair } else { Means::Provision };
-            let goal = Goal::Present { spec, rollout: cx.rollout, by };
+            let goal = Goal::Present { spec, applied: cx.applied.as_ref(), rollout: cx.rollout, by };
             let kind = ErrorKind::ProvisionFailed;
             let drive = self.forward(cx, goal, kind, Some(Goal::Absent)).await?;
             let held = A::Planner::holdings(&drive.facts);
@@ -119,15 +119,15 @@ impl<A: Api> Converge<A> {
     /// As there.
     pub async fn update(&self, cx: &Context, spec: &Spec) -> Result<UpdateResult, ProviderError> {
         self.traced(cx, "update", Kind::Write, async {
-            let goal = Goal::Present { spec, rollout: cx.rollout, by: Means::Update };
-            let back = cx.applied.as_ref();
-            let back =
-                back.map(|spec| Goal::Present { spec, rollout: cx.applied_rollout, by: Means::Update });
+            let (applied, by) = (cx.applied.as_ref(), Means::Update);
+            let goal = Goal::Present { spec, applied, rollout: cx.rollout, by };
+            let back = applied.map(|spec| Goal::Present { spec, applied, rollout: cx.applied_rollout, by });
             let drive = self.forward(cx, goal, ErrorKind::UpdateFailed, back).await?;
             let mut changes = cx.applied.as_ref().map(|old| (self.changes)(old, spec)).unwrap_or_default();
-            if changes.is_empty() {
-                let word = if cx.rollout == cx.applied_rollout { "corrected" } else { "restarted" };
-                changes.extend(drive.written.iter().map(|step| format!("{word}: {step}")));
+            match (changes.is_empty() && !drive.written.is_empty(), cx.rollout == cx.applied_rollout) {
+                (true, true) => changes.extend(drive.written.iter().map(|step| format!("corrected: {step}"))),
+                (true, false) => changes.push("restarted".to_owned()),
+                (false, true | false) => {}
             }
             Ok(UpdateResult {
                 tenant_id: cx.subject.tenant.clone(),
@@ -173,8 +173,8 @@ impl<A: Api> Converge<A> {
         self.status(cx, &drive.facts)
     }
 
-    /// [`Provider::plan`](super::Provider::plan): each field that differs has this effect; where none does, the update is
-    /// driven until it would write or wait for the first time.
+    /// [`Provider::plan`](super::Provider::plan): `effect` says what each field that differs does to what runs; where none
+    /// does, the update is driven until it would write or wait for the first time.
     ///
     /// # Errors
     /// As `get_status`; as an update that fails before it writes.
@@ -182,16 +182,17 @@ impl<A: Api> Converge<A> {
         &self,
         cx: &Context,
         spec: &Spec,
-        effect: PlannedEffect,
+        effect: impl Fn(&FieldChange) -> PlannedEffect,
     ) -> Result<Plan, ProviderError> {
         let Some(applied) = &cx.applied else { return Ok(Plan::default()) };
-        let changes = PlannedChange::all(applied, spec, effect);
+        let changes = PlannedChange::each(applied, spec, effect);
         if !changes.is_empty() {
             return Ok(Plan::of(changes));
         }
         let corrections = in_time(cx, async {
             let mut drive = Drive::load(&self.api, &self.name, cx)?;
-            let goal = Goal::Present { spec, rollout: cx.rollout, by: Means::Update };
+            let applied = Some(applied);
+            let goal = Goal::Present { spec, applied, rollout: cx.rollout, by: Means::Update };
             let first = drive.first_steps(goal).await;
             first.map_err(|halt| halt.into_error(ErrorKind::StatusFailed))
         });

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use landlord_state_machines::tenant::LifecycleEvent;
 
@@ -33,11 +34,25 @@ impl History {
         Position(self.trimmed)
     }
 
-    /// Keeps an event, and of all events the last `bound`.
-    pub(super) fn push(&mut self, event: &Arc<LifecycleEvent>, previous: Position, bound: usize) -> Position {
+    /// Keeps an event, and of all events the last `bound`. Older ones wait for a reader that has read up to `read`, until
+    /// they are older than this event by more than `waits`.
+    pub(super) fn push(
+        &mut self,
+        event: &Arc<LifecycleEvent>,
+        previous: Position,
+        bound: usize,
+        read: Option<Position>,
+        waits: Duration,
+    ) -> Position {
         self.events.push_back(Happened { event: Arc::clone(event), previous });
         let head = self.head();
-        while self.events.len() > bound {
+        while self.events.len() > bound
+            && let Some(oldest) = self.events.front()
+        {
+            let is_read = read.is_none_or(|read| read.0 > self.trimmed);
+            if !is_read && event.at.duration_since(oldest.event.at).unsigned_abs() <= waits {
+                break;
+            }
             self.events.pop_front();
             self.trimmed += 1;
         }

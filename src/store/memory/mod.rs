@@ -1,5 +1,6 @@
 //! A store for tests, trials and measurements: everything is in memory, and gone with the process.
 
+mod documents;
 mod history;
 mod indexes;
 mod operations;
@@ -8,6 +9,7 @@ mod tenants;
 use std::num::NonZeroU64;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use hashbrown::hash_table::Entry;
@@ -15,13 +17,15 @@ use jiff::Timestamp;
 use landlord_state_machines::id::{OperationId, Revision, TenantId};
 use landlord_state_machines::tenant::{Record, Tenant};
 
+use self::documents::Documents;
 use self::history::History;
 use self::indexes::Indexes;
 use self::operations::Operations;
 use self::tenants::{Known, Tenants};
 use super::{
-    Epoch, Events, Opened, OperationRecord, Page, Position, Reads, Scope, Store, StoreError, TenantFilter,
-    Write, WriteError, new_engine_name,
+    Document, DocumentKind, DocumentMismatch, DocumentRevision, DocumentWrite, Epoch, Events, NotedRequest,
+    Opened, OperationRecord, Page, Position, Reads, Requested, Scope, Store, StoreError, TenantFilter, Write,
+    WriteError, new_engine_name,
 };
 
 /// A batch of this size is applied in a fraction of a millisecond, for which the store is locked.
@@ -35,6 +39,8 @@ const SCAN: usize = 10_000;
 pub struct MemoryOptions {
     /// How many events; older ones are answered with [`Events::Gap`].
     pub history: usize,
+    /// For how long events beyond those wait for a reader whose document says that it has not read them.
+    pub waits: Duration,
     /// How many settled operations. Those that have not settled are always kept.
     pub settled: usize,
 }
@@ -42,9 +48,9 @@ pub struct MemoryOptions {
 impl Default for MemoryOptions {
     /// 1,024 of each, which fit the cache of a core: with sixteen times as many, a busy engine spends a third of its
     /// time on dropping old ones. Subscribers that keep up do not need more: the engine keeps a ring of its own for
-    /// them.
+    /// them. Nothing waits longer: it would fill the memory.
     fn default() -> Self {
-        Self { history: 1024, settled: 1024 }
+        Self { history: 1024, waits: Duration::ZERO, settled: 1024 }
     }
 }
 
@@ -86,6 +92,7 @@ struct Kept {
     indexes: Indexes,
     operations: Operations,
     history: History,
+    documents: Documents,
 }
 
 impl Kept {
@@ -103,7 +110,7 @@ impl Kept {
     /// Makes one write, or says why not.
     fn apply(&mut self, write: &Write) -> Result<Position, WriteError> {
         write.check()?;
-        let Write { expected, record, event, opened, spec: _ } = write;
+        let Write { expected, record, event, opened, spec: _, noted } = write;
         let found = self.tenants.entry(record.id());
         let known = match &found {
             Entry::Occupied(known) => Some(known.get()),
@@ -116,9 +123,16 @@ impl Kept {
         if let Some(opened) = opened {
             self.operations.open(opened)?;
         }
+        if let Some(noted) = noted {
+            self.operations.note(noted, self.options.settled)?;
+        }
         self.operations.settle(&event.settled, self.options.settled);
         let previous = known.map_or(Position::default(), |known| known.last);
-        let last = self.history.push(event, previous, self.options.history);
+        let last = {
+            let MemoryOptions { history, waits, settled: _ } = self.options;
+            let read = if waits.is_zero() { None } else { self.documents.slowest() };
+            self.history.push(event, previous, history, read, waits)
+        };
         self.indexes.follow(record.id(), known.map(|known| &known.record), record);
         let now = Known { record: record.clone(), last };
         match found {
@@ -193,12 +207,25 @@ impl Reads for MemoryStore {
         Ok(self.kept().operations.get(id))
     }
 
-    async fn request(
-        &self,
-        tenant: &TenantId,
-        request_id: &str,
-    ) -> Result<Option<OperationRecord>, StoreError> {
+    async fn request(&self, tenant: &TenantId, request_id: &str) -> Result<Option<Requested>, StoreError> {
         Ok(self.kept().operations.requested(tenant, request_id))
+    }
+
+    async fn head(&self) -> Result<Position, StoreError> {
+        Ok(self.kept().history.head())
+    }
+
+    async fn documents(
+        &self,
+        kind: DocumentKind,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<Vec<Document>, StoreError> {
+        Ok(self.kept().documents.list(kind, after, limit))
+    }
+
+    async fn document(&self, kind: DocumentKind, name: &str) -> Result<Option<Document>, StoreError> {
+        Ok(self.kept().documents.get(kind, name))
     }
 
     async fn events(&self, after: Position, scope: &Scope, limit: usize) -> Result<Events, StoreError> {
@@ -243,6 +270,27 @@ impl Store for MemoryStore {
     ) -> Option<Result<Result<Position, WriteError>, StoreError>> {
         let mut kept = self.kept();
         Some(kept.may_write(epoch).map(|()| kept.apply(write)))
+    }
+
+    async fn note_request(
+        &self,
+        epoch: Epoch,
+        request: &NotedRequest,
+    ) -> Result<Result<(), WriteError>, StoreError> {
+        let mut kept = self.kept();
+        kept.may_write(epoch)?;
+        let bound = kept.options.settled;
+        Ok(kept.operations.note(request, bound))
+    }
+
+    async fn put_document(
+        &self,
+        epoch: Epoch,
+        write: &DocumentWrite,
+    ) -> Result<Result<DocumentRevision, DocumentMismatch>, StoreError> {
+        let mut kept = self.kept();
+        kept.may_write(epoch)?;
+        Ok(kept.documents.put(write))
     }
 
     fn batch_limit(&self) -> NonZeroU64 {

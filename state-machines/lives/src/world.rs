@@ -33,7 +33,7 @@ pub struct World {
     minted: u64,
 }
 
-/// Which of the specs protects its tenant from a destroy.
+/// Which of the specs protects its tenant from a destroy. In nothing else does it differ from the first one.
 pub const PROTECTS: usize = 1;
 
 pub static SPECS: LazyLock<Vec<Spec>> = LazyLock::new(|| {
@@ -42,7 +42,7 @@ pub static SPECS: LazyLock<Vec<Spec>> = LazyLock::new(|| {
         provider_type: "process".to_owned(),
         containers: vec![ContainerSpec {
             name: "web".to_owned(),
-            image: format!("web:{number}"),
+            image: format!("web:{}", if number == PROTECTS { 0 } else { number }),
             ..ContainerSpec::default()
         }],
         resources: ResourceRequirements { cpu: 256, memory: 256, ..ResourceRequirements::default() },

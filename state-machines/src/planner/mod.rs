@@ -44,6 +44,8 @@ pub enum Goal<'a> {
     Present {
         /// What should run.
         spec: &'a Spec,
+        /// What ran before, where that is known. An undo goes back to it, so that nothing of it may be lost yet.
+        applied: Option<&'a Spec>,
         /// For which rollout of it. What runs for another one is not what is wanted.
         rollout: Rollout,
         /// Which method asks; they differ in what they refuse.

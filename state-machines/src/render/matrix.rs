@@ -19,6 +19,7 @@ enum Row {
     ProvisionItsSpec,
     ProvisionAnother,
     Update,
+    Protection,
     Restart,
     WhilePaused,
     Elsewhere,
@@ -55,6 +56,7 @@ impl Row {
             Self::ProvisionItsSpec => "provision, its spec",
             Self::ProvisionAnother => "provision, another",
             Self::Update => "update",
+            Self::Protection => "update, protection",
             Self::Restart => "restart",
             Self::WhilePaused => "each, while paused",
             Self::Elsewhere => "either, elsewhere",
@@ -188,6 +190,13 @@ fn command(tenant: Option<&Tenant>, change: Option<&Change>, command: &Command) 
             Row::ProvisionItsSpec
         }
         Request::Provision { .. } => Row::ProvisionAnother,
+        Request::Update { spec, .. }
+            if tenant
+                .and_then(Tenant::applied)
+                .is_some_and(|applied| spec.differs_in_protection_alone(&applied.spec)) =>
+        {
+            Row::Protection
+        }
         Request::Update { .. } => Row::Update,
         Request::Restart { .. } => Row::Restart,
         Request::Destroy if tenant.is_some_and(Tenant::is_protected) => Row::DestroyProtected,

@@ -20,7 +20,7 @@ What happens:
 - *call*: the provider is called, or called again. *wait*: it is called again later. *stop*: the call in flight is asked
   to stop. *undo*: the change is undone; a repair has nothing to undo, it fails and the tenant is Running again.
 - *queue*: the update or restart begins when the current operation is over. *begin*: it begins at once, in place of an
-  undo that fails. *join*: it is on its way already. *done*: it is so already.
+  undo that fails. *join*: it is on its way already. *done*: it is so already, or needs no call.
 - *note*: it is recorded, and an event says so. *gone*: the tenant no longer lives. *refuse*: the caller gets an error.
   *–*: nothing changes, and there is no event. An empty cell cannot occur.
 
@@ -29,7 +29,7 @@ What the inputs are:
 - *Its spec* is the one that runs, or that the current operation works towards. *Either* is a provision or an update,
   and *each* is one of them or a restart. *Elsewhere* is another provider than the tenant's. *Destroy waits* while a call
   is stopped for it. *Protected*: by the `deletion_protection` of the spec that runs, or, before anything ran, of the one
-  that should.
+  that should. *Update, protection*: to the spec that runs, but for `deletion_protection`. No platform knows of that.
 - *Call* is a call towards the target, *undo* one that goes back. *Found nothing*: the provider has no such tenant. *Call
   stopped*: a call that was asked to stop is over, or has not stopped in time. *Call lost*: the engine was started again.
 - *Time to go on*: a pause between two tries is over, or a repair is due. *Stale or unclear*: an outcome of another call

@@ -5,7 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display};
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
@@ -22,7 +23,7 @@ pub fn changes(old: &Spec, new: &Spec) -> Vec<String> {
 }
 
 /// A field in which two specs differ. As text it is a line for people.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FieldChange {
     /// The field: `containers[web].image`.
     pub path: String,
@@ -31,7 +32,7 @@ pub struct FieldChange {
 }
 
 /// How a field differs. Values that may be secret are not shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Difference {
     /// It has another value, which may be shown. `None`: no value is given.

@@ -83,13 +83,13 @@ pub struct ContainerSpec {
 }
 
 /// One port.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(extend("additionalProperties" = false))]
 pub struct PortMapping {
     /// Where the container listens; unique in the container.
     #[schemars(range(min = 1, max = 65_535))]
     pub container_port: i64,
-    /// Where the host listens; unique in the tenant.
+    /// Where the host listens; unique in the tenant. Whether it is free is looked at when the tenant starts, not by `validate`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 65_535), extend("x-default" = "the provider chooses"))]
     pub host_port: Option<i64>,
@@ -111,7 +111,7 @@ pub struct PortMapping {
 }
 
 /// Who reaches a port.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(extend("additionalProperties" = false))]
 pub struct Exposure {
     /// `none`: the tenant's own containers; `internal`: the platform's network; `public`: everybody.
@@ -126,7 +126,7 @@ pub struct Exposure {
     #[schemars(length(max = 2048))]
     pub path: Option<String>,
     /// Whether clients speak TLS.
-    #[serde(skip_serializing_if = "is_default")]
+    #[serde(default, skip_serializing_if = "is_default")]
     #[schemars(default)]
     pub tls: bool,
 }

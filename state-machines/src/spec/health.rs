@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How to tell that a container works.
-#[derive(Clone, Default, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(extend("additionalProperties" = false))]
 pub struct HealthCheckConfig {
     /// `http`: a GET that answers 200–399; `tcp`: a connection that is accepted; `exec`: a command that exits with 0.
@@ -22,7 +22,7 @@ pub struct HealthCheckConfig {
     #[schemars(range(min = 1, max = 65_535), extend("x-default" = "required for `http` and `tcp`"))]
     pub port: Option<i64>,
     /// The command of an exec check. It is never shown.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(default, length(max = 1024), extend("x-default" = "required for `exec`"))]
     pub command: Vec<String>,
     /// From one check to the next.
@@ -46,7 +46,7 @@ pub struct HealthCheckConfig {
     #[schemars(extend("x-default" = "`http`"))]
     pub scheme: Option<Scheme>,
     /// What an http check sends. Values are never shown.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(default, length(max = 64))]
     pub headers: BTreeMap<String, String>,
 }

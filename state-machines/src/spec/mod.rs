@@ -72,6 +72,14 @@ impl Spec {
         &self.0.provider
     }
 
+    /// Whether another spec differs in [`deletion_protection`](TenantComputeSpec::deletion_protection), and in nothing else.
+    pub fn differs_in_protection_alone(&self, other: &Self) -> bool {
+        let deletion_protection = self.deletion_protection;
+        // Rarely so: only then is a spec copied.
+        deletion_protection != other.deletion_protection
+            && **self == TenantComputeSpec { deletion_protection, ..(**other).clone() }
+    }
+
     /// The same spec with another `provider_config`: what a provider makes of it with its operator's defaults.
     #[must_use]
     pub fn with_provider_config(&self, config: Value) -> Self {

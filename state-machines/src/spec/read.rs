@@ -1,7 +1,7 @@
 //! Reads a tree of values as a [`TenantComputeSpec`], and reports all unknown fields and wrong types at once.
 //!
 //! Written out rather than derived: a derived reader stops at the first problem, and its message quotes the
-//! value that it did not expect, which may be a secret.
+//! value that it did not expect, which may be a secret. Parts that derive one are read so in documents that hold no spec.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

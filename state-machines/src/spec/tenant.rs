@@ -26,7 +26,8 @@ pub struct TenantComputeSpec {
     /// What runs.
     #[schemars(length(min = 1, max = 64))]
     pub containers: Vec<ContainerSpec>,
-    /// What all containers together may use: at least 128 millicores and 128 MB.
+    /// What all containers together may use: at least 128 millicores and 128 MB. The contract shared with landlord requires both;
+    /// where one is not enforced, `not_enforced` says so.
     pub resources: ResourceRequirements,
     /// How it is reached.
     #[schemars(default)]
@@ -144,18 +145,18 @@ pub enum UpdateOrder {
 }
 
 /// How a tenant is reached.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(extend("additionalProperties" = false))]
 pub struct NetworkConfig {
     /// Whether it gets a public address.
     #[schemars(default)]
     pub public_ip: bool,
     /// The platform's security groups.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(default, length(max = 64))]
     pub security_groups: Vec<String>,
     /// The platform's subnets.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(default, length(max = 64))]
     pub subnets: Vec<String>,
     /// Its names.
@@ -164,7 +165,7 @@ pub struct NetworkConfig {
 }
 
 /// A tenant's names.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(extend("additionalProperties" = false))]
 pub struct DnsConfig {
     /// The name within the domain.

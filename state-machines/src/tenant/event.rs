@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::effect::OperationKind;
@@ -13,7 +14,7 @@ use crate::id::{Incarnation, OperationId, Revision, SpecVersion, TenantId};
 use crate::status::Health;
 
 /// What happened to a tenant. Gapless and ordered by revision for each tenant.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LifecycleEvent {
     /// The tenant.
     pub tenant_id: TenantId,
@@ -42,7 +43,7 @@ pub struct LifecycleEvent {
 }
 
 /// An operation and how it ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Settlement {
     /// The operation.
     pub operation: OperationId,
@@ -51,7 +52,7 @@ pub struct Settlement {
 }
 
 /// The name of a [`State`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StateName {
     /// Nothing runs.
@@ -99,7 +100,7 @@ impl State {
 }
 
 /// What happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum EventKind {
     /// An operation began.
@@ -210,8 +211,60 @@ pub enum EventKind {
     },
 }
 
+impl EventKind {
+    /// What each kind is called, in their order.
+    pub const NAMES: [&'static str; 20] = [
+        "began",
+        "already_running",
+        "queued",
+        "progressed",
+        "waits",
+        "succeeded",
+        "found_nothing",
+        "will_retry",
+        "retried",
+        "stopping",
+        "undoing",
+        "undone",
+        "repair_failed",
+        "not_undone",
+        "health_changed",
+        "recovered",
+        "paused",
+        "resumed",
+        "queue_cancelled",
+        "abandoned",
+    ];
+
+    /// What it is called in stores and on the wire.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Began { .. } => "began",
+            Self::AlreadyRunning => "already_running",
+            Self::Queued { .. } => "queued",
+            Self::Progressed { .. } => "progressed",
+            Self::Waits { .. } => "waits",
+            Self::Succeeded { .. } => "succeeded",
+            Self::FoundNothing => "found_nothing",
+            Self::WillRetry { .. } => "will_retry",
+            Self::Retried => "retried",
+            Self::Stopping { .. } => "stopping",
+            Self::Undoing { .. } => "undoing",
+            Self::Undone => "undone",
+            Self::RepairFailed { .. } => "repair_failed",
+            Self::NotUndone { .. } => "not_undone",
+            Self::HealthChanged { .. } => "health_changed",
+            Self::Recovered => "recovered",
+            Self::Paused => "paused",
+            Self::Resumed => "resumed",
+            Self::QueueCancelled => "queue_cancelled",
+            Self::Abandoned { .. } => "abandoned",
+        }
+    }
+}
+
 /// What a call was asked to stop for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StopReason {
     /// Somebody cancelled the operation.

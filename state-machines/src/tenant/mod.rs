@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use effect::{Decision, Effect, OpenedOperation, OperationKind, Rejection, StartCall, Transition};
@@ -92,7 +93,7 @@ pub struct Tombstone {
 }
 
 /// What a life left on its platform because its spec asks for that. `release` removes it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Retained {
     /// Where.
     pub provider: ProviderName,

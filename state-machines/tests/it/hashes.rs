@@ -268,7 +268,7 @@ fn writes_over_an_older_build(wanted: &Spec) -> Vec<ecs::EcsCall> {
     let mut facts: ecs::EcsFacts = serde_json::from_value(ledger).expect("a ledger");
     let mut writes = Vec::new();
     let mut now = Timestamp::UNIX_EPOCH;
-    let goal = Goal::Present { spec: wanted, rollout: Rollout::default(), by: Means::Update };
+    let goal = Goal::Present { spec: wanted, applied: None, rollout: Rollout::default(), by: Means::Update };
     for _ in 0..30 {
         let acts = match EcsPlanner::next(&subject, goal, &facts, now) {
             Next::Done => return writes,
@@ -356,7 +356,8 @@ fn the_label_of_a_revision_that_was_hashed_with_its_labels_changes_where_it_is()
 fn creations_keep_their_tokens() {
     let spec = spec(GIVEN_SERVICE);
     let (subject, now) = (subject(&spec), Timestamp::UNIX_EPOCH);
-    let goal = Goal::Present { spec: &spec, rollout: Rollout::default(), by: Means::Provision };
+    let goal =
+        Goal::Present { spec: &spec, applied: None, rollout: Rollout::default(), by: Means::Provision };
     let mut facts = ecs::EcsFacts::default();
     for _ in 0..10 {
         let Next::Do(acts) = EcsPlanner::next(&subject, goal, &facts, now) else {

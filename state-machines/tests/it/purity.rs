@@ -103,7 +103,7 @@ fn i10_its_source_reaches_for_nothing() {
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        if ["page.rs", "tests.rs", "tests"].iter().any(|name| path.ends_with(name)) {
+        if ["page.rs", "page", "tests.rs", "tests"].iter().any(|name| path.ends_with(name)) {
             continue;
         }
         if path.is_dir() {

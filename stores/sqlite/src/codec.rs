@@ -8,6 +8,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use landlord_compute::store::Fingerprint;
 use landlord_state_machines::id::{
     CallId, Incarnation, OperationId, ProviderName, Revision, Rollout, SpecVersion, TenantId,
 };
@@ -349,6 +350,11 @@ pub(super) fn operation_text<'a>(id: OperationId) -> Cow<'a, str> {
 /// An operation's id from text.
 pub(super) fn operation_id(column: &'static str, text: Option<&str>) -> Result<OperationId, BadColumn> {
     let text = text.ok_or(BadColumn::missing(column))?;
+    text.parse().map_err(|cause| BadColumn::bad(column, cause))
+}
+
+/// What a request asked for, from text.
+pub(super) fn fingerprint(column: &'static str, text: &str) -> Result<Fingerprint, BadColumn> {
     text.parse().map_err(|cause| BadColumn::bad(column, cause))
 }
 

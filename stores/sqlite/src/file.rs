@@ -17,8 +17,15 @@ use landlord_compute::store::{StoreError, new_engine_name};
 
 /// What leads from each version to the next; the version is kept in `user_version`. Never edit one that was
 /// released: add another.
-const MIGRATIONS: [&str; 3] =
-    [include_str!("schema.sql"), include_str!("rollouts.sql"), include_str!("retained.sql")];
+const MIGRATIONS: [&str; 7] = [
+    include_str!("schema.sql"),
+    include_str!("rollouts.sql"),
+    include_str!("retained.sql"),
+    include_str!("asked.sql"),
+    include_str!("documents.sql"),
+    include_str!("requests.sql"),
+    include_str!("waits.sql"),
+];
 
 /// Version 1 had another form in its first hours, under the same number.
 const FIRST_FORM: &str = include_str!("first_form.sql");
@@ -337,6 +344,9 @@ fn migrate(connection: &mut Connection, path: &Path, migrations: &[&str]) -> Res
 
 #[cfg(test)]
 mod tests {
+    use landlord_compute::store::{DocumentKind, DocumentRevision, DocumentWrite};
+
+    use super::super::documents;
     use super::*;
 
     fn names(connection: &Connection) -> Vec<String> {
@@ -369,13 +379,47 @@ mod tests {
         assert_eq!(version(&connection, path).expect("reads"), 1);
     }
 
+    /// What was there stays, documents can be kept, and those of a kind that is not known here are left alone.
+    #[test]
+    fn version_4_is_led_to_documents() {
+        let mut connection = Connection::open_in_memory().expect("opens");
+        let path = Path::new("test");
+        migrate(&mut connection, path, &MIGRATIONS[..4]).expect("version 4");
+        let owner = "INSERT INTO meta (one, engine, epoch, trimmed) VALUES (1, 'aa', 7, 3)";
+        connection.execute_batch(owner).expect("writes");
+        migrate(&mut connection, path, &MIGRATIONS[..5]).expect("version 5");
+        let kept: (String, u64, u64) = connection
+            .query_row("SELECT engine, epoch, trimmed FROM meta", [], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })
+            .expect("reads");
+        assert_eq!(kept, ("aa".to_owned(), 7, 3));
+        migrate(&mut connection, path, &MIGRATIONS).expect("the newest");
+        let later = "INSERT INTO documents (kind, name, revision, body_json) VALUES ('later', 'a', 0, 'x')";
+        connection.execute_batch(later).expect("writes");
+        let write = DocumentWrite {
+            kind: DocumentKind::Token,
+            name: "a".to_owned(),
+            expected: DocumentRevision::ABSENT,
+            json: Some("{}".to_owned()),
+            reads_from: None,
+        };
+        let made = documents::put(&connection, &write).expect("writes");
+        assert_eq!(made, Ok(DocumentRevision(1)));
+        for kind in DocumentKind::ALL {
+            let Ok(found) = documents::list(&connection, kind, None, 10) else { panic!("not readable") };
+            let names: Vec<&str> = found.iter().map(|found| found.name.as_str()).collect();
+            assert_eq!(names, if kind == DocumentKind::Token { vec!["a"] } else { vec![] }, "{kind:?}");
+        }
+    }
+
     #[test]
     fn a_newer_version_is_refused() {
         let mut connection = Connection::open_in_memory().expect("opens");
-        connection.pragma_update(None, "user_version", 7).expect("sets");
+        connection.pragma_update(None, "user_version", 99).expect("sets");
         let error = migrate(&mut connection, Path::new("test"), &MIGRATIONS).expect_err("refused");
         assert!(matches!(error, StoreError::Corrupt { .. }), "{error:?}");
-        assert!(error.to_string().contains("newer program: it has version 7"), "{error}");
+        assert!(error.to_string().contains("newer program: it has version 99"), "{error}");
     }
     #[test]
     fn a_file_that_is_read_as_unchanging_is_seen_to_change() {

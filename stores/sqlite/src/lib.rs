@@ -17,6 +17,7 @@
 // back, made a fifth as many writes a second.
 
 mod codec;
+mod documents;
 mod error;
 mod file;
 mod load;
@@ -30,16 +31,19 @@ use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::sync::mpsc as channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use landlord_state_machines::id::{OperationId, TenantId};
+use landlord_state_machines::id::{OperationId, SpecVersion, TenantId};
+use landlord_state_machines::spec::Spec;
 use landlord_state_machines::tenant::{Record, Tenant};
 use tokio::sync::{mpsc, oneshot};
 
 use landlord_compute::store::{
-    Epoch, Events, Opened, OperationRecord, Page, Position, Reads, Scope, Store, StoreError, TenantFilter,
-    Write, WriteError,
+    Document, DocumentKind, DocumentMismatch, DocumentRevision, DocumentWrite, Epoch, Events, NotedRequest,
+    Opened, OperationRecord, Page, Position, Reads, Requested, Scope, Store, StoreError, TenantFilter, Write,
+    WriteError,
 };
 pub use ownership::{Attendance, Owner};
 use read::Readers;
@@ -64,14 +68,18 @@ pub struct SqliteOptions {
     /// How many events are kept; older ones are answered with [`Events::Gap`]. An operation is kept as long as
     /// the event that settled it. None keeps all.
     pub history: Option<u64>,
+    /// For how long events beyond those wait for a reader whose document says that it has not read them: so much older than
+    /// the newest event are they at most. The file grows meanwhile: remove readers that nobody uses any more.
+    pub waits: Duration,
     /// What this engine is called where another one is told who has the store. None: the name of the program.
     pub owner: Option<String>,
 }
 
 impl SqliteOptions {
-    /// A file that keeps the last million events, about 250 MB.
+    /// A file that keeps the last million events, about 250 MB, and those of seven days that a reader has not read.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), history: Some(1_000_000), owner: None }
+        let waits = Duration::from_secs(7 * 24 * 60 * 60);
+        Self { path: path.into(), history: Some(1_000_000), waits, owner: None }
     }
 }
 
@@ -97,6 +105,12 @@ impl SqliteStore {
 
     fn session(&self) -> MutexGuard<'_, Option<Session>> {
         self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives the writer something to do, as soon as it has room for it.
+    async fn ask(&self, job: Job) -> Result<(), StoreError> {
+        let writer = self.session().as_ref().map(|session| session.writer.clone());
+        writer.ok_or_else(StoreError::not_open)?.send(job).await.map_err(writer_is_gone)
     }
 
     fn reader(&self) -> Result<SqliteReader, StoreError> {
@@ -145,12 +159,29 @@ impl Reads for SqliteStore {
         self.reader()?.operation(id).await
     }
 
-    async fn request(
-        &self,
-        tenant: &TenantId,
-        request_id: &str,
-    ) -> Result<Option<OperationRecord>, StoreError> {
+    async fn spec(&self, tenant: &TenantId, version: SpecVersion) -> Result<Option<Spec>, StoreError> {
+        self.reader()?.spec(tenant, version).await
+    }
+
+    async fn request(&self, tenant: &TenantId, request_id: &str) -> Result<Option<Requested>, StoreError> {
         self.reader()?.request(tenant, request_id).await
+    }
+
+    async fn head(&self) -> Result<Position, StoreError> {
+        self.reader()?.head().await
+    }
+
+    async fn documents(
+        &self,
+        kind: DocumentKind,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<Vec<Document>, StoreError> {
+        self.reader()?.documents(kind, after, limit).await
+    }
+
+    async fn document(&self, kind: DocumentKind, name: &str) -> Result<Option<Document>, StoreError> {
+        self.reader()?.document(kind, name).await
     }
 
     async fn events(&self, after: Position, scope: &Scope, limit: usize) -> Result<Events, StoreError> {
@@ -180,18 +211,38 @@ impl Store for SqliteStore {
         epoch: Epoch,
         batch: &[Write],
     ) -> Result<Vec<Result<Position, WriteError>>, StoreError> {
-        let writer = self.session().as_ref().map(|session| session.writer.clone());
-        let writer = writer.ok_or_else(StoreError::not_open)?;
         let (answer, answered) = oneshot::channel();
         let parts = batch.chunks(PART);
         let (sender, coming) = channel::sync_channel(parts.len());
         let job = Job::Commit { epoch, batch: Batch::new(batch.len(), coming), answer };
-        writer.send(job).await.map_err(writer_is_gone)?;
+        self.ask(job).await?;
         for part in parts {
             // There is room for all. If the writer is gone, its answer says so.
             let _ = sender.try_send(Rows::of(part));
         }
         drop(sender);
+        answered.await.map_err(writer_is_gone)?
+    }
+
+    /// A transaction of its own, at the writer's next turn.
+    async fn note_request(
+        &self,
+        epoch: Epoch,
+        request: &NotedRequest,
+    ) -> Result<Result<(), WriteError>, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.ask(Job::Note { epoch, request: request.clone(), answer }).await?;
+        answered.await.map_err(writer_is_gone)?
+    }
+
+    /// A transaction of its own, at the writer's next turn.
+    async fn put_document(
+        &self,
+        epoch: Epoch,
+        write: &DocumentWrite,
+    ) -> Result<Result<DocumentRevision, DocumentMismatch>, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.ask(Job::Document { epoch, write: write.clone(), answer }).await?;
         answered.await.map_err(writer_is_gone)?
     }
 

@@ -14,7 +14,9 @@ use tokio::sync::Semaphore;
 
 use super::codec::{self, BadColumn, TenantRow};
 use super::{error, file};
-use landlord_compute::store::{Events, OperationRecord, Page, Position, Scope, StoreError, TenantFilter};
+use landlord_compute::store::{
+    Events, NotedRequest, OperationRecord, Page, Position, Requested, Scope, StoreError, TenantFilter,
+};
 
 /// How many reads run at the same time; more wait for their turn.
 const CONNECTIONS: usize = 4;
@@ -116,7 +118,7 @@ pub(super) fn engine(connection: &Connection) -> Result<Arc<str>, Unreadable> {
 }
 
 /// SQLite counts with a sign.
-fn signed(number: impl TryInto<i64>) -> i64 {
+pub(super) fn signed(number: impl TryInto<i64>) -> i64 {
     number.try_into().unwrap_or(i64::MAX)
 }
 
@@ -171,16 +173,22 @@ fn tenant_row<'a>(row: &'a Row<'_>) -> Result<TenantRow<'a>, rusqlite::Error> {
 
 /// The body of one of a tenant's specs.
 fn spec(connection: &Connection, tenant: &str, version: SpecVersion) -> Result<Spec, Unreadable> {
+    known_spec(connection, tenant, version)?.ok_or_else(|| {
+        BadColumn::bad("body_json", format!("spec {version} of tenant {tenant} is missing")).into()
+    })
+}
+
+/// The same where there may be none.
+pub(super) fn known_spec(
+    connection: &Connection,
+    tenant: &str,
+    version: SpecVersion,
+) -> Result<Option<Spec>, Unreadable> {
     let body: Option<String> = connection
         .prepare_cached("SELECT body_json FROM specs WHERE tenant = ?1 AND version = ?2")?
         .query_row(params![tenant, version.0], |row| row.get(0))
         .optional()?;
-    match body {
-        Some(body) => Ok(codec::spec_from_json(&body)?),
-        None => {
-            Err(BadColumn::bad("body_json", format!("spec {version} of tenant {tenant} is missing")).into())
-        }
-    }
+    Ok(body.map(|body| codec::spec_from_json(&body)).transpose()?)
 }
 
 /// A row with its specs.
@@ -295,7 +303,7 @@ pub(super) fn list(
 }
 
 const OPERATION_COLUMNS: &str = "id, tenant, incarnation, kind, target_spec, accepted_at, request_id, reason,
-    traceparent, tracestate, settled_json";
+    traceparent, tracestate, settled_json, asked";
 
 pub(super) fn operation(
     connection: &Connection,
@@ -309,9 +317,38 @@ pub(super) fn request(
     connection: &Connection,
     tenant: &TenantId,
     request_id: &str,
-) -> Result<Option<OperationRecord>, Unreadable> {
+) -> Result<Option<Requested>, Unreadable> {
     let sql = format!("SELECT {OPERATION_COLUMNS} FROM operations WHERE tenant = ?1 AND request_id = ?2");
-    one_operation(connection.prepare_cached(&sql)?, [tenant.as_str(), request_id])
+    let began = one_operation(connection.prepare_cached(&sql)?, [tenant.as_str(), request_id])?;
+    match began {
+        Some(operation) => Ok(Some(Requested::Began(operation))),
+        None => Ok(noted(connection, tenant, request_id)?.map(Requested::Noted)),
+    }
+}
+
+/// A request that began no operation.
+fn noted(
+    connection: &Connection,
+    tenant: &TenantId,
+    request_id: &str,
+) -> Result<Option<NotedRequest>, Unreadable> {
+    let mut statement = connection.prepare_cached(
+        "SELECT asked, operation, revision FROM requests WHERE tenant = ?1 AND request_id = ?2",
+    )?;
+    let mut rows = statement.query([tenant.as_str(), request_id])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let asked = text(row, 0)?.ok_or_else(|| BadColumn::bad("asked", "it is empty"))?;
+    let operation = match text(row, 1)? {
+        None => None,
+        operation => Some(codec::operation_id("operation", operation)?),
+    };
+    Ok(Some(NotedRequest {
+        tenant: tenant.clone(),
+        request_id: request_id.to_owned(),
+        asked: codec::fingerprint("asked", asked)?,
+        operation,
+        revision: Revision(row.get(2)?),
+    }))
 }
 
 fn one_operation(
@@ -333,6 +370,7 @@ fn one_operation(
         reason: row.get(7)?,
         trace: traceparent.map(|traceparent| TraceContext { traceparent, tracestate }),
         settled: codec::from_json("settled_json", text(row, 10)?)?,
+        asked: text(row, 11)?.map(|asked| codec::fingerprint("asked", asked)).transpose()?,
     }))
 }
 
@@ -342,6 +380,12 @@ fn text<'a>(row: &'a Row<'_>, column: usize) -> Result<Option<&'a str>, rusqlite
 
 fn number<T: FromSql>(row: &Row<'_>, column: usize) -> Result<Option<T>, rusqlite::Error> {
     row.get(column)
+}
+
+/// The position of the last event.
+pub(super) fn head(connection: &Connection) -> Result<Position, rusqlite::Error> {
+    let sql = "SELECT coalesce((SELECT max(position) FROM events), (SELECT trimmed FROM meta))";
+    Ok(Position(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?))
 }
 
 const EVENT_COLUMNS: &str = "position, tenant, incarnation, revision, at, from_state, to_state, operation,

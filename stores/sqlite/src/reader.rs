@@ -6,11 +6,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use landlord_compute::store::{
-    Events, OperationRecord, Page, Position, Reads, Scope, StoreError, TenantFilter,
+    Document, DocumentKind, Events, OperationRecord, Page, Position, Reads, Requested, Scope, StoreError,
+    TenantFilter,
 };
-use landlord_state_machines::id::{OperationId, TenantId};
+use landlord_state_machines::id::{OperationId, SpecVersion, TenantId};
+use landlord_state_machines::spec::Spec;
 use landlord_state_machines::tenant::{Record, Tenant};
 
+use super::documents;
 use super::file;
 use super::load::Loader;
 use super::ownership::{self, Attendance};
@@ -101,13 +104,32 @@ impl Reads for SqliteReader {
         self.readers.read(move |connection| read::operation(connection, id)).await
     }
 
-    async fn request(
-        &self,
-        tenant: &TenantId,
-        request_id: &str,
-    ) -> Result<Option<OperationRecord>, StoreError> {
+    async fn spec(&self, tenant: &TenantId, version: SpecVersion) -> Result<Option<Spec>, StoreError> {
+        let tenant = tenant.clone();
+        self.readers.read(move |connection| read::known_spec(connection, tenant.as_str(), version)).await
+    }
+
+    async fn request(&self, tenant: &TenantId, request_id: &str) -> Result<Option<Requested>, StoreError> {
         let (tenant, request_id) = (tenant.clone(), request_id.to_owned());
         self.readers.read(move |connection| read::request(connection, &tenant, &request_id)).await
+    }
+
+    async fn head(&self) -> Result<Position, StoreError> {
+        self.readers.read(|connection| Ok(read::head(connection)?)).await
+    }
+
+    async fn documents(
+        &self,
+        kind: DocumentKind,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<Vec<Document>, StoreError> {
+        self.readers.read(move |connection| documents::list(connection, kind, after, limit)).await
+    }
+
+    async fn document(&self, kind: DocumentKind, name: &str) -> Result<Option<Document>, StoreError> {
+        let name = name.to_owned();
+        self.readers.read(move |connection| documents::one(connection, kind, name)).await
     }
 
     async fn events(&self, after: Position, scope: &Scope, limit: usize) -> Result<Events, StoreError> {

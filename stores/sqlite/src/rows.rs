@@ -11,7 +11,7 @@ use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use serde::Serialize;
 
 use super::codec::{self, BadColumn, TenantRow};
-use landlord_compute::store::{OperationRecord, Write, WriteError};
+use landlord_compute::store::{NotedRequest, OperationRecord, Write, WriteError};
 
 /// Which statement a row is bound to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,7 @@ pub(super) enum Put {
     Spec,
     Operation,
     Settlement,
+    Request,
     /// All specs of a tenant go.
     NoSpecs,
 }
@@ -105,6 +106,9 @@ impl Rows {
         }
         if let Some(opened) = &write.opened {
             self.put_operation(id, opened)?;
+        }
+        if let Some(noted) = &write.noted {
+            self.put_request(id, noted)?;
         }
         for settlement in &write.event.settled {
             self.put_settlement(settlement, &write.event)?;
@@ -203,8 +207,22 @@ impl Rows {
             self.optional_text(operation.reason.as_deref()),
             self.optional_text(trace.map(|trace| trace.traceparent.as_str())),
             self.optional_text(trace.and_then(|trace| trace.tracestate.as_deref())),
+            self.optional_text(operation.asked.map(|asked| asked.to_string()).as_deref()),
         ];
         self.put(Put::Operation, &cells);
+        Ok(())
+    }
+
+    fn put_request(&mut self, id: Cell, noted: &NotedRequest) -> Result<(), BadColumn> {
+        let cells = [
+            id,
+            self.text(&noted.request_id),
+            self.text(&noted.asked.to_string()),
+            noted.operation.map_or(Cell::Null, |operation| self.operation(operation)),
+            number("revision", noted.revision.0)?,
+            Cell::Position,
+        ];
+        self.put(Put::Request, &cells);
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::mpsc as channel;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use landlord_state_machines::id::Revision;
@@ -11,8 +12,11 @@ use tokio::sync::{mpsc, oneshot};
 use super::SqliteOptions;
 use super::ownership::Ownership;
 use super::rows::{Prepared, Put, Rows};
-use super::{error, file};
-use landlord_compute::store::{Epoch, Opened, Position, StoreError, WriteError};
+use super::{codec, documents, error, file, read};
+use landlord_compute::store::{
+    DocumentMismatch, DocumentRevision, DocumentWrite, Epoch, NotedRequest, Opened, Position, StoreError,
+    WriteError,
+};
 
 /// What became of each write of a batch.
 pub(super) type Answers = Vec<Result<Position, WriteError>>;
@@ -21,6 +25,18 @@ pub(super) type Answers = Vec<Result<Position, WriteError>>;
 pub(super) enum Job {
     /// To make a batch durable.
     Commit { epoch: Epoch, batch: Batch, answer: oneshot::Sender<Result<Answers, StoreError>> },
+    /// To write or remove a document, in a transaction of its own.
+    Document {
+        epoch: Epoch,
+        write: DocumentWrite,
+        answer: oneshot::Sender<Result<Result<DocumentRevision, DocumentMismatch>, StoreError>>,
+    },
+    /// To keep a request that changes nothing, in a transaction of its own.
+    Note {
+        epoch: Epoch,
+        request: NotedRequest,
+        answer: oneshot::Sender<Result<Result<(), WriteError>, StoreError>>,
+    },
     /// To write down when the tenants were looked after.
     Looked { at: Timestamp },
     /// To put everything in order and give the store up.
@@ -70,6 +86,12 @@ pub(super) fn run(
                 // A commit that nobody waits for any more is made all the same.
                 let _ = answer.send(writer.commit(epoch, &mut batch));
             }
+            Job::Document { epoch, write, answer } => {
+                let _ = answer.send(writer.put_document(epoch, &write));
+            }
+            Job::Note { epoch, request, answer } => {
+                let _ = answer.send(writer.note_request(epoch, &request));
+            }
             Job::Looked { at } => writer.ownership.looked(at),
             Job::Close { answer } => {
                 let _ = answer.send(writer.close());
@@ -79,9 +101,18 @@ pub(super) fn run(
     }
 }
 
+/// Which events stay.
+#[derive(Clone, Copy)]
+struct History {
+    /// The last ones.
+    events: u64,
+    /// Older ones that a reader has not read, until they are so much older than the newest.
+    waits: Duration,
+}
+
 struct Writer {
     path: PathBuf,
-    history: Option<u64>,
+    history: Option<History>,
     database: Database,
     /// Last, so that the store is given up when the connection is closed.
     ownership: Ownership,
@@ -98,7 +129,8 @@ enum Database {
 
 impl Writer {
     fn open(options: SqliteOptions) -> Result<(Self, Opened), StoreError> {
-        let SqliteOptions { path, history, owner } = options;
+        let SqliteOptions { path, history, waits, owner } = options;
+        let history = history.map(|events| History { events, waits });
         let ownership = Ownership::take(&path, owner.as_deref())?;
         file::prepare(&path)?;
         let connection = file::writer(&path)?;
@@ -110,6 +142,42 @@ impl Writer {
     }
 
     fn commit(&mut self, epoch: Epoch, batch: &mut Batch) -> Result<Answers, StoreError> {
+        let history = self.history;
+        self.write(epoch, |connection| commit(connection, history, epoch, batch))
+    }
+
+    fn put_document(
+        &mut self,
+        epoch: Epoch,
+        write: &DocumentWrite,
+    ) -> Result<Result<DocumentRevision, DocumentMismatch>, StoreError> {
+        self.write(epoch, |connection| {
+            transaction(connection, || {
+                check_epoch(connection, epoch)?;
+                Ok(documents::put(connection, write)?)
+            })
+        })
+    }
+
+    fn note_request(
+        &mut self,
+        epoch: Epoch,
+        request: &NotedRequest,
+    ) -> Result<Result<(), WriteError>, StoreError> {
+        self.write(epoch, |connection| {
+            transaction(connection, || {
+                check_epoch(connection, epoch)?;
+                Ok(note(connection, request)?)
+            })
+        })
+    }
+
+    /// Writes on a connection whose log is not in doubt.
+    fn write<T>(
+        &mut self,
+        epoch: Epoch,
+        write: impl FnOnce(&Connection) -> Result<T, Failed>,
+    ) -> Result<T, StoreError> {
         let connection = match std::mem::replace(&mut self.database, Database::InDoubt) {
             Database::Open(connection) => connection,
             Database::Closed => file::writer(&self.path)?,
@@ -121,10 +189,10 @@ impl Writer {
                 }
             }
         };
-        match commit(&connection, self.history, epoch, batch) {
-            Ok(answers) => {
+        match write(&connection) {
+            Ok(answer) => {
                 self.database = Database::Open(connection);
-                Ok(answers)
+                Ok(answer)
             }
             Err(Failed::Fenced { current }) => {
                 self.database = Database::Open(connection);
@@ -161,16 +229,9 @@ fn take_epoch(connection: &Connection) -> Result<Opened, rusqlite::Error> {
     let taken = "UPDATE meta SET epoch = epoch + 1 RETURNING engine, epoch";
     let (engine, epoch): (String, u64) =
         transaction.query_row(taken, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let head = Position(head(&transaction)?);
+    let head = read::head(&transaction)?;
     transaction.commit()?;
     Ok(Opened { engine: engine.into(), epoch: Epoch(epoch), head })
-}
-
-/// The position of the last event.
-fn head(connection: &Connection) -> Result<u64, rusqlite::Error> {
-    connection
-        .prepare_cached("SELECT coalesce((SELECT max(position) FROM events), (SELECT trimmed FROM meta))")?
-        .query_row([], |row| row.get(0))
 }
 
 /// Why a batch was not committed.
@@ -212,7 +273,7 @@ impl From<rusqlite::Error> for Refused {
 /// Makes a batch in one transaction.
 fn commit(
     connection: &Connection,
-    history: Option<u64>,
+    history: Option<History>,
     epoch: Epoch,
     batch: &mut Batch,
 ) -> Result<Answers, Failed> {
@@ -234,20 +295,39 @@ fn commit(
     }
 }
 
+/// One transaction.
+fn transaction<T>(connection: &Connection, work: impl FnOnce() -> Result<T, Failed>) -> Result<T, Failed> {
+    connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    match work() {
+        Ok(answer) => {
+            connection.prepare_cached("COMMIT")?.execute([])?;
+            Ok(answer)
+        }
+        Err(failed) => {
+            // Some failures have rolled it back already; the first failure is the one to tell.
+            let _ = connection.execute_batch("ROLLBACK");
+            Err(failed)
+        }
+    }
+}
+
+/// Within a transaction: whether this engine still has the store.
+fn check_epoch(connection: &Connection, epoch: Epoch) -> Result<(), Failed> {
+    let current: u64 =
+        connection.prepare_cached("SELECT epoch FROM meta")?.query_row([], |row| row.get(0))?;
+    if current == epoch.0 { Ok(()) } else { Err(Failed::Fenced { current }) }
+}
+
 /// Makes all writes that were not refused. None when another one turned out to be refused, midway.
 fn attempt(
     connection: &Connection,
-    history: Option<u64>,
+    history: Option<History>,
     epoch: Epoch,
     batch: &mut Batch,
     refused: &mut [Option<WriteError>],
 ) -> Result<Option<Answers>, Failed> {
-    let current: u64 =
-        connection.prepare_cached("SELECT epoch FROM meta")?.query_row([], |row| row.get(0))?;
-    if current != epoch.0 {
-        return Err(Failed::Fenced { current });
-    }
-    let mut head = head(connection)?;
+    check_epoch(connection, epoch)?;
+    let mut head = read::head(connection)?.0;
     let mut statements = Statements::prepare(connection)?;
     let mut answers = Answers::with_capacity(batch.size);
     let mut parts = 0..;
@@ -279,7 +359,7 @@ fn attempt(
         return Err(Failed::Cut);
     }
     if let Some(history) = history {
-        trim(connection, head.saturating_sub(history), batch.size as u64)?;
+        trim(connection, head, history, batch.size as u64)?;
     }
     Ok(Some(answers))
 }
@@ -291,6 +371,7 @@ struct Statements<'c> {
     spec: CachedStatement<'c>,
     operation: CachedStatement<'c>,
     settle: CachedStatement<'c>,
+    request: CachedStatement<'c>,
     drop_specs: CachedStatement<'c>,
     revision: CachedStatement<'c>,
 }
@@ -319,11 +400,13 @@ impl<'c> Statements<'c> {
                 .prepare_cached("INSERT INTO specs (tenant, version, body_json) VALUES (?1, ?2, ?3)")?,
             operation: connection.prepare_cached(
                 "INSERT INTO operations (id, tenant, incarnation, kind, target_spec, accepted_at, request_id,
-                    reason, traceparent, tracestate)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                    reason, traceparent, tracestate, asked)
+                 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11
+                 WHERE NOT EXISTS (SELECT 1 FROM requests WHERE tenant = ?2 AND request_id = ?7)",
             )?,
             settle: connection
                 .prepare_cached("UPDATE operations SET settled_at = ?2, settled_json = ?3 WHERE id = ?1")?,
+            request: connection.prepare_cached(REQUEST)?,
             drop_specs: connection.prepare_cached("DELETE FROM specs WHERE tenant = ?1")?,
             revision: connection.prepare_cached("SELECT revision FROM tenants WHERE id = ?1")?,
         })
@@ -343,7 +426,16 @@ impl<'c> Statements<'c> {
                 }
                 Put::Tenant => drop(self.tenant.execute(values)?),
                 Put::Spec => drop(self.spec.execute(values)?),
-                Put::Operation => drop(self.operation.execute(values)?),
+                Put::Operation => {
+                    if self.operation.execute(values)? == 0 {
+                        return Err(Refused::Midway(known_already()));
+                    }
+                }
+                Put::Request => {
+                    if self.request.execute(values)? == 0 {
+                        return Err(Refused::Midway(known_already()));
+                    }
+                }
                 Put::Settlement => drop(self.settle.execute(values)?),
                 Put::NoSpecs => drop(self.drop_specs.execute(values)?),
             }
@@ -358,24 +450,81 @@ impl<'c> Statements<'c> {
     }
 }
 
-/// Drops the oldest events up to a position, with the operations that they settled; a few more at a time than
-/// are written, so that no commit has to drop many.
-fn trim(connection: &Connection, up_to: u64, written: u64) -> Result<(), rusqlite::Error> {
+/// How a request is kept that began no operation. No row: its name is an operation's.
+const REQUEST: &str = "INSERT INTO requests (tenant, request_id, asked, operation, revision, position)
+    SELECT ?1, ?2, ?3, ?4, ?5, ?6
+    WHERE NOT EXISTS (SELECT 1 FROM operations WHERE tenant = ?1 AND request_id = ?2)";
+
+/// Why a request is not kept.
+fn known_already() -> WriteError {
+    WriteError::Invalid("there is a request of this name already".to_owned())
+}
+
+/// Keeps a request that changes nothing.
+fn note(connection: &Connection, request: &NotedRequest) -> Result<Result<(), WriteError>, rusqlite::Error> {
+    let head = read::head(connection)?;
+    let NotedRequest { tenant, request_id, asked, operation, revision } = request;
+    let made = connection.prepare_cached(REQUEST)?.execute(params![
+        tenant.as_str(),
+        request_id,
+        asked.to_string(),
+        operation.map(codec::operation_text),
+        revision.0,
+        head.0
+    ]);
+    match made {
+        Ok(0) => Ok(Err(known_already())),
+        Ok(_) => Ok(Ok(())),
+        Err(cause) if error::is_the_writes_fault(&cause) => Ok(Err(known_already())),
+        Err(cause) => Err(cause),
+    }
+}
+
+/// Drops the oldest events that need not stay, with the operations that they settled and the requests that go with either; a few more
+/// at a time than are written, so that no commit has to drop many.
+fn trim(connection: &Connection, head: u64, history: History, written: u64) -> Result<(), rusqlite::Error> {
     let trimmed: u64 =
         connection.prepare_cached("SELECT trimmed FROM meta")?.query_row([], |row| row.get(0))?;
-    let up_to = up_to.min(trimmed + 2 * written + 10);
+    let up_to = head.saturating_sub(history.events).min(trimmed + 2 * written + 10);
     if up_to <= trimmed {
         return Ok(());
     }
+    let up_to = match documents::slowest(connection)? {
+        Some(read) if read < up_to => read.max(waited(connection, trimmed, up_to, history.waits)?),
+        Some(_) | None => up_to,
+    };
+    if up_to <= trimmed {
+        return Ok(());
+    }
+    const SETTLED: &str = "SELECT settlement.value ->> 'operation'
+        FROM events, json_each(events.settled_json) AS settlement
+        WHERE events.position > ?1 AND events.position <= ?2 AND events.settled_json IS NOT NULL";
+    let any_noted: bool = connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM requests)")?
+        .query_row([], |row| row.get(0))?;
+    if any_noted {
+        connection
+            .prepare_cached(&format!("DELETE FROM requests WHERE operation IN ({SETTLED})"))?
+            .execute(params![trimmed, up_to])?;
+        connection
+            .prepare_cached("DELETE FROM requests WHERE operation IS NULL AND position <= ?1")?
+            .execute([up_to])?;
+    }
     connection
-        .prepare_cached(
-            "DELETE FROM operations WHERE id IN (
-                SELECT settlement.value ->> 'operation'
-                FROM events, json_each(events.settled_json) AS settlement
-                WHERE events.position > ?1 AND events.position <= ?2 AND events.settled_json IS NOT NULL)",
-        )?
+        .prepare_cached(&format!("DELETE FROM operations WHERE id IN ({SETTLED})"))?
         .execute(params![trimmed, up_to])?;
     connection.prepare_cached("DELETE FROM events WHERE position <= ?1")?.execute([up_to])?;
     connection.prepare_cached("UPDATE meta SET trimmed = ?1")?.execute([up_to])?;
     Ok(())
+}
+
+/// The last of these events that has waited long enough, or the one before them.
+fn waited(connection: &Connection, after: u64, up_to: u64, waits: Duration) -> Result<u64, rusqlite::Error> {
+    let waits = i64::try_from(waits.as_micros()).unwrap_or(i64::MAX);
+    connection
+        .prepare_cached(
+            "SELECT COALESCE(MAX(position), ?1) FROM events WHERE position > ?1 AND position <= ?2
+             AND at < (SELECT at FROM events ORDER BY position DESC LIMIT 1) - ?3",
+        )?
+        .query_row(params![after, up_to, waits], |row| row.get(0))
 }

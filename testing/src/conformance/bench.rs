@@ -24,7 +24,8 @@ use super::steps::counted;
 use super::{Checked, Harm, Patience, Platform, Resource, Stop, Unable, Variant, broken, expect};
 use landlord_compute::clock::TokioClock;
 use landlord_compute::provider::{
-    CheckpointError, Context, Destroyed, Journal, OwnedTenant, Plan, Provider, Released, UndoBy, Work,
+    CheckpointError, Context, Destroyed, Journal, LogLine, LogQuery, OwnedTenant, Plan, Provider, Released,
+    UndoBy, Work,
 };
 
 /// One clause's place to work.
@@ -320,6 +321,19 @@ impl<'b> Tenant<'b> {
 
     pub(super) async fn plan(&self, cx: &Context, spec: &Spec) -> Result<Answer<Plan>, Stop> {
         self.bounded("plan", self.bench.limits.call, self.provider.plan(cx, self.id(), spec)).await
+    }
+
+    /// The lines that are in its log now.
+    pub(super) async fn log(&self) -> Result<Vec<String>, Stop> {
+        let (cx, query) = (self.cx(UndoBy::Engine), LogQuery::default());
+        let lines = async {
+            match self.provider.logs(&cx, self.id(), &query).await? {
+                Some(lines) => lines.map_ok(|LogLine { text, .. }| text).try_collect().await.map(Some),
+                None => Ok(None),
+            }
+        };
+        let lines = self.bounded("logs", self.bench.limits.call, lines).await?;
+        succeeded("logs", lines)?.ok_or_else(|| Unable::new("it shows no logs").into())
     }
 
     /// Who has something, as the tenant's provider sees it for the tenant's engine.

@@ -9,7 +9,7 @@
 //! # async fn judge(platform: impl Platform) {
 //! let report = conformance::run(&platform).await;
 //! println!("{report}");
-//! assert!(report.all_held());
+//! report.assert_held();
 //! # }
 //! ```
 //!

@@ -55,6 +55,14 @@ pub trait Platform: Send + Sync {
         Err(Unable::new("it is not said how what is retained is seen"))
     }
 
+    /// How many replicas of each main container there are, of whichever spec. Asked of the platform and not of the provider.
+    ///
+    /// # Errors
+    /// Why they cannot be counted.
+    async fn replicas(&self, _tenant: &TenantId) -> Result<usize, Unable> {
+        Err(Unable::new("it is not said how replicas are counted"))
+    }
+
     /// Whether the tenant serves now, whichever spec it runs. Asked of the tenant and not of the provider.
     ///
     /// # Errors
@@ -71,7 +79,7 @@ pub trait Platform: Send + Sync {
         Err(Unable::new("it is not said how to do that to a tenant"))
     }
 
-    /// Ends [`Harm::Stall`], [`Harm::Outage`] and [`Harm::Obstruct`].
+    /// Ends [`Harm::Stall`], [`Harm::Outage`], [`Harm::Obstruct`] and [`Harm::FullLogDisk`].
     async fn heal(&self, _tenant: &TenantId) {}
 
     /// Makes a resource that has the name of one which a provision for `subject` would make, and belongs to
@@ -161,6 +169,8 @@ pub enum Harm {
     Outage,
     /// The platform refuses to remove what it has, until somebody does something about that.
     Obstruct,
+    /// Where its logs are kept there is no room for another line. It may come before the tenant has anything.
+    FullLogDisk,
 }
 
 /// Something on the platform.

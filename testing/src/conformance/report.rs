@@ -41,6 +41,20 @@ impl ConformanceReport {
         self.rows.iter().filter(|row| matches!(row.verdict, Verdict::Broken { .. }))
     }
 
+    /// Asserts that no clause is broken, for a test of a provider.
+    ///
+    /// # Panics
+    ///
+    /// If one is. The message has the broken clauses and their reasons alone, so that a log that keeps only the end
+    /// of what a test printed still says what is wrong.
+    #[track_caller]
+    pub fn assert_held(&self) {
+        let rows: Vec<Row> = self.broken().cloned().collect();
+        let held = rows.is_empty();
+        let broken = ConformanceReport { provider: self.provider.clone(), rows };
+        assert!(held, "{broken}");
+    }
+
     /// The clauses that say nothing about this provider on this platform.
     pub fn not_applicable(&self) -> impl Iterator<Item = &Row> {
         self.rows.iter().filter(|row| matches!(row.verdict, Verdict::NotApplicable { .. }))
@@ -96,7 +110,11 @@ n/a     MUST    c           spec  says
 3 clauses: 1 held, 1 broken, 1 not applicable";
         assert_eq!(report.to_string(), table);
         assert!(!report.all_held());
+        let said = std::panic::catch_unwind(|| report.assert_held()).unwrap_err();
+        let said = said.downcast_ref::<String>().unwrap();
+        assert!(said.contains("BROKEN  SHOULD  b") && !said.contains("no names"), "{said}");
         report.rows.remove(1);
         assert!(report.all_held());
+        report.assert_held();
     }
 }

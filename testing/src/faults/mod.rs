@@ -162,6 +162,8 @@ pub enum Mishap {
     ChildEscapes,
     /// Strangers take the addresses of the tenant, as many as they can get, and give them up after a while.
     AddressesTaken,
+    /// Strangers take the ports that were found for what is about to start, and keep them.
+    PortsTaken,
     /// What was started last fails its checks from now on, and lives.
     Hangs,
 }
@@ -170,7 +172,7 @@ impl Mishap {
     /// Whether an operation that meets it ends as it would without it.
     fn passes(self) -> bool {
         match self {
-            Self::HelperDies | Self::ChildEscapes => true,
+            Self::HelperDies | Self::ChildEscapes | Self::PortsTaken => true,
             // What hangs, or cannot have its address, is not what was asked for.
             Self::AddressesTaken | Self::Hangs => false,
         }

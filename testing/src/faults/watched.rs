@@ -12,7 +12,8 @@ use landlord_state_machines::tenant::{Record, Tenant};
 use super::world::{Shared, lock};
 use super::{Commits, Model};
 use landlord_compute::store::{
-    Epoch, Events, MemoryStore, Opened, OperationRecord, Page, Position, Reads, Scope, Store, StoreError,
+    Document, DocumentKind, DocumentMismatch, DocumentRevision, DocumentWrite, Epoch, Events, MemoryStore,
+    NotedRequest, Opened, OperationRecord, Page, Position, Reads, Requested, Scope, Store, StoreError,
     TenantFilter, Write, WriteError,
 };
 
@@ -69,12 +70,25 @@ impl<M: Model> Reads for Watched<M> {
         self.store.operation(id).await
     }
 
-    async fn request(
-        &self,
-        tenant: &TenantId,
-        request_id: &str,
-    ) -> Result<Option<OperationRecord>, StoreError> {
+    async fn request(&self, tenant: &TenantId, request_id: &str) -> Result<Option<Requested>, StoreError> {
         self.store.request(tenant, request_id).await
+    }
+
+    async fn head(&self) -> Result<Position, StoreError> {
+        self.store.head().await
+    }
+
+    async fn documents(
+        &self,
+        kind: DocumentKind,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<Vec<Document>, StoreError> {
+        self.store.documents(kind, after, limit).await
+    }
+
+    async fn document(&self, kind: DocumentKind, name: &str) -> Result<Option<Document>, StoreError> {
+        self.store.document(kind, name).await
     }
 
     async fn events(&self, after: Position, scope: &Scope, limit: usize) -> Result<Events, StoreError> {
@@ -116,6 +130,28 @@ impl<M: Model> Store for Watched<M> {
             self.saw(write);
         }
         answer
+    }
+
+    async fn note_request(
+        &self,
+        epoch: Epoch,
+        request: &NotedRequest,
+    ) -> Result<Result<(), WriteError>, StoreError> {
+        if self.dead.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+        self.store.note_request(epoch, request).await
+    }
+
+    async fn put_document(
+        &self,
+        epoch: Epoch,
+        write: &DocumentWrite,
+    ) -> Result<Result<DocumentRevision, DocumentMismatch>, StoreError> {
+        if self.dead.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+        self.store.put_document(epoch, write).await
     }
 
     fn batch_limit(&self) -> NonZeroU64 {

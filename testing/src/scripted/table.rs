@@ -137,7 +137,10 @@ impl Table {
                 conflict(format!("the row of {tenant} is somebody else's; it has to be removed by hand"))
             }
             (Method::Provision, Some(row))
-                if row.incarnation == subject.incarnation && !row.crashed && row.spec != *spec =>
+                if row.incarnation == subject.incarnation
+                    && !row.crashed
+                    && row.spec != *spec
+                    && !row.spec.differs_in_protection_alone(spec) =>
             {
                 conflict("another spec runs; use update".to_owned())
             }

@@ -3,22 +3,23 @@
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use landlord_compute::machines::id::{Incarnation, Revision, TenantId};
+use landlord_compute::machines::id::{Incarnation, Revision, SpecVersion, TenantId};
 use landlord_compute::machines::tenant::{
     EventKind, LifecycleEvent, Record, Settled, StateName, Tenant, Tombstone,
 };
 use landlord_compute::store::{
-    Epoch, Events, Position, Scope, Store, StoreError, TenantFilter, Write, WriteError,
+    Epoch, Events, Position, Requested, Scope, Store, StoreError, TenantFilter, Write, WriteError,
 };
 
 use super::samples::{self, StoredLife, id, time};
+use super::{documents, requests};
 
 /// A promise that every store keeps.
 pub type Promise = for<'s> fn(&'s dyn Store) -> BoxFuture<'s, ()>;
 
 /// Every promise by its name. What is bounded by a store's options has functions of its own:
-/// [`events_beyond_the_history_are_a_gap`].
-pub const PROMISES: [(&str, Promise); 17] = [
+/// [`events_beyond_the_history_are_a_gap`], those of [`waiting`](super::waiting), and [`noted_requests_are_bounded`](super::requests::noted_requests_are_bounded).
+pub const PROMISES: [(&str, Promise); 23] = [
     ("the_revision_guards_each_write", |store| Box::pin(the_revision_guards_each_write(store))),
     ("a_write_at_once_is_a_write", |store| Box::pin(a_write_at_once_is_a_write(store))),
     ("a_write_whose_parts_disagree_is_refused", |store| {
@@ -46,6 +47,20 @@ pub const PROMISES: [(&str, Promise); 17] = [
     }),
     ("a_tombstone_keeps_what_was_retained", |store| Box::pin(a_tombstone_keeps_what_was_retained(store))),
     ("a_tombstone_leads_to_the_next_life", |store| Box::pin(a_tombstone_leads_to_the_next_life(store))),
+    ("a_request_that_began_no_operation_is_kept", |store| {
+        Box::pin(requests::a_request_that_began_no_operation_is_kept(store))
+    }),
+    ("a_name_is_one_request", |store| Box::pin(requests::a_name_is_one_request(store))),
+    ("a_document_is_put_only_at_its_revision", |store| {
+        Box::pin(documents::a_document_is_put_only_at_its_revision(store))
+    }),
+    ("of_several_writers_of_a_document_one_succeeds", |store| {
+        Box::pin(documents::of_several_writers_of_a_document_one_succeeds(store))
+    }),
+    ("documents_are_paged_by_name", |store| Box::pin(documents::documents_are_paged_by_name(store))),
+    ("documents_outlive_their_engine_and_are_fenced", |store| {
+        Box::pin(documents::documents_outlive_their_engine_and_are_fenced(store))
+    }),
 ];
 
 /// Runs the whole contract, each promise against a fresh store of its own.
@@ -375,7 +390,8 @@ pub async fn a_request_is_one_operation(store: &dyn Store) {
     let begin = acme.begin_with(None, Some("r-1"));
     commit_one(store, epoch, begin.clone()).await;
     commit_one(store, epoch, StoredLife::new("other").begin_with(None, Some("r-1"))).await;
-    assert_eq!(store.request(&id("acme"), "r-1").await.expect("reads").as_ref(), begin.opened.as_deref());
+    let began = begin.opened.as_deref().cloned().map(Requested::Began);
+    assert_eq!(store.request(&id("acme"), "r-1").await.expect("reads"), began);
     assert_eq!(store.request(&id("acme"), "r-2").await.expect("reads"), None);
     assert_eq!(store.request(&id("nobody"), "r-1").await.expect("reads"), None);
 
@@ -383,7 +399,7 @@ pub async fn a_request_is_one_operation(store: &dyn Store) {
     let answers = store.commit(epoch, &[twice]).await.expect("the batch commits");
     assert!(matches!(answers[0], Err(WriteError::Invalid(_))), "{answers:?}");
     assert_eq!(load(store, &id("acme")).await, begin.record, "nothing of it is kept");
-    assert_eq!(store.request(&id("acme"), "r-1").await.expect("reads").as_ref(), begin.opened.as_deref());
+    assert_eq!(store.request(&id("acme"), "r-1").await.expect("reads"), began);
 }
 
 /// A tenant in every state reads back as it was written.
@@ -399,6 +415,11 @@ pub async fn every_tenant_reads_back_as_it_was_written(store: &dyn Store) {
     written.sort_by(|a, b| a.id.cmp(&b.id));
     for tenant in &written {
         assert_eq!(load(store, &tenant.id).await, Record::Live(Arc::new(tenant.clone())));
+        for rolled in tenant.applied().into_iter().chain(tenant.target()) {
+            let spec = store.spec(&tenant.id, rolled.version).await.expect("reads");
+            assert_eq!(spec.as_ref(), Some(&rolled.spec), "what the record refers to is kept");
+        }
+        assert_eq!(store.spec(&tenant.id, SpecVersion(1_000)).await.expect("reads"), None);
     }
     let listed = list_all(store, &TenantFilter::default(), 50).await;
     assert!(listed.iter().map(Arc::as_ref).eq(&written), "a list shows the same tenants");

@@ -2,4 +2,7 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says why and stops")]
 
 pub mod contract;
+pub mod documents;
+pub mod requests;
 pub mod samples;
+pub mod waiting;

@@ -19,7 +19,7 @@ use landlord_compute::machines::tenant::{
     Tenant, Tombstone, UndoCause, Versioned, Why, Wish,
 };
 use landlord_compute::machines::trace::TraceContext;
-use landlord_compute::store::{OperationRecord, Write};
+use landlord_compute::store::{Fingerprint, OperationRecord, Write};
 
 /// Some time, `seconds` after a fixed one, with a fraction of a second.
 pub fn time(seconds: i64) -> Timestamp {
@@ -308,6 +308,7 @@ impl StoredLife {
             }),
             opened: None,
             spec: None,
+            noted: None,
         }
     }
 
@@ -347,6 +348,7 @@ impl StoredLife {
                 target: Some(target.version),
                 accepted_at: time(0),
                 request_id: request_id.map(str::to_owned),
+                asked: request_id.map(|_| Fingerprint(u128::MAX / 3)),
                 reason: Some("a new customer".to_owned()),
                 trace: Some(TraceContext {
                     traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned(),

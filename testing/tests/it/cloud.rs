@@ -127,10 +127,21 @@ pub(super) struct Rows {
     last_id: u64,
     stalled: BTreeSet<TenantId>,
     outages: BTreeSet<TenantId>,
+    /// Whose log has no room for another line.
+    full_logs: BTreeSet<TenantId>,
+    logs: BTreeMap<TenantId, Log>,
     /// Whom a provider has destroyed; what only a broken one asks about.
     pub(super) destroyed: BTreeSet<TenantId>,
     /// What is left on purpose of tenants that were destroyed, by their tags.
     pub(super) retained: BTreeMap<TenantId, Subject>,
+}
+
+/// What a tenant's apps wrote.
+#[derive(Default)]
+struct Log {
+    lines: Vec<String>,
+    /// How many lines were lost since one was kept.
+    lost: u64,
 }
 
 /// Whether it answers.
@@ -183,6 +194,29 @@ impl Cloud {
         id
     }
 
+    pub(super) fn has_full_log(&self, tenant: &TenantId) -> bool {
+        self.rows().full_logs.contains(tenant)
+    }
+
+    /// An app writes a line, before which the log may say how many were lost.
+    pub(super) fn write(&self, tenant: &TenantId, line: &str, says_what_was_lost: bool) {
+        let rows = &mut *self.rows();
+        let log = rows.logs.entry(tenant.clone()).or_default();
+        if rows.full_logs.contains(tenant) {
+            log.lost += 1;
+            return;
+        }
+        let lost = std::mem::take(&mut log.lost);
+        if lost > 0 && says_what_was_lost {
+            log.lines.push(format!("{lost} lines were lost"));
+        }
+        log.lines.push(line.to_owned());
+    }
+
+    pub(super) fn log(&self, tenant: &TenantId) -> Vec<String> {
+        self.rows().logs.get(tenant).map(|log| log.lines.clone()).unwrap_or_default()
+    }
+
     pub(super) fn delete(&self, id: u64) {
         self.rows().all.retain(|row| row.id != id);
     }
@@ -200,6 +234,12 @@ impl Cloud {
         theirs
             .map(|row| Resource { id: format!("{} {}", row.name, row.id), made_from: row.variant() })
             .collect()
+    }
+
+    /// How many apps it has.
+    pub(super) fn apps(&self, tenant: &TenantId) -> usize {
+        let is_app = |row: &&Row| row.made_for == *tenant && row.part == Part::App;
+        self.rows().all.iter().filter(is_app).count()
     }
 
     pub(super) fn serves(&self, tenant: &TenantId) -> bool {
@@ -229,6 +269,9 @@ impl Cloud {
             Harm::Escape => {}
             Harm::Sicken | Harm::Hang => rows.all.iter_mut().filter(theirs).for_each(|row| row.sick = true),
             Harm::Remove => rows.all.retain(|row| row.made_for != *tenant || row.part != Part::Net),
+            Harm::FullLogDisk => {
+                rows.full_logs.insert(tenant.clone());
+            }
             Harm::Stall => {
                 rows.stalled.insert(tenant.clone());
             }
@@ -242,5 +285,6 @@ impl Cloud {
         let mut rows = self.rows();
         rows.stalled.remove(tenant);
         rows.outages.remove(tenant);
+        rows.full_logs.remove(tenant);
     }
 }

@@ -18,6 +18,7 @@ use landlord_testing::scripted::{Fate, Mood, Scripted};
 use super::on_paused_time;
 
 const NO_SECRETS: &str = "it has no secrets of its own";
+const NO_PROGRAMS: &str = "it runs no programs";
 
 /// A table in memory.
 struct Table(Scripted);
@@ -114,7 +115,8 @@ impl Platform for Table {
             Harm::Crash => self.0.crash(tenant, jiff::Timestamp::now()),
             Harm::Sicken => self.0.set_health(tenant, Health::Unhealthy),
             Harm::Hang => return Err(Unable::new("its health is what it was last set to")),
-            Harm::Escape => return Err(Unable::new("it runs no programs")),
+            Harm::Escape => return Err(Unable::new(NO_PROGRAMS)),
+            Harm::FullLogDisk => return Err(Unable::new(NO_PROGRAMS)),
             Harm::Remove => self.0.lose(tenant),
             Harm::Stall => self.0.set_mood(tenant, Mood::Silent),
             Harm::Outage | Harm::Obstruct => self.0.set_mood(tenant, Mood::Refuses),
@@ -143,15 +145,24 @@ impl Platform for Table {
 #[test]
 fn the_scripted_provider_keeps_the_contract() {
     let report = on_paused_time(async || run(&Table::new()).await);
+    report.assert_held();
     println!("{report}");
-    assert!(report.all_held(), "{report}");
     let unsaid: Vec<&str> = report.not_applicable().map(|row| row.clause).collect();
     let no_ledger =
         ["context.fenced", "undo.ledger", "undo.itemised", "interrupted.intent", "secrets.ledger"];
-    let no_programs = ["provision.address-taken", "update.hang", "update.escaped", "destroy.escaped"];
-    assert_eq!(unsaid[..4], no_programs);
-    assert_eq!(unsaid[4], "validate.limits");
-    assert_eq!(unsaid[5..], no_ledger);
+    let no_programs = [
+        "provision.address-taken",
+        "update.hang",
+        "update.escaped",
+        "replicas.run",
+        "replicas.kept",
+        "destroy.escaped",
+        "logs.disk-full",
+        "logs.lost-lines",
+    ];
+    assert_eq!(unsaid[..8], no_programs);
+    assert_eq!(unsaid[8], "validate.limits");
+    assert_eq!(unsaid[9..], no_ledger);
 }
 
 /// A table without what is optional: it lists nobody, and undoes nothing by itself.
@@ -236,7 +247,7 @@ fn what_is_optional_may_be_missing() {
         on_paused_time(async || run(&Modest { table: Table::new(), capabilities }).await)
     };
     let says_so = judge(Capabilities::default().leaves_undo_to_callers());
-    assert!(says_so.all_held(), "{says_so}");
+    says_so.assert_held();
     let unsaid: Vec<&str> = says_so.not_applicable().map(|row| row.clause).collect();
     let optional = ["provision.atomic", "update.rolls-back", "cancelled.provision", "ownership.listed"];
     assert!(optional.iter().all(|clause| unsaid.contains(clause)), "{says_so}");

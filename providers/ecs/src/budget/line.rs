@@ -1,4 +1,5 @@
-//! Who is next: people before the engine, and looks last, though not for ever. Among each of these each tenant in turn.
+//! Who is next: people before the engine, and looks last, though not for ever. Among each of these each tenant in turn,
+//! with at most a pair of requests.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -12,6 +13,10 @@ use super::{Rank, Who};
 const PEOPLE_IN_A_ROW: u32 = 4;
 /// How many others are served in a row while a look waits: looks slow them down by less than a twentieth.
 const OTHERS_IN_A_ROW: u32 = 24;
+/// How many of a tenant's waiters are served in a round. A plan reads in pairs (the active and the inactive definitions, the
+/// running and the stopped tasks), and half a pair is of no use: with one in a round, tenants that keep coming take every
+/// token for their first halves, and nobody gets as far as a write, whose quota then lies idle.
+const OF_A_TENANT: u32 = 2;
 
 /// Those who wait for one quota.
 #[derive(Debug, Default)]
@@ -33,17 +38,27 @@ pub(super) struct Ticket {
     turn: Turn,
 }
 
-/// Those of one kind. A tenant's first waiter is served in the round that goes on, its second one in the next, and so
-/// on; so a tenant with many waiters holds up nobody who has one.
+/// Those of one kind. A tenant's first [`OF_A_TENANT`] waiters are served in the round that goes on, as many more in the
+/// next, and so on; so a tenant with many waiters holds up nobody who has few.
 #[derive(Debug, Default)]
 struct Queue {
     waiting: BTreeMap<Turn, Arc<Notify>>,
-    /// For each tenant that waits: the round of its last waiter, and how many waiters it has.
-    tenants: HashMap<Option<TenantId>, (u64, usize)>,
+    /// The tenants that wait.
+    tenants: HashMap<Option<TenantId>, Waiters>,
     /// The round that goes on.
     round: u64,
     /// How many have come.
     arrivals: u64,
+}
+
+/// The waiters of a tenant, of which there is one at least.
+#[derive(Clone, Copy, Debug)]
+struct Waiters {
+    count: usize,
+    /// The round of the last one.
+    last: u64,
+    /// How many joined that round.
+    joined: u32,
 }
 
 /// When somebody is served; the smallest first.
@@ -129,19 +144,25 @@ impl Line {
 impl Queue {
     fn join(&mut self, tenant: &Option<TenantId>, called: Arc<Notify>) -> Turn {
         self.arrivals += 1;
-        let (last, waiting) = self.tenants.get(tenant).copied().unwrap_or_default();
-        let round = if waiting == 0 { self.round } else { self.round.max(last + 1) };
-        let turn = Turn { round, arrival: self.arrivals };
-        self.tenants.insert(tenant.clone(), (round, waiting + 1));
+        let first = Waiters { count: 1, last: self.round, joined: 1 };
+        let waiters = match self.tenants.get(tenant) {
+            None => first,
+            Some(before) if before.joined < OF_A_TENANT => {
+                Waiters { count: before.count + 1, joined: before.joined + 1, ..*before }
+            }
+            Some(before) => Waiters { count: before.count + 1, last: before.last + 1, joined: 1 },
+        };
+        let turn = Turn { round: waiters.last, arrival: self.arrivals };
+        self.tenants.insert(tenant.clone(), waiters);
         self.waiting.insert(turn, called);
         turn
     }
 
     fn leave(&mut self, ticket: &Ticket) {
         self.waiting.remove(&ticket.turn);
-        if let Some((_, waiting)) = self.tenants.get_mut(&ticket.tenant) {
-            *waiting -= 1;
-            if *waiting == 0 {
+        if let Some(waiters) = self.tenants.get_mut(&ticket.tenant) {
+            waiters.count -= 1;
+            if waiters.count == 0 {
                 self.tenants.remove(&ticket.tenant);
             }
         }

@@ -90,8 +90,26 @@ async fn one_tenant_with_many_calls_does_not_hold_up_another() {
     waiters.push(person("one"));
     waiters.extend(vec![person("few"); 2]);
     let order = served(&budget, Quota::DefinitionModify, &waiters).await;
-    // A round: one of each. Within a round, as they came.
-    assert_eq!(order[..6], [0, 20, 21, 1, 22, 2]);
+    // A round: a pair of each. Within a round, as they came.
+    assert_eq!(order[..8], [0, 1, 20, 21, 22, 2, 3, 4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_keeps_coming_does_not_keep_others_from_the_second_of_a_pair() {
+    let budget = spent(Quota::DefinitionRead).await;
+    let begun = Instant::now();
+    // 20 tenants a second, which want twice what there is.
+    let tenants = (0..100).map(async |n: u32| {
+        sleep(Duration::from_millis(50) * n).await;
+        let who = person(&format!("t{n}"));
+        let pair = [budget.turn(Quota::DefinitionRead, &who), budget.turn(Quota::DefinitionRead, &who)];
+        join_all(pair).await.into_iter().for_each(|turn| turn.unwrap());
+        begun.elapsed()
+    });
+    for (n, done) in join_all(tenants).await.into_iter().enumerate() {
+        let pairs = 0.1 * (n + 1) as f64;
+        assert!(done.as_secs_f64() <= pairs + 0.01, "tenant {n} had its pair after {done:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

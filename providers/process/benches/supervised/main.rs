@@ -2,7 +2,8 @@
 //! which starts, keeps and stops the same programs without checks. All in one run, on one machine, one after the other.
 //!
 //! `cargo bench -p landlord-provider-process --bench supervised` (options after `--`: `--tenants 500`, `--seconds 60`,
-//! `--supervisord path`, which is found by PATH else). Prints what it measured and the ratios; asserts nothing about
+//! `--supervisord path`, which is found by PATH else, `--program path` of a `landlord-compute` that applies the same
+//! tenants as files too). Prints what it measured and the ratios; asserts nothing about
 //! time.
 //!
 //! The programs are this one too, as a server of a few kilobytes. So both sides start the same file as often as there
@@ -13,11 +14,13 @@
     reason = "a benchmark prints, and stops where it cannot go on"
 )]
 
+mod applied;
 mod ours;
 mod server;
 mod supervisord;
 mod usage;
 
+use std::path::Path;
 use std::time::Duration;
 
 /// How it is asked for.
@@ -60,6 +63,8 @@ fn main() {
         ("end all programs", ours.ended, theirs.ended),
         ("remove all", ours.stop, theirs.stop),
     ];
+    let applied = option("--program").map(|program| applied::measure(&asked, Path::new(&program)));
+    let rows = rows.into_iter().chain(applied.map(|applied| ("apply all", applied, theirs.start)));
     for (what, ours, theirs) in rows {
         let ratio = ours.as_secs_f64() / theirs.as_secs_f64();
         println!("{what}: landlord-compute {ours:.1?}, supervisord {theirs:.1?}, ratio {ratio:.2}");

@@ -9,7 +9,7 @@ use landlord_compute::machines::tenant::Settled;
 use landlord_compute::{Engine, OperationHandle, Options, TenantComputeSpec};
 use landlord_provider_process::{ProcessOptions, ProcessProvider};
 use landlord_store_sqlite::{SqliteOptions, SqliteStore};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Asked, Took, server, usage};
 
@@ -29,7 +29,7 @@ async fn run(asked: &Asked) -> Took {
     let (begun, cpu) = (Instant::now(), usage::ticks(std::process::id()));
     let provisioned = names.iter().map(|name| async {
         let tenant = engine.tenant(name.clone());
-        settled(tenant.provision(spec(name), Options::default()).await.expect("accepted")).await;
+        settled(tenant.provision(parsed(name), Options::default()).await.expect("accepted")).await;
     });
     join_all(provisioned).await;
     let start = begun.elapsed();
@@ -82,10 +82,14 @@ fn id(name: &str) -> TenantId {
     TenantId::new(name).expect("a good name")
 }
 
-fn spec(tenant: &TenantId) -> TenantComputeSpec {
+fn parsed(tenant: &TenantId) -> TenantComputeSpec {
+    TenantComputeSpec::from_json(&spec(tenant.as_str()).to_string()).expect("a good spec")
+}
+
+pub(crate) fn spec(tenant: &str) -> Value {
     let (program, word) = server::command();
-    let spec = json!({
-        "tenant_id": tenant.as_str(),
+    json!({
+        "tenant_id": tenant,
         "provider_type": "process",
         "containers": [{
             "name": "web",
@@ -97,6 +101,5 @@ fn spec(tenant: &TenantId) -> TenantComputeSpec {
         }],
         "resources": { "cpu": 128, "memory": 128 },
         "networking": { "public_ip": false },
-    });
-    TenantComputeSpec::from_json(&spec.to_string()).expect("a good spec")
+    })
 }

@@ -12,9 +12,9 @@ use jiff::{SignedDuration, Timestamp};
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::id::Rollout;
 use landlord_state_machines::planner::process::{
-    Binding, Check, Exit, ExitCause, Found, FoundLaunch, HostPort, LaunchId, Manifest, Port, Probe, Probed,
-    Process, ProcessCall, ProcessLife, ProcessPlanner, ProcessReply, ReservePorts, Retention, Routing,
-    Signal, Start, Stop, Volumes,
+    Binding, Check, Exit, ExitCause, Fingerprint, Found, FoundLaunch, HostPort, LaunchId, Manifest, Port,
+    Probe, Probed, Process, ProcessCall, ProcessLife, ProcessPlanner, ProcessReply, ReservePorts, Retention,
+    Routing, Signal, Start, Stop, Thief, Volumes, replicas,
 };
 use landlord_state_machines::planner::{CallError, Kind, Subject};
 use landlord_state_machines::spec::{ContainerSpec, Role, Spec};
@@ -101,6 +101,8 @@ struct Row {
     mounts: Vec<String>,
     /// Since when it fails its checks, where it hangs.
     hangs: Option<Timestamp>,
+    /// Who had a private port of it before it began to listen.
+    thief: Option<Thief>,
 }
 
 impl Row {
@@ -176,6 +178,12 @@ pub struct Processes {
     routing: Routing,
     /// The persistent volumes.
     volumes: Volumes,
+    /// What is in each of them: another number each time that one was made.
+    contents: BTreeMap<String, u64>,
+    /// How many volumes were made.
+    made: u64,
+    /// What launches have found in their volumes, by what they were launched with.
+    stored: Vec<(Fingerprint, String, u64)>,
     /// When the routes were last changed.
     routed: Option<Timestamp>,
     /// Ports that were found free last, for launches that may start.
@@ -197,8 +205,16 @@ impl Processes {
         if let Some(absent) = mounts.iter().find(|name| !self.volumes.held.contains_key(*name)) {
             self.breach = Some(format!("launch {} mounts volume {absent}, which is not there", start.launch));
         }
+        self.mount(start, &mounts);
         self.started += 1;
         let leader = Process { pid: 1000 + u32::from(self.started), start_time: self.started.into() };
+        // What the spec does not fix the keeper holds before the program runs.
+        let mut held =
+            start.manifest.ports.iter().map(|port| port.host_port).filter(|port| !start.fixes(*port));
+        if let Some(port) = held.find(|port| !self.forwards(*port) && self.taken(*port, now)) {
+            let thief = Thief { port, holder: "a stranger".to_owned() };
+            return ProcessReply::Robbed { launch: start.launch, thief };
+        }
         let behaviour = ProcessBehaviour::of(&start.container);
         let binds = behaviour == ProcessBehaviour::Binds;
         let taken = start.manifest.ports.iter().any(|port| match binds {
@@ -208,7 +224,10 @@ impl Processes {
         let lives = if taken { Some(SignedDuration::from_millis(50)) } else { behaviour.lives() };
         let code = i32::from(behaviour != ProcessBehaviour::Completes);
         let ends = lives.map(|lives| (later(now, lives), ExitCause::Code(code)));
+        let mut private = start.manifest.ports.iter().filter_map(|port| port.private_port);
+        let stolen = private.find(|port| !binds && self.taken(*port, now));
         let row = Row {
+            thief: stolen.map(|port| Thief { port, holder: "a stranger".to_owned() }),
             manifest: start.manifest.clone(),
             container: start.container.clone(),
             behaviour,
@@ -224,6 +243,22 @@ impl Processes {
         ProcessReply::Started { launch: start.launch, leader }
     }
 
+    /// A launch finds in its volumes what those with the same configuration have stored there.
+    fn mount(&mut self, start: &Start, mounts: &[String]) {
+        let fingerprint = &start.manifest.fingerprint;
+        for name in mounts {
+            let Some(content) = self.contents.get(name).copied() else { continue };
+            let mut stored = self.stored.iter();
+            match stored.find(|(by, of, _)| by == fingerprint && of == name) {
+                Some((_, _, theirs)) if *theirs == content => {}
+                Some(_) => {
+                    self.breach = Some(format!("launch {} finds volume {name} emptied", start.launch));
+                }
+                None => self.stored.push((fingerprint.clone(), name.clone(), content)),
+            }
+        }
+    }
+
     fn hold(&mut self, volumes: &Volumes, now: Timestamp) -> ProcessReply {
         if volumes.number > self.volumes.number {
             let alive = self.rows.iter().filter(|(_, row)| row.is_alive(now));
@@ -232,12 +267,20 @@ impl Processes {
             if let Some((launch, name)) = mounted.find(|(_, name)| !volumes.held.contains_key(*name)) {
                 self.breach = Some(format!("volume {name} was removed while launch {launch} had it"));
             }
+            self.contents.retain(|name, _| volumes.held.contains_key(name));
+            for name in volumes.held.keys() {
+                self.contents.entry(name.clone()).or_insert_with(|| {
+                    self.made += 1;
+                    self.made
+                });
+            }
             self.volumes = volumes.clone();
         }
         ProcessReply::Held { number: self.volumes.number }
     }
 
-    /// Whether the volumes are those of a spec, and what was retained of others.
+    /// Whether the volumes are those of a spec, and what was retained of others. What an update has dropped goes later, and not
+    /// later than its tenant.
     fn holds_volumes(&self, spec: Option<&Spec>) -> Result<(), String> {
         let volumes = spec.map_or(&[][..], |spec| &spec.volumes).iter().filter(|volume| volume.persistent);
         let mut rest = self.volumes.held.clone();
@@ -247,10 +290,35 @@ impl Processes {
                 (true | false, found) => return Err(format!("volume {}: {found:?}", volume.name)),
             }
         }
-        match rest.iter().find(|(_, retention)| **retention != Retention::Retained) {
+        let may_stay = |retention: &Retention| match retention {
+            Retention::Retained => true,
+            Retention::Dropped => spec.is_some(),
+            Retention::WithTenant | Retention::Left => false,
+        };
+        match rest.iter().find(|(_, retention)| !may_stay(retention)) {
             Some((name, _)) => Err(format!("volume {name} is left")),
             None => Ok(()),
         }
+    }
+
+    /// Whether each replica is there once, and all of a container have its host ports.
+    fn replicas_have_one_address(&self) -> Result<(), String> {
+        let mut hosts: BTreeMap<&str, Vec<u16>> = BTreeMap::new();
+        let mut names = BTreeSet::new();
+        for row in self.rows.values().filter(|row| !row.has_completed()) {
+            let own: Vec<u16> = row.manifest.ports.iter().map(|port| port.host_port).collect();
+            let theirs = hosts.entry(&row.manifest.container).or_insert_with(|| own.clone());
+            if *theirs != own {
+                return Err(format!(
+                    "{} has the addresses {own:?}, another has {theirs:?}",
+                    row.manifest.name()
+                ));
+            }
+            if !names.insert(row.manifest.name()) {
+                return Err(format!("{} is there twice", row.manifest.name()));
+            }
+        }
+        Ok(())
     }
 
     /// Whether a launch or a stranger listens on a port.
@@ -329,7 +397,15 @@ impl Processes {
         {
             return Err(taken(number));
         }
-        let mut free = (20_000..).filter(|port| !self.occupied(*port, now) && !self.forwards(*port));
+        // Somebody has it, or is about to.
+        let kept = wanted.wanted.values().flatten().filter_map(|wanted| match wanted.host {
+            HostPort::Fixed(number) | HostPort::Kept(number) => Some(number),
+            HostPort::Free { .. } => None,
+        });
+        let given: BTreeSet<u16> = kept.chain(self.promised.iter().copied()).collect();
+        let is_free =
+            |port: &u16| !self.occupied(*port, now) && !self.forwards(*port) && !given.contains(port);
+        let mut free = (20_000..).filter(is_free);
         let ports = wanted.wanted.iter().map(|(container, wanted)| {
             let ports = wanted.iter().filter_map(|wanted| {
                 let host_port = match wanted.host {
@@ -347,7 +423,8 @@ impl Processes {
             (container.clone(), ports.collect())
         });
         let ports: BTreeMap<String, Vec<Port>> = ports.collect();
-        self.promised = ports.values().flatten().map(Port::listens_on).collect();
+        let promised = ports.values().flatten().flat_map(|port| [port.host_port, port.listens_on()]);
+        self.promised = promised.filter(|port| !self.forwards(*port)).collect();
         Ok(ProcessReply::Ports(ports))
     }
 
@@ -435,6 +512,7 @@ impl Model for Processes {
                             life: row.life(now),
                             binding,
                             connections,
+                            thief: row.thief.clone(),
                         },
                     )
                 };
@@ -453,12 +531,16 @@ impl Model for Processes {
                 let bindings = self.rows.iter().map(|(id, row)| (*id, self.binding(*id, row)));
                 ProcessReply::Kept { routing: self.routed(now), bindings: bindings.collect() }
             }
-            ProcessCall::Dismiss => {
+            ProcessCall::Dismiss { launches } => {
+                for launch in launches.keys() {
+                    self.clear(*launch, now);
+                }
                 if let Some((launch, _)) = self.rows.iter().next() {
                     self.breach = Some(format!("the keeper was ended while launch {launch} was left"));
                 }
                 self.keeper = false;
                 self.routing = Routing::default();
+                self.stored.clear();
                 ProcessReply::Dismissed
             }
             ProcessCall::ReservePorts(wanted) => self.reserve(wanted, now)?,
@@ -470,7 +552,8 @@ impl Model for Processes {
             }
             ProcessCall::Start(start) => self.start(start, now),
             ProcessCall::Probe(probe) => {
-                ProcessReply::Probed { launch: probe.launch, probed: self.probe(probe, now) }
+                let thief = self.rows.get(&probe.launch).and_then(|row| row.thief.clone());
+                ProcessReply::Probed { launch: probe.launch, probed: self.probe(probe, now), thief }
             }
             ProcessCall::Signal(signal) => self.signal(signal, now),
             ProcessCall::Clear { launch, container: _ } => self.clear(*launch, now),
@@ -497,7 +580,7 @@ impl Model for Processes {
             | ProcessCall::Signal(_)
             | ProcessCall::Clear { .. }
             | ProcessCall::Hold(_)
-            | ProcessCall::Dismiss => self.answer(subject, call, now),
+            | ProcessCall::Dismiss { .. } => self.answer(subject, call, now),
         }
     }
 
@@ -510,7 +593,7 @@ impl Model for Processes {
             | ProcessCall::Signal(_)
             | ProcessCall::Clear { .. }
             | ProcessCall::Hold(_)
-            | ProcessCall::Dismiss => Kind::Write,
+            | ProcessCall::Dismiss { .. } => Kind::Write,
         }
     }
 
@@ -523,7 +606,7 @@ impl Model for Processes {
     }
 
     fn mishaps() -> &'static [Mishap] {
-        &[Mishap::HelperDies, Mishap::ChildEscapes, Mishap::AddressesTaken, Mishap::Hangs]
+        &[Mishap::HelperDies, Mishap::ChildEscapes, Mishap::AddressesTaken, Mishap::PortsTaken, Mishap::Hangs]
     }
 
     fn befalls(&mut self, mishap: Mishap, now: Timestamp) {
@@ -543,6 +626,14 @@ impl Model for Processes {
                 let ports = ports.filter(|port| !listening.contains(port)).collect();
                 self.keeper = false;
                 self.strangers = Some((ports, later(now, STRANGERS_STAY)));
+            }
+            // What was started listens where it is to, and its keeper at its address.
+            Mishap::PortsTaken => {
+                let listening = self.rows.values().flat_map(Row::listens);
+                let held = self.rows.values().flat_map(|row| &row.manifest.ports).map(|port| port.host_port);
+                let listening: BTreeSet<u16> = listening.chain(held).collect();
+                let ports = self.promised.difference(&listening).copied().collect();
+                self.strangers = Some((ports, Timestamp::MAX));
             }
             // Where nothing is checked, nobody can tell.
             Mishap::Hangs => {
@@ -568,7 +659,7 @@ impl Model for Processes {
                 return self.answer(subject, call, now).map_err(CallError::Refused);
             }
             // What it was asked to end has ended, and nobody waits for its answer.
-            ProcessCall::Signal(_) | ProcessCall::Dismiss => None,
+            ProcessCall::Signal(_) | ProcessCall::Dismiss { .. } => None,
             ProcessCall::Keep | ProcessCall::Start(_) | ProcessCall::Route(_) => {
                 Some(CallError::Unknown(no_keeper()))
             }
@@ -651,6 +742,13 @@ impl Model for Processes {
             return Err(format!("{} has completed for nobody", row.container.name));
         }
         let mut running: Vec<&ContainerSpec> = running.into_iter().map(|row| &row.container).collect();
+        let copies = spec.map_or(Ok(1), |spec| replicas(spec))?;
+        let copies = usize::try_from(copies).map_err(|error| error.to_string())?;
+        wanted = wanted
+            .into_iter()
+            .flat_map(|one| vec![one; if one.role == Role::Main { copies } else { 1 }])
+            .collect();
+        self.replicas_have_one_address()?;
         running.sort_by_key(|container| &container.name);
         wanted.sort_by_key(|container| &container.name);
         match running == wanted {

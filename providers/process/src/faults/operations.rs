@@ -1,8 +1,8 @@
 //! What a process planner can be asked for.
 
 use landlord_state_machines::spec::{
-    ContainerSpec, FileSpec, HealthCheckConfig, MountSpec, PortMapping, ResourceRequirements, Role, Spec,
-    TenantComputeSpec, UpdateConfig, UpdateOrder, VolumeSpec,
+    ContainerSpec, FileSpec, HealthCheckConfig, MountSpec, PortMapping, Replicas, ResourceRequirements, Role,
+    Spec, TenantComputeSpec, UpdateConfig, UpdateOrder, VolumeSpec,
 };
 
 use landlord_testing::faults::{Ask, Ends, Length, Operation, TENANT};
@@ -66,6 +66,12 @@ fn fixed(behaviour: &str, version: &str) -> Spec {
 fn stopping_first(behaviour: &str, version: &str) -> Spec {
     let update = UpdateConfig { order: Some(UpdateOrder::StopFirst), ..UpdateConfig::default() };
     let spec = TenantComputeSpec { update: Some(update), ..(*fixed(behaviour, version)).clone() };
+    #[expect(clippy::expect_used, reason = "every spec here is a constant that is valid")]
+    spec.check().expect("a valid spec")
+}
+
+fn replicated(replicas: i64, spec: Spec) -> Spec {
+    let spec = TenantComputeSpec { replicas: Some(Replicas::Count(replicas)), ..(*spec).clone() };
     #[expect(clippy::expect_used, reason = "every spec here is a constant that is valid")]
     spec.check().expect("a valid spec")
 }
@@ -212,6 +218,47 @@ pub(super) fn all() -> Vec<Operation> {
             undone,
         ),
         long("destroy with volumes", Some(storing("1", &[("data", false), ("kept", true)])), Destroy, done),
+        short("provision two replicas", None, Provision(replicated(2, web("fine", "1"))), done),
+        short("update that adds a replica", fine(), Update(replicated(2, web("fine", "1"))), done),
+        short(
+            "update that removes a replica",
+            Some(replicated(2, web("fine", "1"))),
+            Update(web("fine", "1")),
+            done,
+        ),
+        short(
+            "update two replicas",
+            Some(replicated(2, web("fine", "1"))),
+            Update(replicated(2, web("fine", "2"))),
+            done,
+        ),
+        long("repair one of two replicas", Some(replicated(2, web("fine", "1"))), Repair, done),
+        long(
+            "repair one of two replicas at a fixed port",
+            Some(replicated(2, fixed("fine", "1"))),
+            Repair,
+            done,
+        ),
+        long("restart two replicas", Some(replicated(2, web("fine", "1"))), Restart, done),
+        long(
+            "update of two replicas, one after the other",
+            Some(replicated(2, stopping_first("fine", "1"))),
+            Update(replicated(2, stopping_first("fine", "2"))),
+            done,
+        ),
+        long(
+            "provision two replicas that bind their port",
+            None,
+            Provision(replicated(2, fixed("binds", "1"))),
+            undone,
+        ),
+        long(
+            "update two replicas, never healthy",
+            Some(replicated(2, web("fine", "1"))),
+            Update(replicated(2, web("sick", "2"))),
+            undone,
+        ),
+        long("destroy two replicas", Some(replicated(2, initialised("completes", "1"))), Destroy, done),
         long("destroy nothing", None, Destroy, done),
     ]
 }

@@ -1,5 +1,6 @@
 //! Health checks: one try of one check, without waiting for it.
 
+use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -59,6 +60,8 @@ pub(super) struct With<'a> {
     pub(super) port: Option<u16>,
     /// The command of an exec check.
     pub(super) program: Option<&'a Program>,
+    /// What an http check sends.
+    pub(super) headers: &'a BTreeMap<String, String>,
     /// The launch's group.
     pub(super) group: Option<&'a LaunchGroup>,
     /// The launch's first process.
@@ -88,15 +91,14 @@ impl Try {
                     Err(error) => Begun::Over(Err(format!("{name}: {error}"))),
                 }
             }
+            (Check::Http { has_headers: true, .. }, Some(_), _) if with.headers.is_empty() => {
+                Begun::Over(Err(not_there("http check", "no headers")))
+            }
             (Check::Http { path, .. }, Some(port), _) => {
                 let name = format!("http check of {path} on port {port}");
-                let request = format!(
-                    "GET {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nuser-agent: landlord-health-check\r\n\
-                     accept: */*\r\nconnection: close\r\n\r\n"
-                );
                 match connect(port, with) {
                     Ok(stream) => {
-                        let request = request.into_bytes();
+                        let request = get(path, port, with.headers).into_bytes();
                         goes(name, How::Http(Http { stream, request, answer: Vec::new() }))
                     }
                     Err(error) => Begun::Over(Err(format!("{name}: no connection: {error}"))),
@@ -109,11 +111,7 @@ impl Try {
                 Ok(launcher) => goes("exec check".to_owned(), How::Runs(Box::new(launcher))),
                 Err(error) => Begun::Over(Err(format!("exec check: {error}"))),
             },
-            (Check::Exec, _, None) => Begun::Over(Err(
-                "exec check: the launch's environment holds no check; its program may have overwritten it: update \
-                 the tenant"
-                    .to_owned(),
-            )),
+            (Check::Exec, _, None) => Begun::Over(Err(not_there("exec check", "no check"))),
         }
     }
 
@@ -228,6 +226,29 @@ impl Http {
     }
 }
 
+/// What a check needs is not where the launch had it when it started.
+fn not_there(check: &str, nothing: &str) -> String {
+    format!(
+        "{check}: the launch's environment holds {nothing}; its program may have overwritten it: restart the tenant"
+    )
+}
+
+/// The request of an http check. The spec's headers take the place of those that it has else.
+fn get(path: &str, port: u16, headers: &BTreeMap<String, String>) -> String {
+    let address = format!("127.0.0.1:{port}");
+    let else_sent = [
+        ("host", address.as_str()),
+        ("user-agent", "landlord-health-check"),
+        ("accept", "*/*"),
+        ("connection", "close"),
+    ];
+    let is_given = |name: &str| headers.keys().any(|given| given.eq_ignore_ascii_case(name));
+    let else_sent = else_sent.into_iter().filter(|(name, _)| !is_given(name));
+    let given = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let lines: String = else_sent.chain(given).map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    format!("GET {path} HTTP/1.1\r\n{lines}\r\n")
+}
+
 /// The status of an answer, once its first line is there.
 fn status(answer: &[u8]) -> Option<Result<StatusCode, HttpError>> {
     let end = answer.windows(2).position(|pair| pair == b"\r\n")?;
@@ -265,12 +286,22 @@ mod tests {
 
     /// Makes one try to its end.
     fn verdict(check: Check, port: u16, within: Duration) -> Verdict {
+        verdict_with(&BTreeMap::new(), check, port, within)
+    }
+
+    fn verdict_with(
+        headers: &BTreeMap<String, String>,
+        check: Check,
+        port: u16,
+        within: Duration,
+    ) -> Verdict {
         let mut poll = Poll::new().unwrap();
         let readiness = Readiness {
             check,
             interval_seconds: 1,
             timeout_seconds: 5,
             start_period_seconds: 0,
+            deadline_seconds: None,
             healthy_threshold: 1,
             unhealthy_threshold: 1,
         };
@@ -279,6 +310,7 @@ mod tests {
             token: Token(1),
             port: Some(port),
             program: None,
+            headers,
             group: None,
             leader: None,
         };
@@ -301,7 +333,8 @@ mod tests {
     }
 
     fn http(path: &str, port: u16) -> Verdict {
-        verdict(Check::Http { port: 80, path: path.to_owned() }, port, Duration::from_secs(5))
+        let check = Check::Http { port: 80, path: path.to_owned(), has_headers: false };
+        verdict(check, port, Duration::from_secs(5))
     }
 
     /// Serves one connection with fixed words.
@@ -322,6 +355,45 @@ mod tests {
         port
     }
 
+    /// What a check of `/health` with these headers sends.
+    fn sent(headers: &BTreeMap<String, String>) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut request = Vec::new();
+            let mut piece = [0; 64];
+            while !request.ends_with(b"\r\n\r\n") {
+                let read = stream.read(&mut piece).unwrap();
+                request.extend_from_slice(&piece[..read]);
+            }
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+            String::from_utf8(request).unwrap().replace(&port.to_string(), "PORT")
+        });
+        let check = Check::Http { port: 80, path: "/health".to_owned(), has_headers: !headers.is_empty() };
+        assert_eq!(verdict_with(headers, check, port, Duration::from_secs(5)), Ok(()));
+        server.join().unwrap()
+    }
+
+    #[test]
+    fn http_sends_the_headers_that_it_is_given() {
+        assert_eq!(
+            sent(&BTreeMap::new()),
+            "GET /health HTTP/1.1\r\nhost: 127.0.0.1:PORT\r\nuser-agent: landlord-health-check\r\naccept: */*\r\n\
+             connection: close\r\n\r\n"
+        );
+        let given = [("Host", "acme.example"), ("X-Probe", "a b")];
+        let given = given.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(
+            sent(&given.into()),
+            "GET /health HTTP/1.1\r\nuser-agent: landlord-health-check\r\naccept: */*\r\nconnection: close\r\n\
+             Host: acme.example\r\nX-Probe: a b\r\n\r\n"
+        );
+        let check = Check::Http { port: 80, path: "/".to_owned(), has_headers: true };
+        let lost = verdict(check, 1, Duration::from_secs(5)).unwrap_err();
+        assert!(lost.contains("holds no headers"), "{lost}");
+    }
+
     #[test]
     fn http_passes_on_2xx_and_3xx_only() {
         assert_eq!(http("/health", answering("HTTP/1.1 204 No Content\r\n\r\n")), Ok(()));
@@ -335,7 +407,7 @@ mod tests {
     fn http_fails_on_silence_and_on_other_words() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let check = Check::Http { port: 80, path: "/".to_owned() };
+        let check = Check::Http { port: 80, path: "/".to_owned(), has_headers: false };
         let silent = verdict(check, port, Duration::from_millis(50)).unwrap_err();
         assert!(silent.contains("no answer within"), "{silent}");
         for words in ["SSH-2.0-x\r\n\r\n", "HTTP/1.1 abc\r\n\r\n", "HTTP/1.1 2"] {

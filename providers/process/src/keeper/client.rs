@@ -30,21 +30,34 @@ pub(crate) enum AskError {
     System(#[from] io::Error),
 }
 
+/// A request that was sent.
+pub(crate) struct Sent(BufReader<UnixStream>);
+
+impl Sent {
+    /// What the keeper answers.
+    pub(crate) async fn answer(&mut self) -> Result<Answer, AskError> {
+        read(&mut self.0).await
+    }
+}
+
 /// Asks the keeper of the tenant whose directory this is. When the future is dropped, the keeper may or may not do it.
 pub(crate) async fn ask(dir: &Path, request: Request) -> Result<Answer, AskError> {
+    send(dir, request).await?.answer().await
+}
+
+/// The same up to the answer.
+pub(crate) async fn send(dir: &Path, request: Request) -> Result<Sent, AskError> {
     let mut stream = connect(dir).await?;
     let line = line(request)?;
     stream.write_all(&line).await.map_err(|_| AskError::Unanswered)?;
-    read(&mut BufReader::with_capacity(1024, stream)).await
+    Ok(Sent(BufReader::with_capacity(1024, stream)))
 }
 
-/// Has the keeper end, and returns when it is about to be gone: it has closed its connections.
-pub(crate) async fn end(dir: &Path) -> Result<(), AskError> {
-    let mut stream = connect(dir).await?;
-    stream.write_all(&line(Request::End)?).await.map_err(|_| AskError::Unanswered)?;
-    let mut stream = BufReader::with_capacity(256, stream);
-    read(&mut stream).await?;
-    match read(&mut stream).await {
+/// Has the keeper do this and end, and returns when it is about to be gone: it has closed its connections.
+pub(crate) async fn end(dir: &Path, request: Request) -> Result<(), AskError> {
+    let mut sent = send(dir, request).await?;
+    sent.answer().await?;
+    match sent.answer().await {
         Ok(_) | Err(AskError::Absent | AskError::Unanswered) => Ok(()),
         Err(error @ (AskError::Refused(_) | AskError::System(_))) => Err(error),
     }
@@ -78,8 +91,10 @@ async fn connect(dir: &Path) -> Result<UnixStream, AskError> {
     };
     let path = format!("/proc/self/fd/{}/{SOCKET}", dir.as_raw_fd());
     UnixStream::connect(path).await.map_err(|error| {
-        let absent = [io::ErrorKind::NotFound, io::ErrorKind::ConnectionRefused].contains(&error.kind());
-        if absent { AskError::Absent } else { AskError::System(error) }
+        // A keeper that ends resets the connections that it has not accepted: of those it has read nothing.
+        let absent =
+            [io::ErrorKind::NotFound, io::ErrorKind::ConnectionRefused, io::ErrorKind::ConnectionReset];
+        if absent.contains(&error.kind()) { AskError::Absent } else { AskError::System(error) }
     })
 }
 

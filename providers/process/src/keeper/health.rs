@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use landlord_state_machines::planner::process::Readiness;
 use mio::Token;
+use rustix::time::{ClockId, clock_gettime};
 
 use super::check::{Try, Verdict};
 use super::protocol::Streak;
@@ -18,9 +19,17 @@ pub(super) struct Health {
     /// The try that goes on, and its connection.
     trying: Option<(Token, Try)>,
     /// Who waits for it.
-    waiting: Vec<Token>,
+    waiting: Vec<Waiting>,
     /// Whether the try that goes on counts.
     counts: bool,
+}
+
+/// Who waits for a verdict.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waiting {
+    pub(super) who: Token,
+    /// Whether it may be told that another has the launch's port.
+    pub(super) tells_thieves: bool,
 }
 
 /// What a verdict changed.
@@ -38,7 +47,7 @@ impl Health {
         Self {
             streak: Streak::Unchecked,
             was_ready: false,
-            due: Instant::now() + interval(readiness),
+            due: next_due(readiness),
             trying: None,
             waiting: Vec::new(),
             counts: false,
@@ -66,7 +75,7 @@ impl Health {
         self.trying = Some((token, trying));
     }
 
-    pub(super) fn wait(&mut self, who: Token) {
+    pub(super) fn wait(&mut self, who: Waiting) {
         self.waiting.push(who);
     }
 
@@ -81,7 +90,7 @@ impl Health {
         &mut self,
         readiness: &Readiness,
         verdict: Verdict,
-    ) -> (Vec<Token>, Streak, Change) {
+    ) -> (Vec<Waiting>, Streak, Change) {
         let was_unhealthy = self.is_unhealthy(readiness);
         let shows = match (&self.streak, verdict) {
             (Streak::Passing(times), Ok(())) => Streak::Passing(times.saturating_add(1)),
@@ -96,7 +105,7 @@ impl Health {
         if let Streak::Passing(times) = self.streak {
             self.was_ready |= times >= readiness.healthy_threshold;
         }
-        self.due = Instant::now() + interval(readiness);
+        self.due = next_due(readiness);
         let change = match was_unhealthy == self.is_unhealthy(readiness) {
             true => Change::None,
             false => Change::Turned,
@@ -105,12 +114,13 @@ impl Health {
     }
 
     /// Ends the try that goes on. Says who waited for it.
-    pub(super) fn give_up(&mut self) -> Vec<Token> {
+    pub(super) fn give_up(&mut self) -> Vec<Waiting> {
         self.trying = None;
         std::mem::take(&mut self.waiting)
     }
 
-    fn is_unhealthy(&self, readiness: &Readiness) -> bool {
+    /// Whether it was ready and fails now as often as its spec allows.
+    pub(super) fn is_unhealthy(&self, readiness: &Readiness) -> bool {
         match self.streak {
             Streak::Failing(times, _) => self.was_ready && times >= readiness.unhealthy_threshold,
             Streak::Passing(_) | Streak::Unchecked => false,
@@ -118,6 +128,15 @@ impl Health {
     }
 }
 
-fn interval(readiness: &Readiness) -> Duration {
-    Duration::from_secs(readiness.interval_seconds.into())
+/// All keepers of a machine check at the same moments, so many to a second: an idle machine that wakes up for each of
+/// 500 spends more on that than on the check.
+const TOGETHER: Duration = Duration::from_millis(100);
+
+/// The moment that is an interval from now, or a little less.
+fn next_due(readiness: &Readiness) -> Instant {
+    let interval = Duration::from_secs(readiness.interval_seconds.into());
+    // The clock that an Instant reads. It counts from the same moment for all processes.
+    let now = clock_gettime(ClockId::Monotonic);
+    let since = u64::try_from(now.tv_nsec).unwrap_or(0) % u64::from(TOGETHER.subsec_nanos());
+    Instant::now() + interval - Duration::from_nanos(since)
 }

@@ -5,9 +5,11 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use landlord_state_machines::planner::process::{Binding, ExitCause, LaunchId, Manifest, Protocol, Stop};
+use landlord_state_machines::planner::process::{
+    Binding, ExitCause, LaunchId, Manifest, Port, Protocol, Stop, Thief,
+};
 use landlord_state_machines::spec::StopSignal;
-use rustix::process::{Pid, Signal, getpid};
+use rustix::process::{Pid, Signal, getpid, getsid};
 
 use super::health::Health;
 use super::protocol::{Kept as Told, Life, Program};
@@ -33,8 +35,12 @@ pub(super) struct Launch {
     pub(super) health: Health,
     /// The command of its exec check.
     pub(super) check: Option<Program>,
+    /// What its http check sends.
+    pub(super) headers: BTreeMap<String, String>,
     /// The listening socket that was last seen to be its own.
     pub(super) socket: Option<u32>,
+    /// Who was last seen to have a private port of it, while it was never ready.
+    pub(super) thief: Option<Thief>,
 }
 
 /// The first process of a launch.
@@ -69,6 +75,11 @@ impl Launch {
             First::Child(leader) | First::Found(leader, _) => leader.started,
             First::Ended { started, .. } => *started,
         }
+    }
+
+    /// Whether it may have left this process.
+    fn is_older_than(&self, orphan: Identity) -> bool {
+        self.leader().map_or(self.started() <= orphan.started, |leader| began_before(leader, orphan))
     }
 
     /// Whether all its processes are below this keeper, or in a group.
@@ -136,6 +147,11 @@ impl Launches {
             .iter_mut()
             .map(|(id, launch)| (*id, launch))
             .find_map(|(id, launch)| is_it(launch).then_some((id, launch)))
+    }
+
+    /// What each of them is.
+    pub(super) fn manifests(&self) -> impl Iterator<Item = &Manifest> + Clone {
+        self.all.values().map(|launch| &launch.manifest)
     }
 
     pub(super) fn ids(&self) -> impl Iterator<Item = LaunchId> {
@@ -225,7 +241,7 @@ impl Launches {
         {
             return Ok(Some(*id));
         }
-        let older = self.all.iter().filter(|(_, launch)| launch.started() <= orphan.started);
+        let older = self.all.iter().filter(|(_, launch)| launch.is_older_than(orphan));
         Ok(older.max_by_key(|(_, launch)| launch.started()).map(|(id, _)| *id))
     }
 
@@ -259,6 +275,36 @@ impl Launches {
         found
     }
 
+    /// Whether a process that was started just now, in a session of its own, listens on a port of a launch, as a program
+    /// does that goes into the background with the socket of its first process: that one is about to end then.
+    pub(super) fn is_left(&mut self, id: LaunchId, port: u16) -> bool {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let Ok(Some(listener)) = listeners::listener(address) else { return false };
+        let Some(leader) = self.all.get(&id).and_then(Launch::leader) else { return false };
+        let session = |pid| getsid(Some(pid)).ok();
+        let own = session(leader.pid);
+        let leaves = |it: &Identity| it.age() < YOUNG && session(it.pid) != own;
+        let mut others = self.others(id).unwrap_or_default().into_iter().filter(leaves);
+        others.any(|it| listeners::owns(it.pid, listener.inode).unwrap_or(false))
+    }
+
+    /// Who has a private port of a launch, at any address of the machine, and is known to be no process of it.
+    pub(super) fn thief(&mut self, id: LaunchId) -> Option<Thief> {
+        let launch = self.all.get(&id).filter(|launch| launch.is_whole())?;
+        let private = |port: &Port| Some((port.protocol, port.private_port?));
+        let ports: Vec<(Protocol, u16)> = launch.manifest.ports.iter().filter_map(private).collect();
+        let leader = launch.leader();
+        let own: Vec<Identity> = self.others(id).ok()?.into_iter().chain(leader).collect();
+        // One that cannot be looked into may own it.
+        let is_own = |socket| own.iter().any(|it| listeners::owns(it.pid, socket).unwrap_or(true));
+        let is_held = |(protocol, port): &(Protocol, u16)| {
+            let found = listeners::listeners(*protocol, *port).unwrap_or_default();
+            found.iter().any(|listener| !is_own(listener.inode))
+        };
+        let (protocol, port) = ports.into_iter().find(is_held)?;
+        Some(Thief { port, holder: listeners::holder_of(protocol, port) })
+    }
+
     /// Who listens on the host ports of a launch that is not forwarded to.
     fn own_binding(&mut self, id: LaunchId) -> Binding {
         let ports = self.all.get(&id).map(|launch| launch.manifest.ports.clone()).unwrap_or_default();
@@ -282,7 +328,18 @@ impl Launches {
             let (streak, was_ready) = (launch.health.streak().clone(), launch.health.was_ready());
             let connections =
                 u32::try_from(routes.connections(&private_ports(&manifest))).unwrap_or(u32::MAX);
-            told.push(Told { binding, connections, launch: id, manifest, whole, life, streak, was_ready });
+            let thief = launch.thief.clone();
+            told.push(Told {
+                binding,
+                connections,
+                launch: id,
+                manifest,
+                whole,
+                life,
+                streak,
+                was_ready,
+                thief,
+            });
         }
         Ok(told)
     }
@@ -305,17 +362,25 @@ impl Launches {
 
     /// SIGTERM to the first process, or to all when that is gone; SIGKILL to all.
     pub(super) fn stop(&mut self, id: LaunchId, stop: Stop) -> io::Result<()> {
-        let others = self.others(id)?;
         let Some(launch) = self.all.get(&id) else { return Ok(()) };
         match (stop, launch.leader()) {
             (Stop::Term, Some(leader)) => signal::send([leader], ending(&launch.manifest)),
-            (Stop::Term, None) => signal::send(others, Signal::TERM),
+            (Stop::Term, None) => signal::send(self.others(id)?, Signal::TERM),
             (Stop::Kill, leader) => {
+                let others = self.others(id)?;
+                let Some(launch) = self.all.get(&id) else { return Ok(()) };
                 let group = launch.group.as_ref().map_or(Ok(()), |group| group.kill(KILL_WITHIN).map(drop));
                 signal::send(leader.into_iter().chain(others), Signal::KILL).and(group)
             }
         }
     }
+}
+
+/// Whether a process began before another. A clock tick is 10 ms, in which an update starts processes too; within one the
+/// pids tell.
+fn began_before(one: Identity, other: Identity) -> bool {
+    let of = |it: Identity| (it.started, it.pid.as_raw_nonzero());
+    of(one) < of(other)
 }
 
 /// What asks a launch's first process to end.
@@ -335,4 +400,17 @@ fn ending(manifest: &Manifest) -> Signal {
 /// Where a launch listens that goes by its `PORT`.
 pub(super) fn private_ports(manifest: &Manifest) -> Vec<u16> {
     manifest.ports.iter().filter_map(|port| port.private_port).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn within_a_tick_the_pids_tell_which_process_is_older() {
+        let of = |pid, started| Identity::new(pid, started).unwrap();
+        let left = of(70, 500);
+        assert!(began_before(of(71, 499), left) && began_before(of(69, 500), left));
+        assert!(!began_before(of(71, 500), left) && !began_before(of(69, 501), left));
+    }
 }

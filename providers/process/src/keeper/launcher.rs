@@ -10,6 +10,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::sync::Arc;
 
 use landlord_state_machines::planner::process::Process;
 use rustix::fs::Mode;
@@ -24,6 +25,9 @@ use crate::files::STAT;
 use crate::procfs::Identity;
 use crate::tags::LEADER;
 use crate::user;
+
+/// Below it are the signals that have names.
+const SIGNALS: i32 = 32;
 
 /// What a launcher is told.
 #[derive(Serialize, Deserialize)]
@@ -100,6 +104,7 @@ fn prepare(order: &Order) -> Result<(), (String, io::Error)> {
     // No terminal of whoever started the engine.
     setsid().map_err(doing("its session"))?;
     umask(Mode::from_raw_mode(0o022));
+    heed_signals().map_err(doing("its signals"))?;
     if let Some(group) = group {
         group.join().map_err(doing("its group"))?;
     }
@@ -127,6 +132,22 @@ fn prepare(order: &Order) -> Result<(), (String, io::Error)> {
     }
     if program.no_new_privileges {
         rustix::thread::set_no_new_privs(true).map_err(doing("no-new-privileges"))?;
+    }
+    Ok(())
+}
+
+/// What whoever started the engine ignores, as `nohup` does with SIGHUP and a script with the SIGINT of what it starts in the
+/// background, the program would ignore too, and a shell could not even catch it. What has a handler is as by default in
+/// the program.
+fn heed_signals() -> io::Result<()> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap_or_default().trim();
+    let ignored = u64::from_str_radix(ignored, 16).map_err(io::Error::other)?;
+    for signal in 1..SIGNALS {
+        let is_ignored = ignored & (1 << (signal - 1)) != 0;
+        if is_ignored && !signal_hook::consts::FORBIDDEN.contains(&signal) {
+            signal_hook::flag::register(signal, Arc::default())?;
+        }
     }
     Ok(())
 }

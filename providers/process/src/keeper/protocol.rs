@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use landlord_state_machines::id::{Incarnation, ProviderName, TenantId};
 use landlord_state_machines::planner::process::{
-    Binding, ExitCause, LaunchId, Manifest, Process, Route, Routing, Stop,
+    Binding, ExitCause, LaunchId, Manifest, Process, Route, Routing, Stop, Thief,
 };
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,7 @@ use crate::logs::LogLimits;
 use crate::user::Identity;
 
 /// The newest version that this build speaks.
-pub(crate) const VERSION: u32 = 3;
+pub(crate) const VERSION: u32 = 6;
 
 /// The socket's name in the tenant's directory.
 pub(crate) const SOCKET: &str = "keeper.sock";
@@ -85,8 +85,11 @@ pub(crate) enum Request {
         /// Whether this counts as one of the checks in a row. Between two checks at its interval, one that was ready is only
         /// looked at otherwise.
         counts: bool,
+        /// Whether the answer may be [`Answer::Robbed`], which engines of older builds do not know.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        tells_thieves: bool,
     },
-    /// Listen and forward: exactly this.
+    /// Listen and forward: exactly this. Several routes with one address take turns, since version 4.
     Route(Routing),
     /// End a launch. Answered at once, whether it is known or not.
     Stop {
@@ -112,14 +115,21 @@ pub(crate) enum Request {
     Watch,
     /// End, once no launch is left.
     End,
+    /// Forget all launches, of which no process is left, and end. Since version 5.
+    Dismiss,
 }
 
 impl Request {
     /// The version of the protocol that it came with.
     pub(crate) fn version(&self) -> u32 {
         match self {
+            // One that does not know of headers would check without them.
+            Self::Launch(launch) if !launch.headers.is_empty() => 6,
             // One that does not know of mounts would start the program without them.
+            Self::Launch(launch) if !launch.manifest.replica.is_first() => 4,
             Self::Launch(launch) if launch.program.mounts.is_some() => 3,
+            // One that knows of no replicas would listen for the first alone.
+            Self::Route(routing) if routing.has_replicas() => 4,
             Self::Find
             | Self::Launch(_)
             | Self::Check { .. }
@@ -129,6 +139,7 @@ impl Request {
             | Self::Watch
             | Self::End => 1,
             Self::StopAndSee { .. } => 2,
+            Self::Dismiss => 5,
         }
     }
 }
@@ -144,6 +155,9 @@ pub(crate) struct Launch {
     pub(crate) program: Program,
     /// The command of its exec check.
     pub(crate) check: Option<Program>,
+    /// What its http check sends, by name. Since version 6.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) headers: BTreeMap<String, String>,
     /// Addresses that nobody else may take until it is forwarded to.
     pub(crate) hold: Vec<Route>,
 }
@@ -208,6 +222,8 @@ pub(crate) enum Answer {
     Launched(Process),
     /// To [`Request::Check`]: it lives.
     Checked(Streak),
+    /// To [`Request::Check`], where that says that it may be: it lives, was never ready, and another has its port.
+    Robbed(Thief),
     /// To [`Request::Route`].
     Routed {
         /// Which, or a later one that had come before it.
@@ -233,7 +249,10 @@ pub(crate) enum Answer {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Refusal {
     /// The engine is newer than the keeper.
-    #[error("the keeper speaks version {0} of the protocol; update the tenant, which gives it a new keeper")]
+    #[error(
+        "the tenant's keeper is of an older build, which speaks version {0} of the protocol; end the keeper's process: the \
+         engine starts one of its own build, and the tenant's programs go on"
+    )]
     Version(u32),
     /// The request is not understood.
     #[error("the keeper does not understand the request: {0}")]
@@ -282,6 +301,9 @@ pub(crate) struct Kept {
     pub(crate) binding: Binding,
     /// How many connections are forwarded to it.
     pub(crate) connections: u32,
+    /// Who has, or had at its end, a private port of it, where it was never ready. Keepers of older builds do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) thief: Option<Thief>,
 }
 
 /// The last checks in a row that came out the same way.
@@ -314,4 +336,38 @@ pub(crate) enum Life {
         /// The names of the processes that it left.
         left: Vec<String>,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::tags;
+
+    fn launching(headers: &[(&str, &str)]) -> Request {
+        let tags = tags("acme", "web", "1-1");
+        let program = Program {
+            words: vec!["/bin/true".to_owned()],
+            environment: Vec::new(),
+            working_dir: PathBuf::from("/"),
+            root: None,
+            user: None,
+            mounts: None,
+            no_new_privileges: true,
+            limits: Limits::default(),
+            file_size: None,
+            data_size: None,
+        };
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let (launch, manifest, hold) = (tags.key.launch, tags.manifest, Vec::new());
+        Request::Launch(Box::new(Launch { launch, manifest, program, check: None, headers, hold }))
+    }
+
+    /// A keeper of the build before starts what it can start whole, and nothing else.
+    #[test]
+    fn a_launch_is_of_the_oldest_version_that_can_start_it() {
+        let plain = launching(&[]);
+        assert_eq!(plain.version(), 1);
+        assert!(!serde_json::to_string(&plain).unwrap().contains("headers"));
+        assert_eq!(launching(&[("X-Probe", "word")]).version(), 6);
+    }
 }

@@ -1,9 +1,9 @@
-//! The tenant's addresses: what the keeper listens on, and which launch answers there.
+//! The tenant's addresses: what the keeper listens on, and which launches answer there.
 //!
 //! They are written down, so that the next keeper listens there again at once.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -35,14 +35,6 @@ struct Bound {
 /// From one try to take an address that another has to the next.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// An address that another has.
-#[derive(Debug)]
-struct Missing {
-    bound: Bound,
-    /// Where its launch listens, while that lives.
-    port: Option<u16>,
-}
-
 /// What the keeper was told last; the contents of its file.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Told {
@@ -57,9 +49,13 @@ pub(super) struct Routes {
     told: Told,
     open: BTreeMap<(u16, Protocol), Address>,
     /// What was told and is not open, since another took it while there was no keeper.
-    missing: Vec<Missing>,
+    missing: Vec<Bound>,
     /// When that was last tried.
     tried: Instant,
+    /// The launches that have ended. Nobody is forwarded to them.
+    ended: BTreeSet<LaunchId>,
+    /// The launches that fail their checks. Others at the same address come first.
+    unhealthy: BTreeSet<LaunchId>,
     forwarder: Forwarder,
 }
 
@@ -73,7 +69,16 @@ impl Routes {
             Err(error) => return Err(error),
         };
         let forwarder = Forwarder::new(BASE, Limits::default());
-        Ok(Self { file, told, open: BTreeMap::new(), missing: Vec::new(), tried: Instant::now(), forwarder })
+        Ok(Self {
+            file,
+            told,
+            open: BTreeMap::new(),
+            missing: Vec::new(),
+            tried: Instant::now(),
+            ended: BTreeSet::new(),
+            unhealthy: BTreeSet::new(),
+            forwarder,
+        })
     }
 
     /// What was asked for last.
@@ -94,7 +99,7 @@ impl Routes {
 
     /// The host ports that it should listen on and another has, each with its holder.
     pub(super) fn taken(&self) -> BTreeMap<u16, String> {
-        let routes = self.missing.iter().map(|missing| &missing.bound.route);
+        let routes = self.missing.iter().map(|missing| &missing.route);
         routes.map(|route| (route.host_port, listeners::holder_of(route.protocol, route.host_port))).collect()
     }
 
@@ -135,13 +140,26 @@ impl Routes {
         Ok(())
     }
 
-    /// Gives up what was held for a launch that was never forwarded to.
-    pub(super) fn release(&mut self, registry: &Registry, launch: LaunchId, manifest: &Manifest) {
+    /// Forgets a launch, and gives up what was held for it, unless it is forwarded to another or held for one: `others`
+    /// are the launches that are left.
+    pub(super) fn release<'a>(
+        &mut self,
+        registry: &Registry,
+        (launch, manifest): (LaunchId, &Manifest),
+        others: impl Iterator<Item = &'a Manifest> + Clone,
+    ) {
+        self.ended.remove(&launch);
+        self.unhealthy.remove(&launch);
         for route in manifest.routes(launch, false) {
             let key = (route.host_port, route.protocol);
             let told =
                 self.told.bound.iter().any(|bound| (bound.route.host_port, bound.route.protocol) == key);
-            if !told && let Some(address) = self.open.remove(&key) {
+            let mut ports = others.clone().flat_map(|other| &other.ports);
+            let held = ports.any(|port| (port.host_port, port.protocol) == key);
+            if !told
+                && !held
+                && let Some(address) = self.open.remove(&key)
+            {
                 self.forwarder.close(registry, address, Instant::now());
             }
         }
@@ -164,6 +182,7 @@ impl Routes {
             .into_iter()
             .map(|route| Bound { direct: route.protocol == Protocol::Tcp && is_direct(&route), route })
             .collect();
+        refuse_direct_replicas(&bound)?;
         let now = Instant::now();
         let mut opened = Vec::new();
         for Bound { route, .. } in bound.iter().filter(|bound| !bound.direct) {
@@ -188,9 +207,6 @@ impl Routes {
             opened.push(address);
             self.open.insert(key, address);
         }
-        for Bound { route, .. } in bound.iter().filter(|bound| !bound.direct) {
-            self.forwarder.target(registry, address(route), Some(route.private_port), now);
-        }
         let wanted = |key: &(u16, Protocol)| {
             bound.iter().any(|bound| !bound.direct && (bound.route.host_port, bound.route.protocol) == *key)
         };
@@ -202,6 +218,7 @@ impl Routes {
         }
         self.missing.clear();
         self.told = Told { number: routing.number, bound };
+        self.aim(registry);
         let written = self.write();
         written
             .map(|()| routing.number)
@@ -211,44 +228,64 @@ impl Routes {
     /// Listens again where an earlier keeper did. What is not free now is tried again until it is, or the engine says
     /// otherwise.
     pub(super) fn open_again(&mut self, registry: &Registry, lives: impl Fn(LaunchId) -> bool) {
+        let launches = self.told.bound.iter().map(|bound| bound.route.launch);
+        self.ended.extend(launches.filter(|launch| !lives(*launch)));
         // What is missing is not told, so that the engine sees it.
         let (direct, forwarded) =
             std::mem::take(&mut self.told.bound).into_iter().partition(|bound: &Bound| bound.direct);
         self.told.bound = direct;
-        self.missing = forwarded
-            .into_iter()
-            .map(|bound| Missing {
-                port: lives(bound.route.launch).then_some(bound.route.private_port),
-                bound,
-            })
-            .collect();
+        self.missing = forwarded;
         self.open_missing(registry);
     }
 
     fn open_missing(&mut self, registry: &Registry) {
         self.tried = Instant::now();
         for missing in std::mem::take(&mut self.missing) {
-            let route = &missing.bound.route;
-            let address = address(route);
-            match self.forwarder.open(registry, address, self.tried) {
-                Ok(()) => {
-                    self.open.insert((route.host_port, route.protocol), address);
-                    self.forwarder.target(registry, address, missing.port, self.tried);
-                    self.told.bound.push(missing.bound);
-                }
-                Err(_) => self.missing.push(missing),
+            let address = address(&missing.route);
+            match self.open.entry((missing.route.host_port, missing.route.protocol)) {
+                Entry::Occupied(_) => self.told.bound.push(missing),
+                Entry::Vacant(free) => match self.forwarder.open(registry, address, self.tried) {
+                    Ok(()) => {
+                        free.insert(address);
+                        self.told.bound.push(missing);
+                    }
+                    Err(_) => self.missing.push(missing),
+                },
             }
         }
         self.told.bound.sort_by(|one, other| one.route.cmp(&other.route));
+        self.aim(registry);
     }
 
-    /// A launch has ended: its clients wait for the next one.
+    /// A launch has ended: its clients go to the others, or wait for the next one.
     pub(super) fn ended(&mut self, registry: &Registry, launch: LaunchId) {
-        for Bound { route, .. } in self.told.bound.iter().filter(|bound| bound.route.launch == launch) {
-            self.forwarder.target(registry, address(route), None, Instant::now());
-        }
-        for missing in self.missing.iter_mut().filter(|missing| missing.bound.route.launch == launch) {
-            missing.port = None;
+        self.ended.insert(launch);
+        self.aim(registry);
+    }
+
+    /// What the checks of a launch show has changed.
+    pub(super) fn checked(&mut self, registry: &Registry, launch: LaunchId, is_unhealthy: bool) {
+        match is_unhealthy {
+            true => self.unhealthy.insert(launch),
+            false => self.unhealthy.remove(&launch),
+        };
+        self.aim(registry);
+    }
+
+    /// Forwards each address to those of its launches that live and pass their checks; where none does, to those that
+    /// live.
+    fn aim(&mut self, registry: &Registry) {
+        let now = Instant::now();
+        for (&(port, protocol), &address) in &self.open {
+            let here = self.told.bound.iter().filter(|bound| !bound.direct).map(|bound| &bound.route);
+            let here = here.filter(|route| (route.host_port, route.protocol) == (port, protocol));
+            let alive: Vec<&Route> = here.filter(|route| !self.ended.contains(&route.launch)).collect();
+            let healthy = alive.iter().filter(|route| !self.unhealthy.contains(&route.launch));
+            let mut ports: Vec<u16> = healthy.map(|route| route.private_port).collect();
+            if ports.is_empty() {
+                ports.extend(alive.iter().map(|route| route.private_port));
+            }
+            self.forwarder.target(registry, address, &ports, now);
         }
     }
 
@@ -274,6 +311,19 @@ impl Routes {
         let new = self.file.with_extension("routes.new");
         std::fs::write(&new, serde_json::to_vec(&self.told)?)?;
         std::fs::rename(new, &self.file)
+    }
+}
+
+/// Refuses replicas that listen at their address themselves: only one of them can.
+fn refuse_direct_replicas(bound: &[Bound]) -> Result<(), Refusal> {
+    let key = |bound: &Bound| (bound.route.host_port, bound.route.protocol);
+    let several = |one: &&Bound| bound.iter().filter(|other| key(other) == key(one)).count() > 1;
+    match bound.iter().filter(|bound| bound.direct).find(several) {
+        None => Ok(()),
+        Some(direct) => Err(Refusal::Taken {
+            port: direct.route.host_port,
+            holder: format!("replica {} itself, which has to listen on its PORT", direct.route.launch),
+        }),
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use landlord_state_machines::planner::process::{
-    Check, ExitCause, LaunchId, Manifest, Port, Protocol, Route, Stop,
+    Check, ExitCause, LaunchId, Manifest, Port, Process, Protocol, Route, Stop, Thief,
 };
 use mio::net::UnixListener;
 use mio::unix::SourceFd;
@@ -17,7 +17,7 @@ use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
 
 use super::check::{Begun, Try, Verdict, With};
 use super::connection::{Connection, Gone};
-use super::health::{Change, Health};
+use super::health::{Change, Health, Waiting};
 use super::kept::{First, Launch, Launches, Listener, private_ports};
 use super::output::Output;
 use super::protocol::{
@@ -56,7 +56,7 @@ enum Subject {
         watches: bool,
     },
     /// A launcher on its way to its program, and the engine that waits for it.
-    Launcher { launch: LaunchId, socket: Connection, asked_by: Token },
+    Launcher { launch: LaunchId, leader: Process, socket: Connection, asked_by: Token },
     /// What a launch prints.
     Output { launch: LaunchId, output: Output },
     /// The end of a launch that is no child.
@@ -244,16 +244,17 @@ impl Keeper {
                     self.subjects.remove(&token);
                 }
             }
-            Some(Subject::Launcher { launch, mut socket, asked_by }) => {
+            Some(Subject::Launcher { launch, leader, mut socket, asked_by }) => {
                 let (lines, end) = socket.lines();
                 let refusal = lines.first().map(|line| {
                     serde_json::from_slice(line).unwrap_or_else(|error| Refusal::System(error.to_string()))
                 });
                 match (refusal, end, socket.flush()) {
                     (Some(refusal), _, _) => self.not_launched(launch, asked_by, refusal),
-                    (None, Err(Gone), _) => self.launched(launch, asked_by),
+                    // It has become its program, or that has even ended: whoever looks next sees that.
+                    (None, Err(Gone), _) => self.answer(asked_by, &Answer::Launched(leader)),
                     (None, Ok(()), _) => {
-                        self.subjects.insert(token, Subject::Launcher { launch, socket, asked_by });
+                        self.subjects.insert(token, Subject::Launcher { launch, leader, socket, asked_by });
                     }
                 }
             }
@@ -316,10 +317,10 @@ impl Keeper {
                     Ok(()) => return,
                     Err(refusal) => Answer::Refused(refusal),
                 },
-                Request::Check { launch, counts } => {
+                Request::Check { launch, counts, tells_thieves } => {
                     match self.launches.get_mut(launch).filter(|launch| launch.leader().is_some()) {
                         Some(known) => {
-                            known.health.wait(by);
+                            known.health.wait(Waiting { who: by, tells_thieves });
                             self.check(launch, counts);
                             // The answer comes with the verdict.
                             return;
@@ -359,6 +360,7 @@ impl Keeper {
                         Answer::Done
                     }
                 },
+                Request::Dismiss => self.dismiss(),
             },
         };
         self.answer(by, &answer);
@@ -394,7 +396,7 @@ impl Keeper {
     }
 
     fn launch(&mut self, asked_by: Token, asking: Asking) -> Result<(), Refusal> {
-        let Asking { launch, manifest, program, check, hold } = asking;
+        let Asking { launch, manifest, program, check, headers, hold } = asking;
         if self.launches.get(launch).is_some() {
             return Err(Refusal::Known(launch));
         }
@@ -407,15 +409,17 @@ impl Keeper {
             Refusal::System(error.to_string())
         })?;
         let health = Health::unchecked(&manifest.readiness);
+        let first = First::Child(leader);
         self.launches.insert(
             launch,
-            Launch { manifest, group, first: First::Child(leader), health, check, socket: None },
+            Launch { manifest, group, first, health, check, headers, socket: None, thief: None },
         );
         self.listen(&files, launch);
         let token = self.token();
         let interest = Interest::READABLE | Interest::WRITABLE;
         if self.poll.registry().register(&mut socket.stream, token, interest).is_ok() {
-            self.subjects.insert(token, Subject::Launcher { launch, socket, asked_by });
+            let leader = leader.process();
+            self.subjects.insert(token, Subject::Launcher { launch, leader, socket, asked_by });
         }
         Ok(())
     }
@@ -429,17 +433,6 @@ impl Keeper {
                 self.subjects.insert(token, Subject::Output { launch, output });
             }
         }
-    }
-
-    /// A launcher has become its program, or that has even ended.
-    fn launched(&mut self, launch: LaunchId, asked_by: Token) {
-        let leader = self.launches.get(launch).and_then(Launch::leader);
-        let answer = match leader {
-            Some(leader) => Answer::Launched(leader.process()),
-            // It ran and has ended; whoever looks next sees that.
-            None => Answer::Done,
-        };
-        self.answer(asked_by, &answer);
     }
 
     fn not_launched(&mut self, launch: LaunchId, asked_by: Token, refusal: Refusal) {
@@ -500,6 +493,17 @@ impl Keeper {
         Answer::Done
     }
 
+    /// Forgets all launches, and ends.
+    fn dismiss(&mut self) -> Answer {
+        let launches: Vec<LaunchId> = self.launches.ids().collect();
+        let forgotten = launches.into_iter().map(|launch| self.forget(launch));
+        let refused = forgotten.into_iter().find(|answer| matches!(answer, Answer::Refused(_)));
+        refused.unwrap_or_else(|| {
+            self.ends = Some(End::Told);
+            Answer::Done
+        })
+    }
+
     fn drop_launch(&mut self, launch: LaunchId, files: &LaunchFiles) {
         let of_it = |subject: &Subject| match subject {
             Subject::Output { launch: of, .. } => *of == launch,
@@ -517,7 +521,8 @@ impl Keeper {
         }
         if let Some(known) = self.launches.remove(launch) {
             self.routes.cut(&private_ports(&known.manifest));
-            self.routes.release(self.poll.registry(), launch, &known.manifest);
+            let others = self.launches.manifests();
+            self.routes.release(self.poll.registry(), (launch, &known.manifest), others);
             self.writer.close(&known.manifest.container, launch, Timestamp::now());
             self.clean(files, known.group.as_ref());
         }
@@ -573,6 +578,7 @@ impl Keeper {
             token,
             port,
             program: known.check.as_ref(),
+            headers: &known.headers,
             group: known.group.as_ref(),
             leader: known.leader(),
         };
@@ -604,10 +610,17 @@ impl Keeper {
         }
         match (ports.first(), held) {
             (None, _) => Ok(None),
-            (Some(_), Some(port)) => Err(format!(
-                "port {port} is held by {}, which is no process of this launch",
-                listeners::holder_of(Protocol::Tcp, port)
-            )),
+            (Some(_), Some(port)) => {
+                let holder = listeners::holder_of(Protocol::Tcp, port);
+                let why = format!("port {port} is held by {holder}, which is no process of this launch");
+                if let Some(known) = self.launches.get_mut(launch)
+                    && !was_ready
+                    && private_ports(&known.manifest).contains(&port)
+                {
+                    known.thief = Some(Thief { port, holder });
+                }
+                Err(why)
+            }
             (Some(port), None) => Err(format!("nothing listens on port {port}")),
         }
     }
@@ -630,24 +643,53 @@ impl Keeper {
         }
     }
 
+    /// What has answered for the first time, unless it is on its way into the background.
+    fn stays(&mut self, launch: LaunchId) -> Verdict {
+        let Some(known) = self.launches.get(launch).filter(|known| !known.health.was_ready()) else {
+            return Ok(());
+        };
+        let port =
+            checked_ports(&known.manifest).into_iter().find(|port| self.launches.is_left(launch, *port));
+        match port {
+            None => Ok(()),
+            Some(port) => Err(format!(
+                "what listens on port {port} has left the session of its first process less than a second ago"
+            )),
+        }
+    }
+
     fn conclude(&mut self, launch: LaunchId, verdict: Verdict) {
+        let verdict = verdict.and_then(|()| self.stays(launch));
         self.subjects.retain(|_, subject| !matches!(subject, Subject::Check { launch: of } if *of == launch));
         let Some(known) = self.launches.get_mut(launch) else { return };
+        if verdict.is_ok() {
+            known.thief = None;
+        }
+        let thief = known.thief.clone();
         let (waiting, streak, change) = known.health.conclude(&known.manifest.readiness, verdict);
-        let answer = Answer::Checked(streak);
-        for who in waiting {
-            self.answer(who, &answer);
+        let is_unhealthy = known.health.is_unhealthy(&known.manifest.readiness);
+        let (checked, robbed) = (Answer::Checked(streak), thief.map(Answer::Robbed));
+        for Waiting { who, tells_thieves } in waiting {
+            let answer = robbed.as_ref().filter(|_| tells_thieves).unwrap_or(&checked);
+            self.answer(who, answer);
         }
         match change {
-            Change::Turned => self.changed(),
+            Change::Turned => {
+                self.routes.checked(self.poll.registry(), launch, is_unhealthy);
+                self.changed();
+            }
             Change::None => {}
         }
     }
 
     fn ended(&mut self, pid: Pid, cause: ExitCause) {
         let Some(launch) = self.launches.ended(pid, cause) else { return };
+        let was_ready = self.launches.get(launch).is_some_and(|launch| launch.health.was_ready());
+        let thief = if was_ready { None } else { self.launches.thief(launch) };
         self.subjects.retain(|_, subject| !matches!(subject, Subject::Check { launch: of } if *of == launch));
         let Some(known) = self.launches.get_mut(launch) else { return };
+        // Who had it at a check may have left it since.
+        known.thief = thief.or(known.thief.take());
         let waiting = known.health.give_up();
         self.routes.ended(self.poll.registry(), launch);
         if let First::Ended { cause, .. } = known.first {
@@ -655,7 +697,7 @@ impl Keeper {
             let container = known.manifest.container.clone();
             let _unseen_then = self.files(&container, launch).write_exit(cause);
         }
-        for who in waiting {
+        for Waiting { who, .. } in waiting {
             self.answer(who, &Answer::Refused(Refusal::Gone(launch)));
         }
         self.changed();

@@ -1,6 +1,7 @@
 //! What a new keeper finds of the launches that somebody before it has started: an earlier keeper, or a build without
 //! keepers.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +13,7 @@ use super::protocol::{Program, Setup};
 use crate::cgroup::Limits;
 use crate::files::{self, LaunchFiles};
 use crate::procfs::{self, Identity};
-use crate::tags::{CHECK, LEADER, Variables};
+use crate::tags::{CHECK, HEADERS, LEADER, Variables};
 use crate::user;
 
 /// A launch that was found.
@@ -40,10 +41,20 @@ pub(super) fn find(setup: &Setup) -> io::Result<Vec<Found>> {
             },
         };
         let (health, check) = (Health::unchecked(&manifest.readiness), check_of(leader));
-        let launch = Launch { manifest, group, first, health, check, socket: None };
+        let headers = headers_of(leader).unwrap_or_default();
+        let launch = Launch { manifest, group, first, health, check, headers, socket: None, thief: None };
         found.push(Found { id, launch, files });
     }
     Ok(found)
+}
+
+/// The headers of a launch's http check, as its process shows them.
+fn headers_of(leader: Identity) -> Option<BTreeMap<String, String>> {
+    let environ = procfs::environ(leader.pid).ok()??;
+    let headers = serde_json::from_str(Variables::of_environ(&environ).get(HEADERS)?).ok()?;
+    // They were read by pid: only this proves that they are the launch's.
+    procfs::hold(leader).ok()??;
+    Some(headers)
 }
 
 /// The exec check of a launch, as its process shows it.

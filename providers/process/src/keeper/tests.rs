@@ -1,16 +1,22 @@
 //! Keepers with real processes.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use landlord_state_machines::error::ProviderError;
 use landlord_state_machines::planner::process::{
-    Check, Exit, ExitCause, Probed, Process, ProcessCall, ProcessLife, Signal, Stop,
+    Check, Exit, ExitCause, Port, Probed, Process, ProcessCall, ProcessLife, ProcessReply, Protocol, Signal,
+    Stop,
 };
 use landlord_state_machines::spec::{HealthCheckConfig, ResourceRequirements};
 
-use super::protocol::{Answer, Refusal, SOCKET, VERSION};
+use super::client::{self, AskError};
+use super::protocol::{Answer, Refusal, Request, SOCKET, VERSION};
 use crate::procfs;
+use crate::tags::Owner;
 use crate::testing::{Bench, until};
 
 /// A launch with this check.
@@ -173,7 +179,13 @@ async fn who_ends_a_launch_is_told_what_is_left_of_it() {
     until("its line", || bench.printed().contains("ready"));
     assert_eq!(bench.signal(Stop::Term).await, Some(ProcessLife::Leader(leader)));
     let killed = Exit::of(ExitCause::Signal(9));
-    assert_eq!(bench.signal(Stop::Kill).await, Some(ProcessLife::Files(killed)));
+    // Where there is no group, the others are killed after the first one, and may take a moment more.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let mut told = bench.signal(Stop::Kill).await;
+    while matches!(told, Some(ProcessLife::Orphans(_))) && Instant::now() < deadline {
+        told = bench.signal(Stop::Kill).await;
+    }
+    assert_eq!(told, Some(ProcessLife::Files(killed)));
 
     let bench = Bench::new();
     let is_there = "while [ $(cat /proc/$!/comm) != sleep ]; do :; done";
@@ -194,6 +206,45 @@ async fn a_grace_of_nothing_is_not_waited_for() {
     let begun = Instant::now();
     assert_eq!(bench.signal(Stop::Term).await, Some(ProcessLife::Leader(leader)));
     assert!(begun.elapsed() < super::serve::MOMENT, "{:?}", begun.elapsed());
+}
+
+/// In between another process may have taken a port that was found free.
+#[tokio::test]
+async fn a_launch_whose_port_another_process_took_is_not_started_and_leaves_nothing() {
+    let bench = Bench::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host_port = taken.local_addr().unwrap().port();
+    let mut start = bench.command(&["sleep", "60"]);
+    start.manifest.ports = vec![Port {
+        container_port: 80,
+        host_port,
+        private_port: Some(host_port.wrapping_add(1)),
+        protocol: Protocol::Tcp,
+        name: None,
+    }];
+    bench.make(ProcessCall::Keep).await.unwrap();
+    let launch = start.launch;
+    let reply = bench.make(ProcessCall::Start(Box::new(start))).await.unwrap();
+    let ProcessReply::Robbed { launch: robbed, thief } = reply else { panic!("{reply:?}") };
+    assert_eq!((robbed, thief.port), (launch, host_port));
+    assert!(thief.holder.contains(&std::process::id().to_string()), "{thief}");
+    assert_eq!(bench.life().await, None);
+}
+
+/// A keeper that ends has connections that it never accepted.
+#[tokio::test]
+async fn a_keeper_that_ends_while_it_is_asked_is_absent() {
+    let dir = tempfile::tempdir().unwrap();
+    for _ in 0..500 {
+        let socket = UnixListener::bind(dir.path().join(SOCKET)).unwrap();
+        let ends = std::thread::spawn(move || drop(socket));
+        match client::ask(dir.path(), Request::Find).await {
+            Err(AskError::Absent | AskError::Unanswered) => {}
+            other => panic!("{other:?}"),
+        }
+        ends.join().unwrap();
+        std::fs::remove_file(dir.path().join(SOCKET)).unwrap();
+    }
 }
 
 /// Answers one request each as a keeper of an older build, which does not know this one.
@@ -243,11 +294,58 @@ async fn a_request_of_a_newer_build_is_refused_with_the_version_that_is_spoken()
 }
 
 #[tokio::test]
+async fn a_keeper_of_an_older_build_is_dismissed_in_its_own_words() {
+    let bench = Bench::new();
+    let dir = bench.dir.path().join("state/acme");
+    std::fs::create_dir_all(&dir).unwrap();
+    let socket = UnixListener::bind(dir.join(SOCKET)).unwrap();
+    let keeper = std::thread::spawn(move || {
+        let answers = [
+            (r#"{"version":5,"request":"dismiss"}"#, r#"{"refused":{"version":4}}"#),
+            (r#"{"version":1,"request":{"forget":{"launch":"1-1"}}}"#, r#""done""#),
+            (r#"{"version":1,"request":"end"}"#, r#""done""#),
+        ];
+        answer_as_an_older_keeper(&socket, &answers);
+    });
+    dismiss(&bench).await.unwrap();
+    keeper.join().unwrap();
+    assert!(!dir.exists());
+}
+
+#[tokio::test]
 async fn a_keeper_with_nothing_to_keep_is_dismissed_with_its_files() {
     let bench = Bench::new();
     bench.make(ProcessCall::Keep).await.unwrap();
     bench.make(ProcessCall::Keep).await.unwrap();
-    bench.make(ProcessCall::Dismiss).await.unwrap();
-    bench.make(ProcessCall::Dismiss).await.unwrap();
+    let nothing = || ProcessCall::Dismiss { launches: BTreeMap::new() };
+    bench.make(nothing()).await.unwrap();
+    bench.make(nothing()).await.unwrap();
     assert!(!bench.dir.path().join("state/acme").exists());
+}
+
+/// Dismisses the keeper with launch 1-1.
+async fn dismiss(bench: &Bench) -> Result<ProcessReply, ProviderError> {
+    let launches = BTreeMap::from([("1-1".parse().unwrap(), "web".to_owned())]);
+    bench.make(ProcessCall::Dismiss { launches }).await
+}
+
+#[tokio::test]
+async fn a_keeper_is_dismissed_with_what_has_ended_and_not_with_what_runs() {
+    let bench = Bench::new();
+    let leader = bench.start(bench.script("sleep 60 & sleep 61")).await;
+    bench.until_alive("all of it", 3).await;
+    let refused = dismiss(&bench).await.unwrap_err();
+    assert!(refused.message.contains("launch 1-1 still runs"), "{refused}");
+    assert_eq!(bench.life().await, Some(ProcessLife::Leader(leader)));
+    bench.signal(Stop::Term).await;
+    bench.until_left(&["sleep", "sleep"]).await;
+    dismiss(&bench).await.unwrap_err();
+    bench.signal(Stop::Kill).await;
+    bench.until_alive("nothing", 0).await;
+    dismiss(&bench).await.unwrap();
+    assert!(!bench.dir.path().join("state/acme").exists());
+    if let Ok(groups) = bench.machine.groups(&Owner::of(&bench.subject)) {
+        let group = groups.tenant(&bench.subject.provider, &bench.subject.tenant);
+        assert!(group.launches().unwrap().is_empty() && group.processes().unwrap().is_empty());
+    }
 }

@@ -74,3 +74,14 @@ fn file(dir: &Path, container: &str) -> PathBuf {
 fn aside(dir: &Path, container: &str, number: u32) -> PathBuf {
     dir.join(format!("{container}.log.{number}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_by_default_is_bounded() {
+        let LogLimits { file_bytes, files, file_days, keep_days } = LogLimits::default();
+        assert_eq!((file_bytes * u64::from(files), file_days, keep_days), (50 << 20, 1, 30));
+    }
+}

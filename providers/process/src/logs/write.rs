@@ -113,7 +113,11 @@ fn write(
     lines: &[u8],
     now: Timestamp,
 ) -> io::Result<()> {
-    let length = lines.len() as u64;
+    let lost = match open.lost {
+        0 => String::new(),
+        lost => format!("{now} 0-0 stderr F [{lost} lines were lost here: they could not be written]\n"),
+    };
+    let length = (lost.len() + lines.len()) as u64;
     if let Some(current) = &open.file {
         let day = SignedDuration::from_hours(24)
             .saturating_mul(i32::try_from(limits.file_days).unwrap_or(i32::MAX));
@@ -127,15 +131,16 @@ fn write(
         Some(current) => current,
         none @ None => none.insert(begin(dir, container, now)?),
     };
-    if open.lost > 0 {
-        let lost =
-            format!("{now} 0-0 stderr F [{} lines were lost here: they could not be written]\n", open.lost);
-        current.file.write_all(lost.as_bytes())?;
-        open.lost = 0;
+    let written = current.file.write_all(lost.as_bytes()).and_then(|()| current.file.write_all(lines));
+    match written {
+        Ok(()) => {
+            open.lost = 0;
+            current.bytes += length;
+        }
+        // Nothing stays of what is counted as lost, not half a line either. Where that fails too, the file is no worse.
+        Err(_) => drop(current.file.set_len(current.bytes)),
     }
-    current.file.write_all(lines)?;
-    current.bytes += length;
-    Ok(())
+    written
 }
 
 fn begin(dir: &Path, container: &str, now: Timestamp) -> io::Result<Current> {
@@ -241,6 +246,49 @@ mod tests {
         writer.print("web", launch(), Source::Stdout, b"old\n", now);
         writer.print("web", launch(), Source::Stdout, b"new\n", now + SignedDuration::from_hours(25));
         assert!(text(&dir, "web.log.1").ends_with("old\n") && text(&dir, "web.log").ends_with("new\n"));
+
+        // The disk says how long it has been aside: more than a day now.
+        let aside = File::options().write(true).open(dir.path().join("web.log.1")).unwrap();
+        aside.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(25 * 3600)).unwrap();
+        writer.print("web", launch(), Source::Stdout, b"newest\n", now + SignedDuration::from_hours(50));
+        assert!(text(&dir, "web.log.1").ends_with("new\n") && text(&dir, "web.log").ends_with("newest\n"));
+        assert!(!dir.path().join("web.log.2").exists());
+    }
+
+    /// Set in the child that writes, under a limit for the size of its files.
+    const DIR: &str = "LOGS_WRITE_DIR";
+
+    #[test]
+    fn a_disk_that_fills_up_cuts_no_line_in_two() {
+        if let Some(dir) = std::env::var_os(DIR) {
+            return fill_and_go_on(dir.into());
+        }
+        let dir = tempfile::tempdir().unwrap();
+        // A write that meets the limit is cut off there, as on a disk that has that much room.
+        let limited = "trap '' XFSZ; ulimit -S -f 8; exec \"$0\" --exact \"$1\" --nocapture";
+        let mut child = std::process::Command::new("/bin/sh");
+        child.args(["-c", limited]).arg(std::env::current_exe().unwrap()).env(DIR, dir.path());
+        child.arg(
+            concat!(module_path!(), "::a_disk_that_fills_up_cuts_no_line_in_two").split_once("::").unwrap().1,
+        );
+        assert!(child.stdout(std::process::Stdio::null()).status().unwrap().success());
+        let text = text(&dir, "web.log");
+        let kept = text.lines().filter(|line| line.ends_with("xx")).count();
+        assert!((1..20).contains(&kept), "{text}");
+        let lost = format!("{NOW} 0-0 stderr F [{} lines were lost here", 20 - kept);
+        assert!(text.lines().any(|line| line.starts_with(&lost)), "{text}");
+        assert!(text.ends_with("after\n"), "{text}");
+    }
+
+    fn fill_and_go_on(dir: PathBuf) {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let mut writer = Writer::new(dir, LogLimits::default());
+        for _ in 0..20 {
+            writer.print("web", launch(), Source::Stdout, &[&[b'x'; 700][..], b"\n"].concat(), NOW);
+        }
+        let maximum = getrlimit(Resource::Fsize).maximum;
+        setrlimit(Resource::Fsize, Rlimit { current: maximum, maximum }).unwrap();
+        writer.print("web", launch(), Source::Stdout, b"after\n", NOW);
     }
 
     #[test]

@@ -25,6 +25,12 @@ place() {
   echo $? >/host/"$1".status
 }
 
+# Keepers and launches: where groups have limits, where they have none, and where there are none.
+keepers=(/host/tests keeper::tests launch::tests --test-threads 1)
+place keepers-root unit keepers-root "${keepers[@]}"
+place keepers-service unit keepers-service -p User=ordinary -p Delegate=yes "${keepers[@]}"
+place keepers-closed unit keepers-closed -p User=ordinary "${keepers[@]}"
+
 LANDLORD_TEST_GROUPS_AT="$unified/landlord/where.engine"
 place root unit root "${tests[@]}"
 place root-delegated unit root-delegated -p Delegate=yes "${tests[@]}"
@@ -155,6 +161,14 @@ fn an_ordinary_user_makes_groups_beside_the_leaf_of_the_engine() {
 #[ignore = "boots User Mode Linux: ./test.sh backends"]
 fn groups_in_the_service_of_an_ordinary_user_find_and_kill_and_have_no_limits() {
     passed("service");
+}
+
+#[test]
+#[ignore = "boots User Mode Linux: ./test.sh backends"]
+fn keepers_keep_their_launches_with_groups_and_without() {
+    passed("keepers-root");
+    passed("keepers-service");
+    passed("keepers-closed");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 mod cargo;
 mod groups;
+mod ordinary;
 mod servers;
 mod service;
 mod uml;

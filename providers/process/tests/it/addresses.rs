@@ -7,7 +7,7 @@ use std::time::Duration;
 use landlord_compute::machines::error::ErrorCode;
 use landlord_compute::machines::status::{ComputeState, Health, UpdateStatus};
 use landlord_compute::provider::{Context, PlannedEffect, Provider};
-use rustix::process::{Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::tenants::client::{self, Connections, Load};
 use crate::tenants::program::Program;
@@ -185,34 +185,77 @@ async fn a_fixed_port_that_another_has_is_refused_by_name_before_anything_starts
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_launch_whose_port_another_answers_is_not_healthy() {
+async fn a_program_whose_port_was_taken_before_it_listened_is_started_anew_with_another() {
+    let site = Site::new("robbed-early");
+    let (go, works) = (site.path("go"), site.path("works"));
+    // Only its end tells: its check is of no port.
+    let check = serde_json::json!({ "type": "exec", "command": ["/bin/sh", "-c", "test -e $WORKS"],
+        "interval_seconds": 5, "timeout_seconds": 5, "healthy_threshold": 1, "unhealthy_threshold": 5 });
+    let web = Program::web(1).waiting_for(&go).with("WORKS", works.display()).having("health_check", check);
+    let (mut cx, spec) = (site.context("acme"), site.spec("acme", &web));
+    let (provisioned, thief) = tokio::join!(site.provider.provision(&cx, &spec), async {
+        let thief = steal(&site, &[]).await;
+        std::fs::write(&go, "").unwrap();
+        until("another start", || port_of(&site).is_some_and(|port| port != number(&thief))).await;
+        std::fs::write(&works, "").unwrap();
+        thief
+    });
+    let port = provisioned.unwrap().endpoints[0].port;
+    until("an answer", || client::get(port).is_ok_and(|version| version == "1")).await;
+    cx.applied = Some(spec);
+    let status = site.provider.get_status(&cx, &cx.subject.tenant).await.unwrap();
+    assert_eq!((status.health, status.containers[0].restart_count), (Health::Healthy, 0), "{status:?}");
+    drop(thief);
+    site.destroy("acme").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_launch_whose_port_another_answers_is_not_healthy_and_after_several_its_holder_is_named() {
     let site = Site::new("stolen");
     let idle = Program::web(1).having("command", serde_json::json!(["/bin/sleep", "60"]));
     let (cx, spec) = (site.context("acme"), site.spec("acme", &idle));
-    let (provisioned, why) = tokio::join!(site.provider.provision(&cx, &spec), async {
-        until("its port", || site.variable("PORT").is_some()).await;
-        let stolen: u16 = site.variable("PORT").unwrap().parse().unwrap();
-        let thief = TcpListener::bind(("127.0.0.1", stolen)).unwrap();
-        std::thread::spawn(move || {
-            for mut client in thief.incoming().flatten() {
-                // Whoever asks may have gone.
-                let _gone = client.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
-            }
-        });
-        let mut why = String::new();
-        while !why.contains("is held by") {
-            let other = site.context("acme");
-            let status = site.provider.get_status(&other, &other.subject.tenant).await.unwrap();
-            assert_ne!(status.health, Health::Healthy);
-            why = status.containers[0].message.clone().unwrap_or_default();
-            tokio::time::sleep(Duration::from_millis(20)).await;
+    let mut thieves = Vec::new();
+    let stealing = async {
+        loop {
+            let thief = steal(&site, &thieves).await;
+            let answering = thief.try_clone().unwrap();
+            std::thread::spawn(move || {
+                for mut client in answering.incoming().flatten() {
+                    // Whoever asks may have gone.
+                    let _gone = client.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+                }
+            });
+            thieves.push(thief);
         }
-        cx.cancel.cancel();
-        why
-    });
-    assert!(why.contains(&std::process::id().to_string()), "{why}");
-    assert!(provisioned.unwrap_err().message.contains("cancelled"));
+    };
+    let error = tokio::select! {
+        provisioned = site.provider.provision(&cx, &spec) => provisioned.unwrap_err(),
+        () = stealing => unreachable!("it does not end"),
+    };
+    assert_eq!((error.code, thieves.len()), (ErrorCode::Conflict, 4), "{error}");
+    let holder = format!("port {}, where it was to listen, is held by", number(&thieves[3]));
+    let pid = format!("(pid {})", std::process::id());
+    assert!(error.message.contains(&holder) && error.message.contains(&pid), "{error}");
     site.destroy("acme").await;
+}
+
+/// Listens at the port of the site's launch before that does, once it has one that is not stolen yet.
+async fn steal(site: &Site, stolen: &[TcpListener]) -> TcpListener {
+    let mut port = 0;
+    until("a port to steal", || {
+        port = port_of(site).unwrap_or(0);
+        port != 0 && stolen.iter().all(|thief| number(thief) != port)
+    })
+    .await;
+    TcpListener::bind(("127.0.0.1", port)).unwrap()
+}
+
+fn port_of(site: &Site) -> Option<u16> {
+    site.variable("PORT").map(|port| port.parse().unwrap())
+}
+
+fn number(listener: &TcpListener) -> u16 {
+    listener.local_addr().unwrap().port()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -267,10 +310,20 @@ async fn datagrams_go_to_the_program_that_runs() {
 }
 
 /// Kills the keeper of the site's tenant and waits for its end.
-async fn kill_keeper(site: &Site) {
+pub(crate) async fn kill_keeper(site: &Site) {
     let [keeper] = site.keepers()[..] else { panic!("one keeper") };
     kill_process(keeper, Signal::KILL).unwrap();
-    until("the end of the keeper", || site.keepers().is_empty()).await;
+    // Its first thread may be gone before the last one closes its sockets.
+    let is_gone = || rustix::process::test_kill_process(keeper).is_err() || is_zombie(keeper);
+    until("the end of the keeper", is_gone).await;
+}
+
+/// Whether all that a process had is given back: none of its threads is left but the first, of which only the exit is.
+fn is_zombie(pid: Pid) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+    let has_ended =
+        stat.is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, fields)| fields.starts_with('Z')));
+    has_ended && std::fs::read_dir(format!("/proc/{pid}/task")).is_ok_and(|threads| threads.count() == 1)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -302,7 +355,13 @@ async fn an_address_that_a_stranger_took_while_there_was_no_keeper_comes_back() 
     let mut cx = site.context("acme");
     let port = provision(&site, &mut cx, &Program::web(1)).await;
     kill_keeper(&site).await;
-    let stranger = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    // A process that is gone has its sockets for a moment more.
+    let mut stranger = None;
+    until("the end of its listener", || {
+        stranger = TcpListener::bind(("127.0.0.1", port)).ok();
+        stranger.is_some()
+    })
+    .await;
     // A look starts the next keeper.
     site.provider.get_status(&cx, &cx.subject.tenant).await.unwrap();
     assert_eq!(site.keepers().len(), 1);

@@ -11,7 +11,7 @@ use landlord_compute::machines::tenant::{Record, Settled, State};
 use landlord_compute::{Engine, Options};
 use landlord_provider_process::ProcessProvider;
 use landlord_store_sqlite::{SqliteOptions, SqliteStore};
-use rustix::process::{Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::tenants::client::{self, Load};
 use crate::tenants::program::Program;
@@ -92,11 +92,39 @@ fn engine_apart(site: &Site, port: u16) -> Apart {
     Apart(child)
 }
 
-fn kill_keepers(site: &Site) {
-    for keeper in site.keepers() {
+/// Kills the victim. What serves outlives it. The engine is given back where it lives on.
+async fn kill(site: &Site, engine: Apart, victim: Victim) -> Option<Apart> {
+    // So that it does not end a launch meanwhile.
+    let pid = Pid::from_child(&engine.0);
+    kill_process(pid, Signal::STOP).unwrap();
+    let keepers = match victim {
+        Victim::Keeper | Victim::Both => site.keepers(),
+        Victim::Engine => vec![],
+    };
+    let lived = site.processes();
+    for keeper in &keepers {
         // It may have ended in this moment.
-        let _ended = kill_process(keeper, Signal::KILL);
+        let _ended = kill_process(*keeper, Signal::KILL);
     }
+    let engine = match victim {
+        Victim::Keeper => Some(engine),
+        Victim::Engine | Victim::Both => {
+            drop(engine);
+            None
+        }
+    };
+    until("the end of the keepers", || !keepers.iter().any(|keeper| crate::runs(*keeper))).await;
+    let live = site.processes();
+    // One that was just being started may have come, and one that was told to end just before may have ended.
+    let outlives = lived.iter().any(|launch| live.contains(launch));
+    assert!(
+        outlives,
+        "at any moment of an update one lives, and outlives who started it: {lived:?}, {live:?}"
+    );
+    if engine.is_some() {
+        kill_process(pid, Signal::CONT).unwrap();
+    }
+    engine
 }
 
 /// How long it takes until the address answers.
@@ -133,31 +161,15 @@ async fn kills_during_updates_under_load_lose_no_launch_and_leave_none_over() {
         until("an update", || number_at(site.dir.path()) > before).await;
         let load = Load::begin(port, 1);
         tokio::time::sleep(Duration::from_millis(random.u64(0..600))).await;
-        let since = match victim {
-            Victim::Keeper => {
-                kill_keepers(&site);
-                Instant::now()
-            }
-            Victim::Engine => {
-                drop(engine);
-                engine = engine_apart(&site, port);
-                Instant::now()
-            }
-            Victim::Both => {
-                drop(engine);
-                let lived = site.processes();
-                kill_keepers(&site);
-                let live = site.processes();
-                // One that was just being started may have come, too.
-                let outlive = lived.iter().all(|launch| live.contains(launch));
-                assert!(outlive, "launches outlive those who started them: {lived:?}, {live:?}");
-                assert_ne!(lived, [], "at any moment of an update one of them lives");
-                engine = engine_apart(&site, port);
-                Instant::now()
-            }
+        let killed = Instant::now();
+        let (next, since) = match kill(&site, engine, victim).await {
+            Some(engine) => (engine, killed),
+            // Until somebody starts the next engine nobody starts a keeper.
+            None => (engine_apart(&site, port), Instant::now()),
         };
+        engine = next;
         let took = answers_after(since, port).await;
-        println!("{victim:?}: {took:?}");
+        println!("{victim:?}: {took:?}, {:?} since the kill", killed.elapsed());
         slowest = slowest.max(took);
         let answers = load.end();
         match victim {

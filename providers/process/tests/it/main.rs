@@ -13,6 +13,7 @@ mod health;
 mod kills;
 mod order;
 mod programs;
+mod replicas;
 mod takeover;
 mod tenants;
 

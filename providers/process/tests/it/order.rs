@@ -167,3 +167,23 @@ fn was_together(site: &Path, old: rustix::process::Pid) -> bool {
     }
     false
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_init_container_that_does_not_end_by_the_deadline_is_stopped() {
+    let site = Site::new("endless");
+    let mut endless = tenant(
+        &site,
+        &[
+            ("web", Program::web(1), json!({})),
+            ("first", Program::script("exec sleep 600"), json!({ "role": "init" })),
+        ],
+    );
+    endless["update"] = json!({ "deadline_seconds": 1 });
+    let cx = site.context("acme");
+    let failed = site.provider.provision(&cx, &checked(&endless)).await.unwrap_err();
+    assert!(
+        failed.message.contains("init container first was stopped: it has not ended within 1 s"),
+        "{failed}"
+    );
+    assert_eq!((site.processes(), site.keepers()), (vec![], vec![]));
+}

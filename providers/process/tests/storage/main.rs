@@ -25,7 +25,7 @@ use landlord_compute::machines::error::ErrorKind;
 use landlord_compute::machines::id::{Incarnation, ProviderName, TenantId};
 use landlord_compute::machines::planner::Subject;
 use landlord_compute::machines::spec::{Spec, TenantComputeSpec};
-use landlord_compute::machines::status::ComputeState;
+use landlord_compute::machines::status::{ComputeState, UpdateStatus};
 use landlord_compute::provider::{Context, Provider};
 use landlord_provider_process::{ProcessOptions, ProcessProvider, keeper};
 use rustix::process::{Pid, Signal, geteuid, kill_process};
@@ -216,7 +216,7 @@ async fn a_persistent_volume_outlives_every_launch_and_goes_with_its_tenant() {
     let mut bench = Bench::new("volume");
     let data = || json!({ "name": "data", "persistent": true });
     let spec = |bench: &Bench, version: &str| {
-        bench.spec(&format!("{COUNTS}; : {version}"), |spec| with_volume(spec, data()))
+        bench.spec(&format!("{COUNTS}; echo version {version}"), |spec| with_volume(spec, data()))
     };
     let one = spec(&bench, "1");
     let first = bench.provision(1, &one).await;
@@ -237,13 +237,37 @@ async fn a_persistent_volume_outlives_every_launch_and_goes_with_its_tenant() {
     let owned = bench.provider.list_tenants(&bench.engine).await.unwrap();
     assert!(owned[0].resources.contains_key("volume data"), "{owned:?}");
 
-    // One that the spec has no more goes, once that works.
-    cx.applied = Some(spec(&bench, "2"));
-    bench.provider.update(&cx, &tenant(), &bench.spec("echo without", |_| ())).await.unwrap();
+    // One that the spec has no more is dropped, once that works. An undo takes it up again.
+    let lines = |count| Some("x\n".repeat(count));
+    let update = async |applied: &Spec, spec: &Spec| {
+        let mut cx = bench.cx(1);
+        cx.applied = Some(applied.clone());
+        bench.provider.update(&cx, &tenant(), spec).await.unwrap().status
+    };
+    let [two, three, without, other] = [
+        spec(&bench, "2"),
+        spec(&bench, "3"),
+        bench.spec("echo without", |_| ()),
+        bench.spec("echo other", |_| ()),
+    ];
+    update(&two, &without).await;
     bench.until_printed("without").await;
+    assert_eq!(bench.in_volume("data", "lines"), lines(3));
+    update(&two, &two).await;
+    bench.until_printed("lines: 4").await;
+    // Else it goes before something starts, and another of the same name is empty.
+    update(&two, &without).await;
+    assert_eq!(update(&without, &without).await, UpdateStatus::NoChanges);
+    assert_eq!(bench.in_volume("data", "lines"), lines(4));
+    update(&without, &three).await;
+    bench.until_printed("version 3").await;
+    assert_eq!(bench.in_volume("data", "lines"), lines(1));
+    update(&three, &without).await;
+    update(&without, &other).await;
     assert_eq!(bench.in_volume("data", "lines"), None);
-    bench.provider.update(&cx, &tenant(), &spec(&bench, "3")).await.unwrap();
-    assert_eq!(bench.in_volume("data", "lines").as_deref(), Some("x\n"));
+    // Or with its tenant.
+    update(&other, &three).await;
+    update(&three, &other).await;
     assert_eq!(bench.destroy(1).await, Vec::<String>::new());
     assert_eq!(bench.left(), Vec::<PathBuf>::new());
 }

@@ -63,7 +63,6 @@ pub fn support(field: Field) -> Support {
         | Field::VolumeRetain
         | Field::UpdateOrder
         | Field::UpdateDeadlineSeconds
-        | Field::UpdateRollback
         | Field::CheckScheme
         | Field::CheckHeaders
         | Field::ContainerRole
@@ -88,6 +87,9 @@ pub fn support(field: Field) -> Support {
         Field::ContainerLiveness => Support::refused(
             "ECS has one check a container, and replaces the tasks that fail it; write it as health_check",
         ),
+        Field::UpdateRollback => {
+            Support::refused("an update that fails always goes back to what ran before; remove it")
+        }
         Field::StopSignal => Support::refused(
             "ECS sends the signal that the image names; remove it and set STOPSIGNAL in the image",
         ),

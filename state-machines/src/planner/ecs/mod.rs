@@ -3,8 +3,8 @@
 //! A tenant has one service and the revisions of one family of task definitions, which share a name
 //! ([`Site`]). Both carry tags that say whose they are, so that a lost ledger leaves nothing unknown.
 //!
-//! - `next` decides, and `deploy` for what has to run; `learn` takes in, `view` shows; `wanted` reads the spec; `facts`
-//!   is what is remembered; `tasks` reads what a service's tasks say.
+//! - `next` decides, and `deploy` for what has to run, with `told` for its settings; `effect` says it beforehand; `learn` takes in, `view` shows;
+//!   `wanted` reads the spec; `facts` is what is remembered; `tasks` reads what a service's tasks say.
 //! - ECS shows what was done a while later, so a look counts only some time after the last write. A write of unknown
 //!   outcome is waited for until it can no longer happen. A create has a token, so that asking again makes no second one.
 //! - A deployment that fails ends the method with ECS's words; one that ECS rolled back by itself has failed, too. The
@@ -15,6 +15,7 @@ mod call;
 mod config;
 mod definition;
 mod deploy;
+mod effect;
 mod facts;
 mod fields;
 mod figures;
@@ -27,6 +28,7 @@ mod site;
 pub mod tags;
 mod tasks;
 mod token;
+mod told;
 mod validate;
 mod view;
 mod wanted;
@@ -51,6 +53,7 @@ pub use definition::{
     AppProtocol, Container, ContainerCheck, ContainerPort, Definition, Efs, EfsPart, Ending, Log, Mount,
     NetworkMode, Until, Volume,
 };
+pub use effect::{Deploys, deploys};
 pub use fields::support;
 pub use site::{Place, Site};
 pub use validate::{NOT_ENFORCED, check, problems};

@@ -13,6 +13,7 @@ use super::tags;
 use super::wanted::Wanted;
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use crate::planner::{Act, Goal, Kind, Means, Next, Subject};
+use crate::spec::Spec;
 
 /// How long a list of revisions is believed; only we register in the family.
 const BELIEVED: SignedDuration = SignedDuration::from_mins(10);
@@ -25,7 +26,11 @@ const DESCRIBED: usize = 10;
 
 /// The whole behaviour. What is not known is looked at; then the first stage that has something left to do does it.
 pub(super) fn next(subject: &Subject, goal: Goal<'_>, facts: &EcsFacts, now: Timestamp) -> Next<EcsCall> {
-    let plan = Plan { subject, facts, now };
+    let applied = match goal {
+        Goal::Present { applied, .. } => applied,
+        Goal::Absent | Goal::Known => None,
+    };
+    let plan = Plan { subject, facts, applied, now };
     match (&facts.trouble, goal, &facts.at) {
         (Some(trouble), Goal::Known, _) => Next::Fail(trouble.clone()),
         (Some(trouble), Goal::Present { .. } | Goal::Absent, _) => plan.bear(trouble),
@@ -40,19 +45,21 @@ pub(super) fn next(subject: &Subject, goal: Goal<'_>, facts: &EcsFacts, now: Tim
             .or_else(|| plan.doubt_that_the_cluster_is_gone(site))
             .or_else(|| plan.remove_revisions(site, None))
             .unwrap_or(Next::Done),
-        (None, Goal::Present { spec, rollout, by }, at) => match Wanted::in_rollout(subject, spec, rollout) {
-            Err(error) => Next::Fail(error),
-            Ok(wanted) => plan
-                .stay(at, &wanted.site)
-                .or_else(|| plan.look_at_service(&wanted.site))
-                .or_else(|| plan.need_the_cluster())
-                .or_else(|| plan.refuse_strangers(&wanted.site))
-                .or_else(|| plan.remove_older_life(&wanted.site))
-                .or_else(|| plan.know_revisions(&wanted.site, Listed::Lately))
-                .or_else(|| plan.refuse(&wanted, by))
-                .or_else(|| plan.run(&wanted, by))
-                .unwrap_or(Next::Done),
-        },
+        (None, Goal::Present { spec, rollout, by, .. }, at) => {
+            match Wanted::in_rollout(subject, spec, rollout) {
+                Err(error) => Next::Fail(error),
+                Ok(wanted) => plan
+                    .stay(at, &wanted.site)
+                    .or_else(|| plan.look_at_service(&wanted.site))
+                    .or_else(|| plan.need_the_cluster())
+                    .or_else(|| plan.refuse_strangers(&wanted.site))
+                    .or_else(|| plan.remove_older_life(&wanted.site))
+                    .or_else(|| plan.know_revisions(&wanted.site, Listed::Lately))
+                    .or_else(|| plan.refuse(&wanted, by))
+                    .or_else(|| plan.run(&wanted, by))
+                    .unwrap_or(Next::Done),
+            }
+        }
     }
 }
 
@@ -69,6 +76,8 @@ pub(super) enum Listed {
 pub(super) struct Plan<'a> {
     pub(super) subject: &'a Subject,
     pub(super) facts: &'a EcsFacts,
+    /// The spec before, where it is known.
+    pub(super) applied: Option<&'a Spec>,
     pub(super) now: Timestamp,
 }
 

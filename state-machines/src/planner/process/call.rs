@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Binding, Check, Exit, LaunchId, Manifest, Port, Process, Protocol, Route};
+use super::{Binding, Check, Exit, LaunchId, Manifest, Port, Process, Protocol, Route, Thief};
 use crate::spec::{ContainerSpec, ResourceRequirements, SecretReference, VolumeSpec};
 
 /// One thing to ask of the machine. The subject comes with the call's context.
@@ -40,8 +40,12 @@ pub enum ProcessCall {
     },
     /// Write: the persistent volumes that the tenant has: exactly these. One that is there already keeps what is in it.
     Hold(Volumes),
-    /// Write: end the keeper and remove its files. It is a success when there is none.
-    Dismiss,
+    /// Write: end the keeper and remove its files, and those of launches that have no process any more. It is a success
+    /// when there is nothing of all that.
+    Dismiss {
+        /// The launches, each with its container's name.
+        launches: BTreeMap<LaunchId, String>,
+    },
 }
 
 /// The persistent volumes of a tenant.
@@ -61,6 +65,8 @@ pub enum Retention {
     WithTenant,
     /// Until somebody releases it: it outlives its tenant.
     Retained,
+    /// The spec that runs does not have it any more. It goes before another operation starts a launch, or with its tenant.
+    Dropped,
     /// An earlier life of the tenant has left it and did not retain it: it goes before anything starts. Only looks say this.
     Left,
 }
@@ -70,14 +76,23 @@ pub enum Retention {
 pub struct Routing {
     /// Counts them: one that arrives after a later one is ignored.
     pub number: u64,
-    /// Its addresses, sorted.
+    /// Its addresses, sorted. Where several have one address, clients go to each in turn.
     pub routes: Vec<Route>,
 }
 
-/// Ports to find for containers that are about to start; no port is given twice.
+impl Routing {
+    /// Whether an address has several launches.
+    pub fn has_replicas(&self) -> bool {
+        let address = |route: &Route| (route.host_port, route.protocol);
+        let mut pairs = self.routes.windows(2);
+        pairs.any(|pair| matches!(pair, [one, other] if address(one) == address(other)))
+    }
+}
+
+/// Ports to find for launches that are about to start; no port is given twice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ReservePorts {
-    /// By container name.
+    /// By what the launch is called: see [`Manifest::name`].
     pub wanted: BTreeMap<String, Vec<WantedPort>>,
 }
 
@@ -101,7 +116,7 @@ pub struct WantedPort {
 pub enum HostPort {
     /// The one that the spec names. Nobody else may have it.
     Fixed(u16),
-    /// The one that the tenant has for it already: its keeper, or a launch of it, listens there.
+    /// The one that the tenant has for it already: its keeper, a launch of it, or another replica has it.
     Kept(u16),
     /// Any that is free; rather the one that it had before.
     Free {
@@ -134,6 +149,13 @@ pub struct Start {
     pub user: Option<String>,
     /// Whether it may not gain rights by running another program.
     pub no_new_privileges: bool,
+}
+
+impl Start {
+    /// Whether the spec says that a port is to be this one of the host. Its program may listen on that itself.
+    pub fn fixes(&self, host_port: u16) -> bool {
+        self.container.ports.iter().any(|port| port.host_port == Some(host_port.into()))
+    }
 }
 
 impl fmt::Debug for Start {
@@ -204,9 +226,9 @@ pub enum ProcessReply {
         /// Which, or a later one.
         number: u64,
     },
-    /// To [`ProcessCall::Dismiss`]: there is no keeper.
+    /// To [`ProcessCall::Dismiss`]: there is no keeper, and nothing of the launches.
     Dismissed,
-    /// To [`ProcessCall::ReservePorts`]: all that were wanted, by container name.
+    /// To [`ProcessCall::ReservePorts`]: all that were wanted, by what their launches are called.
     Ports(BTreeMap<String, Vec<Port>>),
     /// To [`ProcessCall::Start`]: the launch's first process.
     Started {
@@ -215,12 +237,21 @@ pub enum ProcessReply {
         /// Its first process.
         leader: Process,
     },
+    /// To [`ProcessCall::Start`]: nothing was started, as another process has taken a port since it was found free.
+    Robbed {
+        /// The launch.
+        launch: LaunchId,
+        /// Who has the port.
+        thief: Thief,
+    },
     /// To [`ProcessCall::Probe`].
     Probed {
         /// The launch.
         launch: LaunchId,
         /// What was seen.
         probed: Probed,
+        /// Who has a port of it, where it was never ready and that is known.
+        thief: Option<Thief>,
     },
     /// To [`ProcessCall::Route`].
     Routed {
@@ -271,6 +302,8 @@ pub struct FoundLaunch {
     pub binding: Binding,
     /// How many connections the keeper has open to it.
     pub connections: u32,
+    /// Who has, or had at its end, a port of it, where it was never ready and that is known.
+    pub thief: Option<Thief>,
 }
 
 /// What lives of a launch.

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::facts::{Live, Streak};
+use super::facts::{Launch, Live, Streak};
 use super::next::{Move, SETTLE, after};
 use super::{Check, LaunchId, Manifest, Probe, Process, ProcessCall};
 use crate::planner::{Act, Kind};
@@ -13,24 +13,45 @@ use crate::spec::Role;
 const EAGER: (SignedDuration, SignedDuration) =
     (SignedDuration::from_millis(50), SignedDuration::from_secs(1));
 
-/// Why a launch that lives may not go on: it was checked just now, and has failed as often as its spec allows.
-pub(super) fn ailment(manifest: &Manifest, live: &Live, now: Timestamp) -> Option<String> {
+/// Why a launch that lives may not go on: it was checked just now, and has failed as often as its spec allows, or was not
+/// ready by its deadline, or another process has its port.
+pub(super) fn ailment(launch: &Launch, live: &Live, now: Timestamp) -> Option<String> {
+    let manifest = &launch.manifest;
     let readiness = &manifest.readiness;
     match (&live.health, live.fresh, live.ready) {
         (Streak::Failing { times, why, .. }, true, true) if *times >= readiness.unhealthy_threshold => {
             Some(why.clone())
         }
-        (Streak::Failing { why, .. }, true, false) if now >= patience(manifest, live) => Some(why.clone()),
+        (Streak::Failing { why, .. }, true, false)
+            if launch.thief.is_some() || now >= patience(manifest, live) =>
+        {
+            Some(why.clone())
+        }
+        (Streak::Passing { .. }, true, false) if is_late(manifest, live, now) => {
+            let seconds = readiness.deadline_seconds.unwrap_or_default();
+            Some(match manifest.role {
+                Role::Main | Role::Sidecar => format!("it passes, but not often enough within {seconds} s"),
+                Role::Init => format!("it has not ended within {seconds} s"),
+            })
+        }
         (Streak::Failing { .. } | Streak::Passing { .. } | Streak::Unchecked, true | false, true | false) => {
             None
         }
     }
 }
 
-/// Until when a launch that was never ready may fail. Its spec gives it the start period, and then one interval for each
-/// failure until unhealthy and for each success until healthy.
+/// Whether a launch that was never ready has had the time that its spec's deadline gives it.
+fn is_late(manifest: &Manifest, live: &Live, now: Timestamp) -> bool {
+    manifest.readiness.deadline_seconds.is_some() && now >= patience(manifest, live)
+}
+
+/// Until when a launch that was never ready may fail: its deadline. Without one its spec gives it the start period, and then
+/// one interval for each failure until unhealthy and for each success until healthy.
 fn patience(manifest: &Manifest, live: &Live) -> Timestamp {
     let readiness = &manifest.readiness;
+    if let Some(seconds) = readiness.deadline_seconds {
+        return after(live.since, SignedDuration::from_secs(seconds.into()));
+    }
     let checks = readiness.unhealthy_threshold.saturating_add(readiness.healthy_threshold);
     let checked = interval(manifest).saturating_mul(i32::try_from(checks).unwrap_or(i32::MAX));
     let start_period = SignedDuration::from_secs(readiness.start_period_seconds.into());

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Binding, Exit, ExitCause, LaunchId, Manifest, Port, Process, Routing, Stop, Volumes};
+use super::{Binding, Exit, ExitCause, LaunchId, Manifest, Port, Process, Routing, Stop, Thief, Volumes};
 use crate::error::ProviderError;
 use crate::spec::Role;
 
@@ -46,7 +46,7 @@ pub struct ProcessFacts {
     pub(super) volumes_intended: u64,
     /// Whether the machine was asked since this was last stale.
     pub(super) looked: bool,
-    /// Ports found free for containers that are about to start, by container name.
+    /// Ports found free for launches that are about to start, by what these are called.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) reserved: BTreeMap<String, Vec<Port>>,
     /// A call that brought no reply: it ends the method; the next one starts by looking.
@@ -91,6 +91,9 @@ pub(super) struct Launch {
     /// How many connections the keeper has open to it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(super) connections: u32,
+    /// Who had a port of it before it was ready; none once it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) thief: Option<Thief>,
 }
 
 fn is_unknown(binding: &Binding) -> bool {
@@ -116,7 +119,7 @@ fn is_zero(number: &u32) -> bool {
 impl Launch {
     /// A launch with this run, of which nothing else is known.
     pub(super) fn of(manifest: Manifest, restarts: u32, run: Run) -> Self {
-        Self { manifest, restarts, run, binding: Binding::Unknown, connections: 0 }
+        Self { manifest, restarts, run, binding: Binding::Unknown, connections: 0, thief: None }
     }
 
     /// Whether it was to end by itself, and has done so without a failure.
@@ -128,6 +131,17 @@ impl Launch {
             Run::Dead { orphans: true, .. } | Run::Starting { .. } | Run::Live(_) | Run::Stopping { .. } => {
                 false
             }
+        }
+    }
+
+    /// Whether it has died because another process had its port.
+    pub(super) fn was_robbed(&self) -> bool {
+        match &self.run {
+            Run::Dead { death: Death::NeverReady | Death::Crashed, .. } => self.thief.is_some(),
+            Run::Dead { death: Death::Stopped, .. }
+            | Run::Starting { .. }
+            | Run::Live(_)
+            | Run::Stopping { .. } => false,
         }
     }
 

@@ -44,11 +44,14 @@ pub fn support(field: Field) -> Support {
         | Field::CheckHealthyThreshold
         | Field::CheckUnhealthyThreshold
         | Field::CheckStartPeriodSeconds
+        | Field::CheckHeaders
         | Field::OwnCpu
         | Field::OwnMemory
         | Field::OwnStorage
         | Field::NetworkingPublicIp
         | Field::UpdateOrder
+        | Field::UpdateDeadlineSeconds
+        | Field::Replicas
         | Field::ContainerRole
         | Field::DependencyContainer
         | Field::DependencyCondition
@@ -76,13 +79,11 @@ pub fn support(field: Field) -> Support {
         Field::ExposureLevel | Field::ExposureHost | Field::ExposurePath | Field::ExposureTls => {
             Support::refused("addresses of a machine are its own; use networking.public_ip")
         }
-        Field::Replicas => Support::refused("one of each container runs on a machine; remove it"),
-        Field::UpdateDeadlineSeconds => Support::refused(
-            "a launch has the time that its check gives it; remove it, and set the check's start period",
-        ),
-        Field::UpdateRollback => Support::refused("what ran before always comes back; remove it"),
-        Field::CheckScheme | Field::CheckHeaders => {
-            Support::refused("an http check here is a plain GET; remove it, or write an exec check")
+        Field::UpdateRollback => {
+            Support::refused("an update that fails always goes back to what ran before; remove it")
+        }
+        Field::CheckScheme => {
+            Support::refused("what checks a process speaks no TLS; write a tcp check, or an exec check")
         }
         Field::ContainerLiveness => {
             Support::refused("one check serves clients and repairs here; write it as health_check")

@@ -73,12 +73,35 @@ pub struct Process {
     pub start_time: u64,
 }
 
+/// Which of a container's copies a launch is. They count from 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Replica(pub u32);
+
+impl Replica {
+    /// Whether it is the one that every container has.
+    pub fn is_first(&self) -> bool {
+        self.0 == 0
+    }
+
+    /// How it is called: the first like its container, the others `web#2`, `web#3`.
+    pub fn of(self, container: &str) -> String {
+        match self {
+            Self(0) => container.to_owned(),
+            Self(number) => format!("{container}#{}", number.saturating_add(1)),
+        }
+    }
+}
+
 /// What a launch is, apart from its id. It goes into the environment of the launch's processes as JSON and is read
 /// back by [`ProcessCall::Find`](super::ProcessCall::Find). Holds no environment and no secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// The container's name in the spec.
     pub container: String,
+    /// Which of its copies.
+    #[serde(default, skip_serializing_if = "Replica::is_first")]
+    pub replica: Replica,
     /// What it was started with; another fingerprint is another configuration.
     pub fingerprint: Fingerprint,
     /// For which rollout of its spec it was started; another one is another launch of the same configuration.
@@ -107,6 +130,11 @@ fn is_main(role: &Role) -> bool {
 }
 
 impl Manifest {
+    /// The container's name; from the second replica on with its number.
+    pub fn name(&self) -> String {
+        self.replica.of(&self.container)
+    }
+
     /// The addresses of a launch that goes by its `PORT`.
     pub fn routes(&self, launch: LaunchId, public: bool) -> impl Iterator<Item = Route> {
         let speaks_http = |port: &Port| match &self.readiness.check {
@@ -227,7 +255,7 @@ pub enum Binding {
     Direct,
 }
 
-/// One address of a tenant, and the launch that answers there.
+/// One address of a tenant, and a launch that answers there. Replicas of a container have one address.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Route {
     /// The address: a port of 127.0.0.1, or of all addresses.
@@ -260,6 +288,9 @@ pub struct Readiness {
     /// Seconds after the start in which failures do not count.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub start_period_seconds: u32,
+    /// Seconds after the start until which it has to be ready, where the spec says so. Else the other fields give it its time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_seconds: Option<u32>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
@@ -279,6 +310,9 @@ pub enum Check {
         port: u16,
         /// The path and query.
         path: String,
+        /// Whether headers are sent with it. They may hold secrets, so they are in the environment of the launch.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        has_headers: bool,
     },
     /// A connection that is accepted.
     Tcp {
@@ -304,6 +338,21 @@ impl Exit {
     /// The end of a process that left nothing.
     pub fn of(cause: ExitCause) -> Self {
         Self { cause, left: Vec::new() }
+    }
+}
+
+/// Another process that has a port which was given to a launch, before the launch was ever ready.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Thief {
+    /// The port where the launch was to listen.
+    pub port: u16,
+    /// The process, by its name and pid where these are known.
+    pub holder: String,
+}
+
+impl fmt::Display for Thief {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "port {}, where it was to listen, is held by {}", self.port, self.holder)
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) fn intend(facts: &mut ProcessFacts, call: &ProcessCall, now: Timestam
         | ProcessCall::ReservePorts(_)
         | ProcessCall::Probe(_)
         | ProcessCall::Clear { .. }
-        | ProcessCall::Dismiss => {}
+        | ProcessCall::Dismiss { .. } => {}
         ProcessCall::Keep => {
             facts.keeper = match facts.keeper {
                 Keeper::Absent | Keeper::Intended { .. } | Keeper::Dead => Keeper::Intended { missed: None },
@@ -39,7 +39,7 @@ pub(super) fn intend(facts: &mut ProcessFacts, call: &ProcessCall, now: Timestam
         ProcessCall::Start(start) => {
             let restarts = restarts_before(facts, start);
             facts.generation = facts.generation.max(start.launch.generation);
-            facts.reserved.remove(&start.manifest.container);
+            facts.reserved.remove(&start.manifest.name());
             let run = Run::Starting { missed: None };
             facts
                 .launches
@@ -76,7 +76,12 @@ pub(super) fn learn(
             None => found(facts, all, now),
         },
         Ok(ProcessReply::Kept { routing, bindings }) => kept(facts, routing, &bindings),
-        Ok(ProcessReply::Dismissed) => facts.keeper = Keeper::Absent,
+        Ok(ProcessReply::Dismissed) => {
+            facts.keeper = Keeper::Absent;
+            if let ProcessCall::Dismiss { launches } = call {
+                facts.launches.retain(|id, _| !launches.contains_key(id));
+            }
+        }
         Ok(ProcessReply::Routed { number }) => match call {
             ProcessCall::Route(routing) if routing.number == number => {
                 facts.routing = routing.clone();
@@ -93,7 +98,7 @@ pub(super) fn learn(
             | ProcessCall::Signal(_)
             | ProcessCall::Clear { .. }
             | ProcessCall::Hold(_)
-            | ProcessCall::Dismiss => {}
+            | ProcessCall::Dismiss { .. } => {}
         },
         Ok(ProcessReply::Held { number }) => match call {
             ProcessCall::Hold(volumes) if volumes.number == number => facts.volumes = volumes.clone(),
@@ -107,12 +112,28 @@ pub(super) fn learn(
             | ProcessCall::Probe(_)
             | ProcessCall::Signal(_)
             | ProcessCall::Clear { .. }
-            | ProcessCall::Dismiss => facts.looked = false,
+            | ProcessCall::Dismiss { .. } => facts.looked = false,
         },
         Ok(ProcessReply::Ports(ports)) => facts.reserved.extend(ports),
         Ok(ProcessReply::Started { launch, leader }) => set(facts, launch, |_| live(leader, now)),
-        Ok(ProcessReply::Probed { launch, probed }) => {
+        // As one whose port was taken when it ran: it is started anew with other ports.
+        Ok(ProcessReply::Robbed { launch, thief }) => {
+            if let Some(launch) = facts.launches.get_mut(&launch) {
+                launch.thief = Some(thief);
+                launch.run = dead(Exit::of(ExitCause::Unseen), Death::NeverReady, false);
+            }
+        }
+        Ok(ProcessReply::Probed { launch, probed, thief }) => {
+            let is_gone = matches!(probed, Probed::Gone(_));
+            if let Some(launch) = facts.launches.get_mut(&launch).filter(|launch| may_be_robbed(&launch.run))
+            {
+                launch.thief = thief;
+            }
             set(facts, launch, |before| probed_launch(before, probed, now));
+            // Another replica may have taken its port. A look tells.
+            if is_gone && has_others(facts, launch) {
+                facts.looked = false;
+            }
         }
         Ok(ProcessReply::Signalled { launch, life }) => set(facts, launch, |before| sent(before, life, now)),
         Ok(ProcessReply::Cleared { launch }) => {
@@ -132,7 +153,7 @@ pub(super) fn learn(
                 | ProcessCall::Keep
                 | ProcessCall::Route(_)
                 | ProcessCall::Hold(_)
-                | ProcessCall::Dismiss => {}
+                | ProcessCall::Dismiss { .. } => {}
             }
             facts.trouble = Some(error);
         }
@@ -151,6 +172,14 @@ fn kept(facts: &mut ProcessFacts, routing: Routing, bindings: &BTreeMap<LaunchId
         if let Some(launch) = facts.launches.get_mut(launch) {
             launch.binding = *binding;
         }
+    }
+}
+
+/// Whether a launch may still be found to have lost a port to another process.
+fn may_be_robbed(run: &Run) -> bool {
+    match run {
+        Run::Starting { .. } | Run::Live(Live { ready: false, .. }) => true,
+        Run::Live(Live { ready: true, .. }) | Run::Stopping { .. } | Run::Dead { .. } => false,
     }
 }
 
@@ -179,12 +208,13 @@ fn is_left(id: LaunchId, launch: &Launch, routing: &Routing) -> bool {
     }
 }
 
-/// How often this container crashed with this configuration.
+/// How often this replica crashed with this configuration. One whose port another process had did not.
 fn restarts_before(facts: &ProcessFacts, start: &Start) -> u32 {
     let crashed = |launch: &&Launch| match launch.run {
         Run::Dead { death: Death::Crashed | Death::NeverReady, .. } => {
             !launch.has_completed()
                 && launch.manifest.container == start.manifest.container
+                && launch.manifest.replica == start.manifest.replica
                 && launch.manifest.fingerprint == start.manifest.fingerprint
         }
         Run::Dead { death: Death::Stopped, .. }
@@ -192,7 +222,22 @@ fn restarts_before(facts: &ProcessFacts, start: &Start) -> u32 {
         | Run::Live(_)
         | Run::Stopping { .. } => false,
     };
-    facts.launches.values().filter(crashed).map(|launch| launch.restarts.saturating_add(1)).max().unwrap_or(0)
+    let counted = facts.launches.values().filter(crashed).map(|launch| match launch.thief {
+        None => launch.restarts.saturating_add(1),
+        Some(_) => launch.restarts,
+    });
+    counted.max().unwrap_or(0)
+}
+
+/// Whether there are other replicas of a launch.
+fn has_others(facts: &ProcessFacts, id: LaunchId) -> bool {
+    facts.launches.get(&id).is_some_and(|launch| {
+        let is_other = |other: &Launch| {
+            other.manifest.container == launch.manifest.container
+                && other.manifest.replica != launch.manifest.replica
+        };
+        facts.launches.values().any(is_other)
+    })
 }
 
 fn set(facts: &mut ProcessFacts, id: LaunchId, change: impl FnOnce(&Launch) -> Run) {
@@ -248,12 +293,17 @@ fn probed_launch(launch: &Launch, probed: Probed, now: Timestamp) -> Run {
     }
 }
 
-/// What a look shows is of another machine than the launches are on: nothing of them is gone.
+/// What a look shows is of another machine than the launches and the volumes are on: nothing of them is gone.
 fn elsewhere(facts: &ProcessFacts, found: &Found) -> Option<ProviderError> {
+    let there = match (facts.launches.is_empty(), facts.volumes.held.is_empty()) {
+        (false, true | false) => "processes",
+        (true, false) => "volumes",
+        (true, true) => return None,
+    };
     match (&facts.machine, &found.machine) {
-        (Some(theirs), Some(here)) if theirs != here && !facts.launches.is_empty() => {
+        (Some(theirs), Some(here)) if theirs != here => {
             let message = format!(
-                "its processes are on machine {theirs}, and this is machine {here}; run the engine there, or abandon the \
+                "its {there} are on machine {theirs}, and this is machine {here}; run the engine there, or abandon the \
                  tenant"
             );
             let (kind, code) = (ErrorKind::ProvisionFailed, ErrorCode::ProviderUnavailable);
@@ -267,7 +317,7 @@ fn elsewhere(facts: &ProcessFacts, found: &Found) -> Option<ProviderError> {
 fn found(facts: &mut ProcessFacts, found: Found, now: Timestamp) {
     let looked_before = std::mem::replace(&mut facts.looked, true);
     let Found { machine, keeper, routing, cut, taken, volumes, mut launches } = found;
-    facts.machine = facts.machine.take().or(machine);
+    facts.machine = machine.or(facts.machine.take());
     (facts.cut, facts.taken) = (cut, taken);
     // An older look: what the keeper was told since counts.
     if !(looked_before && facts.keeper == Keeper::Lives) {
@@ -291,6 +341,10 @@ fn found(facts: &mut ProcessFacts, found: Found, now: Timestamp) {
     facts.launches.retain(|id, launch| {
         let life = launches.remove(id).map(|found| {
             launch.connections = found.connections;
+            if may_be_robbed(&launch.run) {
+                // A keeper that was started since does not know.
+                launch.thief = found.thief.or(launch.thief.take());
+            }
             launch.binding = match (found.binding, keeper) {
                 // Only a keeper can tell.
                 (Binding::Unknown, false) => launch.binding,
@@ -312,7 +366,7 @@ fn found(facts: &mut ProcessFacts, found: Found, now: Timestamp) {
         }
     });
     // What is left carries our tags and is unknown to the ledger: it was lost, or never written.
-    for (id, FoundLaunch { manifest, life, binding, connections }) in launches {
+    for (id, FoundLaunch { manifest, life, binding, connections, thief: _ }) in launches {
         facts.generation = facts.generation.max(id.generation);
         let run = match life {
             // It may well be what serves the tenant, so it is not treated as one that never worked.

@@ -4,13 +4,18 @@
 //! every process that it made. So the processes alone tell all that matters, even when the ledger was lost, or a crash
 //! came before it was written.
 //!
-//! - `next` decides, `checks` tells whether a launch works, `learn` takes in, `view` shows; `wanted` reads the spec;
-//!   `facts` is what is remembered.
+//! - `next` decides, `parts` tells what each launch is for, `checks` whether it works, `volumes` which volumes there are;
+//!   `learn` takes in, `view` shows; `wanted` reads the spec; `facts` is what is remembered.
 //! - An update starts the new launches, waits until they are ready, has the keeper forward to them, waits until the old
 //!   ones have no connection left, then ends them. A launch that listens on the host port itself ends before its
 //!   successor starts. Undo is the same plan with the old spec: an old launch that still runs is simply kept.
-//! - Persistent volumes are made before what mounts them starts. One that the spec does not have any more goes when
-//!   the update has worked, and one that is retained stays, whatever becomes of the tenant.
+//! - A main container runs as often as `replicas` says; init containers and sidecars run once, for all of them. Replicas
+//!   share an address, and each listens on a port of its own; so none may listen on the host port itself.
+//! - A launch that was never ready, and whose port another process has taken meanwhile, is started anew with other ports;
+//!   only when that happens several times in a row does the method fail.
+//! - Persistent volumes are made before what mounts them starts. One that the spec does not have any more is dropped when
+//!   the update has worked: an undo takes it up again, and otherwise it goes before another operation starts a launch. One
+//!   that is retained stays, whatever becomes of the tenant.
 //! - A start of unknown outcome is waited for until it can no longer happen; whatever turns up of it later is found
 //!   by its tag and ended.
 
@@ -24,9 +29,11 @@ mod learn;
 mod next;
 #[cfg(test)]
 mod page;
+mod parts;
 #[cfg(test)]
 mod tests;
 mod view;
+mod volumes;
 mod wanted;
 
 use jiff::Timestamp;
@@ -44,9 +51,10 @@ pub use config::{ProcessConfig, ProcessConfigError};
 pub use fields::support;
 pub use launch::{
     Binding, Check, Exit, ExitCause, Fingerprint, LaunchId, LaunchIdError, Manifest, Port, Process, Protocol,
-    Readiness, Route,
+    Readiness, Replica, Route, Thief,
 };
-pub use next::ends_first;
+pub use parts::{ends_first, replaces_launches};
+pub use wanted::replicas;
 
 /// The diagram of this planner, in Mermaid: what a launch goes through. Taken from its page, which a test compares
 /// with the code.

@@ -1,4 +1,4 @@
-//! What to do next.
+//! What to do next: the stages of a plan.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::checks::{ailment, check, probe};
 use super::facts::{Death, Keeper, Launch, Live, ProcessFacts, Run, Streak};
+use super::parts::{Part, answers, is, part_of_nothing, parts};
+use super::volumes::{self, Dropped};
 use super::wanted::{SpecPort, Wanted};
 use super::{
-    Binding, Exit, HostPort, LaunchId, Manifest, Port, Process, ProcessCall, ReservePorts, Retention, Route,
-    Routing, Signal, Start, Stop, Volumes, WantedPort,
+    Binding, Exit, HostPort, LaunchId, Manifest, Process, ProcessCall, ReservePorts, Retention, Route,
+    Routing, Signal, Start, Stop, Thief, Volumes, WantedPort,
 };
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use crate::planner::{Act, Goal, Kind, Means, Next, Subject};
@@ -20,6 +22,8 @@ use crate::spec::{Condition, Role, Spec};
 pub(super) const SETTLE: SignedDuration = SignedDuration::from_secs(1);
 /// The pause between two SIGKILLs: a launch may start a process while it is being killed.
 const KILL_AGAIN: SignedDuration = SignedDuration::from_secs(1);
+/// How often a launch is started anew in one operation, because another process had its port.
+const ANEW: usize = 3;
 /// The shortest and the longest pause between two looks at a launch that is ending.
 const ENDING: (SignedDuration, SignedDuration) =
     (SignedDuration::from_millis(50), SignedDuration::from_secs(1));
@@ -41,179 +45,33 @@ pub(super) fn next(
             let stage = Stages { facts, now, parts: facts.launches.iter().map(part_of_nothing).collect() };
             stage
                 .end_all()
-                .or_else(|| stage.end(Part::Clear))
-                .or_else(|| stage.hold(retained(facts)))
+                .or_else(|| stage.hold(volumes::after_the_tenant(&facts.volumes)))
                 .or_else(|| stage.dismiss())
+                .or_else(|| stage.end(Part::Clear))
                 .unwrap_or(Next::Done)
         }
-        (None, true, Goal::Present { spec, rollout, by }) => {
+        (None, true, Goal::Present { spec, applied, rollout, by }) => {
             let wanted = match Wanted::all(spec, rollout) {
                 Ok(wanted) => wanted,
                 Err(error) => return Next::Fail(error),
             };
             let stage = Stages { facts, now, parts: parts(subject, &wanted, facts, now) };
             refuse(subject, &wanted, by, facts)
+                .or_else(|| refuse_direct(&wanted, by, &stage))
                 .or_else(|| fail_of_launch(subject, &wanted, by, facts))
                 .or_else(|| stage.keep(&wanted))
                 .or_else(|| stage.end(Part::Stop))
                 .or_else(|| stage.release(&wanted))
-                .or_else(|| stage.hold(needed(spec, facts)))
+                .or_else(|| stage.hold(stage.needed(spec, applied, &wanted)))
                 .or_else(|| stage.start(subject, &wanted))
                 .or_else(|| stage.check())
                 .or_else(|| stage.route(spec))
                 .or_else(|| stage.retire())
                 .or_else(|| stage.end(Part::Clear))
-                .or_else(|| stage.hold(wanted_volumes(spec, facts)))
+                .or_else(|| stage.hold(volumes::at_the_end(spec, applied, &facts.volumes)))
                 .unwrap_or(Next::Done)
         }
     }
-}
-
-/// What a launch is in a plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
-    /// It is what the spec wants.
-    Keep,
-    /// It has ended as it was to, and is what the spec wants.
-    Completed,
-    /// It must end before anything is started.
-    Stop,
-    /// It works, and ends when its successor does.
-    Retire,
-    /// It has ended; its files are left.
-    Clear,
-}
-
-/// Everything goes.
-fn part_of_nothing((id, launch): (&LaunchId, &Launch)) -> (LaunchId, Part) {
-    let part = match &launch.run {
-        Run::Starting { .. } | Run::Live(_) | Run::Stopping { .. } | Run::Dead { orphans: true, .. } => {
-            Part::Stop
-        }
-        Run::Dead { orphans: false, .. } => Part::Clear,
-    };
-    (*id, part)
-}
-
-/// What of the volumes outlives the tenant.
-fn retained(facts: &ProcessFacts) -> BTreeMap<String, Retention> {
-    let retained = facts.volumes.held.iter().filter(|(_, retention)| **retention == Retention::Retained);
-    retained.map(|(name, retention)| (name.clone(), *retention)).collect()
-}
-
-/// What launches of this spec need beside all that is there. What is new is retained once they work.
-fn needed(spec: &Spec, facts: &ProcessFacts) -> BTreeMap<String, Retention> {
-    let persistent = spec.volumes.iter().filter(|volume| volume.persistent);
-    let new = persistent.map(|volume| (volume.name.clone(), Retention::WithTenant));
-    let held = facts.volumes.held.iter().filter(|(_, retention)| **retention != Retention::Left);
-    new.chain(held.map(|(name, retention)| (name.clone(), *retention))).collect()
-}
-
-/// The volumes of this spec, and what was retained of others.
-fn wanted_volumes(spec: &Spec, facts: &ProcessFacts) -> BTreeMap<String, Retention> {
-    let retention = |retain| if retain { Retention::Retained } else { Retention::WithTenant };
-    let persistent = spec.volumes.iter().filter(|volume| volume.persistent);
-    let own = persistent.map(|volume| (volume.name.clone(), retention(volume.retain)));
-    retained(facts).into_iter().chain(own).collect()
-}
-
-/// Each launch's part where a spec is wanted.
-fn parts(
-    subject: &Subject,
-    wanted: &[Wanted<'_>],
-    facts: &ProcessFacts,
-    now: Timestamp,
-) -> BTreeMap<LaunchId, Part> {
-    let kept: Vec<Option<LaunchId>> = wanted.iter().map(|wanted| keep(subject, wanted, facts)).collect();
-    let starting: Vec<&Wanted<'_>> =
-        wanted.iter().zip(&kept).filter(|(_, kept)| kept.is_none()).map(|(wanted, _)| wanted).collect();
-    let part = |(id, launch): (&LaunchId, &Launch)| {
-        let part = match &launch.run {
-            Run::Starting { .. } | Run::Stopping { .. } | Run::Dead { orphans: true, .. } => Part::Stop,
-            Run::Dead { orphans: false, .. } if launch.has_completed() && kept.contains(&Some(*id)) => {
-                Part::Completed
-            }
-            Run::Dead { orphans: false, .. } => Part::Clear,
-            Run::Live(live) if kept.contains(&Some(*id)) => match ailment(&launch.manifest, live, now) {
-                None => Part::Keep,
-                Some(_) => Part::Stop,
-            },
-            // It never worked, so nobody misses it.
-            Run::Live(Live { ready: false, .. }) => Part::Stop,
-            Run::Live(Live { ready: true, .. }) if id.incarnation != subject.incarnation => Part::Stop,
-            Run::Live(Live { ready: true, .. })
-                if wanted.iter().any(|wanted| is(&launch.manifest, wanted)) =>
-            {
-                Part::Stop
-            }
-            Run::Live(Live { ready: true, .. }) if occupies(launch, &starting) => Part::Stop,
-            Run::Live(Live { ready: true, .. }) if ends_before_another(&launch.manifest, &starting) => {
-                Part::Stop
-            }
-            Run::Live(Live { ready: true, .. }) => Part::Retire,
-        };
-        (*id, part)
-    };
-    facts.launches.iter().map(part).collect()
-}
-
-/// The launch that runs what is wanted: one that was ready rather than not, an older rather than a newer one.
-fn keep(subject: &Subject, wanted: &Wanted<'_>, facts: &ProcessFacts) -> Option<LaunchId> {
-    let candidates = facts.launches.iter().filter_map(|(id, launch)| match launch.run {
-        Run::Live(Live { ready, .. })
-            if id.incarnation == subject.incarnation && is(&launch.manifest, wanted) =>
-        {
-            Some((!ready, *id))
-        }
-        Run::Dead { .. }
-            if launch.has_completed()
-                && id.incarnation == subject.incarnation
-                && is(&launch.manifest, wanted) =>
-        {
-            Some((false, *id))
-        }
-        Run::Live(_) | Run::Starting { .. } | Run::Stopping { .. } | Run::Dead { .. } => None,
-    });
-    candidates.min().map(|(_, id)| id)
-}
-
-/// Whether a launch with this manifest was started with what is wanted.
-fn is(manifest: &Manifest, wanted: &Wanted<'_>) -> bool {
-    manifest.container == wanted.container.name
-        && manifest.fingerprint == wanted.fingerprint
-        && manifest.rollout == wanted.rollout
-}
-
-/// Whether a launch itself listens where one of these is going to answer.
-fn occupies(launch: &Launch, starting: &[&Wanted<'_>]) -> bool {
-    launch.is_direct() && stands_in_the_way(&launch.manifest, starting)
-}
-
-/// Whether the spec has a launch of this container end before another one starts.
-fn ends_before_another(manifest: &Manifest, starting: &[&Wanted<'_>]) -> bool {
-    starting.iter().any(|wanted| wanted.stop_first && wanted.container.name == manifest.container)
-}
-
-/// Whether one of these is going to answer at a host port of a launch: at the port that its spec fixes, or at the
-/// address that its container has.
-fn stands_in_the_way(manifest: &Manifest, starting: &[&Wanted<'_>]) -> bool {
-    let taken_by = |wanted: &Wanted<'_>, port: &SpecPort<'_>, taken: &Port| match port.fixed {
-        Some(fixed) => fixed == taken.host_port && port.protocol == taken.protocol,
-        None => wanted.container.name == manifest.container && answers(taken, port),
-    };
-    manifest.ports.iter().any(|taken| {
-        starting.iter().any(|wanted| wanted.ports.iter().any(|port| taken_by(wanted, port, taken)))
-    })
-}
-
-/// Whether an update to this spec ends a launch that listens on its host ports itself before another one starts.
-///
-/// # Errors
-/// `InvalidSpec`, where the spec has no such processes.
-pub fn ends_first(spec: &Spec, launch: &Manifest) -> Result<bool, ProviderError> {
-    let wanted = Wanted::all(spec, launch.rollout)?;
-    let starting: Vec<&Wanted<'_>> = wanted.iter().filter(|wanted| !is(launch, wanted)).collect();
-    Ok(stands_in_the_way(launch, &starting) || ends_before_another(launch, &starting))
 }
 
 /// What provision and update refuse.
@@ -249,7 +107,7 @@ fn refuse(
 }
 
 /// A wanted launch that ended, or was ended for its health check, before it was ready. The next method call starts
-/// it again.
+/// it again; one whose port another process had is started anew at once, a few times.
 fn fail_of_launch(
     subject: &Subject,
     wanted: &[Wanted<'_>],
@@ -257,21 +115,54 @@ fn fail_of_launch(
     facts: &ProcessFacts,
 ) -> Option<Next<ProcessCall>> {
     facts.launches.iter().find_map(|(id, launch)| match &launch.run {
-        Run::Dead { exit, death: Death::NeverReady, orphans: false, ails }
+        Run::Dead { exit, death: Death::NeverReady, orphans: true | false, ails }
             if !launch.has_completed()
                 && id.incarnation == subject.incarnation
                 && wanted.iter().any(|wanted| is(&launch.manifest, wanted)) =>
         {
-            Some(Next::Fail(match ails {
-                Some(why) => unhealthy(&launch.manifest, why, by),
-                None => crashed(&launch.manifest, exit, by),
-            }))
+            match (&launch.thief, ails) {
+                (Some(thief), _) => match robberies(facts, *id, launch) {
+                    ..=ANEW => None,
+                    times => Some(Next::Fail(robbed(&launch.manifest, thief, times, by))),
+                },
+                (None, Some(why)) => Some(Next::Fail(unhealthy(&launch.manifest, why, by))),
+                (None, None) => Some(Next::Fail(crashed(&launch.manifest, exit, by))),
+            }
         }
         Run::Dead { death: Death::NeverReady | Death::Crashed | Death::Stopped, .. }
         | Run::Starting { .. }
         | Run::Live(_)
         | Run::Stopping { .. } => None,
     })
+}
+
+/// How many launches of the same have died because another process had their port, up to this one. All of them are
+/// remembered until one works.
+fn robberies(facts: &ProcessFacts, id: LaunchId, launch: &Launch) -> usize {
+    let is_same = |other: &Launch| {
+        let (one, other) = (&launch.manifest, &other.manifest);
+        (&one.container, one.replica, &one.fingerprint, one.rollout)
+            == (&other.container, other.replica, &other.fingerprint, other.rollout)
+    };
+    let until = facts.launches.range(..=id);
+    until.filter(|(_, other)| is_same(other) && other.was_robbed()).count()
+}
+
+/// Replicas of a program that listens on its host port itself: only one of them can.
+fn refuse_direct(wanted: &[Wanted<'_>], by: Means, stage: &Stages<'_>) -> Option<Next<ProcessCall>> {
+    let mut kept = stage.of(Part::Keep).map(|(_, launch)| launch);
+    let direct = kept.find(|launch| {
+        launch.is_direct() && wanted.iter().any(|one| one.has_others && is(&launch.manifest, one))
+    })?;
+    let ports: Vec<String> = direct.manifest.ports.iter().map(|port| port.host_port.to_string()).collect();
+    let message = format!(
+        "container {} listens on its host port ({}) itself, so it cannot have replicas; have it listen on its PORT, or \
+         remove replicas",
+        direct.manifest.container,
+        ports.join(", ")
+    );
+    let error = ProviderError::new(failure(by), Remedy::Permanent, ErrorCode::InvalidConfiguration, message);
+    Some(Next::Fail(error))
 }
 
 /// The error of the method that asks.
@@ -348,8 +239,7 @@ impl Stages<'_> {
 
     /// Has the keeper leave the fixed ports where a program is about to listen itself.
     fn release(&self, wanted: &[Wanted<'_>]) -> Option<Next<ProcessCall>> {
-        let binds: Vec<&Wanted<'_>> =
-            self.missing(wanted).filter(|missing| missing.stop_first || self.has_bound(missing)).collect();
+        let binds: Vec<&Wanted<'_>> = self.missing(wanted).filter(|missing| self.may_bind(missing)).collect();
         let is_left = |route: &&Route| {
             let mut ports = binds.iter().flat_map(|missing| &missing.ports);
             !ports.any(|port| port.fixed == Some(route.host_port) && port.protocol == route.protocol)
@@ -362,7 +252,12 @@ impl Stages<'_> {
         }
     }
 
-    /// Whether a launch is remembered that was started with the same and listened on its host ports itself.
+    /// Whether the program of a container may listen on its host ports itself. That of replicas may not. Else it is so
+    /// where one ends before the other starts, and where a launch is remembered that was started with the same and did so.
+    fn may_bind(&self, wanted: &Wanted<'_>) -> bool {
+        !wanted.has_others && (wanted.stop_first || self.has_bound(wanted))
+    }
+
     fn has_bound(&self, wanted: &Wanted<'_>) -> bool {
         self.facts.launches.values().any(|launch| {
             launch.binding == Binding::Direct
@@ -398,6 +293,20 @@ impl Stages<'_> {
         Some(Next::Do(vec![Act { step: "make or remove volumes", call, kind: Kind::Write }]))
     }
 
+    /// What has to be there before a launch starts, or while none does.
+    fn needed(
+        &self,
+        spec: &Spec,
+        applied: Option<&Spec>,
+        wanted: &[Wanted<'_>],
+    ) -> BTreeMap<String, Retention> {
+        let dropped = match self.missing(wanted).next() {
+            Some(_) => Dropped::Goes,
+            None => Dropped::Stays,
+        };
+        volumes::before_a_start(spec, applied, &self.facts.volumes, dropped)
+    }
+
     /// Ends the launches whose successors answer now. Each first has its grace to finish what it is busy with.
     fn retire(&self) -> Option<Next<ProcessCall>> {
         together(self.of(Part::Retire).map(|(id, launch)| {
@@ -428,7 +337,7 @@ impl Stages<'_> {
     fn failing(&self) -> Option<String> {
         let failing = self.of(Part::Keep).filter_map(|(_, launch)| match &launch.run {
             Run::Live(Live { health: Streak::Failing { why, .. }, .. }) => {
-                Some(format!("{}: {why}", launch.manifest.container))
+                Some(format!("{}: {why}", launch.manifest.name()))
             }
             Run::Live(_) | Run::Starting { .. } | Run::Stopping { .. } | Run::Dead { .. } => None,
         });
@@ -452,14 +361,19 @@ impl Stages<'_> {
         }
     }
 
-    /// Ends the keeper.
+    /// Ends the keeper, and removes with it what is left of the launches.
     fn dismiss(&self) -> Option<Next<ProcessCall>> {
         match self.facts.keeper {
             Keeper::Absent => None,
             Keeper::Intended { missed } => Some(settle(missed)),
             Keeper::Lives | Keeper::Dead => Some(Next::Do(vec![Act {
                 step: "end the keeper",
-                call: ProcessCall::Dismiss,
+                call: ProcessCall::Dismiss {
+                    launches: self
+                        .of(Part::Clear)
+                        .map(|(id, launch)| (id, launch.manifest.container.clone()))
+                        .collect(),
+                },
                 kind: Kind::Write,
             }])),
         }
@@ -477,30 +391,99 @@ impl Stages<'_> {
     /// Whether everything that a container waits for has come that far.
     fn may_start(&self, one: &Wanted<'_>, all: &[Wanted<'_>]) -> bool {
         one.after.iter().all(|(name, until)| {
-            let Some(other) = all.iter().find(|other| other.container.name == *name) else { return true };
-            let mut kept = self.of(Part::Keep).filter(|(_, launch)| is(&launch.manifest, other));
+            let others: Vec<&Wanted<'_>> = all.iter().filter(|other| other.container.name == *name).collect();
+            if others.is_empty() {
+                return true;
+            }
+            // Of replicas one is enough: it answers at their address.
+            let is_other = |launch: &Launch| others.iter().any(|other| is(&launch.manifest, other));
+            let mut kept = self.of(Part::Keep).filter(|(_, launch)| is_other(launch));
             match until {
                 Condition::Started => kept.next().is_some(),
                 Condition::Healthy => kept.any(|(_, launch)| match launch.run {
                     Run::Live(Live { ready, .. }) => ready,
                     Run::Starting { .. } | Run::Stopping { .. } | Run::Dead { .. } => false,
                 }),
-                Condition::Completed => {
-                    self.of(Part::Completed).any(|(_, launch)| is(&launch.manifest, other))
-                }
+                Condition::Completed => self.of(Part::Completed).any(|(_, launch)| is_other(launch)),
             }
         })
+    }
+
+    /// The ports to find for a container. Its address stays where it is, and is that of its other replicas.
+    fn wanted_ports(&self, wanted: &Wanted<'_>) -> Vec<WantedPort> {
+        let facts = self.facts;
+        let before = |port: &SpecPort<'_>| {
+            let launches = facts.launches.values().rev();
+            let same = launches.filter(|launch| launch.manifest.container == wanted.container.name);
+            let mut ports = same.flat_map(|launch| &launch.manifest.ports);
+            ports.find(|old| answers(old, port)).map(|old| old.host_port)
+        };
+        let has = |number: u16, port: &SpecPort<'_>| {
+            let mut routes = facts.routing.routes.iter();
+            routes.any(|route| route.host_port == number && route.protocol == port.protocol)
+        };
+        let host =
+            |port: &SpecPort<'_>| match (self.of_another_replica(wanted, port), port.fixed, before(port)) {
+                (Some(theirs), _, _) => HostPort::Kept(theirs),
+                (None, Some(fixed), _) if has(fixed, port) => HostPort::Kept(fixed),
+                (None, Some(fixed), _) => HostPort::Fixed(fixed),
+                (None, None, Some(before)) if has(before, port) => HostPort::Kept(before),
+                (None, None, before) => HostPort::Free { before },
+            };
+        wanted
+            .ports
+            .iter()
+            .map(|port| WantedPort {
+                container_port: port.container_port,
+                protocol: port.protocol,
+                name: port.name.cloned(),
+                host: host(port),
+            })
+            .collect()
+    }
+
+    /// The host port that another replica has: one that runs, or is about to start.
+    fn of_another_replica(&self, wanted: &Wanted<'_>, port: &SpecPort<'_>) -> Option<u16> {
+        if !wanted.has_others {
+            return None;
+        }
+        let container = &wanted.container.name;
+        let is_replica = |launch: &Launch| {
+            let manifest = &launch.manifest;
+            manifest.container == *container
+                && manifest.fingerprint == wanted.fingerprint
+                && manifest.rollout == wanted.rollout
+        };
+        let running = self.of(Part::Keep).filter(|(_, launch)| is_replica(launch));
+        let running = running.flat_map(|(_, launch)| &launch.manifest.ports);
+        let reserved = self.facts.reserved.iter();
+        let starting = reserved.filter(|(name, _)| name.split('#').next() == Some(container.as_str()));
+        let starting = starting.flat_map(|(_, ports)| ports);
+        running.chain(starting).find(|other| answers(other, port)).map(|other| other.host_port)
     }
 
     /// Starts the containers that no kept launch runs, once their ports are known, and what they wait for is there.
     fn start(&self, subject: &Subject, wanted: &[Wanted<'_>]) -> Option<Next<ProcessCall>> {
         let missing: Vec<&Wanted<'_>> =
             self.missing(wanted).filter(|missing| self.may_start(missing, wanted)).collect();
-        let unreserved: BTreeMap<String, Vec<WantedPort>> = missing
+        let unreserved: Vec<(&Wanted<'_>, Vec<WantedPort>)> = missing
             .iter()
-            .filter(|wanted| !self.facts.reserved.contains_key(&wanted.container.name))
-            .map(|wanted| (wanted.container.name.clone(), wanted_ports(wanted, self.facts)))
+            .filter(|wanted| !self.facts.reserved.contains_key(&wanted.name()))
+            .map(|wanted| (*wanted, self.wanted_ports(wanted)))
             .filter(|(_, ports)| !ports.is_empty())
+            .collect();
+        // What the first of its replicas gets is everyone's.
+        let follows = |wanted: &Wanted<'_>, ports: &[WantedPort]| {
+            let waits = ports.iter().any(|port| matches!(port.host, HostPort::Free { .. }));
+            let is_earlier = |(other, _): &(&Wanted<'_>, _)| {
+                other.container.name == wanted.container.name && other.replica < wanted.replica
+            };
+            waits && unreserved.iter().any(is_earlier)
+        };
+        let unreserved: BTreeMap<String, Vec<WantedPort>> = unreserved
+            .iter()
+            .filter(|(wanted, ports)| !follows(wanted, ports))
+            .map(|(wanted, ports)| (wanted.name(), ports.clone()))
             .collect();
         match (missing.is_empty(), unreserved.is_empty()) {
             (true, true | false) => None,
@@ -564,7 +547,7 @@ fn end(id: LaunchId, launch: &Launch, now: Timestamp) -> Move {
         Run::Starting { missed: Some(at) } => {
             Move::Later(after(*at, SETTLE), "a start of unknown outcome settles")
         }
-        Run::Live(live) => signal(Some(live.leader), Stop::Term, ailment(&launch.manifest, live, now)),
+        Run::Live(live) => signal(Some(live.leader), Stop::Term, ailment(launch, live, now)),
         Run::Dead { orphans: true, .. } => signal(None, Stop::Term, None),
         Run::Stopping { leader, stop, sent: None, ails: _ } => signal(*leader, *stop, None),
         Run::Stopping { leader, stop: Stop::Term, sent: Some(at), ails: _ } => {
@@ -588,11 +571,12 @@ fn end(id: LaunchId, launch: &Launch, now: Timestamp) -> Move {
 }
 
 fn start(launch: LaunchId, wanted: &Wanted<'_>, facts: &ProcessFacts) -> Act<ProcessCall> {
-    let ports = facts.reserved.get(&wanted.container.name).cloned().unwrap_or_default();
+    let ports = facts.reserved.get(&wanted.name()).cloned().unwrap_or_default();
     let call = ProcessCall::Start(Box::new(Start {
         launch,
         manifest: Manifest {
             container: wanted.container.name.clone(),
+            replica: wanted.replica,
             fingerprint: wanted.fingerprint.clone(),
             rollout: wanted.rollout,
             ports,
@@ -613,41 +597,8 @@ fn start(launch: LaunchId, wanted: &Wanted<'_>, facts: &ProcessFacts) -> Act<Pro
     Act { step: "start a process", call, kind: Kind::Write }
 }
 
-/// The ports to find for a container. Its address stays where it is.
-fn wanted_ports(wanted: &Wanted<'_>, facts: &ProcessFacts) -> Vec<WantedPort> {
-    let before = |port: &SpecPort<'_>| {
-        let launches = facts.launches.values().rev();
-        let same = launches.filter(|launch| launch.manifest.container == wanted.container.name);
-        same.flat_map(|launch| &launch.manifest.ports).find(|old| answers(old, port)).map(|old| old.host_port)
-    };
-    let has = |number: u16, port: &SpecPort<'_>| {
-        facts.routing.routes.iter().any(|route| route.host_port == number && route.protocol == port.protocol)
-    };
-    let host = |port: &SpecPort<'_>| match (port.fixed, before(port)) {
-        (Some(fixed), _) if has(fixed, port) => HostPort::Kept(fixed),
-        (Some(fixed), _) => HostPort::Fixed(fixed),
-        (None, Some(before)) if has(before, port) => HostPort::Kept(before),
-        (None, before) => HostPort::Free { before },
-    };
-    wanted
-        .ports
-        .iter()
-        .map(|port| WantedPort {
-            container_port: port.container_port,
-            protocol: port.protocol,
-            name: port.name.cloned(),
-            host: host(port),
-        })
-        .collect()
-}
-
-/// Whether a port stands for this one of the spec.
-fn answers(port: &Port, of: &SpecPort<'_>) -> bool {
-    port.container_port == of.container_port && port.protocol == of.protocol
-}
-
 fn crashed(manifest: &Manifest, exit: &Exit, by: Means) -> ProviderError {
-    let container = &manifest.container;
+    let container = manifest.name();
     let message = match manifest.role {
         Role::Main | Role::Sidecar => format!("container {container} ended before it was ready: {exit}"),
         Role::Init => format!("init container {container} has failed: {exit}"),
@@ -656,11 +607,25 @@ fn crashed(manifest: &Manifest, exit: &Exit, by: Means) -> ProviderError {
     error.with_platform(exit.to_string())
 }
 
-fn unhealthy(manifest: &Manifest, why: &str, by: Means) -> ProviderError {
+fn robbed(manifest: &Manifest, thief: &Thief, times: usize, by: Means) -> ProviderError {
     let message = format!(
-        "container {} ran but did not pass its health check: {why}; look at the check and at the container's log",
-        manifest.container
+        "container {} was started {times} times, and each time another process took its port first: at last, {thief}; end \
+         what takes these ports, or give the provider another range of ports",
+        manifest.name(),
     );
+    ProviderError::new(failure(by), Remedy::Retry, ErrorCode::Conflict, message)
+}
+
+fn unhealthy(manifest: &Manifest, why: &str, by: Means) -> ProviderError {
+    let container = manifest.name();
+    let message = match manifest.role {
+        Role::Main | Role::Sidecar => format!(
+            "container {container} ran but did not pass its health check: {why}; look at the check and at the container's log"
+        ),
+        Role::Init => format!(
+            "init container {container} was stopped: {why}; look at its log, or raise update.deadline_seconds"
+        ),
+    };
     ProviderError::new(failure(by), Remedy::Permanent, ErrorCode::UnknownError, message).with_platform(why)
 }
 

@@ -10,12 +10,14 @@ use super::facts::{Ailment, Death, Keeper, Launch, Live, ProcessFacts, Run, Stre
 use super::wanted::Wanted;
 use super::{
     Binding, Exit, ExitCause, Found, FoundLaunch, LaunchId, Manifest, Probed, Process, ProcessCall,
-    ProcessLife, ProcessPlanner, ProcessReply, Protocol, Retention, Route, Routing, Signal, Stop, Volumes,
+    ProcessLife, ProcessPlanner, ProcessReply, Protocol, Replica, Retention, Route, Routing, Signal, Stop,
+    Thief, Volumes,
 };
 use crate::id::{Incarnation, ProviderName, Rollout, TenantId};
 use crate::planner::{Goal, Means, Next, Planner, Subject};
 use crate::spec::{
-    ContainerSpec, HealthCheckConfig, PortMapping, ResourceRequirements, Spec, TenantComputeSpec, VolumeSpec,
+    ContainerSpec, HealthCheckConfig, PortMapping, Replicas, ResourceRequirements, Spec, TenantComputeSpec,
+    VolumeSpec,
 };
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
@@ -96,7 +98,7 @@ fn events(run: &Run) -> Vec<(&'static str, Option<Run>)> {
     };
     let seen = |life: ProcessLife| {
         let manifest = wanted.clone();
-        let found = FoundLaunch { manifest, life, binding: Binding::Forwarded, connections: 0 };
+        let found = FoundLaunch { manifest, life, binding: Binding::Forwarded, connections: 0, thief: None };
         reply(ProcessReply::Found(Found {
             keeper: true,
             launches: BTreeMap::from([(id, found)]),
@@ -121,7 +123,9 @@ fn events(run: &Run) -> Vec<(&'static str, Option<Run>)> {
     ];
     match run {
         Run::Starting { .. } => {
-            events.push(("started", reply(ProcessReply::Started { launch: id, leader: LEADER })))
+            events.push(("started", reply(ProcessReply::Started { launch: id, leader: LEADER })));
+            let thief = Thief { port: 20_001, holder: "nc (pid 7)".to_owned() };
+            events.push(("its port was taken", reply(ProcessReply::Robbed { launch: id, thief })));
         }
         Run::Live(_) => {
             for (event, probed) in [
@@ -129,7 +133,7 @@ fn events(run: &Run) -> Vec<(&'static str, Option<Run>)> {
                 ("check failed", Probed::Failed { times: 1, why: "503".to_owned() }),
                 ("check found it gone", Probed::Gone(exit())),
             ] {
-                events.push((event, reply(ProcessReply::Probed { launch: id, probed })));
+                events.push((event, reply(ProcessReply::Probed { launch: id, probed, thief: None })));
             }
         }
         Run::Dead { orphans: false, .. } => {
@@ -153,8 +157,8 @@ fn table() -> String {
         writeln!(
             text,
             "| {name} | {} | {} | {} | {} |",
-            known(Goal::Present { spec: &wanted, rollout: FIRST, by: Means::Provision }),
-            known(Goal::Present { spec: &wanted, rollout: FIRST, by: Means::Update }),
+            known(Goal::Present { spec: &wanted, applied: None, rollout: FIRST, by: Means::Provision }),
+            known(Goal::Present { spec: &wanted, applied: None, rollout: FIRST, by: Means::Update }),
             known(Goal::Absent),
             known(Goal::Known),
         )
@@ -173,7 +177,7 @@ fn table() -> String {
     ] {
         let mut facts = one(run, id(1, 1), &manifest(&other));
         facts.launches.values_mut().for_each(|launch| launch.binding = binding);
-        let goal = Goal::Present { spec: &wanted, rollout: FIRST, by: Means::Update };
+        let goal = Goal::Present { spec: &wanted, applied: None, rollout: FIRST, by: Means::Update };
         let next = cell(ProcessPlanner::next(&subject(), goal, &facts, NOW));
         writeln!(text, "| another, {name} | {next} |").unwrap();
     }
@@ -196,11 +200,70 @@ fn table() -> String {
         ("the new one 1-2, live; the old one 1-1, ready", with(live(Streak::Unchecked))),
         ("the new one 1-2, ready; the old one 1-1, ready", with(ready(fine()))),
     ] {
-        let goal = Goal::Present { spec: &wanted, rollout: Rollout(7), by: Means::Update };
+        let goal = Goal::Present { spec: &wanted, applied: None, rollout: Rollout(7), by: Means::Update };
         let next = cell(ProcessPlanner::next(&subject(), goal, &facts, NOW));
         writeln!(text, "| {name} | {next} |").unwrap();
     }
     text.push_str(&volumes());
+    text.push_str(&replicas());
+    text
+}
+
+/// What becomes of replicas, where another number of them is wanted and where one of them has died.
+fn replicas() -> String {
+    let mut text = String::from(
+        "\nThe same, where the wanted spec has this many replicas. Launch 1-1 is the first, 1-2 the second, 1-3 the third; the \
+         keeper forwards to those that are ready:\n\n\
+         | wanted | known | update |\n| --- | --- | --- |\n",
+    );
+    let of = |version: &str, count| {
+        let replicas = Some(Replicas::Count(count));
+        TenantComputeSpec { replicas, ..(*spec(version, None)).clone() }.check().unwrap()
+    };
+    let (same, other) = (manifest(&spec("1", None)), manifest(&spec("2", None)));
+    let with = |manifest: &Manifest, runs: Vec<Run>| {
+        let mut facts = one(ready(fine()), id(1, 1), manifest);
+        facts.launches.clear();
+        facts.routing.routes.clear();
+        for (number, run) in (0..).zip(runs) {
+            let manifest = Manifest { replica: Replica(number), ..manifest.clone() };
+            let launch = id(1, u64::from(number) + 1);
+            let routed =
+                if let Run::Live(Live { ready: true, .. }) = run { route(launch).routes } else { vec![] };
+            facts.routing.routes.extend(routed);
+            (facts.generation, facts.intended) = (launch.generation, facts.routing.number);
+            let launched = Launch { binding: Binding::Forwarded, ..Launch::of(manifest, 0, run) };
+            facts.launches.insert(launch, launched);
+        }
+        facts.routing.routes.sort();
+        facts
+    };
+    let works = || ready(fine());
+    let reserved = |mut facts: ProcessFacts, names: &[&str]| {
+        let ports = |name: &&str| ((*name).to_owned(), same.ports.clone());
+        facts.reserved = names.iter().map(ports).collect();
+        facts
+    };
+    let mut direct = with(&same, vec![works()]);
+    direct.launches.values_mut().for_each(|launch| launch.binding = Binding::Direct);
+    let none = || with(&other, vec![dead(Death::Stopped)]);
+    for (count, name, facts) in [
+        (3, "none", none()),
+        (3, "none; ports for the first", reserved(none(), &["web"])),
+        (3, "none; ports for all", reserved(none(), &["web", "web#2", "web#3"])),
+        (3, "one, ready", with(&same, vec![works()])),
+        (3, "one, ready; ports for the others", reserved(with(&same, vec![works()]), &["web#2", "web#3"])),
+        (3, "one, ready, which listens on the host port itself", direct),
+        (3, "three, ready", with(&same, vec![works(), works(), works()])),
+        (3, "three, the second crashed", with(&same, vec![works(), dead(Death::Crashed), works()])),
+        (1, "three, ready", with(&same, vec![works(), works(), works()])),
+        (2, "two of another spec, ready", with(&other, vec![works(), works()])),
+    ] {
+        let wanted = of("1", count);
+        let goal = Goal::Present { spec: &wanted, applied: None, rollout: FIRST, by: Means::Update };
+        let next = cell(ProcessPlanner::next(&subject(), goal, &facts, NOW));
+        writeln!(text, "| {count} | {name} | {next} |").unwrap();
+    }
     text
 }
 
@@ -208,29 +271,43 @@ fn table() -> String {
 fn volumes() -> String {
     let mut text = String::from(
         "\nThe same, where the wanted spec has the persistent volumes `data`, and `kept`, which is to be retained; before its \
-         launch starts, and when that is ready:\n\n\
-         | known volumes | update, before | update, ready | destroy |\n| --- | --- | --- | --- |\n",
+         launch starts, and when that is ready. The spec that ran before has `old`, or is the wanted one:\n\n\
+         | known volumes | ran before | update, before | update, ready | destroy |\n\
+         | --- | --- | --- | --- | --- |\n",
     );
     let volume =
         |name: &str, retain| VolumeSpec { name: name.to_owned(), size_mb: None, persistent: true, retain };
     let mut wanted = (*spec("1", None)).clone();
     wanted.volumes = vec![volume("data", false), volume("kept", true)];
     let wanted = wanted.check().unwrap();
-    let goal = Goal::Present { spec: &wanted, rollout: FIRST, by: Means::Update };
+    let mut other = (*spec("2", None)).clone();
+    other.volumes = vec![volume("old", false)];
+    let other = other.check().unwrap();
     let next = |goal, facts: &ProcessFacts| cell(ProcessPlanner::next(&subject(), goal, facts, NOW));
-    let (with, retained) = (Retention::WithTenant, Retention::Retained);
-    for (name, held, in_doubt) in [
-        ("none", vec![], false),
-        ("those", vec![("data", with), ("kept", retained)], false),
-        ("those; an earlier call may still happen", vec![("data", with), ("kept", retained)], true),
-        ("others: `old`", vec![("old", with)], false),
-        ("`data`, left by an earlier life", vec![("data", Retention::Left)], false),
+    let (with, retained, dropped) = (Retention::WithTenant, Retention::Retained, Retention::Dropped);
+    let those = || vec![("data", with), ("kept", retained)];
+    let all = || vec![("data", with), ("kept", with), ("old", with)];
+    for (name, held, in_doubt, applied) in [
+        ("none", vec![], false, &other),
+        ("those", those(), false, &other),
+        ("those; an earlier call may still happen", those(), true, &other),
+        ("others: `old`", vec![("old", with)], false, &other),
+        ("`data`, `kept`, `old`", all(), false, &other),
+        ("`data`, `kept`, `old`", all(), false, &wanted),
+        ("those; `old`, dropped", [those(), vec![("old", dropped)]].concat(), false, &other),
+        ("those; `old`, dropped", [those(), vec![("old", dropped)]].concat(), false, &wanted),
+        ("`data`, dropped", vec![("data", dropped)], false, &other),
+        ("`data`, dropped", vec![("data", dropped)], false, &wanted),
+        ("`data`, left by an earlier life", vec![("data", Retention::Left)], false, &wanted),
         (
             "`kept`, retained of an earlier life; `more` too",
             vec![("kept", retained), ("more", retained)],
             false,
+            &wanted,
         ),
     ] {
+        let ran = if *applied == wanted { "the wanted spec" } else { "one with `old`" };
+        let goal = Goal::Present { spec: &wanted, applied: Some(applied), rollout: FIRST, by: Means::Update };
         let held = held.into_iter().map(|(name, retention)| (name.to_owned(), retention)).collect();
         let volumes = Volumes { number: 1, held };
         let with_volumes = |mut facts: ProcessFacts| {
@@ -243,7 +320,7 @@ fn volumes() -> String {
         after.routing.routes = routes;
         let gone = with_volumes(ProcessFacts { looked: true, ..ProcessFacts::default() });
         let (before, after, gone) = (next(goal, &before), next(goal, &after), next(Goal::Absent, &gone));
-        writeln!(text, "| {name} | {before} | {after} | {gone} |").unwrap();
+        writeln!(text, "| {name} | {ran} | {before} | {after} | {gone} |").unwrap();
     }
     text
 }
@@ -264,8 +341,15 @@ fn cell(next: Next<ProcessCall>) -> String {
 
 fn which(call: &ProcessCall) -> String {
     match call {
-        ProcessCall::Find | ProcessCall::Keep | ProcessCall::ReservePorts(_) | ProcessCall::Dismiss => {
-            String::new()
+        ProcessCall::Find | ProcessCall::Keep => String::new(),
+        ProcessCall::Dismiss { launches } if launches.is_empty() => String::new(),
+        ProcessCall::Dismiss { launches } => {
+            let launches: Vec<String> = launches.keys().map(ToString::to_string).collect();
+            format!(" with what is left of {}", launches.join(", "))
+        }
+        ProcessCall::ReservePorts(ports) => {
+            let names: Vec<&str> = ports.wanted.keys().map(String::as_str).collect();
+            if names == ["web"] { String::new() } else { format!(" for {}", names.join(", ")) }
         }
         ProcessCall::Start(start) => format!(" {}", start.launch),
         ProcessCall::Probe(probe) => format!(" {}", probe.launch),
@@ -279,6 +363,7 @@ fn which(call: &ProcessCall) -> String {
             let held = volumes.held.iter().map(|(name, retention)| match retention {
                 Retention::WithTenant => format!("`{name}`"),
                 Retention::Retained => format!("`{name}` (retained)"),
+                Retention::Dropped => format!("`{name}` (dropped)"),
                 Retention::Left => format!("`{name}` (left)"),
             });
             format!(": {}", held.collect::<Vec<_>>().join(", "))
@@ -339,6 +424,7 @@ fn configurations() -> Vec<(String, ProcessFacts)> {
         facts.launches.insert(id(1, 1), Launch::of(wanted.clone(), 0, old));
         all.push((format!("another 1-2, {name}; wanted 1-1, {old_name}"), facts));
     }
+    all.extend(robbed(&wanted));
     let mut twice = one(ready(fine()), id(1, 1), &wanted);
     twice.launches.insert(id(1, 2), Launch::of(wanted, 0, ready(fine())));
     all.push(("wanted twice, ready".to_owned(), twice));
@@ -357,7 +443,38 @@ fn configurations() -> Vec<(String, ProcessFacts)> {
     };
     all.push(("wanted, ready, its keeper is gone".to_owned(), lost(true)));
     all.push(("wanted, ready, of a build without keepers".to_owned(), lost(false)));
+    all.push(("wanted, ready, on another machine".to_owned(), elsewhere(&manifest(&spec("1", None)))));
     all
+}
+
+/// A launch of another machine than the one that was looked at.
+fn elsewhere(wanted: &Manifest) -> ProcessFacts {
+    let mut facts = one(ready(fine()), id(1, 1), wanted);
+    facts.machine = Some("there".to_owned());
+    let here = Found { machine: Some("here".to_owned()), ..Found::default() };
+    ProcessPlanner::learn(&mut facts, &ProcessCall::Find, Ok(ProcessReply::Found(here)), NOW);
+    facts
+}
+
+/// Launches whose port another process took before they were ready.
+fn robbed(wanted: &Manifest) -> Vec<(String, ProcessFacts)> {
+    let with = |runs: Vec<Run>| {
+        let mut facts = one(live(Streak::Unchecked), id(1, 1), wanted);
+        for (number, run) in (1..).zip(runs) {
+            let thief = Some(Thief { port: 20_001, holder: "nc (pid 7)".to_owned() });
+            facts.launches.insert(id(1, number), Launch { thief, ..Launch::of(wanted.clone(), 0, run) });
+            facts.generation = number;
+        }
+        facts
+    };
+    let failing = live(Streak::Failing { times: 1, at: NOW, why: "port 20001 is held".to_owned() });
+    let died = || dead(Death::NeverReady);
+    vec![
+        ("wanted, live, another has its port".to_owned(), with(vec![failing])),
+        ("wanted, died because another had its port".to_owned(), with(vec![died()])),
+        ("wanted, three died because another had their ports".to_owned(), with(vec![died(), died(), died()])),
+        ("wanted, four died so".to_owned(), with(vec![died(), died(), died(), died()])),
+    ]
 }
 
 fn ago(seconds: i64) -> Timestamp {
@@ -495,6 +612,7 @@ fn manifest(spec: &Spec) -> Manifest {
         stop_signal: None,
         role: crate::spec::Role::Main,
         container: wanted.container.name.clone(),
+        replica: wanted.replica,
         fingerprint: wanted.fingerprint,
         rollout: wanted.rollout,
         ports: wanted.ports.iter().map(port).collect(),

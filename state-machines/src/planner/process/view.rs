@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::facts::{Death, Launch, Live, ProcessFacts, Run, Streak};
-use super::{Check, Port, Protocol, Retention};
+use super::{Check, Manifest, Port, Protocol, Replica, Retention};
 use crate::planner::{Holdings, Report};
 use crate::status::{ComputeState, ContainerStatus, Endpoint, EndpointType, Health};
 
@@ -31,7 +31,10 @@ pub(super) fn holdings(facts: &ProcessFacts) -> Holdings {
             .map(|(id, launch)| (format!("{}/{id}", launch.manifest.container), resource(launch)))
             .chain(volumes.map(volume))
             .collect(),
-        endpoints: shown(facts).into_values().flat_map(endpoints).collect(),
+        endpoints: shown(facts, |manifest| (manifest.container.as_str(), Replica::default()))
+            .into_values()
+            .flat_map(endpoints)
+            .collect(),
     }
 }
 
@@ -40,6 +43,7 @@ fn volume((name, retention): (&String, &Retention)) -> (String, String) {
     let state = match retention {
         Retention::WithTenant => "held",
         Retention::Retained => "retained",
+        Retention::Dropped => "dropped, goes with the next start",
         Retention::Left => "left by an earlier life",
     };
     (format!("volume {name}"), state.to_owned())
@@ -47,9 +51,8 @@ fn volume((name, retention): (&String, &Retention)) -> (String, String) {
 
 /// `None` when nothing is left of the tenant.
 pub(super) fn report(facts: &ProcessFacts) -> Option<Report> {
-    let shown = shown(facts);
-    let containers: Vec<ContainerStatus> =
-        shown.values().map(|launch| status(launch, &facts.taken)).collect();
+    let shown = shown(facts, |manifest| (manifest.container.as_str(), manifest.replica));
+    let containers = containers(&shown, &facts.taken);
     // What has ended as it was to says nothing of the tenant, unless there is nothing else.
     let runs = shown.values().filter(|launch| !launch.has_completed());
     let states = runs.map(|launch| status(launch, &facts.taken).state).max_by_key(|state| gravity(*state));
@@ -66,23 +69,46 @@ pub(super) fn report(facts: &ProcessFacts) -> Option<Report> {
     Some(Report { state, containers, health, metadata: cut.into_iter().collect() })
 }
 
-/// The launch that stands for each container: one that is ready rather than one that lives rather than any other,
-/// the newest of these.
-fn shown(facts: &ProcessFacts) -> BTreeMap<&str, &Launch> {
+/// What stands for one thing of a spec.
+type Shown<'a> = BTreeMap<(&'a str, Replica), &'a Launch>;
+
+/// The launch that stands for each replica, or for each container: one that is ready rather than one that lives rather
+/// than any other, the newest of these.
+fn shown(facts: &ProcessFacts, what: impl Fn(&Manifest) -> (&str, Replica)) -> Shown<'_> {
     let rank = |launch: &Launch| match &launch.run {
         Run::Live(Live { ready: true, .. }) => 3,
         Run::Live(Live { ready: false, .. }) => 2,
         Run::Starting { .. } => 1,
         Run::Stopping { .. } | Run::Dead { .. } => 0,
     };
-    let mut shown: BTreeMap<&str, &Launch> = BTreeMap::new();
+    let mut shown = Shown::new();
     for launch in facts.launches.values() {
-        let place = shown.entry(&launch.manifest.container).or_insert(launch);
+        let place = shown.entry(what(&launch.manifest)).or_insert(launch);
         if rank(launch) >= rank(place) {
             *place = launch;
         }
     }
     shown
+}
+
+/// Each container once: as the replica that is worst off. A message says which that is.
+fn containers(shown: &Shown<'_>, taken: &BTreeMap<u16, String>) -> Vec<ContainerStatus> {
+    let mut containers: Vec<ContainerStatus> = Vec::new();
+    for launch in shown.values() {
+        let mut one = status(launch, taken);
+        match containers.last_mut().filter(|other| other.name == one.name) {
+            None => containers.push(one),
+            Some(worst) => {
+                let restart_count = worst.restart_count.saturating_add(one.restart_count);
+                if (gravity(one.state), !one.ready) > (gravity(worst.state), !worst.ready) {
+                    one.message = one.message.map(|message| format!("{}: {message}", launch.manifest.name()));
+                    *worst = one;
+                }
+                worst.restart_count = restart_count;
+            }
+        }
+    }
+    containers
 }
 
 /// Which state of a container says most about its tenant.
@@ -122,7 +148,10 @@ fn status(launch: &Launch, taken: &BTreeMap<u16, String>) -> ContainerStatus {
         Run::Stopping { .. } => (ComputeState::Stopping, false, None),
         Run::Dead { exit, death, .. } => match death {
             Death::Stopped => (ComputeState::Stopped, false, None),
-            Death::Crashed | Death::NeverReady => (ComputeState::Failed, false, Some(exit.to_string())),
+            Death::Crashed | Death::NeverReady => {
+                let thief = launch.thief.iter().map(|thief| format!("; {thief}"));
+                (ComputeState::Failed, false, Some(std::iter::once(exit.to_string()).chain(thief).collect()))
+            }
         },
     };
     let message = match (says, robbed(launch, taken)) {

@@ -2,18 +2,21 @@
 
 use std::borrow::Cow;
 
-use super::{Check, Fingerprint, ProcessConfig, Protocol, Readiness};
+use super::{Check, Fingerprint, ProcessConfig, Protocol, Readiness, Replica};
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use crate::id::Rollout;
 use crate::spec::{
-    Condition, ContainerSpec, HealthCheckConfig, PortMapping, ResourceRequirements, Role, SecretReference,
-    Spec, UpdateOrder, VolumeSpec,
+    Condition, ContainerSpec, HealthCheckConfig, PortMapping, Replicas, ResourceRequirements, Role,
+    SecretReference, Spec, TenantComputeSpec, UpdateOrder, VolumeSpec,
 };
 
-/// One container of the spec.
+/// One container of the spec, or one replica of it.
 #[derive(Clone, Debug)]
 pub(super) struct Wanted<'a> {
     pub(super) container: &'a ContainerSpec,
+    pub(super) replica: Replica,
+    /// Whether it is one of several.
+    pub(super) has_others: bool,
     pub(super) resources: &'a ResourceRequirements,
     pub(super) secrets: Cow<'a, [SecretReference]>,
     pub(super) volumes: Vec<VolumeSpec>,
@@ -42,7 +45,7 @@ pub(super) struct SpecPort<'a> {
 }
 
 impl<'a> Wanted<'a> {
-    /// All containers of a spec, for this rollout of it.
+    /// All containers of a spec and their replicas, for this rollout of it.
     pub(super) fn all(spec: &'a Spec, rollout: Rollout) -> Result<Vec<Self>, ProviderError> {
         let config = ProcessConfig::of(spec).map_err(|error| invalid(error.to_string()))?;
         let one = |container| Self::one(spec, rollout, container, &config);
@@ -55,7 +58,25 @@ impl<'a> Wanted<'a> {
         for wanted in all.iter_mut().filter(|wanted| wanted.container.role == Role::Init) {
             wanted.fingerprint = wanted.fingerprint.before(others.iter());
         }
-        Ok(all)
+        let replicas = replicas(spec).map_err(|why| invalid(format!("replicas: {why}")))?;
+        let copies = all.into_iter().flat_map(|one| match one.container.role {
+            Role::Main => one.times(replicas),
+            Role::Init | Role::Sidecar => one.times(1),
+        });
+        Ok(copies.collect())
+    }
+
+    fn times(self, replicas: u32) -> impl Iterator<Item = Self> {
+        (0..replicas).map(move |number| Self {
+            replica: Replica(number),
+            has_others: replicas > 1,
+            ..self.clone()
+        })
+    }
+
+    /// How its launch is called.
+    pub(super) fn name(&self) -> String {
+        self.replica.of(&self.container.name)
     }
 
     fn one(
@@ -69,14 +90,19 @@ impl<'a> Wanted<'a> {
         let config_of_all = spec.provider_config.as_ref();
         Ok(Self {
             container,
+            replica: Replica::default(),
+            has_others: false,
             resources,
             fingerprint: Fingerprint::of(container, &secrets, &volumes, resources, config_of_all),
             secrets,
             volumes,
             rollout,
-            readiness: match &container.health_check {
-                Some(check) => readiness(container, check)?,
-                None => ALIVE,
+            readiness: Readiness {
+                deadline_seconds: deadline(spec)?,
+                ..match &container.health_check {
+                    Some(check) => readiness(container, check)?,
+                    None => ALIVE,
+                }
             },
             stop_grace_seconds: stop_grace(container, config),
             working_dir: container.working_dir.as_ref().unwrap_or(&config.working_dir).clone(),
@@ -86,6 +112,28 @@ impl<'a> Wanted<'a> {
             after: after(spec, container),
             stop_first: spec.update.as_ref().and_then(|update| update.order) == Some(UpdateOrder::StopFirst),
         })
+    }
+}
+
+/// The most replicas that run on one machine: each takes ports of the provider's range.
+const MOST_REPLICAS: u32 = 100;
+
+/// How often each main container of a spec runs. There is nothing on a machine that changes it, so `auto` is one.
+///
+/// # Errors
+/// Why a machine cannot run so many.
+pub fn replicas(spec: &TenantComputeSpec) -> Result<u32, String> {
+    match spec.replicas {
+        None | Some(Replicas::Auto) => Ok(1),
+        Some(Replicas::Count(0)) => {
+            Err("on a machine a tenant without a process is none; destroy it, and retain its \
+                                         volumes if it is to come back"
+                .to_owned())
+        }
+        Some(Replicas::Count(count)) => match u32::try_from(count) {
+            Ok(count) if count <= MOST_REPLICAS => Ok(count),
+            Ok(_) | Err(_) => Err(format!("{count}: at most {MOST_REPLICAS} run on one machine")),
+        },
     }
 }
 
@@ -143,6 +191,7 @@ const ALIVE: Readiness = Readiness {
     healthy_threshold: 1,
     unhealthy_threshold: 1,
     start_period_seconds: 0,
+    deadline_seconds: None,
 };
 
 fn readiness(container: &ContainerSpec, check: &HealthCheckConfig) -> Result<Readiness, ProviderError> {
@@ -166,6 +215,7 @@ fn readiness(container: &ContainerSpec, check: &HealthCheckConfig) -> Result<Rea
             "http" => Check::Http {
                 port: checked_port()?,
                 path: check.http_path.clone().unwrap_or_else(|| "/".to_owned()),
+                has_headers: !check.headers.is_empty(),
             },
             "tcp" => Check::Tcp { port: checked_port()? },
             "exec" => Check::Exec,
@@ -176,7 +226,18 @@ fn readiness(container: &ContainerSpec, check: &HealthCheckConfig) -> Result<Rea
         healthy_threshold: count("healthy_threshold", check.healthy_threshold)?,
         unhealthy_threshold: count("unhealthy_threshold", check.unhealthy_threshold)?,
         start_period_seconds: start_period(&at("start_period_seconds"), check)?,
+        deadline_seconds: None,
     })
+}
+
+/// Until when a launch has to be ready, in seconds after its start.
+fn deadline(spec: &Spec) -> Result<Option<u32>, ProviderError> {
+    let given = spec.update.as_ref().and_then(|update| update.deadline_seconds);
+    let seconds = |given: i64| {
+        u32::try_from(given)
+            .map_err(|_| invalid(format!("update.deadline_seconds: {given} is not a number of seconds")))
+    };
+    given.map(seconds).transpose()
 }
 
 fn start_period(at: &str, check: &HealthCheckConfig) -> Result<u32, ProviderError> {

@@ -84,7 +84,9 @@ fn commands(record: &Record) -> Vec<Sample> {
     .into_iter()
     .flat_map(|request| match &request {
         Request::Provision { .. } => with_specs(record, "provision", provision),
-        Request::Update { .. } => with_specs(record, "update", update),
+        Request::Update { .. } => {
+            with_specs(record, "update", update).into_iter().chain(protection(record)).collect()
+        }
         Request::Restart { .. } => vec![command("restart", "", None, request)],
         Request::Destroy => vec![
             command("destroy", "", None, request.clone()),
@@ -141,6 +143,14 @@ fn with_specs(record: &Record, name: &'static str, request: fn(Spec) -> Request)
         .map(|(role, spec)| command(name, role.words(), None, request(spec)))
         .chain([command(name, "of another provider", None, elsewhere)])
         .collect()
+}
+
+/// An update that changes nothing but the tenant's protection.
+fn protection(record: &Record) -> Option<Sample> {
+    let Record::Live(tenant) = record else { return None };
+    let applied = &tenant.applied()?.spec;
+    let spec = SpecRole::of(applied).spec_with(!applied.deletion_protection);
+    Some(command("update", "the applied spec, but for its protection", None, update(spec)))
 }
 
 fn specs(record: &Record) -> Vec<(SpecRole, Spec)> {

@@ -132,6 +132,12 @@ impl At<'_> {
     fn update(self, spec: Spec, deadline: Option<Timestamp>) -> Decision {
         let Self { tenant, applied, change, stamp, .. } = self;
         match (&tenant.next, applied, &change.direction, &change.run) {
+            // Both lead to what runs, and may fail for as long as the platform does.
+            (_, Some(applied), Direction::Repair | Direction::Undo(_), _)
+                if spec.differs_in_protection_alone(&applied.spec) =>
+            {
+                return self.draft().protect(applied, Some(change), spec);
+            }
             (Some(Queued { operation, wish: Wish::Update(waiting), .. }), _, _, _)
                 if waiting.spec == spec =>
             {

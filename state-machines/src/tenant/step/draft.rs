@@ -15,7 +15,7 @@ use super::super::{
 };
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use crate::id::{CallId, OperationId, Rollout, SpecVersion};
-use crate::spec::Spec;
+use crate::spec::{Spec, changes};
 
 /// A transition being written down: the tenant as it will be, and what goes with it.
 pub(super) struct Draft {
@@ -227,6 +227,28 @@ impl Draft {
             run: Run::Waiting { until: self.stamp.now },
         };
         self.call(Some(applied), change, Method::Update);
+    }
+
+    /// An update that changes nothing but the tenant's protection, of which no platform knows: it is done as it begins. What
+    /// is on its way to what runs, a repair or an undo, goes on.
+    pub(super) fn protect(mut self, applied: &Rolled, on_its_way: Option<&Change>, spec: Spec) -> Decision {
+        let operation = self.stamp.operation;
+        let changes = changes(&applied.spec, &spec);
+        self.settle_queue(Settled::Superseded { by: operation });
+        let runs = self.number(spec).rolled(applied.rollout);
+        let _ = self.open(OperationKind::Update, Some(runs.version));
+        match on_its_way {
+            None => self.tenant.state = State::Running { applied: runs },
+            Some(change) => {
+                let target = match change.target.version == applied.version {
+                    true => runs.versioned().rolled(change.target.rollout),
+                    false => change.target.clone(),
+                };
+                self.put(Some(&runs), Change { target, ..change.clone() });
+            }
+        }
+        self.settle(operation, Settled::Done);
+        self.apply(Some(operation), EventKind::Succeeded { changes, message: None, retained: None })
     }
 
     /// The tenant runs `applied`; what waited begins, unless the tenant is paused.

@@ -37,6 +37,9 @@ impl At<'_> {
                 draft.apply(Some(stamp.operation), EventKind::AlreadyRunning)
             }
             Admitted::Provision { .. } => Decision::Reject(Rejection::Conflict),
+            Admitted::Update { spec, .. } if spec.differs_in_protection_alone(&applied.spec) => {
+                self.draft().protect(applied, None, spec)
+            }
             Admitted::Update { spec, deadline } => {
                 let mut draft = self.draft();
                 let target = if spec == applied.spec { applied.versioned() } else { draft.number(spec) };

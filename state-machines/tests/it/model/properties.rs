@@ -10,7 +10,7 @@ use landlord_state_machines::tenant::{
 use stateright::Property;
 
 use super::Life;
-use super::world::{Action, Made, Platform, World, number};
+use super::world::{Action, Made, Platform, World, number, platforms};
 use landlord_lives::rules::{awaited_destroy, destroying};
 use landlord_lives::world::PROTECTS;
 
@@ -51,7 +51,7 @@ pub(super) fn all() -> Vec<Property<Life>> {
         }),
         Property::always("I5 destroy ends, once the provider answers", destroy_ends),
         Property::always(
-            "I5 destroy ends by abandon, if the provider never answers and nothing is protected",
+            "I5 destroy ends by abandon, once the protection is lifted, if the provider never answers",
             abandon_ends,
         ),
         Property::always(
@@ -254,7 +254,7 @@ fn nothing_leaks_at_rest(world: &World) -> bool {
             None => Platform::Nothing,
             Some(applied) => match number(&applied.spec) {
                 None => return false,
-                Some(spec) => Platform::Runs(Made { spec, rollout: applied.rollout }),
+                Some(spec) => Platform::Runs(Made { spec: platforms(spec), rollout: applied.rollout }),
             },
         },
     };
@@ -309,10 +309,16 @@ fn destroy_ends(_: &Life, world: &World) -> bool {
 
 /// Protection is lifted by an update, for which the provider has to answer.
 fn abandon_ends(_: &Life, world: &World) -> bool {
-    if protects(&world.record) {
-        return true;
-    }
     let mut world = world.clone();
+    if protects(&world.record) {
+        // What is on its way is cancelled, then what was queued behind it, and no call is needed to lift it.
+        for _ in 0..2 {
+            for action in [Action::Resume, Action::Cancel, Action::Pass, Action::Timer] {
+                world.happen(action);
+            }
+        }
+        world.happen(Action::Update { spec: 0, deadline: false });
+    }
     world.happen(Action::Destroy);
     // The call that is stopped for the destroy is dropped when its grace is over; the destroy's own is abandoned.
     for _ in 0..2 {

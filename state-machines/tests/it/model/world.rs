@@ -15,7 +15,7 @@ use landlord_state_machines::tenant::{
 
 use super::properties::{self, Rule};
 use landlord_lives::moves::{Ending, Sight};
-use landlord_lives::world::{SPECS, acme, outcome, progressed, retained, seen};
+use landlord_lives::world::{PROTECTS, SPECS, acme, outcome, progressed, retained, seen};
 
 /// How long after it was asked for something with a deadline has to be done.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -359,7 +359,7 @@ impl World {
         for effect in transition.effects {
             match effect {
                 Effect::StartCall(start) => {
-                    let spec = start.spec.and_then(|spec| number(&spec));
+                    let spec = start.spec.and_then(|spec| number(&spec)).map(platforms);
                     let made = spec.map(|spec| Made { spec, rollout: start.rollout });
                     self.alive = Some(Alive { call: start.call, method: start.method, made, worked: false });
                 }
@@ -422,4 +422,9 @@ fn endings(alive: Alive, platform: Platform, retained: bool) -> impl Iterator<It
 /// The number of a spec.
 pub(super) fn number(spec: &Spec) -> Option<usize> {
     SPECS.iter().position(|known| known == spec)
+}
+
+/// The spec that a platform cannot tell from this one: whether a tenant is protected is nothing to it.
+pub(super) fn platforms(spec: usize) -> usize {
+    if spec == PROTECTS { 0 } else { spec }
 }

@@ -82,7 +82,8 @@ mod planned {
                 tenant,
                 incarnation: Incarnation(1),
             };
-            let present = Goal::Present { spec: &spec, rollout: Rollout::default(), by: Means::Repair };
+            let present =
+                Goal::Present { spec: &spec, applied: None, rollout: Rollout::default(), by: Means::Repair };
             match P::next(&subject, present, facts, NOW) {
                 Next::Do(_) | Next::Done => {}
                 Next::Fail(error) if error.kind == ErrorKind::InvalidSpec => refused += 1,

@@ -6,7 +6,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use landlord_compute::machines::tenant::Record;
-use landlord_compute::store::{Events, Opened, Position, Reads, Scope, Store, StoreError, TenantFilter};
+use landlord_compute::store::{
+    Events, Opened, Position, Reads, Requested, Scope, Store, StoreError, TenantFilter,
+};
 use landlord_compute::{Closed, CommandError, Options};
 use landlord_store_sqlite::{SqliteOptions, SqliteReader, SqliteStore};
 use rusqlite::Connection;
@@ -70,7 +72,8 @@ async fn what_was_committed_is_there_after_a_drop_without_close() {
     assert!(reopened.epoch > opened.epoch);
     assert_eq!(reopened.head, Position(1));
     assert_eq!(second.load(&id("acme")).await.expect("loads"), write.record);
-    assert_eq!(second.request(&id("acme"), "r-1").await.expect("reads").as_ref(), write.opened.as_deref());
+    let began = write.opened.as_deref().cloned().map(Requested::Began);
+    assert_eq!(second.request(&id("acme"), "r-1").await.expect("reads"), began);
 }
 
 /// The rights of the store's files, of those that are there.
@@ -202,7 +205,7 @@ async fn people_can_read_the_views() {
 #[tokio::test]
 async fn an_operation_is_kept_as_long_as_the_event_that_settled_it() {
     let (_directory, path) = place();
-    let store = SqliteStore::new(SqliteOptions { path, history: Some(3), owner: None });
+    let store = SqliteStore::new(SqliteOptions { history: Some(3), ..SqliteOptions::new(path) });
     let epoch = store.open().await.expect("opens").epoch;
     let mut open = StoredLife::new("open");
     let begun = open.begin();

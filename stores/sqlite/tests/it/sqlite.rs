@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use futures_util::future::{FutureExt, join_all};
 use landlord_compute::machines::tenant::Record;
@@ -9,8 +10,8 @@ use landlord_compute::store::{Position, Reads, Store, StoreError, Write, WriteEr
 use landlord_store_sqlite::{SqliteOptions, SqliteStore};
 use rusqlite::Connection;
 
-use landlord_testing::store::contract;
 use landlord_testing::store::samples::{StoredLife, id};
+use landlord_testing::store::{contract, documents, requests, waiting};
 
 /// A new store in a directory of its own, which goes with the test.
 fn fresh() -> (tempfile::TempDir, SqliteStore) {
@@ -134,10 +135,71 @@ async fn a_tombstone_leads_to_the_next_life() {
 }
 
 #[tokio::test]
-async fn events_beyond_the_history_are_a_gap() {
+async fn a_document_is_put_only_at_its_revision() {
+    let (_directory, store) = fresh();
+    documents::a_document_is_put_only_at_its_revision(&store).await;
+}
+
+#[tokio::test]
+async fn of_several_writers_of_a_document_one_succeeds() {
+    let (_directory, store) = fresh();
+    documents::of_several_writers_of_a_document_one_succeeds(&store).await;
+}
+
+#[tokio::test]
+async fn documents_are_paged_by_name() {
+    let (_directory, store) = fresh();
+    documents::documents_are_paged_by_name(&store).await;
+}
+
+#[tokio::test]
+async fn documents_outlive_their_engine_and_are_fenced() {
+    let (_directory, store) = fresh();
+    documents::documents_outlive_their_engine_and_are_fenced(&store).await;
+}
+
+#[tokio::test]
+async fn a_request_that_began_no_operation_is_kept() {
+    let (_directory, store) = fresh();
+    requests::a_request_that_began_no_operation_is_kept(&store).await;
+}
+
+#[tokio::test]
+async fn a_name_is_one_request() {
+    let (_directory, store) = fresh();
+    requests::a_name_is_one_request(&store).await;
+}
+
+#[tokio::test]
+async fn noted_requests_are_bounded() {
+    let (_directory, store, _) = short();
+    requests::noted_requests_are_bounded(&store, 20).await;
+}
+
+/// A store that keeps 20 events, and for a minute those that are not read.
+fn short() -> (tempfile::TempDir, SqliteStore, Duration) {
     let directory = tempfile::tempdir().expect("a directory");
-    let options = SqliteOptions { path: directory.path().join("store.db"), history: Some(20), owner: None };
-    contract::events_beyond_the_history_are_a_gap(&SqliteStore::new(options), 20).await;
+    let (path, waits) = (directory.path().join("store.db"), Duration::from_secs(60));
+    let options = SqliteOptions { history: Some(20), waits, ..SqliteOptions::new(path) };
+    (directory, SqliteStore::new(options), waits)
+}
+
+#[tokio::test]
+async fn events_beyond_the_history_are_a_gap() {
+    let (_directory, store, _) = short();
+    contract::events_beyond_the_history_are_a_gap(&store, 20).await;
+}
+
+#[tokio::test]
+async fn events_beyond_the_history_wait_for_a_reader() {
+    let (_directory, store, waits) = short();
+    waiting::events_beyond_the_history_wait_for_a_reader(&store, 20, waits).await;
+}
+
+#[tokio::test]
+async fn events_wait_no_longer_than_they_are_to() {
+    let (_directory, store, waits) = short();
+    waiting::events_wait_no_longer_than_they_are_to(&store, 20, waits).await;
 }
 
 /// A batch is handed to the writer in parts, and what is asked for meanwhile is read together.

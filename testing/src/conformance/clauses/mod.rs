@@ -6,10 +6,12 @@ mod destroy;
 mod errors;
 mod interrupted;
 mod logging;
+mod logs;
 mod name;
 mod ownership;
 mod provision;
 mod release;
+mod replicas;
 mod secrets;
 mod status;
 mod tenants;
@@ -21,13 +23,15 @@ use super::{Check, Clause, Level};
 
 /// Every clause, method by method, then what all methods have in common.
 pub fn clauses() -> Vec<&'static Clause> {
-    let areas: [&[Clause]; 16] = [
+    let areas: [&[Clause]; 18] = [
         name::CLAUSES,
         provision::CLAUSES,
         update::CLAUSES,
+        replicas::CLAUSES,
         destroy::CLAUSES,
         release::CLAUSES,
         status::CLAUSES,
+        logs::CLAUSES,
         validate::CLAUSES,
         errors::CLAUSES,
         context::CLAUSES,
@@ -60,6 +64,7 @@ mod section {
     pub(super) const STATUS: &str = "get_status";
     pub(super) const VALIDATE: &str = "validate";
     pub(super) const PLAN: &str = "plan";
+    pub(super) const LOGS: &str = "logs";
     pub(super) const LIST: &str = "list_tenants";
     pub(super) const OBSERVE: &str = "observe";
     pub(super) const SCHEMA: &str = "config_schema and config_defaults";
@@ -75,6 +80,7 @@ mod section {
     pub(super) const PROVISION_AGAIN: &str = "Provision again";
     pub(super) const UPDATE_ABSENT: &str = "Update of an absent tenant";
     pub(super) const UPDATE_SAME: &str = "Update with the same spec";
+    pub(super) const REPLICAS: &str = "Replicas";
     pub(super) const RESTART: &str = "Restart";
     pub(super) const ONLY_ID: &str = "Only an id";
     pub(super) const UNDO: &str = "Undo";

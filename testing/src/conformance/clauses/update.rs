@@ -2,7 +2,7 @@
 
 use landlord_state_machines::error::ErrorKind;
 use landlord_state_machines::id::Rollout;
-use landlord_state_machines::spec::changes;
+use landlord_state_machines::spec::{TenantComputeSpec, changes};
 use landlord_state_machines::status::UpdateStatus;
 use tokio::time::sleep;
 
@@ -59,6 +59,12 @@ pub(super) const CLAUSES: &[Clause] = &[
         section::RESTART,
         "for another rollout of the same spec it replaces what runs, once",
         |bench| Box::pin(restart(bench)),
+    ),
+    must(
+        "update.protection",
+        section::PROVISION_AGAIN,
+        "a spec that differs in deletion_protection alone is the same one",
+        |bench| Box::pin(protection(bench)),
     ),
     must("update.ready", section::READY, "when it succeeds the tenant runs and is healthy", |bench| {
         Box::pin(ready(bench))
@@ -208,6 +214,25 @@ async fn restart(bench: &Bench<'_>) -> Checked {
     let what = "the same restart again";
     succeeded(what, tenant.update(&tenant.cx(UndoBy::Engine), &spec).await?)?;
     tenant.still_holds(&after, &format!("after {what}")).await
+}
+
+async fn protection(bench: &Bench<'_>) -> Checked {
+    let mut tenant = bench.tenant();
+    let protects = |protects| move |spec: &mut TenantComputeSpec| spec.deletion_protection = protects;
+    let protected = tenant.spec_with(Variant::First, protects(true))?;
+    let lifted = tenant.spec_with(Variant::First, protects(false))?;
+    let cx = tenant.cx(UndoBy::Engine);
+    succeeded("a provision of a protected tenant", tenant.provision(&cx, &protected).await?)?;
+    tenant.applied = Some(protected);
+    let held = tenant.settled().await?;
+    let planned = succeeded("plan", tenant.plan(&tenant.cx(UndoBy::Engine), &lifted).await?)?;
+    expect(planned.is_empty(), || format!("where only protection is lifted it plans {planned:?}"))?;
+    let what = "a provision that only lifts protection";
+    succeeded(what, tenant.provision(&tenant.cx(UndoBy::Engine), &lifted).await?)?;
+    tenant.still_holds(&held, &format!("after {what}")).await?;
+    let what = "an update that only lifts protection";
+    succeeded(what, tenant.update(&tenant.cx(UndoBy::Engine), &lifted).await?)?;
+    tenant.still_holds(&held, &format!("after {what}")).await
 }
 
 async fn ready(bench: &Bench<'_>) -> Checked {

@@ -141,7 +141,7 @@ impl<const FLAW: u8> Planner for CloudPlanner<FLAW> {
             (Goal::Present { by: Means::Update, .. }, None) if definitions.is_empty() => {
                 Next::Fail(ProviderError::tenant_not_found(&subject.tenant))
             }
-            (Goal::Present { spec, rollout: _, by }, _) => {
+            (Goal::Present { spec, applied: _, rollout: _, by }, _) => {
                 let wanted =
                     definitions.iter().find(|(_, made)| *made == image(spec)).map(|(number, _)| *number);
                 match (wanted, service) {

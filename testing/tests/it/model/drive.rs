@@ -6,7 +6,7 @@ use std::time::Duration;
 use landlord_compute::machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_compute::machines::id::Rollout;
 use landlord_compute::machines::ledger::Ledger;
-use landlord_compute::machines::spec::Spec;
+use landlord_compute::machines::spec::{Replicas, Spec, TenantComputeSpec};
 use landlord_compute::provider::{CheckpointError, Context, UndoBy};
 use landlord_testing::conformance::Variant;
 use tokio::time::{sleep, timeout};
@@ -111,7 +111,9 @@ impl Model {
         let (ours, older): (Vec<Row>, Vec<Row>) = rows
             .into_iter()
             .partition(|row| row.tags.as_ref().is_some_and(|tags| tags.incarnation == subject.incarnation));
-        let runs_it = |row: &&Row| row.part == Part::App && row.spec.as_ref() == Some(spec);
+        let runs_it = |row: &&Row| {
+            row.part == Part::App && row.spec.as_ref().is_some_and(|of| self.runs_the_same(of, spec))
+        };
         let rollout = way.rollout;
         let wants = |row: &&Row| runs_it(row) && (row.rollout == rollout || self.is(Defect::IgnoresRollout));
         let others = ours.iter().filter(|row| row.part == Part::App && !runs_it(row) && !row.crashed());
@@ -177,22 +179,26 @@ impl Model {
             let lives = drifts || !row.crashed();
             wants(row) && works && lives && !again && !(doubles && row.life() == Life::Starting)
         };
-        let (app, kept) = match ours.iter().find(usable) {
-            Some(app) => (app.id, app.crashed() || app.life() == Life::Sick),
-            None => (self.make(way, Part::App, spec).await?, false),
-        };
-        if !kept {
-            self.wait_until_well(way, app).await?;
+        let mut apps: Vec<(u64, bool)> = Vec::new();
+        for app in ours.iter().filter(usable).take(self.replicas(spec)) {
+            apps.push((app.id, app.crashed() || app.life() == Life::Sick));
         }
+        while apps.len() < self.replicas(spec) {
+            apps.push((self.make(way, Part::App, spec).await?, false));
+        }
+        for (app, _) in apps.iter().filter(|(_, kept)| !kept) {
+            self.wait_until_well(way, *app).await?;
+        }
+        let is_wanted = |row: &Row| apps.iter().any(|(app, _)| row.id == *app);
         let stays = |row: &Row| {
             let crashed = row.crashed() && self.is(Defect::UndoKeepsCrashed);
             let doubled = doubles && row.spec.as_ref() == Some(spec) && !row.crashed();
-            row.id == app
+            is_wanted(row)
                 || (self.is(Defect::KeepsOldApp) && row.variant() == Some(Variant::First) && !row.crashed())
                 || (crashed && way.cx.undo == UndoBy::Engine && !wants(&row))
                 || doubled
         };
-        let is_new = ours.iter().all(|row| row.id != app);
+        let is_new = !ours.iter().any(is_wanted);
         let goes = |row: &&Row| match row.part {
             Part::Net => false,
             Part::App => !stays(row),
@@ -210,12 +216,46 @@ impl Model {
             row.spec = Some(spec.clone());
         });
         self.remember(way, spec, "done").await?;
-        Ok([("net", net), ("app", app)].map(|(name, id)| (name.to_owned(), id.to_string())).into())
+        let apps = (1..).zip(&apps).map(|(number, (app, _))| match number {
+            1 => ("app".to_owned(), *app),
+            other => (format!("app {other}"), *app),
+        });
+        let named = [("net".to_owned(), net)].into_iter().chain(apps);
+        Ok(named.map(|(name, id)| (name, id.to_string())).collect())
+    }
+
+    /// How many apps run a spec.
+    fn replicas(&self, spec: &Spec) -> usize {
+        match spec.replicas {
+            Some(Replicas::Count(count)) if !self.is(Defect::RunsOneReplica) => {
+                count.try_into().expect("a small number")
+            }
+            Some(Replicas::Count(_) | Replicas::Auto) | None => 1,
+        }
+    }
+
+    /// Whether an app of one spec is an app of another. How many there are, and what the engine keeps, is nothing to it.
+    fn runs_the_same(&self, one: &Spec, other: &Spec) -> bool {
+        let app = |spec: &Spec| {
+            let mut app = TenantComputeSpec::clone(spec);
+            if !self.is(Defect::ReplacesReplicas) {
+                app.replicas = None;
+            }
+            if !self.is(Defect::ReplacesForProtection) {
+                app.deletion_protection = false;
+            }
+            app
+        };
+        app(one) == app(other)
     }
 
     async fn make(&self, way: &mut Way<'_>, part: Part, spec: &Spec) -> Result<u64, Halt> {
         let subject = &way.cx.subject;
         self.api(&subject.tenant, way.kind).await?;
+        if self.is(Defect::StopsAtFullLog) && self.cloud.has_full_log(&subject.tenant) {
+            let (remedy, code) = (Remedy::Retry, ErrorCode::ResourceExhausted);
+            return Err(ProviderError::new(way.kind, remedy, code, "its log has no room").into());
+        }
         let tags = Some(subject.clone());
         let name = match part {
             Part::Net => name(&subject.tenant, part, self.is(Defect::OnlyCutsNames)),
@@ -230,6 +270,9 @@ impl Model {
         let first = if late { None } else { tags.clone() };
         let id = self.cloud.create(&subject.tenant, name, part, first, Some(spec.clone()), secrets);
         self.cloud.change(id, |row| row.rollout = way.rollout);
+        if part == Part::App {
+            self.cloud.write(&subject.tenant, "begins", !self.is(Defect::LosesLinesSilently));
+        }
         if late {
             self.api(&subject.tenant, way.kind).await?;
             self.cloud.change(id, |row| row.tags = tags);

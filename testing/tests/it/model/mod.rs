@@ -24,8 +24,8 @@ use landlord_compute::machines::status::{
     UpdateStatus,
 };
 use landlord_compute::provider::{
-    Capabilities, Context, Destroyed, OwnedTenant, Plan, PlannedChange, PlannedEffect, Provider, Released,
-    UndoBy,
+    Capabilities, Context, Destroyed, LogLine, LogQuery, OwnedTenant, Plan, PlannedChange, PlannedEffect,
+    Provider, Released, Source, UndoBy,
 };
 use landlord_testing::conformance::Variant;
 use serde_json::{Value, json};
@@ -498,8 +498,8 @@ impl Provider for Model {
     }
 
     fn support(&self, field: Field) -> Support {
-        let volumes = [Field::VolumeName, Field::VolumePersistent, Field::VolumeRetain];
-        if volumes.contains(&field) { Support::Mapped } else { field.of_a_provider_that_does_not_say() }
+        let mapped = [Field::Replicas, Field::VolumeName, Field::VolumePersistent, Field::VolumeRetain];
+        if mapped.contains(&field) { Support::Mapped } else { field.of_a_provider_that_does_not_say() }
     }
 
     async fn plan(&self, cx: &Context, _: &TenantId, spec: &Spec) -> Result<Plan, ProviderError> {
@@ -511,6 +511,16 @@ impl Provider for Model {
             plan.changes.push(PlannedChange { change, effect });
         }
         Ok(plan)
+    }
+
+    async fn logs(
+        &self,
+        _cx: &Context,
+        tenant_id: &TenantId,
+        _query: &LogQuery,
+    ) -> Result<Option<BoxStream<'static, Result<LogLine, ProviderError>>>, ProviderError> {
+        let line = |text| Ok(LogLine { at: None, container: "web".to_owned(), source: Source::Stdout, text });
+        Ok(Some(stream::iter(self.cloud.log(tenant_id).into_iter().map(line)).boxed()))
     }
 
     async fn list_tenants(&self, engine: &str) -> Result<Vec<OwnedTenant>, ProviderError> {

@@ -88,6 +88,10 @@ impl Platform for ModelPlatform {
         Ok(kept.then(|| Resource { id: "volume".to_owned(), made_from: None }).into_iter().collect())
     }
 
+    async fn replicas(&self, tenant: &TenantId) -> Result<usize, Unable> {
+        Ok(self.cloud.apps(tenant))
+    }
+
     async fn serves(&self, tenant: &TenantId) -> Result<bool, Unable> {
         Ok(self.cloud.serves(tenant))
     }

@@ -9,6 +9,7 @@ use super::http::Follower;
 use super::pipe::{End, Pipe, Step};
 use super::service::{HOLD, Reach};
 use super::socket::{Connect, Read, Socket};
+use super::targets::Targets;
 
 /// How long a client without a server may send nothing. Common servers close idle connections after this or less.
 pub(super) const IDLE: Duration = Duration::from_secs(75);
@@ -67,8 +68,8 @@ pub(super) struct Round<'a> {
     pub(super) now: Instant,
     /// What becomes of a client that needs a server.
     pub(super) reach: Reach,
-    /// The service's target.
-    pub(super) port: Option<u16>,
+    /// The service's.
+    pub(super) targets: &'a Targets,
     pub(super) scratch: &'a mut [u8],
 }
 
@@ -159,7 +160,7 @@ impl Connection {
             }
             Server::Connecting { since, port, socket } => {
                 let (since, port) = (*since, *port);
-                if round.port != Some(port) {
+                if !round.targets.has(port) {
                     return self.connect(since, round);
                 }
                 match socket.connected() {
@@ -211,11 +212,13 @@ impl Connection {
         let Server::Attached { port, socket: server, used, .. } = &mut self.server else {
             return Turn::Rests;
         };
-        let leaves = round.port != Some(*port);
+        let (is_gone, are_several) = (!round.targets.has(*port), round.targets.are_several());
+        // Where there are several targets, the next request is another's.
+        let leaves = |used: Used| is_gone || (are_several && used == Used::Yes);
         let (mut ups, mut downs) = (0, 0);
         let mut holds_back = false;
         while ups < READS {
-            holds_back = leaves && self.up.is_empty() && self.follower.is_request_whole();
+            holds_back = leaves(*used) && self.up.is_empty() && self.follower.is_request_whole();
             if holds_back {
                 // The next request is for the next target.
                 break;
@@ -239,6 +242,7 @@ impl Connection {
         }
         // What the server sent may have made it opaque, and nothing more tells of what the client sent before.
         let goes_on = holds_back && !self.follower.is_request_whole();
+        let leaves = leaves(*used);
         let turn = self.settle(leaves, round.now);
         let more = goes_on || ups == READS || downs == READS;
         if turn == Turn::Rests && more { Turn::Again } else { turn }

@@ -1,4 +1,4 @@
-//! Forwards a tenant's addresses to the launch that is its target.
+//! Forwards a tenant's addresses to the launches that are their targets.
 //!
 //! [`Forwarder`] lives in another's [`mio::Poll`]. It never blocks and has no thread. The caller hands it the events of
 //! its tokens, and calls [`Forwarder::tick`] after each round of events and by [`Forwarder::next_deadline`].
@@ -6,9 +6,11 @@
 //! # Guarantees
 //! - No byte of a TCP connection is changed, lost while both sides stand, or sent twice.
 //! - A half-closed connection stays half open. A reset reaches the other side as a reset.
-//! - When the target changes, an HTTP/1 connection goes over to it between two requests, and its client keeps the
+//! - Several targets take turns: with each connection, and where HTTP/1 is spoken, with each request. One that refuses a
+//!   connection is passed over, and no client sees that.
+//! - When the targets change, an HTTP/1 connection goes over to another between two requests, and its client keeps the
 //!   connection. Every other connection stays with its launch until it ends or is cut.
-//! - A client that connects while there is no target, or while the target refuses connections, waits for at most
+//! - A client that connects while there is no target, or while all targets refuse connections, waits for at most
 //!   [`HOLD`](service::HOLD). After that it is reset.
 //! - Memory: at most 16 KiB a direction and 16 KiB a head for each connection, only while bytes are on their way; an
 //!   idle connection has none of that.
@@ -26,6 +28,7 @@ mod pipe;
 mod queue;
 mod service;
 mod socket;
+mod targets;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -44,7 +47,8 @@ use address::Address;
 use connection::Connection;
 pub(crate) use counters::Counters;
 use queue::Queue;
-use service::{Door, HOLD, RETRY, Reach, Service, Target};
+use service::{Door, HOLD, Reach, Service};
+use targets::{RETRY, Targets};
 use token::{Place, Tokens};
 use udp::{Flows, More};
 
@@ -109,8 +113,8 @@ impl Forwarder {
     pub(crate) fn open(&mut self, registry: &Registry, address: Address, now: Instant) -> io::Result<()> {
         let entry = self.services.vacant_entry();
         let door = Door::open(&address, registry, self.tokens.token(Place::Door(entry.key())))?;
-        let (target, waiting) = (Target::Nowhere(now), BTreeSet::new());
-        entry.insert(Service { address, door, target, waiting, connections: 0 });
+        let (targets, waiting) = (Targets::Nowhere(now), BTreeSet::new());
+        entry.insert(Service { address, door, targets, waiting, connections: 0 });
         Ok(())
     }
 
@@ -122,7 +126,7 @@ impl Forwarder {
         };
         let service = &mut self.services[index];
         service.door = Door::Closed;
-        service.target = Target::Nowhere(now);
+        service.targets = Targets::Nowhere(now);
         self.flows.close(index);
         self.turn_all(registry, index, now);
         for idle in self.of_service(index, |connection| connection.port().is_none()) {
@@ -131,24 +135,19 @@ impl Forwarder {
         self.forget_if_done(index);
     }
 
-    /// From now on, new connections and requests at the address go to this port of 127.0.0.1. Returns whether the
-    /// address is open.
+    /// From now on, new connections and requests at the address go to these ports of 127.0.0.1 in turn. Returns whether
+    /// the address is open.
     pub(crate) fn target(
         &mut self,
         registry: &Registry,
         address: Address,
-        port: Option<u16>,
+        ports: &[u16],
         now: Instant,
     ) -> bool {
         let Some(index) = self.find(address) else {
             return false;
         };
-        let service = &mut self.services[index];
-        service.target = match (port, service.target) {
-            (Some(port), _) => Target::At(port),
-            (None, Target::Nowhere(since)) => Target::Nowhere(since),
-            (None, Target::At(_) | Target::Refusing(..)) => Target::Nowhere(now),
-        };
+        self.services[index].targets.become_those(ports, now);
         self.turn_all(registry, index, now);
         self.queue_door(index);
         true
@@ -248,17 +247,20 @@ impl Forwarder {
         let Some(service) = self.services.get_mut(index) else {
             return;
         };
-        match service.target {
-            Target::Refusing(port, retry) if now >= retry => {
-                if let Some(&(_, first)) = service.waiting.first() {
-                    service.target = Target::Refusing(port, now + RETRY);
-                    self.turn_towards(registry, first, Reach::Connect(port), now);
-                } else {
-                    service.target = Target::At(port);
-                }
+        if let Targets::Nowhere(since) = service.targets
+            && now >= since + HOLD
+        {
+            self.queue_door(index);
+        }
+        while let Some(service) = self.services.get_mut(index)
+            && let Some(port) = service.targets.to_try(now)
+        {
+            if let Some(&(_, first)) = service.waiting.first() {
+                service.targets.refuses(port, now + RETRY);
+                self.turn_towards(registry, first, Reach::Connect(port), now);
+            } else {
+                service.targets.accepts(port);
             }
-            Target::Nowhere(since) if now >= since + HOLD => self.queue_door(index),
-            Target::At(_) | Target::Refusing(..) | Target::Nowhere(_) => {}
         }
     }
 

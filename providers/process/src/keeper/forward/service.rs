@@ -11,11 +11,10 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with, sockopt};
 
 use super::address::{Address, Protocol, Scope};
+use super::targets::Targets;
 
 /// How long a client waits for a target.
 pub(super) const HOLD: Duration = Duration::from_secs(10);
-/// How often a target that refuses connections is tried.
-pub(super) const RETRY: Duration = Duration::from_millis(25);
 /// After how long without a byte a client is asked whether it is still there.
 const KEEP_IDLE: Duration = Duration::from_secs(300);
 /// As many clients wait in the kernel, if its own limit (`net.core.somaxconn`) is not lower.
@@ -25,8 +24,8 @@ const BACKLOG: i32 = 4096;
 pub(super) struct Service {
     pub(super) address: Address,
     pub(super) door: Door,
-    pub(super) target: Target,
-    /// The clients that wait for a connection to the target, by since when.
+    pub(super) targets: Targets,
+    /// The clients that wait for a connection to a target, by since when.
     pub(super) waiting: BTreeSet<(Instant, usize)>,
     /// Connections of it, attached or not.
     pub(super) connections: usize,
@@ -48,17 +47,7 @@ pub(super) enum Door {
     Closed,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Target {
-    /// This port of 127.0.0.1.
-    At(u16),
-    /// This port, which refused a connection. It is tried again at that time.
-    Refusing(u16, Instant),
-    /// Nowhere, since then.
-    Nowhere(Instant),
-}
-
-/// What becomes of a client that needs the target now.
+/// What becomes of a client that needs a target now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reach {
     Connect(u16),
@@ -68,24 +57,18 @@ pub(super) enum Reach {
 }
 
 impl Service {
-    pub(super) fn port(&self) -> Option<u16> {
-        match self.target {
-            Target::At(port) | Target::Refusing(port, _) => Some(port),
-            Target::Nowhere(_) => None,
-        }
-    }
-
     pub(super) fn is_closed(&self) -> bool {
         matches!(self.door, Door::Closed)
     }
 
     pub(super) fn reach(&self, now: Instant) -> Reach {
-        match (&self.door, self.target) {
+        match (&self.door, &self.targets) {
             (Door::Closed, _) => Reach::Never,
-            (Door::Tcp { .. } | Door::Udp { .. }, Target::At(port)) => Reach::Connect(port),
-            (Door::Tcp { .. } | Door::Udp { .. }, Target::Refusing(..)) => Reach::Wait,
-            (Door::Tcp { .. } | Door::Udp { .. }, Target::Nowhere(since)) => {
-                if now < since + HOLD {
+            (Door::Tcp { .. } | Door::Udp { .. }, Targets::At(_)) => {
+                self.targets.next().map_or(Reach::Wait, Reach::Connect)
+            }
+            (Door::Tcp { .. } | Door::Udp { .. }, Targets::Nowhere(since)) => {
+                if now < *since + HOLD {
                     Reach::Wait
                 } else {
                     Reach::Never
@@ -111,10 +94,9 @@ impl Service {
     /// When it next has something to do without an event.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let hold_ends = self.waiting.first().map(|(since, _)| *since + HOLD);
-        let other = match self.target {
-            Target::At(_) => None,
-            Target::Refusing(_, retry) => Some(retry),
-            Target::Nowhere(since) => (self.is_ready() || !self.waiting.is_empty()).then_some(since + HOLD),
+        let other = match &self.targets {
+            Targets::At(_) => self.targets.retry(),
+            Targets::Nowhere(since) => (self.is_ready() || !self.waiting.is_empty()).then_some(*since + HOLD),
         };
         [hold_ends, other].into_iter().flatten().min()
     }

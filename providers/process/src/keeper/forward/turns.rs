@@ -11,8 +11,9 @@ use super::Forwarder;
 use super::address::{Protocol, Speech};
 use super::connection::{Connection, Round, Turn, Wait};
 use super::http::Follower;
-use super::service::{Door, RETRY, Reach, Service, Target};
+use super::service::{Door, Reach, Service};
 use super::socket::{self, Socket};
+use super::targets::{RETRY, Targets};
 use super::token::Place;
 use super::udp::More;
 
@@ -30,7 +31,7 @@ impl Forwarder {
             let Door::Tcp { listener, ready } = &mut service.door else {
                 return More::No;
             };
-            let waits = matches!(service.target, Target::Nowhere(_)) && reach == Reach::Wait;
+            let waits = matches!(service.targets, Targets::Nowhere(_)) && reach == Reach::Wait;
             let full = reach != Reach::Never && self.connections.len() >= self.limits.connections;
             if waits || full || self.paused.is_some() {
                 return More::No;
@@ -93,9 +94,16 @@ impl Forwarder {
         };
         let service = &mut self.services[connection.service];
         let before = connection.wait();
-        let (port, scratch) = (service.port(), &mut *self.scratch);
-        let turn = connection.turn(&mut Round { registry, token, now, reach, port, scratch });
+        let had = connection.port();
+        let (targets, scratch) = (&service.targets, &mut *self.scratch);
+        let turn = connection.turn(&mut Round { registry, token, now, reach, targets, scratch });
         let after = connection.wait();
+        let port = connection.port();
+        if let Some(port) = port
+            && had != Some(port)
+        {
+            service.targets.took(port);
+        }
         if before != after {
             if let Some((list, since)) = list(&mut self.idle, service, before) {
                 list.remove(&(since, index));
@@ -108,17 +116,15 @@ impl Forwarder {
             Turn::Rests => {}
             Turn::Again => self.queue.push(Place::Client(index)),
             Turn::Attached => {
-                if let Target::Refusing(port, _) = service.target {
-                    service.target = Target::At(port);
+                if port.is_some_and(|port| service.targets.accepts(port)) {
                     service.waiting.iter().for_each(|&(_, waiting)| self.queue.push(Place::Client(waiting)));
                 }
                 self.turn_towards(registry, index, reach, now);
             }
-            Turn::Refused(port) if service.target == Target::At(port) => {
-                service.target = Target::Refusing(port, now + RETRY);
-            }
             Turn::Refused(port) => {
-                if service.port() != Some(port) {
+                service.targets.refuses(port, now + RETRY);
+                // To another, where there is one.
+                if service.targets.next().is_some() {
                     self.queue.push(Place::Client(index));
                 }
             }

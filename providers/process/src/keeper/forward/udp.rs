@@ -68,8 +68,8 @@ impl Flows {
         (index, service): (usize, &mut Service),
         now: Instant,
     ) -> More {
-        let (reach, port) = (service.reach(now), service.port());
-        let Door::Udp { socket, ready } = &mut service.door else {
+        let reach = service.reach(now);
+        let (Door::Udp { socket, ready }, targets) = (&mut service.door, &mut service.targets) else {
             return More::No;
         };
         if reach == Reach::Wait {
@@ -79,10 +79,15 @@ impl Flows {
         for _ in 0..DATAGRAMS {
             match socket.recv_from(&mut self.scratch) {
                 Ok((length, client)) => {
-                    if let Some(port) = port
-                        && let Some(flow) =
-                            self.flow(registry, tokens, Key { service: index, client, port }, now)
+                    // A client stays with its target.
+                    let key = |port: u16| Key { service: index, client, port };
+                    let met = targets.ports().find(|port| self.by_key.contains_key(&key(*port)));
+                    if let Some(port) = met.or_else(|| targets.next())
+                        && let Some(flow) = self.flow(registry, tokens, key(port), now)
                     {
+                        if met.is_none() {
+                            targets.took(port);
+                        }
                         let flow = &mut self.flows[flow];
                         flow.used = now;
                         let datagram = &self.scratch[..length];

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the servers that the tests run as tenants: Debian's nginx-light and redis-server.
+# Installs the servers that the tests run as tenants: Debian's nginx-light, redis-server and python3.
 #
 # Packages are installed where a command is missing, which needs root. Nothing is installed unless LANDLORD_INSTALL=1
 # says so: tests that start on their own change no machine. The services of the packages are not started.
@@ -8,10 +8,11 @@ set -euo pipefail
 packages=()
 command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || packages+=(nginx-light)
 command -v redis-server >/dev/null || packages+=(redis-server)
+command -v python3 >/dev/null || packages+=(python3)
 [ ${#packages[@]} -eq 0 ] && exit
 
 if [ "${LANDLORD_INSTALL:-}" != 1 ]; then
-  echo 'nginx and redis are not installed; ./test.sh backends installs them' >&2
+  echo 'nginx, redis or python3 is not installed; ./test.sh backends installs them' >&2
   exit 1
 fi
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then

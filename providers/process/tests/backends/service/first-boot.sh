@@ -72,8 +72,8 @@ outlives() {
 hangup() {
   local owner=$1 main
   main=$(main_pid "$owner")
-  ctl "$owner" kill --kill-whom=main --signal=HUP landlord-compute
-  await says "$owner" 'nothing to reload'
+  ctl "$owner" reload landlord-compute
+  await says "$owner" 'no configuration file to read again'
   [ "$(main_pid "$owner")" = "$main" ]
 }
 
@@ -83,6 +83,7 @@ limited() {
   group=/sys/fs/cgroup$(cut -d: -f3 "/proc/$first/cgroup")
   [ "$(cat "$group/memory.max")" = $((128 * 1048576)) ]
   [ "$(cat "$group/cpu.max")" = '50000 100000' ]
+  [ "$(cat "$group/pids.max")" = 4096 ]
 }
 
 private() {

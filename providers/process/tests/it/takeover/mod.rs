@@ -273,6 +273,22 @@ async fn take_over(place: &Path) {
     assert_eq!(file.number(specs), before, "they are known");
     assert_eq!(sight(), taken, "the same spec changes nothing");
 
+    // The next launch is as one of today.
+    let restart = tenant(&engine, "web").restart(Options::default()).await.expect("accepted");
+    assert_eq!(restart.await.expect("settles"), Settled::Done);
+    let (leaders, _) = living(&engine_name);
+    let of_web = |(name, _): &(&String, &Process)| name.starts_with("web/");
+    let [(name, (pid, _))] = leaders.iter().filter(of_web).collect::<Vec<_>>()[..] else {
+        panic!("{leaders:?}")
+    };
+    assert!(!taken.processes.contains_key(name), "{name} is another launch");
+    assert!(has_keeper(*pid), "{name} has a keeper");
+    let group = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).expect("Linux");
+    assert!(
+        !rustix::process::geteuid().is_root() || group.contains("/landlord/"),
+        "{name} has a group: {group}"
+    );
+
     // A destroy leaves nothing.
     for name in RUNNING.map(|(name, _)| name).into_iter().chain(OTHERS) {
         let destroy = tenant(&engine, name).destroy(Options::default()).await.expect("accepted");
@@ -286,6 +302,14 @@ async fn take_over(place: &Path) {
     assert!(swept.is_clean() && swept.listed == 0, "{swept:?}");
     assert_eq!(file.number("SELECT count(*) FROM tenants WHERE state > ''") + file.number(specs), 0);
     engine.shutdown(Duration::from_secs(30)).await.expect("an orderly end");
+}
+
+/// Whether a process was started by a keeper.
+fn has_keeper(pid: u32) -> bool {
+    let read = |pid: &str, file| std::fs::read(format!("/proc/{pid}/{file}")).expect("it lives");
+    let status = String::from_utf8_lossy(&read(&pid.to_string(), "status")).into_owned();
+    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:\t")).expect("every process has one");
+    read(parent, "environ").split(|byte| *byte == 0).any(|variable| variable.starts_with(b"LANDLORD_KEEPER="))
 }
 
 /// An engine of today, two hours after the one that was killed.

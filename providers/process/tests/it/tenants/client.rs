@@ -24,6 +24,12 @@ pub(crate) fn get(port: u16) -> io::Result<String> {
     ask(&mut connect(port)?)
 }
 
+/// What it answered to so many, one after the other on one connection.
+pub(crate) fn get_all(port: u16, requests: usize) -> io::Result<Vec<String>> {
+    let mut stream = connect(port)?;
+    (0..requests).map(|_| ask(&mut stream)).collect()
+}
+
 fn connect(port: u16) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(PATIENCE))?;

@@ -2,8 +2,11 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
+use rustix::process::setsid;
 use serde_json::{Value, json};
 
 /// Says what a process that was started by [`Program`] does.
@@ -18,6 +21,16 @@ const SLOW: &str = "SLOW";
 const THINKS: &str = "THINKS";
 /// After so many milliseconds it answers 503, for ever.
 const HANGS: &str = "HANGS";
+/// Where there is one, its answers say its pid too.
+const SAYS_PID: &str = "SAYS_PID";
+/// A line of each request's head, without which it answers 401.
+const NEEDS: &str = "NEEDS";
+/// After so many milliseconds it ends, and has left its socket to a process in the background.
+const LEAVES: &str = "LEAVES";
+/// Says to that process what it is.
+const LEFT: &str = "LEFT";
+/// A file: while it names the pid of a process, that one answers 503.
+const AILS: &str = "AILS";
 
 /// Not a test: a tenant's program.
 #[test]
@@ -27,7 +40,10 @@ fn acts_when_asked() {
     std::thread::sleep(milliseconds(SLOW).unwrap_or_default());
     let variable = |name: &str| std::env::var(name).ok();
     let port: u16 = variable(BINDS).or(variable("PORT")).unwrap().parse().unwrap();
-    let version = variable(VERSION).unwrap();
+    let mut version = variable(VERSION).unwrap();
+    if variable(SAYS_PID).is_some() {
+        version = format!("{version} {}", std::process::id());
+    }
     match does.as_str() {
         "http" => {
             let hangs = milliseconds(HANGS).map(|after| begun + after);
@@ -43,8 +59,25 @@ fn milliseconds(name: &str) -> Option<Duration> {
     Some(Duration::from_millis(std::env::var(name).ok()?.parse().unwrap()))
 }
 
-fn each_client(port: u16, serve: impl Fn(TcpStream) -> std::io::Result<()> + Sync) {
+/// Where it listens: what a first process has left to it, or what it may leave to another and end.
+fn listener(port: u16) -> TcpListener {
+    if std::env::var(LEFT).is_ok() {
+        setsid().unwrap();
+        return TcpListener::from(std::io::stdin().as_fd().try_clone_to_owned().unwrap());
+    }
     let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    if let Some(after) = milliseconds(LEAVES) {
+        let mut second = Command::new(std::env::current_exe().unwrap());
+        second.args(std::env::args_os().skip(1)).env(LEFT, "yes");
+        second.stdin(OwnedFd::from(listener)).spawn().unwrap();
+        std::thread::sleep(after);
+        std::process::exit(0);
+    }
+    listener
+}
+
+fn each_client(port: u16, serve: impl Fn(TcpStream) -> std::io::Result<()> + Sync) {
+    let listener = listener(port);
     std::thread::scope(|scope| {
         for stream in listener.incoming() {
             // What becomes of a client is its own affair.
@@ -65,11 +98,16 @@ fn http(mut stream: TcpStream, version: &str, hangs: Option<Instant>) -> std::io
         }
         asked.extend_from_slice(&piece[..read]);
         while let Some(end) = asked.windows(4).position(|four| four == b"\r\n\r\n") {
+            let head = String::from_utf8_lossy(&asked[..end]).to_lowercase();
+            let lacks = std::env::var(NEEDS).is_ok_and(|needed| !head.lines().any(|line| line == needed));
             asked.drain(..end + 4);
             std::thread::sleep(milliseconds(THINKS).unwrap_or_default());
-            let status = match hangs.is_some_and(|at| Instant::now() >= at) {
-                true => "503 Service Unavailable",
-                false => "200 OK",
+            let named = std::env::var(AILS).ok().and_then(|file| std::fs::read_to_string(file).ok());
+            let ails = named.is_some_and(|named| named == std::process::id().to_string());
+            let status = match (lacks, ails || hangs.is_some_and(|at| Instant::now() >= at)) {
+                (true, true | false) => "401 Unauthorized",
+                (false, true) => "503 Service Unavailable",
+                (false, false) => "200 OK",
             };
             let head = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{version}", version.len());
             stream.write_all(head.as_bytes())?;
@@ -170,9 +208,39 @@ impl Program {
         self
     }
 
+    /// Which ends after so many milliseconds, and leaves its socket to a process in the background.
+    pub(crate) fn leaving(self, milliseconds: u32) -> Self {
+        self.with(LEAVES, milliseconds)
+    }
+
+    /// Which does nothing until this file is there.
+    pub(crate) fn waiting_for(mut self, file: &std::path::Path) -> Self {
+        let script = r#"until test -e "$GO"; do sleep 0.02; done; exec "$0" "$@""#;
+        let shell = ["/bin/sh".into(), "-c".into(), script.into()];
+        if let Some(command) = self.0["command"].as_array_mut() {
+            command.splice(..0, shell);
+        }
+        self.with("GO", file.display())
+    }
+
+    /// Which answers only to a request with this line, in lower case.
+    pub(crate) fn needing(self, line: &str) -> Self {
+        self.with(NEEDS, line)
+    }
+
     /// Which answers 503 after so many milliseconds.
     pub(crate) fn hanging(self, milliseconds: u32) -> Self {
         self.with(HANGS, milliseconds)
+    }
+
+    /// Whose answers say its pid too.
+    pub(crate) fn saying_its_pid(self) -> Self {
+        self.with(SAYS_PID, true)
+    }
+
+    /// Of which the process that this file names answers 503.
+    pub(crate) fn ailing_by(self, file: &std::path::Path) -> Self {
+        self.with(AILS, file.display())
     }
 
     pub(crate) fn with(mut self, name: &str, value: impl ToString) -> Self {

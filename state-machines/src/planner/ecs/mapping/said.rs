@@ -22,7 +22,7 @@ pub(super) fn over(problems: &mut Problems, spec: &Spec, config: &mut EcsConfig)
     if let Some(Replicas::Count(count)) = spec.replicas {
         config.desired_count = problems.number("replicas", count, 0..=TASKS);
     }
-    let Some(UpdateConfig { order, deadline_seconds, rollback }) = &spec.update else { return };
+    let Some(UpdateConfig { order, deadline_seconds, rollback: _ }) = &spec.update else { return };
     match order {
         Some(UpdateOrder::StartFirst) => {
             (config.minimum_healthy_percent, config.maximum_percent) = (100, 200);
@@ -35,12 +35,6 @@ pub(super) fn over(problems: &mut Problems, spec: &Spec, config: &mut EcsConfig)
     if let Some(seconds) = deadline_seconds {
         config.deployment_timeout_seconds =
             problems.number("update.deadline_seconds", *seconds, 1..=u32::MAX);
-    }
-    if *rollback == Some(false) {
-        problems.add(
-            "update.rollback",
-            "an update that fails on ECS always goes back to what ran before; remove it",
-        );
     }
 }
 

@@ -75,7 +75,15 @@ impl Rig {
 
     /// As if it were set then.
     fn target_at(&self, address: Address, port: Option<u16>, now: Instant) {
-        assert!(self.ask(move |forwarder, registry| forwarder.target(registry, address, port, now)));
+        self.targets_at(address, port.as_slice().to_vec(), now);
+    }
+
+    fn targets(&self, address: Address, ports: Vec<u16>) {
+        self.targets_at(address, ports, Instant::now());
+    }
+
+    fn targets_at(&self, address: Address, ports: Vec<u16>, now: Instant) {
+        assert!(self.ask(move |forwarder, registry| forwarder.target(registry, address, &ports, now)));
     }
 
     fn close(&self, address: Address) {

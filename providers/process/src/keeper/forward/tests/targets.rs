@@ -95,6 +95,56 @@ fn a_request_in_flight_ends_where_it_began_and_the_next_goes_to_the_new_target()
     assert_eq!(rig.connections(old.port), 0);
 }
 
+/// Who answered how often.
+fn tally(answers: impl Iterator<Item = u16>) -> Vec<usize> {
+    let mut by_port = std::collections::BTreeMap::new();
+    answers.for_each(|port| *by_port.entry(port).or_default() += 1);
+    by_port.into_values().collect()
+}
+
+#[test]
+fn several_targets_take_turns_by_connection() {
+    let rig = Rig::new();
+    for speech in [HTTP, OPAQUE] {
+        let address = rig.open(speech);
+        let launches = [Launch::start(), Launch::start(), Launch::start()];
+        rig.targets(address, launches.iter().map(|launch| launch.port).collect());
+        let ask = |_| Client::connect(address.host_port).unwrap().post(b"hello").unwrap();
+        assert_eq!(tally((0..12).map(ask)), [4, 4, 4]);
+    }
+}
+
+#[test]
+fn several_targets_take_turns_by_request_where_requests_are_told_apart() {
+    let rig = Rig::new();
+    let launches = [Launch::start(), Launch::start(), Launch::start()];
+    let of = |speech| {
+        let address = rig.open(speech);
+        rig.targets(address, launches.iter().map(|launch| launch.port).collect());
+        let mut client = Client::connect(address.host_port).unwrap();
+        tally((0..12).map(|_| client.post(b"hello").unwrap()))
+    };
+    assert_eq!(of(HTTP), [4, 4, 4]);
+    assert_eq!(of(OPAQUE), [12], "a connection stays where it is");
+    assert_eq!(rig.counters().total, 2);
+}
+
+#[test]
+fn a_target_that_refuses_connections_is_passed_over() {
+    let rig = Rig::new();
+    let address = rig.open(HTTP);
+    let (lives, dies) = (Launch::start(), Launch::start());
+    rig.targets(address, vec![lives.port, dies.port]);
+    let mut kept = Client::connect(address.host_port).unwrap();
+    assert_eq!(tally((0..4).map(|_| kept.post(b"hello").unwrap())), [2, 2]);
+    dies.die();
+    for _ in 0..20 {
+        assert_eq!(Client::connect(address.host_port).unwrap().post(b"hello").unwrap(), lives.port);
+        assert_eq!(kept.post(b"hello").unwrap(), lives.port);
+    }
+    assert_eq!(rig.counters().unserved, 0);
+}
+
 #[test]
 fn an_idle_connection_leaves_at_once() {
     let rig = Rig::new();

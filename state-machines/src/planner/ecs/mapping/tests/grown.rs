@@ -55,7 +55,7 @@ fn replicas_are_the_count_and_auto_only_the_first() {
 fn what_the_spec_and_its_configuration_both_say_is_a_problem() {
     let spec = plain(|spec| {
         spec["replicas"] = json!(5001);
-        spec["update"] = json!({ "order": "stop_first", "deadline_seconds": 60, "rollback": false });
+        spec["update"] = json!({ "order": "stop_first", "deadline_seconds": 60 });
         spec["provider_config"]["desired_count"] = json!(5001);
         spec["provider_config"]["minimum_healthy_percent"] = json!(50);
         spec["provider_config"]["deployment_timeout_seconds"] = json!(60);
@@ -65,7 +65,6 @@ fn what_the_spec_and_its_configuration_both_say_is_a_problem() {
     update.order: given together with provider_config.minimum_healthy_percent; leave one of them out
     update.deadline_seconds: given together with provider_config.deployment_timeout_seconds; leave one of them out
     replicas: 5001 is out of range; ECS takes 0 to 5000
-    update.rollback: an update that fails on ECS always goes back to what ran before; remove it
     ");
 }
 

@@ -1,0 +1,198 @@
+//! `serve`: an engine that keeps running, and answers whoever asks.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use landlord_client::EventsQuery;
+use landlord_compute::Engine;
+use landlord_server::{Certificates, Security, Served, Socket, Tcp, guarded, router};
+use sd_notify::NotifyState;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use super::configuration::{self, Configuration, Draft, Listen};
+use super::events::Lines;
+use super::failure::{Failure, with_causes};
+use super::here;
+use super::place::{self, Place};
+use super::screen::Screen;
+use super::signals::{Hangups, Signals};
+
+/// Keeps an engine running, answers requests, and shows what happens, until Ctrl-C or SIGTERM. Where its terminal is
+/// closed it goes on.
+pub(crate) async fn serve(screen: &Screen, place: &Place, file: Option<&Path>) -> Result<(), Failure> {
+    let mut hangups = Hangups::listen()?;
+    let engine = place.keep(screen).await?;
+    let mut signals = Signals::listen()?;
+    let served = place.served(&engine)?;
+    let stop = CancellationToken::new();
+    let mut answering = JoinSet::new();
+    let mut reloads =
+        Reloads { file, now: place.configuration().clone(), served: served.clone(), certificates: None };
+    let socket = Socket::bind(place.socket())
+        .map_err(|source| Failure::System { doing: "listen on the socket beside the store", source })?;
+    let bounds = place.configuration().bounds();
+    answering.spawn(socket.serve(router(served.clone()), bounds.clone(), stop.clone()));
+    if let Some(listen) = &place.configuration().listen {
+        let security = listen.security().map_err(|error| Failure::Usage(with_causes(&error)))?;
+        if let Security::Tls(certificates) = &security {
+            reloads.certificates = Some(certificates.clone());
+            answering.spawn(certificates.clone().follow(stop.clone()));
+        }
+        let failed = |source: io::Error| Failure::System {
+            doing: "listen on the TCP port",
+            source: io::Error::new(source.kind(), format!("{}: {source}", listen.address)),
+        };
+        let tcp = Tcp::bind(listen.address, security).await.map_err(failed)?;
+        let address = tcp.address().map_err(failed)?;
+        let asking = guarded(served.clone(), place.configuration().rate()).await?;
+        answering.spawn(tcp.serve(asking, bounds, stop.clone()));
+        screen.note(&format!("listening on {address}, for whoever has a token"));
+    }
+    screen.note(&format!(
+        "running on {}; other terminals reach it by that name; Ctrl-C ends the engine, and tenants go on running",
+        place.store().display()
+    ));
+    answering.spawn(place.configuration().deliveries().run(served.clone(), stop.clone()));
+    answering.spawn(watchdog(Arc::clone(&engine), stop.clone()));
+    let events = here::client(served).events(None, &EventsQuery::default()).await?;
+    let mut events = events.fuse();
+    tell(&[NotifyState::Ready]);
+    let mut lines = Lines::new(screen);
+    let outcome = loop {
+        tokio::select! {
+            Some(message) = events.next() => match message {
+                Ok(message) => match lines.show(&[message]) {
+                    Ok(()) => {}
+                    Err(Failure::Output(_)) if hangups.came() => {}
+                    Err(failure) => break Err(failure),
+                },
+                Err(error) => break Err(error.into()),
+            },
+            closed = engine.closed() => break Err(Failure::Closed(closed)),
+            () = hangups.next() => for line in reloads.reload().await {
+                screen.note(&format!("SIGHUP: {line}"));
+            },
+            _ = signals.next() => break Ok(()),
+        }
+    };
+    tell(&[NotifyState::Stopping]);
+    drop(events);
+    stop.cancel();
+    if !matches!(outcome, Err(Failure::Closed(_))) {
+        screen.note("ending; a second Ctrl-C ends at once");
+        tokio::select! {
+            closed = engine.shutdown(place.configuration().shutdown.0) => closed?,
+            _ = signals.next() => return outcome,
+        }
+    }
+    // Streams end with the engine, and other answers are short.
+    while answering.join_next().await.is_some() {}
+    outcome
+}
+
+/// Says everything that is wrong with a configuration.
+pub(crate) fn check(screen: &Screen, file: Option<&Path>, store: Option<&Path>) -> Result<(), Failure> {
+    let Draft { sound, mut problems } = configuration::read(file);
+    let store = sound.store_or(store);
+    for (name, kind, section) in sound.sections() {
+        if let Err(error) = place::of_section(&store, name, kind, section) {
+            problems.0.push(format!("providers.{name}: {}", with_causes(&error)));
+        }
+    }
+    if let Some(Err(error)) = sound.listen.as_ref().map(Listen::security) {
+        problems.0.push(format!("listen: {}", with_causes(&error)));
+    }
+    if let Err(error) = sound.deliveries().check() {
+        problems.0.push(format!("webhooks.ca: {}", with_causes(&error)));
+    }
+    problems.or((), file)?;
+    screen.note("the configuration is valid");
+    Ok(())
+}
+
+/// What SIGHUP takes up.
+struct Reloads<'f> {
+    file: Option<&'f Path>,
+    now: Configuration,
+    served: Served,
+    certificates: Option<Certificates>,
+}
+
+impl Reloads<'_> {
+    /// Takes up what can be, and says so, and what cannot.
+    async fn reload(&mut self) -> Vec<String> {
+        let Some(file) = self.file else {
+            return vec!["there is no configuration file to read again; the engine runs on".to_owned()];
+        };
+        tell(&[
+            NotifyState::Reloading,
+            NotifyState::monotonic_usec_now().unwrap_or(NotifyState::MonotonicUsec(0)),
+        ]);
+        let mut said = Vec::new();
+        match configuration::of(Some(file)) {
+            Ok(new) => said.extend(self.take_up(new).await),
+            Err(failure) => said.push(format!("nothing was taken up: {failure}")),
+        }
+        if let Some(certificates) = &self.certificates {
+            match certificates.reload() {
+                Ok(true) => said.push("a new certificate is shown".to_owned()),
+                Ok(false) => {}
+                Err(error) => said.push(format!("the old certificate is shown on: {}", with_causes(&error))),
+            }
+        }
+        if said.is_empty() {
+            said.push(format!("nothing has changed in {}", file.display()));
+        }
+        tell(&[NotifyState::Ready]);
+        said
+    }
+
+    async fn take_up(&mut self, new: Configuration) -> Vec<String> {
+        let mut said = Vec::new();
+        let stays = self.now.needs_a_start(&new);
+        if new.rate() != self.now.rate() {
+            match self.served.reload_tokens(new.rate()).await {
+                Ok(()) => {
+                    said.push("the rates of requests are the new ones".to_owned());
+                    (self.now.requests.per_second, self.now.requests.burst) =
+                        (new.requests.per_second, new.requests.burst);
+                }
+                Err(error) => said.push(format!("the rates of requests stay as they are: {error}")),
+            }
+        }
+        if !stays.is_empty() {
+            said.push(format!("the next start takes up what has changed of {}", stays.join(", ")));
+        }
+        said
+    }
+}
+
+/// Tells systemd, where it asks for that, that the engine takes commands; while it cannot, systemd is not told, and starts
+/// it anew.
+async fn watchdog(engine: Arc<Engine>, stop: CancellationToken) {
+    let Some(within) = sd_notify::watchdog_enabled() else { return };
+    let mut ticks = interval(within / 3);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        let reads = engine.reads();
+        let lives = tokio::time::timeout(within / 3, reads.head()).await.is_ok_and(|head| head.is_ok());
+        if lives && engine.ended().is_none() {
+            tell(&[NotifyState::Watchdog]);
+        }
+    }
+}
+
+/// Tells systemd, if it started this.
+fn tell(what: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(what) {
+        tracing::warn!(%error, "systemd cannot be told");
+    }
+}

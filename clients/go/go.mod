@@ -1,0 +1,3 @@
+module github.com/jaxxstorm/landlord/clients/go
+
+go 1.19

@@ -1,0 +1,138 @@
+//! What requests are answered from: an engine, or a store that is only looked at.
+
+use std::sync::Arc;
+
+use landlord_api::{Attendance, Attended, Cursor};
+use landlord_compute::provider::{Provider, RegistryError};
+use landlord_compute::store::{Position, Reads, StoreError};
+use landlord_compute::{Engine, ProviderName};
+
+use crate::access::Rate;
+use crate::refused::Refused;
+use crate::subscriptions::Acks;
+use crate::tokens::Tokens;
+use crate::webhooks::Webhooks;
+
+/// What requests are answered from. Clones are the same.
+#[derive(Clone)]
+pub struct Served(Arc<Parts>);
+
+struct Parts {
+    reads: Arc<dyn Reads>,
+    /// What the store is called.
+    store: Arc<str>,
+    providers: Vec<Arc<dyn Provider>>,
+    engine: Option<Arc<Engine>>,
+    tokens: Tokens,
+    attended: Box<dyn Fn() -> Attended + Send + Sync>,
+    acks: Acks,
+    webhooks: Webhooks,
+}
+
+impl Served {
+    /// All requests, by this engine.
+    pub fn engine(engine: Arc<Engine>) -> Self {
+        Self(Arc::new(Parts {
+            reads: engine.reads(),
+            store: engine.store_name(),
+            providers: engine.providers(),
+            engine: Some(engine),
+            tokens: Tokens::default(),
+            attended: Box::new(|| Attended { owner: None, state: Attendance::Runs, looked_at: None }),
+            acks: Acks::default(),
+            webhooks: Webhooks::default(),
+        }))
+    }
+
+    /// Requests that change nothing, from a store that another engine may have. `store` is what it is called.
+    pub fn store(reads: impl Reads, store: Arc<str>, providers: Vec<Arc<dyn Provider>>) -> Self {
+        Self(Arc::new(Parts {
+            reads: Arc::new(reads),
+            store,
+            providers,
+            engine: None,
+            tokens: Tokens::default(),
+            attended: Box::new(|| Attended { owner: None, state: Attendance::Unknown, looked_at: None }),
+            acks: Acks::default(),
+            webhooks: Webhooks::default(),
+        }))
+    }
+
+    /// With answers that say by `attended` who looks after the tenants.
+    #[must_use]
+    pub fn attended(self, attended: impl Fn() -> Attended + Send + Sync + 'static) -> Self {
+        let parts = &*self.0;
+        Self(Arc::new(Parts {
+            reads: Arc::clone(&parts.reads),
+            store: Arc::clone(&parts.store),
+            providers: parts.providers.clone(),
+            engine: parts.engine.clone(),
+            tokens: parts.tokens.clone(),
+            attended: Box::new(attended),
+            acks: parts.acks.clone(),
+            webhooks: parts.webhooks.clone(),
+        }))
+    }
+
+    /// Reads the tokens again, for holders that may send requests at this rate from now on.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read; those from before are valid on.
+    pub async fn reload_tokens(&self, rate: Rate) -> Result<(), StoreError> {
+        self.tokens().load(self, rate).await
+    }
+
+    pub(crate) fn reads(&self) -> &dyn Reads {
+        &*self.0.reads
+    }
+
+    /// The engine, where one answers.
+    pub(crate) fn any_engine(&self) -> Option<&Arc<Engine>> {
+        self.0.engine.as_ref()
+    }
+
+    /// The engine, for a request that changes something.
+    pub(crate) fn commands(&self) -> Result<&Arc<Engine>, Refused> {
+        self.any_engine().ok_or_else(Refused::only_looks)
+    }
+
+    /// How deliveries to webhooks go.
+    pub(crate) fn webhooks(&self) -> &Webhooks {
+        &self.0.webhooks
+    }
+
+    /// The acknowledgements of subscriptions that are on their way.
+    pub(crate) fn acks(&self) -> &Acks {
+        &self.0.acks
+    }
+
+    /// The tokens that are valid, once they were read.
+    pub(crate) fn tokens(&self) -> &Tokens {
+        &self.0.tokens
+    }
+
+    pub(crate) fn store_name(&self) -> &Arc<str> {
+        &self.0.store
+    }
+
+    pub(crate) fn attendance(&self) -> Attended {
+        (self.0.attended)()
+    }
+
+    pub(crate) fn providers(&self) -> &[Arc<dyn Provider>] {
+        &self.0.providers
+    }
+
+    pub(crate) fn provider(&self, name: &ProviderName) -> Result<&Arc<dyn Provider>, RegistryError> {
+        self.providers().iter().find(|provider| provider.name() == *name).ok_or_else(|| {
+            let registered = self.providers().iter().map(|provider| provider.name().to_string());
+            let registered: Vec<String> = registered.collect();
+            RegistryError::ProviderNotFound { name: name.to_string(), registered: registered.join(", ") }
+        })
+    }
+
+    /// A cursor of this store.
+    pub(crate) fn cursor(&self, position: Position) -> Cursor {
+        Cursor { store: self.0.store.to_string(), position: position.0 }
+    }
+}

@@ -1,0 +1,189 @@
+//! Tokens: made and revoked by the owner, and known by the hash of what proves them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use jiff::Timestamp;
+use landlord_api::{
+    BearerToken, Code, MadeToken, NewToken, Role, TenantPattern, TokenDocument, TokensDocument,
+};
+use landlord_compute::DocumentError;
+use landlord_compute::machines::id::TenantId;
+use landlord_compute::store::{DocumentKind, DocumentRevision, DocumentWrite, StoreError};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tokio::sync::Mutex;
+
+use crate::access::{Grant, Rate};
+use crate::asked::{JsonBody, Named};
+use crate::documents;
+use crate::refused::Refused;
+use crate::served::Served;
+
+/// With what every token begins, so that programs that look for leaked secrets find it.
+const PREFIX: &str = "llt_";
+const KIND: DocumentKind = DocumentKind::Token;
+/// How many patterns a token may have.
+const PATTERNS: usize = 64;
+
+/// The SHA-256 of what proves a token, as 64 hexadecimal digits. As that is random and long, whoever reads the hash cannot find
+/// it.
+type Hash = String;
+
+/// The tokens that are valid. Clones are the same.
+#[derive(Clone, Default)]
+pub(crate) struct Tokens(Arc<Known>);
+
+#[derive(Default)]
+struct Known {
+    valid: RwLock<Valid>,
+    /// Whoever has it changes what is kept and what is valid, so that no other change comes between.
+    turn: Mutex<()>,
+}
+
+#[derive(Default)]
+struct Valid {
+    rate: Rate,
+    grants: HashMap<Hash, Arc<Grant>>,
+}
+
+/// What a store keeps of a token, under its name.
+#[derive(Clone, Serialize, Deserialize)]
+struct Kept {
+    sha256: Hash,
+    role: Role,
+    tenants: Vec<TenantPattern>,
+    created_at: Timestamp,
+}
+
+impl Tokens {
+    /// Whoever this proves, if it does.
+    pub(crate) fn find(&self, secret: &str) -> Option<Arc<Grant>> {
+        let valid = self.0.valid.read().unwrap_or_else(PoisonError::into_inner);
+        valid.grants.get(&hash(secret)).cloned()
+    }
+
+    /// Those that a store keeps, from now on. One that cannot be read, as a newer version made it, is valid for nobody.
+    pub(crate) async fn load(&self, served: &Served, rate: Rate) -> Result<(), StoreError> {
+        let _turn = self.0.turn.lock().await;
+        let mut grants = HashMap::new();
+        for document in documents::all(served, KIND).await? {
+            let Ok(kept) = documents::read::<Kept>(&document) else {
+                tracing::warn!(token = document.name, "a token cannot be read, and is not valid");
+                continue;
+            };
+            let (hash, grant) = kept.grant(document.name, rate);
+            grants.insert(hash, grant);
+        }
+        *self.0.valid.write().unwrap_or_else(PoisonError::into_inner) = Valid { rate, grants };
+        Ok(())
+    }
+
+    fn add(&self, name: &str, kept: &Kept) {
+        let mut valid = self.0.valid.write().unwrap_or_else(PoisonError::into_inner);
+        let (hash, grant) = kept.clone().grant(name.to_owned(), valid.rate);
+        valid.grants.insert(hash, grant);
+    }
+
+    fn remove(&self, name: &str) {
+        let mut valid = self.0.valid.write().unwrap_or_else(PoisonError::into_inner);
+        valid.grants.retain(|_, grant| grant.name != name);
+    }
+}
+
+/// The tokens, without what proves them.
+pub(crate) async fn list(State(served): State<Served>) -> Result<Json<TokensDocument>, Refused> {
+    let tokens = documents::all(&served, KIND).await?;
+    let tokens = tokens
+        .into_iter()
+        .filter_map(|document| Some(documents::read::<Kept>(&document).ok()?.shown(document.name)));
+    Ok(Json(TokensDocument { tokens: tokens.collect() }))
+}
+
+/// Makes a token, and shows this once what proves it.
+pub(crate) async fn create(
+    State(served): State<Served>,
+    JsonBody(new): JsonBody<NewToken>,
+) -> Result<(StatusCode, Json<MadeToken>), Refused> {
+    let NewToken { name, role, tenants } = new;
+    let invalid = |detail: String| Refused::new(Code::InvalidRequest, detail);
+    // Its name goes into paths, as a tenant's does.
+    TenantId::new(&name).map_err(|error| invalid(format!("name: {error}")))?;
+    if tenants.is_empty() || tenants.len() > PATTERNS {
+        return Err(invalid(format!("tenants: name 1 to {PATTERNS} of them, such as acme-*, or * for all")));
+    }
+    let secret = new_secret()?;
+    let kept = Kept { sha256: hash(secret.reveal()), role, tenants, created_at: Timestamp::now() };
+    let json = documents::text(&kept)?;
+    let expected = DocumentRevision::ABSENT;
+    let write = DocumentWrite { kind: KIND, name, expected, json: Some(json), reads_from: None };
+    let _turn = served.tokens().0.turn.lock().await;
+    match served.commands()?.documents().put(&write).await {
+        Ok(_) => {}
+        Err(DocumentError::Mismatch(_)) => {
+            let detail =
+                format!("a token is called {} already; revoke it first, or use another name", write.name);
+            return Err(Refused::new(Code::TokenExists, detail));
+        }
+        Err(error) => return Err(error.into()),
+    }
+    served.tokens().add(&write.name, &kept);
+    Ok((StatusCode::CREATED, Json(MadeToken { token: kept.shown(write.name), secret })))
+}
+
+/// Makes a token worth nothing, from the next request on.
+pub(crate) async fn revoke(
+    State(served): State<Served>,
+    Named(name): Named<String>,
+) -> Result<StatusCode, Refused> {
+    let documents = served.commands()?.documents();
+    let _turn = served.tokens().0.turn.lock().await;
+    // First, so that it stays worth nothing where this request is cut off before it is answered.
+    served.tokens().remove(&name);
+    let unknown = || Refused::new(Code::TokenNotFound, format!("there is no token {name}"));
+    let document = served.reads().document(DocumentKind::Token, &name).await?.ok_or_else(unknown)?;
+    let write = DocumentWrite {
+        kind: DocumentKind::Token,
+        name: document.name,
+        expected: document.revision,
+        json: None,
+        reads_from: None,
+    };
+    match documents.put(&write).await {
+        // Somebody else has revoked it at the same time.
+        Ok(_) | Err(DocumentError::Mismatch(_)) => {}
+        Err(error) => return Err(error.into()),
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+impl Kept {
+    fn grant(self, name: String, rate: Rate) -> (Hash, Arc<Grant>) {
+        let Self { sha256, role, tenants, created_at: _ } = self;
+        (sha256, Arc::new(Grant::new(name, role, tenants, rate)))
+    }
+
+    fn shown(self, name: String) -> TokenDocument {
+        let Self { sha256: _, role, tenants, created_at } = self;
+        TokenDocument { name, role, tenants, created_at }
+    }
+}
+
+fn hash(secret: &str) -> Hash {
+    hex(&Sha256::digest(secret.as_bytes()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// 256 random bits.
+fn new_secret() -> Result<BearerToken, Refused> {
+    let mut random = [0; 32];
+    getrandom::fill(&mut random)
+        .map_err(|error| Refused::new(Code::Defect, format!("the system has no random bytes: {error}")))?;
+    Ok(BearerToken::new(format!("{PREFIX}{}", hex(&random))))
+}
