@@ -69,7 +69,10 @@ impl Machine {
 
     async fn kept(&self, subject: &Subject) -> Result<ProcessReply, CallError> {
         let owner = Owner::of(subject);
-        self.keep(&owner, &subject.tenant, subject.incarnation).await.map_err(CallError::Refused)?;
+        {
+            let turn = self.turns.take(&subject.tenant).await;
+            self.keep(&turn, &owner, subject.incarnation).await.map_err(CallError::Refused)?;
+        }
         let (seen, mut keepers) = self.look_with_keepers(whose(subject)).await.map_err(CallError::Unknown)?;
         match keepers.remove(&subject.tenant) {
             Some(keeper) => Ok(ProcessReply::Kept {
@@ -171,13 +174,17 @@ impl Machine {
         let answer = match check().await {
             // A launch of a build without keepers, or one whose keeper has died. What is gone needs none: a check that comes
             // late would start one for a tenant that was destroyed.
-            Err(AskError::Absent) => match self.gone(subject, launch).await? {
-                None => {
-                    self.keep(&Owner::of(subject), &subject.tenant, subject.incarnation).await?;
-                    check().await
+            Err(AskError::Absent) => {
+                let turn = self.turns.take(&subject.tenant).await;
+                match self.gone(subject, launch).await? {
+                    None => {
+                        self.keep(&turn, &Owner::of(subject), subject.incarnation).await?;
+                        drop(turn);
+                        check().await
+                    }
+                    Some((exit, thief)) => return replied(Probed::Gone(exit), thief),
                 }
-                Some((exit, thief)) => return replied(Probed::Gone(exit), thief),
-            },
+            }
             answer => answer,
         };
         match answer {

@@ -79,6 +79,7 @@ mod stops;
 mod tags;
 #[cfg(test)]
 mod testing;
+mod turns;
 mod user;
 mod validate;
 mod volumes;
@@ -336,11 +337,13 @@ impl Provider for ProcessProvider {
     }
 
     async fn destroy(&self, cx: &Context, _tenant_id: &TenantId) -> Result<Destroyed, ProviderError> {
-        let to_stop = self.machine().stops.begin(&cx.subject.tenant);
+        let (machine, tenant) = (self.machine(), &cx.subject.tenant);
+        // Nobody starts a keeper for what is about to go.
+        let _turn = machine.turns.take(tenant).await;
+        let to_stop = machine.stops.begin(tenant);
         self.methods.destroy(cx).await?;
         drop(to_stop);
-        let tenant = &cx.subject.tenant;
-        self.machine().remove_logs(tenant).await?;
+        machine.remove_logs(tenant).await?;
         Ok(Destroyed::default().retained(self.retained(cx)?))
     }
 

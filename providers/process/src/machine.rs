@@ -24,6 +24,7 @@ use super::ports::Ports;
 use super::procfs::{self, Identity};
 use super::stops::Stops;
 use super::tags::{Key, Owner, Tags};
+use super::turns::{Turn, Turns};
 use super::volumes::{Tag, VolumesDir};
 use super::{blocking, problem};
 
@@ -83,9 +84,8 @@ pub(super) struct Machine {
     keeper: KeeperProgram,
     /// Whether launches can have views of their own of the machine's files; tried when the first one is asked for.
     views: OnceLock<Result<(), String>>,
-    /// The tenants whose keepers are being made sure of. One at a time does that for a tenant: of two keepers that begin
-    /// at once, one ends at once.
-    keeping: Mutex<BTreeMap<TenantId, Arc<tokio::sync::Mutex<()>>>>,
+    /// Who may start a keeper.
+    pub(super) turns: Turns,
     /// The number of the volumes that each tenant was given last.
     volumes: Mutex<BTreeMap<TenantId, Arc<Mutex<u64>>>>,
     /// Counts the looks at every process.
@@ -124,7 +124,7 @@ impl Machine {
             retain_logs,
             keeper,
             views: OnceLock::new(),
-            keeping: Mutex::default(),
+            turns: Turns::default(),
             volumes: Mutex::default(),
             looks: AtomicU64::new(0),
             last_look: tokio::sync::Mutex::default(),
@@ -227,33 +227,14 @@ impl Machine {
         Ok(processes)
     }
 
-    /// Makes sure that a tenant has a keeper.
+    /// Makes sure that the tenant whose turn it is has a keeper.
     pub(super) async fn keep(
         &self,
+        turn: &Turn<'_>,
         owner: &Owner,
-        tenant: &TenantId,
         incarnation: Incarnation,
     ) -> Result<(), ProviderError> {
-        let keeping = || self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
-        let turn = Arc::clone(keeping().entry(tenant.clone()).or_default());
-        let kept = {
-            let _one_at_a_time = turn.lock().await;
-            self.keep_alone(owner, tenant, incarnation).await
-        };
-        let mut all = keeping();
-        // The map's own, and this one: nobody else waits.
-        if Arc::strong_count(&turn) == 2 {
-            all.remove(tenant);
-        }
-        kept
-    }
-
-    async fn keep_alone(
-        &self,
-        owner: &Owner,
-        tenant: &TenantId,
-        incarnation: Incarnation,
-    ) -> Result<(), ProviderError> {
+        let tenant = turn.tenant();
         let dir = self.state.tenant(tenant);
         let (engine, provider) = (owner.engine.clone(), owner.provider.clone());
         match client::ask(&dir, Request::Find).await {

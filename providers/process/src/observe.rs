@@ -118,6 +118,9 @@ impl Watch {
             self.forget(&tenant);
             return Ok(());
         }
+        let machine = Arc::clone(&self.machine);
+        // A look before it would be too old.
+        let turn = machine.turns.try_take(&tenant);
         let (seen, keepers) = self.look(Whose::Tenant(self.owner.clone(), tenant.clone())).await?;
         let again = match (keepers.contains_key(&tenant), life_of(&seen)) {
             // Another was started in its place.
@@ -128,15 +131,19 @@ impl Watch {
             }
             // Whoever ends all of it looks after the rest.
             (false, Some(_)) if seen.keys().all(|key| self.machine.is_stopping(key)) => AGAIN,
-            (false, Some(incarnation)) => match self.machine.keep(&self.owner, &tenant, incarnation).await {
-                Ok(()) => Duration::ZERO,
-                Err(error) => {
-                    tracing::warn!(tenant_id = %tenant, %error, "a keeper could not be started; trying again");
-                    AGAIN
-                }
+            (false, Some(incarnation)) => match &turn {
+                // It is being destroyed, or gets its keeper.
+                None => AGAIN,
+                Some(turn) => match machine.keep(turn, &self.owner, incarnation).await {
+                    Ok(()) => Duration::ZERO,
+                    Err(error) => {
+                        tracing::warn!(tenant_id = %tenant, %error, "a keeper could not be started; trying again");
+                        AGAIN
+                    }
+                },
             },
         };
-        let machine = Arc::clone(&self.machine);
+        drop(turn);
         self.news.push(Box::pin(async move {
             sleep(again).await;
             first(machine, tenant).await
@@ -284,6 +291,31 @@ mod tests {
             bench.start(bench.script("exit 7")).await;
             let observation = stream.next().await.unwrap();
             assert_eq!(observation.seen, Shown::Broken("web: exited with code 7".into()));
+        }
+    }
+
+    #[tokio::test]
+    async fn no_keeper_is_started_for_a_tenant_that_is_being_destroyed() {
+        let bench = Bench::new();
+        bench.start(bench.script("sleep 60")).await;
+        let mut stream = observed(&bench);
+        assert!(stream.next().now_or_never().is_none());
+        let destroying = bench.machine.turns.take(&bench.subject.tenant).await;
+        bench.kill_keeper();
+        let whose = || Whose::Tenant(Owner::of(&bench.subject), bench.subject.tenant.clone());
+        let is_kept = async || !bench.machine.look_with_keepers(whose()).await.unwrap().1.is_empty();
+        // It tries each second.
+        let told = tokio::time::timeout(Duration::from_millis(2500), stream.next()).await;
+        assert!(told.is_err() && !is_kept().await, "{told:?}");
+        drop(destroying);
+        let kept = async {
+            while !is_kept().await {
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::select! {
+            told = stream.next() => panic!("{told:?}"),
+            kept = tokio::time::timeout(Duration::from_secs(10), kept) => kept.unwrap(),
         }
     }
 

@@ -64,6 +64,8 @@ pub(super) struct Stat {
     pub(super) identity: Identity,
     /// The process group it belongs to.
     pub(super) group: i32,
+    /// The session it belongs to; 0 where that was begun outside of a container that this process is in.
+    pub(super) session: i32,
     /// Whether it still runs: a zombie, which only waits for its parent to read the exit status, does not.
     pub(super) alive: bool,
 }
@@ -278,8 +280,9 @@ fn parse_stat(line: &[u8]) -> Option<Stat> {
     };
     // -1 while the kernel takes the process away.
     let group: i32 = field(5)?.parse().ok()?;
+    let session: i32 = field(6)?.parse().ok()?;
     let identity = Identity { pid, started: field(22)?.parse().ok()? };
-    Some(Stat { identity, group, alive: alive && group >= 0 })
+    Some(Stat { identity, group, session, alive: alive && group >= 0 })
 }
 
 #[cfg(test)]
@@ -298,10 +301,11 @@ mod tests {
 
     #[test]
     fn a_name_with_parentheses_is_read() {
-        let line = b"7 (a ) b) S 1 5 5 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 4711 0 0";
+        let line = b"7 (a ) b) S 1 5 4 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 4711 0 0";
         let pid = Pid::from_raw(7).unwrap();
         let stat = parse_stat(line).unwrap();
-        assert_eq!(stat, Stat { identity: Identity { pid, started: 4711 }, group: 5, alive: true });
+        let identity = Identity { pid, started: 4711 };
+        assert_eq!(stat, Stat { identity, group: 5, session: 4, alive: true });
         let leaving = b"7 (a) R 0 -1 -1 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 0 0 4711 0 0";
         assert!(!parse_stat(leaving).unwrap().alive);
         assert_eq!(parse_stat(b"7 (a"), None);

@@ -9,7 +9,7 @@ use landlord_state_machines::planner::process::{
     Binding, ExitCause, LaunchId, Manifest, Port, Protocol, Stop, Thief,
 };
 use landlord_state_machines::spec::StopSignal;
-use rustix::process::{Pid, Signal, getpid, getsid};
+use rustix::process::{Pid, Signal, getpid};
 
 use super::health::Health;
 use super::protocol::{Kept as Told, Life, Program};
@@ -281,7 +281,7 @@ impl Launches {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let Ok(Some(listener)) = listeners::listener(address) else { return false };
         let Some(leader) = self.all.get(&id).and_then(Launch::leader) else { return false };
-        let session = |pid| getsid(Some(pid)).ok();
+        let session = |pid| procfs::stat(pid).ok().flatten().map(|stat| stat.session);
         let own = session(leader.pid);
         let leaves = |it: &Identity| it.age() < YOUNG && session(it.pid) != own;
         let mut others = self.others(id).unwrap_or_default().into_iter().filter(leaves);

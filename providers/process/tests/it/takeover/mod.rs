@@ -12,6 +12,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use landlord_compute::clock::TokioClock;
@@ -67,7 +68,8 @@ impl Fleet {
     fn start() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let path = |name: &str| directory.path().join(name);
-        let engine = format!("takeover-{}", std::process::id());
+        // Also apart from those in other containers of this machine.
+        let engine = format!("takeover-{:x}", RandomState::new().hash_one(()));
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").expect("Linux");
         let server = path("server");
         let (program, arguments, (role, what)) = program("serves_when_asked");
@@ -121,9 +123,13 @@ fn free_ports() -> impl Iterator<Item = String> {
     })
 }
 
+/// Of the two fleets one is there at a time: each finds its ports before it listens.
+static ALONE: Mutex<()> = Mutex::new(());
+
 /// The recorded fleet is taken over by an engine in a program of its own, as it was left by one.
 #[test]
 fn a_running_fleet_is_taken_over() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let fleet = Fleet::start();
     let server = fleet.directory.path().join("server");
     let engine = Command::new(std::env::current_exe().expect("this program"))
@@ -145,6 +151,25 @@ fn a_running_fleet_is_taken_over() {
         let asked = ended.signal() == Some(15) || ended.code() == Some(0);
         assert!(asked || name.starts_with("leaving"), "{name} was not asked to end: {ended}");
     }
+}
+
+/// The same in a container that was entered from outside: its processes belong to no session that can be seen in it.
+#[test]
+fn a_fleet_is_taken_over_within_a_container() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("NOT TESTED: a container: only root makes namespaces everywhere; run the tests as root");
+        assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "the CI runs as root");
+        return;
+    }
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let within = Command::new("unshare")
+        .args(["--pid", "--fork", "--mount-proc", "--kill-child"])
+        .arg(std::env::current_exe().expect("this program"))
+        .args(["--exact", &beside("a_running_fleet_is_taken_over")])
+        .output()
+        .expect("it runs");
+    let said = String::from_utf8_lossy(&within.stdout);
+    assert!(within.status.success() && said.contains("1 passed"), "{said}");
 }
 
 /// Of an event, what changed. What else it says depends on the machine.
@@ -213,8 +238,8 @@ async fn take_over(place: &Path) {
         &file,
         "what was on its way has ended, and all are seen to be healthy",
         "
-        SELECT count(*) = 0 FROM tenants WHERE call IS NOT NULL OR state = 'destroying'
-            OR state = 'running' AND health <> 'healthy'",
+        SELECT sum(call IS NOT NULL OR state = 'destroying') = 0
+            AND sum(state = 'running' AND health = 'healthy') = 8 FROM tenants",
     )
     .await;
     for (name, _) in RUNNING {
