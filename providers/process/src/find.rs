@@ -13,7 +13,8 @@ use std::path::Path;
 
 use landlord_compute::provider::Source;
 use landlord_state_machines::id::TenantId;
-use landlord_state_machines::planner::process::{Binding, Exit, Thief};
+use landlord_state_machines::planner::process::{Binding, Exit, ExitCause, Thief};
+use landlord_state_machines::spec;
 use rustix::process::Pid;
 
 use super::files::{First, LaunchFiles, StateDir};
@@ -111,6 +112,12 @@ impl Seen {
             Kept::Unknown | Kept::InPart => !self.members.is_empty(),
         };
         self.leader.is_some() || beside
+    }
+
+    /// Whether it was to end by itself, and has done so without a failure.
+    pub(super) fn has_completed(&self) -> bool {
+        let well = self.exit.as_ref().is_some_and(|exit| exit.cause == ExitCause::Code(0));
+        self.tags.manifest.role == spec::Role::Init && well && !self.lives()
     }
 
     /// Every process of it that lives.

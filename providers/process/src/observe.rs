@@ -193,6 +193,8 @@ impl Watch {
             return None;
         }
         match (seen.leader, seen.record) {
+            // It ended as it was to.
+            (None, _) if seen.has_completed() => None,
             (None, Some(First::Process(_) | First::EarlierBoot)) => {
                 let unseen = Exit::of(ExitCause::Unseen);
                 Some(format!("{container}: {}", seen.exit.as_ref().unwrap_or(&unseen)))
@@ -235,6 +237,7 @@ fn next(tenant: TenantId, mut changes: Changes) -> News {
 mod tests {
     use futures_util::FutureExt;
     use landlord_state_machines::planner::process::Stop;
+    use landlord_state_machines::spec::Role;
 
     use super::*;
     use crate::testing::Bench;
@@ -255,6 +258,20 @@ mod tests {
         assert_eq!(observation.seen, Shown::Broken(why.into()));
         let again = tokio::time::timeout(Duration::from_millis(2500), stream.next()).await;
         assert!(again.is_err(), "{again:?}");
+    }
+
+    #[tokio::test]
+    async fn an_init_container_that_has_completed_is_no_trouble() {
+        let mut bench = Bench::new();
+        let mut init = bench.script("exit 0");
+        init.manifest.role = Role::Init;
+        bench.start(init).await;
+        bench.until_alive("the end", 0).await;
+        let told = tokio::time::timeout(Duration::from_millis(1500), observed(&bench).next()).await;
+        assert!(told.is_err(), "{told:?}");
+        bench.restart();
+        let told = tokio::time::timeout(Duration::from_millis(1500), observed(&bench).next()).await;
+        assert!(told.is_err(), "{told:?}");
     }
 
     #[tokio::test]

@@ -215,7 +215,9 @@ impl<M: Model> Bench<'_, M> {
                 }
                 rested = self.rests(&life) => {
                     rested?;
-                    if !self.breaks || !self.notices().await {
+                    let follows = self.breaks && self.notices().await;
+                    // A repair that is put off follows later.
+                    if !follows && is_at_rest(&self.record(&life).await?) {
                         break;
                     }
                 }
@@ -270,17 +272,8 @@ impl<M: Model> Bench<'_, M> {
                 let handle = life.engine.operation(*operation).await.map_err(|error| error.to_string())?;
                 handle.await.map_err(|error| error.to_string())?;
             }
-            if lock(self.world).opened.len() == opened.len() {
-                let record = self.record(life).await?;
-                let rests = match &record {
-                    Record::Absent(_) | Record::Gone(_) => true,
-                    Record::Live(tenant) => {
-                        tenant.operation().is_none() && tenant.next.is_none() && tenant.repair.due.is_none()
-                    }
-                };
-                if rests {
-                    return Ok(());
-                }
+            if lock(self.world).opened.len() == opened.len() && is_at_rest(&self.record(life).await?) {
+                return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
@@ -444,6 +437,16 @@ impl<M: Model> Bench<'_, M> {
                 }
             })
             .collect()
+    }
+}
+
+/// Whether nothing goes on and nothing is to follow.
+fn is_at_rest(record: &Record) -> bool {
+    match record {
+        Record::Absent(_) | Record::Gone(_) => true,
+        Record::Live(tenant) => {
+            tenant.operation().is_none() && tenant.next.is_none() && tenant.repair.due.is_none()
+        }
     }
 }
 

@@ -683,7 +683,8 @@ impl Model for Processes {
         if !self.rows.is_empty() {
             self.keeper = true;
         }
-        self.rows.values().any(|row| !row.leads(now) || row.hangs.is_some())
+        let is_broken = |row: &Row| !row.has_completed() && !row.leads(now) || row.hangs.is_some();
+        self.rows.values().any(is_broken)
     }
 
     fn runs_for(&mut self, rollout: Rollout) -> Result<(), String> {
