@@ -200,7 +200,7 @@ pub enum Fault {
     LostThenLate,
     /// The transport tries it again by itself: it happens twice, and the second answer is heard.
     Twice,
-    /// Its answer is heard, and heard again after the next one.
+    /// Its answer is heard, and heard again after the next one, where that comes soon.
     HeardAgain,
     /// It works and is answered, but looks do not show it for as long as the platform may be behind.
     Unseen,

@@ -15,6 +15,8 @@ use super::{Case, Fault, Model};
 use landlord_compute::provider::converge::Api;
 use landlord_compute::provider::{Context, Work};
 
+/// For how long an answer may be heard again. No transport keeps one while a planner waits out what became of a write.
+const ECHOES: SignedDuration = SignedDuration::from_secs(2);
 /// How long a platform that has too much to do asks to be left alone.
 const LEFT_ALONE: SignedDuration = SignedDuration::from_secs(7);
 
@@ -51,7 +53,7 @@ pub(super) struct World<M: Model> {
     /// Calls without an answer that still happen.
     late: Vec<(Timestamp, CallOf<M>)>,
     /// An answer that is heard again with the next one, by the method that heard it first.
-    echo: Option<(CallOf<M>, ReplyOf<M>)>,
+    echo: Option<(Timestamp, (CallOf<M>, ReplyOf<M>))>,
     /// The method call that listens, where the engine makes it.
     listens: Option<Work>,
     /// The platform as it was, which is what looks see until then.
@@ -239,7 +241,7 @@ impl<M: Model> World<M> {
             }
             Some(Fault::HeardAgain) => {
                 let answer = self.really(subject, call, now);
-                self.echo = answer.as_ref().ok().map(|reply| (call.clone(), reply.clone()));
+                self.echo = answer.as_ref().ok().map(|reply| (now, (call.clone(), reply.clone())));
                 // This answer is heard alone; the next one brings it again.
                 let heard = answer.map(|reply| Heard { reply, again: None });
                 self.story.tell(|| format!("{index} {fault:?}: {call:?} -> {heard:?}"));
@@ -259,7 +261,9 @@ impl<M: Model> World<M> {
             Some(Fault::DiesWithin) => Some(self.platform.dies_within(subject, call, now)),
         };
         self.crashed = answer.is_none();
-        let heard = answer.map(|answer| answer.map(|reply| Heard { reply, again: self.echo.take() }));
+        let echo = self.echo.take().filter(|(heard, _)| now < later(*heard, ECHOES));
+        let again = echo.map(|(_, echo)| echo);
+        let heard = answer.map(|answer| answer.map(|reply| Heard { reply, again }));
         self.story.tell(|| format!("{index} {fault:?}: {call:?} -> {heard:?}"));
         heard
     }
