@@ -37,6 +37,8 @@ impl Story {
 
 pub(super) type CallOf<M> = <<M as Model>::Planner as Planner>::Call;
 pub(super) type ReplyOf<M> = <<M as Model>::Planner as Planner>::Reply;
+/// A call with its answer.
+type AnsweredBy<M> = (CallOf<M>, ReplyOf<M>);
 type FactsOf<M> = <<M as Model>::Planner as Planner>::Facts;
 type HeardBy<M> = Heard<CallOf<M>, ReplyOf<M>>;
 
@@ -53,7 +55,7 @@ pub(super) struct World<M: Model> {
     /// Calls without an answer that still happen.
     late: Vec<(Timestamp, CallOf<M>)>,
     /// An answer that is heard again with the next one, by the method that heard it first.
-    echo: Option<(Timestamp, (CallOf<M>, ReplyOf<M>))>,
+    echo: Option<(Timestamp, AnsweredBy<M>)>,
     /// The method call that listens, where the engine makes it.
     listens: Option<Work>,
     /// The platform as it was, which is what looks see until then.
