@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 // Planners hash, and nothing else does.
-#[cfg(any(feature = "ecs", feature = "process"))]
+#[cfg(any(feature = "ecs", feature = "kubernetes", feature = "process"))]
 mod canonical;
 pub mod error;
 pub mod id;

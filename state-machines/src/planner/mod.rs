@@ -7,6 +7,8 @@
 
 #[cfg(feature = "ecs")]
 pub mod ecs;
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
 #[cfg(feature = "process")]
 pub mod process;
 

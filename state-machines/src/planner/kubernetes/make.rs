@@ -1,0 +1,289 @@
+//! Objects are made and changed to what is wanted, in the order in which they need each other.
+
+use std::collections::BTreeSet;
+
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use super::call::{Awaited, Delete, KubernetesCall, Make, Propagation, SecretSource, template_in};
+use super::drift;
+use super::facts::{Stage, Watched, Why};
+use super::kind::{ObjectId, ObjectKind};
+use super::next::{Plan, conflict, is_workload, read, stage};
+use super::object::Object;
+use super::pod::Pod;
+use super::wanted::{Count, Wanted};
+use super::{failing, ready, tags, words};
+use crate::error::{ErrorKind, ProviderError};
+use crate::planner::{Act, Kind, Means, Next};
+
+/// The pause between two looks at a rollout, when it began and later.
+const ROLLS: (SignedDuration, SignedDuration) = (SignedDuration::from_secs(1), SignedDuration::from_secs(5));
+/// The pause until a quota is in force.
+const QUOTA: SignedDuration = SignedDuration::from_millis(500);
+
+impl Plan<'_> {
+    /// Makes what is missing and changes what differs: the first step of them that has something to do.
+    pub(super) fn make(&self, wanted: &Wanted, by: Means) -> Option<Next<KubernetesCall>> {
+        let stages: BTreeSet<u8> = wanted.objects.iter().map(|make| stage(make.id.kind)).collect();
+        stages
+            .into_iter()
+            .find_map(|one| {
+                let of_stage = wanted.objects.iter().filter(|make| stage(make.id.kind) == one);
+                let acts: Vec<Act<KubernetesCall>> =
+                    of_stage.clone().filter_map(|make| self.make_one(wanted, make)).collect();
+                match acts.is_empty() {
+                    false => Some(Next::Do(acts)),
+                    true => self.until_gone(of_stage.clone()).or_else(|| self.until_in_force(of_stage)),
+                }
+            })
+            .or_else(|| self.scale(wanted, by))
+    }
+
+    /// What has to be done about one object; none: it is as it should be, or it is going.
+    fn make_one(&self, wanted: &Wanted, make: &Make) -> Option<Act<KubernetesCall>> {
+        let write = |step, call| Some(Act { step, call, kind: Kind::Write });
+        let from = wanted.copies.get(&make.id);
+        let Some(object) = self.object(&make.id) else {
+            return match from {
+                Some(from) => write("copy a secret", copy(make, from, None)),
+                None => write(
+                    create_step(make.id.kind),
+                    KubernetesCall::Create(Box::new(Self::with_replicas(wanted, make))),
+                ),
+            };
+        };
+        if object.deleting.is_some() {
+            return None;
+        }
+        if let Some(from) = from {
+            let copies = Self::differs(make, object) || self.copies_anew(wanted, &make.id);
+            let uid = Some(object.uid.clone());
+            return if copies { write("copy a secret", copy(make, from, uid)) } else { None };
+        }
+        if !Self::differs(make, object) {
+            return None;
+        }
+        let (place, id, uid) = (make.place.clone(), make.id.clone(), object.uid.clone());
+        if drift::immutable(&make.body, &object.body, make.id.kind) {
+            let call = KubernetesCall::Delete(Delete {
+                place,
+                id,
+                uid,
+                api_version: make.api_version().to_owned(),
+                propagation: Propagation::Foreground,
+            });
+            return write("replace an object", call);
+        }
+        if !object.owned {
+            let api_version = make.api_version().to_owned();
+            return write("take over what was created", KubernetesCall::Own { place, id, uid, api_version });
+        }
+        let call = KubernetesCall::Apply { make: Box::new(make.clone()), uid, force: wanted.take_over };
+        write(apply_step(make.id.kind), call)
+    }
+
+    /// A workload is made with its number of pods, and is told of it apart from then on.
+    fn with_replicas(wanted: &Wanted, make: &Make) -> Make {
+        let mut make = make.clone();
+        if make.id == wanted.workload
+            && let Some(spec) = make.body.get_mut("spec").and_then(Value::as_object_mut)
+        {
+            spec.insert("replicas".to_owned(), json!(wanted.replicas.first()));
+        }
+        make
+    }
+
+    /// Whether an object is not as it should be. What others have added to it is theirs. Of a Secret only the metadata is looked at.
+    fn differs(make: &Make, object: &Object) -> bool {
+        fn part(of: &Value, kind: ObjectKind) -> &Value {
+            match kind == ObjectKind::Secret {
+                true => of.get("metadata").unwrap_or(&Value::Null),
+                false => of,
+            }
+        }
+        let (intended, live) = (part(&make.body, make.id.kind), part(&object.body, make.id.kind));
+        object.tag(tags::CONTENT) != Some(&make.content) || !drift::of(intended, live).is_empty()
+    }
+
+    /// New pods get the values that the secret has now.
+    fn copies_anew(&self, wanted: &Wanted, id: &ObjectId) -> bool {
+        let runs = self.object(&wanted.workload).and_then(|it| template_in(&it.body));
+        runs.is_some_and(|runs| runs != wanted.template) && !self.facts.seen.copied.contains(id)
+    }
+
+    /// What is told to go already, and is wanted.
+    fn until_gone<'m>(&self, mut makes: impl Iterator<Item = &'m Make>) -> Option<Next<KubernetesCall>> {
+        let going =
+            makes.find_map(|make| self.object(&make.id).filter(|object| object.deleting.is_some()))?;
+        Some(self.wait(SignedDuration::from_secs(1), "what was deleted is gone", words::left(going)))
+    }
+
+    /// A quota that is not in force yet refuses pods without a word about when.
+    fn until_in_force<'m>(&self, mut makes: impl Iterator<Item = &'m Make>) -> Option<Next<KubernetesCall>> {
+        let in_force = makes.all(|make| self.object(&make.id).is_none_or(Object::is_in_force));
+        (!in_force).then(|| self.wait(QUOTA, "its quota is in force", None))
+    }
+
+    /// Tells how many pods there should be. Who scales the workload is contradicted only where nothing would run, or where it
+    /// has just as many as the spec before said.
+    fn scale(&self, wanted: &Wanted, by: Means) -> Option<Next<KubernetesCall>> {
+        let Count::Of(count) = wanted.replicas else { return None };
+        let workload = self.object(&wanted.workload)?;
+        let shown = u32::try_from(workload.number("/spec/replicas")?).unwrap_or(u32::MAX);
+        let tells = match self.facts.told {
+            Some(_) | None if shown == 0 && count > 0 => true,
+            Some(told) => told != count,
+            // Without a ledger nobody knows what the cluster was told. A provision and a repair want the spec that runs.
+            None => by == Means::Update && shown != count,
+        };
+        let call = || KubernetesCall::Scale {
+            place: wanted.place.clone(),
+            workload: wanted.workload.clone(),
+            uid: workload.uid.clone(),
+            replicas: count,
+        };
+        tells.then(|| Next::Do(vec![Act { step: "scale the workload", call: call(), kind: Kind::Write }]))
+    }
+
+    /// Waits until what is wanted runs, and nothing else does.
+    pub(super) fn roll_out(&self, wanted: &Wanted, by: Means) -> Option<Next<KubernetesCall>> {
+        let awaited = || Awaited {
+            template: wanted.template.clone(),
+            deadline_seconds: wanted.deadline_seconds,
+            unschedulable_seconds: wanted.unschedulable_seconds,
+            serves: wanted.serves.clone(),
+        };
+        let Some(running) = &self.facts.seen.running else {
+            return Some(self.watch(&wanted.place, &wanted.workload, Some(awaited())));
+        };
+        let rollout = self.facts.rollout.as_ref().filter(|rollout| rollout.template == wanted.template);
+        let Some(Watched { since, stage, template: _ }) = rollout else {
+            return Some(self.watch(&wanted.place, &wanted.workload, Some(awaited())));
+        };
+        match stage {
+            Stage::GivenUp { why, told: false } => Some(Next::Fail(self.did_not_run(why, by))),
+            // Those pods have failed; others may find what was missing.
+            Stage::GivenUp { told: true, .. } => {
+                self.delete_pods(wanted, failing::pods(running, &wanted.template))
+            }
+            Stage::Overdue => Some(self.explain(wanted)),
+            Stage::Going { complaint, .. } => {
+                // The pods of a broken revision keep the next one of a StatefulSet from coming.
+                let stuck = failing::stuck_pods(running, &wanted.template);
+                if wanted.workload.kind == ObjectKind::StatefulSet && !stuck.is_empty() {
+                    return self.delete_pods(wanted, stuck);
+                }
+                match ready::verdict(running, &wanted.template) {
+                    ready::Verdict::Ready => None,
+                    ready::Verdict::Going { so_far } => {
+                        let age = self.now.duration_since(*since) / 10;
+                        let so_far = complaint.as_ref().map(|it| it.why.words.clone()).or(so_far);
+                        Some(self.wait(age.clamp(ROLLS.0, ROLLS.1), "its pods are ready", so_far))
+                    }
+                }
+            }
+        }
+    }
+
+    fn did_not_run(&self, why: &Why, by: Means) -> ProviderError {
+        let kind = match by {
+            Means::Provision | Means::Repair => ErrorKind::ProvisionFailed,
+            Means::Update => ErrorKind::UpdateFailed,
+        };
+        let Why { words, code, remedy } = why;
+        let message = format!("Kubernetes did not get tenant {} to run: {words}", self.subject.tenant);
+        ProviderError::new(kind, *remedy, *code, message).with_platform(words)
+    }
+
+    fn delete_pods(&self, wanted: &Wanted, pods: Vec<&Pod>) -> Option<Next<KubernetesCall>> {
+        let delete = |pod: &Pod| {
+            let (place, name, uid) = (wanted.place.clone(), pod.name.clone(), pod.uid.clone());
+            let call = KubernetesCall::DeletePod { place, name, uid };
+            Act { step: "delete a pod that failed", call, kind: Kind::Write }
+        };
+        Some(Next::Do(pods.into_iter().map(delete).collect()))
+    }
+
+    /// Asks for the platform's words about what does not come.
+    fn explain(&self, wanted: &Wanted) -> Next<KubernetesCall> {
+        let uids = self.facts.seen.running.iter().flat_map(|running| {
+            let pods = running.pods.iter().filter(|pod| !pod.ready).map(|pod| pod.uid.clone());
+            running.workload.iter().map(|workload| workload.uid.clone()).chain(pods)
+        });
+        let call = KubernetesCall::Explain { place: wanted.place.clone(), uids: uids.collect() };
+        read("look at the events", call)
+    }
+
+    /// A Deployment cannot become a StatefulSet: the one that is not wanted goes before the other comes up.
+    pub(super) fn replace_workload(&self, wanted: &Wanted) -> Option<Next<KubernetesCall>> {
+        let (other, _) = self
+            .its_objects()
+            .find(|(object, _)| is_workload(object.id.kind) && object.id != wanted.workload)?;
+        if other.deleting.is_some() {
+            return Some(self.wait(ROLLS.0, "what ran before is gone", words::left(other)));
+        }
+        let call = KubernetesCall::Delete(Delete {
+            place: wanted.place.clone(),
+            id: other.id.clone(),
+            uid: other.uid.clone(),
+            api_version: "apps/v1".to_owned(),
+            propagation: Propagation::Foreground,
+        });
+        Some(Next::Do(vec![Act { step: "replace the workload", call, kind: Kind::Write }]))
+    }
+
+    /// A volume that is there keeps its size.
+    pub(super) fn refuse_sizes(&self, wanted: &Wanted) -> Option<Next<KubernetesCall>> {
+        let make = wanted.objects.iter().find(|make| make.id == wanted.workload)?;
+        let object = self.object(&make.id)?;
+        let templates = |body: &Value| {
+            let all = body.pointer("/spec/volumeClaimTemplates").and_then(Value::as_array).cloned();
+            all.unwrap_or_default()
+        };
+        let named = |one: &Value| one.pointer("/metadata/name").cloned();
+        let size = |one: &Value| one.pointer("/spec/resources/requests/storage").cloned();
+        let before = templates(&object.body);
+        let (one, is) = templates(&make.body).into_iter().find_map(|one| {
+            let same = before.iter().find(|same| named(same) == named(&one))?;
+            (size(same) != size(&one)).then(|| (one.clone(), size(same)))
+        })?;
+        let text = |value: Option<Value>| value.as_ref().and_then(Value::as_str).unwrap_or("?").to_owned();
+        let message = format!(
+            "volumes[{}].size_mb: the volume has {} and keeps it; write that size, or give a new volume another name",
+            text(named(&one)),
+            text(is)
+        );
+        Some(Next::Fail(conflict(message)))
+    }
+}
+
+fn copy(make: &Make, from: &SecretSource, uid: Option<String>) -> KubernetesCall {
+    KubernetesCall::CopySecret { make: Box::new(make.clone()), from: from.clone(), uid }
+}
+
+fn create_step(kind: ObjectKind) -> &'static str {
+    match kind {
+        ObjectKind::Namespace => "create the namespace",
+        ObjectKind::Deployment | ObjectKind::StatefulSet => "create the workload",
+        ObjectKind::ServiceAccount
+        | ObjectKind::ResourceQuota
+        | ObjectKind::LimitRange
+        | ObjectKind::NetworkPolicy
+        | ObjectKind::Secret
+        | ObjectKind::ExternalSecret
+        | ObjectKind::ConfigMap
+        | ObjectKind::PersistentVolumeClaim
+        | ObjectKind::Service
+        | ObjectKind::PodDisruptionBudget
+        | ObjectKind::Ingress
+        | ObjectKind::HttpRoute => "create an object",
+    }
+}
+
+fn apply_step(kind: ObjectKind) -> &'static str {
+    match is_workload(kind) {
+        true => "change the workload",
+        false => "change an object",
+    }
+}

@@ -1,0 +1,5 @@
+//! What the planner makes of what a cluster shows.
+
+mod drift;
+mod failing;
+mod reading;
