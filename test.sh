@@ -47,8 +47,8 @@ long() {
   export LANDLORD_EXPLORE="${LANDLORD_EXPLORE:-60}"
   # The same cases each time, so that a change fails for what it changed. Another seed explores others.
   export LANDLORD_SEED="${LANDLORD_SEED:-20261123}"
-  step cargo test --package landlord-provider-process --package landlord-provider-ecs --lib --all-features -- \
-    --ignored --nocapture --test-threads 2
+  step cargo test --package landlord-provider-process --package landlord-provider-ecs \
+    --package landlord-provider-kubernetes --lib --all-features -- --ignored --nocapture --test-threads 2
   step cargo test --package landlord-provider-ecs --test it --all-features -- --ignored --nocapture
   # A tenth of the load; LANDLORD_LOAD=100 is all of it.
   step cargo test --package landlord-server --test it --all-features -- --ignored --nocapture

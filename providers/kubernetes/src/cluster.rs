@@ -1,0 +1,228 @@
+//! One cluster: the client that is open to it, what may be asked of it, and what it was found to have.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::StatusCode;
+use http_body_util::{BodyExt, Limited};
+use jiff::{SignedDuration, Timestamp};
+use kube::client::Body;
+use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
+use landlord_state_machines::planner::kubernetes::ClusterSource;
+use serde_json::Value;
+use tokio::sync::OnceCell;
+use tokio::time::Instant;
+use tracing::Dispatch;
+use tracing::instrument::WithSubscriber;
+
+use super::budget::{Budget, Rank};
+use super::discovery::Discovered;
+use super::error::{Failure, Why};
+use super::request::Ask;
+use super::source::{self, SourceError};
+use super::status::Refusal;
+
+/// The largest answer that is read, in bytes.
+const LARGEST: usize = 256 << 20;
+/// A client whose credentials end this soon is replaced.
+const BEFORE_THE_END: SignedDuration = SignedDuration::from_secs(60);
+/// How long a client that was never let in is kept, so that a plugin is not run for each request.
+const KEPT_SHUT_OUT: Duration = Duration::from_secs(10);
+
+/// A cluster.
+pub(super) struct Cluster {
+    source: ClusterSource,
+    within: Duration,
+    connection: Mutex<Arc<Connection>>,
+    pub(super) budget: Budget,
+    pub(super) discovered: Mutex<Option<Arc<Discovered>>>,
+}
+
+/// One client, from when it is made until its credentials are of no use.
+struct Connection {
+    client: OnceCell<Result<Opened, SourceError>>,
+    /// Whether the cluster has known its credentials.
+    let_in: AtomicBool,
+}
+
+struct Opened {
+    client: kube::Client,
+    at: Instant,
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cluster").field("source", &self.source).finish_non_exhaustive()
+    }
+}
+
+impl Cluster {
+    /// A cluster that is not asked yet.
+    pub(super) fn new(source: ClusterSource, within: Duration, budget: Budget) -> Self {
+        let connection = Mutex::new(Arc::new(Connection::new()));
+        Self { source, within, connection, budget, discovered: Mutex::new(None) }
+    }
+
+    /// Makes one request, once, when it is its turn, and reads the JSON of the answer.
+    pub(super) async fn ask(&self, ask: &Ask, rank: Rank) -> Result<Value, Failure> {
+        self.budget.turn(rank).await.map_err(Failure::kept)?;
+        self.ask_now(ask).await
+    }
+
+    /// Makes one request whose turn it is.
+    pub(super) async fn ask_now(&self, ask: &Ask) -> Result<Value, Failure> {
+        let bytes = self.bytes(ask).await?;
+        serde_json::from_slice(&bytes).map_err(|error| Failure::unreadable(ask, error.to_string()))
+    }
+
+    /// Makes one request whose turn it is; the bytes of the answer.
+    pub(super) async fn bytes(&self, ask: &Ask) -> Result<Vec<u8>, Failure> {
+        let (body, deadline) = self.open(ask).await?;
+        let body = Limited::new(body, LARGEST).collect().with_subscriber(Dispatch::none());
+        match tokio::time::timeout_at(deadline, body).await {
+            Ok(Ok(body)) => Ok(body.to_bytes().to_vec()),
+            Ok(Err(error)) => Err(Failure::unreadable(ask, error.to_string())),
+            Err(_) => Err(Failure::late(ask, self.within)),
+        }
+    }
+
+    /// Makes one request whose turn it is; the answer as it comes. Its head comes in time; for the rest the caller waits as long as
+    /// it likes.
+    pub(super) async fn stream(&self, ask: &Ask) -> Result<Body, Failure> {
+        let (body, _) = self.open(ask).await?;
+        Ok(body)
+    }
+
+    /// The body of an answer that says yes, and until when it has to be read. An answer that knows the credentials no longer is
+    /// asked for once more, with new ones: nothing has happened.
+    async fn open(&self, ask: &Ask) -> Result<(Body, Instant), Failure> {
+        let connection = self.connected(ask).await?;
+        match self.exchange(&connection, ask).await {
+            Err(failure) if failure.why == Why::Unauthorized && self.renewed(&connection) => {
+                let connection = self.connected(ask).await?;
+                self.exchange(&connection, ask).await
+            }
+            answer => answer,
+        }
+    }
+
+    /// A connection whose client is made. That may take as long as a request: nothing has gone out yet.
+    async fn connected(&self, ask: &Ask) -> Result<Arc<Connection>, Failure> {
+        let connection = self.connection();
+        let made = connection.client(&self.source).with_subscriber(Dispatch::none());
+        match tokio::time::timeout(self.within, made).await {
+            Ok(Ok(_)) => Ok(connection),
+            Ok(Err(error)) => Err(not_connected(ask, &error)),
+            Err(_) => Err(Failure::no_client(ask, self.within)),
+        }
+    }
+
+    /// Makes one request, and says until when its answer has to be read.
+    async fn exchange(&self, connection: &Connection, ask: &Ask) -> Result<(Body, Instant), Failure> {
+        let deadline = Instant::now() + self.within;
+        let answer = connection.exchange(self, ask).with_subscriber(Dispatch::none());
+        let answer = tokio::time::timeout_at(deadline, answer).await;
+        let body = answer.unwrap_or_else(|_| Err(Failure::late(ask, self.within)))?;
+        Ok((body, deadline))
+    }
+
+    /// The connection to use now.
+    fn connection(&self) -> Arc<Connection> {
+        let mut current = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        if current.is_over(Timestamp::now()) {
+            *current = Arc::new(Connection::new());
+        }
+        Arc::clone(&current)
+    }
+
+    /// Replaces a connection that is not let in any more. False: it never was, a moment ago.
+    fn renewed(&self, shut_out: &Arc<Connection>) -> bool {
+        let mut current = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        if !Arc::ptr_eq(&current, shut_out) {
+            // Somebody else has replaced it.
+            return true;
+        }
+        if !shut_out.let_in.load(Ordering::Relaxed) && shut_out.is_new() {
+            return false;
+        }
+        *current = Arc::new(Connection::new());
+        true
+    }
+}
+
+impl Connection {
+    fn new() -> Self {
+        Self { client: OnceCell::new(), let_in: AtomicBool::new(false) }
+    }
+
+    /// Whether its credentials have ended, or none could be had a while ago.
+    fn is_over(&self, now: Timestamp) -> bool {
+        match self.client.get() {
+            None => false,
+            // What failed is tried again with the next request.
+            Some(Err(_)) => true,
+            Some(Ok(opened)) => {
+                let ends = opened.client.valid_until().is_some_and(|end| now + BEFORE_THE_END >= end);
+                ends && opened.at.elapsed() >= KEPT_SHUT_OUT
+            }
+        }
+    }
+
+    fn is_new(&self) -> bool {
+        match self.client.get() {
+            Some(Ok(opened)) => opened.at.elapsed() < KEPT_SHUT_OUT,
+            Some(Err(_)) | None => false,
+        }
+    }
+
+    /// The client, which is made by the first who needs it.
+    async fn client(&self, source: &ClusterSource) -> Result<&kube::Client, SourceError> {
+        let made = self.client.get_or_init(async || {
+            let client = source::connect(source).await?;
+            Ok(Opened { client, at: Instant::now() })
+        });
+        match made.await {
+            Ok(opened) => Ok(&opened.client),
+            Err(error) => Err(error.clone()),
+        }
+    }
+
+    async fn exchange(&self, cluster: &Cluster, ask: &Ask) -> Result<Body, Failure> {
+        let client = self.client(&cluster.source).await.map_err(|error| not_connected(ask, &error))?;
+        let request = ask.http().map_err(|error| Failure::not_built(ask, &error))?;
+        let answer = client.send(request).await.map_err(|error| Failure::of_transport(ask, &error))?;
+        let (head, body) = answer.into_parts();
+        if head.status != StatusCode::UNAUTHORIZED {
+            self.let_in.store(true, Ordering::Relaxed);
+        }
+        if head.status.is_success() {
+            return Ok(body);
+        }
+        let said = Limited::new(body, LARGEST).collect().await;
+        let said = said.map(|said| said.to_bytes()).unwrap_or_default();
+        let failure = Failure::of(ask, &Refusal::read(head.status.as_u16(), &head.headers, &said));
+        if let Why::Throttled(pause) = failure.why {
+            cluster.budget.throttled(pause);
+        }
+        Err(failure)
+    }
+}
+
+/// The request did not go out, as there is no client.
+fn not_connected(ask: &Ask, error: &SourceError) -> Failure {
+    if let SourceError::Client(client) = error
+        && let kube::Error::Auth(auth) = &**client
+    {
+        return Failure::no_credentials(&ask.to_string(), auth);
+    }
+    let message = format!("{ask}: {error}; correct it, then retry");
+    let remedy = Remedy::NeedsPerson;
+    Failure::kept(ProviderError::new(
+        ErrorKind::ProvisionFailed,
+        remedy,
+        ErrorCode::InvalidConfiguration,
+        message,
+    ))
+}

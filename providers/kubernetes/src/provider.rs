@@ -1,0 +1,230 @@
+//! The provider's methods.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::stream::BoxStream;
+#[cfg(feature = "testing")]
+use landlord_compute::provider::converge::Api;
+use landlord_compute::provider::converge::Converge;
+use landlord_compute::provider::{
+    Capabilities, Context, Destroyed, LogLine, LogQuery, OwnedTenant, Plan, PlannedEffect, Provider,
+};
+use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
+use landlord_state_machines::id::{ProviderName, TenantId};
+#[cfg(feature = "testing")]
+use landlord_state_machines::planner::kubernetes::KubernetesPlanner;
+use landlord_state_machines::planner::kubernetes::{
+    KubernetesConfig, NOT_ENFORCED, ObjectKind, Survey, Wanted, check, support,
+};
+use landlord_state_machines::spec::{Field, FieldChange, Spec, Support, changes};
+use landlord_state_machines::status::{ComputeStatus, ProvisionResult, UpdateResult};
+use schemars::generate::SchemaSettings;
+use serde_json::Value;
+
+use super::KIND;
+use super::api::Kubernetes;
+use super::budget::Budget;
+use super::cluster::Cluster;
+use super::error::Failure;
+use super::logs;
+use super::options::{KubernetesOptions, KubernetesOptionsError};
+use super::source;
+use super::validate::{self, Allowed};
+
+/// Runs tenants as objects of a Kubernetes cluster.
+pub struct KubernetesProvider {
+    name: ProviderName,
+    methods: Converge<Arc<Kubernetes>>,
+    /// The operator's configuration, as it was given.
+    defaults: Value,
+    allowed: Allowed,
+}
+
+impl fmt::Debug for KubernetesProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KubernetesProvider").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl KubernetesProvider {
+    /// A provider over a cluster. Nothing is asked before the first call; a kubeconfig, a context or an exec plugin that is not
+    /// there is told at once.
+    ///
+    /// # Errors
+    /// [`KubernetesOptionsError`] when the defaults cannot be every tenant's, or lead to no cluster.
+    pub fn new(options: KubernetesOptions) -> Result<Self, KubernetesOptionsError> {
+        let KubernetesOptions { name, defaults, requests_per_second, request_timeout } = options;
+        let config = KubernetesConfig::read(&defaults)?;
+        let cluster = config.cluster()?.clone();
+        source::check(&cluster)?;
+        let cluster = Cluster::new(cluster, request_timeout, Budget::new(requests_per_second));
+        let kubernetes = Arc::new(Kubernetes { cluster, defaults: config });
+        let methods = Converge::new(name.clone(), kubernetes, changes);
+        Ok(Self { name, methods, defaults, allowed: Allowed::default() })
+    }
+
+    /// The calls of the planner, for a program that tests a cluster.
+    #[cfg(feature = "testing")]
+    pub fn api(&self) -> Arc<impl Api<Planner = KubernetesPlanner> + use<>> {
+        Arc::clone(self.kubernetes())
+    }
+
+    fn kubernetes(&self) -> &Arc<Kubernetes> {
+        self.methods.api()
+    }
+
+    /// The spec with the operator's configuration under its own.
+    fn merged(&self, spec: &Spec) -> Result<Spec, ProviderError> {
+        match KubernetesConfig::merged_for(&self.defaults, spec) {
+            Ok(config) => Ok(spec.with_provider_config(config)),
+            Err(error) => Err(ProviderError::new(
+                ErrorKind::InvalidSpec,
+                Remedy::Permanent,
+                ErrorCode::InvalidConfiguration,
+                error.to_string(),
+            )),
+        }
+    }
+
+    /// The spec as the planner gets it, and a context in which the spec that ran before is such a one too.
+    fn prepared(&self, cx: &Context, spec: &Spec) -> Result<(Context, Spec), ProviderError> {
+        let spec = self.merged(spec)?;
+        check(&spec)?;
+        // What ran before may not fit the operator's configuration of today; then nothing is known of it.
+        let mut cx = cx.clone();
+        cx.applied = cx.applied.and_then(|applied| self.merged(&applied).ok());
+        Ok((cx, spec))
+    }
+
+    /// What an update does to the pods that run.
+    async fn effect(&self, cx: &Context, spec: &Spec) -> Result<PlannedEffect, ProviderError> {
+        let Some(applied) = &cx.applied else { return Ok(PlannedEffect::InPlace) };
+        let survey = self.kubernetes().at(cx).survey().await.map_err(unknown)?;
+        let wanted = |spec: &Spec, survey: &Survey| Wanted::of(&cx.subject, spec, cx.rollout, survey);
+        let new = wanted(spec, &survey)?;
+        // What ran before may not fit what the cluster has today.
+        let same = wanted(applied, &survey).is_ok_and(|old| old.template == new.template);
+        Ok(if same { PlannedEffect::InPlace } else { replaced(&new) })
+    }
+}
+
+/// How pods take the place of others.
+fn replaced(wanted: &Wanted) -> PlannedEffect {
+    let workload = wanted.objects.iter().find(|make| make.id == wanted.workload);
+    let strategy = workload.and_then(|make| make.body.pointer("/spec/strategy/type")?.as_str());
+    // A StatefulSet ends each pod before the next one of its name comes.
+    let alone = wanted.workload.kind == ObjectKind::StatefulSet && wanted.replicas.first() <= 1;
+    match (strategy, alone) {
+        (Some("Recreate"), _) | (_, true) => PlannedEffect::StopFirst,
+        (_, false) => PlannedEffect::Replace,
+    }
+}
+
+/// What this spec asks for and does not get, as a line for a person.
+fn not_enforced(spec: &Spec) -> Option<String> {
+    spec.asked_of(&support).not_enforced_beside([])
+}
+
+/// How the tenant is, is not known.
+fn unknown(failure: Failure) -> ProviderError {
+    ProviderError { kind: ErrorKind::StatusFailed, ..failure.into_error() }
+}
+
+#[async_trait]
+impl Provider for KubernetesProvider {
+    fn name(&self) -> ProviderName {
+        self.name.clone()
+    }
+
+    fn kind(&self) -> Cow<'static, str> {
+        KIND.into()
+    }
+
+    async fn provision(&self, cx: &Context, spec: &Spec) -> Result<ProvisionResult, ProviderError> {
+        let (cx, spec) = self.prepared(cx, spec)?;
+        let done = self.methods.provision(&cx, &spec).await?;
+        Ok(ProvisionResult { message: not_enforced(&spec), ..done })
+    }
+
+    async fn update(
+        &self,
+        cx: &Context,
+        _tenant_id: &TenantId,
+        spec: &Spec,
+    ) -> Result<UpdateResult, ProviderError> {
+        let (cx, spec) = self.prepared(cx, spec)?;
+        let done = self.methods.update(&cx, &spec).await?;
+        Ok(UpdateResult { message: not_enforced(&spec), ..done })
+    }
+
+    async fn destroy(&self, cx: &Context, _tenant_id: &TenantId) -> Result<Destroyed, ProviderError> {
+        self.methods.destroy(cx).await?;
+        Ok(Destroyed::default())
+    }
+
+    async fn get_status(&self, cx: &Context, _tenant_id: &TenantId) -> Result<ComputeStatus, ProviderError> {
+        self.methods.get_status(cx).await
+    }
+
+    async fn validate(&self, cx: &Context, spec: &Spec) -> Result<(), ProviderError> {
+        let (cx, spec) = self.prepared(cx, spec)?;
+        validate::look(self.kubernetes(), &self.allowed, &cx, &spec).await
+    }
+
+    fn config_schema(&self) -> Value {
+        SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<KubernetesConfig>().to_value()
+    }
+
+    /// The operator's configuration, without the way to the cluster, which is no tenant's affair.
+    fn config_defaults(&self) -> Value {
+        let mut defaults = self.defaults.clone();
+        if let Some(fields) = defaults.as_object_mut() {
+            fields.remove("cluster");
+        }
+        defaults
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::default()
+            .max_concurrent_calls(2_048)
+            .call_timeout(Duration::from_secs(1_800))
+            .lists_tenants()
+            .oci_images()
+            .not_enforced(NOT_ENFORCED)
+    }
+
+    fn support(&self, field: Field) -> Support {
+        support(field)
+    }
+
+    async fn plan(&self, cx: &Context, _tenant_id: &TenantId, spec: &Spec) -> Result<Plan, ProviderError> {
+        let (cx, spec) = self.prepared(cx, spec)?;
+        let effect = self.effect(&cx, &spec).await?;
+        // These change the workload beside its pods.
+        let of_the_workload = [Field::Replicas.path(), Field::Labels.path()];
+        let effect = |change: &FieldChange| match of_the_workload.iter().any(|of| change.path.starts_with(of))
+        {
+            true => PlannedEffect::InPlace,
+            false => effect,
+        };
+        self.methods.plan(&cx, &spec, effect).await
+    }
+
+    async fn logs(
+        &self,
+        cx: &Context,
+        _tenant_id: &TenantId,
+        query: &LogQuery,
+    ) -> Result<Option<BoxStream<'static, Result<LogLine, ProviderError>>>, ProviderError> {
+        let lines = logs::lines(Arc::clone(self.kubernetes()), cx, query).await?;
+        Ok(Some(lines))
+    }
+
+    async fn list_tenants(&self, engine: &str) -> Result<Vec<OwnedTenant>, ProviderError> {
+        self.kubernetes().list(engine, self.name.as_str()).await.map_err(unknown)
+    }
+}
