@@ -61,7 +61,9 @@ sed -n '/^openssl/,/[^\\]$/p' remote.sh >certificate.sh
 . ./certificate.sh 2>/dev/null
 cp server.pem ca.pem
 landlord-compute --config landlord.toml serve --check
-landlord-compute --config landlord.toml serve >said 2>&1 &
+# Not what the first one has said.
+: >said
+landlord-compute --config landlord.toml serve >>said 2>&1 &
 server=$!
 until_there
 address=$(sed -n 's/^listening on [0-9.]*:\([0-9]*\),.*/localhost:\1/p' said)

@@ -37,7 +37,9 @@ per_second = 1000000
 burst = 1000000
 [providers]
 TOML
-"$program" --config "$folder/landlord.toml" serve >"$folder/said" 2>&1 &
+# There before it is read: the server's own shell may come to it later.
+: >"$folder/said"
+"$program" --config "$folder/landlord.toml" serve >>"$folder/said" 2>&1 &
 server=$!
 trap 'kill "$server" 2>/dev/null; wait "$server"; rm -rf "$folder"' EXIT
 for _ in $(seq 300); do

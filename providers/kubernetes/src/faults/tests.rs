@@ -9,17 +9,17 @@ const SCENARIOS: usize = 20;
 
 #[test]
 fn i1_i3_every_single_fault_leaves_the_applied_spec_or_nothing() {
-    trial::share::<Kubernetes>(Part::OneFault, 40, 200);
+    trial::share::<Kubernetes>(Part::OneFault, 80, 90);
 }
 
 #[test]
 fn i1_i3_every_single_fault_and_a_cancel_at_every_call() {
-    trial::share::<Kubernetes>(Part::Interrupted(Interrupt::Cancel, Length::Short), 40, 100);
+    trial::share::<Kubernetes>(Part::Interrupted(Interrupt::Cancel, Length::Short), 100, 40);
 }
 
 #[test]
 fn i1_i3_every_single_fault_and_a_destroy_at_every_call() {
-    trial::share::<Kubernetes>(Part::Interrupted(Interrupt::Destroy, Length::Short), 40, 50);
+    trial::share::<Kubernetes>(Part::Interrupted(Interrupt::Destroy, Length::Short), 100, 20);
 }
 
 #[test]

@@ -254,7 +254,7 @@ impl Platform for Cluster {
             settle: s(15),
             pause: Duration::from_millis(100),
             interruptions: 4,
-            parallel: 24,
+            parallel: 12,
         }
     }
 }
