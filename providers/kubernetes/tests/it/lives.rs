@@ -12,7 +12,7 @@ use landlord_state_machines::spec::{
 use landlord_state_machines::status::{ComputeState, UpdateStatus};
 use serde_json::json;
 
-use super::fake::{Kind, Settings};
+use super::fake::{Balancers, Kind, Settings};
 use super::site::{Site, subject};
 
 fn spec(image: &str) -> Spec {
@@ -90,4 +90,20 @@ async fn a_tenant_lives_on_a_new_cluster() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tenant_lives_on_an_old_cluster() {
     lives(Settings::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_public_port_answers_at_the_address_of_its_load_balancer() {
+    let settings = Settings { balancers: Balancers::Hostname, ..Settings::new_cluster() };
+    let site = Site::with(settings, &json!({ "exposure": "load_balancer" }));
+    let mut public = (*spec("first:1")).clone();
+    public.secrets.clear();
+    public.networking.public_ip = true;
+    let cx = Context::alone(subject(), Arc::new(SystemClock));
+    let made = site.provider.provision(&cx, &public.check().expect("valid")).await.expect("a provision");
+    let services = site.fake.objects(Kind::Service, "landlord-acme");
+    let given =
+        services.iter().find_map(|one| one.pointer("/status/loadBalancer/ingress/0/hostname")?.as_str());
+    let addresses: Vec<&str> = made.endpoints.iter().map(|endpoint| endpoint.address.as_str()).collect();
+    assert!(given.is_some_and(|given| addresses.contains(&given)), "{given:?} is not among {addresses:?}");
 }

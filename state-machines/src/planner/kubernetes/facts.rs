@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::call::{FieldConflict, KubernetesCall, Place, Running, Survey, Words};
+use super::call::{FieldConflict, KubernetesCall, Place, Running, Survey};
 use super::kind::ObjectId;
 use super::object::Object;
 use super::tags;
@@ -220,8 +220,6 @@ pub(super) struct Seen {
     pub(super) objects: Option<BTreeMap<ObjectId, Object>>,
     /// What runs.
     pub(super) running: Option<Running>,
-    /// The platform's words about what does not.
-    pub(super) words: Option<Vec<Words>>,
     /// The names that a create found taken: whose they are, a look at them tells.
     pub(super) taken: BTreeSet<ObjectId>,
     /// The fields of objects that are other managers'.

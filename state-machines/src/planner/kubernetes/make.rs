@@ -2,23 +2,25 @@
 
 use std::collections::BTreeSet;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::call::{Awaited, Delete, KubernetesCall, Make, Propagation, SecretSource, template_in};
+use super::call::{Awaited, Delete, KubernetesCall, Make, Propagation, Running, SecretSource, template_in};
 use super::drift;
-use super::facts::{Stage, Watched, Why};
+use super::facts::{Stage, Watched, Why, after};
 use super::kind::{ObjectId, ObjectKind};
 use super::next::{Plan, conflict, is_workload, read, stage};
 use super::object::Object;
 use super::pod::Pod;
-use super::wanted::{Count, Wanted};
+use super::wanted::{Count, ServedBy, Wanted};
 use super::{failing, ready, tags, words};
 use crate::error::{ErrorKind, ProviderError};
 use crate::planner::{Act, Kind, Means, Next};
 
 /// The pause between two looks at a rollout, when it began and later.
 const ROLLS: (SignedDuration, SignedDuration) = (SignedDuration::from_secs(1), SignedDuration::from_secs(5));
+/// How long the address of a load balancer is waited for.
+const BALANCER: SignedDuration = SignedDuration::from_secs(60);
 /// The pause until a quota is in force.
 const QUOTA: SignedDuration = SignedDuration::from_millis(500);
 
@@ -168,14 +170,14 @@ impl Plan<'_> {
                 self.delete_pods(wanted, failing::pods(running, &wanted.template))
             }
             Stage::Overdue => Some(self.explain(wanted)),
-            Stage::Going { complaint, .. } => {
+            Stage::Going { complaint, ready_since } => {
                 // The pods of a broken revision keep the next one of a StatefulSet from coming.
                 let stuck = failing::stuck_pods(running, &wanted.template);
                 if wanted.workload.kind == ObjectKind::StatefulSet && !stuck.is_empty() {
                     return self.delete_pods(wanted, stuck);
                 }
                 match ready::verdict(running, &wanted.template) {
-                    ready::Verdict::Ready => None,
+                    ready::Verdict::Ready => self.await_balancer(wanted, running, *ready_since),
                     ready::Verdict::Going { so_far } => {
                         let age = self.now.duration_since(*since) / 10;
                         let so_far = complaint.as_ref().map(|it| it.why.words.clone()).or(so_far);
@@ -184,6 +186,24 @@ impl Plan<'_> {
                 }
             }
         }
+    }
+
+    /// A load balancer gets its address a while after it was asked for; in a cluster that has none, never.
+    fn await_balancer(
+        &self,
+        wanted: &Wanted,
+        running: &Running,
+        ready_since: Option<Timestamp>,
+    ) -> Option<Next<KubernetesCall>> {
+        let has_address = |of: &ObjectId| {
+            running.entrances.iter().any(|entrance| entrance.of == *of && entrance.address.is_some())
+        };
+        let missing = wanted.serves.iter().any(|serves| match &serves.by {
+            ServedBy::LoadBalancer(of) => !has_address(of),
+            ServedBy::Cluster { .. } | ServedBy::Host { .. } | ServedBy::Node(_) => false,
+        });
+        let in_time = ready_since.is_none_or(|since| self.now < after(since, BALANCER));
+        (missing && in_time).then(|| self.wait(ROLLS.0, "its load balancer has an address", None))
     }
 
     fn did_not_run(&self, why: &Why, by: Means) -> ProviderError {
