@@ -177,7 +177,7 @@ impl Plan<'_> {
                     return self.delete_pods(wanted, stuck);
                 }
                 match ready::verdict(running, &wanted.template) {
-                    ready::Verdict::Ready => self.await_balancer(wanted, running, *ready_since),
+                    ready::Verdict::Ready => self.wait_for_balancer(wanted, running, *ready_since),
                     ready::Verdict::Going { so_far } => {
                         let age = self.now.duration_since(*since) / 10;
                         let so_far = complaint.as_ref().map(|it| it.why.words.clone()).or(so_far);
@@ -189,7 +189,7 @@ impl Plan<'_> {
     }
 
     /// A load balancer gets its address a while after it was asked for; in a cluster that has none, never.
-    fn await_balancer(
+    fn wait_for_balancer(
         &self,
         wanted: &Wanted,
         running: &Running,
