@@ -105,8 +105,7 @@ pub(super) struct Pending {
     pub(super) lost: bool,
 }
 
-/// What a call writes, as far as it matters when it comes late. What is for one uid only, and takes something away, can come
-/// at any time.
+/// What a call writes, as far as it matters when it comes late. A pod that goes is made again by its controller at any time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Write {
@@ -116,6 +115,8 @@ pub(super) enum Write {
     Apply(ObjectId, String),
     /// The workload gets so many pods.
     Scale(ObjectId, u32),
+    /// The object of this uid goes.
+    Delete(ObjectId, String),
 }
 
 impl Write {
@@ -131,13 +132,13 @@ impl Write {
             KubernetesCall::Scale { workload, replicas, .. } => {
                 Some(Self::Scale(workload.clone(), *replicas))
             }
+            KubernetesCall::Delete(delete) => Some(Self::Delete(delete.id.clone(), delete.uid.clone())),
             KubernetesCall::Survey
             | KubernetesCall::Locate
             | KubernetesCall::Look(_)
             | KubernetesCall::Watch { .. }
             | KubernetesCall::Explain { .. }
             | KubernetesCall::Own { .. }
-            | KubernetesCall::Delete(_)
             | KubernetesCall::DeletePod { .. } => None,
         }
     }
@@ -145,7 +146,15 @@ impl Write {
     /// The object that it writes.
     pub(super) fn id(&self) -> &ObjectId {
         match self {
-            Self::Create(id, _) | Self::Apply(id, _) | Self::Scale(id, _) => id,
+            Self::Create(id, _) | Self::Apply(id, _) | Self::Scale(id, _) | Self::Delete(id, _) => id,
+        }
+    }
+
+    /// The object that there may be because of it.
+    pub(super) fn leaves(&self) -> Option<&ObjectId> {
+        match self {
+            Self::Create(id, _) | Self::Apply(id, _) | Self::Scale(id, _) => Some(id),
+            Self::Delete(_, _) => None,
         }
     }
 }
@@ -252,7 +261,7 @@ impl KubernetesFacts {
 
     /// Whether something of the tenant may be where it is.
     pub(super) fn holds(&self) -> bool {
-        !self.held.is_empty() || !self.pending.is_empty()
+        !self.held.is_empty() || self.pending.iter().any(|pending| pending.write.leaves().is_some())
     }
 
     /// A rollout of this template is waited for from now on.

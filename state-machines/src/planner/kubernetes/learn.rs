@@ -209,7 +209,8 @@ fn saw(facts: &mut KubernetesFacts, call: &KubernetesCall, reply: KubernetesRepl
                 None => {
                     close(facts, &BTreeMap::new(), now);
                     facts.at = Whereabouts::Nowhere;
-                    facts.held.retain(|id, _| facts.pending.iter().any(|pending| pending.write.id() == id));
+                    let left = |id: &ObjectId| facts.pending.iter().any(|it| it.write.leaves() == Some(id));
+                    facts.held.retain(|id, _| left(id));
                 }
             }
             facts.seen.elsewhere = places;
@@ -249,7 +250,7 @@ fn looked(facts: &mut KubernetesFacts, look: &Look, objects: Vec<Object>, now: T
     close(facts, &objects, now);
     let its = |object: &&Object| matches!(Whose::of(object, subject), Whose::Its(_));
     let its: BTreeMap<&ObjectId, &Object> = objects.iter().filter(|(_, object)| its(object)).collect();
-    let asked = |id: &ObjectId| facts.pending.iter().any(|pending| pending.write.id() == id);
+    let asked = |id: &ObjectId| facts.pending.iter().any(|pending| pending.write.leaves() == Some(id));
     facts.held.retain(|id, _| its.contains_key(id) || !kinds.contains(&id.kind) || asked(id));
     for (id, object) in its {
         facts.held.insert(id.clone(), Held::There(object.uid.clone()));

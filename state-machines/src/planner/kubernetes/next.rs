@@ -9,7 +9,7 @@ use super::facts::{KubernetesFacts, LATE, Pending, Whereabouts, Whose, after};
 use super::kind::{ObjectId, ObjectKind};
 use super::object::Object;
 use super::wanted::Wanted;
-use super::words;
+use super::{drift, words};
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use crate::planner::{Act, Goal, Kind, Means, Next, Subject};
 
@@ -254,10 +254,11 @@ impl Plan<'_> {
 
     /// A write without an answer may still happen: what comes of it is awaited before anything is said to be gone.
     fn settle(&self) -> Option<Next<KubernetesCall>> {
-        self.until_settled(self.facts.pending.iter())
+        self.until_settled(self.facts.pending.iter().filter(|pending| pending.write.leaves().is_some()))
     }
 
-    /// The same for writes of something else than what is wanted. What is wanted is simply asked for again.
+    /// The same for writes of something else than what is wanted, and for what may still take away an object that is wanted. What is
+    /// wanted is simply asked for again.
     fn settle_another_content(&self, wanted: &Wanted) -> Option<Next<KubernetesCall>> {
         use super::facts::Write;
         let is_wanted = |pending: &&Pending| match &pending.write {
@@ -265,8 +266,17 @@ impl Plan<'_> {
                 wanted.objects.iter().any(|make| make.id == *id && make.content == *content)
             }
             Write::Scale(id, replicas) => wanted.workload == *id && wanted.replicas.first() == *replicas,
+            Write::Delete(id, uid) => !self.stays(wanted, id, uid),
         };
         self.until_settled(self.facts.pending.iter().filter(|pending| !is_wanted(pending)))
+    }
+
+    /// Whether the object of this uid is there and is to stay.
+    fn stays(&self, wanted: &Wanted, id: &ObjectId, uid: &str) -> bool {
+        let object = self.object(id).filter(|object| object.uid == uid && object.deleting.is_none());
+        let make = wanted.objects.iter().find(|make| make.id == *id);
+        let both = object.zip(make);
+        both.is_some_and(|(object, make)| !drift::immutable(&make.body, &object.body, id.kind))
     }
 
     fn until_settled<'p>(&self, pending: impl Iterator<Item = &'p Pending>) -> Option<Next<KubernetesCall>> {
