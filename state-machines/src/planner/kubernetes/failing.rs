@@ -17,6 +17,8 @@ pub(super) struct Found {
 
 /// How often a container may end until its pod counts as failed.
 const CRASHES: u32 = 2;
+/// How long a command may not be there, in seconds: what it is in may be on its way.
+const COMMANDS: u32 = 5;
 /// How long an object that a container needs may be missing, in seconds: it may be on its way.
 const ARRIVES: u32 = 10;
 /// How long an image may be refused, in seconds: the platform tries twice in that time.
@@ -102,7 +104,7 @@ fn failing(pod: &Pod, container: &PodContainer) -> Option<Found> {
             }
             "CreateContainerConfigError" => found("needs", Some(ARRIVES), wrong, said(reason, message)),
             "CreateContainerError" | "RunContainerError" => {
-                let patience = if *restarts < CRASHES { ARRIVES } else { 0 };
+                let patience = if *restarts < CRASHES { COMMANDS } else { 0 };
                 found("command", Some(patience), wrong, said(reason, message))
             }
             "PostStartHookError" => {
@@ -129,25 +131,30 @@ fn crashed(
     ended: &Ended,
     found: impl Fn(&str, Option<u32>, ErrorCode, String) -> Option<Found>,
 ) -> Option<Found> {
-    let patience = (restarts >= CRASHES).then_some(0);
+    let often = (restarts >= CRASHES).then_some(0);
     let Ended { exit_code, reason } = ended;
-    let (what, code, words) = match (reason.as_str(), exit_code) {
+    let (what, patience, code, words) = match (reason.as_str(), exit_code) {
         ("OOMKilled", _) => (
             "memory",
+            often,
             ErrorCode::ResourceExhausted,
             "it was killed, as it needs more memory than it has (OOMKilled)".to_owned(),
         ),
         ("StartError" | "ContainerCannotRun", _) => (
             "command",
+            often.or(Some(COMMANDS)),
             ErrorCode::InvalidConfiguration,
             format!("its command could not be started ({reason}, exit code {exit_code})"),
         ),
         (_, 137) => (
             "crash",
+            often,
             ErrorCode::UnknownError,
             "it was killed (exit code 137): it may have failed its liveness check".to_owned(),
         ),
-        (_, exit_code) => ("crash", ErrorCode::UnknownError, format!("it ended with exit code {exit_code}")),
+        (_, exit_code) => {
+            ("crash", often, ErrorCode::UnknownError, format!("it ended with exit code {exit_code}"))
+        }
     };
     found(what, patience, code, format!("{words}, and was started {} times", restarts.saturating_add(1)))
 }
