@@ -57,8 +57,8 @@ impl Kubernetes {
             }
             KubernetesCall::Create(make) => at.create(make, make.body.clone()).await,
             KubernetesCall::Own { place, id, uid, api_version } => at.own(place, id, uid, api_version).await,
-            KubernetesCall::Apply { make, uid, force } => {
-                at.apply(make, make.body.clone(), uid, *force).await
+            KubernetesCall::Apply { make, uid, force, instead } => {
+                at.apply(make, make.body.clone(), uid, *force, instead.as_deref()).await
             }
             KubernetesCall::CopySecret { make, from, uid } => {
                 at.copy_secret(make, from, uid.as_deref()).await

@@ -104,8 +104,36 @@ impl Cluster {
                 let connection = self.connected(ask).await?;
                 self.exchange(&connection, ask).await
             }
+            Err(failure) if failure.why == Why::Forbidden => match self.is_denied(&connection, ask).await {
+                true => Err(failure),
+                false => Err(failure.passing(ask)),
+            },
             answer => answer,
         }
+    }
+
+    /// Whether the API server, which has refused this, says that the engine may not do it. One that has just started refuses
+    /// everything, also the question, until it has read its roles.
+    async fn is_denied(&self, connection: &Connection, ask: &Ask) -> bool {
+        if ask.is_review() {
+            return false;
+        }
+        for review in ask.reviews() {
+            let answered = match self.exchange(connection, &review).await {
+                Ok((body, deadline)) => {
+                    let body = Limited::new(body, LARGEST).collect().with_subscriber(Dispatch::none());
+                    tokio::time::timeout_at(deadline, body).await.ok().and_then(Result::ok)
+                }
+                Err(_) => None,
+            };
+            let answer: Option<Value> =
+                answered.and_then(|body| serde_json::from_slice(&body.to_bytes()).ok());
+            let allowed = answer.as_ref().and_then(|answer| answer.pointer("/status/allowed")?.as_bool());
+            if allowed == Some(false) {
+                return true;
+            }
+        }
+        false
     }
 
     /// A connection whose client is made. That may take as long as a request: nothing has gone out yet.

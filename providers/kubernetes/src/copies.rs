@@ -54,7 +54,7 @@ impl At<'_> {
             return Ok(KubernetesReply::Gone);
         }
         // The copy is the engine's alone: what others wrote there is drift.
-        self.apply(make, body, uid, true).await
+        self.apply(make, body, uid, true, None).await
     }
 
     async fn source(&self, from: &SecretSource) -> Result<Option<Source>, Failure> {

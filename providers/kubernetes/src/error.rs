@@ -39,6 +39,8 @@ pub(super) enum Why {
     FieldConflicts(BTreeSet<FieldConflict>),
     /// The object is another one than was meant, or it has changed since.
     NotAsMeant,
+    /// The object that it would become cannot be.
+    Invalid,
     /// The credentials are not known, or not any more.
     Unauthorized,
     /// The engine may not do it.
@@ -81,12 +83,23 @@ impl Failure {
             | Why::NoKind
             | Why::FieldConflicts(_)
             | Why::NotAsMeant
+            | Why::Invalid
             | Why::Unauthorized
             | Why::Forbidden
             | Why::BadRequest
             | Why::Other => refusal.pause,
         };
         Self::with(class.why, class.happened, error)
+    }
+
+    /// A refusal of what the API server allows: nothing has happened.
+    pub(super) fn passing(self, ask: &Ask) -> Self {
+        let message = format!(
+            "{ask}: the API server has refused what it allows, as one that starts does; it is tried again"
+        );
+        let mut error = error(Remedy::Retry, ErrorCode::ProviderUnavailable, message);
+        error.platform = self.into_error().platform;
+        Self::kept(error)
     }
 
     /// There was no answer in time.
@@ -393,10 +406,11 @@ fn unprocessable(refusal: &Refusal) -> Class {
     }
     let fields: BTreeSet<&str> = causes.iter().map(|cause| cause.field.as_str()).collect();
     let fields: Vec<&str> = fields.into_iter().filter(|field| !field.is_empty()).collect();
-    permanent(&match fields.as_slice() {
+    let class = permanent(&match fields.as_slice() {
         [] => "the cluster cannot take it; correct the spec".to_owned(),
         fields => format!("the cluster cannot take {}; correct the spec", fields.join(", ")),
-    })
+    });
+    Class { why: Why::Invalid, ..class }
 }
 
 fn bad_request(refusal: &Refusal) -> Class {

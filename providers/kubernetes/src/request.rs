@@ -184,6 +184,13 @@ impl Ask {
         Self { target: Target::Resource(resource), what }
     }
 
+    /// Whether the engine may do what these attributes say.
+    pub(super) fn review(spec: Value) -> Self {
+        let reviews = Resource::all("authorization.k8s.io/v1", "selfsubjectaccessreviews", None);
+        let review = json!({ "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "spec": spec });
+        Self::new(reviews, What::Review(review))
+    }
+
     /// What a path of the server says.
     pub(super) fn path(path: impl Into<String>) -> Self {
         Self { target: Target::Path(path.into()), what: What::Get(Part::Whole) }
@@ -220,6 +227,45 @@ impl Ask {
             What::Review(_) | What::Create(_) => "create",
             What::Apply { .. } | What::Patch { .. } => "patch",
             What::Delete { .. } => "delete",
+        }
+    }
+
+    /// Questions about all the rights that it needs.
+    pub(super) fn reviews(&self) -> Vec<Self> {
+        let of = |resource: &Resource, verb: &str| {
+            json!({ "resourceAttributes": {
+                "verb": verb,
+                "group": resource.group(),
+                "resource": resource.plural,
+                "subresource": resource.subresource.unwrap_or_default(),
+                "namespace": resource.namespace.as_deref().unwrap_or_default(),
+                "name": resource.name.as_deref().unwrap_or_default(),
+            } })
+        };
+        let specs = match &self.target {
+            Target::Path(path) => {
+                vec![json!({ "nonResourceAttributes": { "verb": self.verb(), "path": path } })]
+            }
+            // It makes what is not there.
+            Target::Resource(resource) if self.is_apply() => {
+                vec![of(resource, self.verb()), of(resource, "create")]
+            }
+            Target::Resource(resource) => vec![of(resource, self.verb())],
+        };
+        specs.into_iter().map(Self::review).collect()
+    }
+
+    /// Whether it is a question about rights.
+    pub(super) fn is_review(&self) -> bool {
+        match &self.what {
+            What::Review(_) => true,
+            What::Get(_)
+            | What::List { .. }
+            | What::Logs(_)
+            | What::Create(_)
+            | What::Apply { .. }
+            | What::Patch { .. }
+            | What::Delete { .. } => false,
         }
     }
 

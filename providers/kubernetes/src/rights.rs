@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::error::Failure;
 use super::reads::At;
-use super::request::{Ask, Resource, What};
+use super::request::Ask;
 
 /// How many rights are asked about at a time.
 const AT_A_TIME: usize = 16;
@@ -141,19 +141,14 @@ impl At<'_> {
     async fn allows(&self, permission: &Permission) -> Result<bool, Failure> {
         let Permission { verb, group, resource, namespace } = permission;
         let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
-        let review = json!({
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SelfSubjectAccessReview",
-            "spec": { "resourceAttributes": {
-                "verb": verb,
-                "group": group,
-                "resource": resource,
-                "subresource": subresource,
-                "namespace": namespace.as_deref().unwrap_or_default(),
-            } },
-        });
-        let reviews = Resource::all("authorization.k8s.io/v1", "selfsubjectaccessreviews", None);
-        let answer = self.ask(&Ask::new(reviews, What::Review(review))).await?;
+        let spec = json!({ "resourceAttributes": {
+            "verb": verb,
+            "group": group,
+            "resource": resource,
+            "subresource": subresource,
+            "namespace": namespace.as_deref().unwrap_or_default(),
+        } });
+        let answer = self.ask(&Ask::review(spec)).await?;
         Ok(answer.pointer("/status/allowed").and_then(Value::as_bool).unwrap_or(false))
     }
 }

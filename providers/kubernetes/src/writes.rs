@@ -3,7 +3,7 @@
 
 use landlord_state_machines::planner::kubernetes::MANAGER;
 use landlord_state_machines::planner::kubernetes::{
-    Delete, KubernetesReply, Make, Object, ObjectId, ObjectKind, Place, SCALER,
+    Delete, Instead, KubernetesReply, Make, Object, ObjectId, ObjectKind, Place, SCALER,
 };
 use serde_json::{Value, json};
 
@@ -28,6 +28,7 @@ impl At<'_> {
                 Why::NotThere
                 | Why::FieldConflicts(_)
                 | Why::NotAsMeant
+                | Why::Invalid
                 | Why::Unauthorized
                 | Why::Forbidden
                 | Why::Throttled(_)
@@ -44,13 +45,26 @@ impl At<'_> {
         body: Value,
         uid: &str,
         force: bool,
+        instead: Option<&Instead>,
     ) -> Result<KubernetesReply, Failure> {
         let resource = Resource::of(&make.place, &make.id, make.api_version());
         let ask = Ask::new(resource.clone(), What::Apply { body: with_uid(body, uid), force });
-        match self.cluster.ask_now(&ask).await {
-            Ok(body) => is(&ask, make.id.kind, body),
-            Err(Failure { why: Why::FieldConflicts(fields), .. }) => Ok(KubernetesReply::Conflicts(fields)),
-            Err(failure) => self.unless_gone(failure, resource, uid).await,
+        match (self.cluster.ask_now(&ask).await, instead) {
+            (Ok(body), _) => is(&ask, make.id.kind, body),
+            (Err(Failure { why: Why::FieldConflicts(fields), .. }), _) => {
+                Ok(KubernetesReply::Conflicts(fields))
+            }
+            // Nobody else has any of its fields, or they are taken over: that would have been a conflict.
+            (Err(Failure { why: Why::Invalid, .. }), Some(Instead { version, spec })) => {
+                let operations = json!([
+                    { "op": "test", "path": "/metadata/uid", "value": uid },
+                    { "op": "test", "path": "/metadata/resourceVersion", "value": version },
+                    { "op": "replace", "path": "/spec", "value": spec },
+                ]);
+                self.cluster.budget.turn(self.rank).await.map_err(Failure::kept)?;
+                self.patch(resource, make.id.kind, operations, MANAGER, uid).await
+            }
+            (Err(failure), _) => self.unless_gone(failure, resource, uid).await,
         }
     }
 
@@ -165,6 +179,7 @@ impl At<'_> {
                 Err(failure)
             }
             Why::Exists
+            | Why::Invalid
             | Why::FieldConflicts(_)
             | Why::Unauthorized
             | Why::Forbidden

@@ -99,7 +99,7 @@ impl Model for Kubernetes {
             }
             KubernetesCall::Create(make) => self.cluster.create(make, false, now),
             KubernetesCall::Own { place, id, uid, .. } => self.cluster.own(place, id, uid),
-            KubernetesCall::Apply { make, uid, force: _ } => self.cluster.apply(make, uid, now),
+            KubernetesCall::Apply { make, uid, force: _, instead: _ } => self.cluster.apply(make, uid, now),
             KubernetesCall::CopySecret { make, uid: None, .. } => self.cluster.create(make, true, now),
             KubernetesCall::CopySecret { make, uid: Some(uid), .. } => self.cluster.apply(make, uid, now),
             KubernetesCall::Scale { place, workload, uid, replicas } => {

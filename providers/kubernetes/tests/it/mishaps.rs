@@ -30,7 +30,7 @@ enum Happened {
 fn mishaps() -> Vec<(Mishap, Happened, Remedy, ErrorCode)> {
     use ErrorCode as Is;
     use Happened::{No, Perhaps};
-    use Remedy::{NeedsPerson, Permanent, Retry};
+    use Remedy::{Permanent, Retry};
     let denied = |code| Refusal::webhook_denied(code, "policy.example.com", "not like this");
     let large = Refusal::status(500, "", "etcdserver: request is too large");
     let unknown = Refusal::status(
@@ -53,7 +53,8 @@ fn mishaps() -> Vec<(Mishap, Happened, Remedy, ErrorCode)> {
         (Mishap::Cut { done: true }, Perhaps, Retry, Is::ProviderUnavailable),
         (Mishap::Hang { done: false }, Perhaps, Retry, Is::ProviderTimeout),
         (Mishap::Hang { done: true }, Perhaps, Retry, Is::ProviderTimeout),
-        (Mishap::Refuse(Refusal::status(403, "Forbidden", "no")), No, NeedsPerson, Is::PermissionDenied),
+        // It says that the engine may do it: it has just started, or its rules have just changed.
+        (Mishap::Refuse(Refusal::status(403, "Forbidden", "no")), No, Retry, Is::ProviderUnavailable),
     ]
 }
 
@@ -124,10 +125,44 @@ async fn every_write_says_whether_it_may_have_happened() {
             site.fake.trap(Trap::on(verb, "", mishap));
             site.fake.take_counts();
             let error = failed(&what, site.call(&call).await, (happened, remedy, code));
-            assert_eq!(site.fake.count(verb, ""), 1, "{what}: a request is made once");
+            let questions = match verb {
+                Verb::Create => site.fake.count(verb, "selfsubjectaccessreviews"),
+                Verb::Get | Verb::List | Verb::Watch | Verb::Patch | Verb::Delete | Verb::Update => 0,
+            };
+            assert_eq!(site.fake.count(verb, "") - questions, 1, "{what}: a request is made once");
             assert!(!error.message.is_empty());
         }
     }
+}
+
+#[tokio::test]
+async fn what_an_api_server_refuses_until_it_has_read_its_rules_is_tried_again() {
+    let site = Site::prepared();
+    let call = KubernetesCall::Create(Box::new(config_map("files", json!({}))));
+    let forbidden = Mishap::Refuse(Refusal::status(403, "Forbidden", "no rules yet"));
+    site.fake.trap(Trap { verb: None, path: None, times: None, mishap: forbidden });
+    let error = failed(
+        "it starts",
+        site.call(&call).await,
+        (Happened::No, Remedy::Retry, ErrorCode::ProviderUnavailable),
+    );
+    assert_eq!(error.platform.as_deref(), Some("Forbidden: no rules yet"));
+    site.fake.clear_traps();
+    site.created(config_map("files", json!({}))).await;
+}
+
+#[tokio::test]
+async fn what_the_engine_may_not_do_is_told_with_the_right_that_is_missing() {
+    let site = Site::prepared();
+    let denied = [("create".to_owned(), "configmaps".to_owned())];
+    site.fake.set(|settings| settings.users.values_mut().for_each(|user| user.denied = denied.to_vec()));
+    let call = KubernetesCall::Create(Box::new(config_map("files", json!({}))));
+    let error = failed(
+        "a right is missing",
+        site.call(&call).await,
+        (Happened::No, Remedy::NeedsPerson, ErrorCode::PermissionDenied),
+    );
+    assert!(error.message.contains("may not create configmaps"), "{error}");
 }
 
 #[tokio::test]

@@ -210,5 +210,5 @@ pub(crate) fn own(object: &Object) -> KubernetesCall {
 }
 
 pub(crate) fn apply(make: Make, uid: &str, force: bool) -> KubernetesCall {
-    KubernetesCall::Apply { make: Box::new(make), uid: uid.to_owned(), force }
+    KubernetesCall::Apply { make: Box::new(make), uid: uid.to_owned(), force, instead: None }
 }

@@ -70,6 +70,8 @@ pub enum KubernetesCall {
         uid: String,
         /// Whether fields of other managers are taken over.
         force: bool,
+        /// What is done where the API server refuses the result for what an apply leaves in it.
+        instead: Option<Box<Instead>>,
     },
     /// Write: makes or changes a Secret with the values of another one. The values are in no call and no reply.
     CopySecret {
@@ -185,6 +187,22 @@ impl fmt::Debug for Make {
             .field("id", id)
             .field("content", content)
             .finish_non_exhaustive()
+    }
+}
+
+/// A spec in place of the one that is there. It has no `Debug` of its values, which may be a tenant's secrets.
+#[derive(Clone, PartialEq, Serialize)]
+pub struct Instead {
+    /// The version of the object that it was made from: another one is not changed.
+    pub version: String,
+    /// The whole `spec`.
+    pub spec: Value,
+}
+
+impl fmt::Debug for Instead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { version, spec: _ } = self;
+        f.debug_struct("Instead").field("version", version).finish_non_exhaustive()
     }
 }
 

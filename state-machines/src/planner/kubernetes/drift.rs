@@ -74,7 +74,7 @@ fn within(path: &mut String, step: &str, then: impl FnOnce(&mut String)) {
     path.truncate(before);
 }
 
-fn keys_of(items: &[Value]) -> Option<&'static [&'static str]> {
+pub(super) fn keys_of(items: &[Value]) -> Option<&'static [&'static str]> {
     let has_all = |keys: &&&[&str]| {
         items
             .iter()
@@ -83,7 +83,7 @@ fn keys_of(items: &[Value]) -> Option<&'static [&'static str]> {
     KEYS.iter().find(has_all).copied()
 }
 
-fn key_of<'v>(item: &'v Value, keys: &[&str]) -> Vec<Option<&'v Value>> {
+pub(super) fn key_of<'v>(item: &'v Value, keys: &[&str]) -> Vec<Option<&'v Value>> {
     keys.iter()
         .map(|key| match (*key, item.get(*key)) {
             // A claim template's name.

@@ -13,7 +13,7 @@ use super::next::{Plan, conflict, is_workload, read, stage};
 use super::object::Object;
 use super::pod::Pod;
 use super::wanted::{Count, ServedBy, Wanted};
-use super::{failing, ready, tags, words};
+use super::{failing, ready, remnants, tags, words};
 use crate::error::{ErrorKind, ProviderError};
 use crate::planner::{Act, Kind, Means, Next};
 
@@ -81,7 +81,10 @@ impl Plan<'_> {
             let api_version = make.api_version().to_owned();
             return write("take over what was created", KubernetesCall::Own { place, id, uid, api_version });
         }
-        let call = KubernetesCall::Apply { make: Box::new(make.clone()), uid, force: wanted.take_over };
+        let instead =
+            is_workload(make.id.kind).then(|| remnants::instead(&make.body, object)).flatten().map(Box::new);
+        let call =
+            KubernetesCall::Apply { make: Box::new(make.clone()), uid, force: wanted.take_over, instead };
         write(apply_step(make.id.kind), call)
     }
 

@@ -26,6 +26,7 @@ mod object;
 mod page;
 mod pod;
 mod ready;
+mod remnants;
 pub mod tags;
 #[cfg(test)]
 mod tests;
@@ -39,8 +40,8 @@ use crate::planner::{CallError, Goal, Holdings, Next, Planner, Report, Subject};
 use crate::render::diagram_of;
 
 pub use call::{
-    Awaited, Delete, Entrance, FieldConflict, KubernetesCall, KubernetesReply, Look, MANAGER, Make, Place,
-    Propagation, Running, SCALER, SecretSource, Sharing, Survey, Words,
+    Awaited, Delete, Entrance, FieldConflict, Instead, KubernetesCall, KubernetesReply, Look, MANAGER, Make,
+    Place, Propagation, Running, SCALER, SecretSource, Sharing, Survey, Words,
 };
 pub use config::{
     ClusterSource, Drift, Exposes, Gateway, KubernetesConfig, KubernetesConfigError, Namespaces, PodSecurity,

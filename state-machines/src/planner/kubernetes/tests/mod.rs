@@ -3,3 +3,4 @@
 mod drift;
 mod failing;
 mod reading;
+mod remnants;
