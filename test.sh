@@ -62,6 +62,11 @@ backends() {
   bin=$(LANDLORD_INSTALL=1 providers/ecs/tests/backends/emulators/install.sh "$target/ecs-emulators" engine)
   echo "in $bin"
   step cargo test --package landlord-provider-ecs --all-features --test backends -- --include-ignored
+  printf '\n== build a cluster of Kubernetes\n'
+  LANDLORD_INSTALL=1 providers/kubernetes/tests/backends/cluster/install.sh
+  # Most of them wait for pods.
+  step cargo test --package landlord-provider-kubernetes --all-features --test backends -- --include-ignored \
+    --test-threads 8
   printf '\n== install nginx, redis and Python\n'
   LANDLORD_INSTALL=1 providers/process/tests/backends/servers/install.sh
   printf '\n== install User Mode Linux, and a Debian for it\n'
