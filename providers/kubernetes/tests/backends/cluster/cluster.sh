@@ -16,6 +16,14 @@ mkdir -p /run/containerd /run/netns /var/log
 for mounted in /run/containerd /run/netns /var/log; do mount -t tmpfs tmpfs "$mounted"; done
 mkdir data
 mount -t tmpfs tmpfs data
+# A kubelet and its network change these of the machine. Here they have their own.
+mkdir data/settings
+for setting in vm/overcommit_memory vm/panic_on_oom kernel/panic kernel/panic_on_oops kernel/keys/root_maxkeys \
+  kernel/keys/root_maxbytes net/ipv4/ip_forward; do
+  own=data/settings/${setting//\//.}
+  cat "/proc/sys/$setting" >"$own"
+  mount --bind "$own" "/proc/sys/$setting"
+done
 
 # start NAME COMMAND…: goes on until the namespaces end.
 start() {

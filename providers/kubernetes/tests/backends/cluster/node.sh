@@ -43,6 +43,7 @@ failSwapOn: false
 cgroupDriver: cgroupfs
 cgroupRoot: /landlord-kubernetes-$slot
 enforceNodeAllocatable: []
+makeIPTablesUtilChains: false
 authentication: { anonymous: { enabled: false }, webhook: { enabled: true }, x509: { clientCAFile: $dir/ca.crt } }
 authorization: { mode: AlwaysAllow }
 evictionHard: { memory.available: 50Mi, nodefs.available: 1%, imagefs.available: 1% }
@@ -53,6 +54,8 @@ fileCheckFrequency: 0s
 kubeAPIQPS: 100
 kubeAPIBurst: 200
 YAML
+# It listens there for what the kernel kills.
+[ -e /dev/kmsg ] || ln -s null /dev/kmsg
 for hierarchy in /sys/fs/cgroup /sys/fs/cgroup/*/; do
   if [ -e "$hierarchy/cgroup.procs" ]; then mkdir -p "$hierarchy/landlord-kubernetes-$slot"; fi
 done
