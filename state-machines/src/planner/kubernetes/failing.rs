@@ -23,8 +23,10 @@ const COMMANDS: u32 = 5;
 const ARRIVES: u32 = 10;
 /// How long an image may be refused, in seconds: the platform tries twice in that time.
 const PULLS: u32 = 25;
-/// How long pods may be refused, in seconds: a quota may be changing.
+/// How long pods may be refused, in seconds: what refuses them may be changing.
 const ADMITS: u32 = 10;
+/// How long a quota may be used up, in seconds: once there is room, its controller and the pods' have to see it.
+const MAKES_ROOM: u32 = 20;
 /// What registries say of an image that will not come.
 const NO_IMAGE: [&str; 7] = [
     "not found",
@@ -163,12 +165,16 @@ fn crashed(
 fn refused(running: &Running) -> Option<Found> {
     let condition = running.workload.as_ref()?.condition("ReplicaFailure").filter(|it| it.holds)?;
     let quota = condition.message.contains("exceeded quota");
-    let (code, remedy) = match quota {
-        true => (ErrorCode::ResourceExhausted, Remedy::Retry),
-        false => (ErrorCode::PermissionDenied, Remedy::NeedsPerson),
+    // They count until they have ended.
+    if quota && running.pods.iter().any(|pod| pod.deleting.is_some()) {
+        return None;
+    }
+    let (patience, code, remedy) = match quota {
+        true => (MAKES_ROOM, ErrorCode::ResourceExhausted, Remedy::Retry),
+        false => (ADMITS, ErrorCode::PermissionDenied, Remedy::NeedsPerson),
     };
     let words = format!("its pods are refused ({}): {}", condition.reason, condition.message);
-    Some(Found { what: "refused".to_owned(), patience: Some(ADMITS), why: Why { words, code, remedy } })
+    Some(Found { what: "refused".to_owned(), patience: Some(patience), why: Why { words, code, remedy } })
 }
 
 fn said(reason: &str, message: &str) -> String {

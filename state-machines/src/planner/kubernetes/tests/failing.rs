@@ -106,9 +106,13 @@ fn a_refusal_of_pods_is_told_in_the_words_of_the_controller() {
             "message": "pods \"acme-1\" is forbidden: exceeded quota: acme, requested: limits.memory=1Gi" }] },
     });
     let workload = Object::read(ObjectKind::Deployment, body);
-    let running = Running { workload, ..Running::default() };
+    let mut running = Running { workload, ..Running::default() };
     let found = complaint(&running, &awaited()).unwrap();
-    assert_eq!(found.patience, Some(10));
+    assert_eq!(found.patience, Some(20));
     assert!(found.why.words.contains("exceeded quota"), "{}", found.why.words);
     assert_eq!(found.why.code, crate::error::ErrorCode::ResourceExhausted);
+    let mut ends = pod("another", json!({ "phase": "Running" }));
+    ends.deleting = Some(jiff::Timestamp::UNIX_EPOCH);
+    running.pods.push(ends);
+    assert!(complaint(&running, &awaited()).is_none(), "it makes room");
 }
