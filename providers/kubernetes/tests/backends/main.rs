@@ -17,3 +17,4 @@ mod secrets;
 mod serves;
 mod site;
 mod strangers;
+mod volumes;

@@ -39,8 +39,10 @@ pub(super) fn volumes(m: &mut Mapping<'_>) -> Volumes {
             );
         }
         let name = claim(m, &volume.name);
+        // One that outlives the tenant is of no life of it, and so it is not found when what a life has is removed.
+        let labels = if volume.retain { tags::stable(m.subject) } else { tags::of(m.subject) };
         volumes.claims.push(json!({
-            "metadata": { "name": name, "labels": tags::stable(m.subject) },
+            "metadata": { "name": name, "labels": labels },
             "spec": {
                 "accessModes": ["ReadWriteOnce"],
                 "resources": { "requests": { "storage": size(volume.size_mb.unwrap_or(m.config.volume_size_mb.into())) } },
