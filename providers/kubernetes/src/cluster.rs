@@ -49,6 +49,8 @@ struct Connection {
 
 struct Opened {
     client: kube::Client,
+    /// Where the API server is, for people.
+    address: String,
     at: Instant,
 }
 
@@ -206,21 +208,22 @@ impl Connection {
     }
 
     /// The client, which is made by the first who needs it.
-    async fn client(&self, source: &ClusterSource) -> Result<&kube::Client, SourceError> {
+    async fn client(&self, source: &ClusterSource) -> Result<&Opened, SourceError> {
         let made = self.client.get_or_init(async || {
-            let client = source::connect(source).await?;
-            Ok(Opened { client, at: Instant::now() })
+            let (client, address) = source::connect(source).await?;
+            Ok(Opened { client, address, at: Instant::now() })
         });
         match made.await {
-            Ok(opened) => Ok(&opened.client),
+            Ok(opened) => Ok(opened),
             Err(error) => Err(error.clone()),
         }
     }
 
     async fn exchange(&self, cluster: &Cluster, ask: &Ask) -> Result<Body, Failure> {
-        let client = self.client(&cluster.source).await.map_err(|error| not_connected(ask, &error))?;
+        let opened = self.client(&cluster.source).await.map_err(|error| not_connected(ask, &error))?;
         let request = ask.http().map_err(|error| Failure::not_built(ask, &error))?;
-        let answer = client.send(request).await.map_err(|error| Failure::of_transport(ask, &error))?;
+        let answer = opened.client.send(request).await;
+        let answer = answer.map_err(|error| Failure::of_transport(ask, &opened.address, &error))?;
         let (head, body) = answer.into_parts();
         if head.status != StatusCode::UNAUTHORIZED {
             self.let_in.store(true, Ordering::Relaxed);

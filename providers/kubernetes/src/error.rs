@@ -125,7 +125,7 @@ impl Failure {
     }
 
     /// The connection broke, or was never there.
-    pub(super) fn of_transport(ask: &Ask, error: &kube::Error) -> Self {
+    pub(super) fn of_transport(ask: &Ask, address: &str, error: &kube::Error) -> Self {
         // Its own words may have what a plugin printed, with a token.
         if let Some(auth) = words::causes(error).find_map(|cause| cause.downcast_ref()) {
             return Self::no_credentials(&ask.to_string(), auth);
@@ -133,15 +133,21 @@ impl Failure {
         let words = words::chain(error);
         if is_not_trusted(&words) {
             let message = format!(
-                "{ask}: the API server's certificate is not one that the kubeconfig trusts; correct its \
+                "{ask}: the certificate of the API server at {address} is not one that the kubeconfig trusts; correct its \
                  certificate-authority or its server, then retry"
             );
             let error = self::error(Remedy::NeedsPerson, ErrorCode::InvalidConfiguration, message);
             return Self::with(Why::Other, Happened::No, error.with_platform(words));
         }
         let (happened, what) = match is_connect(error) {
-            true => (Happened::No, "the API server cannot be reached; it is tried again"),
-            false => (Happened::Perhaps, "the connection to the API server broke; it is looked up again"),
+            true => {
+                (Happened::No, format!("the API server at {address} cannot be reached; it is tried again"))
+            }
+            false => {
+                let what =
+                    format!("the connection to the API server at {address} broke; it is looked up again");
+                (Happened::Perhaps, what)
+            }
         };
         let error = self::error(Remedy::Retry, ErrorCode::ProviderUnavailable, format!("{ask}: {what}"));
         Self::with(Why::Other, happened, error.with_platform(words))

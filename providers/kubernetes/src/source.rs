@@ -20,6 +20,30 @@ pub enum SourceError {
     /// The engine does not run in a pod.
     #[error("the engine does not run in a pod with a service account; give a kubeconfig instead: {0}")]
     NotInCluster(#[source] Arc<InClusterError>),
+    /// The file cannot be read.
+    #[error("the kubeconfig {path} cannot be read: {error}{hint}")]
+    Unread {
+        /// The file.
+        path: String,
+        /// Why.
+        #[source]
+        error: Arc<std::io::Error>,
+        /// What may be wrong with the path.
+        hint: &'static str,
+    },
+    /// The file is no kubeconfig. What is in it is not told, as that may be a token.
+    #[error(
+        "the kubeconfig {path} cannot be read{place}: that is no YAML, or not what a kubeconfig has there; correct it"
+    )]
+    Malformed {
+        /// The file.
+        path: String,
+        /// Where in it.
+        place: String,
+    },
+    /// The file does not say which of its contexts is meant.
+    #[error("the kubeconfig {0} has no current context; name one of its contexts as `context`")]
+    NoCurrentContext(String),
     /// The file cannot be used.
     #[error("the kubeconfig {path}: {error}")]
     Kubeconfig {
@@ -70,11 +94,11 @@ pub(super) fn check(source: &ClusterSource) -> Result<(), SourceError> {
     }
 }
 
-/// A client for a cluster. It may run an exec plugin, which takes as long as that does.
+/// A client for a cluster, and its address, for people. It may run an exec plugin, which takes as long as that does.
 ///
 /// # Errors
 /// [`SourceError`].
-pub(super) async fn connect(source: &ClusterSource) -> Result<kube::Client, SourceError> {
+pub(super) async fn connect(source: &ClusterSource) -> Result<(kube::Client, String), SourceError> {
     let mut config = match source {
         ClusterSource::InCluster => in_cluster()?,
         ClusterSource::Kubeconfig { path, context } => {
@@ -90,11 +114,21 @@ pub(super) async fn connect(source: &ClusterSource) -> Result<kube::Client, Sour
     config.write_timeout = Some(WRITE);
     // Every request has a time of its own; a log that is followed has none.
     config.read_timeout = None;
+    let address = address(&config.cluster_url);
     let built = tokio::task::spawn_blocking(|| ClientBuilder::try_from(config).map(ClientBuilder::build));
     match built.await {
-        Ok(Ok(client)) => Ok(client),
+        Ok(Ok(client)) => Ok((client, address)),
         Ok(Err(error)) => Err(SourceError::Client(Arc::new(error))),
         Err(stopped) => Err(SourceError::Client(Arc::new(kube::Error::Service(Box::new(stopped))))),
+    }
+}
+
+/// Where a server is, without a password that may be in the URL.
+fn address(url: &http::Uri) -> String {
+    let host = url.host().unwrap_or_default();
+    match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
     }
 }
 
@@ -139,10 +173,69 @@ fn look_for(exec: &ExecConfig, path: Option<&str>) -> Result<(), SourceError> {
 }
 
 fn unusable(path: Option<&str>, error: KubeconfigError) -> SourceError {
-    SourceError::Kubeconfig { path: shown(path), error: Arc::new(error) }
+    match error {
+        KubeconfigError::ReadConfig(error, file) => {
+            let hint = if file.starts_with("~") {
+                "; a ~ stands for nothing here, write the whole path"
+            } else {
+                ""
+            };
+            SourceError::Unread { path: file.display().to_string(), error: Arc::new(error), hint }
+        }
+        KubeconfigError::Parse(error) => {
+            let place = error.location().map(|at| format!(" at line {}, column {}", at.line(), at.column()));
+            SourceError::Malformed { path: shown(path), place: place.unwrap_or_default() }
+        }
+        KubeconfigError::CurrentContextNotSet => SourceError::NoCurrentContext(shown(path)),
+        error @ (KubeconfigError::FindPath | KubeconfigError::MissingClusterUrl | _) => {
+            SourceError::Kubeconfig { path: shown(path), error: Arc::new(error) }
+        }
+    }
 }
 
 /// The file, for a person.
 fn shown(path: Option<&str>) -> String {
     path.unwrap_or("(of KUBECONFIG, or ~/.kube/config)").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(text: &str) -> SourceError {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("kubeconfig");
+        std::fs::write(&path, text).unwrap();
+        read(path.to_str(), None).unwrap_err()
+    }
+
+    #[test]
+    fn what_is_in_a_kubeconfig_is_told_nowhere() {
+        for text in [
+            "users:\n- name: u\n  user:\n    token: [TOPSECRET]\n",
+            "users:\n- name: u\n  user:\n    token: TOPSECRET\n   bad: x\n",
+            "users: TOPSECRET\n",
+        ] {
+            let error = told(text);
+            assert!(matches!(error, SourceError::Malformed { .. }), "{error}");
+            assert!(error.to_string().contains(" at line "), "{error}");
+            assert!(!format!("{error} {error:?}").contains("TOPSECRET"), "{error:?}");
+            assert!(std::error::Error::source(&error).is_none());
+        }
+    }
+
+    #[test]
+    fn a_file_that_does_not_say_enough_is_named() {
+        let words = told("kind: Config\n").to_string();
+        assert!(words.ends_with("has no current context; name one of its contexts as `context`"), "{words}");
+        let words = read(Some("~/kubeconfig"), None).unwrap_err().to_string();
+        assert!(words.starts_with("the kubeconfig ~/kubeconfig cannot be read: No such file"), "{words}");
+        assert!(words.ends_with("write the whole path"), "{words}");
+    }
+
+    #[test]
+    fn an_address_has_no_password() {
+        assert_eq!(address(&"https://me:TOPSECRET@example.com:6443/a".parse().unwrap()), "example.com:6443");
+        assert_eq!(address(&"https://[::1]/".parse().unwrap()), "[::1]");
+    }
 }

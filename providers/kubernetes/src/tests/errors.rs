@@ -379,7 +379,7 @@ fn what_a_plugin_prints_is_told_nowhere() {
     let auth = kube::client::AuthError::AuthExecRun { cmd: "aws".to_owned(), out: Box::new(out) };
     // As it comes from a token that is renewed, within the client.
     let error = kube::Error::Service(Box::new(auth));
-    let error = refused(Failure::of_transport(&create(), &error));
+    let error = refused(Failure::of_transport(&create(), "example.com", &error));
     is(&error, Remedy::Retry, ErrorCode::PermissionDenied);
     assert!(error.platform.as_ref().unwrap().contains("the session has expired"), "{error}");
     assert!(!format!("{error:?}").contains("TOPSECRET"));
