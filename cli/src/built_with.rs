@@ -20,6 +20,8 @@ pub(crate) const BUILT_WITH: &[Built] = &[
     Built::with::<ProcessKind>(),
     #[cfg(any(test, feature = "ecs"))]
     Built::with::<landlord_provider_ecs::EcsKind>(),
+    #[cfg(any(test, feature = "kubernetes"))]
+    Built::with::<landlord_provider_kubernetes::KubernetesKind>(),
 ];
 
 /// The options of every command.
@@ -153,9 +155,6 @@ mod tests {
 
     use super::*;
 
-    /// Planners whose providers are for embedders so far. Their faults are tried in their own crates.
-    const FOR_EMBEDDERS: [&str; 1] = ["kubernetes"];
-
     /// A planner cannot be added without being tested against faults, and being in the program.
     #[test]
     fn every_planner_has_its_faults() {
@@ -163,7 +162,7 @@ mod tests {
         let planners: BTreeSet<String> = std::fs::read_dir(folder)
             .unwrap()
             .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
-            .filter(|module| module != "mod" && !FOR_EMBEDDERS.contains(&module.as_str()))
+            .filter(|module| module != "mod")
             .collect();
         let tested: BTreeSet<String> =
             BUILT_WITH.iter().map(|built| built.planner_with_faults.to_owned()).collect();

@@ -27,7 +27,7 @@ fn ecs_is_there_where_it_is_configured() {
 }
 
 /// The help of a build that has every provider.
-#[cfg(feature = "ecs")]
+#[cfg(all(feature = "ecs", feature = "kubernetes"))]
 #[test]
 fn help_is_as_it_was() {
     let bench = Bench::new();

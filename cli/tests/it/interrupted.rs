@@ -66,14 +66,14 @@ fn what_waits_is_tried_again_now() {
     spec["containers"][0]["command"] = json!(["sh", "-c", script]);
     std::fs::write(bench.path("acme.json"), spec.to_string()).expect("written");
     let child = bench.command(&["provision", "-f", "acme.json"]).spawn().expect("it runs");
-    // From the third try on it waits long enough to be met.
+    // Before the last try it waits for four seconds at least, in which it can be met.
     let waits = || {
         let described: Value =
             serde_json::from_str(&bench.run(&["describe", "acme", "-o", "json"]).out).ok()?;
         let operation = &described["tenant"]["operation"];
-        (operation["run"] == "waiting" && operation["attempt"].as_u64()? >= 3).then_some(())
+        (operation["run"] == "waiting" && operation["attempt"].as_u64()? >= 5).then_some(())
     };
-    bench.until("the third try", || waits().is_some());
+    bench.until("the wait for the last try", || waits().is_some());
     send(&child, Signal::INT);
     child.wait_with_output().expect("it ends");
     assert!(bench.run(&["list"]).out.contains("tries again in"));

@@ -7,6 +7,8 @@ mod bench;
 mod demo;
 mod first_use;
 mod interrupted;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
 mod lifecycle;
 mod listing;
 mod remote;

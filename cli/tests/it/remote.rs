@@ -162,7 +162,7 @@ fn everything_that_is_wrong_with_a_configuration_is_said_at_once() {
         "listen: `certificate` and `key` are missing; on a loopback address `plain = true` does without",
         "webhooks.ca: cannot read /nowhere/ca.pem as PEM: I/O error: No such file or directory (os error 2)",
         "repair: `first` is longer than `cap`",
-        "providers.nope: there is no kind \"nope\" in this build; there are process, ecs",
+        "providers.nope: there is no kind \"nope\" in this build; there are process, ecs, kubernetes",
     ] {
         assert!(said.contains(&line), "{line}\n{}", ran.err);
     }

@@ -31,6 +31,9 @@ name stays as it is: `$(cat file)`.
 On ECS nothing replaces these in a task, so what a name stands for is sent in its place. A program there listens on its container
 port, and finds `PORT` and `PORT_` in its environment where one of its texts names them. A secret's variable cannot stand in a text:
 ECS fetches its value later. Let a shell read it: `[sh, -c, 'exec app --token=$TOKEN']`.
+
+On Kubernetes the kubelet replaces them, those of secrets too. A program there listens on its container port, and finds `PORT` and
+`PORT_` in its environment where one of its texts names them.
 ";
 
 /// The page, with a column for each of these providers.

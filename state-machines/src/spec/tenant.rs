@@ -185,7 +185,7 @@ pub struct SecretReference {
     /// A name for people, and for the fields that refer to it.
     #[schemars(length(min = 1, max = 255))]
     pub name: String,
-    /// Where the value is: `environment` and `file` (process), `aws-secrets-manager` and others (ecs).
+    /// Where the value is: `environment` and `file` (process), `aws-secrets-manager` and others (ecs), `kubernetes-secret` and what its operator fetches (kubernetes).
     #[schemars(length(min = 1, max = 255))]
     pub source: String,
     /// Which value of that source.

@@ -1,11 +1,23 @@
 //! The specs among the examples are ones that their providers take.
 
-use landlord_state_machines::planner::{ecs, process};
+use landlord_state_machines::planner::{ecs, kubernetes, process};
 use landlord_state_machines::spec::{Spec, TenantComputeSpec};
 use serde_json::json;
 
+/// What the operator of an engine on Kubernetes has set.
+fn over_kubernetes(spec: &Spec) -> Spec {
+    let operators = json!({
+        "cluster": "in_cluster",
+        "exposure": "ingress",
+        "host_pattern": "{tenant}.example.com",
+        "secrets": { "copy": { "namespace": "landlord" } },
+    });
+    let merged = kubernetes::KubernetesConfig::merged_for(&operators, spec);
+    spec.with_provider_config(merged.unwrap())
+}
+
 /// What the operator of an engine on ECS has set.
-fn with_operators_defaults(spec: &Spec) -> Spec {
+fn over_ecs(spec: &Spec) -> Spec {
     let mut config = json!({
         "region": "eu-west-1",
         "cluster": "main",
@@ -34,8 +46,12 @@ fn every_example_is_one_that_its_provider_takes() {
         let refused = match spec.provider().as_str() {
             "process" => spec.asked_of(&process::support).refused,
             "ecs" => {
-                let found = ecs::problems(&with_operators_defaults(&spec));
+                let found = ecs::problems(&over_ecs(&spec));
                 spec.asked_of(&ecs::support).refused.into_iter().chain(found).collect()
+            }
+            "kubernetes" => {
+                let found = kubernetes::problems(&over_kubernetes(&spec));
+                spec.asked_of(&kubernetes::support).refused.into_iter().chain(found).collect()
             }
             other => panic!("{}: {other}", path.display()),
         };
@@ -45,5 +61,5 @@ fn every_example_is_one_that_its_provider_takes() {
         assert!(page.contains(&row), "{row} is not in the page");
         tried += 1;
     }
-    assert_eq!(tried, 6);
+    assert_eq!(tried, 8);
 }

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
-#[cfg(all(feature = "ecs", feature = "process"))]
+#[cfg(all(feature = "ecs", feature = "kubernetes", feature = "process"))]
 mod examples;
 mod fuzzed;
 #[cfg(all(feature = "ecs", feature = "process"))]

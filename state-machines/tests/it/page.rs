@@ -26,13 +26,15 @@ fn the_page_of_the_tenant_machine_is_what_it_does() {
     check("tenant.md", &tenant_page());
 }
 
-#[cfg(all(feature = "ecs", feature = "process"))]
+#[cfg(all(feature = "ecs", feature = "kubernetes", feature = "process"))]
 #[test]
 fn the_page_of_specs_is_what_the_types_and_the_providers_say() {
-    use landlord_state_machines::planner::{ecs, process};
-    use landlord_state_machines::render::spec_page;
+    use landlord_state_machines::planner::{ecs, kubernetes, process};
+    use landlord_state_machines::render::{Says, spec_page};
 
-    check("../SPEC.md", &spec_page(&[("process", process::support), ("ecs", ecs::support)]));
+    let providers: [Says<'_>; 3] =
+        [("process", process::support), ("ecs", ecs::support), ("kubernetes", kubernetes::support)];
+    check("../SPEC.md", &spec_page(&providers));
 }
 
 /// Thirty lines of a terminal, or of a page in a browser.
