@@ -25,8 +25,8 @@ const ARRIVES: u32 = 10;
 const PULLS: u32 = 25;
 /// How long pods may be refused, in seconds: what refuses them may be changing.
 const ADMITS: u32 = 10;
-/// How long a quota may be used up, in seconds: once there is room, its controller and the pods' have to see it.
-const MAKES_ROOM: u32 = 20;
+/// How long a quota may be used up, in seconds: the controller of pods tries again ever later, so that it sees room late.
+const MAKES_ROOM: u32 = 45;
 /// What registries say of an image that will not come.
 const NO_IMAGE: [&str; 7] = [
     "not found",

@@ -108,7 +108,7 @@ fn a_refusal_of_pods_is_told_in_the_words_of_the_controller() {
     let workload = Object::read(ObjectKind::Deployment, body);
     let mut running = Running { workload, ..Running::default() };
     let found = complaint(&running, &awaited()).unwrap();
-    assert_eq!(found.patience, Some(20));
+    assert_eq!(found.patience, Some(45));
     assert!(found.why.words.contains("exceeded quota"), "{}", found.why.words);
     assert_eq!(found.why.code, crate::error::ErrorCode::ResourceExhausted);
     let mut ends = pod("another", json!({ "phase": "Running" }));
