@@ -81,7 +81,12 @@ impl Cluster {
 
     /// Makes one request whose turn it is; the bytes of the answer.
     pub(super) async fn bytes(&self, ask: &Ask) -> Result<Vec<u8>, Failure> {
-        let (body, deadline) = self.open(ask).await?;
+        let opened = self.open(ask).await?;
+        self.read(ask, opened).await
+    }
+
+    /// The bytes of an answer that has to be read until then.
+    async fn read(&self, ask: &Ask, (body, deadline): (Body, Instant)) -> Result<Vec<u8>, Failure> {
         let body = Limited::new(body, LARGEST).collect().with_subscriber(Dispatch::none());
         match tokio::time::timeout_at(deadline, body).await {
             Ok(Ok(body)) => Ok(body.to_bytes().to_vec()),
@@ -122,15 +127,11 @@ impl Cluster {
         }
         for review in ask.reviews() {
             let answered = match self.exchange(connection, &review).await {
-                Ok((body, deadline)) => {
-                    let body = Limited::new(body, LARGEST).collect().with_subscriber(Dispatch::none());
-                    tokio::time::timeout_at(deadline, body).await.ok().and_then(Result::ok)
-                }
+                Ok(opened) => self.read(&review, opened).await.ok(),
                 Err(_) => None,
             };
-            let answer: Option<Value> =
-                answered.and_then(|body| serde_json::from_slice(&body.to_bytes()).ok());
-            let allowed = answer.as_ref().and_then(|answer| answer.pointer("/status/allowed")?.as_bool());
+            let answer: Option<Value> = answered.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+            let allowed = answer.and_then(|answer| answer.pointer("/status/allowed")?.as_bool());
             if allowed == Some(false) {
                 return true;
             }
