@@ -41,17 +41,22 @@ pub(super) struct Discovered {
 impl At<'_> {
     /// Which cluster it is, asked anew each time, and what it has.
     pub(super) async fn survey(&self) -> Result<Survey, Failure> {
-        let ask = Ask::new(Resource::namespace(IDENTITY), What::Get(Part::Whole));
-        let (identity, found) = futures_util::future::try_join(self.ask(&ask), self.discovered()).await?;
-        let uid = identity.pointer("/metadata/uid").and_then(Value::as_str);
-        let uid = uid.ok_or_else(|| Failure::unreadable(&ask, "the namespace has no uid"))?;
+        let (cluster, found) = futures_util::future::try_join(self.identity(), self.discovered()).await?;
         Ok(Survey {
-            cluster: uid.to_owned(),
+            cluster,
             version: found.version,
             kinds: found.kinds.clone(),
             autoscaling: found.autoscaling.clone(),
             endpoint_slices: found.endpoint_slices.clone(),
         })
+    }
+
+    /// Which cluster it is.
+    pub(super) async fn identity(&self) -> Result<String, Failure> {
+        let ask = Ask::new(Resource::namespace(IDENTITY), What::Get(Part::Whole));
+        let identity = self.ask(&ask).await?;
+        let uid = identity.pointer("/metadata/uid").and_then(Value::as_str);
+        Ok(uid.ok_or_else(|| Failure::unreadable(&ask, "the namespace has no uid"))?.to_owned())
     }
 
     /// What the cluster has, as it was found a while ago at most.

@@ -47,6 +47,8 @@ pub(super) enum Why {
     Forbidden,
     /// The server wants fewer requests for this long.
     Throttled(Duration),
+    /// What was asked for has been too long ago: the server does not have it any more.
+    Expired,
     /// The server does not take it as it is, such as a question for the log of a container that has not begun.
     BadRequest,
     /// Nothing that matters here.
@@ -86,6 +88,7 @@ impl Failure {
             | Why::Invalid
             | Why::Unauthorized
             | Why::Forbidden
+            | Why::Expired
             | Why::BadRequest
             | Why::Other => refusal.pause,
         };
@@ -247,7 +250,7 @@ fn class(ask: &Ask, refusal: &Refusal) -> Class {
         408 | 504 => perhaps(ErrorCode::ProviderTimeout, "the API server gave up; it is looked up again"),
         409 => conflict(refusal),
         410 => refused(
-            Why::Other,
+            Why::Expired,
             Remedy::Retry,
             ErrorCode::ProviderUnavailable,
             "the API server does not have the rest of the list any more; it is listed again",

@@ -4,6 +4,8 @@
 //! - A request is made once. What is tried again, and when, the planner and the engine decide.
 //! - What is changed or deleted is that very object, by its uid: nothing that was deleted comes back, and nobody's successor is hit.
 //! - Errors carry Kubernetes' words and name the verb and the resource, and their class comes from code, reason and causes.
+//! - All tenants of a provider are watched with one watch of each kind. What it tells is a hint to look: it wakes whoever waits, and
+//!   tenants that nobody works on are looked at.
 //! - No more is asked of a cluster than the operator allows, and less while it throttles. What people wait for and what is to be gone
 //!   comes before what the engine does by itself.
 //! - The cluster is the one that the configuration names. Its identity is asked anew each time: a context that leads elsewhere tells
@@ -28,11 +30,13 @@ mod budget;
 mod cluster;
 mod copies;
 mod discovery;
+mod drifted;
 mod error;
 mod events;
 #[cfg(any(test, feature = "testing"))]
 pub mod faults;
 mod find;
+mod fleet;
 mod kind;
 mod logs;
 mod looks;
@@ -45,10 +49,13 @@ mod request;
 mod rights;
 mod source;
 mod status;
+mod statuses;
 #[cfg(test)]
 mod tests;
 mod validate;
+mod watch;
 mod words;
+mod working;
 mod writes;
 
 pub use kind::{KubernetesKind, SECRET_TARGETS};

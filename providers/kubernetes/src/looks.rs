@@ -88,6 +88,7 @@ impl At<'_> {
             addresses,
             autoscaler,
             entrances: of_services.chain(of_ingresses).chain(gateways).collect(),
+            watched: false,
         })
     }
 

@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
+use landlord_compute::clock::Clock;
 #[cfg(feature = "testing")]
 use landlord_compute::provider::converge::Api;
 use landlord_compute::provider::converge::Converge;
 use landlord_compute::provider::{
-    Capabilities, Context, Destroyed, LogLine, LogQuery, OwnedTenant, Plan, PlannedEffect, Provider,
+    Capabilities, Context, Destroyed, LogLine, LogQuery, Looked, OwnedTenant, Plan, PlannedEffect, Provider,
 };
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::id::{ProviderName, TenantId};
+use landlord_state_machines::observation::Observation;
 #[cfg(feature = "testing")]
 use landlord_state_machines::planner::kubernetes::KubernetesPlanner;
 use landlord_state_machines::planner::kubernetes::{
@@ -33,7 +35,10 @@ use super::error::Failure;
 use super::logs;
 use super::options::{KubernetesOptions, KubernetesOptionsError};
 use super::source;
+use super::statuses;
 use super::validate::{self, Allowed};
+use super::watch;
+use super::working::Method;
 
 /// Runs tenants as objects of a Kubernetes cluster.
 pub struct KubernetesProvider {
@@ -62,7 +67,7 @@ impl KubernetesProvider {
         let cluster = config.cluster()?.clone();
         source::check(&cluster)?;
         let cluster = Cluster::new(cluster, request_timeout, Budget::new(requests_per_second));
-        let kubernetes = Arc::new(Kubernetes { cluster, defaults: config });
+        let kubernetes = Arc::new(Kubernetes::new(cluster, config));
         let methods = Converge::new(name.clone(), kubernetes, changes);
         Ok(Self { name, methods, defaults, allowed: Allowed::default() })
     }
@@ -146,6 +151,7 @@ impl Provider for KubernetesProvider {
 
     async fn provision(&self, cx: &Context, spec: &Spec) -> Result<ProvisionResult, ProviderError> {
         let (cx, spec) = self.prepared(cx, spec)?;
+        let _working = self.kubernetes().begin(&cx, Method::Make);
         let done = self.methods.provision(&cx, &spec).await?;
         Ok(ProvisionResult { message: not_enforced(&spec), ..done })
     }
@@ -157,17 +163,24 @@ impl Provider for KubernetesProvider {
         spec: &Spec,
     ) -> Result<UpdateResult, ProviderError> {
         let (cx, spec) = self.prepared(cx, spec)?;
+        let _working = self.kubernetes().begin(&cx, Method::Make);
         let done = self.methods.update(&cx, &spec).await?;
         Ok(UpdateResult { message: not_enforced(&spec), ..done })
     }
 
     async fn destroy(&self, cx: &Context, _tenant_id: &TenantId) -> Result<Destroyed, ProviderError> {
+        let _working = self.kubernetes().begin(cx, Method::Remove);
         self.methods.destroy(cx).await?;
         Ok(Destroyed::default())
     }
 
     async fn get_status(&self, cx: &Context, _tenant_id: &TenantId) -> Result<ComputeStatus, ProviderError> {
-        self.methods.get_status(cx).await
+        let status = self.methods.get_status(cx).await?;
+        Ok(self.kubernetes().drifted.shown_in(status))
+    }
+
+    fn statuses<'a>(&'a self, tenants: BoxStream<'a, Context>) -> Option<BoxStream<'a, Looked>> {
+        Some(statuses::all(&self.methods, tenants))
     }
 
     async fn validate(&self, cx: &Context, spec: &Spec) -> Result<(), ProviderError> {
@@ -226,5 +239,9 @@ impl Provider for KubernetesProvider {
 
     async fn list_tenants(&self, engine: &str) -> Result<Vec<OwnedTenant>, ProviderError> {
         self.kubernetes().list(engine, self.name.as_str()).await.map_err(unknown)
+    }
+
+    fn observe(&self, engine: &str, clock: Arc<dyn Clock>) -> Option<BoxStream<'static, Observation>> {
+        Some(watch::observe(Arc::clone(self.kubernetes()), engine, self.name.clone(), clock))
     }
 }

@@ -38,17 +38,23 @@ impl At<'_> {
         Ok(got.and_then(|body| Object::read(id.kind, body)))
     }
 
-    /// All that a list has, page by page.
+    /// All that a list has.
     pub(super) async fn list(&self, ask: &Ask) -> Result<Vec<Value>, Failure> {
         let mut all = Vec::new();
+        self.each(ask, |item| all.push(item)).await?;
+        Ok(all)
+    }
+
+    /// Takes each thing in that a list has, page by page.
+    pub(super) async fn each(&self, ask: &Ask, mut take: impl FnMut(Value)) -> Result<(), Failure> {
         let mut next = ask.clone();
         loop {
             let mut page = self.ask(&next).await?;
             if let Some(Value::Array(items)) = page.get_mut("items").map(Value::take) {
-                all.extend(items);
+                items.into_iter().for_each(&mut take);
             }
             match page.pointer("/metadata/continue").and_then(Value::as_str) {
-                None | Some("") => return Ok(all),
+                None | Some("") => return Ok(()),
                 Some(token) => next = ask.following(token.to_owned()),
             }
         }

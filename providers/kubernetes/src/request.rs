@@ -74,6 +74,15 @@ pub(super) enum What {
         /// Where the page before ended.
         after: Option<String>,
     },
+    /// What becomes of those of a list, from its version on.
+    Watch {
+        /// By labels.
+        labels: String,
+        part: Part,
+        from: String,
+        /// For how long.
+        seconds: u64,
+    },
     Logs(LogPart),
     /// A question in the form of an object, which is stored nowhere.
     Review(Value),
@@ -224,6 +233,7 @@ impl Ask {
         match &self.what {
             What::Get(_) | What::Logs(_) => "get",
             What::List { .. } => "list",
+            What::Watch { .. } => "watch",
             What::Review(_) | What::Create(_) => "create",
             What::Apply { .. } | What::Patch { .. } => "patch",
             What::Delete { .. } => "delete",
@@ -261,6 +271,7 @@ impl Ask {
             What::Review(_) => true,
             What::Get(_)
             | What::List { .. }
+            | What::Watch { .. }
             | What::Logs(_)
             | What::Create(_)
             | What::Apply { .. }
@@ -275,6 +286,7 @@ impl Ask {
             What::Apply { .. } => true,
             What::Get(_)
             | What::List { .. }
+            | What::Watch { .. }
             | What::Logs(_)
             | What::Review(_)
             | What::Create(_)
@@ -293,6 +305,7 @@ impl Ask {
             | What::Patch { .. }
             | What::Get(_)
             | What::List { .. }
+            | What::Watch { .. }
             | What::Logs(_)
             | What::Review(_)
             | What::Delete { .. } => asked,
@@ -361,6 +374,20 @@ impl What {
                     Part::Whole => WHOLE,
                     Part::Metadata => METADATA_LIST,
                 };
+                get(accept, query)
+            }
+            Self::Watch { labels, part, from, seconds } => {
+                let accept = match part {
+                    Part::Whole => WHOLE,
+                    Part::Metadata => METADATA,
+                };
+                let query = vec![
+                    ("watch", true.to_string()),
+                    ("allowWatchBookmarks", true.to_string()),
+                    ("labelSelector", labels.clone()),
+                    ("resourceVersion", from.clone()),
+                    ("timeoutSeconds", seconds.to_string()),
+                ];
                 get(accept, query)
             }
             Self::Logs(LogPart { container, since, run }) => {

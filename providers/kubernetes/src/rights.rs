@@ -39,9 +39,9 @@ enum Need {
 }
 
 /// To look and to write.
-const ALL: &[&str] = &["create", "delete", "get", "list", "patch"];
+const ALL: &[&str] = &["create", "delete", "get", "list", "patch", "watch"];
 /// The verbs that only look.
-const READS: [&str; 2] = ["get", "list"];
+const READS: [&str; 3] = ["get", "list", "watch"];
 
 /// All of them.
 pub(super) const RIGHTS: [Right; 21] = [
@@ -54,7 +54,7 @@ pub(super) const RIGHTS: [Right; 21] = [
     right("", "services", ALL, Need::Kind(ObjectKind::Service)),
     // No list: nobody needs to find secrets that he does not know by name.
     right("", "secrets", &["create", "delete", "get", "patch"], Need::Kind(ObjectKind::Secret)),
-    right("", "pods", &["delete", "get", "list"], Need::Always),
+    right("", "pods", &["delete", "get", "list", "watch"], Need::Always),
     right("", "pods/log", &["get"], Need::Always),
     right("", "events", &["list"], Need::Always),
     right("apps", "deployments", ALL, Need::Always),

@@ -32,6 +32,7 @@ impl At<'_> {
                 | Why::Unauthorized
                 | Why::Forbidden
                 | Why::Throttled(_)
+                | Why::Expired
                 | Why::BadRequest
                 | Why::Other => Err(failure),
             },
@@ -184,6 +185,7 @@ impl At<'_> {
             | Why::Unauthorized
             | Why::Forbidden
             | Why::Throttled(_)
+            | Why::Expired
             | Why::BadRequest
             | Why::Other => Err(failure),
         }

@@ -56,6 +56,7 @@ impl Kubernetes {
             pods,
             autoscaler: None,
             entrances: Vec::new(),
+            watched: false,
         }
     }
 }

@@ -98,3 +98,19 @@ async fn a_log_is_asked_for_by_container_run_and_time() {
     let followed = sent(Ask::new(pod, What::Logs(part(Run::Followed)))).await.0;
     assert_eq!(followed, format!("{start}&sinceTime=2026-01-02T03%3A04%3A05Z&follow=true"));
 }
+
+#[tokio::test]
+async fn a_watch_goes_on_from_a_version_with_bookmarks() {
+    let what =
+        What::Watch { labels: "a=b".to_owned(), part: Part::Metadata, from: "12".to_owned(), seconds: 290 };
+    let ask = Ask::new(Resource::all("apps/v1", "deployments", None), what);
+    assert_eq!((ask.verb(), ask.to_string().as_str()), ("watch", "watch deployments.apps"));
+    let (line, head, _) = sent(ask).await;
+    assert_eq!(
+        line,
+        "GET /apis/apps/v1/deployments?watch=true&allowWatchBookmarks=true&labelSelector=a%3Db&\
+         resourceVersion=12&timeoutSeconds=290"
+    );
+    let accept = head.headers()[ACCEPT].to_str().unwrap();
+    assert!(accept.starts_with("application/json;as=PartialObjectMetadata;"), "{accept}");
+}

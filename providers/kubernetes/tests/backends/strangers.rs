@@ -99,10 +99,11 @@ async fn a_strangers_workload_of_the_same_name_is_not_touched() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a cluster: ./test.sh backends"]
-async fn a_workload_that_is_deleted_at_rest_is_repaired() {
+async fn what_is_deleted_or_changed_at_rest_is_repaired() {
     let site = Site::new("at-rest").await;
     let observe = ObservePolicy::default();
-    let builder = Engine::builder(memory()).observe(observe).provider(site.provider(&json!({})));
+    let builder =
+        Engine::builder(memory()).observe(observe).provider(site.provider(&json!({ "drift": "repair" })));
     let engine = builder.start().await.expect("an engine");
     let handle = engine.tenant(tenant("at-rest-a"));
     let provision = handle.provision(web("at-rest-a", "one"), Options::default()).await.expect("accepted");
@@ -118,6 +119,18 @@ async fn a_workload_that_is_deleted_at_rest_is_repaired() {
         .await;
     site.admin
         .until("it serves again", async |_| (!site.ready("at-rest-a").await.is_empty()).then_some(()))
+        .await;
+
+    // The engine may still be at work on the other.
+    let service = "/api/v1/namespaces/landlord-at-rest-a/services/at-rest-a";
+    let port = |service: &Value| service["spec"]["ports"][0]["targetPort"].clone();
+    let ours = port(&site.admin.get(service).await.expect("a service"));
+    let ports = json!([{ "port": 8080, "name": "web", "protocol": "TCP", "targetPort": 9999 }]);
+    site.admin.patch(service, &json!({ "spec": { "ports": ports } })).await;
+    site.admin
+        .until("its port is ours again", async |admin| {
+            (port(&admin.get(service).await?) == ours).then_some(())
+        })
         .await;
 
     let destroy = handle.destroy(Options::default()).await.expect("accepted");

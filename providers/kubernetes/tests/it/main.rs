@@ -19,3 +19,5 @@ mod mishaps;
 mod rights;
 #[cfg(feature = "testing")]
 mod site;
+#[cfg(feature = "testing")]
+mod watch;

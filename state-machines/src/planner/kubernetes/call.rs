@@ -314,6 +314,8 @@ pub struct Running {
     pub autoscaler: Option<String>,
     /// Where the service and the route answer from outside, as far as the cluster says.
     pub entrances: Vec<Entrance>,
+    /// Whether somebody watches, and wakes whoever waits when a pod or the workload changes.
+    pub watched: bool,
 }
 
 /// Where something answers from outside of the cluster.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::call::{Awaited, Delete, KubernetesCall, Make, Propagation, Running, SecretSource, template_in};
 use super::drift;
-use super::facts::{Stage, Watched, Why, after};
+use super::facts::{Complaint, Stage, Watched, Why, after, seconds_after};
 use super::kind::{ObjectId, ObjectKind};
 use super::next::{Plan, conflict, is_workload, read, stage};
 use super::object::Object;
@@ -19,6 +19,10 @@ use crate::planner::{Act, Kind, Means, Next};
 
 /// The pause between two looks at a rollout, when it began and later.
 const ROLLS: (SignedDuration, SignedDuration) = (SignedDuration::from_secs(1), SignedDuration::from_secs(5));
+/// The same while somebody watches, and wakes whoever waits.
+const WATCHED: SignedDuration = SignedDuration::from_secs(15);
+/// The shortest pause before a rollout is judged.
+const SOON: SignedDuration = SignedDuration::from_millis(100);
 /// How long the address of a load balancer is waited for.
 const BALANCER: SignedDuration = SignedDuration::from_secs(60);
 /// The pause until a quota is in force.
@@ -33,7 +37,7 @@ impl Plan<'_> {
             .find_map(|one| {
                 let of_stage = wanted.objects.iter().filter(|make| stage(make.id.kind) == one);
                 let acts: Vec<Act<KubernetesCall>> =
-                    of_stage.clone().filter_map(|make| self.make_one(wanted, make)).collect();
+                    of_stage.clone().filter_map(|make| self.make_one(wanted, make, by)).collect();
                 match acts.is_empty() {
                     false => Some(Next::Do(acts)),
                     true => self.until_gone(of_stage.clone()).or_else(|| self.until_in_force(of_stage)),
@@ -43,7 +47,7 @@ impl Plan<'_> {
     }
 
     /// What has to be done about one object; none: it is as it should be, or it is going.
-    fn make_one(&self, wanted: &Wanted, make: &Make) -> Option<Act<KubernetesCall>> {
+    fn make_one(&self, wanted: &Wanted, make: &Make, by: Means) -> Option<Act<KubernetesCall>> {
         let write = |step, call| Some(Act { step, call, kind: Kind::Write });
         let from = wanted.copies.get(&make.id);
         let Some(object) = self.object(&make.id) else {
@@ -83,8 +87,8 @@ impl Plan<'_> {
         }
         let instead =
             is_workload(make.id.kind).then(|| remnants::instead(&make.body, object)).flatten().map(Box::new);
-        let call =
-            KubernetesCall::Apply { make: Box::new(make.clone()), uid, force: wanted.take_over, instead };
+        let force = wanted.takes_over.is_on(by);
+        let call = KubernetesCall::Apply { make: Box::new(make.clone()), uid, force, instead };
         write(apply_step(make.id.kind), call)
     }
 
@@ -181,14 +185,44 @@ impl Plan<'_> {
                 }
                 match ready::verdict(running, &wanted.template) {
                     ready::Verdict::Ready => self.wait_for_balancer(wanted, running, *ready_since),
-                    ready::Verdict::Going { so_far } => {
-                        let age = self.now.duration_since(*since) / 10;
+                    ready::Verdict::Going { so_far, missing } => {
+                        let pause = match (running.watched, missing) {
+                            (true, ready::Missing::Pods) => WATCHED,
+                            (true, ready::Missing::Rest) | (false, _) => {
+                                (self.now.duration_since(*since) / 10).clamp(ROLLS.0, ROLLS.1)
+                            }
+                        };
+                        let patient = self.patient(*since, complaint.as_ref(), wanted.deadline_seconds);
                         let so_far = complaint.as_ref().map(|it| it.why.words.clone()).or(so_far);
-                        Some(self.wait(age.clamp(ROLLS.0, ROLLS.1), "its pods are ready", so_far))
+                        Some(self.wait(self.spread(pause).min(patient), "its pods are ready", so_far))
                     }
                 }
             }
         }
+    }
+
+    /// For how long a rollout that goes on may still do so: then it is judged.
+    fn patient(
+        &self,
+        since: Timestamp,
+        complaint: Option<&Complaint>,
+        deadline_seconds: u32,
+    ) -> SignedDuration {
+        let deadline = seconds_after(since, deadline_seconds);
+        let of_complaint = complaint.and_then(|it| Some(seconds_after(it.since, it.patience?)));
+        let until = of_complaint.map_or(deadline, |until| until.min(deadline));
+        until.duration_since(self.now).max(SOON)
+    }
+
+    /// A pause that is not the same for all tenants: many whose rollouts began at once do not look at once.
+    fn spread(&self, pause: SignedDuration) -> SignedDuration {
+        let sum: u32 = self
+            .subject
+            .tenant
+            .as_str()
+            .bytes()
+            .fold(0, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
+        pause + pause * i32::from(sum as u8 % 8) / 40
     }
 
     /// A load balancer gets its address a while after it was asked for; in a cluster that has none, never.

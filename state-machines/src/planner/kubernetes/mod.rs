@@ -4,7 +4,7 @@
 //! All of it carries labels that say whose it is, so that a lost ledger leaves nothing unknown.
 //!
 //! - `next` decides, with `make` for what has to be there; `learn` takes in, `view` shows; `wanted` and `mapping` read the spec; `facts` is
-//!   what is remembered; `ready` and `failing` judge a rollout, `drift` an object.
+//!   what is remembered; `ready` and `failing` judge a rollout, `drift` an object, `rest` a tenant that nobody works on.
 //! - What is not there is created, so that nobody's object of that name is changed. What is there is changed by server-side
 //!   apply and deleted for its uid only: what was deleted meanwhile does not come back, and its successor is left alone.
 //! - A look is always of what is. Only a write of unknown outcome may come late; it is waited for where it would be wrong.
@@ -27,6 +27,7 @@ mod page;
 mod pod;
 mod ready;
 mod remnants;
+mod rest;
 pub mod tags;
 #[cfg(test)]
 mod tests;
@@ -53,7 +54,8 @@ pub use kind::{ObjectId, ObjectIdError, ObjectKind};
 pub use mapping::{NOT_ENFORCED, check, problems};
 pub use object::{Condition, Object};
 pub use pod::{ContainerState, Ended, Phase, Pod, PodContainer};
-pub use wanted::{Count, ServedBy, Serves, Wanted};
+pub use rest::{Alteration, Altered, at_rest};
+pub use wanted::{Count, ServedBy, Serves, TakesOver, Wanted};
 
 /// The diagram of this planner, in Mermaid: what a rollout goes through. Taken from its page, which a test compares with
 /// the code.

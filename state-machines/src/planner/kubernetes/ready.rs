@@ -14,13 +14,25 @@ pub(super) enum Verdict {
     Going {
         /// How far that is, in figures.
         so_far: Option<String>,
+        missing: Missing,
     },
+}
+
+/// What a rollout lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// Pods of this template, or others are left.
+    Pods,
+    /// What follows from its pods.
+    Rest,
 }
 
 /// How far the rollout of this template is. The controller's own word is not enough: it says that a rollout is complete while
 /// pods of the one before still serve.
 pub(super) fn verdict(running: &Running, template: &str) -> Verdict {
-    let Some(workload) = &running.workload else { return Verdict::Going { so_far: None } };
+    let Some(workload) = &running.workload else {
+        return Verdict::Going { so_far: None, missing: Missing::Rest };
+    };
     let wanted = replicas(workload);
     let of_template: Vec<&Pod> = running
         .pods
@@ -32,19 +44,19 @@ pub(super) fn verdict(running: &Running, template: &str) -> Verdict {
         running.pods.iter().filter(|pod| pod.content.as_deref() != Some(template) || pod.deleting.is_some());
     let others = count(others.filter(|pod| !pod.is_over() || pod.deleting.is_some()));
     let answers = running.addresses.is_none_or(|addresses| addresses >= wanted);
-    let is_ready = workload.is_observed()
+    let has_its_pods = ready == wanted && count(of_template.iter()) == wanted && others == 0;
+    let has_the_rest = workload.is_observed()
         && template_in(&workload.body) == Some(template)
         && is_complete(workload, wanted)
-        && ready == wanted
-        && count(of_template.iter()) == wanted
-        && others == 0
         && answers;
-    match is_ready {
-        true => Verdict::Ready,
-        false => {
-            let left = if others > 0 { format!(", {others} of before are left") } else { String::new() };
-            Verdict::Going { so_far: Some(format!("{ready} of {wanted} pods are ready{left}")) }
-        }
+    let going = |missing| {
+        let left = if others > 0 { format!(", {others} of before are left") } else { String::new() };
+        Verdict::Going { so_far: Some(format!("{ready} of {wanted} pods are ready{left}")), missing }
+    };
+    match (has_its_pods, has_the_rest) {
+        (true, true) => Verdict::Ready,
+        (true, false) => going(Missing::Rest),
+        (false, true | false) => going(Missing::Pods),
     }
 }
 

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::call::{Make, Place, SecretSource};
+use super::config::{Drift, KubernetesConfig};
 use super::kind::{ObjectId, ObjectKind};
+use crate::planner::Means;
 use crate::status::EndpointType;
 
 /// What a spec asks for.
@@ -32,10 +34,40 @@ pub struct Wanted {
     pub deadline_seconds: u32,
     /// How long a pod may be on no node, in seconds.
     pub unschedulable_seconds: u32,
-    /// Whether fields of other managers are taken over.
-    pub take_over: bool,
+    /// When fields of other managers are taken from them.
+    pub takes_over: TakesOver,
     /// What this cluster does not do of what is asked for, each with its path in the spec and the reason.
     pub not_enforced: Vec<String>,
+}
+
+/// When fields that other managers have are taken from them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TakesOver {
+    /// Never: what needs one fails, and names it.
+    Never,
+    /// When what was altered becomes what it was.
+    InRepairs,
+    /// Always.
+    Always,
+}
+
+impl TakesOver {
+    /// What a configuration says. One that has what was altered repaired means that the fields are taken back.
+    pub(super) fn of(config: &KubernetesConfig) -> Self {
+        match (config.take_over, config.drift) {
+            (true, _) => Self::Always,
+            (false, Drift::Repair) => Self::InRepairs,
+            (false, Drift::Report) => Self::Never,
+        }
+    }
+
+    /// Whether they are taken now.
+    pub(super) fn is_on(self, by: Means) -> bool {
+        match (self, by) {
+            (Self::Always, _) | (Self::InRepairs, Means::Repair) => true,
+            (Self::Never, _) | (Self::InRepairs, Means::Provision | Means::Update) => false,
+        }
+    }
 }
 
 impl Wanted {

@@ -212,9 +212,17 @@ impl World {
     }
 
     /// Changes when a watch may have something new to tell.
-    pub(super) fn signature(&self) -> (u64, u64, u64, Option<u64>, u64, usize) {
+    pub(super) fn signature(&self) -> (u64, u64, u64, Option<u64>, u64, usize, u64) {
         let watches = &self.watches;
-        (self.store.revision(), watches.expired, watches.cut, watches.held, self.logs.written(), watches.open)
+        (
+            self.store.revision(),
+            watches.expired,
+            watches.cut,
+            watches.held,
+            self.logs.written(),
+            watches.open,
+            watches.marks,
+        )
     }
 }
 

@@ -231,6 +231,16 @@ impl Fake {
         self.shared.act(|world| world.watches.cut += 1);
     }
 
+    /// What was is forgotten: a watch that begins before now is too old. Those that are open go on.
+    pub(crate) fn forget_history(&self) {
+        self.shared.act(|world| world.store.forget());
+    }
+
+    /// How many bookmarks watches have told.
+    pub(crate) fn bookmarks(&self) -> u64 {
+        self.shared.act(|world| world.watches.marks)
+    }
+
     /// How many watches are open.
     pub(crate) fn open_watches(&self) -> usize {
         self.shared.act(|world| world.watches.open)

@@ -163,9 +163,10 @@ impl World {
     }
 
     /// How far a watch is, where it may say so and has not.
-    pub(super) fn mark(&self, watching: &mut Watching) -> Option<Vec<u8>> {
+    pub(super) fn mark(&mut self, watching: &mut Watching) -> Option<Vec<u8>> {
         let new = watching.bookmarks && watching.revision > watching.marked;
         new.then(|| {
+            self.watches.marks += 1;
             watching.marked = watching.revision;
             line(&watching.bookmark(watching.revision, &Value::Null))
         })

@@ -64,6 +64,8 @@ pub(super) struct Watches {
     pub(super) cut: u64,
     /// How many are open.
     pub(super) open: usize,
+    /// How many bookmarks they told.
+    pub(super) marks: u64,
 }
 
 /// No two objects of any two clusters have the same uid.

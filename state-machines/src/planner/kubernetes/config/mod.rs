@@ -255,7 +255,7 @@ pub enum Drift {
     /// It is told.
     #[default]
     Report,
-    /// It is told, and they become what they were.
+    /// It is told, and they become what they were. Fields that others have taken are taken back.
     Repair,
 }
 

@@ -39,7 +39,7 @@ use super::call::{Make, Place, SecretSource, Survey};
 use super::config::KubernetesConfig;
 use super::kind::{ObjectId, ObjectKind};
 use super::tags;
-use super::wanted::Wanted;
+use super::wanted::{TakesOver, Wanted};
 use crate::canonical;
 use crate::error::ProviderError;
 use crate::id::{Incarnation, Rollout};
@@ -187,7 +187,7 @@ fn map(subject: &Subject, spec: &Spec, rollout: Rollout, survey: &Survey) -> (Wa
         serves,
         deadline_seconds: config.deadline_seconds,
         unschedulable_seconds: config.unschedulable_seconds,
-        take_over: config.take_over,
+        takes_over: TakesOver::of(&config),
         not_enforced,
     };
     (wanted, unread)

@@ -4,3 +4,4 @@ mod drift;
 mod failing;
 mod reading;
 mod remnants;
+mod rest;
