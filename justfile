@@ -39,6 +39,10 @@ bench-ecs tenants="1000":
 bench-process *args:
     cargo bench --package landlord-provider-process --bench supervised -- {{args}}
 
+# Ten thousand tenants at rest on the tests' fake of Kubernetes, and a thousand pods that die at once.
+bench-kubernetes-watch *args:
+    cargo bench --profile release --package landlord-provider-kubernetes --bench watched -- {{args}}
+
 # Every long exploration of faults, to its end: an hour. `just faults 600` gives each ten minutes.
 faults seconds="0":
     LANDLORD_EXPLORE={{seconds}} ./test.sh long

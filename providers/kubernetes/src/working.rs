@@ -1,6 +1,6 @@
 //! Which tenants somebody works on, and what was written of them: those objects change because the engine changes them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -37,9 +37,18 @@ pub(super) enum Method {
 /// The tenants that methods work on.
 #[derive(Debug, Default)]
 pub(super) struct Working {
-    tenants: Mutex<HashMap<TenantId, State>>,
+    known: Mutex<Known>,
     /// Rings when a method has ended.
     ended: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    tenants: HashMap<TenantId, State>,
+    /// When methods ended, in that order.
+    ended: VecDeque<(Instant, TenantId)>,
+    /// Those of which nobody asked yet what is to be done now.
+    unasked: Vec<TenantId>,
 }
 
 #[derive(Debug, Default)]
@@ -98,25 +107,25 @@ pub(super) struct Worker {
 impl Working {
     /// A method begins.
     pub(super) fn begin(self: &Arc<Self>, tenant: &TenantId, method: Method) -> Worker {
-        self.lock().entry(tenant.clone()).or_default().methods += 1;
+        self.lock().tenants.entry(tenant.clone()).or_default().methods += 1;
         Worker { working: Arc::clone(self), tenant: tenant.clone(), method }
     }
 
     /// The method that works on a tenant is about to write the object with this uid.
     pub(super) fn writes(&self, tenant: &TenantId, object: &str, how: Wrote) {
-        if let Some(state) = self.lock().get_mut(tenant) {
+        if let Some(state) = self.lock().tenants.get_mut(tenant) {
             state.wrote.insert(uid(object), how);
         }
     }
 
     /// What the engine did last to an object, where that was lately.
     pub(super) fn wrote(&self, tenant: &TenantId, object: u64) -> Option<Wrote> {
-        self.lock().get(tenant)?.wrote.get(&object).copied()
+        self.lock().tenants.get(tenant)?.wrote.get(&object).copied()
     }
 
     /// What is done with a tenant now.
     pub(super) fn doing(&self, tenant: &TenantId) -> Doing {
-        match self.lock().get(tenant) {
+        match self.lock().tenants.get(tenant) {
             None => Doing::Nothing,
             Some(State { methods: 1.., .. }) => Doing::Work,
             Some(State { methods: 0, ended, .. }) => match ended.map(|ended| ended + ECHO) {
@@ -133,7 +142,7 @@ impl Working {
 
     /// The same as `doing`; a tenant that is worked on is looked at when that is over, as whoever is woken now may not listen any more.
     pub(super) fn wake(&self, tenant: &TenantId) -> Doing {
-        if let Some(state) = self.lock().get_mut(tenant)
+        if let Some(state) = self.lock().tenants.get_mut(tenant)
             && state.methods > 0
         {
             state.after = After::Look;
@@ -147,40 +156,60 @@ impl Working {
         self.ended.notified().await;
     }
 
-    /// The tenants that something was told of and nobody works on any more. Forgets those whose methods ended long ago.
+    /// The tenants that something was told of and nobody works on any more.
     pub(super) fn take_ended(&self) -> Vec<(TenantId, Then)> {
-        let now = Instant::now();
-        let mut tenants = self.lock();
-        tenants.retain(|_, state| state.methods > 0 || state.ended.is_some_and(|ended| ended + KEPT > now));
-        let ended = tenants.iter_mut().filter(|(_, state)| state.methods == 0);
-        let then = ended.filter_map(|(tenant, state)| {
-            let then = match (std::mem::take(&mut state.after), state.ended) {
-                (After::Look, Some(ended)) => Then::Look(ended + ECHO),
-                (After::Forget, _) | (After::Look, None) => Then::Forget,
-                (After::Nothing, _) => return None,
-            };
-            Some((tenant.clone(), then))
-        });
-        then.collect()
+        let mut known = self.lock();
+        let unasked = std::mem::take(&mut known.unasked);
+        unasked.into_iter().filter_map(|tenant| known.then(&tenant).map(|then| (tenant, then))).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<TenantId, State>> {
-        self.tenants.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    /// Forgets the tenants whose methods ended long ago.
+    fn forget(&mut self, now: Instant) {
+        while self.ended.front().is_some_and(|(ended, _)| *ended + KEPT <= now) {
+            if let Some((ended, tenant)) = self.ended.pop_front()
+                && self.tenants.get(&tenant).is_some_and(|it| it.methods == 0 && it.ended == Some(ended))
+            {
+                self.tenants.remove(&tenant);
+            }
+        }
+    }
+
+    /// What is to be done with a tenant that nobody works on any more.
+    fn then(&mut self, tenant: &TenantId) -> Option<Then> {
+        // Another method that has begun is asked about when it ends.
+        let state = self.tenants.get_mut(tenant).filter(|state| state.methods == 0)?;
+        match (std::mem::take(&mut state.after), state.ended) {
+            (After::Look, Some(ended)) => Some(Then::Look(ended + ECHO)),
+            (After::Forget, _) | (After::Look, None) => Some(Then::Forget),
+            (After::Nothing, _) => None,
+        }
     }
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
         let now = Instant::now();
-        let mut tenants = self.working.lock();
+        let mut known = self.working.lock();
+        known.forget(now);
+        let Known { tenants, ended, unasked } = &mut *known;
         if let Some(state) = tenants.get_mut(&self.tenant) {
             state.methods = state.methods.saturating_sub(1);
             state.ended = Some(now);
             if self.method == Method::Remove && state.after == After::Look {
                 state.after = After::Forget;
             }
+            ended.push_back((now, self.tenant.clone()));
+            if state.methods == 0 && state.after != After::Nothing {
+                unasked.push(self.tenant.clone());
+            }
         }
-        drop(tenants);
+        drop(known);
         self.working.ended.notify_one();
     }
 }
@@ -212,8 +241,10 @@ mod tests {
         advance(ECHO + Duration::from_millis(1)).await;
         assert_eq!(working.doing(&acme), Doing::Nothing);
         advance(KEPT).await;
-        working.take_ended();
-        assert!(working.lock().is_empty(), "it is forgotten");
+        let globex = TenantId::new("globex").unwrap();
+        drop(working.begin(&globex, Method::Make));
+        let known: Vec<TenantId> = working.lock().tenants.keys().cloned().collect();
+        assert_eq!((known, working.lock().ended.len()), (vec![globex], 1), "it is forgotten");
     }
 
     #[tokio::test(start_paused = true)]
@@ -233,11 +264,12 @@ mod tests {
         working.writes(&acme, "service", Wrote::Deletion);
         drop(makes);
         advance(ECHO * 2).await;
-        working.take_ended();
+        let globex = TenantId::new("globex").unwrap();
+        drop(working.begin(&globex, Method::Make));
         let wrote = |object| working.wrote(&acme, uid(object));
         assert_eq!((wrote("service"), wrote("claim")), (Some(Wrote::Deletion), None));
         advance(KEPT).await;
-        working.take_ended();
+        drop(working.begin(&globex, Method::Make));
         assert_eq!(wrote("service"), None);
     }
 }

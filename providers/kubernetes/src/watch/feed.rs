@@ -7,10 +7,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
-use http_body_util::{BodyDataStream, BodyExt};
-use kube::client::Body;
+use http_body_util::BodyExt;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -26,6 +26,9 @@ use crate::request::{Ask, What};
 const LASTS: u64 = 290;
 /// How much later than it should have ended a watch is given up.
 const LATE: Duration = Duration::from_secs(15);
+/// For how long nothing may come before a watch is begun again: an API server tells each minute how far it is, and a connection
+/// that was lost on the way is as quiet as one on which nothing happens.
+const QUIET: Duration = Duration::from_secs(150);
 /// A watch that lasted as long as this was no failure.
 const LONG: Duration = Duration::from_secs(5);
 /// The pauses after failures: the first, and the longest.
@@ -84,7 +87,7 @@ enum Next {
 
 /// A watch that is open.
 struct Open {
-    body: BodyDataStream<Body>,
+    body: BoxStream<'static, Result<Bytes, kube::Error>>,
     /// What was read of a line.
     rest: Vec<u8>,
     /// How much of it has no end of a line.
@@ -230,7 +233,7 @@ impl Feed {
         };
         let ask = Ask::new(self.watched.resource(&self.api_version, self.namespace.as_deref()), what);
         cluster.budget.turn(Rank::Read).await.map_err(Failure::kept)?;
-        let body = cluster.stream(&ask).await?.into_data_stream();
+        let body = cluster.stream(&ask).await?.into_data_stream().boxed();
         let begun = Instant::now();
         let until = begun + Duration::from_secs(seconds) + LATE;
         Ok(Open { body, rest: Vec::new(), searched: 0, version, begun, until })
@@ -319,9 +322,9 @@ fn spread(pause: Duration) -> Duration {
 /// What comes of a watch.
 enum Line {
     Some(Vec<u8>),
-    /// The server has ended it.
+    /// The server has ended it, or nothing came for too long.
     Ended,
-    /// The connection broke, or nothing came for too long.
+    /// The connection broke.
     Broken,
 }
 
@@ -338,11 +341,44 @@ impl Open {
             if self.searched > LONGEST {
                 return Line::Broken;
             }
-            match timeout_at(self.until, self.body.next()).await {
+            let until = self.until.min(Instant::now() + QUIET);
+            match timeout_at(until, self.body.next()).await {
                 Ok(Some(Ok(bytes))) => self.rest.extend_from_slice(&bytes),
-                Ok(None) => return Line::Ended,
-                Ok(Some(Err(_))) | Err(_) => return Line::Broken,
+                Ok(None) | Err(_) => return Line::Ended,
+                Ok(Some(Err(_))) => return Line::Broken,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use futures_util::stream::{self, StreamExt};
+    use tokio::time::{Instant, timeout};
+
+    use super::{Line, Open, QUIET};
+
+    /// A watch that tells this, and then nothing.
+    fn quiet_after(told: &'static str) -> Open {
+        let told = stream::iter([Ok(Bytes::from_static(told.as_bytes()))]);
+        let body = told.chain(stream::pending()).boxed();
+        let begun = Instant::now();
+        let until = begun + QUIET * 10;
+        Open { body, rest: Vec::new(), searched: 0, version: "1".to_owned(), begun, until }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_that_tells_nothing_for_long_ends() {
+        let mut open = quiet_after("{\"a\":\n1}\n");
+        for wanted in ["{\"a\":\n", "1}\n"] {
+            let Line::Some(line) = open.line().await else { panic!("it has two lines") };
+            assert_eq!(line, wanted.as_bytes());
+        }
+        let early = timeout(QUIET - Duration::from_secs(1), open.line()).await;
+        assert!(early.is_err(), "it waits");
+        assert!(matches!(timeout(QUIET * 2, open.line()).await, Ok(Line::Ended)));
     }
 }
