@@ -30,12 +30,16 @@ component() {
   fi
 }
 
+# Asks for the tests of one kind in the whole workspace: of some packages alone, all of them would be built again with the features
+# that these need.
+tests() { step cargo test --workspace --all-features "$@"; }
+
 everyday() {
   component fmt --all --check
   component clippy --workspace --all-targets --all-features -- -D warnings
   step cargo check --package landlord-compute --no-default-features
   step cargo check --package landlord-cli
-  step cargo test --workspace --all-features --no-fail-fast
+  tests --no-fail-fast
   RUSTDOCFLAGS='-D warnings' step cargo doc --workspace --all-features --no-deps
   not_run+=('explorations and fleets that take minutes: ./test.sh long')
   not_run+=('providers on real backends: ./test.sh backends')
@@ -47,11 +51,9 @@ long() {
   export LANDLORD_EXPLORE="${LANDLORD_EXPLORE:-60}"
   # The same cases each time, so that a change fails for what it changed. Another seed explores others.
   export LANDLORD_SEED="${LANDLORD_SEED:-20261123}"
-  step cargo test --package landlord-provider-process --package landlord-provider-ecs \
-    --package landlord-provider-kubernetes --lib --all-features -- --ignored --nocapture --test-threads 2
-  step cargo test --package landlord-provider-ecs --test it --all-features -- --ignored --nocapture
+  tests --lib -- --ignored --nocapture --test-threads 2
   # A tenth of the load; LANDLORD_LOAD=100 is all of it.
-  step cargo test --package landlord-server --test it --all-features -- --ignored --nocapture
+  tests --test it -- --ignored --nocapture --skip specs::
 }
 
 # Each provider brings what its backends need: a script that installs, and tests that start them.
@@ -61,20 +63,17 @@ backends() {
   printf '\n== install the emulators of ECS\n'
   bin=$(LANDLORD_INSTALL=1 providers/ecs/tests/backends/emulators/install.sh "$target/ecs-emulators" engine)
   echo "in $bin"
-  step cargo test --package landlord-provider-ecs --all-features --test backends -- --include-ignored
+  tests --test ecs-backends -- --include-ignored
   printf '\n== build a cluster of Kubernetes\n'
   LANDLORD_INSTALL=1 providers/kubernetes/tests/backends/cluster/install.sh
   # Most of them wait for pods.
-  step cargo test --package landlord-provider-kubernetes --all-features --test backends -- --include-ignored \
-    --test-threads 8
+  tests --test kubernetes-backends -- --include-ignored --test-threads 8
   printf '\n== install nginx, redis and Python\n'
   LANDLORD_INSTALL=1 providers/process/tests/backends/servers/install.sh
   printf '\n== install User Mode Linux, and a Debian for it\n'
   LANDLORD_INSTALL=1 providers/process/tests/backends/uml/install.sh "$target/uml"
-  # The example of a spec for processes, whose server is Python's.
-  step cargo test --package landlord-cli --all-features --test it -- --ignored
-  # What runs in it as a service.
-  step cargo build --package landlord-cli
+  # The example of a spec for processes, whose server is Python's. It also builds the program, which all that follows needs.
+  tests --test it -- --ignored specs::
   printf '\n== do what the README says of a server\n'
   LANDLORD_INSTALL=1 cli/tests/readme/run.sh "$target/debug/landlord-compute"
   printf '\n== install schemathesis, and ask a server what its OpenAPI document allows\n'
@@ -89,9 +88,9 @@ backends() {
     LANDLORD_COMPUTE=$program step go test -count=1 ./...
   )
   # Before the machines, which leave little of this one.
-  step cargo test --package landlord-provider-process --all-features --test backends -- --include-ignored servers:: ordinary::
+  tests --test process-backends -- --include-ignored servers:: ordinary::
   # The tests of one machine wait for it together, so that those of others need threads of their own.
-  step cargo test --package landlord-provider-process --all-features --test backends -- --include-ignored \
+  tests --test process-backends -- --include-ignored \
     --skip servers:: --skip ordinary:: --test-threads 32
 }
 

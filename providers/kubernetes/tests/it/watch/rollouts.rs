@@ -1,6 +1,7 @@
 //! A rollout wakes whoever waits for it.
 
-use std::sync::Arc;
+use std::io;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -8,10 +9,15 @@ use landlord_compute::clock::SystemClock;
 use landlord_compute::provider::{Context, Provider};
 use serde_json::json;
 use tokio::time::Instant;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::{self, MakeWriter};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::super::fake::{Pace, Settings, User, Verb};
 use super::super::site::{Site, TOKEN, subject};
-use super::{beside, observe, spec, watched};
+use super::{WATCHES, beside, observe, spec, watched};
 
 /// How long a pod takes to be ready here. While it is watched, it would be looked at after three times this.
 const SLOW: Duration = Duration::from_secs(5);
@@ -43,13 +49,16 @@ async fn a_rollout_that_becomes_ready_ends_its_wait_at_once() {
 #[tokio::test]
 async fn without_the_right_to_watch_it_is_polled() {
     let mut user = User::admin("engine");
-    user.denied = vec![("watch".to_owned(), "pods".to_owned())];
+    user.denied = ["pods", "services"].map(|kind| ("watch".to_owned(), kind.to_owned())).to_vec();
     let users = [(TOKEN.to_owned(), user)].into();
     let site = Site::with(Settings { users, ..Settings::new_cluster() }, &json!({}));
+    let logged = Logged::default();
+    let layer = fmt::layer().with_ansi(false).with_writer(logged.clone()).with_filter(LevelFilter::WARN);
+    let _guard = tracing_subscriber::registry().with(layer).set_default();
     let mut observations = observe(&site);
     tokio::select! {
         () = async {
-            site.fake.until("the others are watched", |fake| (fake.open_watches() == 14).then_some(())).await;
+            site.fake.until("the others are watched", |fake| (fake.open_watches() == WATCHES - 2).then_some(())).await;
         } => {}
         _ = observations.next() => unreachable!("nobody is there"),
     }
@@ -61,5 +70,30 @@ async fn without_the_right_to_watch_it_is_polled() {
     tokio::select! {
         done = provision => drop(done.expect("in time").expect("a provision")),
         () = async { while observations.next().await.is_some() {} } => unreachable!("it goes on"),
+    }
+    let lines = logged.0.lock().expect("nobody panics");
+    let lines = String::from_utf8_lossy(&lines).into_owned();
+    assert_eq!(lines.matches("not everything may be watched").count(), 1, "{lines}");
+}
+
+/// What was logged.
+#[derive(Clone, Default)]
+struct Logged(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Logged {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("nobody panics").write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Logged {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
     }
 }
