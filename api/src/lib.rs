@@ -17,8 +17,8 @@ pub use attended::{Attendance, Attended};
 pub use event::{CloudEvent, Cursor, CursorError, Gap};
 pub use operation::{Accepted, OperationDocument};
 pub use platform::{
-    CapabilitiesDocument, LogDocument, PlanDocument, PlannedChange, PlannedEffect, ProviderDocument,
-    ProvidersDocument, Source, StatusDocument, Verdict,
+    CapabilitiesDocument, LogDocument, PlanDocument, PlannedAction, PlannedAnswer, PlannedChange,
+    PlannedEffect, PlannedObject, ProviderDocument, ProvidersDocument, Source, StatusDocument, Verdict,
 };
 pub use problem::{Code, Problem, ProblemAt, causes_of};
 pub use selector::{LabelSelector, SelectorError};

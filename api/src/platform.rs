@@ -51,6 +51,10 @@ pub struct PlanDocument {
     pub changes: Vec<PlannedChange>,
     /// Where the platform is not as the spec that runs has it: what an update would do first, a step each.
     pub corrections: Vec<String>,
+    /// What the platform was asked about, object by object, where its provider asks it: what it would change, and whether it takes
+    /// it.
+    #[serde(default)]
+    pub objects: Vec<PlannedObject>,
     /// The fields of the spec that its provider does not enforce, each with the reason.
     pub not_enforced: Vec<String>,
 }
@@ -82,6 +86,48 @@ pub enum PlannedEffect {
     Replace,
     /// The old one ends first, then something new takes its place. In between nobody serves.
     StopFirst,
+}
+
+/// An object of a platform that an update would write.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PlannedObject {
+    /// Which, as the platform names it.
+    pub object: String,
+    /// What becomes of it.
+    pub action: PlannedAction,
+    /// The fields of it that would have another value. Values that may be secret are not shown.
+    pub fields: Vec<FieldChange>,
+    /// What the platform says about it.
+    pub answer: PlannedAnswer,
+    /// Its words, or why it was not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<String>,
+}
+
+/// What becomes of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PlannedAction {
+    /// It is made.
+    Create,
+    /// It is changed where it is.
+    Change,
+    /// It is deleted, and another one made in its place.
+    Replace,
+    /// It is deleted.
+    Delete,
+}
+
+/// What a platform says about a change that it was asked about and did not make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PlannedAnswer {
+    /// It takes it.
+    Accepted,
+    /// It does not take it: an update would fail.
+    Refused,
+    /// It was not asked: what is told comes from the spec alone.
+    NotAsked,
 }
 
 /// The providers that tenants can run on.

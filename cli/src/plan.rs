@@ -1,6 +1,6 @@
 //! `plan`: what an update would change, and what that does to what runs.
 
-use landlord_api::{PlanDocument, PlannedChange, PlannedEffect};
+use landlord_api::{PlanDocument, PlannedAction, PlannedAnswer, PlannedChange, PlannedEffect, PlannedObject};
 use serde_json::json;
 
 use super::apply;
@@ -49,7 +49,26 @@ fn changes(plan: &PlanDocument) -> String {
     for correction in &plan.corrections {
         text += &format!("\n  the platform is not as the spec that runs has it: {correction}");
     }
-    text
+    text + &plan.objects.iter().map(object).collect::<String>()
+}
+
+/// What the platform says about an object, and the fields of it that would change.
+fn object(planned: &PlannedObject) -> String {
+    let PlannedObject { object, action, fields, answer, words } = planned;
+    let action = match action {
+        PlannedAction::Create => "is made",
+        PlannedAction::Change => "is changed",
+        PlannedAction::Replace => "is deleted and made anew",
+        PlannedAction::Delete => "is deleted",
+    };
+    let words = words.as_deref().unwrap_or_default();
+    let answer = match answer {
+        PlannedAnswer::Accepted => String::new(),
+        PlannedAnswer::Refused => format!("; the platform refuses it: {words}"),
+        PlannedAnswer::NotAsked => format!("; the platform was not asked: {words}"),
+    };
+    let fields = fields.iter().map(|field| format!("\n    {field}"));
+    format!("\n  {object} {action}{answer}") + &fields.collect::<String>()
 }
 
 fn words(effect: PlannedEffect) -> &'static str {

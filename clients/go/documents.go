@@ -207,6 +207,8 @@ type Plan struct {
 	Changes []PlannedChange `json:"changes"`
 	// Corrections are where the platform is not as the spec that runs has it.
 	Corrections []string `json:"corrections"`
+	// Objects are what the platform was asked about, where its provider asks it.
+	Objects []PlannedObject `json:"objects"`
 	// NotEnforced is what the spec asks for, and its provider does not enforce.
 	NotEnforced []string `json:"not_enforced"`
 }
@@ -217,6 +219,24 @@ type PlannedChange struct {
 	Difference Difference `json:"difference"`
 	// Effect is "in_place", "replace" or "stop_first".
 	Effect string `json:"effect"`
+}
+
+// PlannedObject is an object of a platform that an update would write.
+type PlannedObject struct {
+	Object string `json:"object"`
+	// Action is "create", "change", "replace" or "delete".
+	Action string        `json:"action"`
+	Fields []FieldChange `json:"fields"`
+	// Answer is "accepted", "refused" or "not_asked".
+	Answer string `json:"answer"`
+	// Words are the platform's, or why it was not asked.
+	Words string `json:"words,omitempty"`
+}
+
+// FieldChange is a field that differs.
+type FieldChange struct {
+	Path       string     `json:"path"`
+	Difference Difference `json:"difference"`
 }
 
 // Difference is how a field differs.

@@ -9,7 +9,10 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
 use jiff::Timestamp;
-use landlord_api::{Code, LogDocument, PlanDocument, PlannedChange, PlannedEffect, Source, StatusDocument};
+use landlord_api::{
+    Code, LogDocument, PlanDocument, PlannedAction, PlannedAnswer, PlannedChange, PlannedEffect,
+    PlannedObject, Source, StatusDocument,
+};
 use landlord_compute::clock::SystemClock;
 use landlord_compute::machines::id::TenantId;
 use landlord_compute::machines::planner::Subject;
@@ -52,12 +55,13 @@ pub(crate) async fn plan(
     let tenant = match served.reads().load(&id).await? {
         Record::Live(tenant) => tenant,
         Record::Absent(_) | Record::Gone(_) => {
-            let (changes, corrections) = (Vec::new(), Vec::new());
+            let (changes, corrections, objects) = (Vec::new(), Vec::new(), Vec::new());
             return Ok(Json(PlanDocument {
                 tenant_id: id,
                 creates: true,
                 changes,
                 corrections,
+                objects,
                 not_enforced,
             }));
         }
@@ -72,8 +76,30 @@ pub(crate) async fn plan(
             provider::PlannedEffect::StopFirst => PlannedEffect::StopFirst,
         },
     });
-    let (changes, corrections) = (changes.collect(), plan.corrections);
-    Ok(Json(PlanDocument { tenant_id: id, creates: false, changes, corrections, not_enforced }))
+    Ok(Json(PlanDocument {
+        tenant_id: id,
+        creates: false,
+        changes: changes.collect(),
+        corrections: plan.corrections,
+        objects: plan.objects.into_iter().map(planned).collect(),
+        not_enforced,
+    }))
+}
+
+fn planned(object: provider::PlannedObject) -> PlannedObject {
+    let provider::PlannedObject { object, action, fields, answer } = object;
+    let action = match action {
+        provider::PlannedAction::Create => PlannedAction::Create,
+        provider::PlannedAction::Change => PlannedAction::Change,
+        provider::PlannedAction::Replace => PlannedAction::Replace,
+        provider::PlannedAction::Delete => PlannedAction::Delete,
+    };
+    let (answer, words) = match answer {
+        provider::PlannedAnswer::Accepted => (PlannedAnswer::Accepted, None),
+        provider::PlannedAnswer::Refused(words) => (PlannedAnswer::Refused, Some(words)),
+        provider::PlannedAnswer::NotAsked(why) => (PlannedAnswer::NotAsked, Some(why)),
+    };
+    PlannedObject { object, action, fields, answer, words }
 }
 
 /// Which lines of a tenant's logs are wanted.

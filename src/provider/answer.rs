@@ -52,6 +52,9 @@ pub struct Plan {
     /// Where the platform is not as the spec that runs has it: what an update would do first, a step each. Empty where `changes`
     /// is not.
     pub corrections: Vec<String>,
+    /// What the platform was asked about, object by object, where its provider asks it: what it would change, and whether it takes
+    /// it. Empty where nothing would change.
+    pub objects: Vec<PlannedObject>,
 }
 
 impl Plan {
@@ -62,8 +65,48 @@ impl Plan {
 
     /// Other fields, on a platform that is as it should be.
     pub fn of(changes: Vec<PlannedChange>) -> Self {
-        Self { changes, corrections: Vec::new() }
+        Self { changes, corrections: Vec::new(), objects: Vec::new() }
     }
+}
+
+/// An object of a platform that an update would write.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PlannedObject {
+    /// Which, as the platform names it.
+    pub object: String,
+    /// What becomes of it.
+    pub action: PlannedAction,
+    /// The fields of it that would have another value. What the platform fills in by itself and what others have there is not
+    /// among them, and values that may be secret are not shown.
+    pub fields: Vec<FieldChange>,
+    /// What the platform says about it.
+    pub answer: PlannedAnswer,
+}
+
+/// What becomes of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlannedAction {
+    /// It is made.
+    Create,
+    /// It is changed where it is.
+    Change,
+    /// It is deleted, and another one made in its place: it has a field that cannot be changed.
+    Replace,
+    /// It is deleted.
+    Delete,
+}
+
+/// What a platform says about a change that it was asked about and did not make.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlannedAnswer {
+    /// It takes it.
+    Accepted,
+    /// It does not take it, in these words: an update would fail.
+    Refused(String),
+    /// It was not asked, for this reason: what is told comes from the spec alone.
+    NotAsked(String),
 }
 
 /// A field that an update would change on a platform.

@@ -14,7 +14,7 @@ use super::budget::Rank;
 use super::cluster::Cluster;
 use super::drifted::Drifted;
 use super::error::Failure;
-use super::reads::At;
+use super::reads::{At, Writes};
 use super::working::{Method, Worker, Working, Wrote};
 
 /// A cluster, as an engine's operator set it up.
@@ -62,14 +62,14 @@ impl Kubernetes {
 
     /// The cluster, asked for what this context is for.
     pub(super) fn at(&self, cx: &Context) -> At<'_> {
-        At { cluster: &self.cluster, rank: Rank::of(cx) }
+        At { cluster: &self.cluster, rank: Rank::of(cx), writes: Writes::Kept }
     }
 
     async fn make(&self, cx: &Context, call: &KubernetesCall) -> Result<KubernetesReply, Failure> {
         if let Some((uid, how)) = written(call) {
             self.working.writes(&cx.subject.tenant, uid, how);
         }
-        let at = At { cluster: &self.cluster, rank: Rank::of_call(cx, call) };
+        let at = At { cluster: &self.cluster, rank: Rank::of_call(cx, call), writes: Writes::Kept };
         match call {
             KubernetesCall::Survey => Ok(KubernetesReply::Surveyed(at.survey().await?)),
             KubernetesCall::Locate => Ok(KubernetesReply::Located(self.locate(cx).await?)),

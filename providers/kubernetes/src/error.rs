@@ -51,6 +51,8 @@ pub(super) enum Why {
     Expired,
     /// The server does not take it as it is, such as a question for the log of a container that has not begun.
     BadRequest,
+    /// It cannot be tried without doing it, for this reason.
+    NotTried(String),
     /// Nothing that matters here.
     Other,
 }
@@ -90,6 +92,7 @@ impl Failure {
             | Why::Forbidden
             | Why::Expired
             | Why::BadRequest
+            | Why::NotTried(_)
             | Why::Other => refusal.pause,
         };
         Self::with(class.why, class.happened, error)
@@ -423,6 +426,11 @@ fn unprocessable(refusal: &Refusal) -> Class {
 }
 
 fn bad_request(refusal: &Refusal) -> Class {
+    if refusal.says("does not support dry run") {
+        let named = quoted(&refusal.message).unwrap_or("one that the API server does not name");
+        let why = format!("the admission webhook {named} has side effects");
+        return Class { why: Why::NotTried(why), ..permanent("it cannot be tried without doing it") };
+    }
     by_admission(refusal).unwrap_or_else(|| {
         let class = permanent("the cluster cannot take it; correct the spec");
         Class { why: Why::BadRequest, ..class }

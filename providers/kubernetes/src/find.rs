@@ -10,7 +10,7 @@ use landlord_state_machines::planner::kubernetes::{Namespaces, Object, ObjectKin
 use super::api::Kubernetes;
 use super::budget::Rank;
 use super::error::{Failure, Why};
-use super::reads::{self, At};
+use super::reads::{self, At, Writes};
 use super::request::Part;
 
 /// A tenant in one of its lives.
@@ -39,7 +39,7 @@ impl Kubernetes {
 
     /// All that an engine owns in the cluster. Secrets are not listed: where there are some, there is a namespace too.
     pub(super) async fn list(&self, engine: &str, provider: &str) -> Result<Vec<OwnedTenant>, Failure> {
-        let at = At { cluster: &self.cluster, rank: Rank::Read };
+        let at = At { cluster: &self.cluster, rank: Rank::Read, writes: Writes::Kept };
         let found = at.discovered().await?;
         let listed = |kind: &ObjectKind| *kind != ObjectKind::Secret;
         let kinds = found.kinds.iter().filter(|(kind, _)| listed(kind));

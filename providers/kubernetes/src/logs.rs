@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use super::api::Kubernetes;
 use super::budget::Rank;
 use super::error::{Failure, Why};
-use super::reads::At;
+use super::reads::{At, Writes};
 use super::request::{Ask, LogPart, Part, Resource, Run, What};
 
 /// From one look for new pods and containers to the next.
@@ -131,7 +131,7 @@ impl Reading {
     /// Opens the logs that are not told yet.
     async fn look(&mut self) -> Result<(), Failure> {
         let kubernetes = Arc::clone(&self.kubernetes);
-        let at = At { cluster: &kubernetes.cluster, rank: self.rank };
+        let at = At { cluster: &kubernetes.cluster, rank: self.rank, writes: Writes::Kept };
         for namespace in self.namespaces.clone() {
             let pods = Resource::all("v1", "pods", Some(&namespace));
             let pods = at.list(&Ask::list(pods, self.labels.as_str(), Part::Whole)).await?;

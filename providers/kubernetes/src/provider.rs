@@ -13,6 +13,7 @@ use landlord_compute::provider::converge::Api;
 use landlord_compute::provider::converge::Converge;
 use landlord_compute::provider::{
     Capabilities, Context, Destroyed, LogLine, LogQuery, Looked, OwnedTenant, Plan, PlannedEffect, Provider,
+    STATUS_WITHIN,
 };
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::id::{ProviderName, TenantId};
@@ -20,7 +21,7 @@ use landlord_state_machines::observation::Observation;
 #[cfg(feature = "testing")]
 use landlord_state_machines::planner::kubernetes::KubernetesPlanner;
 use landlord_state_machines::planner::kubernetes::{
-    KubernetesConfig, NOT_ENFORCED, ObjectKind, Survey, Wanted, check, support,
+    KubernetesConfig, NOT_ENFORCED, ObjectKind, Wanted, check, support,
 };
 use landlord_state_machines::spec::{Field, FieldChange, Spec, Support, changes};
 use landlord_state_machines::status::{ComputeStatus, ProvisionResult, UpdateResult};
@@ -34,6 +35,7 @@ use super::cluster::Cluster;
 use super::error::Failure;
 use super::logs;
 use super::options::{KubernetesOptions, KubernetesOptionsError};
+use super::preview;
 use super::source;
 use super::statuses;
 use super::validate::{self, Allowed};
@@ -104,16 +106,13 @@ impl KubernetesProvider {
         cx.applied = cx.applied.and_then(|applied| self.merged(&applied).ok());
         Ok((cx, spec))
     }
+}
 
-    /// What an update does to the pods that run.
-    async fn effect(&self, cx: &Context, spec: &Spec) -> Result<PlannedEffect, ProviderError> {
-        let Some(applied) = &cx.applied else { return Ok(PlannedEffect::InPlace) };
-        let survey = self.kubernetes().at(cx).survey().await.map_err(unknown)?;
-        let wanted = |spec: &Spec, survey: &Survey| Wanted::of(&cx.subject, spec, cx.rollout, survey);
-        let new = wanted(spec, &survey)?;
-        // What ran before may not fit what the cluster has today.
-        let same = wanted(applied, &survey).is_ok_and(|old| old.template == new.template);
-        Ok(if same { PlannedEffect::InPlace } else { replaced(&new) })
+/// What an update does to the pods that run.
+fn effect(new: &Wanted, applied: Option<&Wanted>) -> PlannedEffect {
+    match applied.is_some_and(|old| old.template == new.template) {
+        true => PlannedEffect::InPlace,
+        false => replaced(new),
     }
 }
 
@@ -135,7 +134,7 @@ fn not_enforced(spec: &Spec) -> Option<String> {
 }
 
 /// How the tenant is, is not known.
-fn unknown(failure: Failure) -> ProviderError {
+pub(super) fn unknown(failure: Failure) -> ProviderError {
     ProviderError { kind: ErrorKind::StatusFailed, ..failure.into_error() }
 }
 
@@ -216,7 +215,15 @@ impl Provider for KubernetesProvider {
 
     async fn plan(&self, cx: &Context, _tenant_id: &TenantId, spec: &Spec) -> Result<Plan, ProviderError> {
         let (cx, spec) = self.prepared(cx, spec)?;
-        let effect = self.effect(&cx, &spec).await?;
+        let Some(applied) = &cx.applied else { return Ok(Plan::default()) };
+        let at = self.kubernetes().at(&cx);
+        let survey = tokio::time::timeout(STATUS_WITHIN, at.survey()).await;
+        let survey =
+            survey.map_err(|_| ProviderError::status_timeout(&cx.subject.tenant))?.map_err(unknown)?;
+        let wanted = Wanted::of(&cx.subject, &spec, cx.rollout, &survey)?;
+        // What ran before may not fit what the cluster has today.
+        let applied = Wanted::of(&cx.subject, applied, cx.rollout, &survey).ok();
+        let effect = effect(&wanted, applied.as_ref());
         // These change the workload beside its pods.
         let of_the_workload = [Field::Replicas.path(), Field::Labels.path()];
         let effect = |change: &FieldChange| match of_the_workload.iter().any(|of| change.path.starts_with(of))
@@ -224,7 +231,20 @@ impl Provider for KubernetesProvider {
             true => PlannedEffect::InPlace,
             false => effect,
         };
-        self.methods.plan(&cx, &spec, effect).await
+        let plan = self.methods.plan(&cx, &spec, effect).await?;
+        if plan.is_empty() {
+            return Ok(plan);
+        }
+        let facts = self.methods.facts(&cx)?;
+        let update = preview::Update {
+            cx: &cx,
+            survey: &survey,
+            wanted: &wanted,
+            applied: applied.as_ref(),
+            facts: &facts,
+        };
+        let objects = preview::objects(at, update).await?;
+        Ok(Plan { objects, ..plan })
     }
 
     async fn logs(

@@ -13,6 +13,16 @@ use super::request::{Ask, Part, Resource, What};
 pub(super) struct At<'a> {
     pub(super) cluster: &'a Cluster,
     pub(super) rank: Rank,
+    pub(super) writes: Writes,
+}
+
+/// What becomes of what is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Writes {
+    /// It is so from then on.
+    Kept,
+    /// The API server says what would come of it, and keeps nothing.
+    Tried,
 }
 
 impl At<'_> {

@@ -10,6 +10,8 @@ use landlord_state_machines::planner::kubernetes::{MANAGER, ObjectId, ObjectKind
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
+use super::reads::Writes;
+
 /// How many objects are listed on a page.
 const PAGE: &str = "500";
 /// What a part of a path or of a query may have as it is.
@@ -107,6 +109,7 @@ pub(super) enum What {
 pub(super) struct Ask {
     target: Target,
     what: What,
+    writes: Writes,
 }
 
 #[derive(Clone)]
@@ -190,7 +193,12 @@ impl fmt::Display for Resource {
 impl Ask {
     /// Something of a resource.
     pub(super) fn new(resource: Resource, what: What) -> Self {
-        Self { target: Target::Resource(resource), what }
+        Self { target: Target::Resource(resource), what, writes: Writes::Kept }
+    }
+
+    /// The same, where this becomes of what it writes.
+    pub(super) fn with(self, writes: Writes) -> Self {
+        Self { writes, ..self }
     }
 
     /// Whether the engine may do what these attributes say.
@@ -202,7 +210,7 @@ impl Ask {
 
     /// What a path of the server says.
     pub(super) fn path(path: impl Into<String>) -> Self {
-        Self { target: Target::Path(path.into()), what: What::Get(Part::Whole) }
+        Self { target: Target::Path(path.into()), what: What::Get(Part::Whole), writes: Writes::Kept }
     }
 
     /// A list, from its beginning.
@@ -321,7 +329,17 @@ impl Ask {
             Target::Resource(resource) => resource.path(),
             Target::Path(path) => path.clone(),
         };
-        let asked = self.what.asked();
+        let mut asked = self.what.asked();
+        match self.writes {
+            Writes::Kept => {}
+            Writes::Tried => {
+                asked.query.push(("dryRun", "All".to_owned()));
+                // Of a deletion the options in its body count, and no others.
+                if let (What::Delete { .. }, Some((_, options))) = (&self.what, &mut asked.body) {
+                    options["dryRun"] = json!(["All"]);
+                }
+            }
+        }
         let mut uri = path;
         for (n, (key, value)) in asked.query.iter().enumerate() {
             uri += &format!("{}{key}={}", if n == 0 { '?' } else { '&' }, encoded(value));

@@ -21,7 +21,7 @@ use super::api::Kubernetes;
 use super::budget::Rank;
 use super::error::Failure;
 use super::fleet::Fleet;
-use super::reads::At;
+use super::reads::{At, Writes};
 
 /// How many tenants are looked at at a time.
 const AT_A_TIME: usize = 256;
@@ -58,7 +58,7 @@ pub(super) fn all<'a>(
 
 async fn list(kubernetes: &Kubernetes, cx: &Context) -> Result<Listed, Failure> {
     let begun = cx.now();
-    let at = At { cluster: &kubernetes.cluster, rank: Rank::Look };
+    let at = At { cluster: &kubernetes.cluster, rank: Rank::Look, writes: Writes::Kept };
     let cluster = at.identity().await?;
     let labels = tags::selector_of_all(&cx.subject.engine, cx.subject.provider.as_str());
     let namespace = match &kubernetes.defaults.namespaces {

@@ -15,7 +15,7 @@ use super::request::{Ask, Part, Resource, What};
 impl At<'_> {
     /// Makes an object that is not there.
     pub(super) async fn create(&self, make: &Make, body: Value) -> Result<KubernetesReply, Failure> {
-        let ask = Ask::new(collection(make), What::Create(body));
+        let ask = Ask::new(collection(make), What::Create(body)).with(self.writes);
         match self.cluster.ask_now(&ask).await {
             Ok(body) => is(&ask, make.id.kind, body),
             Err(failure) => match failure.why {
@@ -34,6 +34,7 @@ impl At<'_> {
                 | Why::Throttled(_)
                 | Why::Expired
                 | Why::BadRequest
+                | Why::NotTried(_)
                 | Why::Other => Err(failure),
             },
         }
@@ -49,7 +50,8 @@ impl At<'_> {
         instead: Option<&Instead>,
     ) -> Result<KubernetesReply, Failure> {
         let resource = Resource::of(&make.place, &make.id, make.api_version());
-        let ask = Ask::new(resource.clone(), What::Apply { body: with_uid(body, uid), force });
+        let what = What::Apply { body: with_uid(body, uid), force };
+        let ask = Ask::new(resource.clone(), what).with(self.writes);
         match (self.cluster.ask_now(&ask).await, instead) {
             (Ok(body), _) => is(&ask, make.id.kind, body),
             (Err(Failure { why: Why::FieldConflicts(fields), .. }), _) => {
@@ -133,7 +135,7 @@ impl At<'_> {
     }
 
     async fn deleted(&self, resource: Resource, what: What, uid: &str) -> Result<KubernetesReply, Failure> {
-        match self.cluster.bytes(&Ask::new(resource.clone(), what)).await {
+        match self.cluster.bytes(&Ask::new(resource.clone(), what).with(self.writes)).await {
             Ok(_) => Ok(KubernetesReply::Deleted),
             Err(Failure { why: Why::NotThere | Why::NoNamespace | Why::NoKind, .. }) => {
                 Ok(KubernetesReply::Deleted)
@@ -150,7 +152,7 @@ impl At<'_> {
         manager: &'static str,
         uid: &str,
     ) -> Result<KubernetesReply, Failure> {
-        let ask = Ask::new(resource.clone(), What::Patch { operations, manager });
+        let ask = Ask::new(resource.clone(), What::Patch { operations, manager }).with(self.writes);
         match self.cluster.ask_now(&ask).await {
             Ok(body) => is(&ask, kind, body),
             Err(failure) => self.unless_gone(failure, resource, uid).await,
@@ -187,6 +189,7 @@ impl At<'_> {
             | Why::Throttled(_)
             | Why::Expired
             | Why::BadRequest
+            | Why::NotTried(_)
             | Why::Other => Err(failure),
         }
     }

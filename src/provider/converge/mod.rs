@@ -197,7 +197,7 @@ impl<A: Api> Converge<A> {
             first.map_err(|halt| halt.into_error(ErrorKind::StatusFailed))
         });
         let corrections = self.traced(cx, "plan", Kind::Read, corrections).await?.into_iter().collect();
-        Ok(Plan { changes, corrections })
+        Ok(Plan { changes, corrections, objects: Vec::new() })
     }
 
     /// What the ledger says.

@@ -19,7 +19,7 @@ use super::item::{self, Item, Watched};
 use crate::api::Kubernetes;
 use crate::budget::Rank;
 use crate::error::{Failure, Why};
-use crate::reads::At;
+use crate::reads::{At, Writes};
 use crate::request::{Ask, What};
 
 /// For how long a watch is asked for at most: as long as an API server lets one go on by itself.
@@ -199,7 +199,7 @@ impl Feed {
     /// Which cluster it is: a context that leads elsewhere shows nothing of any tenant.
     fn identity(&self) -> impl Future<Output = Result<String, Failure>> + Send + use<> {
         let kubernetes = Arc::clone(&self.kubernetes);
-        async move { At { cluster: &kubernetes.cluster, rank: Rank::Read }.identity().await }
+        async move { At { cluster: &kubernetes.cluster, rank: Rank::Read, writes: Writes::Kept }.identity().await }
     }
 
     fn list(&self) -> Ask {
@@ -296,6 +296,7 @@ impl Feed {
             | Why::Unauthorized
             | Why::Throttled(_)
             | Why::BadRequest
+            | Why::NotTried(_)
             | Why::Other => {
                 let error = failure.into_error();
                 tracing::debug!(watched = ?self.watched, %error, "the watch failed; trying again");

@@ -32,7 +32,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::api::Kubernetes;
 use super::budget::Rank;
 use super::error::Failure;
-use super::reads::{self, At};
+use super::reads::{self, At, Writes};
 use super::working::{Doing, Then};
 use agenda::{Agenda, MOMENT, Suspect, Suspicion, Visit};
 use feed::{Feed, Told};
@@ -303,7 +303,7 @@ impl Drop for Watch {
 
 /// A feed of each kind that a tenant can have something of, where it can be listed.
 async fn feeds(visitor: &Visitor) -> Result<Vec<Feed>, Failure> {
-    let at = At { cluster: &visitor.kubernetes.cluster, rank: Rank::Read };
+    let at = At { cluster: &visitor.kubernetes.cluster, rank: Rank::Read, writes: Writes::Kept };
     let found = at.discovered().await?;
     let is_watched = |kind: ObjectKind| match kind {
         // Nobody lists secrets.

@@ -16,7 +16,7 @@ use super::item::{self, Pods, Watched};
 use crate::api::Kubernetes;
 use crate::budget::Rank;
 use crate::error::{Failure, Why};
-use crate::reads::At;
+use crate::reads::{At, Writes};
 use crate::request::{Ask, Part, Resource, What};
 use crate::working::{Wrote, uid};
 
@@ -52,7 +52,7 @@ impl Visitor {
 
     async fn look(&self, cluster: &str, visits: &[(TenantId, Visit)]) -> Result<Vec<Observation>, Failure> {
         let begun = self.clock.now();
-        let at = At { cluster: &self.kubernetes.cluster, rank: Rank::Look };
+        let at = At { cluster: &self.kubernetes.cluster, rank: Rank::Look, writes: Writes::Kept };
         // Another cluster tells nothing of these tenants; the list that shows it begins anew.
         if at.identity().await? != cluster {
             return Ok(Vec::new());

@@ -1,12 +1,18 @@
 //! What an update would change, and which cluster it is.
 
-use landlord_compute::provider::Provider;
+use landlord_compute::provider::{Plan, PlannedAction, PlannedAnswer, PlannedObject, Provider};
 use landlord_state_machines::id::TenantId;
+use landlord_state_machines::spec::StopConfig;
 use serde_json::json;
 
 use super::cluster::{Cluster, Kind};
 use super::serves::web;
 use super::site::{Site, spec};
+
+fn object<'p>(plan: &'p Plan, kind: &str) -> &'p PlannedObject {
+    let found = plan.objects.iter().find(|one| one.object.starts_with(kind));
+    found.unwrap_or_else(|| panic!("no {kind} in {plan:?}"))
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs a cluster: ./test.sh backends"]
@@ -24,10 +30,38 @@ async fn a_plan_says_what_would_change_and_nothing_after_it_was_applied() {
     let second = web("planned-a", "two").check().expect("valid");
     let plan = provider.plan(&cx, &id, &second).await.expect("a plan");
     assert!(!plan.changes.is_empty(), "{plan:?}");
+    let workload = object(&plan, "Deployment/");
+    assert_eq!((workload.action, &workload.answer), (PlannedAction::Change, &PlannedAnswer::Accepted));
+    let paths = |object: &PlannedObject| -> Vec<String> {
+        object.fields.iter().map(|field| field.path.clone()).collect()
+    };
+    assert_eq!(paths(workload), [".spec.template.spec.containers[web].command[2]"], "{plan:?}");
+    assert_eq!(plan.objects.len(), 1, "{plan:?}");
     provider.update(&cx, &id, &second).await.expect("an update");
     cx.applied = Some(second.clone());
     let plan = provider.plan(&cx, &id, &second).await.expect("a plan");
     assert!(plan.is_empty(), "{plan:?}");
+
+    // A field that somebody has, one that goes, and what the API server does not take.
+    let deployment = "/apis/apps/v1/namespaces/landlord-planned-a/deployments/planned-a";
+    let theirs = json!({
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": { "name": "planned-a" },
+        "spec": { "template": { "spec": { "terminationGracePeriodSeconds": 9 } } },
+    });
+    site.admin.apply_as("somebody", deployment, &theirs).await;
+    let mut third = web("planned-a", "three");
+    third.containers[0].stop = Some(StopConfig { grace_seconds: Some(7), ..StopConfig::default() });
+    let plan = provider.plan(&cx, &id, &third.check().expect("valid")).await.expect("a plan");
+    let PlannedAnswer::Refused(words) = &object(&plan, "Deployment/").answer else { panic!("{plan:?}") };
+    let field = ".spec.template.spec.terminationGracePeriodSeconds";
+    assert!(words.contains(field) && words.contains("somebody"), "{words}");
+    site.admin.delete("/api/v1/namespaces/landlord-planned-a").await;
+    site.admin.gone("/api/v1/namespaces/landlord-planned-a").await;
+    let plan = provider.plan(&cx, &id, &first).await.expect("a plan");
+    assert_eq!(object(&plan, "Namespace/").answer, PlannedAnswer::Accepted, "{plan:?}");
+    assert!(matches!(object(&plan, "Deployment/").answer, PlannedAnswer::NotAsked(_)), "{plan:?}");
     site.destroyed("planned-a").await;
 }
 

@@ -16,6 +16,8 @@ mod looks;
 #[cfg(feature = "testing")]
 mod mishaps;
 #[cfg(feature = "testing")]
+mod plans;
+#[cfg(feature = "testing")]
 mod rights;
 #[cfg(feature = "testing")]
 mod site;

@@ -67,7 +67,7 @@ fn items(intended: &[Value], live: &[Value], path: &mut String, found: &mut Vec<
     }
 }
 
-fn within(path: &mut String, step: &str, then: impl FnOnce(&mut String)) {
+pub(super) fn within(path: &mut String, step: &str, then: impl FnOnce(&mut String)) {
     let before = path.len();
     path.push_str(step);
     then(path);
@@ -93,7 +93,7 @@ pub(super) fn key_of<'v>(item: &'v Value, keys: &[&str]) -> Vec<Option<&'v Value
         .collect()
 }
 
-fn shown(item: &Value, keys: &[&str]) -> String {
+pub(super) fn shown(item: &Value, keys: &[&str]) -> String {
     let parts = key_of(item, keys).into_iter().flatten();
     parts
         .map(|part| part.as_str().map_or_else(|| part.to_string(), str::to_owned))

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::call::{Awaited, Delete, KubernetesCall, Make, Propagation, Running, SecretSource, template_in};
+use super::call::{
+    Awaited, Delete, Instead, KubernetesCall, Make, Propagation, Running, SecretSource, template_in,
+};
 use super::drift;
 use super::facts::{Complaint, Stage, Watched, Why, after, seconds_after};
 use super::kind::{ObjectId, ObjectKind};
@@ -47,7 +49,7 @@ impl Plan<'_> {
     }
 
     /// What has to be done about one object; none: it is as it should be, or it is going.
-    fn make_one(&self, wanted: &Wanted, make: &Make, by: Means) -> Option<Act<KubernetesCall>> {
+    pub(super) fn make_one(&self, wanted: &Wanted, make: &Make, by: Means) -> Option<Act<KubernetesCall>> {
         let write = |step, call| Some(Act { step, call, kind: Kind::Write });
         let from = wanted.copies.get(&make.id);
         let Some(object) = self.object(&make.id) else {
@@ -85,11 +87,15 @@ impl Plan<'_> {
             let api_version = make.api_version().to_owned();
             return write("take over what was created", KubernetesCall::Own { place, id, uid, api_version });
         }
-        let instead =
-            is_workload(make.id.kind).then(|| remnants::instead(&make.body, object)).flatten().map(Box::new);
+        let instead = Self::instead(make, object);
         let force = wanted.takes_over.is_on(by);
         let call = KubernetesCall::Apply { make: Box::new(make.clone()), uid, force, instead };
         write(apply_step(make.id.kind), call)
+    }
+
+    /// What a workload gets where an apply is refused for what it leaves.
+    pub(super) fn instead(make: &Make, object: &Object) -> Option<Box<Instead>> {
+        is_workload(make.id.kind).then(|| remnants::instead(&make.body, object)).flatten().map(Box::new)
     }
 
     /// A workload is made with its number of pods, and is told of it apart from then on.
@@ -134,9 +140,22 @@ impl Plan<'_> {
         (!in_force).then(|| self.wait(QUOTA, "its quota is in force", None))
     }
 
-    /// Tells how many pods there should be. Who scales the workload is contradicted only where nothing would run, or where it
-    /// has just as many as the spec before said.
+    /// Tells how many pods there should be.
     fn scale(&self, wanted: &Wanted, by: Means) -> Option<Next<KubernetesCall>> {
+        let replicas = self.tells(wanted, by)?;
+        let workload = self.object(&wanted.workload)?;
+        let call = KubernetesCall::Scale {
+            place: wanted.place.clone(),
+            workload: wanted.workload.clone(),
+            uid: workload.uid.clone(),
+            replicas,
+        };
+        Some(Next::Do(vec![Act { step: "scale the workload", call, kind: Kind::Write }]))
+    }
+
+    /// The number of pods that the cluster has to be told. Who scales the workload is contradicted only where nothing would run, or
+    /// where it has just as many as the spec before said.
+    pub(super) fn tells(&self, wanted: &Wanted, by: Means) -> Option<u32> {
         let Count::Of(count) = wanted.replicas else { return None };
         let workload = self.object(&wanted.workload)?;
         let shown = u32::try_from(workload.number("/spec/replicas")?).unwrap_or(u32::MAX);
@@ -146,13 +165,7 @@ impl Plan<'_> {
             // Without a ledger nobody knows what the cluster was told. A provision and a repair want the spec that runs.
             None => by == Means::Update && shown != count,
         };
-        let call = || KubernetesCall::Scale {
-            place: wanted.place.clone(),
-            workload: wanted.workload.clone(),
-            uid: workload.uid.clone(),
-            replicas: count,
-        };
-        tells.then(|| Next::Do(vec![Act { step: "scale the workload", call: call(), kind: Kind::Write }]))
+        tells.then_some(count)
     }
 
     /// Waits until what is wanted runs, and nothing else does.
@@ -272,11 +285,15 @@ impl Plan<'_> {
         read("look at the events", call)
     }
 
+    /// Workloads that are not wanted any more.
+    pub(super) fn others(&self, wanted: &Wanted) -> impl Iterator<Item = &Object> {
+        let its = self.its_objects().map(|(object, _)| object);
+        its.filter(|object| is_workload(object.id.kind) && object.id != wanted.workload)
+    }
+
     /// A Deployment cannot become a StatefulSet: the one that is not wanted goes before the other comes up.
     pub(super) fn replace_workload(&self, wanted: &Wanted) -> Option<Next<KubernetesCall>> {
-        let (other, _) = self
-            .its_objects()
-            .find(|(object, _)| is_workload(object.id.kind) && object.id != wanted.workload)?;
+        let other = self.others(wanted).next()?;
         if other.deleting.is_some() {
             return Some(self.wait(ROLLS.0, "what ran before is gone", words::left(other)));
         }

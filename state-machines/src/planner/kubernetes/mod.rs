@@ -25,6 +25,7 @@ mod object;
 #[cfg(test)]
 mod page;
 mod pod;
+mod preview;
 mod ready;
 mod remnants;
 mod rest;
@@ -54,6 +55,7 @@ pub use kind::{ObjectId, ObjectIdError, ObjectKind};
 pub use mapping::{NOT_ENFORCED, check, problems};
 pub use object::{Condition, Object};
 pub use pod::{ContainerState, Ended, Phase, Pod, PodContainer};
+pub use preview::{Before, Foreseen, Foresees, between, foresee, path};
 pub use rest::{Alteration, Altered, at_rest};
 pub use wanted::{Count, ServedBy, Serves, TakesOver, Wanted};
 

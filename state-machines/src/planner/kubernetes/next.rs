@@ -119,7 +119,7 @@ impl Plan<'_> {
     // ---- what is there
 
     /// A context that was pointed at another cluster shows nothing of the tenant: that is no news of it.
-    fn refuse_another_cluster(&self, survey: &Survey) -> Option<Next<KubernetesCall>> {
+    pub(super) fn refuse_another_cluster(&self, survey: &Survey) -> Option<Next<KubernetesCall>> {
         let known = self.facts.cluster.as_ref()?;
         if *known == survey.cluster || !self.facts.holds() {
             return None;
@@ -190,7 +190,7 @@ impl Plan<'_> {
     // ---- what is refused
 
     /// A tenant that runs at one place is not moved by asking for it at another.
-    fn stay(&self, at: &Whereabouts, wanted: &Place) -> Option<Next<KubernetesCall>> {
+    pub(super) fn stay(&self, at: &Whereabouts, wanted: &Place) -> Option<Next<KubernetesCall>> {
         match at {
             Whereabouts::At(place) if place != wanted && self.facts.holds() => {
                 let message = format!(
@@ -213,7 +213,7 @@ impl Plan<'_> {
             };
             let message = format!(
                 "{} {owner}; it is not touched: remove it, or give the provider another namespace",
-                self.path_of(&wanted.place, &make.id)
+                path_of(&wanted.place, &make.id)
             );
             Some(Next::Fail(conflict(message)))
         })
@@ -244,7 +244,7 @@ impl Plan<'_> {
         let fields = conflicts.iter().map(|conflict| format!("{} ({})", conflict.field, conflict.manager));
         let message = format!(
             "fields of {} are other managers': {}; give them up there, or set take_over in the provider's configuration",
-            self.path_of(&wanted.place, id),
+            path_of(&wanted.place, id),
             fields.collect::<Vec<_>>().join(", ")
         );
         Some(Next::Fail(conflict(message)))
@@ -383,33 +383,36 @@ impl Plan<'_> {
     }
 
     /// What is there and is not wanted any more: old contents of files, what the spec asked for before.
-    fn tidy(&self, wanted: &Wanted, survey: &Survey) -> Option<Next<KubernetesCall>> {
-        let left: Vec<&Object> = self
-            .its_objects()
-            .map(|(object, _)| object)
-            .filter(|object| !wanted.has(&object.id) && !wanted.claims(&object.id))
-            .collect();
-        (!left.is_empty()).then(|| self.remove(&left, &wanted.place, survey))
+    pub(super) fn left(&self, wanted: &Wanted) -> impl Iterator<Item = &Object> {
+        let its = self.its_objects().map(|(object, _)| object);
+        its.filter(|object| !wanted.has(&object.id) && !wanted.claims(&object.id))
     }
 
-    pub(super) fn path_of(&self, place: &Place, id: &ObjectId) -> String {
-        match id.kind {
-            ObjectKind::Namespace => id.to_string(),
-            ObjectKind::ServiceAccount
-            | ObjectKind::ResourceQuota
-            | ObjectKind::LimitRange
-            | ObjectKind::NetworkPolicy
-            | ObjectKind::Secret
-            | ObjectKind::ExternalSecret
-            | ObjectKind::ConfigMap
-            | ObjectKind::PersistentVolumeClaim
-            | ObjectKind::Deployment
-            | ObjectKind::StatefulSet
-            | ObjectKind::Service
-            | ObjectKind::PodDisruptionBudget
-            | ObjectKind::Ingress
-            | ObjectKind::HttpRoute => format!("{id} in namespace {}", place.namespace),
-        }
+    /// It goes.
+    fn tidy(&self, wanted: &Wanted, survey: &Survey) -> Option<Next<KubernetesCall>> {
+        let left: Vec<&Object> = self.left(wanted).collect();
+        (!left.is_empty()).then(|| self.remove(&left, &wanted.place, survey))
+    }
+}
+
+/// Where an object is, for people.
+pub(super) fn path_of(place: &Place, id: &ObjectId) -> String {
+    match id.kind {
+        ObjectKind::Namespace => id.to_string(),
+        ObjectKind::ServiceAccount
+        | ObjectKind::ResourceQuota
+        | ObjectKind::LimitRange
+        | ObjectKind::NetworkPolicy
+        | ObjectKind::Secret
+        | ObjectKind::ExternalSecret
+        | ObjectKind::ConfigMap
+        | ObjectKind::PersistentVolumeClaim
+        | ObjectKind::Deployment
+        | ObjectKind::StatefulSet
+        | ObjectKind::Service
+        | ObjectKind::PodDisruptionBudget
+        | ObjectKind::Ingress
+        | ObjectKind::HttpRoute => format!("{id} in namespace {}", place.namespace),
     }
 }
 

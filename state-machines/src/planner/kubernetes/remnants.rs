@@ -55,7 +55,7 @@ fn sheds(intended: &Value, live: &Value) -> bool {
 }
 
 /// What is there, with everything that is intended in its place, and every choice as it is intended.
-fn overlaid(intended: &Value, live: &Value) -> Value {
+pub(super) fn overlaid(intended: &Value, live: &Value) -> Value {
     match (intended, live) {
         (Value::Object(intended), Value::Object(live)) => {
             let stays = |key: &str| !is_choice(key) || intended.contains_key(key);
