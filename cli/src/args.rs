@@ -197,6 +197,9 @@ pub(crate) enum Command {
         /// Only what this container printed.
         #[arg(long, value_name = "NAME")]
         container: Option<String>,
+        /// Only what each container printed before it was last started again, where its provider tells that apart.
+        #[arg(short, long, conflicts_with = "follow")]
+        previous: bool,
     },
     /// Show what happened, to one tenant or to all.
     ///

@@ -202,8 +202,9 @@ async fn command(screen: &Screen, cli: Cli) -> Result<Exit, Failure> {
         Command::List(asked) => list::list(screen, place, &asked).await,
         Command::Get { what, at } => get::get(screen, place, &what, at).await,
         Command::Describe { tenant } => describe::describe(screen, place, &tenant).await,
-        Command::Logs { tenant, follow, since, container } => {
+        Command::Logs { tenant, follow, since, container, previous } => {
             let mut query = LogsQuery::default();
+            query.previous = previous;
             (query.since, query.container, query.follow) = (since, container, follow);
             logs::logs(screen, place, &tenant, query).await
         }

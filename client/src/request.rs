@@ -138,6 +138,9 @@ pub struct LogsQuery {
     pub since: Option<Timestamp>,
     /// And what is written from now on.
     pub follow: bool,
+    /// Only those of the run of each container before the current one; not with `follow`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub previous: bool,
 }
 
 /// From where events are told.

@@ -503,6 +503,9 @@ func TestCommandsTenantsEventsAndLogs(t *testing.T) {
 	if said["stdout"] != "one" || said["stderr"] != "two" {
 		t.Error(said)
 	}
+	if _, err := client.Logs(ctx, "a", LogsQuery{Previous: true}); !errors.As(err, &problem) || problem.Code != CodeNotSupported {
+		t.Error(err)
+	}
 
 	sweep, err := client.Sweep(ctx, "process")
 	if err != nil || sweep.Listed != 3 || len(sweep.Orphans)+len(sweep.Missing) != 0 {

@@ -212,6 +212,9 @@ type LogsQuery struct {
 	Since time.Time
 	// Follow goes on with what is written from now on.
 	Follow bool
+	// Previous is only what each container printed before it was last started again, where its provider tells that apart. Not
+	// with Follow.
+	Previous bool
 }
 
 // LogStream is what a tenant's containers print. Use it from one goroutine at a time, and close it.
@@ -233,6 +236,9 @@ func (c *Client) Logs(ctx context.Context, tenantID string, asked LogsQuery) (*L
 	}
 	if asked.Follow {
 		query.Set("follow", "true")
+	}
+	if asked.Previous {
+		query.Set("previous", "true")
 	}
 	response, err := c.send(ctx, request{method: http.MethodGet, path: path, query: query})
 	if err != nil {

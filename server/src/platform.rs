@@ -16,7 +16,7 @@ use landlord_api::{
 use landlord_compute::clock::SystemClock;
 use landlord_compute::machines::id::TenantId;
 use landlord_compute::machines::planner::Subject;
-use landlord_compute::provider::{self, Context, LogLine, LogQuery, Provider, STATUS_WITHIN};
+use landlord_compute::provider::{self, Context, LogLine, LogQuery, LogRun, Provider, STATUS_WITHIN};
 use landlord_compute::{ProviderError, Record, Tenant};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -113,6 +113,9 @@ pub(crate) struct LogsQuery {
     /// Whether to go on with what is written from now on.
     #[serde(default)]
     follow: bool,
+    /// Only those of the run of each container before the current one, where its provider tells runs apart. Nothing follows on them.
+    #[serde(default)]
+    previous: bool,
 }
 
 /// What a tenant's containers print, as JSON Lines. Where that breaks off, the last line is `{"problem": …}`.
@@ -121,16 +124,30 @@ pub(crate) async fn logs(
     Named(id): Named<TenantId>,
     Asked(query): Asked<LogsQuery>,
 ) -> Result<Response, Refused> {
+    let run = match (query.previous, query.follow) {
+        (true, true) => {
+            let detail = "previous and follow: a run that has ended writes nothing more; ask for one of them";
+            return Err(Refused::new(Code::InvalidRequest, detail));
+        }
+        (true, false) => LogRun::Previous,
+        (false, _) => LogRun::All,
+    };
     let tenant = living(&served, &id).await?;
     let provider = provider_of(&served, &tenant)?;
     let cx = asking(&served, &tenant);
     let mut wanted = LogQuery::default();
     (wanted.container, wanted.since, wanted.follow) = (query.container, query.since, query.follow);
+    wanted.run = run;
     let Some(lines) = provider.logs(&cx, &id, &wanted).await? else {
         let provider = &tenant.provider;
-        let detail = format!(
-            "provider {provider}, which runs tenant {id}, does not keep logs; ask the platform for them"
-        );
+        let detail = match run {
+            LogRun::All => format!(
+                "provider {provider}, which runs tenant {id}, does not keep logs; ask the platform for them"
+            ),
+            LogRun::Previous => format!(
+                "provider {provider}, which runs tenant {id}, does not tell the runs of a container apart; ask without previous"
+            ),
+        };
         return Err(Refused::new(Code::NotSupported, detail));
     };
     let lines = lines.map(|line| Ok::<Bytes, std::convert::Infallible>(json_line(line)));

@@ -212,6 +212,19 @@ pub struct LogQuery {
     pub since: Option<Timestamp>,
     /// Whether to go on with what is written from now on.
     pub follow: bool,
+    /// Of which run of each container.
+    pub run: LogRun,
+}
+
+/// Of which run of a container lines are wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogRun {
+    /// Of every one that is kept.
+    #[default]
+    All,
+    /// Of the one before the current one alone: what a container wrote before it was last started again. It has ended, so nothing
+    /// is written from now on.
+    Previous,
 }
 
 impl LogQuery {
@@ -226,6 +239,13 @@ impl LogQuery {
     #[must_use]
     pub fn since(mut self, time: Timestamp) -> Self {
         self.since = Some(time);
+        self
+    }
+
+    /// Only the lines of the run before the current one.
+    #[must_use]
+    pub fn previous(mut self) -> Self {
+        self.run = LogRun::Previous;
         self
     }
 

@@ -10,8 +10,8 @@ mod shared;
 mod support;
 
 pub use answer::{
-    Destroyed, LogLine, LogQuery, Looked, OwnedTenant, Plan, PlannedAction, PlannedAnswer, PlannedChange,
-    PlannedEffect, PlannedObject, Released, Source,
+    Destroyed, LogLine, LogQuery, LogRun, Looked, OwnedTenant, Plan, PlannedAction, PlannedAnswer,
+    PlannedChange, PlannedEffect, PlannedObject, Released, Source,
 };
 pub use capabilities::Capabilities;
 

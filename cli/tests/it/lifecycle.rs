@@ -138,6 +138,12 @@ fn what_containers_print_is_shown_of_one_since_a_time_and_as_it_comes() {
     assert_eq!(lines(&["--since", "1h"]), all);
     let helper = lines(&["--container", "helper"]);
     assert_eq!((helper.len(), &helper[0]["text"]), (1, &json!("beside")));
+    let refused = bench.run(&["logs", "acme", "--previous"]);
+    assert!(
+        refused.code != 0 && refused.err.contains("does not tell the runs of a container apart"),
+        "{}",
+        refused.err
+    );
     let shown = bench.run(&["logs", "acme", "--container", "web"]).out;
     let shown: Vec<&str> = shown.lines().filter_map(|line| line.split_once(' ')).map(|it| it.1).collect();
     assert_eq!(shown, ["web stdout first", "web stdout second"], "after its time");

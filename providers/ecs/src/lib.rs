@@ -69,8 +69,8 @@ use clients::Clients;
 use error::Failure;
 use landlord_compute::provider::converge::Converge;
 use landlord_compute::provider::{
-    Capabilities, Context, Destroyed, LogLine, LogQuery, Looked, OwnedTenant, Plan, PlannedEffect, Provider,
-    ProviderKind, Setup, SetupError,
+    Capabilities, Context, Destroyed, LogLine, LogQuery, LogRun, Looked, OwnedTenant, Plan, PlannedEffect,
+    Provider, ProviderKind, Setup, SetupError,
 };
 use reads::Cluster;
 
@@ -412,7 +412,11 @@ impl Provider for EcsProvider {
         _tenant_id: &TenantId,
         query: &LogQuery,
     ) -> Result<Option<BoxStream<'static, Result<LogLine, ProviderError>>>, ProviderError> {
-        logs::lines(&self.methods, cx, query).await
+        match query.run {
+            LogRun::All => logs::lines(&self.methods, cx, query).await,
+            // A task is not started again: another one comes, and all of them are in one log.
+            LogRun::Previous => Ok(None),
+        }
     }
 
     async fn list_tenants(&self, engine: &str) -> Result<Vec<OwnedTenant>, ProviderError> {

@@ -10,7 +10,7 @@ use futures_util::stream::{self, BoxStream, SelectAll};
 use http_body_util::BodyExt;
 use jiff::Timestamp;
 use kube::client::Body;
-use landlord_compute::provider::{Context, LogLine, LogQuery, Source};
+use landlord_compute::provider::{Context, LogLine, LogQuery, LogRun, Source};
 use landlord_state_machines::error::{ErrorKind, ProviderError};
 use landlord_state_machines::planner::kubernetes::{ContainerState, Pod, PodContainer, tags};
 use tokio::time::Instant;
@@ -93,7 +93,8 @@ pub(super) async fn lines(
         next_look: Instant::now(),
     };
     reading.look().await.map_err(unread)?;
-    Ok(match query.follow {
+    // A run that has ended writes nothing more.
+    Ok(match query.follow && query.run == LogRun::All {
         false => reading.open.filter_map(async |piece| line_of(piece)).boxed(),
         true => stream::unfold(Some(reading), followed).boxed(),
     })
@@ -159,15 +160,26 @@ impl Reading {
             part: LogPart { container: container.name.clone(), since: since.max(after), run },
             after,
         };
-        let before = container.restarts.checked_sub(1).map(|before| log(before, Run::Before, None));
-        let mut logs: Vec<Log> =
-            before.into_iter().filter(|log| self.told.insert(log.told.clone())).collect();
-        let (runs, has_log) = match &container.state {
-            ContainerState::Running => (true, true),
-            ContainerState::Terminated(_) => (false, true),
-            // One that waits to be started again has the log of its last run.
-            ContainerState::Waiting { .. } => (false, container.last.is_some()),
+        let (runs, has_log, before) = match &container.state {
+            ContainerState::Running => (true, true, container.restarts.checked_sub(1)),
+            ContainerState::Terminated(_) => (false, true, container.restarts.checked_sub(1)),
+            // One that waits to be started again has the log of its last run, and of none before.
+            ContainerState::Waiting { .. } => (false, container.last.is_some(), None),
         };
+        let waits = has_log && matches!(container.state, ContainerState::Waiting { .. });
+        let before = before.map(|before| log(before, Run::Before, None));
+        let mut logs: Vec<Log> = match self.query.run {
+            LogRun::All => before,
+            LogRun::Previous if waits => Some(log(container.restarts, Run::Before, None)),
+            LogRun::Previous => before,
+        }
+        .into_iter()
+        .filter(|log| self.told.insert(log.told.clone()))
+        .collect();
+        match self.query.run {
+            LogRun::All => {}
+            LogRun::Previous => return logs,
+        }
         let run = if runs && self.query.follow { Run::Followed } else { Run::Current };
         let current = log(container.restarts, run, None);
         if has_log && self.told.insert(current.told.clone()) {

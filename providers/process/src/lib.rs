@@ -111,7 +111,7 @@ use keeper::KeeperProgram;
 use landlord_compute::clock::Clock;
 use landlord_compute::provider::converge::{Api, Converge};
 use landlord_compute::provider::{
-    Capabilities, Context, Destroyed, LogLine, LogQuery, OwnedTenant, Plan, PlannedEffect, Provider,
+    Capabilities, Context, Destroyed, LogLine, LogQuery, LogRun, OwnedTenant, Plan, PlannedEffect, Provider,
     ProviderKind, Released, Setup, SetupError,
 };
 use machine::{Machine, Place};
@@ -416,7 +416,11 @@ impl Provider for ProcessProvider {
         tenant_id: &TenantId,
         query: &LogQuery,
     ) -> Result<Option<BoxStream<'static, Result<LogLine, ProviderError>>>, ProviderError> {
-        Ok(Some(logs::read(self.machine().logs_of(tenant_id)?, query.clone())))
+        match query.run {
+            LogRun::All => Ok(Some(logs::read(self.machine().logs_of(tenant_id)?, query.clone()))),
+            // All runs of a container are in one log.
+            LogRun::Previous => Ok(None),
+        }
     }
 
     async fn list_tenants(&self, engine: &str) -> Result<Vec<OwnedTenant>, ProviderError> {

@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use landlord_compute::provider::Provider;
+use futures_util::TryStreamExt as _;
+use landlord_compute::provider::{LogQuery, Provider};
 use landlord_state_machines::id::TenantId;
-use landlord_state_machines::spec::{HealthCheckConfig, TenantComputeSpec};
+use landlord_state_machines::spec::{
+    ContainerSpec, HealthCheckConfig, MountSpec, TenantComputeSpec, VolumeSpec,
+};
 use landlord_state_machines::status::{ComputeState, Health, UpdateStatus};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -112,4 +115,35 @@ async fn an_update_rolls_under_load_without_a_failed_request() {
 
     provider.destroy(&cx, &id).await.expect("a destroy");
     assert!(site.admin.get("/api/v1/namespaces/landlord-serves-a").await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs a cluster: ./test.sh backends"]
+async fn what_a_container_wrote_before_it_was_started_again_is_told_apart() {
+    let site = Site::new("runs").await;
+    let provider = site.provider(&json!({}));
+    let (id, cx) = (TenantId::new("runs-a").expect("an id"), site.cx("runs-a"));
+    // It ends the first time that it is told to.
+    let script = "trap 'exit 0' TERM; if test -e /work/again; then echo second; else touch /work/again; echo first; \
+                  while ! test -e /work/end; do sleep 0.2; done; exit 1; fi; sleep 1000 & wait";
+    let mut spec = spec("runs-a", script);
+    spec.volumes = vec![VolumeSpec { name: "work".to_owned(), ..VolumeSpec::default() }];
+    spec.containers[0].mounts =
+        vec![MountSpec { volume: "work".to_owned(), path: "/work".to_owned(), ..MountSpec::default() }];
+    let mut ender = ContainerSpec { name: "ender".to_owned(), ..spec.containers[0].clone() };
+    ender.ports = Vec::new();
+    ender.command[2] = "trap 'exit 0' TERM; sleep 3; touch /work/end; sleep 1000 & wait".to_owned();
+    spec.containers.push(ender);
+    provider.provision(&cx, &spec.check().expect("valid")).await.expect("a provision");
+    let read = async |query: LogQuery| -> Vec<String> {
+        let lines = provider.logs(&cx, &id, &query.container("web")).await.expect("an answer").expect("logs");
+        lines.map_ok(|line| line.text).try_collect().await.expect("lines")
+    };
+    site.admin
+        .until("it runs again", async |_| {
+            (read(LogQuery::default()).await == ["first", "second"]).then_some(())
+        })
+        .await;
+    assert_eq!(read(LogQuery::default().previous()).await, ["first"]);
+    site.destroyed("runs-a").await;
 }

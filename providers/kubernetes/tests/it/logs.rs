@@ -1,11 +1,13 @@
 //! What a tenant's containers write.
 
+use std::time::Duration;
+
 use futures_util::{StreamExt, TryStreamExt};
 use landlord_compute::provider::{LogLine, LogQuery, Provider};
 use landlord_state_machines::error::ErrorKind;
 use serde_json::json;
 
-use super::fake::{Fake, Kind};
+use super::fake::{Fake, Kind, Pace};
 use super::site::{Site, cx, subject, workload};
 
 /// A site whose workload has so many pods, all of which are ready.
@@ -62,6 +64,30 @@ async fn the_run_before_is_read_too() {
     site.fake.until("it is started again", again).await;
     site.fake.write_log("acme", &pods[0], "main", "b: after");
     assert_eq!(read(&site, &LogQuery::default()).await, ["a: before", "b: after"]);
+    assert_eq!(read(&site, &LogQuery::default().previous()).await, ["a: before"]);
+    assert_eq!(read(&site, &LogQuery::default().previous().container("other")).await.len(), 0);
+    let followed = LogQuery::default().previous().follow();
+    assert_eq!(read(&site, &followed).await, ["a: before"], "it ends, as the run has ended");
+}
+
+#[tokio::test]
+async fn the_last_run_of_a_container_that_waits_is_told_once() {
+    let site = Site::prepared();
+    site.fake.set_pace(Pace { backoff: Duration::from_secs(600), ..Pace::quick() });
+    let mut web = workload("crash");
+    web.body["spec"]["replicas"] = json!(1);
+    site.created(web).await;
+    let waits = |fake: &Fake| {
+        let pod = fake.pods("acme").into_values().next()?;
+        let status = pod.pointer("/status/containerStatuses/0")?;
+        (status["state"]["waiting"]["reason"] == "CrashLoopBackOff").then_some(())
+    };
+    site.fake.until("it waits to be started again", waits).await;
+    for query in [LogQuery::default(), LogQuery::default().previous()] {
+        let lines = site.provider.logs(&cx(), &subject().tenant, &query).await.expect("an answer");
+        let lines: Vec<LogLine> = lines.expect("logs").try_collect().await.expect("lines");
+        assert_eq!(lines.iter().filter(|line| line.text.ends_with(" starts")).count(), 1, "{query:?}");
+    }
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::kinds::Key;
 use super::request::Request;
@@ -77,6 +78,13 @@ impl Logs {
     }
 }
 
+/// Whether a container has ended and is to be started again.
+fn waits(pod: &Value, container: &str) -> bool {
+    let statuses = pod["status"]["containerStatuses"].as_array().into_iter().flatten();
+    let mut named = statuses.filter(|status| status["name"] == container);
+    named.any(|status| !status["state"]["waiting"].is_null() && !status["lastState"]["terminated"].is_null())
+}
+
 impl World {
     /// What a request for a log is about.
     pub(super) fn open_log(&self, key: &Key, request: &Request) -> Result<Reading, Refusal> {
@@ -108,6 +116,8 @@ impl World {
         let uid = pod["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
         let runs = self.logs.count(&uid, container);
         let run = match (request.is_on("previous"), runs) {
+            // One that waits to be started again has ended: the run before the one that comes is its last.
+            (true, 1..) if waits(&pod, container) => runs - 1,
             (true, 0 | 1) => {
                 let message = format!(
                     "previous terminated container \"{container}\" in pod \"{}\" not found",
