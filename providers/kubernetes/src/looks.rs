@@ -78,10 +78,12 @@ impl At<'_> {
         let (addresses, gateways) =
             try_join(self.addresses(&found, place, &services), self.gateways(&found, place, &routes)).await?;
         let nodes = pods.iter().filter_map(node_address).next();
-        let of_services = services.iter().filter_map(|service| service_entrance(service, nodes.as_deref()));
-        let of_ingresses = ingresses
-            .iter()
-            .map(|ingress| Entrance { of: ingress.id.clone(), address: balanced(&ingress.body) });
+        let of_services = services.iter().flat_map(|service| service_entrances(service, nodes.as_deref()));
+        let of_ingresses = ingresses.iter().map(|ingress| Entrance {
+            of: ingress.id.clone(),
+            port: None,
+            address: balanced(&ingress.body),
+        });
         Ok(Running {
             workload: shown,
             pods: pods.iter().filter_map(Pod::read).collect(),
@@ -185,10 +187,10 @@ impl At<'_> {
                     Err(failure) => return Err(failure),
                 };
                 if address.is_some() {
-                    return Ok(Entrance { of: route.id.clone(), address });
+                    return Ok(Entrance { of: route.id.clone(), port: None, address });
                 }
             }
-            Ok(Entrance { of: route.id.clone(), address: None })
+            Ok(Entrance { of: route.id.clone(), port: None, address: None })
         });
         try_join_all(entrances).await
     }
@@ -214,18 +216,26 @@ fn pod_of(endpoint: &Value) -> Option<String> {
     pod.as_str().map(str::to_owned)
 }
 
-/// Where a service answers from outside; none, where it is for the cluster alone.
-fn service_entrance(service: &Object, node: Option<&str>) -> Option<Entrance> {
-    let address = match service.text("/spec/type") {
-        Some("LoadBalancer") => balanced(&service.body),
-        // Any node will do, such as the one of a pod.
+/// Where a service answers from outside; nowhere, where it is for the cluster alone.
+fn service_entrances(service: &Object, node: Option<&str>) -> Vec<Entrance> {
+    let of = service.id.clone();
+    match service.text("/spec/type") {
+        Some("LoadBalancer") => vec![Entrance { of, port: None, address: balanced(&service.body) }],
         Some("NodePort") => {
-            let port = service.body.pointer("/spec/ports/0/nodePort").and_then(Value::as_u64);
-            node.zip(port).map(|(node, port)| format!("{node}:{port}"))
+            let ports = service.body.pointer("/spec/ports").and_then(Value::as_array).into_iter().flatten();
+            // An address is told of TCP alone, and a port of UDP may have the same number.
+            let ports = ports.filter(|port| port.get("protocol").and_then(Value::as_str) != Some("UDP"));
+            let entrance = |port: &Value| {
+                let number = |key: &str| port.get(key).and_then(Value::as_u64);
+                let at = u16::try_from(number("port")?).ok()?;
+                // Any node will do, such as the one of a pod.
+                let address = node.zip(number("nodePort")).map(|(node, port)| format!("{node}:{port}"));
+                Some(Entrance { of: of.clone(), port: Some(at), address })
+            };
+            ports.filter_map(entrance).collect()
         }
-        Some(_) | None => return None,
-    };
-    Some(Entrance { of: service.id.clone(), address })
+        Some(_) | None => Vec::new(),
+    }
 }
 
 /// The address that a load balancer has.

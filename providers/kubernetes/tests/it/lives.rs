@@ -93,6 +93,22 @@ async fn a_tenant_lives_on_an_old_cluster() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_public_port_answers_at_a_port_of_each_node() {
+    let site = Site::with(Settings::new_cluster(), &json!({ "exposure": "node_port" }));
+    let mut public = (*spec("first:1")).clone();
+    public.secrets.clear();
+    public.networking.public_ip = true;
+    public.containers[0].ports.push(PortMapping { container_port: 81, ..PortMapping::default() });
+    let cx = Context::alone(subject(), Arc::new(SystemClock));
+    let made = site.provider.provision(&cx, &public.check().expect("valid")).await.expect("a provision");
+    let service = site.fake.object(Kind::Service, "landlord-acme", "acme-public").expect("a service");
+    let given = |at: usize| service["spec"]["ports"][at]["nodePort"].as_u64().expect("a port");
+    let told: Vec<(Option<u16>, u64)> =
+        made.endpoints.iter().map(|one| (one.container_port, one.port.into())).collect();
+    assert_eq!(told, [(Some(80), given(0)), (Some(81), given(1))]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_public_port_answers_at_the_address_of_its_load_balancer() {
     let settings = Settings { balancers: Balancers::Hostname, ..Settings::new_cluster() };
     let site = Site::with(settings, &json!({ "exposure": "load_balancer" }));

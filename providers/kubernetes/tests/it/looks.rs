@@ -224,7 +224,7 @@ async fn a_watch_shows_who_scales() {
 }
 
 fn entrance(kind: ObjectKind, name: &str, address: Option<&str>) -> Entrance {
-    Entrance { of: id(kind, name), address: address.map(str::to_owned) }
+    Entrance { of: id(kind, name), port: None, address: address.map(str::to_owned) }
 }
 
 async fn entrances(site: &Site) -> Vec<Entrance> {
@@ -278,16 +278,21 @@ async fn a_watch_shows_where_a_load_balancer_answers_once_it_does() {
 async fn a_watch_shows_the_node_of_a_pod_for_a_port_of_each_node() {
     let site = Site::with(Settings { balancers: Balancers::None, ..Settings::new_cluster() }, &json!({}));
     site.plant_namespace();
-    let port = json!({ "port": 80, "protocol": "TCP", "nodePort": 30080 });
-    let service = json!({ "spec": { "type": "NodePort", "ports": [port] } });
+    let port = |name: &str, port: u16, protocol: &str, node: u16| json!({ "name": name, "port": port, "protocol": protocol, "nodePort": node });
+    let ports = [port("a", 80, "TCP", 30080), port("u", 53, "UDP", 30052), port("b", 53, "TCP", 30053)];
+    let service = json!({ "spec": { "type": "NodePort", "ports": ports } });
     site.created(make(ObjectKind::Service, "web", service)).await;
-    assert_eq!(entrances(&site).await, [entrance(ObjectKind::Service, "web", None)]);
+    let of_port = |port: u16, address: Option<&str>| Entrance {
+        port: Some(port),
+        ..entrance(ObjectKind::Service, "web", address)
+    };
+    assert_eq!(entrances(&site).await, [of_port(80, None), of_port(53, None)]);
     site.created(workload("app")).await;
     let runs = until(&site, |running| ready_pods(running) == 2).await;
     let pod = runs.pods.first().expect("a pod");
     let host = site.fake.object(Kind::Pod, "acme", &pod.name).expect("it")["status"]["hostIP"].clone();
-    let address = format!("{}:30080", host.as_str().expect("an address"));
-    assert_eq!(runs.entrances, [entrance(ObjectKind::Service, "web", Some(&address))]);
+    let at = |port: u16| format!("{}:{port}", host.as_str().expect("an address"));
+    assert_eq!(runs.entrances, [of_port(80, Some(&at(30080))), of_port(53, Some(&at(30053)))]);
 }
 
 #[tokio::test]

@@ -323,6 +323,8 @@ pub struct Running {
 pub struct Entrance {
     /// The Service, Ingress or HTTPRoute.
     pub of: ObjectId,
+    /// The port of the Service that it leads to, where each of them has an address of its own.
+    pub port: Option<u16>,
     /// A name or an address of it; none: it has none yet.
     pub address: Option<String>,
 }

@@ -25,11 +25,14 @@ pub(super) fn holdings(facts: &KubernetesFacts) -> Holdings {
 
 /// Where the tenant answers, as far as it has addresses.
 pub(super) fn endpoints(serves: &[Serves], entrances: &[Entrance]) -> Vec<Endpoint> {
-    let address_of = |of: &ObjectId| entrances.iter().find(|entrance| entrance.of == *of)?.address.clone();
+    let address_of = |of: &ObjectId, port: Option<u16>| {
+        entrances.iter().find(|entrance| entrance.of == *of && entrance.port == port)?.address.clone()
+    };
     let endpoint = |one: &Serves| {
         let (address, path) = match &one.by {
             ServedBy::Cluster { address } => (address.clone(), ""),
-            ServedBy::LoadBalancer(of) | ServedBy::Node(of) => (address_of(of)?, ""),
+            ServedBy::LoadBalancer(of) => (address_of(of, None)?, ""),
+            ServedBy::Node(of) => (address_of(of, Some(one.port))?, ""),
             ServedBy::Host { of: _, host, path } => (host.clone(), path.as_str()),
         };
         let (address, port) = match (&one.by, address.rsplit_once(':')) {
