@@ -169,7 +169,8 @@ impl<A: Api> Converge<A> {
     pub async fn look(&self, cx: &Context) -> Result<ComputeStatus, ProviderError> {
         let mut drive = Drive::load(&self.api, &self.name, cx)?;
         let known = drive.run(Goal::Known, Until::Stopped).await;
-        known.map_err(|halt| halt.into_error(ErrorKind::StatusFailed))?;
+        let kind = ErrorKind::StatusFailed;
+        known.map_err(|halt| as_kind(halt.into_error(kind), kind))?;
         self.status(cx, &drive.facts)
     }
 
@@ -194,7 +195,8 @@ impl<A: Api> Converge<A> {
             let applied = Some(applied);
             let goal = Goal::Present { spec, applied, rollout: cx.rollout, by: Means::Update };
             let first = drive.first_steps(goal).await;
-            first.map_err(|halt| halt.into_error(ErrorKind::StatusFailed))
+            let kind = ErrorKind::StatusFailed;
+            first.map_err(|halt| as_kind(halt.into_error(kind), kind))
         });
         let corrections = self.traced(cx, "plan", Kind::Read, corrections).await?.into_iter().collect();
         Ok(Plan { changes, corrections, objects: Vec::new() })
@@ -238,7 +240,8 @@ impl<A: Api> Converge<A> {
     pub async fn holdings(&self, cx: &Context) -> Result<Holdings, ProviderError> {
         let mut drive = Drive::load(&self.api, &self.name, cx)?;
         let known = drive.run(Goal::Known, Until::Stopped).await;
-        known.map_err(|halt| halt.into_error(ErrorKind::StatusFailed))?;
+        let kind = ErrorKind::StatusFailed;
+        known.map_err(|halt| as_kind(halt.into_error(kind), kind))?;
         Ok(A::Planner::holdings(&drive.facts))
     }
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::fake::{Grant, Kind, Settings, User, Verb};
-use super::site::{Site, TOKEN, cx};
+use super::site::{Site, TOKEN, cx, subject};
 
 /// The rules of the manifest that operators apply.
 fn rules() -> Value {
@@ -99,6 +99,24 @@ async fn a_right_that_was_given_is_not_asked_about_for_a_while_and_one_that_was_
     validated(&site).await.expect("all rights");
     assert!(all > 20, "{all}");
     assert_eq!(site.fake.count(Verb::Create, "selfsubjectaccessreviews"), 1);
+}
+
+#[tokio::test]
+async fn a_status_that_may_not_look_says_that_and_why() {
+    let site = site(&json!({}), &[]);
+    site.provider.provision(&cx(), &spec()).await.expect("a provision");
+    site.fake.set(|settings| {
+        settings
+            .users
+            .values_mut()
+            .for_each(|user| user.denied = vec![("list".to_owned(), "pods".to_owned())]);
+    });
+    let error = site.provider.get_status(&cx(), &subject().tenant).await.expect_err("it may not look");
+    assert_eq!((error.kind, error.code), (ErrorKind::StatusFailed, ErrorCode::PermissionDenied), "{error}");
+    assert!(
+        error.to_string().starts_with("status not known") && error.message.contains("list pods"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
