@@ -38,17 +38,24 @@ pub(super) struct Discovered {
     at: Instant,
 }
 
+impl Discovered {
+    /// The same of the cluster with this identity.
+    pub(super) fn survey(&self, cluster: &str) -> Survey {
+        Survey {
+            cluster: cluster.to_owned(),
+            version: self.version,
+            kinds: self.kinds.clone(),
+            autoscaling: self.autoscaling.clone(),
+            endpoint_slices: self.endpoint_slices.clone(),
+        }
+    }
+}
+
 impl At<'_> {
     /// Which cluster it is, asked anew each time, and what it has.
     pub(super) async fn survey(&self) -> Result<Survey, Failure> {
         let (cluster, found) = futures_util::future::try_join(self.identity(), self.discovered()).await?;
-        Ok(Survey {
-            cluster,
-            version: found.version,
-            kinds: found.kinds.clone(),
-            autoscaling: found.autoscaling.clone(),
-            endpoint_slices: found.endpoint_slices.clone(),
-        })
+        Ok(found.survey(&cluster))
     }
 
     /// Which cluster it is.

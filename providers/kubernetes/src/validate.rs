@@ -56,19 +56,28 @@ pub(super) async fn look(
     };
     let at = kubernetes.at(cx);
     let survey = match at.survey().await {
-        // What it would have told is not known, but whatever else is missing is told with it.
+        // Which cluster it is, is not known, but all that is missing is told at once.
         Err(failure) if failure.why == Why::Forbidden => {
-            let place = somewhere(&kubernetes.defaults.namespaces);
-            may(&at, allowed, &place, &BTreeSet::new()).await.map_err(unasked)??;
+            let found = at.discovered().await.ok().map(|found| found.survey(""));
+            let wanted =
+                found.map(|survey| Wanted::of(&cx.subject, spec, cx.rollout, &survey)).transpose()?;
+            let (place, kinds) = match &wanted {
+                Some(wanted) => (wanted.place.clone(), kinds_of(wanted)),
+                None => (somewhere(&kubernetes.defaults.namespaces), BTreeSet::new()),
+            };
+            may(&at, allowed, &place, &kinds).await.map_err(unasked)??;
             return Err(unasked(failure));
         }
         survey => survey.map_err(unasked)?,
     };
     let wanted = Wanted::of(&cx.subject, spec, cx.rollout, &survey)?;
-    let kinds: BTreeSet<ObjectKind> = wanted.objects.iter().map(|make| make.id.kind).collect();
-    may(&at, allowed, &wanted.place, &kinds).await.map_err(unasked)??;
+    may(&at, allowed, &wanted.place, &kinds_of(&wanted)).await.map_err(unasked)??;
     namespace(&at, &wanted).await.map_err(unasked)??;
     secrets(&at, &wanted).await.map_err(unasked)?
+}
+
+fn kinds_of(wanted: &Wanted) -> BTreeSet<ObjectKind> {
+    wanted.objects.iter().map(|make| make.id.kind).collect()
 }
 
 /// Whether the engine has its rights.

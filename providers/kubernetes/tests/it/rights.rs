@@ -90,6 +90,13 @@ async fn every_right_that_is_missing_is_named_and_all_of_them_at_once() {
 }
 
 #[tokio::test]
+async fn without_the_right_to_see_which_cluster_it_is_the_others_are_named_too() {
+    let missing = [("get", "namespaces"), ("create", "deployments"), ("patch", "services")];
+    let error = validated(&site(&json!({}), &missing)).await.expect_err("rights are missing").message;
+    assert!(error.ends_with(": create deployments.apps, get namespaces, patch services"), "{error}");
+}
+
+#[tokio::test]
 async fn a_right_that_was_given_is_not_asked_about_for_a_while_and_one_that_was_not_is() {
     let site = site(&json!({}), &[("list", "events")]);
     validated(&site).await.expect_err("a right is missing");
