@@ -68,6 +68,7 @@ pub(crate) async fn plan(
     };
     let cx = asking(&served, &tenant).running(tenant.applied());
     let plan = provider::plan(&**provider, &cx, &id, &spec).await?;
+    let not_enforced = not_enforced.into_iter().chain(plan.not_enforced).collect();
     let changes = plan.changes.into_iter().map(|planned| PlannedChange {
         change: planned.change,
         effect: match planned.effect {

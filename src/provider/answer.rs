@@ -55,6 +55,8 @@ pub struct Plan {
     /// What the platform was asked about, object by object, where its provider asks it: what it would change, and whether it takes
     /// it. Empty where nothing would change.
     pub objects: Vec<PlannedObject>,
+    /// What the platform, as it is found, lacks of what the spec asks for, each with its path and the reason.
+    pub not_enforced: Vec<String>,
 }
 
 impl Plan {
@@ -65,7 +67,7 @@ impl Plan {
 
     /// Other fields, on a platform that is as it should be.
     pub fn of(changes: Vec<PlannedChange>) -> Self {
-        Self { changes, corrections: Vec::new(), objects: Vec::new() }
+        Self { changes, ..Self::default() }
     }
 }
 

@@ -97,6 +97,15 @@ impl KubernetesProvider {
         }
     }
 
+    /// What this spec asks for and does not get in this cluster, as a line for a person. It runs already, so where the cluster
+    /// cannot be asked again, what it lacks is left out.
+    async fn message(&self, cx: &Context, spec: &Spec) -> Option<String> {
+        let found = self.kubernetes().at(cx).discovered().await.ok();
+        let wanted =
+            found.and_then(|found| Wanted::of(&cx.subject, spec, cx.rollout, &found.survey("")).ok());
+        spec.asked_of(&support).not_enforced_beside(wanted.into_iter().flat_map(|it| it.not_enforced))
+    }
+
     /// The spec as the planner gets it, and a context in which the spec that ran before is such a one too.
     fn prepared(&self, cx: &Context, spec: &Spec) -> Result<(Context, Spec), ProviderError> {
         let spec = self.merged(spec)?;
@@ -128,11 +137,6 @@ fn replaced(wanted: &Wanted) -> PlannedEffect {
     }
 }
 
-/// What this spec asks for and does not get, as a line for a person.
-fn not_enforced(spec: &Spec) -> Option<String> {
-    spec.asked_of(&support).not_enforced_beside([])
-}
-
 /// How the tenant is, is not known.
 pub(super) fn unknown(failure: Failure) -> ProviderError {
     ProviderError { kind: ErrorKind::StatusFailed, ..failure.into_error() }
@@ -152,7 +156,7 @@ impl Provider for KubernetesProvider {
         let (cx, spec) = self.prepared(cx, spec)?;
         let _working = self.kubernetes().begin(&cx, Method::Make);
         let done = self.methods.provision(&cx, &spec).await?;
-        Ok(ProvisionResult { message: not_enforced(&spec), ..done })
+        Ok(ProvisionResult { message: self.message(&cx, &spec).await, ..done })
     }
 
     async fn update(
@@ -164,7 +168,7 @@ impl Provider for KubernetesProvider {
         let (cx, spec) = self.prepared(cx, spec)?;
         let _working = self.kubernetes().begin(&cx, Method::Make);
         let done = self.methods.update(&cx, &spec).await?;
-        Ok(UpdateResult { message: not_enforced(&spec), ..done })
+        Ok(UpdateResult { message: self.message(&cx, &spec).await, ..done })
     }
 
     async fn destroy(&self, cx: &Context, _tenant_id: &TenantId) -> Result<Destroyed, ProviderError> {
@@ -232,6 +236,7 @@ impl Provider for KubernetesProvider {
             false => effect,
         };
         let plan = self.methods.plan(&cx, &spec, effect).await?;
+        let plan = Plan { not_enforced: wanted.not_enforced.clone(), ..plan };
         if plan.is_empty() {
             return Ok(plan);
         }

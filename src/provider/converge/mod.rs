@@ -199,7 +199,7 @@ impl<A: Api> Converge<A> {
             first.map_err(|halt| as_kind(halt.into_error(kind), kind))
         });
         let corrections = self.traced(cx, "plan", Kind::Read, corrections).await?.into_iter().collect();
-        Ok(Plan { changes, corrections, objects: Vec::new() })
+        Ok(Plan { corrections, ..Plan::of(changes) })
     }
 
     /// What the ledger says.

@@ -23,10 +23,16 @@ async fn a_plan_says_what_would_change_and_nothing_after_it_was_applied() {
     let first = web("planned-a", "one").check().expect("valid");
     provider.plan(&cx, &id, &first).await.expect("a plan before anything exists");
     assert!(site.admin.get("/api/v1/namespaces/landlord-planned-a").await.is_none(), "a plan makes nothing");
-    provider.provision(&cx, &first).await.expect("a provision");
+    let made = provider.provision(&cx, &first).await.expect("a provision");
     cx.applied = Some(first.clone());
     let plan = provider.plan(&cx, &id, &first).await.expect("a plan");
     assert!(plan.is_empty(), "{plan:?}");
+    // The cluster is an old one.
+    assert!(
+        plan.not_enforced.iter().any(|one| one.starts_with("provider_config.pod_security: ")),
+        "{plan:?}"
+    );
+    assert!(made.message.is_some_and(|told| told.contains("provider_config.pod_security: ")));
     let second = web("planned-a", "two").check().expect("valid");
     let plan = provider.plan(&cx, &id, &second).await.expect("a plan");
     assert!(!plan.changes.is_empty(), "{plan:?}");

@@ -50,11 +50,14 @@ fn site(settings: Settings) -> Site {
 }
 
 async fn lives(settings: Settings) {
+    let is_old = settings.version.1 < 23;
     let site = site(settings);
     let (provider, tenant) = (&site.provider, TenantId::new("acme").expect("an id"));
     let mut cx = Context::alone(subject(), Arc::new(SystemClock));
     let first = spec("first:1");
-    provider.provision(&cx, &first).await.expect("a provision");
+    let made = provider.provision(&cx, &first).await.expect("a provision");
+    let lacks = made.message.is_some_and(|told| told.contains("provider_config.pod_security: "));
+    assert_eq!(lacks, is_old, "what an older cluster lacks is told");
     assert_eq!(site.fake.pods("landlord-acme").len(), 1);
     let status = provider.get_status(&cx, &tenant).await.expect("a status");
     assert_eq!(status.state, ComputeState::Running);
@@ -62,6 +65,9 @@ async fn lives(settings: Settings) {
     cx.applied = Some(first.clone());
     let same = provider.update(&cx, &tenant, &first).await.expect("the same");
     assert_eq!(same.status, UpdateStatus::NoChanges, "{same:?}");
+    let planned = provider.plan(&cx, &tenant, &first).await.expect("a plan");
+    let told = planned.not_enforced.iter().any(|one| one.starts_with("provider_config.pod_security: "));
+    assert!(planned.is_empty() && told == is_old, "{planned:?}");
     let second = spec("second:1");
     let update = provider.update(&cx, &tenant, &second).await.expect("an update");
     assert_eq!(update.status, UpdateStatus::Success);
