@@ -249,5 +249,5 @@ fn the_readme_has_what_the_program_takes() {
     assert_eq!(west["config_defaults"], json!({ "replicas": 2 }));
     bench.file("landlord.toml", &both);
     let checked = bench.run(&["--config", "landlord.toml", "serve", "--check"]);
-    refused(&checked, 2, "providers.west: the Kubernetes provider's cluster");
+    refused(&checked, 2, "providers.west: the Kubernetes provider's configuration: cluster");
 }

@@ -4,11 +4,13 @@ use std::fmt;
 use std::time::Duration;
 
 use landlord_state_machines::id::ProviderName;
-use landlord_state_machines::planner::kubernetes::KubernetesConfigError;
+use landlord_state_machines::planner::kubernetes::{ClusterSource, KubernetesConfig, faults};
+use landlord_state_machines::spec::Problem;
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::KIND;
-use super::source::SourceError;
+use super::source::{self, SourceError};
 
 /// How many requests a second a cluster is asked, unless the operator says otherwise. An API server takes a few thousand, of all
 /// clients together.
@@ -74,13 +76,53 @@ impl fmt::Debug for KubernetesOptions {
     }
 }
 
-/// What is wrong with an operator's configuration.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum KubernetesOptionsError {
-    /// It cannot be read.
-    #[error("the Kubernetes provider's defaults: {0}")]
-    KubernetesConfig(#[from] KubernetesConfigError),
-    /// The cluster cannot be found.
-    #[error("the Kubernetes provider's cluster: {0}")]
-    Source(#[from] SourceError),
+/// All that is wrong with an operator's configuration.
+#[derive(Clone, Debug)]
+pub struct KubernetesOptionsError {
+    problems: Vec<Problem>,
+    source: Option<SourceError>,
+}
+
+impl KubernetesOptionsError {
+    /// Each fault, with its field.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// Why the cluster cannot be found, where it is known which one is meant.
+    pub fn cluster(&self) -> Option<&SourceError> {
+        self.source.as_ref()
+    }
+}
+
+impl fmt::Display for KubernetesOptionsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let told: Vec<String> = self.problems.iter().map(Problem::to_string).collect();
+        write!(f, "the Kubernetes provider's configuration: {}", told.join("; "))
+    }
+}
+
+/// Its message has all of it already.
+impl std::error::Error for KubernetesOptionsError {}
+
+/// Reads a configuration, and looks for what leads to its cluster on this machine.
+pub(super) fn read(defaults: &Value) -> Result<(KubernetesConfig, ClusterSource), KubernetesOptionsError> {
+    let mut problems = faults(defaults);
+    // Of one that has faults elsewhere this is known all the same.
+    let cluster = defaults.get("cluster").and_then(|given| ClusterSource::deserialize(given).ok());
+    let source = cluster.as_ref().and_then(|cluster| source::check(cluster).err());
+    if let (Some(error), Some(cluster)) = (&source, &cluster) {
+        let at = match cluster {
+            ClusterSource::InCluster => "cluster",
+            ClusterSource::Kubeconfig { .. } => "cluster.kubeconfig",
+        };
+        problems.push(Problem::new(at, error.to_string()));
+    }
+    match (KubernetesConfig::read(defaults), cluster, problems.is_empty()) {
+        (Ok(config), Some(cluster), true) => Ok((config, cluster)),
+        (Err(error), _, true) => {
+            Err(KubernetesOptionsError { problems: vec![Problem::new("", error.to_string())], source })
+        }
+        (_, _, _) => Err(KubernetesOptionsError { problems, source }),
+    }
 }

@@ -34,9 +34,8 @@ use super::budget::Budget;
 use super::cluster::Cluster;
 use super::error::Failure;
 use super::logs;
-use super::options::{KubernetesOptions, KubernetesOptionsError};
+use super::options::{self, KubernetesOptions, KubernetesOptionsError};
 use super::preview;
-use super::source;
 use super::statuses;
 use super::validate::{self, Allowed};
 use super::watch;
@@ -62,12 +61,10 @@ impl KubernetesProvider {
     /// there is told at once.
     ///
     /// # Errors
-    /// [`KubernetesOptionsError`] when the defaults cannot be every tenant's, or lead to no cluster.
+    /// [`KubernetesOptionsError`] with all that is wrong with the defaults, and when they lead to no cluster.
     pub fn new(options: KubernetesOptions) -> Result<Self, KubernetesOptionsError> {
         let KubernetesOptions { name, defaults, requests_per_second, request_timeout } = options;
-        let config = KubernetesConfig::read(&defaults)?;
-        let cluster = config.cluster()?.clone();
-        source::check(&cluster)?;
+        let (config, cluster) = options::read(&defaults)?;
         let cluster = Cluster::new(cluster, request_timeout, Budget::new(requests_per_second));
         let kubernetes = Arc::new(Kubernetes::new(cluster, config));
         let methods = Converge::new(name.clone(), kubernetes, changes);

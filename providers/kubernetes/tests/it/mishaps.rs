@@ -278,14 +278,44 @@ fn what_is_missing_on_the_way_is_named_at_once() {
     write_kubeconfig(&dir, "http://127.0.0.1:1", &plugin);
     let error = options_error(&dir, "fake");
     assert!(
-        matches!(&error, KubernetesOptionsError::Source(SourceError::NoPlugin { command, .. }) if command == "no-such-plugin")
+        matches!(error.cluster(), Some(SourceError::NoPlugin { command, .. }) if command == "no-such-plugin")
     );
     assert!(error.to_string().contains("install it: apt install no-such-plugin"), "{error}");
     let error =
         KubernetesProvider::new(KubernetesOptions::new(json!({}))).expect_err("no cluster").to_string();
-    assert!(error.contains("provider_config.cluster: missing"), "{error}");
+    assert!(error.contains("configuration: cluster: missing"), "{error}");
     let error = KubernetesProvider::new(KubernetesOptions::new(json!({ "cluster": "in_cluster" })));
-    assert!(matches!(error, Err(KubernetesOptionsError::Source(SourceError::NotInCluster(_)))));
+    assert!(matches!(error.expect_err("no pod").cluster(), Some(SourceError::NotInCluster(_))));
+}
+
+#[test]
+fn every_fault_of_a_configuration_is_told_at_once_with_its_field() {
+    let config = json!({
+        "cluster": { "kubeconfig": { "path": "/nowhere", "context": "fake" } },
+        "exposure": "carrier_pigeon",
+        "replicas": 1_000_000,
+        "no_such_field": 1,
+        "tolerations": [{ "key": "a b" }],
+        "labels": { "landlord.owner": "me" },
+        "host_pattern": "example.com",
+    });
+    let error = KubernetesProvider::new(KubernetesOptions::new(config)).expect_err("faults");
+    let mut paths: Vec<&str> = error.problems().iter().map(|problem| problem.path.as_str()).collect();
+    paths.sort_unstable();
+    let expected = [
+        "cluster.kubeconfig",
+        "exposure",
+        "host_pattern",
+        "labels[\"landlord.owner\"]",
+        "no_such_field",
+        "replicas",
+        "tolerations[0].key",
+    ];
+    assert_eq!(paths, expected, "{error}");
+    let whole = error.to_string();
+    assert!(error.problems().iter().all(|problem| whole.contains(&problem.message)), "{whole}");
+    let error = KubernetesProvider::new(KubernetesOptions::new(json!("in_cluster"))).expect_err("no object");
+    assert!(error.to_string().contains("is not an object"), "{error}");
 }
 
 /// An exec plugin that prints this.

@@ -52,7 +52,7 @@ pub use config::{
 pub use facts::KubernetesFacts;
 pub use fields::support;
 pub use kind::{ObjectId, ObjectIdError, ObjectKind};
-pub use mapping::{NOT_ENFORCED, check, problems};
+pub use mapping::{NOT_ENFORCED, check, faults, problems};
 pub use object::{Condition, Object};
 pub use pod::{ContainerState, Ended, Phase, Pod, PodContainer};
 pub use preview::{Before, Foreseen, Foresees, between, foresee, path};

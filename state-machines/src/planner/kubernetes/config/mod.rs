@@ -304,6 +304,13 @@ impl Default for KubernetesConfig {
 #[error("provider_config{0}")]
 pub struct KubernetesConfigError(String);
 
+impl KubernetesConfigError {
+    /// What is wrong, after the field.
+    pub(super) fn what(&self) -> &str {
+        self.0.split_once(": ").map_or(&self.0, |(_, what)| what)
+    }
+}
+
 impl KubernetesConfig {
     /// The cluster that the operator's configuration leads to.
     ///

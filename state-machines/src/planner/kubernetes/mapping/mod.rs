@@ -73,6 +73,27 @@ pub fn problems(spec: &Spec) -> Vec<Problem> {
     map(&subject, spec, Rollout::default(), &cluster::that_can_do_everything()).1
 }
 
+/// Every fault of an operator's configuration, each with its field: those that no tenant could run with.
+pub fn faults(operators: &Value) -> Vec<Problem> {
+    let (config, mut found) = KubernetesConfig::read_all(operators);
+    let mut problems = Problems::default();
+    settings::check(&mut problems, &config);
+    labels::labels(&mut problems, &BTreeMap::new(), &config);
+    found.extend(problems.into_parts().0);
+    let unread = |problem: &Problem| {
+        problem.path == problems::config_at("cluster") || problem.path == "provider_config"
+    };
+    if let (Err(missing), false) = (config.cluster(), found.iter().any(unread)) {
+        found.push(Problem::new(problems::config_at("cluster"), missing.what()));
+    }
+    for problem in &mut found {
+        // It is the whole of what the operator writes.
+        let field = problem.path.strip_prefix("provider_config").unwrap_or(&problem.path);
+        problem.path = field.trim_start_matches('.').to_owned();
+    }
+    found
+}
+
 /// Whether a spec can run on Kubernetes, as far as the spec alone shows.
 ///
 /// # Errors
