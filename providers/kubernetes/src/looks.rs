@@ -22,11 +22,16 @@ impl At<'_> {
     /// at by name, without their values.
     pub(super) async fn look(&self, look: &Look) -> Result<Vec<Object>, Failure> {
         let Look { place, kinds, named, subject, since: _ } = look;
+        let namespace = self.own_namespace(place).await?;
+        if place.sharing == Sharing::Own && namespace.is_none() {
+            // Nothing can be in it.
+            return Ok(Vec::new());
+        }
         let found = self.discovered().await?;
         let labels = tags::selector(subject);
         let lists = found.kinds.iter().filter(|(kind, _)| kinds.contains(kind) && is_listed(**kind));
         let lists = lists.map(|(kind, version)| self.listed(*kind, version, place, &labels));
-        let (namespace, listed) = try_join(self.own_namespace(place), try_join_all(lists)).await?;
+        let listed = try_join_all(lists).await?;
         let objects = namespace.into_iter().chain(listed.into_iter().flatten());
         let mut objects: BTreeMap<ObjectId, Object> =
             objects.map(|object| (object.id.clone(), object)).collect();
