@@ -39,6 +39,12 @@ bench-ecs tenants="1000":
 bench-process *args:
     cargo bench --package landlord-provider-process --bench supervised -- {{args}}
 
+# A thousand tenants on a real cluster of Kubernetes beside kubectl; installs both, as root, on Debian.
+bench-kubernetes *args:
+    LANDLORD_INSTALL=1 providers/kubernetes/tests/backends/cluster/install.sh
+    LANDLORD_INSTALL=1 providers/kubernetes/benches/rollouts/kubectl.sh
+    cargo bench --package landlord-provider-kubernetes --features testing --bench rollouts -- {{args}}
+
 # Ten thousand tenants at rest on the tests' fake of Kubernetes, and a thousand pods that die at once.
 bench-kubernetes-watch *args:
     cargo bench --profile release --package landlord-provider-kubernetes --bench watched -- {{args}}

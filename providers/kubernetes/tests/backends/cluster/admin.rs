@@ -11,7 +11,7 @@ use serde_json::Value;
 /// A client of one that may do everything.
 #[derive(Clone)]
 pub(crate) struct Admin {
-    client: Client,
+    pub(crate) client: Client,
 }
 
 /// How long something may take to come about.
@@ -35,8 +35,13 @@ impl Admin {
 
     /// Whether the API server has all that it starts with, such as the roles of its own.
     pub(crate) async fn is_ready(&self) -> bool {
-        let request = Request::get("/readyz").body(Vec::new()).expect("a request");
-        self.client.request_text(request).await.is_ok()
+        self.text("/readyz").await.is_ok()
+    }
+
+    /// What the API server says there, which is no object.
+    pub(crate) async fn text(&self, path: &str) -> Result<String, kube::Error> {
+        let request = Request::get(path).body(Vec::new()).expect("a request");
+        self.client.request_text(request).await
     }
 
     /// The object, or the list, that is there; none, where nothing is.
