@@ -8,6 +8,7 @@ use landlord_compute::provider::Context;
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::planner::kubernetes::{Namespaces, ObjectKind, Place, Sharing, Wanted};
 use landlord_state_machines::spec::Spec;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::api::Kubernetes;
@@ -20,19 +21,29 @@ use super::rights::{self, Permission};
 const REMEMBERED: Duration = Duration::from_secs(60);
 
 /// The rights that the engine was seen to have lately.
-#[derive(Debug, Default)]
-pub(super) struct Allowed(Mutex<BTreeMap<Permission, Instant>>);
+#[derive(Debug)]
+pub(super) struct Allowed {
+    known: Mutex<BTreeMap<Permission, Instant>>,
+    /// Who asks: many tenants that begin together need the same answers.
+    turn: Semaphore,
+}
+
+impl Default for Allowed {
+    fn default() -> Self {
+        Self { known: Mutex::default(), turn: Semaphore::new(1) }
+    }
+}
 
 impl Allowed {
-    fn unknown(&self, needed: BTreeSet<Permission>) -> BTreeSet<Permission> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    fn unknown(&self, needed: &BTreeSet<Permission>) -> BTreeSet<Permission> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, seen| seen.elapsed() < REMEMBERED);
-        needed.into_iter().filter(|permission| !known.contains_key(permission)).collect()
+        needed.iter().filter(|permission| !known.contains_key(permission)).cloned().collect()
     }
 
     fn seen(&self, allowed: impl Iterator<Item = Permission>) {
         let now = Instant::now();
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.extend(allowed.map(|permission| (permission, now)));
     }
 }
@@ -87,7 +98,13 @@ async fn may(
     place: &Place,
     kinds: &BTreeSet<ObjectKind>,
 ) -> Result<Result<(), ProviderError>, Failure> {
-    let unknown = allowed.unknown(rights::needed(place, kinds));
+    let needed = rights::needed(place, kinds);
+    if allowed.unknown(&needed).is_empty() {
+        return Ok(Ok(()));
+    }
+    // It is never closed. Whoever had the turn before may have asked for these too.
+    let _turn = allowed.turn.acquire().await;
+    let unknown = allowed.unknown(&needed);
     let missing = at.missing(unknown.clone()).await?;
     allowed.seen(unknown.into_iter().filter(|permission| !missing.contains(permission)));
     if missing.is_empty() {

@@ -145,7 +145,8 @@ fn spec(number: u64) -> TenantComputeSpec {
             "name": "web",
             "image": IMAGE,
             "ports": [{ "container_port": 8080, "name": "http" }],
-            "health_check": { "type": "http", "http_path": "/health", "port": 8080 },
+            "health_check": { "type": "http", "http_path": "/health", "port": 8080, "interval_seconds": 5,
+                "timeout_seconds": 2, "healthy_threshold": 1, "unhealthy_threshold": 3 },
         }],
         "resources": { "cpu": 128, "memory": 128 },
     });

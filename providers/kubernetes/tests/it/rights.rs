@@ -109,6 +109,19 @@ async fn a_right_that_was_given_is_not_asked_about_for_a_while_and_one_that_was_
 }
 
 #[tokio::test]
+async fn tenants_that_begin_together_ask_for_the_rights_once() {
+    let site = site(&json!({}), &[]);
+    validated(&site).await.expect("all rights");
+    let alone = site.fake.take_counts();
+    let alone: u64 =
+        alone.iter().filter(|((_, path), _)| path.contains("accessreviews")).map(|(_, n)| n).sum();
+    let site = self::site(&json!({}), &[]);
+    let all = futures_util::future::join_all((0..8).map(|_| validated(&site))).await;
+    assert!(all.iter().all(Result::is_ok));
+    assert_eq!((alone > 20, site.fake.count(Verb::Create, "selfsubjectaccessreviews")), (true, alone));
+}
+
+#[tokio::test]
 async fn a_status_that_may_not_look_says_that_and_why() {
     let site = site(&json!({}), &[]);
     site.provider.provision(&cx(), &spec()).await.expect("a provision");
