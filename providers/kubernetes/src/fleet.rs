@@ -11,8 +11,10 @@ use super::error::Failure;
 use super::reads::At;
 use super::request::{Ask, Part, Resource};
 
-/// How many tenants are looked at in their namespaces; more are looked at by lists of all.
+/// How many tenants are looked at in their namespaces, whatever there are; more are looked at by lists of all.
 const FEW: usize = 8;
+/// The same of a hundred that there are: a list of all is long.
+const FEW_OF_A_HUNDRED: usize = 1;
 /// The kinds that have pods.
 const WORKLOADS: [ObjectKind; 2] = [ObjectKind::Deployment, ObjectKind::StatefulSet];
 
@@ -21,14 +23,15 @@ pub(super) type Fleet = HashMap<TenantId, Running>;
 
 impl At<'_> {
     /// What runs of these tenants of a provider, each in its namespace. `labels` select all of the provider's, and `everywhere`
-    /// is where they may all be.
+    /// is where they may all be. There are about `all` tenants.
     pub(super) async fn fleet(
         &self,
         labels: &str,
         tenants: &BTreeMap<TenantId, String>,
         everywhere: Option<&str>,
+        all: usize,
     ) -> Result<Fleet, Failure> {
-        if tenants.len() > FEW {
+        if tenants.len() > FEW.max(all * FEW_OF_A_HUNDRED / 100) {
             return self.whole_fleet(labels, everywhere, |tenant| tenants.contains_key(tenant)).await;
         }
         let looks = tenants.iter().map(async |(tenant, namespace)| {

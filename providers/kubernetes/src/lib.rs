@@ -42,6 +42,7 @@ mod logs;
 mod looks;
 mod options;
 mod owned;
+mod page;
 mod preview;
 mod provider;
 mod reads;

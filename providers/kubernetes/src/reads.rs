@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::budget::Rank;
 use super::cluster::Cluster;
 use super::error::{Failure, Why};
+use super::page::Page;
 use super::request::{Ask, Part, Resource, What};
 
 /// A cluster, and what it is asked for.
@@ -57,17 +58,18 @@ impl At<'_> {
 
     /// Takes each thing in that a list has, page by page.
     pub(super) async fn each(&self, ask: &Ask, mut take: impl FnMut(Value)) -> Result<(), Failure> {
-        let mut next = ask.clone();
-        loop {
-            let mut page = self.ask(&next).await?;
-            if let Some(Value::Array(items)) = page.get_mut("items").map(Value::take) {
-                items.into_iter().for_each(&mut take);
+        let mut next = Some(ask.clone());
+        while let Some(ask) = next {
+            self.cluster.budget.turn(self.rank).await.map_err(Failure::kept)?;
+            let answer = self.cluster.bytes(&ask).await?;
+            let page = Page::read(&ask, &answer)?;
+            for item in page.items() {
+                let item = serde_json::from_str(item);
+                take(item.map_err(|error| Failure::unreadable(&ask, error.to_string()))?);
             }
-            match page.pointer("/metadata/continue").and_then(Value::as_str) {
-                None | Some("") => return Ok(()),
-                Some(token) => next = ask.following(token.to_owned()),
-            }
+            next = page.next(&ask);
         }
+        Ok(())
     }
 
     /// The same; nothing, where the cluster does not have the kind.

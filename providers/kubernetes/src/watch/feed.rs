@@ -19,6 +19,7 @@ use super::item::{self, Item, Watched};
 use crate::api::Kubernetes;
 use crate::budget::Rank;
 use crate::error::{Failure, Why};
+use crate::page::Page;
 use crate::reads::{At, Writes};
 use crate::request::{Ask, What};
 
@@ -95,22 +96,6 @@ struct Open {
     version: String,
     begun: Instant,
     until: Instant,
-}
-
-#[derive(Deserialize)]
-struct Page<'a> {
-    metadata: PageMetadata,
-    #[serde(borrow, default)]
-    items: Vec<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct PageMetadata {
-    #[serde(default)]
-    resource_version: String,
-    #[serde(default, rename = "continue")]
-    after: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -211,11 +196,10 @@ impl Feed {
         let cluster = &self.kubernetes.cluster;
         cluster.budget.turn(Rank::Read).await.map_err(Failure::kept)?;
         let bytes = cluster.bytes(ask).await?;
-        let page: Page<'_> =
-            serde_json::from_slice(&bytes).map_err(|error| Failure::unreadable(ask, error.to_string()))?;
-        let items = page.items.iter().filter_map(|one| item::read(self.watched, one.get())).collect();
-        let next = match page.metadata.after.filter(|after| !after.is_empty()) {
-            Some(after) => Next::Page(ask.following(after)),
+        let page = Page::read(ask, &bytes)?;
+        let items = page.items().filter_map(|one| item::read(self.watched, one)).collect();
+        let next = match page.next(ask) {
+            Some(ask) => Next::Page(ask),
             None => Next::End(page.metadata.resource_version),
         };
         Ok((items, next))

@@ -63,6 +63,11 @@ pub(super) struct Gone {
 }
 
 impl Index {
+    /// How many tenants have something.
+    pub(super) fn tenants(&self) -> usize {
+        self.tenants.by_id.len()
+    }
+
     /// A list begins.
     pub(super) fn begin(&mut self, watched: Watched) {
         let kind = self.kinds.entry(watched).or_default();

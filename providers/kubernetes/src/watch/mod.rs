@@ -271,7 +271,7 @@ impl Watch {
         }
         match &self.cluster {
             Some(cluster) if !at_rest.is_empty() && self.visits.len() < VISITS => {
-                let visits = Arc::clone(&self.visitor).visit(cluster.clone(), at_rest);
+                let visits = Arc::clone(&self.visitor).visit(cluster.clone(), at_rest, self.index.tenants());
                 self.visits.push(Box::pin(visits));
             }
             Some(_) | None => {

@@ -38,9 +38,14 @@ pub(super) enum Visited {
 }
 
 impl Visitor {
-    /// Visits these tenants of the cluster with this identity.
-    pub(super) async fn visit(self: Arc<Self>, cluster: String, visits: Vec<(TenantId, Visit)>) -> Visited {
-        match self.look(&cluster, &visits).await {
+    /// Visits these tenants of the cluster with this identity, in which there are about `all`.
+    pub(super) async fn visit(
+        self: Arc<Self>,
+        cluster: String,
+        visits: Vec<(TenantId, Visit)>,
+        all: usize,
+    ) -> Visited {
+        match self.look(&cluster, &visits, all).await {
             Ok(seen) => Visited::Seen(seen),
             Err(failure) => {
                 let error = failure.into_error();
@@ -50,7 +55,12 @@ impl Visitor {
         }
     }
 
-    async fn look(&self, cluster: &str, visits: &[(TenantId, Visit)]) -> Result<Vec<Observation>, Failure> {
+    async fn look(
+        &self,
+        cluster: &str,
+        visits: &[(TenantId, Visit)],
+        all: usize,
+    ) -> Result<Vec<Observation>, Failure> {
         let begun = self.clock.now();
         let at = At { cluster: &self.kubernetes.cluster, rank: Rank::Look, writes: Writes::Kept };
         // Another cluster tells nothing of these tenants; the list that shows it begins anew.
@@ -59,7 +69,7 @@ impl Visitor {
         }
         let tenants: BTreeMap<TenantId, String> =
             visits.iter().map(|(tenant, visit)| (tenant.clone(), visit.namespace.clone())).collect();
-        let fleet = at.fleet(&self.labels(), &tenants, self.namespace.as_deref()).await?;
+        let fleet = at.fleet(&self.labels(), &tenants, self.namespace.as_deref(), all).await?;
         let mut seen = Vec::with_capacity(visits.len());
         for (tenant, visit) in visits {
             let running = fleet.get(tenant).cloned().unwrap_or_default();
