@@ -90,7 +90,8 @@ async fn it_says_field_by_field_what_would_change_and_shows_no_secret() {
             expected.truncate(1);
         }
         let mut told = fields(workload);
-        (told.sort(), expected.sort());
+        told.sort();
+        expected.sort();
         assert_eq!(told, expected);
         assert_eq!(planned.objects.len(), 1, "{planned:?}");
         assert!(!format!("{planned:?}").contains(SECRET) && !format!("{planned:?}").contains("swordfish"));
