@@ -70,8 +70,8 @@ pub(super) async fn look(
         // Which cluster it is, is not known, but all that is missing is told at once.
         Err(failure) if failure.why == Why::Forbidden => {
             let found = at.discovered().await.ok().map(|found| found.survey(""));
-            let wanted =
-                found.map(|survey| Wanted::of(&cx.subject, spec, cx.rollout, &survey)).transpose()?;
+            // One that may not look at anything does not see what the cluster has, either.
+            let wanted = found.and_then(|survey| Wanted::of(&cx.subject, spec, cx.rollout, &survey).ok());
             let (place, kinds) = match &wanted {
                 Some(wanted) => (wanted.place.clone(), kinds_of(wanted)),
                 None => (somewhere(&kubernetes.defaults.namespaces), BTreeSet::new()),
