@@ -50,7 +50,7 @@ func TestTypesHaveTheFieldsOfTheAPI(t *testing.T) {
 		"HealthCheckConfig": HealthCheckConfig{}, "ImagePull": ImagePull{}, "LifecycleEvent": TenantEvent{},
 		"LogDocument": LogLine{}, "Missing": Missing{}, "MountSpec": MountSpec{}, "NetworkConfig": NetworkConfig{},
 		"OnPurpose": RetainedBy{}, "OperationDocument": Operation{}, "OperationView": TenantOperation{}, "Orphan": Orphan{},
-		"PlanDocument": Plan{}, "PlannedChange": PlannedChange{}, "PortMapping": PortMapping{}, "Problem": Problem{},
+		"PlanDocument": Plan{}, "PlannedChange": PlannedChange{}, "PlannedObject": PlannedObject{}, "FieldChange": FieldChange{}, "PortMapping": PortMapping{}, "Problem": Problem{},
 		"ProblemAt": ProblemAt{}, "ProviderDocument": ProviderDocument{}, "ProviderError": ProviderError{},
 		"ProvidersDocument": providersDocument{}, "QueuedView": QueuedOperation{}, "ResourceRequests": ResourceRequests{},
 		"ResourceRequirements": ResourceRequirements{}, "Retained": Retained{}, "SecretReference": SecretReference{},
