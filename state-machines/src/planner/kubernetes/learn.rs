@@ -102,7 +102,7 @@ pub(super) fn learn(
         }
         (Err(CallError::Refused(error)), is_read) => {
             if !is_read {
-                answered(facts, write.as_ref());
+                refused(facts, write.as_ref(), now);
                 forget(facts);
             }
             trouble(facts, is_read, error);
@@ -123,6 +123,18 @@ pub(super) fn learn(
 /// The end of a write is known; not that of one like it whose answer stayed away.
 fn answered(facts: &mut KubernetesFacts, write: Option<&Write>) {
     facts.pending.retain(|pending| pending.lost || Some(&pending.write) != write);
+}
+
+/// A refused write does not come later, but it may have happened. Of most a look shows that; the number of pods shown may be somebody
+/// else's, so that [`close`] has to know which one was told.
+fn refused(facts: &mut KubernetesFacts, write: Option<&Write>, now: Timestamp) {
+    match write {
+        Some(Write::Scale(_, _)) => {
+            let this = facts.pending.iter_mut().filter(|it| !it.lost && Some(&it.write) == write);
+            this.for_each(|pending| pending.since = after(now, -LATE));
+        }
+        Some(Write::Create(_, _) | Write::Apply(_, _) | Write::Delete(_, _)) | None => answered(facts, write),
+    }
 }
 
 /// What was seen may have changed: look again. Ids, intents and hashes stay; so does which cluster it is, for the method.

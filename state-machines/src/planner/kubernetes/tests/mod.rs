@@ -5,3 +5,4 @@ mod failing;
 mod reading;
 mod remnants;
 mod rest;
+mod told;
