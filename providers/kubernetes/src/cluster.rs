@@ -69,8 +69,13 @@ impl Cluster {
 
     /// Makes one request, once, when it is its turn, and reads the JSON of the answer.
     pub(super) async fn ask(&self, ask: &Ask, rank: Rank) -> Result<Value, Failure> {
-        self.budget.turn(rank).await.map_err(Failure::kept)?;
+        self.turn(rank).await?;
         self.ask_now(ask).await
+    }
+
+    /// Waits for the turn of a request.
+    pub(super) async fn turn(&self, rank: Rank) -> Result<(), Failure> {
+        self.budget.turn(rank).await.map_err(Failure::kept)
     }
 
     /// Makes one request whose turn it is.

@@ -8,7 +8,7 @@ use landlord_compute::provider::{Context, PlannedAction, PlannedAnswer, PlannedO
 use landlord_state_machines::error::{ProviderError, Remedy};
 use landlord_state_machines::planner::kubernetes::{
     Before, FieldConflict, Foreseen, Foresees, KubernetesFacts, KubernetesReply, Look, MANAGER, Object,
-    ObjectKind, Place, Sharing, Survey, Wanted, between, foresee, path,
+    ObjectKind, Place, Sharing, Survey, Wanted, between, foresee, path_of, taken,
 };
 use landlord_state_machines::spec::FieldChange;
 
@@ -104,12 +104,12 @@ async fn planned(at: At<'_>, place: &Place, there: bool, one: Foreseen) -> Plann
             }
         }
     };
-    PlannedObject { object: path(place, &one.id), action, fields, answer }
+    PlannedObject { object: path_of(place, &one.id), action, fields, answer }
 }
 
 /// Asks what would come of a write, when it is its turn.
 async fn ask(at: At<'_>, place: &Place, one: &Foreseen) -> Result<KubernetesReply, Failure> {
-    at.cluster.budget.turn(at.rank).await.map_err(Failure::kept)?;
+    at.cluster.turn(at.rank).await?;
     match &one.write {
         Foresees::Create(make) => at.create(make, make.body.clone()).await,
         Foresees::Change { make, uid, force, instead } => {
@@ -118,7 +118,7 @@ async fn ask(at: At<'_>, place: &Place, one: &Foreseen) -> Result<KubernetesRepl
             if let KubernetesReply::Conflicts(fields) = &answered
                 && others(fields).is_empty()
             {
-                at.cluster.budget.turn(at.rank).await.map_err(Failure::kept)?;
+                at.cluster.turn(at.rank).await?;
                 return at.apply(make, make.body.clone(), uid, true, instead.as_deref()).await;
             }
             Ok(answered)
@@ -143,12 +143,7 @@ fn told(one: &Foreseen, answered: Result<KubernetesReply, Failure>) -> (Vec<Fiel
         Ok(KubernetesReply::Is(would_be)) => (fields(one, &would_be), PlannedAnswer::Accepted),
         Ok(KubernetesReply::Deleted) => (Vec::new(), PlannedAnswer::Accepted),
         Ok(KubernetesReply::Conflicts(fields)) => {
-            let fields: Vec<String> =
-                others(&fields).iter().map(|it| format!("{} ({})", it.field, it.manager)).collect();
-            let words = format!(
-                "fields of it are other managers': {}; give them up there, or set take_over in the provider's configuration",
-                fields.join(", ")
-            );
+            let words = taken("it", others(&fields));
             (one.intended(), PlannedAnswer::Refused(words))
         }
         Ok(KubernetesReply::NoNamespace) => {

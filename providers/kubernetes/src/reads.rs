@@ -60,7 +60,7 @@ impl At<'_> {
     pub(super) async fn each(&self, ask: &Ask, mut take: impl FnMut(Value)) -> Result<(), Failure> {
         let mut next = Some(ask.clone());
         while let Some(ask) = next {
-            self.cluster.budget.turn(self.rank).await.map_err(Failure::kept)?;
+            self.cluster.turn(self.rank).await?;
             let answer = self.cluster.bytes(&ask).await?;
             let page = Page::read(&ask, &answer)?;
             for item in page.items() {
@@ -101,7 +101,7 @@ impl At<'_> {
     }
 
     /// None, where there is no such thing.
-    fn if_there<T>(&self, answer: Result<T, Failure>) -> Result<Option<T>, Failure> {
+    pub(super) fn if_there<T>(&self, answer: Result<T, Failure>) -> Result<Option<T>, Failure> {
         match answer {
             Ok(answer) => Ok(Some(answer)),
             Err(Failure { why: Why::NotThere | Why::NoNamespace, .. }) => Ok(None),

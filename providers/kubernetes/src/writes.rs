@@ -64,7 +64,7 @@ impl At<'_> {
                     { "op": "test", "path": "/metadata/resourceVersion", "value": version },
                     { "op": "replace", "path": "/spec", "value": spec },
                 ]);
-                self.cluster.budget.turn(self.rank).await.map_err(Failure::kept)?;
+                self.cluster.turn(self.rank).await?;
                 self.patch(resource, make.id.kind, operations, MANAGER, uid).await
             }
             (Err(failure), _) => self.unless_gone(failure, resource, uid).await,

@@ -24,7 +24,7 @@ use serde_json::json;
 use engine::{Child, IMAGE, Role};
 use fake::{Behaviour, Fake, Kind, Settings, User};
 
-/// Where the engine of an embedder listens: its watches are open when all kinds but secrets are watched, and pods.
+/// How many kinds are watched in a cluster that has all: each but Secret, and pods.
 const WATCHES: usize = 15;
 const TOKEN: &str = "engine-token";
 /// What a tenant at rest may take, in bytes.

@@ -194,7 +194,7 @@ impl Feed {
 
     async fn page(&mut self, ask: &Ask) -> Result<(Vec<Item>, Next), Failure> {
         let cluster = &self.kubernetes.cluster;
-        cluster.budget.turn(Rank::Read).await.map_err(Failure::kept)?;
+        cluster.turn(Rank::Read).await?;
         let bytes = cluster.bytes(ask).await?;
         let page = Page::read(ask, &bytes)?;
         let items = page.items().filter_map(|one| item::read(self.watched, one)).collect();
@@ -216,7 +216,7 @@ impl Feed {
             seconds,
         };
         let ask = Ask::new(self.watched.resource(&self.api_version, self.namespace.as_deref()), what);
-        cluster.budget.turn(Rank::Read).await.map_err(Failure::kept)?;
+        cluster.turn(Rank::Read).await?;
         let body = cluster.stream(&ask).await?.into_data_stream().boxed();
         let begun = Instant::now();
         let until = begun + Duration::from_secs(seconds) + LATE;

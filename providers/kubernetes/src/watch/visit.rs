@@ -15,7 +15,7 @@ use super::agenda::{Suspect, Suspicion, Visit};
 use super::item::{self, Pods, Watched};
 use crate::api::Kubernetes;
 use crate::budget::Rank;
-use crate::error::{Failure, Why};
+use crate::error::Failure;
 use crate::reads::{At, Writes};
 use crate::request::{Ask, Part, Resource, What};
 use crate::working::{Wrote, uid};
@@ -166,14 +166,9 @@ impl At<'_> {
         let namespace = (kind != ObjectKind::Namespace).then_some(namespace);
         let resource = Resource::all(version, kind.plural(), namespace).named(name);
         let ask = Ask::new(resource, What::Get(Part::Metadata));
-        self.cluster.budget.turn(self.rank).await.map_err(Failure::kept)?;
-        match self.cluster.bytes(&ask).await {
-            Ok(bytes) => {
-                let json = String::from_utf8(bytes);
-                json.map(Some).map_err(|error| Failure::unreadable(&ask, error.to_string()))
-            }
-            Err(Failure { why: Why::NotThere | Why::NoNamespace | Why::NoKind, .. }) => Ok(None),
-            Err(failure) => Err(failure),
-        }
+        self.cluster.turn(self.rank).await?;
+        let answer = self.cluster.bytes(&ask).await;
+        let json = self.if_there(answer)?.map(String::from_utf8).transpose();
+        json.map_err(|error| Failure::unreadable(&ask, error.to_string()))
     }
 }

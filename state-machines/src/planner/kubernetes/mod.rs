@@ -53,11 +53,13 @@ pub use facts::KubernetesFacts;
 pub use fields::support;
 pub use kind::{ObjectId, ObjectIdError, ObjectKind};
 pub use mapping::{NOT_ENFORCED, check, faults, problems};
+pub use next::path_of;
 pub use object::{Condition, Object};
 pub use pod::{ContainerState, Ended, Phase, Pod, PodContainer};
-pub use preview::{Before, Foreseen, Foresees, between, foresee, path};
+pub use preview::{Before, Foreseen, Foresees, between, foresee};
 pub use rest::{Alteration, Altered, at_rest};
 pub use wanted::{Count, ServedBy, Serves, TakesOver, Wanted};
+pub use words::taken;
 
 /// The diagram of this planner, in Mermaid: what a rollout goes through. Taken from its page, which a test compares with
 /// the code.

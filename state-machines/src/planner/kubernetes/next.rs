@@ -241,12 +241,7 @@ impl Plan<'_> {
 
     fn refuse_conflicts(&self, wanted: &Wanted) -> Option<Next<KubernetesCall>> {
         let (id, conflicts) = self.facts.seen.conflicts.iter().next()?;
-        let fields = conflicts.iter().map(|conflict| format!("{} ({})", conflict.field, conflict.manager));
-        let message = format!(
-            "fields of {} are other managers': {}; give them up there, or set take_over in the provider's configuration",
-            path_of(&wanted.place, id),
-            fields.collect::<Vec<_>>().join(", ")
-        );
+        let message = words::taken(&path_of(&wanted.place, id), conflicts);
         Some(Next::Fail(conflict(message)))
     }
 
@@ -396,7 +391,7 @@ impl Plan<'_> {
 }
 
 /// Where an object is, for people.
-pub(super) fn path_of(place: &Place, id: &ObjectId) -> String {
+pub fn path_of(place: &Place, id: &ObjectId) -> String {
     match id.kind {
         ObjectKind::Namespace => id.to_string(),
         ObjectKind::ServiceAccount

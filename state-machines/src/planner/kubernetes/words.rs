@@ -1,6 +1,6 @@
 //! The platform's words, for people.
 
-use super::call::Words;
+use super::call::{FieldConflict, Words};
 use super::object::Object;
 
 /// The conditions of a namespace that say why it does not go.
@@ -34,4 +34,13 @@ pub(super) fn newest(words: &[Words]) -> Option<String> {
         true => format!("{}: {}", said.object, said.reason),
         false => format!("{}: {} ({})", said.object, said.message, said.reason),
     })
+}
+
+/// That fields of an object are others', and what can be done about it.
+pub fn taken<'a>(of: &str, conflicts: impl IntoIterator<Item = &'a FieldConflict>) -> String {
+    let fields = conflicts.into_iter().map(|conflict| format!("{} ({})", conflict.field, conflict.manager));
+    format!(
+        "fields of {of} are other managers': {}; give them up there, or set take_over in the provider's configuration",
+        fields.collect::<Vec<_>>().join(", ")
+    )
 }

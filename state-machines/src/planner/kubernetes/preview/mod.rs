@@ -195,8 +195,3 @@ fn strangers(plan: &Plan<'_>, place: &Place, object: &Object) -> Option<String> 
 fn foreseen(id: &ObjectId, live: Option<&Object>, write: Foresees) -> Foreseen {
     Foreseen { id: id.clone(), live: live.cloned(), write, dropped: Vec::new() }
 }
-
-/// Where an object is, for people.
-pub fn path(place: &Place, id: &ObjectId) -> String {
-    path_of(place, id)
-}
