@@ -22,4 +22,6 @@ mod rights;
 #[cfg(feature = "testing")]
 mod site;
 #[cfg(feature = "testing")]
+mod volumes;
+#[cfg(feature = "testing")]
 mod watch;

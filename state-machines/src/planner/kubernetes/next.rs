@@ -43,7 +43,8 @@ pub(super) fn next(
         (Goal::Absent, Whereabouts::Nowhere) => plan.settle().unwrap_or(Next::Done),
         (Goal::Known, Whereabouts::At(place)) => plan.known(place, survey),
         (Goal::Absent, Whereabouts::At(place)) => plan.remove_all(place, survey),
-        (Goal::Present { spec, applied: _, rollout, by }, at) => {
+        (Goal::Present { spec, applied, rollout, by }, at) => {
+            let before = || applied.and_then(|applied| Wanted::of(subject, applied, rollout, survey).ok());
             match Wanted::of(subject, spec, rollout, survey) {
                 Err(error) => Next::Fail(error),
                 Ok(wanted) => plan
@@ -59,7 +60,7 @@ pub(super) fn next(
                     .or_else(|| plan.replace_workload(&wanted))
                     .or_else(|| plan.make(&wanted, by))
                     .or_else(|| plan.roll_out(&wanted, by))
-                    .or_else(|| plan.tidy(&wanted, survey))
+                    .or_else(|| plan.tidy(&wanted, before().as_ref(), survey))
                     .unwrap_or(Next::Done),
             }
         }
@@ -184,7 +185,13 @@ impl Plan<'_> {
             return all_kinds(&wanted.place, survey);
         }
         let held = self.facts.held.keys().chain(self.facts.pending.iter().map(|pending| pending.write.id()));
-        held.map(|id| id.kind).chain(wanted.objects.iter().map(|make| make.id.kind)).collect()
+        let mut kinds: BTreeSet<ObjectKind> =
+            held.map(|id| id.kind).chain(wanted.objects.iter().map(|make| make.id.kind)).collect();
+        // Its controller makes them; afterwards they are held.
+        if kinds.contains(&ObjectKind::StatefulSet) {
+            kinds.insert(ObjectKind::PersistentVolumeClaim);
+        }
+        kinds
     }
 
     // ---- what is refused
@@ -377,15 +384,26 @@ impl Plan<'_> {
         }
     }
 
-    /// What is there and is not wanted any more: old contents of files, what the spec asked for before.
-    pub(super) fn left(&self, wanted: &Wanted) -> impl Iterator<Item = &Object> {
+    /// What is there and is not wanted any more: old contents of files, what the spec asked for before. The volumes of what ran
+    /// before stay until another operation: an undo wants them, with what is in them.
+    pub(super) fn left<'p>(
+        &'p self,
+        wanted: &'p Wanted,
+        before: Option<&'p Wanted>,
+    ) -> impl Iterator<Item = &'p Object> {
+        let claimed = move |id: &ObjectId| [Some(wanted), before].into_iter().flatten().any(|one| one.claims(id));
         let its = self.its_objects().map(|(object, _)| object);
-        its.filter(|object| !wanted.has(&object.id) && !wanted.claims(&object.id))
+        its.filter(move |object| !wanted.has(&object.id) && !claimed(&object.id))
     }
 
     /// It goes.
-    fn tidy(&self, wanted: &Wanted, survey: &Survey) -> Option<Next<KubernetesCall>> {
-        let left: Vec<&Object> = self.left(wanted).collect();
+    fn tidy(
+        &self,
+        wanted: &Wanted,
+        before: Option<&Wanted>,
+        survey: &Survey,
+    ) -> Option<Next<KubernetesCall>> {
+        let left: Vec<&Object> = self.left(wanted, before).collect();
         (!left.is_empty()).then(|| self.remove(&left, &wanted.place, survey))
     }
 }

@@ -142,7 +142,7 @@ pub fn foresee(
         let uid = live.uid.clone();
         all.push(foreseen(&live.id, Some(live), Foresees::Scale { uid, replicas }));
     }
-    all.extend(plan.left(wanted).filter(|object| !is_workload(object.id.kind)).map(goes));
+    all.extend(plan.left(wanted, applied).filter(|object| !is_workload(object.id.kind)).map(goes));
     Ok(all)
 }
 

@@ -104,7 +104,10 @@ impl World {
         for claim in set["spec"]["volumeClaimTemplates"].as_array().into_iter().flatten() {
             let volume = claim["metadata"]["name"].as_str().unwrap_or_default();
             let named = format!("{volume}-{name}");
-            let mut metadata = json!({ "labels": set["spec"]["selector"]["matchLabels"] });
+            let mut labels = claim["metadata"]["labels"].as_object().cloned().unwrap_or_default();
+            labels.extend(set["spec"]["selector"]["matchLabels"].as_object().cloned().unwrap_or_default());
+            let annotations = &claim["metadata"]["annotations"];
+            let mut metadata = json!({ "labels": labels, "annotations": annotations });
             if set["spec"]["persistentVolumeClaimRetentionPolicy"]["whenDeleted"] == "Delete" {
                 metadata["ownerReferences"] = json!([reference(set)]);
             }
