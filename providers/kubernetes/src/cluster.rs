@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::StatusCode;
 use http_body_util::{BodyExt, Limited};
 use jiff::{SignedDuration, Timestamp};
@@ -85,16 +86,16 @@ impl Cluster {
     }
 
     /// Makes one request whose turn it is; the bytes of the answer.
-    pub(super) async fn bytes(&self, ask: &Ask) -> Result<Vec<u8>, Failure> {
+    pub(super) async fn bytes(&self, ask: &Ask) -> Result<Bytes, Failure> {
         let opened = self.open(ask).await?;
         self.read(ask, opened).await
     }
 
     /// The bytes of an answer that has to be read until then.
-    async fn read(&self, ask: &Ask, (body, deadline): (Body, Instant)) -> Result<Vec<u8>, Failure> {
+    async fn read(&self, ask: &Ask, (body, deadline): (Body, Instant)) -> Result<Bytes, Failure> {
         let body = Limited::new(body, LARGEST).collect().with_subscriber(Dispatch::none());
         match tokio::time::timeout_at(deadline, body).await {
-            Ok(Ok(body)) => Ok(body.to_bytes().to_vec()),
+            Ok(Ok(body)) => Ok(body.to_bytes()),
             Ok(Err(error)) => Err(Failure::unreadable(ask, error.to_string())),
             Err(_) => Err(Failure::late(ask, self.within)),
         }

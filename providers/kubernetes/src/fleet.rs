@@ -8,6 +8,7 @@ use landlord_state_machines::planner::kubernetes::{Object, ObjectKind, Pod, Runn
 use serde_json::{Map, Value, json};
 
 use super::error::Failure;
+use super::page::tenant_of;
 use super::reads::At;
 use super::request::{Ask, Part, Resource};
 
@@ -18,8 +19,33 @@ const FEW_OF_A_HUNDRED: usize = 1;
 /// The kinds that have pods.
 const WORKLOADS: [ObjectKind; 2] = [ObjectKind::Deployment, ObjectKind::StatefulSet];
 
+/// Whether so many tenants, of so many that there are, are looked at by lists of all.
+pub(super) fn are_many(tenants: usize, all: usize) -> bool {
+    tenants > FEW.max(all * FEW_OF_A_HUNDRED / 100)
+}
+
 /// What runs of each tenant.
-pub(super) type Fleet = HashMap<TenantId, Running>;
+#[derive(Debug, Default)]
+pub(super) struct Fleet(HashMap<TenantId, Seen>);
+
+/// What runs of one, in as few bytes as will do: that of all tenants is kept at a time.
+#[derive(Debug, Default)]
+struct Seen {
+    /// As text: its value is ten times as large.
+    workload: Option<(ObjectKind, Box<str>)>,
+    pods: Vec<Pod>,
+}
+
+impl Fleet {
+    /// What runs of a tenant; none, where nothing was seen of it.
+    pub(super) fn running(&self, tenant: &TenantId) -> Option<Running> {
+        let seen = self.0.get(tenant)?;
+        let workload = seen.workload.as_ref();
+        let workload =
+            workload.and_then(|(kind, text)| Object::read(*kind, serde_json::from_str(text).ok()?));
+        Some(Running { workload, pods: seen.pods.clone(), ..Running::default() })
+    }
+}
 
 impl At<'_> {
     /// What runs of these tenants of a provider, each in its namespace. `labels` select all of the provider's, and `everywhere`
@@ -31,14 +57,15 @@ impl At<'_> {
         everywhere: Option<&str>,
         all: usize,
     ) -> Result<Fleet, Failure> {
-        if tenants.len() > FEW.max(all * FEW_OF_A_HUNDRED / 100) {
+        if are_many(tenants.len(), all) {
             return self.whole_fleet(labels, everywhere, |tenant| tenants.contains_key(tenant)).await;
         }
         let looks = tenants.iter().map(async |(tenant, namespace)| {
             let labels = format!("{labels},{}={tenant}", tags::TENANT);
             self.whole_fleet(&labels, Some(namespace), |_| true).await
         });
-        Ok(try_join_all(looks).await?.into_iter().flatten().collect())
+        let parts = try_join_all(looks).await?.into_iter();
+        Ok(Fleet(parts.flat_map(|part| part.0).collect()))
     }
 
     /// What runs of all tenants that are wanted, page by page. Of each object only what says how it is is kept.
@@ -48,41 +75,48 @@ impl At<'_> {
         namespace: Option<&str>,
         wanted: impl Fn(&TenantId) -> bool,
     ) -> Result<Fleet, Failure> {
-        let mut fleet = Fleet::new();
+        let mut fleet = Fleet::default();
         for kind in WORKLOADS {
             let all = Ask::list(Resource::all("apps/v1", kind.plural(), namespace), labels, Part::Whole);
-            self.each(&all, |body| {
-                if let Some(tenant) = tenant(&body).filter(&wanted)
-                    && let Some(object) = Object::read(kind, trimmed(&body))
-                {
-                    fleet.entry(tenant).or_default().workload = Some(object);
+            self.each(&all, |item| {
+                if let Some(tenant) = tenant_of(item).filter(&wanted) {
+                    let text = trimmed(&serde_json::from_str(item)?).to_string().into_boxed_str();
+                    fleet.0.entry(tenant).or_default().workload = Some((kind, text));
                 }
+                Ok(())
             })
             .await?;
         }
         let all = Ask::list(Resource::all("v1", "pods", namespace), labels, Part::Whole);
-        self.each(&all, |body| {
-            if let Some(tenant) = tenant(&body).filter(&wanted)
-                && let Some(pod) = Pod::read(&body)
+        self.each(&all, |item| {
+            if let Some(tenant) = tenant_of(item).filter(&wanted)
+                && let Some(pod) = Pod::read(&serde_json::from_str(item)?)
             {
-                fleet.entry(tenant).or_default().pods.push(pod);
+                let pods = &mut fleet.0.entry(tenant).or_default().pods;
+                pods.reserve_exact(1);
+                pods.push(pod);
             }
+            Ok(())
         })
         .await?;
         Ok(fleet)
     }
 }
 
-fn tenant(body: &Value) -> Option<TenantId> {
-    TenantId::new(body.pointer("/metadata/labels")?.get(tags::TENANT)?.as_str()?).ok()
-}
-
-/// A workload without its template.
+/// A workload without its template, and without the times of what it tells.
 fn trimmed(body: &Value) -> Value {
-    let metadata: Map<String, Value> = ["name", "namespace", "uid", "generation", "deletionTimestamp"]
-        .into_iter()
-        .filter_map(|key| Some((key.to_owned(), body.pointer("/metadata")?.get(key)?.clone())))
-        .collect();
+    const METADATA: [&str; 5] = ["name", "namespace", "uid", "generation", "deletionTimestamp"];
+    const CONDITION: [&str; 4] = ["type", "status", "reason", "message"];
+    let only = |of: &Value, keys: &[&str]| -> Map<String, Value> {
+        keys.iter().filter_map(|key| Some(((*key).to_owned(), of.get(key)?.clone()))).collect()
+    };
     let part = |pointer: &str| body.pointer(pointer).cloned().unwrap_or_default();
-    json!({ "metadata": metadata, "spec": { "replicas": part("/spec/replicas") }, "status": part("/status") })
+    let mut status = part("/status");
+    if let Some(conditions) = status.get_mut("conditions").and_then(Value::as_array_mut) {
+        for condition in conditions {
+            *condition = only(condition, &CONDITION).into();
+        }
+    }
+    let metadata = only(&part("/metadata"), &METADATA);
+    json!({ "metadata": metadata, "spec": { "replicas": part("/spec/replicas") }, "status": status })
 }

@@ -52,20 +52,27 @@ impl At<'_> {
     /// All that a list has.
     pub(super) async fn list(&self, ask: &Ask) -> Result<Vec<Value>, Failure> {
         let mut all = Vec::new();
-        self.each(ask, |item| all.push(item)).await?;
+        self.each(ask, |item| {
+            all.push(serde_json::from_str(item)?);
+            Ok(())
+        })
+        .await?;
         Ok(all)
     }
 
-    /// Takes each thing in that a list has, page by page.
-    pub(super) async fn each(&self, ask: &Ask, mut take: impl FnMut(Value)) -> Result<(), Failure> {
+    /// Takes each thing in that a list has, page by page, as it is written.
+    pub(super) async fn each(
+        &self,
+        ask: &Ask,
+        mut take: impl FnMut(&str) -> Result<(), serde_json::Error>,
+    ) -> Result<(), Failure> {
         let mut next = Some(ask.clone());
         while let Some(ask) = next {
             self.cluster.turn(self.rank).await?;
             let answer = self.cluster.bytes(&ask).await?;
             let page = Page::read(&ask, &answer)?;
             for item in page.items() {
-                let item = serde_json::from_str(item);
-                take(item.map_err(|error| Failure::unreadable(&ask, error.to_string()))?);
+                take(item).map_err(|error| Failure::unreadable(&ask, error.to_string()))?;
             }
             next = page.next(&ask);
         }

@@ -81,13 +81,13 @@ fn together(
     let mut facts = methods.facts(cx)?;
     KubernetesPlanner::stale(&mut facts);
     let Some(place) = facts.place_in(cluster).cloned() else { return Ok(None) };
-    let Some(running) = fleet.get(&cx.subject.tenant) else { return Ok(None) };
+    let Some(running) = fleet.running(&cx.subject.tenant) else { return Ok(None) };
     let Some(workload) = running.workload.as_ref() else { return Ok(None) };
     if workload.text("/metadata/namespace") != Some(&place.namespace) {
         return Ok(None);
     }
     let call = KubernetesCall::Watch { place, workload: workload.id.clone(), awaited: None, since: 0 };
-    let reply = KubernetesReply::Running(Box::new(running.clone()));
+    let reply = KubernetesReply::Running(Box::new(running));
     KubernetesPlanner::learn(&mut facts, &call, Ok(reply), cx.now());
     let Ok(status) = methods.status(cx, &facts) else { return Ok(None) };
     let is_plain = match (status.state, status.health) {

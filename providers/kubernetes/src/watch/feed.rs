@@ -13,6 +13,7 @@ use futures_util::stream::{self, BoxStream};
 use http_body_util::BodyExt;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::item::{self, Item, Watched};
@@ -62,13 +63,14 @@ pub(super) enum Told {
     Denied(String),
 }
 
-/// What is watched, and where. A body that is read cannot be shared, so neither can this.
+/// What is watched, and where; `pages` lets so many pages be read at a time. A body that is read cannot be shared, so neither can this.
 pub(super) struct Feed {
     kubernetes: Arc<Kubernetes>,
     watched: Watched,
     api_version: String,
     namespace: Option<String>,
     labels: String,
+    pages: Arc<Semaphore>,
     next: Next,
     /// How often it failed in a row.
     failures: u32,
@@ -128,8 +130,9 @@ impl Feed {
         (watched, api_version): (Watched, String),
         namespace: Option<String>,
         labels: String,
+        pages: Arc<Semaphore>,
     ) -> Self {
-        Self { kubernetes, watched, api_version, namespace, labels, next: Next::List, failures: 0 }
+        Self { kubernetes, watched, api_version, namespace, labels, pages, next: Next::List, failures: 0 }
     }
 
     /// What it tells, for ever.
@@ -194,6 +197,8 @@ impl Feed {
 
     async fn page(&mut self, ask: &Ask) -> Result<(Vec<Item>, Next), Failure> {
         let cluster = &self.kubernetes.cluster;
+        // Nobody closes it.
+        let _page = self.pages.acquire().await.ok();
         cluster.turn(Rank::Read).await?;
         let bytes = cluster.bytes(ask).await?;
         let page = Page::read(ask, &bytes)?;

@@ -5,7 +5,7 @@
 //! them.
 //!
 //! - `feed` lists and watches one kind, `item` reads what it shows, by the parts in `shown`; `index` says what changed.
-//! - `agenda` gathers the events of a moment, `visit` looks at the tenants.
+//! - `agenda` gathers the events of a moment, `visit` looks at the tenants, `visits` at not too many at a time.
 
 mod agenda;
 mod feed;
@@ -13,6 +13,7 @@ mod index;
 mod item;
 mod shown;
 mod visit;
+mod visits;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::future::pending;
@@ -21,12 +22,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use futures_util::future::BoxFuture;
-use futures_util::stream::{self, BoxStream, FuturesUnordered, SelectAll};
+use futures_util::stream::{self, BoxStream, SelectAll};
 use landlord_compute::clock::Clock;
 use landlord_state_machines::id::{ProviderName, TenantId};
 use landlord_state_machines::observation::{Observation, Seen};
 use landlord_state_machines::planner::kubernetes::{Namespaces, ObjectKind};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::api::Kubernetes;
@@ -39,11 +40,13 @@ use feed::{Feed, Told};
 use index::{Change, Gone, Index};
 use item::{Item, News, Watched};
 use visit::{Visited, Visitor};
+use visits::Visits;
 
 /// The pause after a look at the cluster that failed.
 const AGAIN: Duration = Duration::from_secs(5);
-/// How many looks at tenants are on their way at a time. What happens meanwhile is looked at together.
-const VISITS: usize = 4;
+/// How many pages of all lists are read at a time: each may have megabytes. With one alone, a kind that does not answer would keep
+/// the others waiting.
+const PAGES: usize = 2;
 
 /// What is going on in a cluster.
 struct Watch {
@@ -51,7 +54,7 @@ struct Watch {
     feeds: SelectAll<BoxStream<'static, (Watched, Told)>>,
     index: Index,
     agenda: Agenda,
-    visits: FuturesUnordered<BoxFuture<'static, Visited>>,
+    visits: Visits,
     /// Which cluster it is, since the first list.
     cluster: Option<String>,
     /// The kinds of which changes are told.
@@ -104,7 +107,7 @@ impl Watch {
             feeds: feeds.into_iter().map(Feed::told).collect(),
             index: Index::default(),
             agenda: Agenda::default(),
-            visits: FuturesUnordered::new(),
+            visits: Visits::default(),
             cluster: None,
             live: BTreeSet::new(),
             warned: false,
@@ -139,7 +142,7 @@ impl Watch {
         tokio::select! {
             Some((watched, told)) = self.feeds.next() => return self.take(watched, told),
             () = due => self.visit(),
-            Some(visited) = self.visits.next(), if !self.visits.is_empty() => self.visited(visited),
+            visited = self.visits.next() => self.visited(visited),
             () = working.ended() => {
                 for (tenant, then) in working.take_ended() {
                     match (self.agenda.release(&tenant), then) {
@@ -269,16 +272,15 @@ impl Watch {
                 Doing::Nothing => at_rest.push((tenant, visit)),
             }
         }
-        match &self.cluster {
-            Some(cluster) if !at_rest.is_empty() && self.visits.len() < VISITS => {
-                let visits = Arc::clone(&self.visitor).visit(cluster.clone(), at_rest, self.index.tenants());
-                self.visits.push(Box::pin(visits));
-            }
-            Some(_) | None => {
-                for (tenant, visit) in at_rest {
-                    self.plan(tenant, visit);
-                }
-            }
+        if at_rest.is_empty() {
+            return;
+        }
+        let begun = match &self.cluster {
+            Some(cluster) => self.visits.begin(&self.visitor, cluster, at_rest, self.index.tenants()),
+            None => Err(at_rest),
+        };
+        for (tenant, visit) in begun.err().into_iter().flatten() {
+            self.plan(tenant, visit);
         }
     }
 
@@ -326,9 +328,10 @@ async fn feeds(visitor: &Visitor) -> Result<Vec<Feed>, Failure> {
     let kinds = found.kinds.iter().filter(|(kind, _)| is_watched(**kind));
     let kinds = kinds.map(|(kind, version)| (Watched::Objects(*kind), version.clone()));
     let kinds = kinds.chain([(Watched::Pods, "v1".to_owned())]);
+    let pages = Arc::new(Semaphore::new(PAGES));
     let feed = |kind| {
         let kubernetes = Arc::clone(&visitor.kubernetes);
-        Feed::new(kubernetes, kind, visitor.namespace.clone(), visitor.labels())
+        Feed::new(kubernetes, kind, visitor.namespace.clone(), visitor.labels(), Arc::clone(&pages))
     };
     Ok(kinds.map(feed).collect())
 }

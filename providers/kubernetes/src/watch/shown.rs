@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::page::Labels;
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Shown<'a> {
@@ -35,13 +37,6 @@ pub(super) struct Metadata<'a> {
     pub(super) labels: Labels<'a>,
     #[serde(borrow, default)]
     pub(super) managed_fields: Vec<Managed<'a>>,
-}
-
-#[derive(Default, Deserialize)]
-pub(super) struct Labels<'a> {
-    /// As [`tags::TENANT`](landlord_state_machines::planner::kubernetes::tags::TENANT) says.
-    #[serde(borrow, default, rename = "landlord.tenant_id")]
-    pub(super) tenant: Cow<'a, str>,
 }
 
 #[derive(Deserialize)]

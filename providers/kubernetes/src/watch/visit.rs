@@ -72,7 +72,7 @@ impl Visitor {
         let fleet = at.fleet(&self.labels(), &tenants, self.namespace.as_deref(), all).await?;
         let mut seen = Vec::with_capacity(visits.len());
         for (tenant, visit) in visits {
-            let running = fleet.get(tenant).cloned().unwrap_or_default();
+            let running = fleet.running(tenant).unwrap_or_default();
             let altered = visit.suspects.iter();
             let altered =
                 altered.map(|suspect| self.altered(at, tenant, &visit.namespace, &running, suspect));
@@ -168,7 +168,7 @@ impl At<'_> {
         let ask = Ask::new(resource, What::Get(Part::Metadata));
         self.cluster.turn(self.rank).await?;
         let answer = self.cluster.bytes(&ask).await;
-        let json = self.if_there(answer)?.map(String::from_utf8).transpose();
+        let json = self.if_there(answer)?.map(|bytes| String::from_utf8(bytes.into())).transpose();
         json.map_err(|error| Failure::unreadable(&ask, error.to_string()))
     }
 }
