@@ -14,14 +14,14 @@ use super::request::{Ask, Part, Resource};
 
 /// How many tenants are looked at in their namespaces, whatever there are; more are looked at by lists of all.
 const FEW: usize = 8;
-/// The same of a hundred that there are: a list of all is long.
-const FEW_OF_A_HUNDRED: usize = 1;
+/// The same of a thousand that there are: as many requests for each of them are about as much as a list of all.
+const FEW_OF_A_THOUSAND: usize = 4;
 /// The kinds that have pods.
 const WORKLOADS: [ObjectKind; 2] = [ObjectKind::Deployment, ObjectKind::StatefulSet];
 
 /// Whether so many tenants, of so many that there are, are looked at by lists of all.
 pub(super) fn are_many(tenants: usize, all: usize) -> bool {
-    tenants > FEW.max(all * FEW_OF_A_HUNDRED / 100)
+    tenants > FEW.max(all * FEW_OF_A_THOUSAND / 1_000)
 }
 
 /// What runs of each tenant.
