@@ -19,7 +19,7 @@ fn person(tenant: &str) -> Who {
 
 /// A budget of whose quota nothing is left now.
 async fn spent(quota: Quota) -> Budget {
-    let budget = Budget::new(1);
+    let budget = Budget::new(1, Arc::default());
     for _ in 0..quota.seed().burst {
         budget.turn(quota, &person("spender")).await.unwrap();
     }
@@ -46,7 +46,7 @@ fn each_quota_has_its_lane() {
 
 #[tokio::test(start_paused = true)]
 async fn no_more_goes_out_than_the_quota_gives_and_no_less() {
-    let budget = Budget::new(1);
+    let budget = Budget::new(1, Arc::default());
     let begun = Instant::now();
     let names: Vec<Who> = (0..150).map(|n| person(&format!("t{n}"))).collect();
     let times = join_all(names.iter().map(async |who| {
@@ -73,7 +73,7 @@ async fn quotas_are_apart() {
 
 #[tokio::test(start_paused = true)]
 async fn a_raised_quota_is_used() {
-    let budget = Budget::new(10);
+    let budget = Budget::new(10, Arc::default());
     let begun = Instant::now();
     for _ in 0..200 {
         budget.turn(Quota::DefinitionModify, &person("a")).await.unwrap();
@@ -139,7 +139,7 @@ async fn looks_come_last_and_not_never() {
 
 #[tokio::test(start_paused = true)]
 async fn looks_leave_half_of_what_may_be_asked_at_once() {
-    let budget = Budget::new(1);
+    let budget = Budget::new(1, Arc::default());
     let begun = Instant::now();
     for _ in 0..60 {
         budget.turn(Quota::ServiceRead, &who("look", Rank::Look)).await.unwrap();
