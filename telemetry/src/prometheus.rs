@@ -72,7 +72,7 @@ fn write(encoder: &mut MetricEncoder<'_>, value: &Value) -> fmt::Result {
         Value::Count(count) => encoder.encode_counter::<NoLabelSet, _, u64>(count, None),
         Value::Level(level) => encoder.encode_gauge(level),
         Value::Sizes { ends, sum, counts } => {
-            let ends = ends.iter().copied().chain([f64::MAX]);
+            let ends = ends.iter().copied().chain([f64::INFINITY]);
             let parts: Vec<(f64, u64)> = ends.zip(counts.parts).collect();
             let examples: Option<&HashMap<usize, Exemplar<NoLabelSet, f64>>> = None;
             encoder.encode_histogram(*sum, counts.count(), &parts, examples)
