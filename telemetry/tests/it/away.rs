@@ -38,7 +38,7 @@ async fn a_receiver_that_hangs_slows_nothing() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let exporting = Exporting::to(&format!("http://{}", listener.local_addr().expect("an address")));
     let engine = engine(&exporting.telemetry, memory(), &scripted()).await;
-    // Some 9 spans each: more than wait and are on their way.
+    // Nine spans each: more than wait and are on their way.
     lives(&engine, 700).await;
     until(|| dropped(&exporting, "spans", "queue_full") > 0).await;
     until(|| dropped(&exporting, "spans", "timed_out") > 0).await;

@@ -40,7 +40,7 @@ impl Exporting {
             ("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20sentinel-header"),
             ("OTEL_TRACES_SAMPLER", "parentbased_always_on"),
             ("OTEL_METRIC_EXPORT_INTERVAL", "50"),
-            ("OTEL_EXPORTER_OTLP_TIMEOUT", "200"),
+            ("OTEL_EXPORTER_OTLP_TIMEOUT", "5000"),
         ];
         let find =
             |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
