@@ -7,6 +7,7 @@ mod documents;
 mod events;
 mod filter;
 mod listen;
+mod metrics;
 mod openapi;
 mod operations;
 mod platform;
@@ -25,6 +26,7 @@ mod webhooks;
 
 pub use access::Rate;
 pub use listen::{Bounds, CertificateError, Certificates, Security, Socket, Tcp};
+pub use metrics::Lags;
 pub use openapi::openapi;
 pub use router::{guarded, router};
 pub use served::Served;

@@ -15,8 +15,8 @@ use crate::routes::routes;
 use crate::served::Served;
 use crate::{access, openapi, probes};
 
-/// The API, to be mounted in a router of one's own at its root: its paths begin with `/v1/`, but for `/healthz` and
-/// `/readyz`. Whoever reaches it may do everything: whoever mounts it decides who does.
+/// The API, to be mounted in a router of one's own at its root: its paths begin with `/v1/`, but for `/metrics`,
+/// `/healthz` and `/readyz`. Whoever reaches it may do everything: whoever mounts it decides who does.
 pub fn router(served: Served) -> Router {
     let asked = table().layer(from_fn(access::as_owner));
     with_probes(asked).with_state(served)
