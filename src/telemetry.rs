@@ -19,7 +19,7 @@ use crate::store::{Headcount, Position};
 /// Is told what an engine does. One that panics harms the engine.
 ///
 /// What became durable although its commit had failed is told late, and of that only the event is known. Such an event
-/// may be told twice.
+/// may be told twice. A tenant whose actor panicked over its commit may be counted where it was until the next start.
 pub trait Watcher: Send + Sync + 'static {
     /// The engine starts with these providers, over a store that holds these tenants.
     fn starts(&self, _providers: &[ProviderName], _tenants: &[Headcount]) {}
@@ -136,6 +136,9 @@ pub struct ProviderVitals {
     pub budgets: Vec<Budget>,
 }
 
+/// The target of the spans that an engine makes of what is traced: they may be wanted without the lines of its log.
+pub const TRACE_TARGET: &str = "landlord_compute::trace";
+
 /// The span of one request to a platform's API, as a part of the call that it is made for; none where that is not traced.
 /// `method` and `resource` say what is asked, and hold no value of a spec.
 pub fn request_span(method: &str, resource: &dyn fmt::Display) -> Span {
@@ -143,6 +146,7 @@ pub fn request_span(method: &str, resource: &dyn fmt::Display) -> Span {
         return Span::none();
     }
     tracing::info_span!(
+        target: TRACE_TARGET,
         "request",
         method,
         %resource,

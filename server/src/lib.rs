@@ -28,6 +28,6 @@ pub use access::Rate;
 pub use listen::{Bounds, CertificateError, Certificates, Security, Socket, Tcp};
 pub use metrics::Lags;
 pub use openapi::openapi;
-pub use router::{guarded, router};
+pub use router::{guarded, router, scraped};
 pub use served::Served;
 pub use webhooks::Deliveries;

@@ -17,7 +17,7 @@ pub(crate) struct Metrics {
     pub(crate) text: Arc<dyn Fn() -> String + Send + Sync>,
 }
 
-/// How many events named readers have not had yet. Of those of one tenant only what is told to nobody else counts too.
+/// How many events named readers have not had yet, counted over the events of all tenants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Lags {

@@ -11,6 +11,7 @@ use tracing::Span;
 use tracing::field::Empty;
 
 use crate::store::Position;
+use crate::telemetry::TRACE_TARGET;
 
 /// The span of a command, until it is answered.
 pub(crate) fn command_span(
@@ -20,6 +21,7 @@ pub(crate) fn command_span(
     trace: Option<&TraceContext>,
 ) -> Span {
     let span = tracing::info_span!(
+        target: TRACE_TARGET,
         parent: None,
         "command",
         command = request.name(),
@@ -36,6 +38,7 @@ pub(crate) fn command_span(
 /// The same for what the engine asks of itself.
 pub(crate) fn own_command_span(event: &LifecycleEvent, kind: OperationKind, provider: &ProviderName) -> Span {
     let span = tracing::info_span!(
+        target: TRACE_TARGET,
         parent: None,
         "command",
         command = kind.name(),
@@ -51,13 +54,18 @@ pub(crate) fn own_command_span(event: &LifecycleEvent, kind: OperationKind, prov
 
 /// The span of a command that was taken on and waits for its tenant's actor.
 pub(crate) fn admission_span(command: &Span) -> Span {
-    if command.is_none() { Span::none() } else { tracing::info_span!(parent: command, "admission") }
+    if command.is_none() {
+        Span::none()
+    } else {
+        tracing::info_span!(target: TRACE_TARGET, parent: command, "admission")
+    }
 }
 
 /// The span of one use of a provider.
 pub(crate) fn call_span(tenant: &TenantId, start: &StartCall, trace: Option<&TraceContext>) -> Span {
     let method = start.method.name();
     let span = tracing::info_span!(
+        target: TRACE_TARGET,
         parent: None,
         "call",
         method,
@@ -105,6 +113,7 @@ pub(crate) fn transition_span(
 ) -> Span {
     let to = event.to.map_or("gone", landlord_state_machines::tenant::StateName::as_str);
     let span = tracing::info_span!(
+        target: TRACE_TARGET,
         parent: command.and_then(Span::id),
         "transition",
         tenant_id = %event.tenant_id,
@@ -118,21 +127,23 @@ pub(crate) fn transition_span(
         traceparent = Empty,
         trace_id = Empty,
     );
-    if command.is_none() {
-        continue_trace(&span, trace);
-    }
+    continue_trace(&span, if command.is_some() { None } else { trace });
     span
 }
 
 /// The span of the store making a transition durable, with others or alone.
 pub(crate) fn commit_span(transition: &Span) -> Span {
-    if transition.is_none() { Span::none() } else { tracing::info_span!(parent: transition, "commit") }
+    if transition.is_none() {
+        Span::none()
+    } else {
+        tracing::info_span!(target: TRACE_TARGET, parent: transition, "commit")
+    }
 }
 
 /// The event of a transition is published, at this position.
 pub(crate) fn published(transition: &Span, position: Position) {
     if !transition.is_none() {
-        tracing::info_span!(parent: transition, "publish", position = position.0);
+        tracing::info_span!(target: TRACE_TARGET, parent: transition, "publish", position = position.0);
     }
 }
 
@@ -197,14 +208,24 @@ fn continue_trace(span: &Span, trace: Option<&TraceContext>) {
     let context = context.span().span_context().clone();
     if context.is_valid() {
         span.record("trace_id", tracing::field::display(context.trace_id()));
+    } else {
+        say_trace(span, trace);
     }
 }
 
 /// Without OpenTelemetry the caller's trace is a field of the span.
 #[cfg(not(feature = "opentelemetry"))]
 fn continue_trace(span: &Span, trace: Option<&TraceContext>) {
+    say_trace(span, trace);
+}
+
+/// The caller's trace as fields of the span, where no layer continues it.
+fn say_trace(span: &Span, trace: Option<&TraceContext>) {
     if let Some(trace) = trace {
         span.record("traceparent", trace.traceparent.as_str());
+        if let Some(id) = trace.traceparent.split('-').nth(1) {
+            span.record("trace_id", id);
+        }
     }
 }
 

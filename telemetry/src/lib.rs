@@ -21,15 +21,17 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use landlord_compute::Engine;
-use landlord_compute::telemetry::Watcher;
+use landlord_compute::telemetry::{TRACE_TARGET, Watcher};
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::{Sampler as SdkSampler, SdkTracer, SdkTracerProvider};
 use prometheus_client::registry::Registry;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tracing::{Level, Subscriber};
+use tracing::subscriber::Interest;
+use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::dynamic_filter_fn;
+use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 use lags::Lags;
@@ -61,6 +63,22 @@ impl Sampled {
         let vitals = engine.map(|engine| engine.vitals());
         let Self { meter, engine: _, lags, tally } = self;
         sample(&Sources { meter, vitals: vitals.as_ref(), lags, tally })
+    }
+}
+
+/// Whether a span leaves the program.
+enum Wanted {
+    Always,
+    /// Where it is within one that does.
+    Within,
+    Never,
+}
+
+fn wanted(metadata: &Metadata<'_>) -> Wanted {
+    match metadata.is_span() && *metadata.level() <= Level::INFO {
+        true if metadata.target() == TRACE_TARGET && metadata.name() != "request" => Wanted::Always,
+        true if metadata.target().starts_with("landlord_") => Wanted::Within,
+        true | false => Wanted::Never,
     }
 }
 
@@ -138,10 +156,17 @@ impl Telemetry {
     where
         S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
     {
-        let ours = filter_fn(|metadata| {
-            metadata.is_span()
-                && *metadata.level() <= Level::INFO
-                && metadata.target().starts_with("landlord_")
+        // The engine makes spans of what is traced alone. What a provider makes within is part of a trace only there.
+        let within =
+            dynamic_filter_fn(|metadata: &Metadata<'_>, context: &Context<'_, S>| match wanted(metadata) {
+                Wanted::Always => true,
+                Wanted::Within => context.lookup_current().is_some(),
+                Wanted::Never => false,
+            });
+        let ours = within.with_callsite_filter(|metadata| match wanted(metadata) {
+            Wanted::Always => Interest::always(),
+            Wanted::Within => Interest::sometimes(),
+            Wanted::Never => Interest::never(),
         });
         let tracer = self.tracer.clone()?;
         let layer = tracing_opentelemetry::layer()
