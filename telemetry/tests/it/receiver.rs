@@ -101,7 +101,10 @@ pub(super) fn attributes(attributes: &[KeyValue]) -> Vec<(String, String)> {
         any_value::Value::IntValue(number) => number.to_string(),
         any_value::Value::BoolValue(flag) => flag.to_string(),
         any_value::Value::DoubleValue(number) => number.to_string(),
-        other => panic!("no such value is sent: {other:?}"),
+        other @ (any_value::Value::ArrayValue(_)
+        | any_value::Value::KvlistValue(_)
+        | any_value::Value::BytesValue(_)
+        | any_value::Value::StringValueStrindex(_)) => panic!("no such value is sent: {other:?}"),
     };
     attributes
         .iter()
@@ -117,7 +120,9 @@ pub(super) fn numbers(metric: &Metric) -> Vec<(String, f64)> {
     let points = match metric.data.as_ref().expect("data") {
         metric::Data::Sum(sum) => &sum.data_points,
         metric::Data::Gauge(gauge) => &gauge.data_points,
-        other => panic!("no number: {other:?}"),
+        other @ (metric::Data::Histogram(_)
+        | metric::Data::ExponentialHistogram(_)
+        | metric::Data::Summary(_)) => panic!("no number: {other:?}"),
     };
     let number = |value: &number_data_point::Value| match value {
         number_data_point::Value::AsInt(number) => *number as f64,
