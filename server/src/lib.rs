@@ -7,6 +7,7 @@ mod documents;
 mod events;
 mod filter;
 mod listen;
+mod metrics;
 mod openapi;
 mod operations;
 mod platform;
@@ -25,7 +26,8 @@ mod webhooks;
 
 pub use access::Rate;
 pub use listen::{Bounds, CertificateError, Certificates, Security, Socket, Tcp};
+pub use metrics::Lags;
 pub use openapi::openapi;
-pub use router::{guarded, router};
+pub use router::{guarded, router, scraped};
 pub use served::Served;
 pub use webhooks::Deliveries;

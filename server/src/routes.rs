@@ -23,8 +23,8 @@ use crate::subscriptions::{NamesQuery, PullQuery};
 use crate::tenants::ListQuery;
 use crate::verdict::ValidateQuery;
 use crate::{
-    commands, events, operations, platform, providers, specs, subscriptions, tenants, tokens, verdict,
-    webhooks,
+    commands, events, metrics, operations, platform, providers, specs, subscriptions, tenants, tokens,
+    verdict, webhooks,
 };
 
 /// Makes a schema.
@@ -444,6 +444,14 @@ pub(crate) fn routes() -> Vec<Route> {
             .body::<Orphan>()
             .done(TAKEN)
             .refused(BODY_NOT_COMMANDED),
+        Route::new(Method::GET, "/metrics", "getMetrics", || get(metrics::metrics))
+            .about("Show figures of the engine, in the text format of OpenMetrics, for Prometheus. No tenant is named.")
+            .done(const { &[Answer {
+                status: 200,
+                about: "The figures.",
+                content: Some(Content { media: "application/openmetrics-text", shape: shape::<String> }),
+            }] })
+            .refused(&[Code::NotSupported]),
         Route::new(Method::GET, "/v1/tokens", "listTokens", || get(tokens::list))
             .about("List the tokens, without what proves them.")
             .needs(Needs::Own)

@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use landlord_state_machines::id::{Incarnation, OperationId, ProviderName, Revision, SpecVersion, TenantId};
 use landlord_state_machines::spec::Spec;
+use landlord_state_machines::status::Health;
 use landlord_state_machines::tenant::{LifecycleEvent, OperationKind, Record, Settled, StateName, Tenant};
 use landlord_state_machines::trace::TraceContext;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -225,6 +226,33 @@ impl TenantFilter {
     }
 }
 
+/// How many tenants live at a provider, in one state and of one health.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Headcount {
+    /// The provider.
+    pub provider: ProviderName,
+    /// The state.
+    pub state: StateName,
+    /// The health.
+    pub health: Health,
+    /// How many.
+    pub tenants: u64,
+}
+
+impl Headcount {
+    /// Counts one more.
+    pub(crate) fn count(counted: &mut Vec<Self>, tenant: &Tenant) {
+        let (state, health) = (tenant.state.name(), tenant.health);
+        let same = |count: &&mut Self| {
+            count.state == state && count.health == health && count.provider == tenant.provider
+        };
+        match counted.iter_mut().find(same) {
+            Some(count) => count.tenants += 1,
+            None => counted.push(Self { provider: tenant.provider.clone(), state, health, tenants: 1 }),
+        }
+    }
+}
+
 /// Whose events to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
@@ -355,6 +383,25 @@ pub trait Reads: Send + Sync + 'static {
         after: Option<TenantId>,
         limit: usize,
     ) -> Result<Page<Arc<Tenant>>, StoreError>;
+
+    /// How many tenants live, by provider, state and health, in any order. Asked for when a watched engine starts. Default:
+    /// all of them are listed.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    async fn census(&self) -> Result<Vec<Headcount>, StoreError> {
+        const AT_A_TIME: usize = 1024;
+        let mut counted: Vec<Headcount> = Vec::new();
+        let mut after = None;
+        loop {
+            let page = self.list(&TenantFilter::default(), after, AT_A_TIME).await?;
+            page.items.iter().for_each(|tenant| Headcount::count(&mut counted, tenant));
+            after = Some(match page.next {
+                Some(next) => next,
+                None => return Ok(counted),
+            });
+        }
+    }
 
     /// An operation, also one that has settled.
     ///

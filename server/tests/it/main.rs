@@ -8,6 +8,7 @@ mod events;
 mod keys;
 mod listening;
 mod load;
+mod metrics;
 mod openapi;
 mod refusals;
 mod subscriptions;

@@ -23,9 +23,9 @@ use self::indexes::Indexes;
 use self::operations::Operations;
 use self::tenants::{Known, Tenants};
 use super::{
-    Document, DocumentKind, DocumentMismatch, DocumentRevision, DocumentWrite, Epoch, Events, NotedRequest,
-    Opened, OperationRecord, Page, Position, Reads, Requested, Scope, Store, StoreError, TenantFilter, Write,
-    WriteError, new_engine_name,
+    Document, DocumentKind, DocumentMismatch, DocumentRevision, DocumentWrite, Epoch, Events, Headcount,
+    NotedRequest, Opened, OperationRecord, Page, Position, Reads, Requested, Scope, Store, StoreError,
+    TenantFilter, Write, WriteError, new_engine_name,
 };
 
 /// A batch of this size is applied in a fraction of a millisecond, for which the store is locked.
@@ -201,6 +201,10 @@ impl Reads for MemoryStore {
             }
         }
         Ok(Page { items, next: None })
+    }
+
+    async fn census(&self) -> Result<Vec<Headcount>, StoreError> {
+        Ok(self.kept().tenants.census())
     }
 
     async fn operation(&self, id: OperationId) -> Result<Option<OperationRecord>, StoreError> {

@@ -41,9 +41,9 @@ use landlord_state_machines::tenant::{Record, Tenant};
 use tokio::sync::{mpsc, oneshot};
 
 use landlord_compute::store::{
-    Document, DocumentKind, DocumentMismatch, DocumentRevision, DocumentWrite, Epoch, Events, NotedRequest,
-    Opened, OperationRecord, Page, Position, Reads, Requested, Scope, Store, StoreError, TenantFilter, Write,
-    WriteError,
+    Document, DocumentKind, DocumentMismatch, DocumentRevision, DocumentWrite, Epoch, Events, Headcount,
+    NotedRequest, Opened, OperationRecord, Page, Position, Reads, Requested, Scope, Store, StoreError,
+    TenantFilter, Write, WriteError,
 };
 pub use ownership::{Attendance, Owner};
 use read::Readers;
@@ -153,6 +153,10 @@ impl Reads for SqliteStore {
         limit: usize,
     ) -> Result<Page<Arc<Tenant>>, StoreError> {
         self.reader()?.list(filter, after, limit).await
+    }
+
+    async fn census(&self) -> Result<Vec<Headcount>, StoreError> {
+        self.reader()?.census().await
     }
 
     async fn operation(&self, id: OperationId) -> Result<Option<OperationRecord>, StoreError> {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
-use landlord_state_machines::id::{Incarnation, OperationId, Revision, SpecVersion, TenantId};
+use landlord_state_machines::id::{Incarnation, OperationId, ProviderName, Revision, SpecVersion, TenantId};
 use landlord_state_machines::spec::Spec;
 use landlord_state_machines::tenant::{LifecycleEvent, Record, Tenant};
 use landlord_state_machines::trace::TraceContext;
@@ -15,7 +15,8 @@ use tokio::sync::Semaphore;
 use super::codec::{self, BadColumn, TenantRow};
 use super::{error, file};
 use landlord_compute::store::{
-    Events, NotedRequest, OperationRecord, Page, Position, Requested, Scope, StoreError, TenantFilter,
+    Events, Headcount, NotedRequest, OperationRecord, Page, Position, Requested, Scope, StoreError,
+    TenantFilter,
 };
 
 /// How many reads run at the same time; more wait for their turn.
@@ -300,6 +301,24 @@ pub(super) fn list(
         }
     }
     Ok(Page { items, next: None })
+}
+
+/// It reads every tenant's row, and is asked once, when an engine starts: an index would cost every transition.
+pub(super) fn census(connection: &Connection) -> Result<Vec<Headcount>, Unreadable> {
+    let mut statement = connection.prepare_cached(
+        "SELECT provider, state, health, COUNT(*) FROM tenants WHERE state IS NOT NULL GROUP BY provider, state, health",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut counted = Vec::new();
+    while let Some(row) = rows.next()? {
+        counted.push(Headcount {
+            provider: ProviderName::from_stored(text(row, 0)?.unwrap_or_default()),
+            state: codec::name("state", text(row, 1)?)?,
+            health: codec::name("health", text(row, 2)?)?,
+            tenants: row.get(3)?,
+        });
+    }
+    Ok(counted)
 }
 
 const OPERATION_COLUMNS: &str = "id, tenant, incarnation, kind, target_spec, accepted_at, request_id, reason,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use landlord_compute::store::{
-    Document, DocumentKind, Events, OperationRecord, Page, Position, Reads, Requested, Scope, StoreError,
-    TenantFilter,
+    Document, DocumentKind, Events, Headcount, OperationRecord, Page, Position, Reads, Requested, Scope,
+    StoreError, TenantFilter,
 };
 use landlord_state_machines::id::{OperationId, SpecVersion, TenantId};
 use landlord_state_machines::spec::Spec;
@@ -98,6 +98,10 @@ impl Reads for SqliteReader {
     ) -> Result<Page<Arc<Tenant>>, StoreError> {
         let filter = filter.clone();
         self.readers.read(move |connection| read::list(connection, &filter, after.as_ref(), limit)).await
+    }
+
+    async fn census(&self) -> Result<Vec<Headcount>, StoreError> {
+        self.readers.read(read::census).await
     }
 
     async fn operation(&self, id: OperationId) -> Result<Option<OperationRecord>, StoreError> {

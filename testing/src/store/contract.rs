@@ -363,6 +363,12 @@ pub async fn the_living_are_listed_in_pages_and_filtered(store: &dyn Store) {
     let provider = landlord_compute::machines::id::ProviderName::new("other").expect("a valid name");
     let foreign = TenantFilter { state: None, provider: Some(provider) };
     assert_eq!(names(&list_all(store, &foreign, 2).await), Vec::<String>::new());
+    let counted = store.census().await.expect("counts");
+    let total = |state: StateName| -> u64 {
+        counted.iter().filter(|count| count.state == state).map(|count| count.tenants).sum()
+    };
+    assert_eq!((total(StateName::Running), total(StateName::Provisioning)), (4, 5), "{counted:?}");
+    assert_eq!(counted.iter().map(|count| count.tenants).sum::<u64>(), 9, "who is gone is not counted");
 }
 
 /// An operation is kept, and settles with the event that names it.
