@@ -18,6 +18,7 @@ mod list;
 mod logs;
 mod machine;
 mod operate;
+mod page;
 mod patience;
 mod place;
 mod plan;
@@ -145,6 +146,10 @@ async fn command(screen: &Screen, cli: Cli) -> Result<Exit, Failure> {
         let message = format!("`{}` runs an engine here; leave out --server", cli.command.name());
         return Err(Failure::Usage(message));
     }
+    if remote.is_some() && matches!(cli.command, Command::Page { .. }) {
+        let message = "`page` shows the server of this machine; the page of another one is at its address, in a browser";
+        return Err(Failure::Usage(message.to_owned()));
+    }
     let file = cli.config.as_deref();
     if let Command::Serve { check: true } = cli.command {
         return serve::check(screen, file, cli.store.as_deref()).map(|()| Exit::Done);
@@ -196,6 +201,7 @@ async fn command(screen: &Screen, cli: Cli) -> Result<Exit, Failure> {
             operate::wait(screen, place, operation, Until::within(timeout)).await
         }
         Command::Serve { check: _ } => serve::serve(screen, place, file).await,
+        Command::Page { port } => page::page(screen, place, port).await,
         Command::Token(what) => tokens::token(screen, place, what).await,
         Command::Status { tenant } => status::status(screen, place, &tenant).await,
         Command::List(asked) if asked.watch => watch::watch(screen, place, &asked).await,

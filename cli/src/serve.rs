@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use landlord_client::EventsQuery;
 use landlord_compute::Engine;
-use landlord_server::{Certificates, Security, Served, Socket, Tcp, guarded, router};
+use landlord_server::{Certificates, Security, Served, Socket, Tcp, guarded, router, with_page};
 use sd_notify::NotifyState;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
@@ -35,7 +35,8 @@ pub(crate) async fn serve(screen: &Screen, place: &Place, file: Option<&Path>) -
     let socket = Socket::bind(place.socket())
         .map_err(|source| Failure::System { doing: "listen on the socket beside the store", source })?;
     let bounds = place.configuration().bounds();
-    answering.spawn(socket.serve(router(served.clone()), bounds.clone(), stop.clone()));
+    let asked = with_page(served.clone(), router(served.clone()));
+    answering.spawn(socket.serve(asked, bounds.clone(), stop.clone()));
     if let Some(listen) = &place.configuration().listen {
         let security = listen.security().map_err(|error| Failure::Usage(with_causes(&error)))?;
         if let Security::Tls(certificates) = &security {
@@ -48,7 +49,9 @@ pub(crate) async fn serve(screen: &Screen, place: &Place, file: Option<&Path>) -
         };
         let tcp = Tcp::bind(listen.address, security).await.map_err(failed)?;
         let address = tcp.address().map_err(failed)?;
+        let tcp = if listen.names.is_empty() { tcp } else { tcp.named(listen.names.clone()) };
         let asking = guarded(served.clone(), place.configuration().rate()).await?;
+        let asking = with_page(served.clone(), asking);
         answering.spawn(tcp.serve(asking, bounds, stop.clone()));
         screen.note(&format!("listening on {address}, for whoever has a token"));
     }

@@ -8,7 +8,9 @@ use landlord_compute::store::{Position, Reads, StoreError};
 use landlord_compute::{Engine, ProviderName};
 
 use crate::access::Rate;
+use crate::fleet::Fleet;
 use crate::refused::Refused;
+use crate::sessions::Sessions;
 use crate::subscriptions::Acks;
 use crate::tokens::Tokens;
 use crate::webhooks::Webhooks;
@@ -24,6 +26,8 @@ struct Parts {
     providers: Vec<Arc<dyn Provider>>,
     engine: Option<Arc<Engine>>,
     tokens: Tokens,
+    sessions: Sessions,
+    fleet: Fleet,
     attended: Box<dyn Fn() -> Attended + Send + Sync>,
     acks: Acks,
     webhooks: Webhooks,
@@ -38,6 +42,8 @@ impl Served {
             providers: engine.providers(),
             engine: Some(engine),
             tokens: Tokens::default(),
+            sessions: Sessions::default(),
+            fleet: Fleet::default(),
             attended: Box::new(|| Attended { owner: None, state: Attendance::Runs, looked_at: None }),
             acks: Acks::default(),
             webhooks: Webhooks::default(),
@@ -52,6 +58,8 @@ impl Served {
             providers,
             engine: None,
             tokens: Tokens::default(),
+            sessions: Sessions::default(),
+            fleet: Fleet::default(),
             attended: Box::new(|| Attended { owner: None, state: Attendance::Unknown, looked_at: None }),
             acks: Acks::default(),
             webhooks: Webhooks::default(),
@@ -68,6 +76,8 @@ impl Served {
             providers: parts.providers.clone(),
             engine: parts.engine.clone(),
             tokens: parts.tokens.clone(),
+            sessions: parts.sessions.clone(),
+            fleet: parts.fleet.clone(),
             attended: Box::new(attended),
             acks: parts.acks.clone(),
             webhooks: parts.webhooks.clone(),
@@ -109,6 +119,16 @@ impl Served {
     /// The tokens that are valid, once they were read.
     pub(crate) fn tokens(&self) -> &Tokens {
         &self.0.tokens
+    }
+
+    /// The sessions of browsers.
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.0.sessions
+    }
+
+    /// What was counted of all tenants last.
+    pub(crate) fn fleet(&self) -> &Fleet {
+        &self.0.fleet
     }
 
     pub(crate) fn store_name(&self) -> &Arc<str> {
