@@ -239,7 +239,7 @@ pub(crate) async fn by_token(State(served): State<Served>, mut request: Request,
     // A browser sends a cookie by itself, whoever's page asks for that. It never sends a token by itself.
     let (grant, by_cookie) = match headers.contains_key(header::AUTHORIZATION) {
         true => (bearer(headers).and_then(|secret| served.tokens().find(secret)), false),
-        false => (served.sessions().find(&served, headers), true),
+        false => (served.sessions().find(&served, &request), true),
     };
     let Some(grant) = grant else {
         let detail = "send a token that is valid here: `Authorization: Bearer …`; `landlord-compute token create` \

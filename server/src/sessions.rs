@@ -6,10 +6,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use axum::Json;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use landlord_api::{BearerToken, Code};
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -38,16 +38,17 @@ struct Session {
 }
 
 impl Sessions {
-    /// The token of the session that these headers have a cookie of.
-    fn token(&self, served: &Served, headers: &HeaderMap) -> Option<Hash> {
+    /// The token of the session of this cookie.
+    fn token(&self, cookie: &str) -> Option<Hash> {
         let sessions = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let session = sessions.get(&hash(cookie(served, headers)?))?;
+        let session = sessions.get(&hash(cookie))?;
         (session.ends > Instant::now()).then(|| session.token.clone())
     }
 
-    /// Whoever has the session that these headers have a cookie of.
-    pub(crate) fn find(&self, served: &Served, headers: &HeaderMap) -> Option<Arc<Grant>> {
-        let token = self.token(served, headers)?;
+    /// Whoever has the session that a request has a cookie of.
+    pub(crate) fn find(&self, served: &Served, request: &Request) -> Option<Arc<Grant>> {
+        let way = request.extensions().get::<Way>().copied().unwrap_or_default();
+        let token = self.token(cookie(served, request.headers(), way)?)?;
         served.tokens().find_by_hash(&token)
     }
 
@@ -78,6 +79,15 @@ impl Sessions {
     }
 }
 
+/// How requests come to a server. Its listener says it with each; what is not said is encrypted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Way {
+    #[default]
+    Tls,
+    /// Over the loopback alone: of a browser on this machine, or of a proxy that has TLS.
+    Plain,
+}
+
 /// What begins a session.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -88,6 +98,7 @@ pub(crate) struct Begin {
 /// Begins a session for whoever shows a token.
 pub(crate) async fn begin(
     State(served): State<Served>,
+    way: Option<Extension<Way>>,
     headers: HeaderMap,
     JsonBody(Begin { token }): JsonBody<Begin>,
 ) -> Result<Response, Refused> {
@@ -99,18 +110,26 @@ pub(crate) async fn begin(
     }
     let secret = random()?;
     served.sessions().add(&secret, hash(token.reveal()));
-    let set = set_cookie(&served, &headers, &secret, LASTS)?;
+    let set = set_cookie(&served, &headers, of(way), &secret, LASTS)?;
     Ok(([(header::SET_COOKIE, set)], Json(Access::Holder(grant).document(&served))).into_response())
 }
 
 /// Ends the session of whoever asks.
-pub(crate) async fn end(State(served): State<Served>, headers: HeaderMap) -> Result<Response, Refused> {
+pub(crate) async fn end(
+    State(served): State<Served>,
+    way: Option<Extension<Way>>,
+    headers: HeaderMap,
+) -> Result<Response, Refused> {
     Sender::of(&headers).must_be_this_page()?;
-    if let Some(secret) = cookie(&served, &headers) {
+    if let Some(secret) = cookie(&served, &headers, of(way)) {
         served.sessions().remove(secret);
     }
-    let forget = set_cookie(&served, &headers, "", Duration::ZERO)?;
+    let forget = set_cookie(&served, &headers, of(way), "", Duration::ZERO)?;
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, forget)]).into_response())
+}
+
+fn of(way: Option<Extension<Way>>) -> Way {
+    way.map(|Extension(way)| way).unwrap_or_default()
 }
 
 /// What the cookie is called. Browsers keep cookies by host and not by port, so that two servers of one host differ by their
@@ -120,21 +139,29 @@ fn cookie_name(served: &Served, over_tls: bool) -> String {
     format!("{prefix}landlord-{}", served.store_name())
 }
 
-fn cookie<'h>(served: &Served, headers: &'h HeaderMap) -> Option<&'h str> {
-    let names = [true, false].map(|over_tls| cookie_name(served, over_tls));
+fn cookie<'h>(served: &Served, headers: &'h HeaderMap, way: Way) -> Option<&'h str> {
+    let named = cookie_name(served, true);
+    let plain = match way {
+        Way::Tls => None,
+        Way::Plain => Some(cookie_name(served, false)),
+    };
     let texts = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = texts.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| names.iter().any(|known| known == name)).map(|(_, value)| value)
+    pairs.find(|(name, _)| *name == named || plain.as_deref() == Some(*name)).map(|(_, value)| value)
 }
 
 fn set_cookie(
     served: &Served,
     headers: &HeaderMap,
+    way: Way,
     secret: &str,
     lasts: Duration,
 ) -> Result<HeaderValue, Refused> {
-    // The browser knows how it came here, also through a proxy. What is plain comes over the loopback alone.
-    let over_tls = !Sender::of(headers).is_plain();
+    // A browser says how the page came to it: over TLS also where a proxy has that.
+    let over_tls = match way {
+        Way::Tls => true,
+        Way::Plain => !Sender::of(headers).is_plain(),
+    };
     let secure = if over_tls { "; Secure" } else { "" };
     let name = cookie_name(served, over_tls);
     let seconds = lasts.as_secs();

@@ -11,6 +11,7 @@ mod interrupted;
 mod kubernetes;
 mod lifecycle;
 mod listing;
+mod page;
 mod remote;
 mod secrets;
 mod service;

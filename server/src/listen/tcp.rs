@@ -4,8 +4,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::middleware::from_fn_with_state;
+use axum::{Extension, Router};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::certificates::Certificates;
 use super::hosts::{Hosts, for_these};
 use super::{Bounds, Listens, Opening, Stream, answer_all};
+use crate::sessions::Way;
 
 /// Who can read what goes over a TCP connection.
 #[derive(Clone, Debug)]
@@ -71,6 +72,8 @@ impl Tcp {
     /// Answers requests by `router` until `stop`, and then as long as `bounds` says what is on its way. `router` is one
     /// that asks for a token: [`guarded`](crate::guarded).
     pub async fn serve(self, router: Router, bounds: Bounds, stop: CancellationToken) {
+        let way = if self.tls.is_some() { Way::Tls } else { Way::Plain };
+        let router = router.layer(Extension(way));
         let router = router.layer(from_fn_with_state(self.hosts.clone(), for_these));
         answer_all(self, router, bounds, stop).await;
     }

@@ -80,7 +80,7 @@ describe("over the socket, without a token", () => {
     await server.put(spec("acme", { greeting: "changed" }));
     await browser.says("runs\nspec v2", ".facts");
     await server.put(spec("acme", { greeting: "broken", broken: true }));
-    await browser.says("tries again", ".facts");
+    await browser.says("next try", ".facts");
     await inspect("retrying");
     await browser.says("undone, everything is as it was before", ".timeline");
     await browser.says("runs\nspec v2", ".facts");
