@@ -28,6 +28,9 @@ const RESUME = { name: "resume", words: "Resume", asks: "Go on after the pause."
 const ABANDON = { name: "abandon", words: "Abandon", danger: true, why: true, asks: "Give up the removal. What is left on the platform stays there, and nobody looks after it." };
 const DESTROY = { name: "destroy", words: "Destroy", danger: true, named: true, asks: "Remove everything of this tenant, but for what its spec retains. This cannot be undone." };
 
+/** For a tenant that is gone and has retained something. */
+export const RELEASE = { name: "release", words: "Release", danger: true, named: true, asks: "Remove what this tenant has retained, such as its volumes. This cannot be undone." };
+
 /** Asks whether to do it, does it, and says what became of it. */
 export function confirm(action, view) {
   const tenant = view.tenant_id;

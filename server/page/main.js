@@ -65,6 +65,7 @@ async function show() {
   } else close = showFleet(main, new URLSearchParams(search ?? ""), tools);
   // Another view begins at its beginning, also for who does not see it. The first one does by itself.
   if (!isFirst && isAnother) {
+    document.getElementById("said").replaceChildren();
     main.focus({ preventScroll: true });
     scrollTo(0, 0);
   }

@@ -76,17 +76,16 @@ export function hear(path, { heard, linked, opened }) {
     };
     source.onerror = async () => {
       source.close();
-      linked(false);
       clearTimeout(timer);
       timer = setTimeout(open, pause * (0.5 + Math.random() / 2));
       pause = Math.min(AGAIN_MOST, pause * 2);
-      if (isOpen) return;
+      if (isOpen) return linked(false);
       // Why it is refused, an event source does not say. Where the server is there, it no longer knows the place: from now on.
       try {
         await ask("v1/access");
         last = undefined;
-      } catch {
-        // It is not there, or wants a token.
+      } catch (error) {
+        if (error instanceof Offline) linked(false);
       }
     };
     for (const kind of KINDS) {

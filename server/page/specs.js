@@ -113,8 +113,13 @@ export function specsSection(tenant, mayCommand) {
     const runs = now.spec ? await load(now.spec) : undefined;
     const all = runs ? changes(runs, spec) : [];
     const rows = all.map(({ path, from, to }) => ({ path, values: [from, to] }));
-    const content = runs && table(rows, ["Field", `${version(now.spec)}, runs`, version(right)], "What changes", shown.checked);
-    confirmSpec({ tenant, spec, to: right, revision: now.revision, content });
+    const planned = el("p", { class: "note", role: "status" }, "Asking what that does …");
+    ask(`${tenantPath(tenant)}/plan`, { method: "POST", body: spec }).then(
+      (plan) => put(planned, effects(plan)),
+      (error) => put(planned, error.message),
+    );
+    const differs = runs && table(rows, ["Field", `${version(now.spec)}, runs`, version(right)], "What changes", shown.checked);
+    confirmSpec({ tenant, spec, to: right, revision: now.revision, content: [differs, planned] });
   };
   const show = ({ tenant: view, events }) => {
     const numbers = [view.spec, view.operation?.target, view.next?.target, ...events.map((event) => event.what.spec)].filter(Boolean);
@@ -140,6 +145,20 @@ export function specsSection(tenant, mayCommand) {
     latest = Math.max(latest, number);
   };
   return { root, show, seen };
+}
+
+/** What an update would do to what runs. */
+function effects({ changes, creates, corrections }) {
+  if (creates) return "It is made.";
+  const has = (effect) => changes.some((change) => change.effect === effect);
+  const does = has("stop_first")
+    ? "What runs ends first, and nobody serves until the new one does."
+    : has("replace")
+      ? "What runs is replaced: the new one begins to serve, then the old one ends."
+      : changes.length > 0
+        ? "What runs is changed where it is."
+        : "Nothing that runs is changed.";
+  return corrections.length > 0 ? `${does} Before that: ${corrections.join(", ")}.` : does;
 }
 
 /** What everybody may see of what runs. */

@@ -1,6 +1,6 @@
 // One tenant: how it is, why, what happened, what it runs and what it prints.
 
-import { actionsFor, confirm } from "./actions.js";
+import { RELEASE, actionsFor, confirm } from "./actions.js";
 import { badge, el, follow, put, say } from "./dom.js";
 import { Offline, ask, hear, logs, tenantPath } from "./server.js";
 import { specsSection } from "./specs.js";
@@ -28,6 +28,7 @@ export function showTenant(main, tenant, { linked, failed, went, access }) {
   const timeline = el("ol", { class: "timeline", "aria-label": "Events, the latest first", tabindex: "0" });
   const printed = logsSection(tenant);
   const news = el("p", { class: "hidden", role: "status" });
+  const columns = el("div", { class: "columns", hidden: true });
   put(
     main,
     el(
@@ -38,13 +39,13 @@ export function showTenant(main, tenant, { linked, failed, went, access }) {
       actions,
       news,
       trouble,
-      el(
-        "div",
-        { class: "columns" },
-        el("div", { class: "stack" }, now, endpoints, printed.root, specs.root),
-        el("div", { class: "stack" }, el("section", { class: "card", "aria-labelledby": "events" }, el("h2", { id: "events" }, "Timeline"), timeline), operations),
-      ),
+      columns,
     ),
+  );
+  put(
+    columns,
+    el("div", { class: "stack" }, now, endpoints, printed.root, specs.root),
+    el("div", { class: "stack" }, el("section", { class: "card", "aria-labelledby": "events" }, el("h2", { id: "events" }, "Timeline"), timeline), operations),
   );
   put(head, el("h1", {}, tenant));
 
@@ -60,6 +61,7 @@ export function showTenant(main, tenant, { linked, failed, went, access }) {
     try {
       const document = await ask(tenantPath(tenant));
       if (over) return;
+      columns.hidden = false;
       show(document);
       put(trouble);
     } catch (error) {
@@ -100,17 +102,16 @@ export function showTenant(main, tenant, { linked, failed, went, access }) {
   };
 
   const gone = ({ document }) => {
+    columns.hidden = false;
     put(head, el("h1", {}, tenant), badge("gone", "gone"));
-    put(actions);
     const left = document.left ?? [];
-    const retained = document.retained?.resources ?? {};
     put(
       now,
       el("h2", { id: "now" }, "Now"),
       el("p", {}, document.detail),
       left.length > 0 && [el("h3", {}, "Left when it was abandoned"), el("ul", {}, left.map((line) => el("li", {}, line)))],
-      Object.keys(retained).length > 0 && el("p", { class: "note" }, "“landlord-compute release ", tenant, "” removes what it retained."),
     );
+    put(actions, document.retained && mayCommand && el("button", { type: "button", id: "do-release", class: "danger", onclick: () => confirm(RELEASE, { tenant_id: tenant }) }, "Release what it retained"));
     for (const section of [endpoints, specs.root, printed.root, operations]) section.hidden = true;
     printed.stop();
     put(trouble);

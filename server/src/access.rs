@@ -123,6 +123,18 @@ impl Access {
         }
     }
 
+    /// With what the id of every tenant begins that it may know of; empty where there is nothing to say.
+    pub(crate) fn beginning(&self) -> &str {
+        match self {
+            Self::Owner => "",
+            Self::Holder(grant) => match grant.tenants.as_slice() {
+                [TenantPattern::Prefix(beginning)] => beginning,
+                [TenantPattern::One(one)] => one.as_str(),
+                [] | [TenantPattern::All] | [_, _, ..] => "",
+            },
+        }
+    }
+
     /// The same as an error, which says nothing of whether there is such a tenant.
     pub(crate) fn must_see(&self, tenant: &TenantId) -> Result<(), Refused> {
         match self {

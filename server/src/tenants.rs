@@ -70,11 +70,14 @@ pub(crate) async fn list(
     access: Access,
     Asked(query): Asked<ListQuery>,
 ) -> Result<Json<TenantsDocument>, Refused> {
+    // What it may not know of is not read.
+    let beginning = access.beginning();
+    let prefix = if beginning.starts_with(&query.prefix) { beginning } else { &query.prefix };
     let filter = TenantFilter {
         state: query.state,
         provider: query.provider.clone(),
         health: query.health,
-        prefix: query.prefix.clone(),
+        prefix: prefix.to_owned(),
     };
     // A tenant of a provider that is not here is listed all the same; a filter by such a name may be a typo.
     if let Some(name) = &filter.provider {

@@ -53,7 +53,7 @@ describe("over the socket, without a token", () => {
     url = await server.page();
     await browser.look({ width: 1440, height: 900, scheme: "light" });
   });
-  after(() => server.end("acme", "awry", "atlas", "armed", "aloud", "armoured"));
+  after(() => server.end("acme", "awry", "atlas", "absent", "armed", "aloud", "armoured"));
 
   test("without a tenant it says how a first one is made", async () => {
     await browser.go(url);
@@ -96,6 +96,7 @@ describe("over the socket, without a token", () => {
     await browser.says("hello", ".fields");
     await browser.click("#spec-again");
     await browser.says("Run spec v1 again", "dialog");
+    await browser.says("the new one begins to serve, then the old one ends", "dialog");
     await inspect("rollback");
     await browser.click("#confirm");
     await browser.says("runs\nspec v4", ".facts");
@@ -141,6 +142,16 @@ describe("over the socket, without a token", () => {
     await inspect("destroy");
     await browser.press(..."atlas", KEYS.enter);
     await browser.says("atlas is gone");
+  });
+
+  test("a tenant that is not there is not, and appears when it is made", async () => {
+    await browser.go(`${url}#/tenants/absent`);
+    await browser.says("there is no tenant absent", '[role="alert"]');
+    await inspect("absent");
+    await mark();
+    await server.put(spec("absent"));
+    await browser.says("running", ".head");
+    assert.ok(await isMarked());
   });
 
   test("a protected tenant is not destroyed, and says so", async () => {
