@@ -88,12 +88,20 @@ export class Browser {
     return until(value, async () => (await this.command("POST", "/element", { using: "css selector", value }))[ELEMENT]);
   }
 
-  async click(selector) {
-    await this.command("POST", `/element/${await this.find(selector)}/click`, {});
+  /** Does this with an element, once that is possible. */
+  with(selector, what, body) {
+    return until(`${what} ${selector}`, async () => {
+      await this.command("POST", `/element/${await this.find(selector)}/${what}`, body);
+      return true;
+    });
   }
 
-  async type(selector, text) {
-    await this.command("POST", `/element/${await this.find(selector)}/value`, { text });
+  click(selector) {
+    return this.with(selector, "click", {});
+  }
+
+  type(selector, text) {
+    return this.with(selector, "value", { text });
   }
 
   /** Presses keys, one after the other, on whatever has the focus. */
