@@ -56,7 +56,8 @@ pub(crate) async fn serve(screen: &Screen, place: &Place, file: Option<&Path>) -
         screen.note(&format!("listening on {address}, for whoever has a token"));
     }
     screen.note(&format!(
-        "running on {}; other terminals reach it by that name; Ctrl-C ends the engine, and tenants go on running",
+        "running on {}; other terminals reach it by that name, and browsers by `landlord-compute page`; Ctrl-C ends the engine, and \
+         tenants go on running",
         place.store().display()
     ));
     answering.spawn(place.configuration().deliveries().run(served.clone(), stop.clone()));

@@ -53,7 +53,7 @@ describe("over the socket, without a token", () => {
     url = await server.page();
     await browser.look({ width: 1440, height: 900, scheme: "light" });
   });
-  after(() => server.end("acme", "awry", "atlas", "absent", "armed", "aloud", "armoured"));
+  after(() => server.end("acme", "awry", "atlas", "absent", "armed", "aloud", "agape", "armoured"));
 
   test("without a tenant it says how a first one is made", async () => {
     await browser.go(url);
@@ -184,6 +184,30 @@ describe("over the socket, without a token", () => {
     await browser.click("#log-start");
     await browser.says("Stopped.");
     await inspect("logs");
+  });
+
+  test("a secret is in what its tenant prints, and nowhere else", async () => {
+    const secret = "Xq7-sentinel-Zw9";
+    const file = join(server.folder, "secret");
+    await writeFile(file, secret);
+    const leaks = spec("agape", { secrets: [{ name: "db", source: "file", key: file, env_var: "DB" }] });
+    delete leaks.containers[0].health_check;
+    for (const script of ["exec sleep 600", 'echo "wrong password $DB" >&2; exit 3']) {
+      leaks.containers[0].command = ["/bin/sh", "-c", script];
+      await server.put(leaks);
+      await server.settled("agape");
+    }
+    const page = () => browser.run("return document.documentElement.outerHTML");
+    await browser.go(`${url}#/`);
+    await browser.says("agape", "section:has(#concerns)");
+    assert.ok(!(await page()).includes(secret));
+    await browser.click('a[href="#/tenants/agape"]');
+    await browser.says("exited with code 3", ".failure");
+    await browser.click("#spec-values");
+    await browser.says(file, ".fields");
+    assert.ok(!(await page()).includes(secret));
+    await browser.click("#log-start");
+    await browser.says(secret, ".lines");
   });
 
   test("pages of other sites are refused, and change nothing", async () => {
