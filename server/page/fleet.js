@@ -9,6 +9,8 @@ const PAGE = 50;
 const LOOKS = 20;
 /** The shortest pause between two looks. */
 const PAUSE = 2000;
+/** How many times as long as a look took nothing is asked for after it began. */
+const BREATH = 5;
 /** A look although nothing was heard. */
 const IDLE = 30000;
 const CONCERNS = {
@@ -30,7 +32,11 @@ export function showFleet(main, asked, { linked, failed, went }) {
   let timer;
   /** Whether a look comes soon, as something was heard. */
   let coming = false;
-  let lastLook = 0;
+  let looking = false;
+  /** Whether something was heard that the last look does not tell of. */
+  let isOld = false;
+  /** When the next look may be. */
+  let notBefore = 0;
   /** When the last event was that was heard, by the server's clock. */
   let heardOf = 0;
   let whole = false;
@@ -42,7 +48,9 @@ export function showFleet(main, asked, { linked, failed, went }) {
     if (over) return;
     clearTimeout(timer);
     coming = false;
-    lastLook = Date.now();
+    const began = Date.now();
+    looking = true;
+    isOld = false;
     try {
       const [fleet, page] = await Promise.all([ask("v1/fleet"), listed(filter, pages.at(-1))]);
       if (over) return;
@@ -51,22 +59,27 @@ export function showFleet(main, asked, { linked, failed, went }) {
       await view.list(page, pages.length, fleet, Object.values(filter).some(Boolean));
       view.trouble();
       // What was counted before the last event does not tell of it.
-      if (Date.parse(fleet.at) < heardOf) lookSoon();
+      isOld ||= Date.parse(fleet.at) < heardOf;
     } catch (error) {
       if (over) return;
       if (!(error instanceof Offline)) view.trouble(error);
       failed(error);
     }
+    // Where few fulfil a filter, a look is long; the server has more to do.
+    notBefore = began + Math.max(PAUSE, BREATH * (Date.now() - began));
+    looking = false;
+    if (isOld) lookSoon();
     if (!over && !coming) timer = setTimeout(look, IDLE);
   };
   // One after the other, so that the last answer is the last that is shown.
   let looked = Promise.resolve();
   const look = () => (looked = looked.then(lookOnce));
   const lookSoon = () => {
-    if (coming || over) return;
+    if (looking) isOld = true;
+    if (looking || coming || over) return;
     coming = true;
     clearTimeout(timer);
-    timer = setTimeout(look, Math.max(100, lastLook + PAUSE - Date.now()));
+    timer = setTimeout(look, Math.max(100, notBefore - Date.now()));
   };
   const heard = (event) => {
     heardOf = Date.parse(event.at);

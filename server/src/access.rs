@@ -1,7 +1,8 @@
 //! Who asks, and what that may see and do.
 //!
 //! **Invariant:** nothing is answered before somebody said who asks: [`router`](crate::router) says it is the owner, and
-//! [`guarded`](crate::guarded) asks for a token. A route says what it [`Needs`]; where that is not all, as its answer is
+//! [`guarded`](crate::guarded) asks for a token, or for the cookie of a session that a token has begun; the page's files, and what begins a
+//! session, are for everybody. A route says what it [`Needs`]; where that is not all, as its answer is
 //! about several tenants, its handler leaves out what [`Access::sees`] denies.
 
 use std::num::NonZeroU32;

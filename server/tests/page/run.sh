@@ -10,4 +10,4 @@ here=$(cd "$(dirname "$0")" && pwd)
 program=$(realpath "$1")
 "$here/install.sh" "$2"
 LANDLORD_COMPUTE=$program LANDLORD_AXE=$(cd "$2" && pwd)/node_modules/axe-core/axe.min.js \
-  exec timeout 300 node --test --test-reporter=spec --test-concurrency=1 "$here/"*.test.mjs
+  exec timeout 300 node --test --test-reporter=spec "$here/"*.test.mjs
