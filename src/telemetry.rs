@@ -4,6 +4,7 @@
 //! nothing, and comes back in less time than a transition would notice. What can be counted when somebody asks is not told
 //! but asked for: [`Engine::vitals`](crate::Engine::vitals).
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -14,15 +15,15 @@ use landlord_state_machines::trace::TraceContext;
 use tracing::Span;
 
 use crate::provider::Budget;
-use crate::store::{Headcount, Position};
+use crate::store::{Position, Sort};
 
 /// Is told what an engine does. One that panics harms the engine.
 ///
 /// What became durable although its commit had failed is told late, and of that only the event is known. Such an event
 /// may be told twice. A tenant whose actor panicked over its commit may be counted where it was until the next start.
 pub trait Watcher: Send + Sync + 'static {
-    /// The engine starts with these providers, over a store that holds these tenants.
-    fn starts(&self, _providers: &[ProviderName], _tenants: &[Headcount]) {}
+    /// The engine starts with these providers, over a store that holds so many tenants of each sort.
+    fn starts(&self, _providers: &[ProviderName], _tenants: &BTreeMap<Sort, u64>) {}
 
     /// A batch is durable: so many transitions, which the store took so long for.
     fn committed(&self, _transitions: usize, _took: Duration) {}

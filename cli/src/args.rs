@@ -167,6 +167,15 @@ pub(crate) enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Show the page of the server that runs in a browser, until Ctrl-C.
+    ///
+    /// It takes connections on 127.0.0.1 and hands them to the server's socket: for this user and root alone, and without a token,
+    /// as over the socket.
+    Page {
+        /// The port; 0 for any that is free.
+        #[arg(long, default_value_t = 0)]
+        port: u16,
+    },
     /// Make, list and revoke tokens, for those who ask from other machines.
     #[command(subcommand)]
     Token(Token),
@@ -281,6 +290,7 @@ impl Command {
             Self::Abandon { .. } => "abandon",
             Self::Wait { .. } => "wait",
             Self::Serve { .. } => "serve",
+            Self::Page { .. } => "page",
             Self::Token(_) => "token",
             Self::Status { .. } => "status",
             Self::List(_) => "list",

@@ -19,6 +19,7 @@ mod logs;
 mod machine;
 mod observed;
 mod operate;
+mod page;
 mod patience;
 mod place;
 mod plan;
@@ -158,6 +159,10 @@ async fn command(screen: &Screen, cli: Cli, observed: Option<Observed>) -> Resul
         let message = format!("`{}` runs an engine here; leave out --server", cli.command.name());
         return Err(Failure::Usage(message));
     }
+    if remote.is_some() && matches!(cli.command, Command::Page { .. }) {
+        let message = "`page` shows the server of this machine; the page of another one is at its address, in a browser";
+        return Err(Failure::Usage(message.to_owned()));
+    }
     let file = cli.config.as_deref();
     if let Command::Serve { check: true } = cli.command {
         return serve::check(screen, file, cli.store.as_deref()).map(|()| Exit::Done);
@@ -215,6 +220,7 @@ async fn command(screen: &Screen, cli: Cli, observed: Option<Observed>) -> Resul
             };
             serve::serve(screen, place, file, observed).await
         }
+        Command::Page { port } => page::page(screen, place, port).await,
         Command::Token(what) => tokens::token(screen, place, what).await,
         Command::Status { tenant } => status::status(screen, place, &tenant).await,
         Command::List(asked) if asked.watch => watch::watch(screen, place, &asked).await,

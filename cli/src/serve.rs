@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use landlord_client::EventsQuery;
 use landlord_compute::Engine;
-use landlord_server::{Certificates, Security, Served, Socket, Tcp, guarded, router, scraped};
+use landlord_server::{Certificates, Security, Served, Socket, Tcp, guarded, router, scraped, with_page};
 use landlord_telemetry::{CONTENT_TYPE, Telemetry};
 use sd_notify::NotifyState;
 use tokio::task::JoinSet;
@@ -70,7 +70,8 @@ async fn answer(
     let socket = Socket::bind(place.socket())
         .map_err(|source| Failure::System { doing: "listen on the socket beside the store", source })?;
     let bounds = place.configuration().bounds();
-    answering.spawn(socket.serve(router(served.clone()), bounds.clone(), stop.clone()));
+    let asked = with_page(served.clone(), router(served.clone()));
+    answering.spawn(socket.serve(asked, bounds.clone(), stop.clone()));
     if let Some(listen) = &place.configuration().listen {
         let security = listen.security().map_err(|error| Failure::Usage(with_causes(&error)))?;
         if let Security::Tls(certificates) = &security {
@@ -83,7 +84,9 @@ async fn answer(
         };
         let tcp = Tcp::bind(listen.address, security).await.map_err(failed)?;
         let address = tcp.address().map_err(failed)?;
+        let tcp = if listen.names.is_empty() { tcp } else { tcp.named(listen.names.clone()) };
         let asking = guarded(served.clone(), place.configuration().rate()).await?;
+        let asking = with_page(served.clone(), asking);
         answering.spawn(tcp.serve(asking, bounds, stop.clone()));
         screen.note(&format!("listening on {address}, for whoever has a token"));
     }
@@ -99,7 +102,8 @@ async fn answer(
         screen.note(&format!("metrics at http://{address}/metrics"));
     }
     screen.note(&format!(
-        "running on {}; other terminals reach it by that name; Ctrl-C ends the engine, and tenants go on running",
+        "running on {}; other terminals reach it by that name, and browsers by `landlord-compute page`; Ctrl-C ends the engine, and \
+         tenants go on running",
         place.store().display()
     ));
     answering.spawn(place.configuration().deliveries().run(served.clone(), stop.clone()));

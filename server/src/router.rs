@@ -22,8 +22,9 @@ pub fn router(served: Served) -> Router {
     with_probes(asked).with_state(served)
 }
 
-/// The same for whoever has a token, which is asked for with every request but for `/healthz` and `/readyz`. Tokens are
-/// read now; those that are made and revoked through the API are known at once.
+/// The same for whoever has a token, which is asked for with every request but for `/healthz` and `/readyz`; the cookie of a
+/// session stands for one ([`with_page`](crate::with_page)). Tokens are read now; those that are made and revoked through the API are known at
+/// once.
 ///
 /// # Errors
 /// [`StoreError`] when the tokens cannot be read.

@@ -8,8 +8,10 @@ use landlord_compute::store::{Position, Reads, StoreError};
 use landlord_compute::{Engine, ProviderName};
 
 use crate::access::Rate;
+use crate::fleet::Fleet;
 use crate::metrics::{Lags, Metrics};
 use crate::refused::Refused;
+use crate::sessions::Sessions;
 use crate::subscriptions::{self, Acks};
 use crate::tokens::Tokens;
 use crate::webhooks::{self, Webhooks};
@@ -27,6 +29,8 @@ struct Parts {
     engine: Option<Arc<Engine>>,
     tokens: Tokens,
     attended: Arc<dyn Fn() -> Attended + Send + Sync>,
+    sessions: Sessions,
+    fleet: Fleet,
     acks: Acks,
     webhooks: Webhooks,
     metrics: Option<Metrics>,
@@ -42,6 +46,8 @@ impl Served {
             engine: Some(engine),
             tokens: Tokens::default(),
             attended: Arc::new(|| Attended { owner: None, state: Attendance::Runs, looked_at: None }),
+            sessions: Sessions::default(),
+            fleet: Fleet::default(),
             acks: Acks::default(),
             webhooks: Webhooks::default(),
             metrics: None,
@@ -57,6 +63,8 @@ impl Served {
             engine: None,
             tokens: Tokens::default(),
             attended: Arc::new(|| Attended { owner: None, state: Attendance::Unknown, looked_at: None }),
+            sessions: Sessions::default(),
+            fleet: Fleet::default(),
             acks: Acks::default(),
             webhooks: Webhooks::default(),
             metrics: None,
@@ -127,6 +135,16 @@ impl Served {
     /// The tokens that are valid, once they were read.
     pub(crate) fn tokens(&self) -> &Tokens {
         &self.0.tokens
+    }
+
+    /// The sessions of browsers.
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.0.sessions
+    }
+
+    /// What was counted of all tenants last.
+    pub(crate) fn fleet(&self) -> &Fleet {
+        &self.0.fleet
     }
 
     pub(crate) fn store_name(&self) -> &Arc<str> {

@@ -86,7 +86,8 @@ impl EngineBuilder {
         let opened = self.store.open().await?;
         if self.watched.is_watched() {
             let providers: Vec<_> = registry.iter().map(|registered| registered.provider.name()).collect();
-            self.watched.starts(&providers, &self.store.census().await?);
+            let survey = self.store.survey(Box::new(|_| true), 0).await?;
+            self.watched.starts(&providers, &survey.counts);
         }
         let (directory, exits) =
             Directory::start().await.map_err(|error| StartError::Supervisors(error.to_string()))?;

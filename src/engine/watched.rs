@@ -1,5 +1,6 @@
 //! Tells the watcher, where there is one. Without one each of these is a branch.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,7 @@ use landlord_state_machines::id::{OperationId, ProviderName};
 use landlord_state_machines::tenant::{LifecycleEvent, Method, OperationKind, Record, Settlement};
 use landlord_state_machines::trace::TraceContext;
 
-use crate::store::Headcount;
+use crate::store::Sort;
 use crate::telemetry::{CallEnd, Ended, Stand, Watcher};
 
 /// The watcher of an engine, if it has one.
@@ -24,7 +25,7 @@ impl Watched {
         self.0.is_some()
     }
 
-    pub(crate) fn starts(&self, providers: &[ProviderName], tenants: &[Headcount]) {
+    pub(crate) fn starts(&self, providers: &[ProviderName], tenants: &BTreeMap<Sort, u64>) {
         if let Some(watcher) = &self.0 {
             watcher.starts(providers, tenants);
         }

@@ -2,13 +2,14 @@
 //! nothing is allocated, and no lock is taken.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 use landlord_compute::machines::tenant::{EventKind, LifecycleEvent, Method, OperationKind, StateName};
-use landlord_compute::store::Headcount;
+use landlord_compute::store::Sort;
 use landlord_compute::telemetry::{CallEnd, Ended, Stand};
 use landlord_compute::{Health, ProviderName, Settled};
 
@@ -166,16 +167,16 @@ impl Meter {
         found.unwrap_or(other).stripes.get(stripe()).map(|stripe| &**stripe)
     }
 
-    pub(crate) fn starts(&self, providers: &[ProviderName], tenants: &[Headcount]) {
+    pub(crate) fn starts(&self, providers: &[ProviderName], tenants: &BTreeMap<Sort, u64>) {
         let names = providers.iter().map(ProviderName::as_str).chain([OTHER]);
         let blocks = names.map(Block::new).collect();
         // Another engine has been watched before: its counts go on, and its tenants are those of the store still.
         if self.blocks.set(blocks).is_err() {
             return;
         }
-        for count in tenants {
-            let more = i64::try_from(count.tenants).unwrap_or(i64::MAX);
-            self.count(&count.provider, Stand { state: count.state, health: count.health }, more);
+        for (sort, count) in tenants {
+            let more = i64::try_from(*count).unwrap_or(i64::MAX);
+            self.count(&sort.provider, Stand { state: sort.state, health: sort.health }, more);
         }
     }
 

@@ -1,11 +1,12 @@
 //! What the engine tells goes to the meter, and what it asks to the sampler.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use landlord_compute::machines::tenant::{LifecycleEvent, Method};
 use landlord_compute::machines::trace::TraceContext;
-use landlord_compute::store::Headcount;
+use landlord_compute::store::Sort;
 use landlord_compute::telemetry::{CallEnd, Ended, Stand, Watcher};
 use landlord_compute::{OperationId, ProviderName};
 
@@ -20,7 +21,7 @@ pub(crate) struct Watches {
 }
 
 impl Watcher for Watches {
-    fn starts(&self, providers: &[ProviderName], tenants: &[Headcount]) {
+    fn starts(&self, providers: &[ProviderName], tenants: &BTreeMap<Sort, u64>) {
         self.meter.starts(providers, tenants);
     }
 

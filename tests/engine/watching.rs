@@ -8,7 +8,7 @@ use landlord_compute::machines::error::{ErrorCode, ErrorKind, ProviderError, Rem
 use landlord_compute::machines::id::{OperationId, ProviderName};
 use landlord_compute::machines::tenant::{LifecycleEvent, Method};
 use landlord_compute::machines::trace::TraceContext;
-use landlord_compute::store::{Headcount, Position, Reads, Scope};
+use landlord_compute::store::{Position, Reads, Scope, Sort};
 use landlord_compute::telemetry::{CallEnd, Ended, Stand, Watcher};
 use landlord_compute::{Options, Settled};
 use landlord_testing::faults::Commits;
@@ -52,9 +52,9 @@ impl Notes {
 }
 
 impl Watcher for Notes {
-    fn starts(&self, providers: &[ProviderName], tenants: &[Headcount]) {
+    fn starts(&self, providers: &[ProviderName], tenants: &BTreeMap<Sort, u64>) {
         self.say(format!("starts with {providers:?}"));
-        for Headcount { provider, state, health, tenants } in tenants {
+        for (Sort { provider, state, health }, tenants) in tenants {
             let tenants = i64::try_from(*tenants).expect("few");
             self.count(provider, Stand { state: *state, health: *health }, tenants);
         }

@@ -117,6 +117,10 @@ pub(crate) struct Listen {
     /// No TLS. Only for a loopback address.
     #[serde(default)]
     pub(crate) plain: bool,
+    /// The only names of hosts, beside the loopback's, that requests may be for: such as `compute.example.com` of a proxy that
+    /// is before it. Without it: any over TLS, the loopback's alone without.
+    #[serde(default)]
+    pub(crate) names: Vec<String>,
 }
 
 /// What clients may do.

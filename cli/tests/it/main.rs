@@ -12,6 +12,7 @@ mod kubernetes;
 mod lifecycle;
 mod listing;
 mod observed;
+mod page;
 mod remote;
 mod secrets;
 mod service;

@@ -23,9 +23,9 @@ use self::indexes::Indexes;
 use self::operations::Operations;
 use self::tenants::{Known, Tenants};
 use super::{
-    Document, DocumentKind, DocumentMismatch, DocumentRevision, DocumentWrite, Epoch, Events, Headcount,
-    NotedRequest, Opened, OperationRecord, Page, Position, Reads, Requested, Scope, Store, StoreError,
-    TenantFilter, Write, WriteError, new_engine_name,
+    Document, DocumentKind, DocumentMismatch, DocumentRevision, DocumentWrite, Epoch, Events, NotedRequest,
+    Opened, OperationRecord, Page, Position, Reads, Requested, Scope, Store, StoreError, TenantFilter, Write,
+    WriteError, new_engine_name,
 };
 
 /// A batch of this size is applied in a fraction of a millisecond, for which the store is locked.
@@ -185,11 +185,14 @@ impl Reads for MemoryStore {
         after: Option<TenantId>,
         limit: usize,
     ) -> Result<Page<Arc<Tenant>>, StoreError> {
-        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let start = filter.begins(after);
         let mut kept = self.kept();
         let Kept { tenants, indexes, .. } = &mut *kept;
         let (mut items, mut last): (Vec<_>, Option<&TenantId>) = (Vec::new(), None);
         for (seen, id) in indexes.ids().range((start, Bound::Unbounded)).enumerate() {
+            if filter.ends_before(id) {
+                break;
+            }
             if seen == SCAN || items.len() == limit.max(1) {
                 return Ok(Page { items, next: last.cloned() });
             }
@@ -201,10 +204,6 @@ impl Reads for MemoryStore {
             }
         }
         Ok(Page { items, next: None })
-    }
-
-    async fn census(&self) -> Result<Vec<Headcount>, StoreError> {
-        Ok(self.kept().tenants.census())
     }
 
     async fn operation(&self, id: OperationId) -> Result<Option<OperationRecord>, StoreError> {

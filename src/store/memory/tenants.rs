@@ -8,7 +8,7 @@ use hashbrown::hash_table::Entry;
 use landlord_state_machines::id::TenantId;
 use landlord_state_machines::tenant::Record;
 
-use crate::store::{Headcount, Position};
+use crate::store::Position;
 
 /// Into how many tables tenants are divided. A table is copied when it grows, and no commit can go on meanwhile: with a
 /// million tenants in one table that takes a third of a second.
@@ -43,17 +43,6 @@ impl Tenants {
     pub(super) fn get(&self, id: &TenantId) -> Option<&Known> {
         let hash = self.hasher.hash_one(id);
         self.tables[table(hash)].find(hash, |known| known.record.id() == id)
-    }
-
-    /// How many of them live, by provider, state and health.
-    pub(super) fn census(&self) -> Vec<Headcount> {
-        let mut counted = Vec::new();
-        for known in self.tables.iter().flatten() {
-            if let Record::Live(tenant) = &known.record {
-                Headcount::count(&mut counted, tenant);
-            }
-        }
-        counted
     }
 
     /// Where a tenant is, or will be.

@@ -41,8 +41,8 @@ use landlord_state_machines::tenant::{Record, Tenant};
 use tokio::sync::{mpsc, oneshot};
 
 use landlord_compute::store::{
-    Document, DocumentKind, DocumentMismatch, DocumentRevision, DocumentWrite, Epoch, Events, Headcount,
-    NotedRequest, Opened, OperationRecord, Page, Position, Reads, Requested, Scope, Store, StoreError,
+    Document, DocumentKind, DocumentMismatch, DocumentRevision, DocumentWrite, Epoch, Events, NotedRequest,
+    Opened, OperationRecord, Page, Position, Reads, Requested, Scope, Seen, Store, StoreError, Survey,
     TenantFilter, Write, WriteError,
 };
 pub use ownership::{Attendance, Owner};
@@ -155,8 +155,8 @@ impl Reads for SqliteStore {
         self.reader()?.list(filter, after, limit).await
     }
 
-    async fn census(&self) -> Result<Vec<Headcount>, StoreError> {
-        self.reader()?.census().await
+    async fn survey(&self, seen: Seen, first: usize) -> Result<Survey, StoreError> {
+        self.reader()?.survey(seen, first).await
     }
 
     async fn operation(&self, id: OperationId) -> Result<Option<OperationRecord>, StoreError> {

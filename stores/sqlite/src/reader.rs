@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use landlord_compute::store::{
-    Document, DocumentKind, Events, Headcount, OperationRecord, Page, Position, Reads, Requested, Scope,
-    StoreError, TenantFilter,
+    Document, DocumentKind, Events, OperationRecord, Page, Position, Reads, Requested, Scope, Seen,
+    StoreError, Survey, TenantFilter,
 };
 use landlord_state_machines::id::{OperationId, SpecVersion, TenantId};
 use landlord_state_machines::spec::Spec;
@@ -100,8 +100,8 @@ impl Reads for SqliteReader {
         self.readers.read(move |connection| read::list(connection, &filter, after.as_ref(), limit)).await
     }
 
-    async fn census(&self) -> Result<Vec<Headcount>, StoreError> {
-        self.readers.read(read::census).await
+    async fn survey(&self, seen: Seen, first: usize) -> Result<Survey, StoreError> {
+        self.readers.read(move |connection| read::survey(connection, &seen, first)).await
     }
 
     async fn operation(&self, id: OperationId) -> Result<Option<OperationRecord>, StoreError> {
