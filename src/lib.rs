@@ -52,6 +52,7 @@
 //! - [`store`]: the contract of stores, and a store in memory. `landlord-store-sqlite` keeps everything in one file.
 //! - [`machines`]: the crate of pure decisions, whose vocabulary (specs, ids, errors, events) all of this uses. What an
 //!   embedder names most is at the root of this crate.
+//! - [`telemetry`]: what an engine tells of itself. `landlord-telemetry` makes metrics and traces of it.
 //! - `landlord-testing` has what providers and stores are tested with.
 //!
 //! # Guarantees
@@ -75,6 +76,7 @@ mod engine;
 pub mod provider;
 pub mod store;
 mod sweep;
+pub mod telemetry;
 
 pub use engine::api::Engine;
 pub use engine::builder::EngineBuilder;

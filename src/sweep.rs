@@ -224,7 +224,11 @@ async fn suspects(
             }
         }
     }
-    let running = TenantFilter { state: Some(StateName::Running), provider: Some(provider.clone()) };
+    let running = TenantFilter {
+        state: Some(StateName::Running),
+        provider: Some(provider.clone()),
+        ..TenantFilter::default()
+    };
     let mut after = None;
     loop {
         let page = store.list(&running, after, PAGE).await?;

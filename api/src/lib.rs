@@ -2,6 +2,7 @@
 
 mod attended;
 mod event;
+mod fleet;
 mod operation;
 mod platform;
 mod problem;
@@ -15,6 +16,7 @@ mod webhook;
 
 pub use attended::{Attendance, Attended};
 pub use event::{CloudEvent, Cursor, CursorError, Gap};
+pub use fleet::{Concern, ConcernedTenant, FleetDocument, Minute, TenantCount};
 pub use operation::{Accepted, OperationDocument};
 pub use platform::{
     CapabilitiesDocument, LogDocument, PlanDocument, PlannedAction, PlannedAnswer, PlannedChange,
@@ -33,6 +35,7 @@ pub use tenant::{
     WaitingView, Way,
 };
 pub use token::{
-    BearerToken, MadeToken, NewToken, Role, TenantPattern, TenantPatternError, TokenDocument, TokensDocument,
+    AccessDocument, BearerToken, MadeToken, NewToken, Role, TenantPattern, TenantPatternError, TokenDocument,
+    TokensDocument,
 };
 pub use webhook::{DeliveryTrouble, SecretSource, WebhookDocument, WebhookRequest, WebhooksDocument};

@@ -19,6 +19,10 @@ pub enum Code {
     Forbidden,
     /// The token's holder sends more requests than it may.
     RateLimited,
+    /// A page of another site sends the request.
+    ForeignOrigin,
+    /// The request is for a host that this server does not answer for.
+    Misdirected,
     /// There is nothing at this path.
     NoSuchPath,
     /// The path has no such method.
@@ -77,12 +81,14 @@ pub enum Code {
 
 impl Code {
     /// All of them.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 34] = [
         Self::InvalidRequest,
         Self::InvalidSpec,
         Self::Unauthorized,
         Self::Forbidden,
         Self::RateLimited,
+        Self::ForeignOrigin,
+        Self::Misdirected,
         Self::NoSuchPath,
         Self::MethodNotAllowed,
         Self::UnsupportedMediaType,
@@ -117,7 +123,7 @@ impl Code {
         match self {
             Self::InvalidRequest | Self::UnknownCursor => 400,
             Self::Unauthorized => 401,
-            Self::Forbidden => 403,
+            Self::Forbidden | Self::ForeignOrigin => 403,
             Self::NoSuchPath
             | Self::TenantNotFound
             | Self::OperationNotFound
@@ -133,6 +139,7 @@ impl Code {
             Self::RevisionMismatch => 412,
             Self::TooLarge => 413,
             Self::UnsupportedMediaType => 415,
+            Self::Misdirected => 421,
             Self::InvalidSpec | Self::KeyReused => 422,
             Self::Overloaded | Self::RateLimited => 429,
             Self::Defect => 500,
@@ -150,6 +157,8 @@ impl Code {
             Self::Unauthorized => "there is no token, or it is not known",
             Self::Forbidden => "the token does not allow it",
             Self::RateLimited => "too many requests with this token",
+            Self::ForeignOrigin => "a page of another site sends the request",
+            Self::Misdirected => "the request is for another host",
             Self::NoSuchPath => "there is nothing at this path",
             Self::MethodNotAllowed => "the path has no such method",
             Self::UnsupportedMediaType => "the media type of the body is not read",

@@ -34,6 +34,18 @@ impl fmt::Display for Role {
     }
 }
 
+/// Who asks, and what that may do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AccessDocument {
+    /// What the token is called. Absent where none is asked for, as over the server's socket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+    /// What it may do. Where no engine answers, everybody only looks.
+    pub role: Role,
+    /// With which tenants.
+    pub tenants: Vec<TenantPattern>,
+}
+
 /// Some tenants: all, as `*`; those whose id begins alike, as `acme-*`; or one, by its id.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum TenantPattern {

@@ -11,7 +11,7 @@ use landlord_compute::machines::status::{
 };
 use landlord_compute::provider::{Capabilities, Context, Destroyed, Provider};
 use landlord_compute::store::Store;
-use landlord_compute::{Engine, Limits, ObservePolicy};
+use landlord_compute::{Engine, EngineBuilder, Limits, ObservePolicy};
 use tokio::runtime::Runtime;
 
 /// On the thread that measures, so that waking another one is not what is measured.
@@ -19,10 +19,9 @@ pub(crate) fn runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
-pub(crate) async fn start(store: impl Store, limits: Limits) -> Engine {
+pub(crate) fn builder(store: impl Store, limits: Limits) -> EngineBuilder {
     let noop = Noop(ProviderName::new("noop").expect("valid"));
-    let builder = Engine::builder(store).provider(noop).observe(ObservePolicy::Off).limits(limits);
-    builder.start().await.expect("it starts")
+    Engine::builder(store).provider(noop).observe(ObservePolicy::Off).limits(limits)
 }
 
 struct Noop(ProviderName);

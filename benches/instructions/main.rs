@@ -2,7 +2,7 @@
 //! repeat within one percent, on a busy machine too, so they show a change that times would hide.
 //!
 //! `cargo bench --bench instructions`, with `-- memory` or `-- sqlite` for one store only, and `-- --figures` before that
-//! for JSON. Needs Valgrind.
+//! for JSON; `-- --watched` before the stores has the engine counted and traced, and sent to a receiver. Needs Valgrind.
 //!
 //! One engine runs N tenants, and another one 4 N. The difference of the two counts, divided by the 3 N, leaves out what
 //! a start costs. All threads are counted: SQLite's writer runs on a thread of its own.
@@ -22,6 +22,7 @@ mod program;
 #[path = "../common/spec.rs"]
 mod spec;
 mod valgrind;
+mod watched;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -29,7 +30,7 @@ use std::process::ExitCode;
 
 use landlord_benchmark_page::{Figure, Unit};
 
-use program::{Program, StoreKind, Work};
+use program::{Program, StoreKind, Watch, Work};
 use valgrind::ValgrindError;
 
 fn main() -> ExitCode {
@@ -50,21 +51,25 @@ fn report(line: &str) {
 }
 
 fn run(words: &[String]) -> Result<(), Box<dyn Error>> {
-    if let [child, work, store, tenants, folder] = words
+    if let [child, work, store, watch, tenants, folder] = words
         && child == valgrind::CHILD
     {
         let folder = PathBuf::from(folder);
-        return Program { work: work.parse()?, store: store.parse()?, tenants: tenants.parse()?, folder }
-            .run();
+        let (work, store, watch) = (work.parse()?, store.parse()?, watch.parse()?);
+        return Program { work, store, watch, tenants: tenants.parse()?, folder }.run();
     }
     let (as_json, words) = match words {
         [first, rest @ ..] if first == "--figures" => (true, rest),
         all => (false, all),
     };
+    let (watch, words) = match words {
+        [first, rest @ ..] if first == "--watched" => (Watch::Both, rest),
+        all => (Watch::Nobody, all),
+    };
     let stores = words.iter().map(|word| word.parse()).collect::<Result<Vec<StoreKind>, _>>()?;
     let stores = if stores.is_empty() { vec![StoreKind::Memory, StoreKind::Sqlite] } else { stores };
     for store in stores {
-        for figure in counted(store)? {
+        for figure in counted(store, watch)? {
             if as_json {
                 println!("{}", serde_json::to_string(&figure)?);
             } else {
@@ -77,11 +82,11 @@ fn run(words: &[String]) -> Result<(), Box<dyn Error>> {
 
 /// What is counted of a store. Over SQLite the heap is mostly SQLite's cache of pages, which has a limit: it says nothing
 /// about a tenant.
-fn counted(store: StoreKind) -> Result<Vec<Figure>, ValgrindError> {
-    let instructions = valgrind::each(Work::Lives, store)?;
+fn counted(store: StoreKind, watch: Watch) -> Result<Vec<Figure>, ValgrindError> {
+    let instructions = valgrind::each(Work::Lives, store, watch)?;
     let mut figures = vec![Figure::new("instructions", Unit::Count, instructions)];
-    if store == StoreKind::Memory {
-        figures.push(Figure::new("heap", Unit::Bytes, valgrind::each(Work::Idle, store)?));
+    if store == StoreKind::Memory && watch == Watch::Nobody {
+        figures.push(Figure::new("heap", Unit::Bytes, valgrind::each(Work::Idle, store, watch)?));
     }
     Ok(figures)
 }

@@ -12,8 +12,8 @@ use landlord_compute::store::MemoryStore;
 use landlord_compute::{Engine, Limits, Options, TenantHandle};
 use landlord_store_sqlite::{SqliteOptions, SqliteStore};
 
-use crate::engine;
 use crate::spec::spec;
+use crate::{engine, watched};
 
 /// What is done with each tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,10 +59,19 @@ impl StoreKind {
     }
 }
 
+/// Who watches the engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Watch {
+    Nobody,
+    /// Its metrics and its traces go to a receiver, as `serve` sends them.
+    Both,
+}
+
 /// A run, with its engine in a new process.
 pub(crate) struct Program {
     pub(crate) work: Work,
     pub(crate) store: StoreKind,
+    pub(crate) watch: Watch,
     pub(crate) tenants: usize,
     /// For the files of the store.
     pub(crate) folder: PathBuf,
@@ -78,14 +87,25 @@ impl Program {
         };
         let runtime = engine::runtime();
         let engine = runtime.block_on(async {
+            let watched = match self.watch {
+                Watch::Nobody => None,
+                Watch::Both => Some(watched::begin()),
+            };
             let engine = match self.store {
-                StoreKind::Memory => engine::start(MemoryStore::default(), limits).await,
+                StoreKind::Memory => engine::builder(MemoryStore::default(), limits),
                 StoreKind::Sqlite => {
                     let options = SqliteOptions::new(self.folder.join("instructions.db"));
-                    engine::start(SqliteStore::new(options), limits).await
+                    engine::builder(SqliteStore::new(options), limits)
                 }
             };
-            let engine = Arc::new(engine);
+            let engine = match &watched {
+                None => engine,
+                Some(telemetry) => engine.watched_by(telemetry.watcher()),
+            };
+            let engine = Arc::new(engine.start().await.expect("it starts"));
+            if let Some(telemetry) = &watched {
+                telemetry.asks(&engine);
+            }
             self.drive(&engine).await;
             if self.work == Work::Idle {
                 // An actor that is no longer needed ends after its last answer. Nothing tells when.
@@ -155,6 +175,27 @@ impl FromStr for StoreKind {
             "memory" => Ok(Self::Memory),
             "sqlite" => Ok(Self::Sqlite),
             other => Err(UnknownWord { word: other.to_owned(), known: "memory, sqlite" }),
+        }
+    }
+}
+
+impl fmt::Display for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nobody => "nobody",
+            Self::Both => "both",
+        })
+    }
+}
+
+impl FromStr for Watch {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        match word {
+            "nobody" => Ok(Self::Nobody),
+            "both" => Ok(Self::Both),
+            other => Err(UnknownWord { word: other.to_owned(), known: "nobody, both" }),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
-use crate::program::{StoreKind, Work};
+use crate::program::{StoreKind, Watch, Work};
 
 /// The first word of a process that is counted.
 pub(crate) const CHILD: &str = "--child";
@@ -33,9 +33,9 @@ pub(crate) enum ValgrindError {
 }
 
 /// What one more transition takes (instructions), or one more idle tenant (bytes of heap).
-pub(crate) fn each(work: Work, store: StoreKind) -> Result<f64, ValgrindError> {
+pub(crate) fn each(work: Work, store: StoreKind, watch: Watch) -> Result<f64, ValgrindError> {
     let (few, many) = (store.tenants(), TIMES * store.tenants());
-    let counts = (count(work, store, few)?, count(work, store, many)?);
+    let counts = (count(work, store, watch, few)?, count(work, store, watch, many)?);
     let by = match work {
         Work::Lives => (many - few) * work.transitions(),
         Work::Idle => many - few,
@@ -44,7 +44,7 @@ pub(crate) fn each(work: Work, store: StoreKind) -> Result<f64, ValgrindError> {
 }
 
 /// Callgrind counts instructions while tenants live, DHAT the bytes that are allocated at the end while they idle.
-fn count(work: Work, store: StoreKind, tenants: usize) -> Result<f64, ValgrindError> {
+fn count(work: Work, store: StoreKind, watch: Watch, tenants: usize) -> Result<f64, ValgrindError> {
     let folder = tempfile::tempdir()?;
     let (counts, log) = (folder.path().join("counts"), folder.path().join("log"));
     let option = |name: &str, path: &Path| format!("--{name}={}", path.display());
@@ -56,7 +56,8 @@ fn count(work: Work, store: StoreKind, tenants: usize) -> Result<f64, ValgrindEr
     // Threads take turns, and share one heap: else which heap has what is left to chance, and with it what malloc does.
     command.env("MALLOC_ARENA_MAX", "1").arg("--fair-sched=yes");
     command.arg(option("log-file", &log)).arg(std::env::current_exe()?);
-    command.args([CHILD, &work.to_string(), &store.to_string(), &tenants.to_string()]).arg(folder.path());
+    command.args([CHILD, &work.to_string(), &store.to_string(), &watch.to_string(), &tenants.to_string()]);
+    command.arg(folder.path());
     let words = format!("{command:?}");
     let output = command.stdin(Stdio::null()).output().map_err(|cause| {
         if cause.kind() == ErrorKind::NotFound { ValgrindError::Missing } else { ValgrindError::Start(cause) }

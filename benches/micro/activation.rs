@@ -28,7 +28,7 @@ pub(crate) fn measure(criterion: &mut Criterion) {
 fn one(criterion: &mut Criterion, name: &str, store: impl Store, limits: Limits) {
     let runtime = super::engine::runtime();
     let engine = runtime.block_on(async {
-        let engine = super::engine::start(store, limits).await;
+        let engine = super::engine::builder(store, limits).start().await.expect("it starts");
         for n in 0..TENANTS {
             let id = tenant(n);
             let spec = spec(id.as_str(), "v1");

@@ -12,7 +12,7 @@ use landlord_compute::machines::id::{OperationId, ProviderName, Revision, SpecVe
 
 use super::apply::Applying;
 use super::built_with::{self, Configs, GLOBAL};
-use super::configuration;
+use super::configuration::{self, LogFormat};
 use super::exit::Exit;
 use super::list::Listing;
 use super::patience::Patience;
@@ -45,6 +45,9 @@ pub(crate) struct Cli {
     /// How long a command waits for the store while another engine has it, such as 90s or 5m; 0s: not at all.
     #[arg(long, global = true, value_parser = moment, help_heading = GLOBAL, default_value = "5s", value_name = "TIME")]
     pub(crate) wait: Duration,
+    /// The log on stderr: lines for people, or a JSON document a line. What is logged: RUST_LOG.
+    #[arg(long, global = true, value_enum, env = "LANDLORD_LOG_FORMAT", hide_env_values = true, help_heading = GLOBAL, value_name = "FORMAT")]
+    pub(crate) log_format: Option<LogFormat>,
     #[command(flatten)]
     pub(crate) configs: Configs,
     #[command(subcommand)]
@@ -164,6 +167,15 @@ pub(crate) enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Show the page of the server that runs in a browser, until Ctrl-C.
+    ///
+    /// It takes connections on 127.0.0.1 and hands them to the server's socket: for this user and root alone, and without a token,
+    /// as over the socket.
+    Page {
+        /// The port; 0 for any that is free.
+        #[arg(long, default_value_t = 0)]
+        port: u16,
+    },
     /// Make, list and revoke tokens, for those who ask from other machines.
     #[command(subcommand)]
     Token(Token),
@@ -278,6 +290,7 @@ impl Command {
             Self::Abandon { .. } => "abandon",
             Self::Wait { .. } => "wait",
             Self::Serve { .. } => "serve",
+            Self::Page { .. } => "page",
             Self::Token(_) => "token",
             Self::Status { .. } => "status",
             Self::List(_) => "list",

@@ -131,7 +131,7 @@ pub(super) fn of(code: Code) -> Exit {
         | Code::NothingRuns => Exit::NotFound,
         Code::Rejected | Code::RevisionMismatch | Code::KeyReused | Code::TokenExists => Exit::Rejected,
         Code::Protected => Exit::Protected,
-        Code::Unauthorized | Code::Forbidden => Exit::Denied,
+        Code::Unauthorized | Code::Forbidden | Code::ForeignOrigin | Code::Misdirected => Exit::Denied,
         Code::TokenNotFound | Code::SubscriptionNotFound | Code::WebhookNotFound => Exit::NotFound,
         Code::NotSupported | Code::Platform | Code::PlatformTimeout => Exit::Platform,
         Code::Overloaded | Code::RateLimited => Exit::Overloaded,

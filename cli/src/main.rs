@@ -17,7 +17,9 @@ mod hints;
 mod list;
 mod logs;
 mod machine;
+mod observed;
 mod operate;
+mod page;
 mod patience;
 mod place;
 mod plan;
@@ -44,14 +46,18 @@ use std::sync::Arc;
 use clap::{CommandFactory, FromArgMatches};
 use landlord_client::{CommandOptions, LogsQuery};
 use tokio::runtime::Builder;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
 use args::{Cli, Command, Format};
 use built_with::BUILT_WITH;
+use configuration::LogFormat;
 use exit::Exit;
 use failure::Failure;
 use hints::Hints;
+use observed::Observed;
 use operate::Ask;
 use patience::{Patience, Until};
 use place::{Missing, Place};
@@ -59,7 +65,9 @@ use screen::Screen;
 
 /// What is logged when RUST_LOG does not say it: defects, and trouble with the store. What happens to tenants is shown
 /// anyway, so the providers say nothing.
-fn quiet() -> EnvFilter {
+///
+/// `traced`: the spans of what is traced are known to the log, so that its lines say of which trace they are.
+fn quiet(traced: bool) -> EnvFilter {
     const LOG: [&str; 5] = [
         "error",
         "landlord_compute::engine::commit=warn",
@@ -68,7 +76,8 @@ fn quiet() -> EnvFilter {
         "landlord_store_sqlite=warn",
     ];
     let providers = BUILT_WITH.iter().map(|built| format!("landlord_provider_{}=off", built.kind));
-    let directives: Vec<String> = LOG.into_iter().map(str::to_owned).chain(providers).collect();
+    let spans = traced.then(|| "landlord_compute::trace=info".to_owned());
+    let directives: Vec<String> = LOG.into_iter().map(str::to_owned).chain(providers).chain(spans).collect();
     EnvFilter::new(directives.join(","))
 }
 
@@ -90,15 +99,20 @@ fn main() -> ExitCode {
         },
     };
     let screen = Screen::new(cli.output, hints);
-    if matches!(cli.command, Command::Serve { check: false }) {
+    let serves = matches!(cli.command, Command::Serve { check: false });
+    if serves {
         match built_with::run_if_process_1() {
             Ok(None) => {}
             Ok(Some(code)) => return code,
             Err(failure) => return ended(&screen, Err(failure)),
         }
     }
-    log_to(&screen);
-    let outcome = to_its_end(command(&screen, cli));
+    let observed = match serves.then(|| Observed::by(cli.config.as_deref())).transpose() {
+        Ok(observed) => observed,
+        Err(failure) => return ended(&screen, Err(failure)),
+    };
+    log_to(&screen, cli.log_format, observed.as_ref());
+    let outcome = to_its_end(command(&screen, cli, observed));
     screen.end_progress();
     ended(&screen, outcome.map(|exit| exit.code().into()))
 }
@@ -135,7 +149,7 @@ fn for_programs(words: impl Iterator<Item = OsString>) -> Option<Format> {
         .find_map(|(name, format)| asks(name).then_some(format))
 }
 
-async fn command(screen: &Screen, cli: Cli) -> Result<Exit, Failure> {
+async fn command(screen: &Screen, cli: Cli, observed: Option<Observed>) -> Result<Exit, Failure> {
     if matches!(cli.output, Format::Wide | Format::Name) && !matches!(cli.command, Command::List(_)) {
         return Err(Failure::Usage("-o wide and -o name are for `landlord-compute list`".to_owned()));
     }
@@ -144,6 +158,10 @@ async fn command(screen: &Screen, cli: Cli) -> Result<Exit, Failure> {
     if remote.is_some() && own_engine {
         let message = format!("`{}` runs an engine here; leave out --server", cli.command.name());
         return Err(Failure::Usage(message));
+    }
+    if remote.is_some() && matches!(cli.command, Command::Page { .. }) {
+        let message = "`page` shows the server of this machine; the page of another one is at its address, in a browser";
+        return Err(Failure::Usage(message.to_owned()));
     }
     let file = cli.config.as_deref();
     if let Command::Serve { check: true } = cli.command {
@@ -195,7 +213,14 @@ async fn command(screen: &Screen, cli: Cli) -> Result<Exit, Failure> {
         Command::Wait { operation, timeout } => {
             operate::wait(screen, place, operation, Until::within(timeout)).await
         }
-        Command::Serve { check: _ } => serve::serve(screen, place, file).await,
+        Command::Serve { check: _ } => {
+            let observed = match observed {
+                Some(observed) => observed,
+                None => Observed::by(file)?,
+            };
+            serve::serve(screen, place, file, observed).await
+        }
+        Command::Page { port } => page::page(screen, place, port).await,
         Command::Token(what) => tokens::token(screen, place, what).await,
         Command::Status { tenant } => status::status(screen, place, &tenant).await,
         Command::List(asked) if asked.watch => watch::watch(screen, place, &asked).await,
@@ -239,9 +264,9 @@ async fn command(screen: &Screen, cli: Cli) -> Result<Exit, Failure> {
     done.map(|()| Exit::Done)
 }
 
-/// The engine's log goes to stderr.
-fn log_to(screen: &Screen) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| quiet());
+/// The engine's log goes to stderr, and the spans of what is traced to where the configuration says.
+fn log_to(screen: &Screen, format: Option<LogFormat>, observed: Option<&Observed>) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| quiet(observed.is_some()));
     // A target that prints secrets is logged only when RUST_LOG names it.
     let filter = match filter.max_level_hint() {
         Some(level) if level <= LevelFilter::INFO => filter,
@@ -251,5 +276,11 @@ fn log_to(screen: &Screen) {
             .flat_map(|target| format!("{target}=warn").parse())
             .fold(filter, EnvFilter::add_directive),
     };
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(screen.clone()).init();
+    let traces = observed.and_then(|observed| observed.telemetry.layer());
+    let lines = tracing_subscriber::fmt::layer().with_writer(screen.clone());
+    let lines = match format.or(observed.map(|observed| observed.log)).unwrap_or_default() {
+        LogFormat::Text => lines.with_filter(filter).boxed(),
+        LogFormat::Json => lines.json().with_filter(filter).boxed(),
+    };
+    tracing_subscriber::registry().with(traces).with(lines).init();
 }

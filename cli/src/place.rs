@@ -8,6 +8,7 @@ use landlord_client::Client;
 use landlord_compute::machines::id::{ProviderName, TenantId};
 use landlord_compute::provider::{Provider, RegistryError, Setup, SetupError};
 use landlord_compute::store::{MemoryOptions, MemoryStore, StoreError};
+use landlord_compute::telemetry::Watcher;
 use landlord_compute::{Engine, EngineBuilder, ObservePolicy, StartError};
 use landlord_server::Served;
 use landlord_store_sqlite::{SqliteOptions, SqliteReader, SqliteStore};
@@ -243,11 +244,16 @@ impl Place {
         }
     }
 
-    /// An engine that keeps running; while another one has the store, it is tried again for a moment.
-    pub(crate) async fn keep(&self, screen: &Screen) -> Result<Arc<Engine>, Failure> {
+    /// An engine that keeps running and is watched; while another one has the store, it is tried again for a moment.
+    pub(crate) async fn keep(
+        &self,
+        screen: &Screen,
+        watcher: Arc<dyn Watcher>,
+    ) -> Result<Arc<Engine>, Failure> {
         let mut turn = Turn::new(screen, self.wait);
         loop {
             let engine = self.engine(Missing::Create)?.observe(self.configuration.observe());
+            let engine = engine.watched_by(Arc::clone(&watcher));
             if let Some(engine) = turn.engine(engine).await? {
                 return Ok(Arc::new(engine));
             }

@@ -3,11 +3,13 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use landlord_client::EventsQuery;
 use landlord_compute::Engine;
-use landlord_server::{Certificates, Security, Served, Socket, Tcp, guarded, router};
+use landlord_server::{Certificates, Security, Served, Socket, Tcp, guarded, router, scraped, with_page};
+use landlord_telemetry::{CONTENT_TYPE, Telemetry};
 use sd_notify::NotifyState;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
@@ -17,25 +19,59 @@ use super::configuration::{self, Configuration, Draft, Listen};
 use super::events::Lines;
 use super::failure::{Failure, with_causes};
 use super::here;
+use super::observed::{Observed, watch_lags};
 use super::place::{self, Place};
 use super::screen::Screen;
 use super::signals::{Hangups, Signals};
 
+/// How long what is left of spans and metrics may take to be sent at the end.
+const LAST_EXPORT: Duration = Duration::from_secs(5);
+
 /// Keeps an engine running, answers requests, and shows what happens, until Ctrl-C or SIGTERM. Where its terminal is
 /// closed it goes on.
-pub(crate) async fn serve(screen: &Screen, place: &Place, file: Option<&Path>) -> Result<(), Failure> {
-    let mut hangups = Hangups::listen()?;
-    let engine = place.keep(screen).await?;
-    let mut signals = Signals::listen()?;
+pub(crate) async fn serve(
+    screen: &Screen,
+    place: &Place,
+    file: Option<&Path>,
+    observed: Observed,
+) -> Result<(), Failure> {
+    let Observed { telemetry, exports, log: _ } = observed;
+    let hangups = Hangups::listen()?;
+    let engine = place.keep(screen, telemetry.watcher()).await?;
+    telemetry.asks(&engine);
+    let exported = CancellationToken::new();
+    let exporting = tokio::spawn(exports.run(exported.clone(), LAST_EXPORT));
     let served = place.served(&engine)?;
+    let scrape = Arc::clone(&telemetry);
+    let served = served.metrics(CONTENT_TYPE, move || scrape.prometheus());
+    let outcome = answer(screen, place, file, &engine, served, telemetry, hangups).await;
+    exported.cancel();
+    // It ends in its time, whatever the receiver does.
+    let _ = exporting.await;
+    outcome
+}
+
+/// Answers requests, and shows what happens, until the engine is to end.
+async fn answer(
+    screen: &Screen,
+    place: &Place,
+    file: Option<&Path>,
+    engine: &Arc<Engine>,
+    served: Served,
+    telemetry: Arc<Telemetry>,
+    mut hangups: Hangups,
+) -> Result<(), Failure> {
+    let mut signals = Signals::listen()?;
     let stop = CancellationToken::new();
     let mut answering = JoinSet::new();
+    answering.spawn(watch_lags(served.clone(), telemetry, stop.clone()));
     let mut reloads =
         Reloads { file, now: place.configuration().clone(), served: served.clone(), certificates: None };
     let socket = Socket::bind(place.socket())
         .map_err(|source| Failure::System { doing: "listen on the socket beside the store", source })?;
     let bounds = place.configuration().bounds();
-    answering.spawn(socket.serve(router(served.clone()), bounds.clone(), stop.clone()));
+    let asked = with_page(served.clone(), router(served.clone()));
+    answering.spawn(socket.serve(asked, bounds.clone(), stop.clone()));
     if let Some(listen) = &place.configuration().listen {
         let security = listen.security().map_err(|error| Failure::Usage(with_causes(&error)))?;
         if let Security::Tls(certificates) = &security {
@@ -48,16 +84,30 @@ pub(crate) async fn serve(screen: &Screen, place: &Place, file: Option<&Path>) -
         };
         let tcp = Tcp::bind(listen.address, security).await.map_err(failed)?;
         let address = tcp.address().map_err(failed)?;
+        let tcp = if listen.names.is_empty() { tcp } else { tcp.named(listen.names.clone()) };
         let asking = guarded(served.clone(), place.configuration().rate()).await?;
+        let asking = with_page(served.clone(), asking);
         answering.spawn(tcp.serve(asking, bounds, stop.clone()));
         screen.note(&format!("listening on {address}, for whoever has a token"));
     }
+    if let Some(address) = place.configuration().telemetry.metrics_address {
+        let failed = |source: io::Error| Failure::System {
+            doing: "listen for scrapes of /metrics",
+            source: io::Error::new(source.kind(), format!("{address}: {source}")),
+        };
+        let tcp = Tcp::bind(address, Security::PlainOnLoopback).await.map_err(failed)?;
+        let address = tcp.address().map_err(failed)?;
+        let bounds = place.configuration().bounds();
+        answering.spawn(tcp.serve(scraped(served.clone()), bounds, stop.clone()));
+        screen.note(&format!("metrics at http://{address}/metrics"));
+    }
     screen.note(&format!(
-        "running on {}; other terminals reach it by that name; Ctrl-C ends the engine, and tenants go on running",
+        "running on {}; other terminals reach it by that name, and browsers by `landlord-compute page`; Ctrl-C ends the engine, and \
+         tenants go on running",
         place.store().display()
     ));
     answering.spawn(place.configuration().deliveries().run(served.clone(), stop.clone()));
-    answering.spawn(watchdog(Arc::clone(&engine), stop.clone()));
+    answering.spawn(watchdog(Arc::clone(engine), stop.clone()));
     let events = here::client(served).events(None, &EventsQuery::default()).await?;
     let mut events = events.fuse();
     tell(&[NotifyState::Ready]);
@@ -108,6 +158,9 @@ pub(crate) fn check(screen: &Screen, file: Option<&Path>, store: Option<&Path>) 
     }
     if let Err(error) = sound.deliveries().check() {
         problems.0.push(format!("webhooks.ca: {}", with_causes(&error)));
+    }
+    if let Err(problem) = sound.telemetry.settings() {
+        problems.0.push(problem);
     }
     problems.or((), file)?;
     screen.note("the configuration is valid");

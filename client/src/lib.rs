@@ -10,10 +10,10 @@ use std::time::Duration;
 use futures_util::stream::BoxStream;
 use http::Method;
 use landlord_api::{
-    Accepted, Acknowledgement, BearerToken, Cursor, EventBatch, LogDocument, MadeToken, NewToken,
-    OperationDocument, Orphan, PlanDocument, ProviderDocument, ProvidersDocument, SpecDocument,
-    StatusDocument, SubscriptionDocument, SubscriptionRequest, SubscriptionsDocument, SweepDocument,
-    TenantDocument, TenantsDocument, TokensDocument, Verdict, WebhookDocument, WebhookRequest,
+    Accepted, AccessDocument, Acknowledgement, BearerToken, Cursor, EventBatch, FleetDocument, LogDocument,
+    MadeToken, NewToken, OperationDocument, Orphan, PlanDocument, ProviderDocument, ProvidersDocument,
+    SpecDocument, StatusDocument, SubscriptionDocument, SubscriptionRequest, SubscriptionsDocument,
+    SweepDocument, TenantDocument, TenantsDocument, TokensDocument, Verdict, WebhookDocument, WebhookRequest,
     WebhooksDocument,
 };
 use landlord_state_machines::id::{OperationId, ProviderName, SpecVersion, TenantId};
@@ -96,6 +96,22 @@ impl Client {
         options: &CommandOptions,
     ) -> Result<Accepted, ClientError> {
         command.ask(tenant).options(options).json(self).await
+    }
+
+    /// What all tenants are like, in short.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn fleet(&self) -> Result<FleetDocument, ClientError> {
+        Ask::new(Method::GET, "/v1/fleet").json(self).await
+    }
+
+    /// Who this client is to the server, and what it may do.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn access(&self) -> Result<AccessDocument, ClientError> {
+        Ask::new(Method::GET, "/v1/access").json(self).await
     }
 
     /// Asks the tenant's platform how it is now.

@@ -121,6 +121,9 @@ pub struct ListQuery {
     /// Only those whose labels fulfil this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<LabelSelector>,
+    /// Only those whose id begins with this.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub prefix: String,
     /// Only those after this one, as `next` of the page before says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<TenantId>,

@@ -63,6 +63,44 @@ type Attended struct {
 	LookedAt *time.Time `json:"looked_at,omitempty"`
 }
 
+// Fleet is what the living tenants are like, in short.
+type Fleet struct {
+	// At is when that was counted, at most some seconds ago.
+	At     time.Time     `json:"at"`
+	Counts []TenantCount `json:"counts"`
+	// Concerns are the tenants that need a look, the most urgent first.
+	Concerns []ConcernedTenant `json:"concerns"`
+	// Minutes is what happened in each minute of the last hour; nil for a token that is not for all tenants.
+	Minutes []Minute `json:"minutes,omitempty"`
+	Engine  Attended `json:"engine"`
+}
+
+// TenantCount is how many tenants are so.
+type TenantCount struct {
+	Provider string       `json:"provider"`
+	State    string       `json:"state"`
+	Health   HealthStatus `json:"health"`
+	Tenants  uint64       `json:"tenants"`
+}
+
+// ConcernedTenant is a tenant that needs a look.
+type ConcernedTenant struct {
+	// Concern is "failing", "failed" or "on_its_way".
+	Concern string `json:"concern"`
+	// Since is when its operation was accepted.
+	Since  *time.Time `json:"since,omitempty"`
+	Tenant Tenant     `json:"tenant"`
+}
+
+// Minute is what happened in one minute.
+type Minute struct {
+	At      time.Time `json:"at"`
+	Began   uint64    `json:"began"`
+	Done    uint64    `json:"done"`
+	Failed  uint64    `json:"failed"`
+	Retried uint64    `json:"retried"`
+}
+
 // SpecDocument is a spec of a tenant as it was sent.
 type SpecDocument struct {
 	TenantID string            `json:"tenant_id"`

@@ -35,6 +35,8 @@ const (
 	CodeUnauthorized         Code = "unauthorized"
 	CodeForbidden            Code = "forbidden"
 	CodeRateLimited          Code = "rate_limited"
+	CodeForeignOrigin        Code = "foreign_origin"
+	CodeMisdirected          Code = "misdirected"
 	CodeNoSuchPath           Code = "no_such_path"
 	CodeMethodNotAllowed     Code = "method_not_allowed"
 	CodeUnsupportedMediaType Code = "unsupported_media_type"

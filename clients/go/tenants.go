@@ -17,6 +17,8 @@ type TenantsQuery struct {
 	Health string
 	// Label is what the labels have to fulfil, all of it: "team=blue,tier!=free,canary,!legacy".
 	Label string
+	// Prefix is what the id begins with.
+	Prefix string
 	// After is TenantsPage.Next of the page before.
 	After string
 	// Limit is at most 500, which 0 stands for.
@@ -30,12 +32,19 @@ func (c *Client) Tenants(ctx context.Context, asked TenantsQuery) (*TenantsPage,
 	set(query, "provider", asked.Provider)
 	set(query, "health", asked.Health)
 	set(query, "label", asked.Label)
+	set(query, "prefix", asked.Prefix)
 	set(query, "after", asked.After)
 	if asked.Limit != 0 {
 		query.Set("limit", strconv.Itoa(asked.Limit))
 	}
 	page := new(TenantsPage)
 	return page, c.get(ctx, "/v1/tenants", query, page)
+}
+
+// Fleet shows what all tenants are like, in short.
+func (c *Client) Fleet(ctx context.Context) (*Fleet, error) {
+	fleet := new(Fleet)
+	return fleet, c.get(ctx, "/v1/fleet", nil, fleet)
 }
 
 // Tenant shows all that is recorded of a tenant. errors.Is finds ErrTenantNotFound where it is not there, or gone.

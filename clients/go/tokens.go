@@ -41,6 +41,15 @@ type Token struct {
 	CreatedAt time.Time `json:"created_at"`
 }
 
+// Access is who asks, and what that may do.
+type Access struct {
+	// Token is empty where none is asked for, as over the server's socket.
+	Token string `json:"token,omitempty"`
+	// Role is "viewer" or "operator".
+	Role    string   `json:"role"`
+	Tenants []string `json:"tenants"`
+}
+
 // MadeToken is a token that was made just now.
 type MadeToken struct {
 	Token Token `json:"token"`
@@ -66,6 +75,12 @@ func (c *Client) WithToken(token Secret) (*Client, error) {
 func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// Access shows who this client is to the server, and what it may do.
+func (c *Client) Access(ctx context.Context) (*Access, error) {
+	access := new(Access)
+	return access, c.get(ctx, "/v1/access", nil, access)
 }
 
 // Tokens lists the tokens. Like the other methods for tokens it is for the server's socket: no token allows it.

@@ -1,12 +1,14 @@
 //! Who asks, and what that may see and do.
 //!
 //! **Invariant:** nothing is answered before somebody said who asks: [`router`](crate::router) says it is the owner, and
-//! [`guarded`](crate::guarded) asks for a token. A route says what it [`Needs`]; where that is not all, as its answer is
+//! [`guarded`](crate::guarded) asks for a token, or for the cookie of a session that a token has begun; the page's files, and what begins a
+//! session, are for everybody. A route says what it [`Needs`]; where that is not all, as its answer is
 //! about several tenants, its handler leaves out what [`Access::sees`] denies.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
@@ -14,9 +16,10 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota};
-use landlord_api::{Code, Role, TenantPattern};
+use landlord_api::{AccessDocument, Code, Role, TenantPattern};
 use landlord_compute::machines::id::TenantId;
 
+use crate::origin::{self, Sender};
 use crate::refused::Refused;
 use crate::served::Served;
 
@@ -93,7 +96,7 @@ impl Grant {
     }
 
     /// Counts a request.
-    fn take(&self) -> Result<(), Box<Response>> {
+    pub(crate) fn take(&self) -> Result<(), Box<Response>> {
         self.rate.check().map_err(|not_until| {
             let wait = not_until.wait_time_from(DefaultClock::default().now());
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
@@ -121,6 +124,18 @@ impl Access {
         }
     }
 
+    /// With what the id of every tenant begins that it may know of; empty where there is nothing to say.
+    pub(crate) fn beginning(&self) -> &str {
+        match self {
+            Self::Owner => "",
+            Self::Holder(grant) => match grant.tenants.as_slice() {
+                [TenantPattern::Prefix(beginning)] => beginning,
+                [TenantPattern::One(one)] => one.as_str(),
+                [] | [TenantPattern::All] | [_, _, ..] => "",
+            },
+        }
+    }
+
     /// The same as an error, which says nothing of whether there is such a tenant.
     pub(crate) fn must_see(&self, tenant: &TenantId) -> Result<(), Refused> {
         match self {
@@ -143,6 +158,25 @@ impl Access {
             }
             (Self::Owner | Self::Holder(_), None) => Ok(()),
         }
+    }
+
+    /// What its token is called, where one is asked for.
+    pub(crate) fn token(&self) -> Option<&str> {
+        match self {
+            Self::Owner => None,
+            Self::Holder(grant) => Some(&grant.name),
+        }
+    }
+
+    /// What it may do.
+    pub(crate) fn document(&self, served: &Served) -> AccessDocument {
+        let (role, tenants) = match self {
+            Self::Owner => (Role::Operator, vec![TenantPattern::All]),
+            Self::Holder(grant) => (grant.role, grant.tenants.clone()),
+        };
+        // Without an engine nobody changes anything.
+        let role = if served.any_engine().is_some() { role } else { Role::Viewer };
+        AccessDocument { token: self.token().map(str::to_owned), role, tenants }
     }
 
     fn allows(&self, needs: Needs) -> Result<(), Refused> {
@@ -207,15 +241,35 @@ pub(crate) async fn as_owner(mut request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-/// Asks for a token, and says who holds it.
+/// Who asks, and what that may do.
+pub(crate) async fn shown(State(served): State<Served>, access: Access) -> Json<AccessDocument> {
+    Json(access.document(&served))
+}
+
+/// Asks for a token, or for the cookie of a session that a token has begun, and says who holds it.
 pub(crate) async fn by_token(State(served): State<Served>, mut request: Request, next: Next) -> Response {
-    let grant = bearer(request.headers()).and_then(|secret| served.tokens().find(secret));
+    let headers = request.headers();
+    // A browser sends a cookie by itself, whoever's page asks for that. It never sends a token by itself.
+    let (grant, by_cookie) = match headers.contains_key(header::AUTHORIZATION) {
+        true => (bearer(headers).and_then(|secret| served.tokens().find(secret)), false),
+        false => (served.sessions().find(&served, &request), true),
+    };
     let Some(grant) = grant else {
         let detail = "send a token that is valid here: `Authorization: Bearer …`; `landlord-compute token create` \
                       makes one on the machine of the server";
         let asks = [(header::WWW_AUTHENTICATE, "Bearer")];
         return (asks, Refused::new(Code::Unauthorized, detail)).into_response();
     };
+    if by_cookie {
+        let sender = Sender::of(headers);
+        let sent = match origin::only_looks(request.method()) {
+            true => sender.must_not_be_another_page(),
+            false => sender.must_be_this_page(),
+        };
+        if let Err(refused) = sent {
+            return refused.into_response();
+        }
+    }
     if let Err(later) = grant.take() {
         return *later;
     }

@@ -13,17 +13,18 @@ use crate::access::Rate;
 use crate::refused::Refused;
 use crate::routes::routes;
 use crate::served::Served;
-use crate::{access, openapi, probes};
+use crate::{access, metrics, openapi, probes};
 
-/// The API, to be mounted in a router of one's own at its root: its paths begin with `/v1/`, but for `/healthz` and
-/// `/readyz`. Whoever reaches it may do everything: whoever mounts it decides who does.
+/// The API, to be mounted in a router of one's own at its root: its paths begin with `/v1/`, but for `/metrics`,
+/// `/healthz` and `/readyz`. Whoever reaches it may do everything: whoever mounts it decides who does.
 pub fn router(served: Served) -> Router {
     let asked = table().layer(from_fn(access::as_owner));
     with_probes(asked).with_state(served)
 }
 
-/// The same for whoever has a token, which is asked for with every request but for `/healthz` and `/readyz`. Tokens are
-/// read now; those that are made and revoked through the API are known at once.
+/// The same for whoever has a token, which is asked for with every request but for `/healthz` and `/readyz`; the cookie of a
+/// session stands for one ([`with_page`](crate::with_page)). Tokens are read now; those that are made and revoked through the API are known at
+/// once.
 ///
 /// # Errors
 /// [`StoreError`] when the tokens cannot be read.
@@ -31,6 +32,12 @@ pub async fn guarded(served: Served, rate: Rate) -> Result<Router, StoreError> {
     served.tokens().load(&served, rate).await?;
     let asked = table().layer(from_fn_with_state(served.clone(), access::by_token));
     Ok(with_probes(asked).with_state(served))
+}
+
+/// `/metrics` and nothing else, for whoever reaches it: for a listener that only the machine itself reaches.
+pub fn scraped(served: Served) -> Router {
+    let asked = Router::new().route("/metrics", get(metrics::metrics)).fallback(no_such_path);
+    asked.method_not_allowed_fallback(no_such_method).with_state(served)
 }
 
 fn table() -> Router<Served> {

@@ -3,10 +3,10 @@
 use axum::http::Method;
 use axum::routing::{MethodRouter, delete, get, post, put};
 use landlord_api::{
-    Accepted, Acknowledgement, CloudEvent, Code, EventBatch, LogDocument, MadeToken, NewToken,
-    OperationDocument, Orphan, PlanDocument, ProviderDocument, ProvidersDocument, SpecDocument,
-    StatusDocument, SubscriptionDocument, SubscriptionRequest, SubscriptionsDocument, SweepDocument,
-    TenantDocument, TenantsDocument, TokensDocument, Verdict, WebhookDocument, WebhookRequest,
+    Accepted, AccessDocument, Acknowledgement, CloudEvent, Code, EventBatch, FleetDocument, LogDocument,
+    MadeToken, NewToken, OperationDocument, Orphan, PlanDocument, ProviderDocument, ProvidersDocument,
+    SpecDocument, StatusDocument, SubscriptionDocument, SubscriptionRequest, SubscriptionsDocument,
+    SweepDocument, TenantDocument, TenantsDocument, TokensDocument, Verdict, WebhookDocument, WebhookRequest,
     WebhooksDocument,
 };
 use landlord_compute::TenantComputeSpec;
@@ -23,8 +23,8 @@ use crate::subscriptions::{NamesQuery, PullQuery};
 use crate::tenants::ListQuery;
 use crate::verdict::ValidateQuery;
 use crate::{
-    commands, events, operations, platform, providers, specs, subscriptions, tenants, tokens, verdict,
-    webhooks,
+    access, commands, events, fleet, metrics, operations, platform, providers, specs, subscriptions, tenants,
+    tokens, verdict, webhooks,
 };
 
 /// Makes a schema.
@@ -83,6 +83,8 @@ pub(crate) const ANY: &[Code] = &[
     Code::InvalidRequest,
     Code::Unauthorized,
     Code::Forbidden,
+    Code::ForeignOrigin,
+    Code::Misdirected,
     Code::TimedOut,
     Code::Overloaded,
     Code::RateLimited,
@@ -444,6 +446,21 @@ pub(crate) fn routes() -> Vec<Route> {
             .body::<Orphan>()
             .done(TAKEN)
             .refused(BODY_NOT_COMMANDED),
+        Route::new(Method::GET, "/metrics", "getMetrics", || get(metrics::metrics))
+            .about("Show figures of the engine, in the text format of OpenMetrics, for Prometheus. No tenant is named.")
+            .done(const { &[Answer {
+                status: 200,
+                about: "The figures.",
+                content: Some(Content { media: "application/openmetrics-text", shape: shape::<String> }),
+            }] })
+            .refused(&[Code::NotSupported]),
+        Route::new(Method::GET, "/v1/fleet", "getFleet", || get(fleet::fleet))
+            .about("Show what all tenants are like, in short: how many are so, who needs a look first, and what happened in the \
+                    last hour.")
+            .done(const { &[json::<FleetDocument>("The fleet at a glance.")] }),
+        Route::new(Method::GET, "/v1/access", "getAccess", || get(access::shown))
+            .about("Show who asks, and what that may do.")
+            .done(const { &[json::<AccessDocument>("Whose request this is.")] }),
         Route::new(Method::GET, "/v1/tokens", "listTokens", || get(tokens::list))
             .about("List the tokens, without what proves them.")
             .needs(Needs::Own)

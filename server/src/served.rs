@@ -8,15 +8,19 @@ use landlord_compute::store::{Position, Reads, StoreError};
 use landlord_compute::{Engine, ProviderName};
 
 use crate::access::Rate;
+use crate::fleet::Fleet;
+use crate::metrics::{Lags, Metrics};
 use crate::refused::Refused;
-use crate::subscriptions::Acks;
+use crate::sessions::Sessions;
+use crate::subscriptions::{self, Acks};
 use crate::tokens::Tokens;
-use crate::webhooks::Webhooks;
+use crate::webhooks::{self, Webhooks};
 
 /// What requests are answered from. Clones are the same.
 #[derive(Clone)]
 pub struct Served(Arc<Parts>);
 
+#[derive(Clone)]
 struct Parts {
     reads: Arc<dyn Reads>,
     /// What the store is called.
@@ -24,9 +28,12 @@ struct Parts {
     providers: Vec<Arc<dyn Provider>>,
     engine: Option<Arc<Engine>>,
     tokens: Tokens,
-    attended: Box<dyn Fn() -> Attended + Send + Sync>,
+    attended: Arc<dyn Fn() -> Attended + Send + Sync>,
+    sessions: Sessions,
+    fleet: Fleet,
     acks: Acks,
     webhooks: Webhooks,
+    metrics: Option<Metrics>,
 }
 
 impl Served {
@@ -38,9 +45,12 @@ impl Served {
             providers: engine.providers(),
             engine: Some(engine),
             tokens: Tokens::default(),
-            attended: Box::new(|| Attended { owner: None, state: Attendance::Runs, looked_at: None }),
+            attended: Arc::new(|| Attended { owner: None, state: Attendance::Runs, looked_at: None }),
+            sessions: Sessions::default(),
+            fleet: Fleet::default(),
             acks: Acks::default(),
             webhooks: Webhooks::default(),
+            metrics: None,
         }))
     }
 
@@ -52,26 +62,37 @@ impl Served {
             providers,
             engine: None,
             tokens: Tokens::default(),
-            attended: Box::new(|| Attended { owner: None, state: Attendance::Unknown, looked_at: None }),
+            attended: Arc::new(|| Attended { owner: None, state: Attendance::Unknown, looked_at: None }),
+            sessions: Sessions::default(),
+            fleet: Fleet::default(),
             acks: Acks::default(),
             webhooks: Webhooks::default(),
+            metrics: None,
         }))
     }
 
     /// With answers that say by `attended` who looks after the tenants.
     #[must_use]
     pub fn attended(self, attended: impl Fn() -> Attended + Send + Sync + 'static) -> Self {
-        let parts = &*self.0;
-        Self(Arc::new(Parts {
-            reads: Arc::clone(&parts.reads),
-            store: Arc::clone(&parts.store),
-            providers: parts.providers.clone(),
-            engine: parts.engine.clone(),
-            tokens: parts.tokens.clone(),
-            attended: Box::new(attended),
-            acks: parts.acks.clone(),
-            webhooks: parts.webhooks.clone(),
-        }))
+        Self(Arc::new(Parts { attended: Arc::new(attended), ..Parts::clone(&self.0) }))
+    }
+
+    /// With `/metrics`, which is answered with this text of this media type. It comes from memory, at once.
+    #[must_use]
+    pub fn metrics(self, media: &'static str, text: impl Fn() -> String + Send + Sync + 'static) -> Self {
+        let metrics = Some(Metrics { media, text: Arc::new(text) });
+        Self(Arc::new(Parts { metrics, ..Parts::clone(&self.0) }))
+    }
+
+    /// How far named readers of events are behind. It reads all of their documents, so ask now and then.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read.
+    pub async fn lags(&self) -> Result<Lags, StoreError> {
+        let head = self.reads().head().await?;
+        let (subscription, webhook) =
+            (subscriptions::slowest(self, head).await?, webhooks::slowest(self, head).await?);
+        Ok(Lags { subscription, webhook, failing: self.webhooks().failing() })
     }
 
     /// Reads the tokens again, for holders that may send requests at this rate from now on.
@@ -80,6 +101,11 @@ impl Served {
     /// [`StoreError`] when they cannot be read; those from before are valid on.
     pub async fn reload_tokens(&self, rate: Rate) -> Result<(), StoreError> {
         self.tokens().load(self, rate).await
+    }
+
+    /// What `/metrics` is answered with, where there is anything.
+    pub(crate) fn shown_metrics(&self) -> Option<&Metrics> {
+        self.0.metrics.as_ref()
     }
 
     pub(crate) fn reads(&self) -> &dyn Reads {
@@ -109,6 +135,16 @@ impl Served {
     /// The tokens that are valid, once they were read.
     pub(crate) fn tokens(&self) -> &Tokens {
         &self.0.tokens
+    }
+
+    /// The sessions of browsers.
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.0.sessions
+    }
+
+    /// What was counted of all tenants last.
+    pub(crate) fn fleet(&self) -> &Fleet {
+        &self.0.fleet
     }
 
     pub(crate) fn store_name(&self) -> &Arc<str> {

@@ -41,6 +41,10 @@ pub(crate) struct ListQuery {
     provider: Option<ProviderName>,
     /// Only those of this health, as it was last seen.
     health: Option<Health>,
+    /// Only those whose id begins with this.
+    #[serde(default)]
+    #[schemars(length(max = 63))]
+    prefix: String,
     /// Only those whose labels fulfil this: `team=blue,tier!=free,canary`.
     label: Option<LabelSelector>,
     /// Only those after this one, as `next` of the page before says.
@@ -53,11 +57,10 @@ pub(crate) struct ListQuery {
 impl ListQuery {
     /// Whether a tenant passes what the store does not look at.
     fn wants(&self, tenant: &Tenant) -> bool {
-        self.health.is_none_or(|health| health == tenant.health)
-            && self.label.as_ref().is_none_or(|wanted| match labels(tenant) {
-                Some(labels) => wanted.wants(labels),
-                None => wanted.wants(&BTreeMap::new()),
-            })
+        self.label.as_ref().is_none_or(|wanted| match labels(tenant) {
+            Some(labels) => wanted.wants(labels),
+            None => wanted.wants(&BTreeMap::new()),
+        })
     }
 }
 
@@ -67,15 +70,22 @@ pub(crate) async fn list(
     access: Access,
     Asked(query): Asked<ListQuery>,
 ) -> Result<Json<TenantsDocument>, Refused> {
-    let filter = TenantFilter { state: query.state, provider: query.provider.clone() };
+    // What it may not know of is not read.
+    let beginning = access.beginning();
+    let prefix = if beginning.starts_with(&query.prefix) { beginning } else { &query.prefix };
+    let filter = TenantFilter {
+        state: query.state,
+        provider: query.provider.clone(),
+        health: query.health,
+        prefix: prefix.to_owned(),
+    };
     // A tenant of a provider that is not here is listed all the same; a filter by such a name may be a typo.
     if let Some(name) = &filter.provider {
         served.provider(name)?;
     }
     let limit = query.limit.unwrap_or(LISTED).clamp(1, LISTED);
     // Of what only this side can judge, few may pass.
-    let at_a_time =
-        if query.label.is_some() || query.health.is_some() || !access.sees_all() { LISTED } else { limit };
+    let at_a_time = if query.label.is_some() || !access.sees_all() { LISTED } else { limit };
     let (mut tenants, mut after, mut looks) = (Vec::new(), query.after.clone(), 0);
     let next = 'pages: loop {
         let page = served.reads().list(&filter, after, at_a_time).await?;

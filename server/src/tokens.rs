@@ -31,7 +31,7 @@ const PATTERNS: usize = 64;
 
 /// The SHA-256 of what proves a token, as 64 hexadecimal digits. As that is random and long, whoever reads the hash cannot find
 /// it.
-type Hash = String;
+pub(crate) type Hash = String;
 
 /// The tokens that are valid. Clones are the same.
 #[derive(Clone, Default)]
@@ -64,6 +64,12 @@ impl Tokens {
     pub(crate) fn find(&self, secret: &str) -> Option<Arc<Grant>> {
         let valid = self.0.valid.read().unwrap_or_else(PoisonError::into_inner);
         valid.grants.get(&hash(secret)).cloned()
+    }
+
+    /// Whoever the token with this hash proves, if it is still valid.
+    pub(crate) fn find_by_hash(&self, hash: &Hash) -> Option<Arc<Grant>> {
+        let valid = self.0.valid.read().unwrap_or_else(PoisonError::into_inner);
+        valid.grants.get(hash).cloned()
     }
 
     /// Those that a store keeps, from now on. One that cannot be read, as a newer version made it, is valid for nobody.
@@ -172,7 +178,7 @@ impl Kept {
     }
 }
 
-fn hash(secret: &str) -> Hash {
+pub(crate) fn hash(secret: &str) -> Hash {
     hex(&Sha256::digest(secret.as_bytes()))
 }
 
@@ -180,10 +186,14 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// 256 random bits.
 fn new_secret() -> Result<BearerToken, Refused> {
+    Ok(BearerToken::new(format!("{PREFIX}{}", random()?)))
+}
+
+/// 256 random bits.
+pub(crate) fn random() -> Result<String, Refused> {
     let mut random = [0; 32];
     getrandom::fill(&mut random)
         .map_err(|error| Refused::new(Code::Defect, format!("the system has no random bytes: {error}")))?;
-    Ok(BearerToken::new(format!("{PREFIX}{}", hex(&random))))
+    Ok(hex(&random))
 }

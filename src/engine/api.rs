@@ -17,6 +17,7 @@ use super::operation::OperationHandle;
 use crate::provider::Provider;
 use crate::store::{Page, Position, Reads, Scope, Store, StoreError, TenantFilter};
 use crate::sweep::{Orphan, Sweep, SweepError, sweep};
+use crate::telemetry::{ProviderVitals, Vitals};
 
 /// How long an engine that ends waits for calls that it dropped.
 const DROPPED_GONE: Duration = Duration::from_secs(5);
@@ -117,6 +118,27 @@ impl Engine {
     /// Where the last published event stands.
     pub fn head(&self) -> Position {
         self.core.log.head()
+    }
+
+    /// What it holds now, from memory.
+    pub fn vitals(&self) -> Vitals {
+        let core = &self.core;
+        let (subscribers, subscriber_lag) = core.log.readers();
+        let providers = core.registry.iter().map(|registered| ProviderVitals {
+            provider: registered.provider.name(),
+            calls: registered.running(),
+            budgets: registered.provider.budgets(),
+        });
+        Vitals {
+            actors: core.directory.live(),
+            commands: core.unanswered.now(),
+            calls: core.calls.in_flight(),
+            transitions: core.committer.waiting(),
+            head: core.log.head(),
+            subscribers,
+            subscriber_lag,
+            providers: providers.collect(),
+        }
     }
 
     /// Why it takes no more commands; none while it does.

@@ -12,10 +12,12 @@ use super::core::Core;
 use super::error::StartError;
 use super::ground::{Ground, Parts};
 use super::loops::{observe, passivate, recover, wake};
+use super::watched::Watched;
 use crate::clock::{Clock, SystemClock};
 use crate::provider::Provider;
 use crate::provider::registry::Registry;
 use crate::store::Store;
+use crate::telemetry::Watcher;
 
 /// Puts an engine together.
 pub struct EngineBuilder {
@@ -25,6 +27,7 @@ pub struct EngineBuilder {
     limits: Limits,
     observe: ObservePolicy,
     clock: Arc<dyn Clock>,
+    watched: Watched,
 }
 
 impl EngineBuilder {
@@ -63,6 +66,13 @@ impl EngineBuilder {
         self
     }
 
+    /// Who is told what the engine does. The store's tenants are counted for it before the engine starts.
+    #[must_use]
+    pub fn watched_by(mut self, watcher: Arc<dyn Watcher>) -> Self {
+        self.watched = Watched::by(watcher);
+        self
+    }
+
     /// Opens the store and starts the engine. It takes commands at once; operations that an earlier engine left
     /// are taken up meanwhile. Must be called within a tokio runtime.
     ///
@@ -74,6 +84,11 @@ impl EngineBuilder {
             registry.register(provider)?;
         }
         let opened = self.store.open().await?;
+        if self.watched.is_watched() {
+            let providers: Vec<_> = registry.iter().map(|registered| registered.provider.name()).collect();
+            let survey = self.store.survey(Box::new(|_| true), 0).await?;
+            self.watched.starts(&providers, &survey.counts);
+        }
         let (directory, exits) =
             Directory::start().await.map_err(|error| StartError::Supervisors(error.to_string()))?;
         let observe = self.observe;
@@ -83,6 +98,7 @@ impl EngineBuilder {
             policy: self.policy,
             limits: self.limits,
             clock: self.clock,
+            watched: self.watched,
         };
         let ground = Ground::new(parts, opened);
         let core = Arc::new(Core { ground, directory, calls: Calls::new() });
@@ -101,6 +117,7 @@ impl Engine {
             limits: Limits::default(),
             observe: ObservePolicy::default(),
             clock: Arc::new(SystemClock),
+            watched: Watched::default(),
         }
     }
 }

@@ -17,6 +17,7 @@ use tokio::sync::SemaphorePermit;
 use super::ground::Ground;
 use crate::provider::registry::Registered;
 use crate::provider::{self, Context};
+use crate::telemetry::CallEnd;
 
 /// What came of a call, whatever it did.
 pub(super) async fn outcome(ground: &Ground, start: &StartCall, cx: &Context) -> Outcome {
@@ -50,12 +51,19 @@ async fn turn(ground: &Ground, start: &StartCall, cx: &Context) -> Outcome {
             "stopped before it began",
         )));
     };
+    let watched = ground.watched.call(&start.provider, start.method);
     let mut answer = pin!(AssertUnwindSafe(make_call(registered, cx, start)).catch_unwind());
     // A timer is only worth its while when there is something to wait for.
     let answer = match poll_fn(|task| Poll::Ready(answer.as_mut().poll(task))).await {
         Poll::Ready(answer) => Ok(answer),
         Poll::Pending => Box::pin(tokio::time::timeout(registered.call_timeout, answer)).await,
     };
+    watched.ended(match &answer {
+        Ok(Ok(Ok(_))) => CallEnd::Succeeded,
+        Ok(Ok(Err(_))) => CallEnd::Failed,
+        Ok(Err(_)) => CallEnd::Panicked,
+        Err(_) => CallEnd::TimedOut,
+    });
     match answer {
         Ok(Ok(Ok(Done { changes, message, retained }))) => {
             Outcome::Succeeded { changes, message, retained: Retained::of(start.provider.clone(), retained) }

@@ -21,7 +21,7 @@ use landlord_state_machines::trace::TraceContext;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use super::actor::Message;
 use super::call::outcome;
@@ -191,12 +191,19 @@ impl Calls {
         cx.rollout = start.rollout;
         cx.applied_rollout = start.applied_rollout;
         let (call, cancel) = (start.call, cx.cancel.clone());
-        let span = telemetry::call_span(&core.tenant, &start, cx.trace.as_ref());
+        let traced = core.watched.traces(start.operation, cx.trace.as_ref());
+        let span =
+            if traced { telemetry::call_span(&core.tenant, &start, cx.trace.as_ref()) } else { Span::none() };
+        let ends = span.clone();
         let in_flight = Counted::at(CallCount(Arc::clone(core)));
         // In a box: it is large, and moves into the task when it is not over at once. An `async fn` that took its
         // arguments by value would reserve the room twice.
         let home = Arc::clone(&kept);
-        let work = async move { outcome(&home.home.core, &start, &cx).await };
+        let work = async move {
+            let outcome = outcome(&home.home.core, &start, &cx).await;
+            telemetry::call_ended(&ends, &outcome);
+            outcome
+        };
         let work = Box::pin(work.instrument(span));
         Begun { call, cancel, work, kept, in_flight }
     }

@@ -13,12 +13,12 @@ use futures_util::future::join;
 use jiff::Timestamp;
 use landlord_state_machines::id::Revision;
 use tokio::sync::oneshot;
-use tracing::Instrument;
 
 use crate::engine::closing::{Closed, Closing};
 use crate::engine::events::EventLog;
 use crate::engine::waiters::Waiters;
 use crate::engine::wakeups::Wakeups;
+use crate::engine::watched::Watched;
 use crate::store::{Epoch, Events, NotedRequest, Position, Scope, Store, StoreError, Write, WriteError};
 
 /// Why a transition was not committed.
@@ -67,6 +67,7 @@ pub(crate) struct Committer {
     waiters: Arc<Waiters>,
     wakeups: Arc<Wakeups>,
     closing: Arc<Closing>,
+    watched: Watched,
     queue: Mutex<Queue>,
     /// A commit ended without anybody knowing what it did: events may be durable that were not published.
     behind: AtomicBool,
@@ -177,10 +178,11 @@ impl Committer {
         waiters: Arc<Waiters>,
         wakeups: Arc<Wakeups>,
         closing: Arc<Closing>,
+        watched: Watched,
     ) -> Self {
         let limit = usize::try_from(store.batch_limit().get()).unwrap_or(usize::MAX);
         let (queue, behind) = (Mutex::default(), AtomicBool::new(false));
-        Self { store, epoch, limit, log, waiters, wakeups, closing, queue, behind }
+        Self { store, epoch, limit, log, waiters, wakeups, closing, watched, queue, behind }
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -227,6 +229,11 @@ impl Committer {
         }
     }
 
+    /// How many transitions wait for the commit before theirs.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue().writes.len()
+    }
+
     fn is_behind(&self) -> bool {
         self.behind.load(Ordering::Acquire)
     }
@@ -251,7 +258,7 @@ impl Committer {
         while self.is_behind() {
             // A turn that was lost on its way here is taken again.
             if let Some(turn) = self.turn().await {
-                let caught_up = self.read_on().await;
+                let caught_up = self.read_on(None).await;
                 pass_on(turn);
                 return caught_up;
             }
@@ -259,13 +266,17 @@ impl Committer {
         Ok(())
     }
 
-    async fn read_on(&self) -> Result<(), StoreError> {
+    /// Events from `told` on are told to the watcher by whoever committed them.
+    async fn read_on(&self, told: Option<Position>) -> Result<(), StoreError> {
         loop {
             match self.store.events(self.log.head(), &Scope::All, self.limit).await? {
                 Events::Gap { resume } => self.log.skip_to(resume),
                 Events::Page(page) if page.is_empty() => break,
                 Events::Page(page) => {
-                    for (_, event) in &page {
+                    for (position, event) in &page {
+                        if told.is_none_or(|told| *position < told) {
+                            self.watched.late(event);
+                        }
                         event.settled.iter().for_each(|settlement| self.waiters.settle(settlement));
                     }
                     self.log.append(page.iter().map(|(position, event)| (*position, event)));
@@ -288,13 +299,14 @@ impl Committer {
             return None;
         }
         let mut doubt = Doubt(Some(&self.behind));
+        let begun = self.watched.commit_begins();
         let Some(result) = self.store.commit_now(self.epoch, write) else {
             doubt.0 = None;
             return None;
         };
-        let _in_span = tracing::debug_span!(parent: None, "commit", transitions = 1).entered();
         Some(match result {
             Ok(result) => {
+                self.watched.committed(begun, usize::from(result.is_ok()));
                 self.publish(result.as_ref().ok().map(|position| (*position, write)).into_iter());
                 doubt.0 = None;
                 answer(result)
@@ -316,10 +328,13 @@ impl Committer {
         if let Some(why) = self.closing.why() {
             return Err(CommitFailure::Closed(why));
         }
-        let span = tracing::debug_span!(parent: None, "commit", transitions = writes.len());
         let doubt = Doubt(Some(&self.behind));
-        match self.store.commit(self.epoch, writes).instrument(span).await {
-            Ok(results) => Ok(Made { results, doubt }),
+        let begun = self.watched.commit_begins();
+        match self.store.commit(self.epoch, writes).await {
+            Ok(results) => {
+                self.watched.committed(begun, results.iter().filter(|result| result.is_ok()).count());
+                Ok(Made { results, doubt })
+            }
             Err(error) => Err(self.failed(error, writes.len())),
         }
     }
@@ -333,7 +348,8 @@ impl Committer {
             false => self.publish(committed),
             // An earlier commit may be durable too, and its events come before these.
             true => {
-                if let Err(error) = self.read_on().await {
+                let told = results.iter().filter_map(|result| result.as_ref().ok()).min().copied();
+                if let Err(error) = self.read_on(told).await {
                     tracing::warn!(%error, "what is durable cannot be read; its events are told later");
                     self.tell_who_waits(committed);
                 }

@@ -34,6 +34,15 @@ pub enum Delivery {
     },
 }
 
+impl Delivery {
+    /// Whoever has got this has got everything up to here.
+    fn position(&self) -> Position {
+        match self {
+            Self::Event { cursor: position, .. } | Self::Gap { resume: position } => *position,
+        }
+    }
+}
+
 /// The latest events, where the last one stands, and who waits for the next.
 ///
 /// A subscriber of one tenant is woken by that tenant's events alone: a thousand of them cost nothing while others are busy.
@@ -44,6 +53,8 @@ pub(crate) struct EventLog {
     subscribers: AtomicUsize,
     /// Tells those of all tenants that there is more.
     grown: watch::Sender<()>,
+    /// How far those of all tenants have got.
+    readers: Mutex<Vec<Arc<AtomicU64>>>,
     /// Tells those of one tenant.
     tenants: Mutex<HashMap<TenantId, watch::Sender<Latest>>>,
 }
@@ -68,6 +79,7 @@ impl EventLog {
             head: AtomicU64::new(head.0),
             subscribers: AtomicUsize::new(0),
             grown: watch::Sender::new(()),
+            readers: Mutex::default(),
             tenants: Mutex::default(),
         }
     }
@@ -117,10 +129,22 @@ impl EventLog {
         self.subscribers.load(Ordering::Relaxed) > 0
     }
 
-    fn listen(self: &Arc<Self>, scope: &Scope) -> Listening {
+    /// How many subscribers to all events there are, and how many events the slowest of them has still to get.
+    pub(crate) fn readers(&self) -> (usize, u64) {
+        let readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        let slowest = readers.iter().map(|reader| reader.load(Ordering::Relaxed)).min();
+        (readers.len(), slowest.map_or(0, |slowest| self.head().0.saturating_sub(slowest)))
+    }
+
+    fn listen(self: &Arc<Self>, scope: &Scope, since: Position) -> Listening {
         self.subscribers.fetch_add(1, Ordering::Relaxed);
         let grown = match scope {
-            Scope::All => Grown::All(self.grown.subscribe()),
+            Scope::All => {
+                let reader = Arc::new(AtomicU64::new(since.0));
+                let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+                readers.push(Arc::clone(&reader));
+                Grown::All(self.grown.subscribe(), reader)
+            }
             Scope::Tenant(tenant) => {
                 let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
                 let waiting =
@@ -177,7 +201,8 @@ struct Listening {
 
 /// How a subscriber hears that there is more.
 enum Grown {
-    All(watch::Receiver<()>),
+    /// And how far it has got.
+    All(watch::Receiver<()>, Arc<AtomicU64>),
     One(TenantId, watch::Receiver<Latest>),
 }
 
@@ -185,15 +210,23 @@ impl Listening {
     /// From now on only what comes counts as new.
     fn mark_unchanged(&mut self) {
         match &mut self.grown {
-            Grown::All(grown) => grown.mark_unchanged(),
+            Grown::All(grown, _) => grown.mark_unchanged(),
             Grown::One(_, grown) => grown.mark_unchanged(),
+        }
+    }
+
+    /// It has got everything up to here.
+    fn reached(&self, cursor: Position) {
+        match &self.grown {
+            Grown::All(_, reader) => reader.store(cursor.0, Ordering::Relaxed),
+            Grown::One(..) => {}
         }
     }
 
     async fn changed(&mut self) {
         // The log lives as long as this: nobody closes what is told.
         let _ = match &mut self.grown {
-            Grown::All(grown) => grown.changed().await,
+            Grown::All(grown, _) => grown.changed().await,
             Grown::One(_, grown) => grown.changed().await,
         };
     }
@@ -201,7 +234,7 @@ impl Listening {
     /// From where on to read, for one who has read up to `cursor`: what is known to concern others is passed over.
     fn next_after(&self, cursor: Position) -> Position {
         match &self.grown {
-            Grown::All(_) => cursor,
+            Grown::All(..) => cursor,
             Grown::One(_, grown) => {
                 let Latest { before, last } = *grown.borrow();
                 if before <= cursor && cursor < last { Position(last.0 - 1) } else { cursor }
@@ -213,11 +246,17 @@ impl Listening {
 impl Drop for Listening {
     fn drop(&mut self) {
         self.log.subscribers.fetch_sub(1, Ordering::Relaxed);
-        if let Grown::One(tenant, _) = &self.grown {
-            let mut tenants = self.log.tenants.lock().unwrap_or_else(PoisonError::into_inner);
-            // This one is still counted.
-            if tenants.get(tenant).is_some_and(|waiting| waiting.receiver_count() <= 1) {
-                tenants.remove(tenant);
+        match &self.grown {
+            Grown::All(_, reader) => {
+                let mut readers = self.log.readers.lock().unwrap_or_else(PoisonError::into_inner);
+                readers.retain(|other| !Arc::ptr_eq(other, reader));
+            }
+            Grown::One(tenant, _) => {
+                let mut tenants = self.log.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+                // This one is still counted.
+                if tenants.get(tenant).is_some_and(|waiting| waiting.receiver_count() <= 1) {
+                    tenants.remove(tenant);
+                }
             }
         }
     }
@@ -241,7 +280,7 @@ pub(crate) fn subscribe(
     since: Position,
     scope: Scope,
 ) -> impl Stream<Item = Result<Delivery, StoreError>> + Send {
-    let listening = log.listen(&scope);
+    let listening = log.listen(&scope, since);
     let subscriber = Subscriber { listening, store, closing, scope, cursor: since, ready: VecDeque::new() };
     stream::unfold(Some(subscriber), |subscriber| async {
         let mut subscriber = subscriber?;
@@ -257,8 +296,10 @@ impl Subscriber {
     async fn next(&mut self) -> Result<Option<Delivery>, StoreError> {
         loop {
             if let Some(delivery) = self.ready.pop_front() {
+                self.listening.reached(delivery.position());
                 return Ok(Some(delivery));
             }
+            self.listening.reached(self.cursor);
             self.listening.mark_unchanged();
             let head = self.listening.log.head();
             if self.cursor < head {

@@ -16,6 +16,7 @@ use super::count::Count;
 use super::events::EventLog;
 use super::waiters::Waiters;
 use super::wakeups::Wakeups;
+use super::watched::Watched;
 use crate::clock::Clock;
 use crate::provider::registry::Registry;
 use crate::provider::{Context, Initiator};
@@ -34,6 +35,7 @@ pub(crate) struct Ground {
     pub(crate) waiters: Arc<Waiters>,
     pub(crate) wakeups: Arc<Wakeups>,
     pub(crate) closing: Arc<Closing>,
+    pub(crate) watched: Watched,
     /// Commands that were taken on and not answered yet.
     pub(crate) unanswered: CachePadded<Count>,
     draining: AtomicBool,
@@ -47,12 +49,13 @@ pub(crate) struct Parts {
     pub(crate) policy: Policy,
     pub(crate) limits: Limits,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) watched: Watched,
 }
 
 impl Ground {
     /// On a store that was opened for this engine.
     pub(crate) fn new(parts: Parts, opened: Opened) -> Self {
-        let Parts { store, registry, policy, limits, clock } = parts;
+        let Parts { store, registry, policy, limits, clock, watched } = parts;
         let closing = Arc::new(Closing::default());
         let log = Arc::new(EventLog::new(opened.head));
         let waiters = Arc::new(Waiters::new());
@@ -64,6 +67,7 @@ impl Ground {
             Arc::clone(&waiters),
             Arc::clone(&wakeups),
             Arc::clone(&closing),
+            watched.clone(),
         ));
         Self {
             store,
@@ -77,6 +81,7 @@ impl Ground {
             waiters,
             wakeups,
             closing,
+            watched,
             unanswered: CachePadded::default(),
             draining: AtomicBool::new(false),
             minted: CachePadded::default(),

@@ -321,7 +321,13 @@ impl TenantHandle {
         let operation = core.mint();
         let command = Command { expected: options.expected_revision, request };
         let asked = fingerprint::of(&command.request, &options);
-        let trace = options.trace.or_else(telemetry::current_trace);
+        let caller = options.trace.or_else(|| telemetry::trace_of(&Span::current()));
+        let span = match core.watched.traces(operation, caller.as_ref()) {
+            true => telemetry::command_span(self.id(), &command.request, operation, caller.as_ref()),
+            false => Span::none(),
+        };
+        // What follows is part of the command, also after a restart.
+        let trace = telemetry::trace_of(&span).or(caller);
         for resend in 0..=RESENDS {
             let (reply, answer) = oneshot::channel();
             let (settled, announced) = oneshot::channel();
@@ -333,7 +339,8 @@ impl TenantHandle {
                 asked,
                 reason: options.reason.clone(),
                 trace: trace.clone(),
-                span: Span::none(),
+                span: span.clone(),
+                admission: telemetry::admission_span(&span),
                 settled: Some(settled),
                 reply,
             }));

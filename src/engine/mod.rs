@@ -24,3 +24,4 @@ pub(crate) mod operation;
 mod telemetry;
 mod waiters;
 mod wakeups;
+mod watched;

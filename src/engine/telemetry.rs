@@ -1,13 +1,19 @@
-//! Spans: each command, transition, commit and provider call is one, with its tenant, provider, operation and
-//! attempt. Roots on purpose: an actor outlives whoever spoke to it, so the caller's trace travels with the
-//! operation instead.
+//! Spans: each command, its admission, each transition, commit and provider call is one, with its tenant, provider,
+//! operation and attempt. Roots on purpose: an actor outlives whoever spoke to it, so the caller's trace travels with the
+//! operation instead. What is made for an operation whose spans nobody wants is [`Span::none`].
 
 use landlord_state_machines::id::{OperationId, ProviderName, TenantId};
-use landlord_state_machines::tenant::{EventKind, LifecycleEvent, Request, StartCall};
+use landlord_state_machines::tenant::{
+    EventKind, LifecycleEvent, OperationKind, Outcome, Request, StartCall,
+};
 use landlord_state_machines::trace::TraceContext;
 use tracing::Span;
+use tracing::field::Empty;
 
-/// The span of a command being decided and made durable.
+use crate::store::Position;
+use crate::telemetry::TRACE_TARGET;
+
+/// The span of a command, until it is answered.
 pub(crate) fn command_span(
     tenant: &TenantId,
     request: &Request,
@@ -15,22 +21,51 @@ pub(crate) fn command_span(
     trace: Option<&TraceContext>,
 ) -> Span {
     let span = tracing::info_span!(
+        target: TRACE_TARGET,
         parent: None,
         "command",
         command = request.name(),
         tenant_id = %tenant,
         provider = request.provider().map(tracing::field::display),
         %operation,
-        traceparent = tracing::field::Empty,
+        traceparent = Empty,
+        trace_id = Empty,
     );
     continue_trace(&span, trace);
     span
+}
+
+/// The same for what the engine asks of itself.
+pub(crate) fn own_command_span(event: &LifecycleEvent, kind: OperationKind, provider: &ProviderName) -> Span {
+    let span = tracing::info_span!(
+        target: TRACE_TARGET,
+        parent: None,
+        "command",
+        command = kind.name(),
+        tenant_id = %event.tenant_id,
+        %provider,
+        operation = event.operation.map(tracing::field::display),
+        traceparent = Empty,
+        trace_id = Empty,
+    );
+    continue_trace(&span, None);
+    span
+}
+
+/// The span of a command that was taken on and waits for its tenant's actor.
+pub(crate) fn admission_span(command: &Span) -> Span {
+    if command.is_none() {
+        Span::none()
+    } else {
+        tracing::info_span!(target: TRACE_TARGET, parent: command, "admission")
+    }
 }
 
 /// The span of one use of a provider.
 pub(crate) fn call_span(tenant: &TenantId, start: &StartCall, trace: Option<&TraceContext>) -> Span {
     let method = start.method.name();
     let span = tracing::info_span!(
+        target: TRACE_TARGET,
         parent: None,
         "call",
         method,
@@ -39,20 +74,46 @@ pub(crate) fn call_span(tenant: &TenantId, start: &StartCall, trace: Option<&Tra
         operation = %start.operation,
         call = %start.call,
         attempt = start.attempt,
-        traceparent = tracing::field::Empty,
+        traceparent = Empty,
+        trace_id = Empty,
+        outcome = Empty,
+        code = Empty,
+        otel.status_code = Empty,
     );
     continue_trace(&span, trace);
     span
 }
 
-/// The span of a transition becoming durable. It is part of the command that asked for it, where one did.
+/// Says what came of a call. The error's words are in the event; here is only its code.
+pub(crate) fn call_ended(span: &Span, outcome: &Outcome) {
+    if span.is_none() {
+        return;
+    }
+    let (name, error) = match outcome {
+        Outcome::Succeeded { .. } => ("succeeded", None),
+        Outcome::Failed(error) => ("failed", Some(error)),
+        Outcome::TimedOut(error) => ("timed_out", Some(error)),
+        Outcome::Lost(error) => ("lost", Some(error)),
+        Outcome::Held(error) => ("held", Some(error)),
+    };
+    span.record("outcome", name);
+    if let Some(error) = error {
+        span.record("code", tracing::field::display(&error.code));
+        span.record("otel.status_code", "ERROR");
+    }
+}
+
+/// The span of a transition becoming durable. It is part of the command that asked for it, where one did, else of its
+/// operation's trace.
 pub(crate) fn transition_span(
     command: Option<&Span>,
+    trace: Option<&TraceContext>,
     event: &LifecycleEvent,
     provider: &ProviderName,
 ) -> Span {
     let to = event.to.map_or("gone", landlord_state_machines::tenant::StateName::as_str);
-    tracing::info_span!(
+    let span = tracing::info_span!(
+        target: TRACE_TARGET,
         parent: command.and_then(Span::id),
         "transition",
         tenant_id = %event.tenant_id,
@@ -61,8 +122,29 @@ pub(crate) fn transition_span(
         attempt = event.attempt,
         from = event.from.as_str(),
         to,
+        kind = event.what.name(),
         revision = event.revision.0,
-    )
+        traceparent = Empty,
+        trace_id = Empty,
+    );
+    continue_trace(&span, if command.is_some() { None } else { trace });
+    span
+}
+
+/// The span of the store making a transition durable, with others or alone.
+pub(crate) fn commit_span(transition: &Span) -> Span {
+    if transition.is_none() {
+        Span::none()
+    } else {
+        tracing::info_span!(target: TRACE_TARGET, parent: transition, "commit")
+    }
+}
+
+/// The event of a transition is published, at this position.
+pub(crate) fn published(transition: &Span, position: Position) {
+    if !transition.is_none() {
+        tracing::info_span!(target: TRACE_TARGET, parent: transition, "publish", position = position.0);
+    }
 }
 
 /// Says what happened, at the level that it has (CONTRACT.md, "Logging").
@@ -104,38 +186,61 @@ pub(crate) fn transition(event: &LifecycleEvent) {
     }
 }
 
-/// Makes the span part of the caller's trace.
+/// Makes the span part of the caller's trace, and says which that is.
 #[cfg(feature = "opentelemetry")]
 fn continue_trace(span: &Span, trace: Option<&TraceContext>) {
     use opentelemetry::propagation::TextMapPropagator;
+    use opentelemetry::trace::TraceContextExt;
     use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-    let Some(trace) = trace else { return };
-    let mut headers =
-        std::collections::HashMap::from([("traceparent".to_owned(), trace.traceparent.clone())]);
-    headers.extend(trace.tracestate.clone().map(|state| ("tracestate".to_owned(), state)));
-    let parent = opentelemetry_sdk::propagation::TraceContextPropagator::new().extract(&headers);
-    // It fails when no OpenTelemetry layer is installed, and then there is no trace to continue.
-    let _ = span.set_parent(parent);
+    if span.is_none() {
+        return;
+    }
+    if let Some(trace) = trace {
+        let mut headers =
+            std::collections::HashMap::from([("traceparent".to_owned(), trace.traceparent.clone())]);
+        headers.extend(trace.tracestate.clone().map(|state| ("tracestate".to_owned(), state)));
+        let parent = opentelemetry_sdk::propagation::TraceContextPropagator::new().extract(&headers);
+        // It fails when no OpenTelemetry layer is installed, and then there is no trace to continue.
+        let _ = span.set_parent(parent);
+    }
+    let context = span.context();
+    let context = context.span().span_context().clone();
+    if context.is_valid() {
+        span.record("trace_id", tracing::field::display(context.trace_id()));
+    } else {
+        say_trace(span, trace);
+    }
 }
 
 /// Without OpenTelemetry the caller's trace is a field of the span.
 #[cfg(not(feature = "opentelemetry"))]
 fn continue_trace(span: &Span, trace: Option<&TraceContext>) {
+    say_trace(span, trace);
+}
+
+/// The caller's trace as fields of the span, where no layer continues it.
+fn say_trace(span: &Span, trace: Option<&TraceContext>) {
     if let Some(trace) = trace {
         span.record("traceparent", trace.traceparent.as_str());
+        if let Some(id) = trace.traceparent.split('-').nth(1) {
+            span.record("trace_id", id);
+        }
     }
 }
 
-/// The trace that the caller is in now, for [`crate::Options::trace`].
+/// The place of a span in its trace: the caller's for [`crate::Options::trace`], and a command's for what follows from it.
 #[cfg(feature = "opentelemetry")]
-pub(crate) fn current_trace() -> Option<TraceContext> {
+pub(crate) fn trace_of(span: &Span) -> Option<TraceContext> {
     use opentelemetry::propagation::TextMapPropagator;
     use tracing_opentelemetry::OpenTelemetrySpanExt;
 
+    if span.is_none() {
+        return None;
+    }
     let mut headers = std::collections::HashMap::new();
     opentelemetry_sdk::propagation::TraceContextPropagator::new()
-        .inject_context(&Span::current().context(), &mut headers);
+        .inject_context(&span.context(), &mut headers);
     let traceparent = headers.remove("traceparent")?;
     Some(TraceContext {
         traceparent,
@@ -143,8 +248,8 @@ pub(crate) fn current_trace() -> Option<TraceContext> {
     })
 }
 
-/// The trace that the caller is in now: not known without OpenTelemetry.
+/// The place of a span in its trace: not known without OpenTelemetry.
 #[cfg(not(feature = "opentelemetry"))]
-pub(crate) fn current_trace() -> Option<TraceContext> {
+pub(crate) fn trace_of(_span: &Span) -> Option<TraceContext> {
     None
 }

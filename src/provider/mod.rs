@@ -1,6 +1,7 @@
 //! The contract that every compute provider implements (CONTRACT.md, "The provider contract").
 
 mod answer;
+mod budget;
 mod capabilities;
 mod context;
 pub mod converge;
@@ -13,6 +14,7 @@ pub use answer::{
     Destroyed, LogLine, LogQuery, LogRun, Looked, OwnedTenant, Plan, PlannedAction, PlannedAnswer,
     PlannedChange, PlannedEffect, PlannedObject, Released, Source,
 };
+pub use budget::Budget;
 pub use capabilities::Capabilities;
 
 pub use context::{CheckpointError, Context, Initiator, Journal, UndoBy, Work};
@@ -118,6 +120,12 @@ pub trait Provider: Send + Sync + 'static {
     /// What this provider can do, as data.
     fn capabilities(&self) -> Capabilities {
         Capabilities::default()
+    }
+
+    /// What may be asked of its platform now, for whoever watches the engine. Answered at once, from memory; a bounded
+    /// number of them, whatever the number of tenants. Default: nothing limits it.
+    fn budgets(&self) -> Vec<Budget> {
+        Vec::new()
     }
 
     /// What it makes of a field of a spec. The engine refuses a spec that has a field which is refused, and shows what is

@@ -34,6 +34,14 @@ pub(crate) struct Registered {
     pub(crate) call_timeout: Duration,
 }
 
+impl Registered {
+    /// How many calls have its turn now.
+    pub(crate) fn running(&self) -> usize {
+        let most = self.capabilities.max_concurrent_calls.clamp(1, Semaphore::MAX_PERMITS);
+        most.saturating_sub(self.permits.available_permits())
+    }
+}
+
 /// Providers by name.
 #[derive(Default)]
 pub(crate) struct Registry {

@@ -3,10 +3,12 @@
 
 mod documents;
 mod memory;
+mod survey;
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroU64;
+use std::ops::Bound;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -14,12 +16,17 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use landlord_state_machines::id::{Incarnation, OperationId, ProviderName, Revision, SpecVersion, TenantId};
 use landlord_state_machines::spec::Spec;
+use landlord_state_machines::status::Health;
 use landlord_state_machines::tenant::{LifecycleEvent, OperationKind, Record, Settled, StateName, Tenant};
 use landlord_state_machines::trace::TraceContext;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use documents::{Document, DocumentKind, DocumentMismatch, DocumentRevision, DocumentWrite};
 pub use memory::{MemoryOptions, MemoryStore};
+pub use survey::{Concern, Seen, Sort, Survey, Surveyed, Surveyor};
+
+/// How many tenants a survey looks at between two pauses, where it has to list them.
+const SURVEYED: usize = 500;
 
 /// Counts the engines that opened a store. A write under any epoch but the newest is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -215,6 +222,10 @@ pub struct TenantFilter {
     pub state: Option<StateName>,
     /// Only those of this provider.
     pub provider: Option<ProviderName>,
+    /// Only those of this health, as it was last seen.
+    pub health: Option<Health>,
+    /// Only those whose id begins with this. Others are not read.
+    pub prefix: String,
 }
 
 impl TenantFilter {
@@ -222,6 +233,22 @@ impl TenantFilter {
     pub fn wants(&self, tenant: &Tenant) -> bool {
         self.state.is_none_or(|state| state == tenant.state.name())
             && self.provider.as_ref().is_none_or(|provider| *provider == tenant.provider)
+            && self.health.is_none_or(|health| health == tenant.health)
+            && tenant.id.as_str().starts_with(&self.prefix)
+    }
+
+    /// Where a list begins: after `after`, and not before the first id that the filter lets through.
+    pub fn begins(&self, after: Option<TenantId>) -> Bound<TenantId> {
+        match after {
+            Some(after) if after.as_str() >= self.prefix.as_str() => Bound::Excluded(after),
+            Some(_) | None if self.prefix.is_empty() => Bound::Unbounded,
+            Some(_) | None => Bound::Included(TenantId::from_stored(&self.prefix)),
+        }
+    }
+
+    /// Whether this id and all after it are beyond what the filter lets through, as a list comes to it.
+    pub fn ends_before(&self, id: &TenantId) -> bool {
+        !id.as_str().starts_with(&self.prefix)
     }
 }
 
@@ -355,6 +382,26 @@ pub trait Reads: Send + Sync + 'static {
         after: Option<TenantId>,
         limit: usize,
     ) -> Result<Page<Arc<Tenant>>, StoreError>;
+
+    /// What all living tenants are like that `seen` lets through, and of each concern the `first` so many. Default: all of them
+    /// are listed.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    async fn survey(&self, seen: Seen, first: usize) -> Result<Survey, StoreError> {
+        let mut surveyor = Surveyor::new(first);
+        let mut after = None;
+        loop {
+            let page = self.list(&TenantFilter::default(), after, SURVEYED).await?;
+            for tenant in page.items.iter().filter(|tenant| seen(&tenant.id)) {
+                surveyor.add(&tenant.id, Surveyed::from(&**tenant));
+            }
+            match page.next {
+                None => return Ok(surveyor.survey()),
+                next => after = next,
+            }
+        }
+    }
 
     /// An operation, also one that has settled.
     ///

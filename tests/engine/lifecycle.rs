@@ -466,7 +466,7 @@ async fn tenants_are_listed_by_state_and_page_by_page() {
     }
     provider.script(&tenant("c"), Method::Update, [Step::Hang]);
     engine.tenant(tenant("c")).update(spec("c", "v2"), Options::default()).await.expect("accepted");
-    let running = TenantFilter { state: Some(StateName::Running), provider: None };
+    let running = TenantFilter { state: Some(StateName::Running), ..TenantFilter::default() };
     let mut found = Vec::new();
     let mut after = None;
     loop {

@@ -15,6 +15,7 @@ mod store_faults;
 mod sweep;
 mod tracing;
 mod waiting;
+mod watching;
 
 pub(crate) use landlord_testing::fixtures::{
     end, engine, events_until, live, memory, run, scripted, scripted_with, spec, tenant, without_providers,

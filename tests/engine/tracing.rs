@@ -18,11 +18,11 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use super::{engine, memory, scripted, spec, tenant};
 
 /// A span's name and fields.
-type Seen = (String, BTreeMap<String, String>);
+pub(super) type Seen = (String, BTreeMap<String, String>);
 
 /// Writes down every span of the engine that begins.
 #[derive(Clone, Default)]
-struct Spans(Arc<Mutex<Vec<Seen>>>);
+pub(super) struct Spans(pub(super) Arc<Mutex<Vec<Seen>>>);
 
 struct Fields<'a>(&'a mut BTreeMap<String, String>);
 
@@ -44,7 +44,7 @@ impl<S: tracing::Subscriber> Layer<S> for Spans {
 }
 
 /// Gives what this thread traces to `layer`, until it is dropped.
-fn listen(layer: impl Layer<Registry> + Send + Sync) -> DefaultGuard {
+pub(super) fn listen(layer: impl Layer<Registry> + Send + Sync) -> DefaultGuard {
     // While there is only one subscriber, a span that another test's thread meets first is switched off for all.
     static ANOTHER: OnceLock<Dispatch> = OnceLock::new();
     ANOTHER.get_or_init(|| Dispatch::new(tracing_subscriber::registry()));

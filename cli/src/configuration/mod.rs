@@ -1,6 +1,7 @@
 //! What a server is told by its file: where it listens, how patient and how large it is, and its providers.
 
 mod read;
+mod telemetry;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 pub(crate) use read::{Draft, read};
+pub(crate) use telemetry::{Log, LogFormat, Telemetry};
 
 use super::failure::Failure;
 
@@ -93,6 +95,10 @@ pub(crate) struct Configuration {
     pub(crate) retention: Retention,
     /// How events are sent to receivers.
     pub(crate) webhooks: Webhooks,
+    /// Where traces and metrics go.
+    pub(crate) telemetry: Telemetry,
+    /// How the log is written.
+    pub(crate) log: Log,
     /// What tenants can run on, by the names that specs give as `provider_type`. Without this section: local processes.
     pub(crate) providers: Option<BTreeMap<String, Section>>,
 }
@@ -111,6 +117,10 @@ pub(crate) struct Listen {
     /// No TLS. Only for a loopback address.
     #[serde(default)]
     pub(crate) plain: bool,
+    /// The only names of hosts, beside the loopback's, that requests may be for: such as `compute.example.com` of a proxy that
+    /// is before it. Without it: any over TLS, the loopback's alone without.
+    #[serde(default)]
+    pub(crate) names: Vec<String>,
 }
 
 /// What clients may do.
@@ -242,6 +252,8 @@ impl Default for Configuration {
             look: Look::default(),
             retention: Retention::default(),
             webhooks: Webhooks::default(),
+            telemetry: Telemetry::default(),
+            log: Log::default(),
             providers: None,
         }
     }
@@ -394,6 +406,8 @@ impl Configuration {
             look,
             retention,
             webhooks,
+            telemetry,
+            log,
             providers,
         } = self;
         let rate_aside = |requests: &Requests| {
@@ -410,6 +424,8 @@ impl Configuration {
             ("look", *look != new.look),
             ("retention", *retention != new.retention),
             ("webhooks", *webhooks != new.webhooks),
+            ("telemetry", *telemetry != new.telemetry),
+            ("log", *log != new.log),
             ("providers", *providers != new.providers),
         ];
         changed.into_iter().filter_map(|(what, changed)| changed.then_some(what)).collect()
@@ -421,6 +437,7 @@ impl Configuration {
         for path in listen.chain([&mut self.store, &mut self.webhooks.ca]).flatten() {
             *path = folder.join(&path);
         }
+        self.telemetry.place_in(folder);
     }
 
     /// What no schema says.
@@ -431,6 +448,9 @@ impl Configuration {
             && let Err(message) = listen.way()
         {
             say("listen", message);
+        }
+        for (path, message) in self.telemetry.problems() {
+            say(path, message);
         }
         for (path, first, cap) in [
             ("retry", self.retry.first, self.retry.cap),

@@ -146,13 +146,22 @@ mod tests {
         let text: Vec<&String> = text
             .iter()
             .filter(|line| {
-                !["address", "ca", "certificate", "key", "plain"]
-                    .iter()
-                    .any(|key| line.starts_with(&format!("{key} =")))
+                ![
+                    "address",
+                    "ca",
+                    "certificate",
+                    "endpoint",
+                    "headers_file",
+                    "key",
+                    "metrics_address",
+                    "plain",
+                ]
+                .iter()
+                .any(|key| line.starts_with(&format!("{key} =")))
             })
             .collect();
         let text = text.into_iter().map(|line| format!("{line}\n")).collect::<String>();
-        assert_eq!(text.lines().count(), 36, "a key is missing, or one is new: {text}");
+        assert_eq!(text.lines().count(), 44, "a key is missing, or one is new: {text}");
         let document: Value = Config::builder()
             .add_source(File::from_str(&text, FileFormat::Toml))
             .build()

@@ -11,6 +11,8 @@ mod interrupted;
 mod kubernetes;
 mod lifecycle;
 mod listing;
+mod observed;
+mod page;
 mod remote;
 mod secrets;
 mod service;

@@ -23,7 +23,7 @@ use landlord_state_machines::planner::ecs::{AssumeRole, Place};
 use tokio::sync::OnceCell;
 
 use super::batch::Batches;
-use super::budget::Budget;
+use super::budget::{Budget, Throttles};
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -86,6 +86,7 @@ pub(super) struct Clients {
     bases: Kept<Option<String>, SdkConfig>,
     budgets: Kept<Quotas, Arc<Budget>>,
     quota_factor: u32,
+    throttles: Arc<Throttles>,
 }
 
 impl fmt::Debug for Clients {
@@ -104,7 +105,7 @@ impl Clients {
     ) -> Self {
         let http = http.unwrap_or_else(https);
         let (accounts, bases, budgets) = (Kept::new(), Kept::new(), Kept::new());
-        Self { credentials, http, accounts, bases, budgets, quota_factor }
+        Self { credentials, http, accounts, bases, budgets, quota_factor, throttles: Arc::default() }
     }
 
     /// The client for a place.
@@ -121,6 +122,11 @@ impl Clients {
         account
     }
 
+    /// What may be asked of AWS.
+    pub(super) fn budgets(&self) -> Vec<landlord_compute::provider::Budget> {
+        Budget::told(&self.budgets.values(), &self.throttles)
+    }
+
     async fn open(&self, key: Key) -> Arc<Account> {
         let cell = self.bases.cell(&key.region);
         let base = cell.get_or_init(|| self.base(key.region.clone())).await;
@@ -134,7 +140,9 @@ impl Clients {
             endpoint_url: config.endpoint_url().map(str::to_owned),
         };
         let budget = self.budgets.cell(&quotas);
-        let budget = budget.get_or_init(async || Arc::new(Budget::new(self.quota_factor))).await;
+        let budget = budget
+            .get_or_init(async || Arc::new(Budget::new(self.quota_factor, Arc::clone(&self.throttles))))
+            .await;
         let config = match key.assume_role {
             None => config,
             Some(AssumeRole { role_arn, external_id, session_name }) => {
@@ -222,6 +230,15 @@ impl<K: Clone + Eq + Hash, V> Kept<K, V> {
 
     fn forget(&self, key: &K) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).cells.remove(key);
+    }
+
+    /// What there is.
+    fn values(&self) -> Vec<V>
+    where
+        V: Clone,
+    {
+        let used = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        used.cells.values().filter_map(|(_, cell)| cell.get().cloned()).collect()
     }
 
     /// Where the value of a key is, or will be.

@@ -42,6 +42,11 @@ pub(super) struct Asked<'a> {
 }
 
 impl Failure {
+    /// AWS's code, for a trace.
+    pub(super) fn status(&self) -> &str {
+        self.code.as_deref().unwrap_or("unanswered")
+    }
+
     /// What an error of the SDK means.
     pub(super) fn of<E>(asked: Asked<'_>, error: &SdkError<E, HttpResponse>) -> Self
     where

@@ -69,8 +69,8 @@ use clients::Clients;
 use error::Failure;
 use landlord_compute::provider::converge::Converge;
 use landlord_compute::provider::{
-    Capabilities, Context, Destroyed, LogLine, LogQuery, LogRun, Looked, OwnedTenant, Plan, PlannedEffect,
-    Provider, ProviderKind, Setup, SetupError,
+    Budget, Capabilities, Context, Destroyed, LogLine, LogQuery, LogRun, Looked, OwnedTenant, Plan,
+    PlannedEffect, Provider, ProviderKind, Setup, SetupError,
 };
 use reads::Cluster;
 
@@ -383,6 +383,10 @@ impl Provider for EcsProvider {
             .lists_tenants()
             .oci_images()
             .not_enforced(NOT_ENFORCED)
+    }
+
+    fn budgets(&self) -> Vec<Budget> {
+        self.ecs().clients.budgets()
     }
 
     fn support(&self, field: Field) -> Support {

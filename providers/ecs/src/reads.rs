@@ -11,6 +11,7 @@ use aws_sdk_ecs::types::{
     TaskDefinitionStatus,
 };
 use futures_util::future::try_join;
+use landlord_compute::telemetry;
 use landlord_state_machines::planner::ecs::{DefinitionStatus, FoundDefinition, Place, Task};
 use tracing::Dispatch;
 use tracing::instrument::WithSubscriber;
@@ -79,13 +80,22 @@ impl At {
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
         // The SDK logs whole requests and answers, with the environments of tasks; what is worth a line is logged here.
-        request.with_subscriber(Dispatch::none()).await.map_err(|error| {
+        let span = telemetry::request_span(api, &self.cluster);
+        let answer = request.with_subscriber(Dispatch::none()).await.map_err(|error| {
             let failure = Failure::of(self.asked(api), &error);
             if failure.throttled {
                 self.account.budget.throttled(quota);
             }
             failure
-        })
+        });
+        match &answer {
+            Ok(_) => telemetry::request_answered(&span, "ok"),
+            Err(failure) => {
+                telemetry::request_answered(&span, failure.status());
+                telemetry::request_failed(&span);
+            }
+        }
+        answer
     }
 
     pub(super) fn asked<'a>(&'a self, api: &'a str) -> Asked<'a> {

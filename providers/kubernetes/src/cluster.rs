@@ -10,13 +10,14 @@ use http::StatusCode;
 use http_body_util::{BodyExt, Limited};
 use jiff::{SignedDuration, Timestamp};
 use kube::client::Body;
+use landlord_compute::telemetry;
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::planner::kubernetes::ClusterSource;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
-use tracing::Dispatch;
 use tracing::instrument::WithSubscriber;
+use tracing::{Dispatch, Span};
 
 use super::budget::{Budget, Rank};
 use super::discovery::Discovered;
@@ -159,10 +160,16 @@ impl Cluster {
     /// Makes one request, and says until when its answer has to be read.
     async fn exchange(&self, connection: &Connection, ask: &Ask) -> Result<(Body, Instant), Failure> {
         let deadline = Instant::now() + self.within;
-        let answer = connection.exchange(self, ask).with_subscriber(Dispatch::none());
+        let span = ask.span();
+        let answer = connection.exchange(self, ask, &span).with_subscriber(Dispatch::none());
         let answer = tokio::time::timeout_at(deadline, answer).await;
-        let body = answer.unwrap_or_else(|_| Err(Failure::late(ask, self.within)))?;
-        Ok((body, deadline))
+        match answer.unwrap_or_else(|_| Err(Failure::late(ask, self.within))) {
+            Ok(body) => Ok((body, deadline)),
+            Err(failure) => {
+                telemetry::request_failed(&span);
+                Err(failure)
+            }
+        }
     }
 
     /// The connection to use now.
@@ -226,12 +233,13 @@ impl Connection {
         }
     }
 
-    async fn exchange(&self, cluster: &Cluster, ask: &Ask) -> Result<Body, Failure> {
+    async fn exchange(&self, cluster: &Cluster, ask: &Ask, span: &Span) -> Result<Body, Failure> {
         let opened = self.client(&cluster.source).await.map_err(|error| not_connected(ask, &error))?;
         let request = ask.http().map_err(|error| Failure::not_built(ask, &error))?;
         let answer = opened.client.send(request).await;
         let answer = answer.map_err(|error| Failure::of_transport(ask, &opened.address, &error))?;
         let (head, body) = answer.into_parts();
+        telemetry::request_answered(span, head.status.as_str());
         if head.status != StatusCode::UNAUTHORIZED {
             self.let_in.store(true, Ordering::Relaxed);
         }

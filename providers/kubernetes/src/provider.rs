@@ -12,8 +12,8 @@ use landlord_compute::clock::Clock;
 use landlord_compute::provider::converge::Api;
 use landlord_compute::provider::converge::Converge;
 use landlord_compute::provider::{
-    Capabilities, Context, Destroyed, LogLine, LogQuery, Looked, OwnedTenant, Plan, PlannedEffect, Provider,
-    STATUS_WITHIN,
+    self, Capabilities, Context, Destroyed, LogLine, LogQuery, Looked, OwnedTenant, Plan, PlannedEffect,
+    Provider, STATUS_WITHIN,
 };
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::id::{ProviderName, TenantId};
@@ -208,6 +208,10 @@ impl Provider for KubernetesProvider {
             .lists_tenants()
             .oci_images()
             .not_enforced(NOT_ENFORCED)
+    }
+
+    fn budgets(&self) -> Vec<provider::Budget> {
+        vec![self.kubernetes().cluster.budget.told()]
     }
 
     fn support(&self, field: Field) -> Support {

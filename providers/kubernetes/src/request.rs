@@ -6,9 +6,11 @@ use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{Method, Request};
 use jiff::Timestamp;
 use kube::client::Body;
+use landlord_compute::telemetry;
 use landlord_state_machines::planner::kubernetes::{MANAGER, ObjectId, ObjectKind, Place, Propagation};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
+use tracing::Span;
 
 use super::reads::Writes;
 
@@ -245,6 +247,14 @@ impl Ask {
             What::Review(_) | What::Create(_) => "create",
             What::Apply { .. } | What::Patch { .. } => "patch",
             What::Delete { .. } => "delete",
+        }
+    }
+
+    /// Its span, as a part of the call that it is made for.
+    pub(super) fn span(&self) -> Span {
+        match &self.target {
+            Target::Resource(resource) => telemetry::request_span(self.verb(), &resource),
+            Target::Path(path) => telemetry::request_span(self.verb(), &path),
         }
     }
 

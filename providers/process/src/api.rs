@@ -307,6 +307,22 @@ impl Machine {
     }
 }
 
+/// What a call is called in a trace.
+pub(super) fn name(call: &ProcessCall) -> &'static str {
+    match call {
+        ProcessCall::Find => "find",
+        ProcessCall::Keep => "keep",
+        ProcessCall::ReservePorts(_) => "reserve_ports",
+        ProcessCall::Route(_) => "route",
+        ProcessCall::Start(_) => "start",
+        ProcessCall::Probe(_) => "probe",
+        ProcessCall::Signal(_) => "signal",
+        ProcessCall::Clear { .. } => "clear",
+        ProcessCall::Hold(_) => "hold",
+        ProcessCall::Dismiss { .. } => "dismiss",
+    }
+}
+
 /// What lives of a launch, for the planner.
 fn life(seen: &Seen) -> ProcessLife {
     let exit = || seen.exit.clone().unwrap_or(Exit::of(ExitCause::Unseen));

@@ -114,6 +114,7 @@ use landlord_compute::provider::{
     Capabilities, Context, Destroyed, LogLine, LogQuery, LogRun, OwnedTenant, Plan, PlannedEffect, Provider,
     ProviderKind, Released, Setup, SetupError,
 };
+use landlord_compute::telemetry;
 use machine::{Machine, Place};
 use tags::Owner;
 
@@ -301,7 +302,12 @@ impl Api for Machine {
     type Planner = ProcessPlanner;
 
     async fn call(&self, cx: &Context, call: &ProcessCall) -> Result<ProcessReply, CallError> {
-        self.make(&cx.subject, call).await
+        let span = telemetry::request_span(api::name(call), &"machine");
+        let reply = self.make(&cx.subject, call).await;
+        if reply.is_err() {
+            telemetry::request_failed(&span);
+        }
+        reply
     }
 }
 

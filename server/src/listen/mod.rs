@@ -1,6 +1,7 @@
 //! Takes connections and answers them, within bounds.
 
 mod certificates;
+mod hosts;
 mod socket;
 mod tcp;
 

@@ -6,10 +6,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
 use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 
+use super::hosts::{Hosts, for_these};
 use super::{Bounds, Listens, Opening, Stream, answer_all};
+use crate::origin::from_no_other_page;
 
 /// The longest path that the system takes for a socket.
 const LONGEST: usize = 107;
@@ -48,7 +51,12 @@ impl Socket {
 
     /// Answers requests by `router` until `stop`, and then as long as `bounds` says what is on its way. The socket is
     /// gone then, and when it is dropped.
+    ///
+    /// As a browser may come to it, through `landlord-compute page` or a port that ssh forwards, it answers for the names of the
+    /// loopback alone, and not to pages of other sites.
     pub async fn serve(self, router: Router, bounds: Bounds, stop: CancellationToken) {
+        let router = router.layer(from_fn(from_no_other_page));
+        let router = router.layer(from_fn_with_state(Hosts::loopback(), for_these));
         answer_all(self, router, bounds, stop).await;
     }
 }

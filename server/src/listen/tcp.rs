@@ -4,14 +4,17 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::{Extension, Router};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
 
 use super::certificates::Certificates;
+use super::hosts::{Hosts, for_these};
 use super::{Bounds, Listens, Opening, Stream, answer_all};
+use crate::sessions::Way;
 
 /// Who can read what goes over a TCP connection.
 #[derive(Clone, Debug)]
@@ -27,6 +30,7 @@ pub struct Tcp {
     listener: TcpListener,
     /// None: what goes over it is plain.
     tls: Option<TlsAcceptor>,
+    hosts: Hosts,
 }
 
 impl Tcp {
@@ -46,7 +50,15 @@ impl Tcp {
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, reached));
             }
         };
-        Ok(Self { listener: TcpListener::bind(address).await?, tls })
+        let hosts = if tls.is_some() { Hosts::Any } else { Hosts::loopback() };
+        Ok(Self { listener: TcpListener::bind(address).await?, tls, hosts })
+    }
+
+    /// Answers for hosts of these names, and of the loopback, alone: as a proxy asks for that is before it. Without it, all are
+    /// answered for over TLS, as clients compare them with the certificate, and the loopback alone without TLS.
+    #[must_use]
+    pub fn named(self, names: Vec<String>) -> Self {
+        Self { hosts: Hosts::LoopbackAnd(names.into()), ..self }
     }
 
     /// Where it listens: the port that it got, where it was asked for port 0.
@@ -60,6 +72,9 @@ impl Tcp {
     /// Answers requests by `router` until `stop`, and then as long as `bounds` says what is on its way. `router` is one
     /// that asks for a token: [`guarded`](crate::guarded).
     pub async fn serve(self, router: Router, bounds: Bounds, stop: CancellationToken) {
+        let way = if self.tls.is_some() { Way::Tls } else { Way::Plain };
+        let router = router.layer(Extension(way));
+        let router = router.layer(from_fn_with_state(self.hosts.clone(), for_these));
         answer_all(self, router, bounds, stop).await;
     }
 }

@@ -11,7 +11,7 @@ use landlord_api::{
     Acknowledgement, Code, EventBatch, EventFilter, SubscriptionDocument, SubscriptionRequest,
     SubscriptionsDocument,
 };
-use landlord_compute::store::{Document, DocumentKind, Position};
+use landlord_compute::store::{Document, DocumentKind, Position, StoreError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +47,16 @@ impl Kept {
             created_at,
         }
     }
+}
+
+/// How many events the slowest subscription has not acknowledged.
+pub(crate) async fn slowest(served: &Served, head: Position) -> Result<u64, StoreError> {
+    let all = documents::all(served, KIND).await?;
+    let read = all
+        .iter()
+        .filter_map(|document| documents::read::<Kept>(document).ok())
+        .map(|kept| kept.acknowledged);
+    Ok(read.min().map_or(0, |read| head.0.saturating_sub(read)))
 }
 
 fn unknown(name: &str) -> Refused {

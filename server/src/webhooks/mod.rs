@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use landlord_api::{
     Code, DeliveryTrouble, EventFilter, SecretSource, WebhookDocument, WebhookRequest, WebhooksDocument,
 };
-use landlord_compute::store::{Document, DocumentKind, Position};
+use landlord_compute::store::{Document, DocumentKind, Position, StoreError};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use url::Url;
@@ -100,9 +100,22 @@ impl Webhooks {
         troubles.insert(name.to_owned(), DeliveryTrouble { failing_since, error, next_try });
     }
 
+    /// How many webhooks failed with their last delivery.
+    pub(crate) fn failing(&self) -> u64 {
+        self.troubles().len() as u64
+    }
+
     fn well(&self, name: &str) {
         self.troubles().remove(name);
     }
+}
+
+/// How many events the slowest webhook has not delivered.
+pub(crate) async fn slowest(served: &Served, head: Position) -> Result<u64, StoreError> {
+    let all = documents::all(served, KIND).await?;
+    let delivered =
+        all.iter().filter_map(|document| documents::read::<Kept>(document).ok()).map(|kept| kept.delivered);
+    Ok(delivered.min().map_or(0, |delivered| head.0.saturating_sub(delivered)))
 }
 
 fn unknown(name: &str) -> Refused {

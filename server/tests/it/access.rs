@@ -130,9 +130,23 @@ async fn anothers_tenants_are_neither_seen_nor_touched() {
         guarded.desk.runs(tenant, "v1").await;
     }
     let operator = guarded.token("acme", "operator", &["acme-*"]).await;
-    let listed = guarded.ask("GET /v1/tenants", &operator).await.document(200);
-    let ids = listed["tenants"].as_array().expect("a list").iter().map(|tenant| &tenant["tenant_id"]);
-    assert_eq!(ids.collect::<Vec<_>>(), ["acme-1"]);
+    let one = guarded.token("one", "viewer", &["bravo"]).await;
+    let some = guarded.token("some", "viewer", &["bravo", "acme-*"]).await;
+    for (token, prefix, sees) in [
+        (&operator, "", &["acme-1"][..]),
+        (&operator, "a", &["acme-1"]),
+        (&operator, "acme-1", &["acme-1"]),
+        (&operator, "acme-12", &[]),
+        (&operator, "b", &[]),
+        (&one, "", &["bravo"]),
+        (&one, "acme", &[]),
+        (&some, "", &["acme-1", "bravo"]),
+        (&some, "b", &["bravo"]),
+    ] {
+        let listed = guarded.ask(&format!("GET /v1/tenants?prefix={prefix}"), token).await.document(200);
+        let ids = listed["tenants"].as_array().expect("a list").iter().map(|tenant| &tenant["tenant_id"]);
+        assert_eq!(ids.collect::<Vec<_>>(), sees, "{prefix}");
+    }
     let events = guarded.ask("GET /v1/events?after=start&follow=false", &operator).await.text;
     assert!(
         events.contains("acme-1") && !events.contains("bravo") && !events.contains("\"acme\""),

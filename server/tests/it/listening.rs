@@ -88,6 +88,8 @@ async fn a_typed_client_does_all_of_it_over_a_socket() {
     let scripted = ProviderName::new("scripted").expect("a name");
     assert_eq!(client.providers().await.expect("listed").providers[0].name, scripted);
     assert!(client.provider(&scripted).await.expect("known").config_schema.is_some());
+    assert_eq!(client.fleet().await.expect("counted").counts[0].tenants, 1);
+    assert_eq!(client.access().await.expect("known").token, None);
     assert_eq!(client.sweep(&scripted).await.expect("swept").listed, 1);
     match client.logs(&acme, &LogsQuery::default()).await {
         Err(ClientError::Problem(problem)) => assert_eq!(problem.code, Code::NotSupported),

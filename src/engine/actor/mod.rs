@@ -57,8 +57,10 @@ pub(crate) struct CommandMessage {
     pub(crate) asked: Option<Fingerprint>,
     pub(crate) reason: Option<String>,
     pub(crate) trace: Option<TraceContext>,
-    /// The span that it is handled in; none until it is.
+    /// The span that it is handled in.
     pub(crate) span: Span,
+    /// The span in which it waits to be handled.
+    pub(crate) admission: Span,
     /// Who waits for the end of the operation.
     pub(crate) settled: Option<oneshot::Sender<Settled>>,
     pub(crate) reply: oneshot::Sender<Result<Answer, Refusal>>,

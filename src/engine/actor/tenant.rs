@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
-use landlord_state_machines::id::{OperationId, Revision, TenantId};
+use landlord_state_machines::id::{OperationId, ProviderName, Revision, TenantId};
 use landlord_state_machines::planner::Subject;
 use landlord_state_machines::tenant::{
-    Decision, Direction, Effect, Input, LifecycleEvent, OpenedOperation, Outcome, Record, Rejection, Settled,
-    Stamp, StartCall, State, Transition, step,
+    Decision, Direction, Effect, Input, LifecycleEvent, OpenedOperation, OperationKind, Outcome, Record,
+    Rejection, Settled, Stamp, StartCall, State, Transition, step,
 };
 use landlord_state_machines::trace::TraceContext;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -22,7 +23,7 @@ use crate::engine::closing::Closed;
 use crate::engine::commit::{CommitFailure, CommitLater};
 use crate::engine::config::STORE_PAUSE;
 use crate::engine::core::TenantCore;
-use crate::engine::telemetry;
+use crate::engine::{telemetry, watched};
 use crate::provider::{CheckpointError, Initiator};
 use crate::store::{NotedRequest, OperationRecord, Position, Requested, StoreError, Write};
 
@@ -47,7 +48,9 @@ pub(crate) struct TenantState {
     leaving: Dropped,
     /// Whether an [`Message::Activate`] is on its way.
     activation_due: bool,
-    /// The operations on their way that this actor has seen begin.
+    /// What was known before a commit whose outcome is unknown.
+    lost: Option<Record>,
+    /// The operations on their way that this actor has seen begin, or has looked up.
     begun: Vec<Begun>,
     /// A call that the last commit wants made.
     starting: Option<StartCall>,
@@ -58,6 +61,8 @@ pub(crate) struct TenantState {
 /// An operation on its way.
 struct Begun {
     operation: OperationId,
+    /// What it does, and when it was accepted; none where the store could not say it.
+    accepted: Option<(OperationKind, Timestamp)>,
     trace: Option<TraceContext>,
     /// Who asked for it. Where this is lost, the caller finds the settlement in the store.
     caller: Option<oneshot::Sender<Settled>>,
@@ -87,7 +92,11 @@ struct Follows {
     event: Arc<LifecycleEvent>,
     opened: Option<OpenedOperation>,
     effects: Vec<Effect>,
+    before: Option<Record>,
+    /// The trace of an operation that nobody asked for.
+    trace: Option<TraceContext>,
     span: Span,
+    commit: Span,
 }
 
 /// Why an input brought nothing.
@@ -156,6 +165,7 @@ impl TenantState {
             core,
             engine,
             record: None,
+            lost: None,
             leaving: Dropped::default(),
             activation_due: false,
             begun: Vec::new(),
@@ -228,12 +238,7 @@ impl TenantState {
         if message.reply.is_closed() {
             return;
         }
-        message.span = telemetry::command_span(
-            self.id(),
-            &message.command.request,
-            message.operation,
-            message.trace.as_ref(),
-        );
+        message.admission = Span::none();
         let answer = self.decide_command(&mut message).await;
         let _ = message.reply.send(answer);
     }
@@ -373,7 +378,19 @@ impl TenantState {
         let record = self.core.store.load(self.id()).await.map_err(unreadable)?;
         let call = record.call();
         let due = record.wake_at().is_some_and(|at| at <= self.core.now());
+        if let Some(lost) = self.lost.take() {
+            self.core.watched.loaded(Some(&lost), &record);
+        }
+        let operation = match &record {
+            Record::Live(tenant) => tenant.operation(),
+            Record::Absent(_) | Record::Gone(_) => None,
+        };
         self.record = Some(record);
+        if let Some(operation) = operation
+            && !self.begun.iter().any(|begun| begun.operation == operation)
+        {
+            self.look_up(operation).await;
+        }
         self.core.calls.release_all_but(self.id(), call);
         if let Some(call) = call {
             if !self.core.calls.knows(self.id(), call) {
@@ -402,7 +419,7 @@ impl TenantState {
         match self.decide(input, by.as_deref_mut())? {
             Decided::Over(advanced) => Ok(advanced),
             Decided::Committing(follows, answer) => {
-                let answer = answer.over().instrument(follows.span.clone()).await;
+                let answer = answer.over().instrument(follows.commit.clone()).await;
                 self.follow(*follows, answer, by)
             }
         }
@@ -433,15 +450,8 @@ impl TenantState {
         };
         let Transition { record, event, opened, spec, effects } = transition;
         let before = self.record.take();
-        let span = match (&record, &before) {
-            (Record::Live(tenant), _) | (_, Some(Record::Live(tenant))) => {
-                let command = by.as_ref().map(|message| &message.span);
-                telemetry::transition_span(command, &event, &tenant.provider)
-            }
-            (Record::Absent(_) | Record::Gone(_), Some(Record::Absent(_) | Record::Gone(_)) | None) => {
-                Span::none()
-            }
-        };
+        let provider = watched::provider(before.as_ref(), &record);
+        let (span, trace) = self.spans(by.as_deref(), opened, &event, provider);
         if opened.is_some() {
             self.spare = None;
         }
@@ -455,21 +465,23 @@ impl TenantState {
             (Some(_), _) | (None, None) => None,
         };
         let write = Write {
-            expected: before.map(|record| record.revision()).unwrap_or_default(),
-            opened: opened.map(|opened| Arc::new(operation_record(opened, &event, by.as_deref()))),
+            expected: before.as_ref().map(Record::revision).unwrap_or_default(),
+            opened: opened
+                .map(|opened| Arc::new(operation_record(opened, &event, by.as_deref(), trace.as_ref()))),
             record,
             event,
             spec: spec.map(|versioned| (versioned.version, versioned.spec)),
             noted,
         };
-        if let Some(answer) = span.in_scope(|| self.core.committer.commit_now(&write)) {
+        let commit = telemetry::commit_span(&span);
+        if let Some(answer) = commit.in_scope(|| self.core.committer.commit_now(&write)) {
             let Write { record, event, .. } = write;
-            let follows = Follows { record, event, opened, effects, span };
+            let follows = Follows { record, event, opened, effects, before, trace, span, commit };
             return self.follow(follows, answer, by).map(Decided::Over);
         }
         let (record, event) = (write.record.clone(), Arc::clone(&write.event));
-        let answer = span.in_scope(|| self.core.committer.commit_later(write));
-        let follows = Follows { record, event, opened, effects, span };
+        let answer = commit.in_scope(|| self.core.committer.commit_later(write));
+        let follows = Follows { record, event, opened, effects, before, trace, span, commit };
         Ok(Decided::Committing(Box::new(follows), answer))
     }
 
@@ -480,22 +492,30 @@ impl TenantState {
         answer: Result<Position, CommitFailure>,
         by: Option<&mut CommandMessage>,
     ) -> Result<Advanced, Setback> {
-        let Follows { record, event, opened, effects, span: _ } = follows;
-        if let Err(failure) = answer {
-            // Who waits for them finds in the store how they ended, if they did.
-            self.begun.clear();
-            return Err(failure.into());
+        let Follows { record, event, opened, effects, before, trace, span, commit } = follows;
+        drop(commit);
+        match answer {
+            Ok(position) => telemetry::published(&span, position),
+            Err(failure) => {
+                // Who waits for them finds in the store how they ended, if they did.
+                self.begun.clear();
+                self.lost = self.lost.take().or(before);
+                return Err(failure.into());
+            }
         }
-        self.record = Some(record);
+        self.core.watched.transition(before.as_ref(), &record, &event);
+        let provider = watched::provider(before.as_ref(), &record);
         if let Some(opened) = opened {
             let (trace, caller) =
-                by.map_or((None, None), |message| (message.trace.take(), message.settled.take()));
-            self.begun.push(Begun { operation: opened.operation, trace, caller });
+                by.map_or((trace, None), |message| (message.trace.take(), message.settled.take()));
+            let accepted = Some((opened.kind, event.at));
+            self.begun.push(Begun { operation: opened.operation, accepted, trace, caller });
         }
+        self.settle(&event, provider);
+        self.record = Some(record);
         for effect in effects {
             self.run(effect);
         }
-        self.settle(&event);
         let operation = opened.map(|opened| opened.operation).or(event.operation);
         Ok(Advanced::Applied(Answer { operation, revision: event.revision }))
     }
@@ -512,12 +532,13 @@ impl TenantState {
     }
 
     /// Tells callers of this actor what they wait for. Others are told by whoever publishes.
-    fn settle(&mut self, event: &LifecycleEvent) {
+    fn settle(&mut self, event: &LifecycleEvent, provider: Option<&ProviderName>) {
         for settlement in &event.settled {
-            let Some(at) = self.begun.iter().position(|begun| begun.operation == settlement.operation) else {
-                continue;
-            };
-            if let Some(caller) = self.begun.swap_remove(at).caller {
+            let at = self.begun.iter().position(|begun| begun.operation == settlement.operation);
+            let begun = at.map(|at| self.begun.swap_remove(at));
+            let accepted = begun.as_ref().and_then(|begun| begun.accepted);
+            self.core.watched.settled(provider, accepted, settlement, event.at);
+            if let Some(caller) = begun.and_then(|begun| begun.caller) {
                 // Whoever gave up does not listen.
                 let _ = caller.send(settlement.settled.clone());
             }
@@ -547,7 +568,7 @@ impl TenantState {
         let initiator = initiator(&tenant.state);
         let trace = match self.begun.iter().find(|begun| begun.operation == start.operation) {
             Some(begun) => begun.trace.clone(),
-            None => Box::pin(self.look_up_trace(start.operation)).await,
+            None => Box::pin(self.look_up(start.operation)).await,
         };
         // A call that is not started now is taken up at the next start of the engine.
         if self.core.draining() {
@@ -558,13 +579,55 @@ impl TenantState {
         Some(Particulars { subject, ledger, trace, initiator })
     }
 
-    /// The trace that an operation was asked for in, also before a restart. It costs a read of the store; when that
-    /// fails, the call goes on without a trace.
-    async fn look_up_trace(&mut self, operation: OperationId) -> Option<TraceContext> {
+    /// What an operation is that another actor has seen begin, also before a restart, and the trace that it is part of. It
+    /// costs a read of the store; when that fails, the operation goes on without a trace.
+    async fn look_up(&mut self, operation: OperationId) -> Option<TraceContext> {
         let found = self.core.store.operation(operation).await.ok().flatten();
+        let accepted = found.as_ref().map(|operation| (operation.kind, operation.accepted_at));
         let trace = found.and_then(|operation| operation.trace);
-        self.begun.push(Begun { operation, trace: trace.clone(), caller: None });
+        self.begun.push(Begun { operation, accepted, trace: trace.clone(), caller: None });
         trace
+    }
+
+    /// The span of a transition, and the trace of an operation that begins with it and that nobody asked for.
+    fn spans(
+        &self,
+        by: Option<&CommandMessage>,
+        opened: Option<OpenedOperation>,
+        event: &LifecycleEvent,
+        provider: Option<&ProviderName>,
+    ) -> (Span, Option<TraceContext>) {
+        let Some(provider) = provider else { return (Span::none(), None) };
+        let watched = &self.core.watched;
+        match (by, opened) {
+            (Some(message), _) if !message.span.is_none() => {
+                (telemetry::transition_span(Some(&message.span), None, event, provider), None)
+            }
+            (None, Some(opened)) if watched.traces(opened.operation, None) => {
+                let command = telemetry::own_command_span(event, opened.kind, provider);
+                let span = telemetry::transition_span(Some(&command), None, event, provider);
+                (span, telemetry::trace_of(&command))
+            }
+            (Some(_), _) | (None, _) => {
+                let Some(operation) = event.operation else {
+                    // It is part of no operation, which somebody could have asked to be traced.
+                    let span = match watched.is_watched() {
+                        true => Span::none(),
+                        false => telemetry::transition_span(None, None, event, provider),
+                    };
+                    return (span, None);
+                };
+                let begun = self.begun.iter().find(|begun| begun.operation == operation);
+                let trace = match begun {
+                    Some(begun) => begun.trace.as_ref(),
+                    None => by.and_then(|message| message.trace.as_ref()),
+                };
+                match watched.traces(operation, trace) {
+                    true => (telemetry::transition_span(None, trace, event, provider), None),
+                    false => (Span::none(), None),
+                }
+            }
+        }
     }
 }
 
@@ -573,6 +636,7 @@ fn operation_record(
     opened: OpenedOperation,
     event: &LifecycleEvent,
     by: Option<&CommandMessage>,
+    own: Option<&TraceContext>,
 ) -> OperationRecord {
     OperationRecord {
         id: opened.operation,
@@ -584,7 +648,7 @@ fn operation_record(
         request_id: by.and_then(|message| message.request_id.clone()),
         asked: by.and_then(|message| message.asked),
         reason: by.and_then(|message| message.reason.clone()),
-        trace: by.and_then(|message| message.trace.clone()),
+        trace: by.map_or(own, |message| message.trace.as_ref()).cloned(),
         settled: None,
     }
 }

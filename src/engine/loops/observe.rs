@@ -133,7 +133,11 @@ fn running<'a>(
     registered: &Registered,
     whole: &'a AtomicBool,
 ) -> impl Stream<Item = Arc<Tenant>> + Send + 'a {
-    let filter = TenantFilter { state: Some(StateName::Running), provider: Some(registered.provider.name()) };
+    let filter = TenantFilter {
+        state: Some(StateName::Running),
+        provider: Some(registered.provider.name()),
+        ..TenantFilter::default()
+    };
     let pages = futures_util::stream::unfold(Some(None), move |next: Option<Option<TenantId>>| {
         let filter = filter.clone();
         async move {

@@ -213,7 +213,7 @@ impl<'a, A: Api> Drive<'a, A> {
     }
 
     async fn call(&self, act: &Act<Call<A>>) -> Result<Reply<A>, CallError> {
-        let span = tracing::info_span!("call", step = act.step);
+        let span = tracing::info_span!("step", step = act.step);
         let tenant_id = &self.cx.subject.tenant;
         let provider = self.provider;
         async {

@@ -185,11 +185,14 @@ impl Reads for MemoryStore {
         after: Option<TenantId>,
         limit: usize,
     ) -> Result<Page<Arc<Tenant>>, StoreError> {
-        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let start = filter.begins(after);
         let mut kept = self.kept();
         let Kept { tenants, indexes, .. } = &mut *kept;
         let (mut items, mut last): (Vec<_>, Option<&TenantId>) = (Vec::new(), None);
         for (seen, id) in indexes.ids().range((start, Bound::Unbounded)).enumerate() {
+            if filter.ends_before(id) {
+                break;
+            }
             if seen == SCAN || items.len() == limit.max(1) {
                 return Ok(Page { items, next: last.cloned() });
             }

@@ -374,7 +374,7 @@ pub(super) fn name<T: DeserializeOwned>(column: &'static str, text: Option<&str>
     parsed.map_err(|cause| BadColumn::bad(column, cause))
 }
 
-fn health_name(health: Health) -> &'static str {
+pub(super) fn health_name(health: Health) -> &'static str {
     match health {
         Health::Healthy => "healthy",
         Health::Unhealthy => "unhealthy",

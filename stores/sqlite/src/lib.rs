@@ -42,8 +42,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use landlord_compute::store::{
     Document, DocumentKind, DocumentMismatch, DocumentRevision, DocumentWrite, Epoch, Events, NotedRequest,
-    Opened, OperationRecord, Page, Position, Reads, Requested, Scope, Store, StoreError, TenantFilter, Write,
-    WriteError,
+    Opened, OperationRecord, Page, Position, Reads, Requested, Scope, Seen, Store, StoreError, Survey,
+    TenantFilter, Write, WriteError,
 };
 pub use ownership::{Attendance, Owner};
 use read::Readers;
@@ -153,6 +153,10 @@ impl Reads for SqliteStore {
         limit: usize,
     ) -> Result<Page<Arc<Tenant>>, StoreError> {
         self.reader()?.list(filter, after, limit).await
+    }
+
+    async fn survey(&self, seen: Seen, first: usize) -> Result<Survey, StoreError> {
+        self.reader()?.survey(seen, first).await
     }
 
     async fn operation(&self, id: OperationId) -> Result<Option<OperationRecord>, StoreError> {

@@ -1,10 +1,11 @@
 //! Reading: a few connections, each used by one thread at a time.
 
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
-use landlord_state_machines::id::{Incarnation, OperationId, Revision, SpecVersion, TenantId};
+use landlord_state_machines::id::{Incarnation, OperationId, ProviderName, Revision, SpecVersion, TenantId};
 use landlord_state_machines::spec::Spec;
 use landlord_state_machines::tenant::{LifecycleEvent, Record, Tenant};
 use landlord_state_machines::trace::TraceContext;
@@ -15,7 +16,8 @@ use tokio::sync::Semaphore;
 use super::codec::{self, BadColumn, TenantRow};
 use super::{error, file};
 use landlord_compute::store::{
-    Events, NotedRequest, OperationRecord, Page, Position, Requested, Scope, StoreError, TenantFilter,
+    Events, NotedRequest, OperationRecord, Page, Position, Requested, Scope, Seen, Sort, StoreError, Survey,
+    Surveyed, Surveyor, TenantFilter,
 };
 
 /// How many reads run at the same time; more wait for their turn.
@@ -278,19 +280,31 @@ pub(super) fn list(
     after: Option<&TenantId>,
     limit: usize,
 ) -> Result<Page<Arc<Tenant>>, Unreadable> {
-    let sql = format!("SELECT {TENANT_COLUMNS} FROM tenants WHERE id > ?1 ORDER BY id LIMIT ?2");
+    let sql = format!("SELECT {TENANT_COLUMNS} FROM tenants WHERE id >= ?1 ORDER BY id LIMIT ?2");
     let mut statement = connection.prepare_cached(&sql)?;
-    let mut rows = statement.query(params![after.map_or("", TenantId::as_str), signed(SCAN + 1)])?;
+    // One bound, as two would not both be looked up.
+    let first = match filter.begins(after.cloned()) {
+        Bound::Included(id) => id.to_string(),
+        // The least text that comes after it.
+        Bound::Excluded(id) => format!("{id}\0"),
+        Bound::Unbounded => String::new(),
+    };
+    let mut rows = statement.query(params![first, signed(SCAN + 1)])?;
     let (mut items, mut seen, mut last) = (Vec::new(), 0, None);
     while let Some(row) = rows.next()? {
+        let id = tenant_id(row, 0)?;
+        if filter.ends_before(&id) {
+            break;
+        }
         if seen == SCAN || items.len() == limit.max(1) {
             return Ok(Page { items, next: last });
         }
         seen += 1;
-        last = Some(tenant_id(row, 0)?);
+        last = Some(id);
         let row = tenant_row(row)?;
         let wanted = filter.state.is_none_or(|state| row.state == Some(state.as_str()))
-            && filter.provider.as_ref().is_none_or(|provider| row.provider == Some(provider.as_str()));
+            && filter.provider.as_ref().is_none_or(|provider| row.provider == Some(provider.as_str()))
+            && filter.health.is_none_or(|health| row.health == Some(codec::health_name(health)));
         if !wanted {
             continue;
         }
@@ -300,6 +314,40 @@ pub(super) fn list(
         }
     }
     Ok(Page { items, next: None })
+}
+
+/// One pass over what is short in each row. What is long, such as ledgers, is not read.
+pub(super) fn survey(connection: &Connection, seen: &Seen, first: usize) -> Result<Survey, Unreadable> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, provider, state, health, operation, attempt > 1 OR run = 'waiting' OR direction = 'undo',
+            repair_due IS NOT NULL, last_failure_json IS NOT NULL, settled_at
+         FROM tenants WHERE state IS NOT NULL",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut surveyor = Surveyor::new(first);
+    while let Some(row) = rows.next()? {
+        let id = tenant_id(row, 0)?;
+        if !seen(&id) {
+            continue;
+        }
+        let text =
+            |column| -> Result<Option<&str>, rusqlite::Error> { Ok(row.get_ref(column)?.as_str_or_null()?) };
+        let operation = text(4)?.map(|text| codec::operation_id("operation", Some(text))).transpose()?;
+        let tenant = Surveyed {
+            sort: Sort {
+                provider: ProviderName::from_stored(text(1)?.unwrap_or_default()),
+                state: codec::name("state", text(2)?)?,
+                health: codec::name("health", text(3)?)?,
+            },
+            operation,
+            troubled: row.get::<_, Option<bool>>(5)?.unwrap_or(false),
+            repair_due: row.get(6)?,
+            failed: row.get(7)?,
+            settled_at: row.get::<_, Option<i64>>(8)?.unwrap_or(0),
+        };
+        surveyor.add(&id, tenant);
+    }
+    Ok(surveyor.survey())
 }
 
 const OPERATION_COLUMNS: &str = "id, tenant, incarnation, kind, target_spec, accepted_at, request_id, reason,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use landlord_compute::store::{
-    Document, DocumentKind, Events, OperationRecord, Page, Position, Reads, Requested, Scope, StoreError,
-    TenantFilter,
+    Document, DocumentKind, Events, OperationRecord, Page, Position, Reads, Requested, Scope, Seen,
+    StoreError, Survey, TenantFilter,
 };
 use landlord_state_machines::id::{OperationId, SpecVersion, TenantId};
 use landlord_state_machines::spec::Spec;
@@ -98,6 +98,10 @@ impl Reads for SqliteReader {
     ) -> Result<Page<Arc<Tenant>>, StoreError> {
         let filter = filter.clone();
         self.readers.read(move |connection| read::list(connection, &filter, after.as_ref(), limit)).await
+    }
+
+    async fn survey(&self, seen: Seen, first: usize) -> Result<Survey, StoreError> {
+        self.readers.read(move |connection| read::survey(connection, &seen, first)).await
     }
 
     async fn operation(&self, id: OperationId) -> Result<Option<OperationRecord>, StoreError> {

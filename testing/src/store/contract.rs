@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use landlord_compute::machines::id::{Incarnation, Revision, SpecVersion, TenantId};
+use landlord_compute::machines::status::Health;
 use landlord_compute::machines::tenant::{
     EventKind, LifecycleEvent, Record, Settled, StateName, Tenant, Tombstone,
 };
 use landlord_compute::store::{
-    Epoch, Events, Position, Requested, Scope, Store, StoreError, TenantFilter, Write, WriteError,
+    Epoch, Events, Position, Requested, Scope, Store, StoreError, Surveyed, Surveyor, TenantFilter, Write,
+    WriteError,
 };
 
 use super::samples::{self, StoredLife, id, time};
@@ -19,7 +21,7 @@ pub type Promise = for<'s> fn(&'s dyn Store) -> BoxFuture<'s, ()>;
 
 /// Every promise by its name. What is bounded by a store's options has functions of its own:
 /// [`events_beyond_the_history_are_a_gap`], those of [`waiting`](super::waiting), and [`noted_requests_are_bounded`](super::requests::noted_requests_are_bounded).
-pub const PROMISES: [(&str, Promise); 23] = [
+pub const PROMISES: [(&str, Promise); 24] = [
     ("the_revision_guards_each_write", |store| Box::pin(the_revision_guards_each_write(store))),
     ("a_write_at_once_is_a_write", |store| Box::pin(a_write_at_once_is_a_write(store))),
     ("a_write_whose_parts_disagree_is_refused", |store| {
@@ -35,6 +37,7 @@ pub const PROMISES: [(&str, Promise); 23] = [
     ("the_living_are_listed_in_pages_and_filtered", |store| {
         Box::pin(the_living_are_listed_in_pages_and_filtered(store))
     }),
+    ("a_survey_tells_what_a_list_tells", |store| Box::pin(a_survey_tells_what_a_list_tells(store))),
     ("an_operation_is_kept_and_settles_with_the_event", |store| {
         Box::pin(an_operation_is_kept_and_settles_with_the_event(store))
     }),
@@ -358,11 +361,48 @@ pub async fn the_living_are_listed_in_pages_and_filtered(store: &dyn Store) {
     for tenant in list_all(store, &everybody, 4).await {
         assert_eq!(load(store, &tenant.id).await, Record::Live(tenant), "as it is loaded");
     }
-    let running = TenantFilter { state: Some(StateName::Running), provider: None };
+    let running = TenantFilter { state: Some(StateName::Running), ..TenantFilter::default() };
     assert_eq!(names(&list_all(store, &running, 2).await), ["t0", "t2", "t6", "t8"]);
     let provider = landlord_compute::machines::id::ProviderName::new("other").expect("a valid name");
-    let foreign = TenantFilter { state: None, provider: Some(provider) };
+    let foreign = TenantFilter { provider: Some(provider), ..TenantFilter::default() };
     assert_eq!(names(&list_all(store, &foreign, 2).await), Vec::<String>::new());
+    for (prefix, found) in
+        [("t5", vec!["t5"]), ("t", vec!["t0", "t1", "t2", "t3", "t5", "t6", "t7", "t8", "t9"])]
+    {
+        let beginning = TenantFilter { prefix: prefix.to_owned(), ..TenantFilter::default() };
+        assert_eq!(names(&list_all(store, &beginning, 2).await), found, "{prefix}");
+    }
+    for prefix in ["t4", "s", "u", "t50"] {
+        let nobody = TenantFilter { prefix: prefix.to_owned(), ..TenantFilter::default() };
+        assert_eq!(names(&list_all(store, &nobody, 2).await), Vec::<String>::new(), "{prefix}");
+    }
+    for health in [Health::Healthy, Health::Unhealthy, Health::Unknown] {
+        let healthy = TenantFilter { health: Some(health), ..TenantFilter::default() };
+        let all = list_all(store, &everybody, 9).await;
+        let wanted: Vec<_> = all.into_iter().filter(|tenant| tenant.health == health).collect();
+        assert_eq!(list_all(store, &healthy, 2).await, wanted, "{health:?}");
+    }
+}
+
+/// A survey tells of the living, and of nobody else, what a list of them tells.
+pub async fn a_survey_tells_what_a_list_tells(store: &dyn Store) {
+    let epoch = open(store).await;
+    for write in samples::tenants().into_iter().flat_map(samples::leading_to) {
+        commit_one(store, epoch, write).await;
+    }
+    let middle = samples::tenants().remove(10).id;
+    let some: [fn(&TenantId, &TenantId) -> bool; 2] = [|_, _| true, |id, middle| id < middle];
+    for (some, first) in some.into_iter().flat_map(|some| [(some, 1_000), (some, 2)]) {
+        let middle = middle.clone();
+        let seen = move |id: &TenantId| some(id, &middle);
+        let mut surveyor = Surveyor::new(first);
+        for tenant in list_all(store, &TenantFilter::default(), 9).await {
+            if seen(&tenant.id) {
+                surveyor.add(&tenant.id, Surveyed::from(&*tenant));
+            }
+        }
+        assert_eq!(store.survey(Box::new(seen), first).await.expect("reads"), surveyor.survey());
+    }
 }
 
 /// An operation is kept, and settles with the event that names it.

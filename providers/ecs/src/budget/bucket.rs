@@ -78,7 +78,14 @@ impl Bucket {
         Duration::from_secs_f64(f64::from(tokens) / self.rate)
     }
 
-    fn full_rate(&self) -> f64 {
+    /// How many come in a second, now.
+    pub(super) fn rate(&mut self, now: Instant) -> f64 {
+        self.fill(now);
+        self.rate
+    }
+
+    /// How many come in a second while the platform does not throttle.
+    pub(super) fn full_rate(&self) -> f64 {
         self.seed.per_second.into()
     }
 

@@ -9,6 +9,7 @@ mod line;
 #[cfg(test)]
 mod tests;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use bucket::{Bucket, Seed};
-use landlord_compute::provider::{Context, Initiator};
+use landlord_compute::provider::{self, Context, Initiator};
 use line::{Line, Ticket};
 
 /// How many requests of one kind may wait; one more is refused.
@@ -64,6 +65,21 @@ impl Quota {
         Self::Tag,
         Self::LogRead,
     ];
+
+    /// What it is called where people read of it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::ClusterRead => "cluster_read",
+            Self::ServiceModify => "service_modify",
+            Self::ServiceRead => "service_read",
+            Self::DefinitionModify => "definition_modify",
+            Self::DefinitionDelete => "definition_delete",
+            Self::DefinitionRead => "definition_read",
+            Self::TaskRead => "task_read",
+            Self::Tag => "tag",
+            Self::LogRead => "log_read",
+        }
+    }
 
     /// What AWS documents for an account in a region ("Request throttling for the Amazon ECS API"): the size of the
     /// bucket, and how much flows into it in a second.
@@ -119,7 +135,12 @@ impl Rank {
 #[derive(Debug)]
 pub(super) struct Budget {
     lanes: [Mutex<Lane>; Quota::ALL.len()],
+    throttles: Arc<Throttles>,
 }
+
+/// How often AWS asked for fewer requests, of all accounts in all regions.
+#[derive(Debug, Default)]
+pub(super) struct Throttles([AtomicU64; Quota::ALL.len()]);
 
 /// One quota.
 #[derive(Debug)]
@@ -130,13 +151,13 @@ struct Lane {
 
 impl Budget {
     /// Full buckets, `factor` times as large as AWS's default ones.
-    pub(super) fn new(factor: u32) -> Self {
+    pub(super) fn new(factor: u32, throttles: Arc<Throttles>) -> Self {
         let now = Instant::now();
         let lane = |quota: Quota| {
             let bucket = Bucket::new(quota.seed().times(factor), now);
             Mutex::new(Lane { bucket, line: Line::default() })
         };
-        Self { lanes: Quota::ALL.map(lane) }
+        Self { lanes: Quota::ALL.map(lane), throttles }
     }
 
     /// Returns when a request may go out. Until then poll the future or drop it: a future that is kept without being
@@ -171,10 +192,32 @@ impl Budget {
 
     /// AWS asked for fewer requests.
     pub(super) fn throttled(&self, quota: Quota) {
+        self.throttles.0[quota as usize].fetch_add(1, Ordering::Relaxed);
         let slower = lock(self.lane(quota)).bucket.throttled(Instant::now());
         if let Some(per_second) = slower {
             tracing::debug!(?quota, per_second, "AWS throttles; asking more slowly");
         }
+    }
+
+    /// What may be asked of all these together, a quota each: accounts are too many to tell one by one.
+    pub(super) fn told(budgets: &[Arc<Self>], throttles: &Throttles) -> Vec<provider::Budget> {
+        let now = Instant::now();
+        let told = |quota: Quota| {
+            let per_second = f64::from(quota.seed().per_second);
+            let mut told = provider::Budget::new(quota.name(), f64::INFINITY);
+            for budget in budgets {
+                let mut lane = lock(budget.lane(quota));
+                told.per_second = told.per_second.min(lane.bucket.rate(now));
+                told.per_second_at_best = told.per_second_at_best.min(lane.bucket.full_rate());
+                told.waiting += lane.line.len() as u64;
+            }
+            if budgets.is_empty() {
+                (told.per_second, told.per_second_at_best) = (per_second, per_second);
+            }
+            told.throttled = throttles.0[quota as usize].load(Ordering::Relaxed);
+            told
+        };
+        Quota::ALL.map(told).into()
     }
 
     fn lane(&self, quota: Quota) -> &Mutex<Lane> {

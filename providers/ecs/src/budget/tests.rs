@@ -1,13 +1,15 @@
 use std::cell::RefCell;
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use landlord_state_machines::error::{ErrorCode, Remedy};
 use landlord_state_machines::id::TenantId;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::bucket::{Bucket, Seed};
-use super::{Budget, Quota, Rank, WAITING, Who};
+use super::{Budget, Quota, Rank, Throttles, WAITING, Who};
 
 fn who(tenant: &str, rank: Rank) -> Who {
     Who { tenant: Some(TenantId::new(tenant).unwrap()), rank }
@@ -19,7 +21,7 @@ fn person(tenant: &str) -> Who {
 
 /// A budget of whose quota nothing is left now.
 async fn spent(quota: Quota) -> Budget {
-    let budget = Budget::new(1);
+    let budget = Budget::new(1, Arc::default());
     for _ in 0..quota.seed().burst {
         budget.turn(quota, &person("spender")).await.unwrap();
     }
@@ -46,7 +48,7 @@ fn each_quota_has_its_lane() {
 
 #[tokio::test(start_paused = true)]
 async fn no_more_goes_out_than_the_quota_gives_and_no_less() {
-    let budget = Budget::new(1);
+    let budget = Budget::new(1, Arc::default());
     let begun = Instant::now();
     let names: Vec<Who> = (0..150).map(|n| person(&format!("t{n}"))).collect();
     let times = join_all(names.iter().map(async |who| {
@@ -73,7 +75,7 @@ async fn quotas_are_apart() {
 
 #[tokio::test(start_paused = true)]
 async fn a_raised_quota_is_used() {
-    let budget = Budget::new(10);
+    let budget = Budget::new(10, Arc::default());
     let begun = Instant::now();
     for _ in 0..200 {
         budget.turn(Quota::DefinitionModify, &person("a")).await.unwrap();
@@ -139,7 +141,7 @@ async fn looks_come_last_and_not_never() {
 
 #[tokio::test(start_paused = true)]
 async fn looks_leave_half_of_what_may_be_asked_at_once() {
-    let budget = Budget::new(1);
+    let budget = Budget::new(1, Arc::default());
     let begun = Instant::now();
     for _ in 0..60 {
         budget.turn(Quota::ServiceRead, &who("look", Rank::Look)).await.unwrap();
@@ -247,4 +249,24 @@ async fn the_rate_is_never_nothing() {
     }
     let pause = bucket.take(now + Duration::from_secs(19), 0.0).unwrap_err();
     assert!(pause <= Duration::from_secs(16), "{pause:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_be_asked_is_told_of_all_accounts_together() {
+    let throttles = Arc::new(Throttles::default());
+    let budgets = [1, 3].map(|factor| Arc::new(Budget::new(factor, Arc::clone(&throttles))));
+    budgets[0].throttled(Quota::Tag);
+    let tag = |budgets: &[Arc<Budget>]| {
+        let told = Budget::told(budgets, &throttles);
+        assert_eq!(told.len(), Quota::ALL.len());
+        told.into_iter().find(|budget| budget.name == "tag").unwrap()
+    };
+    let told = tag(&budgets);
+    assert_eq!((told.per_second, told.per_second_at_best, told.waiting), (5.0, 10.0, 0));
+    let someone = person("acme");
+    let mut waits = Box::pin(budgets[0].turn(Quota::Tag, &someone));
+    assert!(waits.as_mut().now_or_never().is_none(), "nothing is left");
+    assert_eq!(tag(&budgets).waiting, 1);
+    // An account that is forgotten takes no throttling back.
+    assert_eq!((tag(&[]).throttled, tag(&[]).per_second), (1, 10.0));
 }

@@ -57,6 +57,12 @@ impl Bucket {
         Some(self.rate)
     }
 
+    /// How many come in a second now, and how many at best.
+    pub(super) fn rates(&mut self, now: Instant) -> (f64, f64) {
+        self.fill(now);
+        (self.rate, self.full)
+    }
+
     /// How long it takes until so many came.
     pub(super) fn time_for(&self, tokens: usize) -> Duration {
         let tokens = u32::try_from(tokens).unwrap_or(u32::MAX);

@@ -13,7 +13,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use landlord_compute::provider::{Context, Initiator};
+use landlord_compute::provider::{self, Context, Initiator};
 use landlord_state_machines::error::{ErrorKind, ProviderError};
 use landlord_state_machines::planner::kubernetes::KubernetesCall;
 use tokio::sync::Notify;
@@ -88,6 +88,8 @@ struct Desk {
     bucket: Bucket,
     line: BTreeMap<Place, Arc<Notify>>,
     arrivals: u64,
+    /// How often the cluster wanted fewer requests.
+    throttled: u64,
 }
 
 /// A place in the line; the smallest is the first.
@@ -107,7 +109,7 @@ impl Budget {
     /// So many requests a second, and so many at once.
     pub(super) fn new(per_second: u32) -> Self {
         let bucket = Bucket::new(per_second, Instant::now());
-        Self(Mutex::new(Desk { bucket, line: BTreeMap::new(), arrivals: 0 }))
+        Self(Mutex::new(Desk { bucket, line: BTreeMap::new(), arrivals: 0, throttled: 0 }))
     }
 
     /// Returns when a request may go out. A future that is dropped gives its place up and uses no token.
@@ -138,10 +140,23 @@ impl Budget {
 
     /// The cluster wants fewer requests, and none for this long.
     pub(super) fn throttled(&self, pause: Duration) {
-        let slower = self.desk().bucket.throttled(Instant::now(), pause);
+        let slower = {
+            let mut desk = self.desk();
+            desk.throttled += 1;
+            desk.bucket.throttled(Instant::now(), pause)
+        };
         if let Some(per_second) = slower {
             tracing::debug!(per_second, ?pause, "the API server throttles; asking more slowly");
         }
+    }
+
+    /// What may be asked now, for whoever watches.
+    pub(super) fn told(&self) -> provider::Budget {
+        let mut desk = self.desk();
+        let mut told = provider::Budget::new("requests", 0.0);
+        (told.per_second, told.per_second_at_best) = desk.bucket.rates(Instant::now());
+        (told.waiting, told.throttled) = (desk.line.len() as u64, desk.throttled);
+        told
     }
 
     fn desk(&self) -> MutexGuard<'_, Desk> {

@@ -1,6 +1,7 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use landlord_state_machines::error::{ErrorCode, Remedy};
 use tokio::time::{Instant, sleep, timeout};
@@ -121,4 +122,20 @@ async fn too_many_are_turned_away_with_a_time_to_come_again() {
     drop(waiters.pop());
     let mut next = Box::pin(budget.turn(Rank::First));
     assert!(futures_util::poll!(&mut next).is_pending());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_be_asked_is_told() {
+    let budget = spent(100).await;
+    let mut waits = Box::pin(budget.turn(Rank::Look));
+    assert!(waits.as_mut().now_or_never().is_none(), "nothing is left");
+    let told = budget.told();
+    assert_eq!(
+        (told.per_second, told.per_second_at_best, told.waiting, told.throttled),
+        (100.0, 100.0, 1, 0)
+    );
+    drop(waits);
+    budget.throttled(Duration::from_secs(1));
+    let told = budget.told();
+    assert_eq!((told.per_second, told.per_second_at_best, told.waiting, told.throttled), (50.0, 100.0, 0, 1));
 }

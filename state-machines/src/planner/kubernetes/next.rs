@@ -391,7 +391,8 @@ impl Plan<'_> {
         wanted: &'p Wanted,
         before: Option<&'p Wanted>,
     ) -> impl Iterator<Item = &'p Object> {
-        let claimed = move |id: &ObjectId| [Some(wanted), before].into_iter().flatten().any(|one| one.claims(id));
+        let claimed =
+            move |id: &ObjectId| [Some(wanted), before].into_iter().flatten().any(|one| one.claims(id));
         let its = self.its_objects().map(|(object, _)| object);
         its.filter(move |object| !wanted.has(&object.id) && !claimed(&object.id))
     }

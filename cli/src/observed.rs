@@ -1,0 +1,54 @@
+//! What leaves a server that runs: figures and traces, where its configuration or the environment says so.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use landlord_server::Served;
+use landlord_telemetry::{Exports, Telemetry};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use super::configuration::{self, Configuration, LogFormat};
+use super::failure::{Failure, with_causes};
+
+/// How often it is looked how far readers of events are behind.
+const LAGS: Duration = Duration::from_secs(30);
+
+/// What is counted and traced of a server, from before its log begins.
+pub(crate) struct Observed {
+    pub(crate) telemetry: Arc<Telemetry>,
+    pub(crate) exports: Exports,
+    /// For whom the log is written, as the configuration has it.
+    pub(crate) log: LogFormat,
+}
+
+impl Observed {
+    /// By a file and the environment.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub(crate) fn by(file: Option<&Path>) -> Result<Self, Failure> {
+        let Configuration { telemetry, log, .. } = configuration::of(file)?;
+        let settings = telemetry.settings().map_err(Failure::Usage)?;
+        let made = Telemetry::new(&settings).map_err(|error| Failure::Usage(with_causes(&error)))?;
+        let (telemetry, exports) = made;
+        Ok(Self { telemetry: Arc::new(telemetry), exports, log: log.format })
+    }
+}
+
+/// Says now and then how far readers of events are behind.
+pub(crate) async fn watch_lags(served: Served, telemetry: Arc<Telemetry>, stop: CancellationToken) {
+    let mut ticks = interval(LAGS);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        match served.lags().await {
+            Ok(lags) => telemetry.lags(lags.subscription, lags.webhook, lags.failing),
+            Err(error) => tracing::warn!(%error, "how far readers of events are behind cannot be read"),
+        }
+    }
+}

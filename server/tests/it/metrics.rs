@@ -1,0 +1,54 @@
+//! Figures for Prometheus: who may ask for them, and how far readers are behind.
+
+use axum::body::Body;
+use landlord_server::{Rate, guarded, router};
+use serde_json::json;
+
+use super::{Desk, answered, request};
+
+#[tokio::test(start_paused = true)]
+async fn the_figures_are_shown_where_there_are_any() {
+    let desk = Desk::new().await;
+    assert_eq!(desk.ask("GET /metrics").await.problem(), "not_supported");
+    let served = desk.served.clone().metrics("text/plain", || "landlord_events 7\n".to_owned());
+    let get = || request("GET /metrics").body(Body::empty()).expect("a request");
+    let answer = answered(&router(served.clone()), get()).await;
+    assert_eq!((answer.status.as_u16(), answer.text.as_str()), (200, "landlord_events 7\n"));
+    assert_eq!(answer.headers["content-type"], "text/plain");
+
+    let door = guarded(served, Rate::default()).await.expect("tokens are read");
+    assert_eq!(answered(&door, get()).await.status.as_u16(), 401);
+    let new = json!({ "name": "scraper", "role": "viewer", "tenants": ["*"] });
+    let new = request("POST /v1/tokens").body(Body::from(new.to_string())).expect("a request");
+    let made = desk.asks(new).await.document(201);
+    let token = format!("Bearer {}", made["secret"].as_str().expect("a secret"));
+    let get = request("GET /metrics").header("authorization", token).body(Body::empty()).expect("a request");
+    assert_eq!(answered(&door, get).await.status.as_u16(), 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_slowest_reader_says_how_far_readers_are_behind() {
+    let desk = Desk::new().await;
+    let none = desk.served.lags().await.expect("readable");
+    assert_eq!((none.subscription, none.webhook, none.failing), (0, 0, 0));
+    for name in ["one", "two"] {
+        let line = format!("PUT /v1/subscriptions/{name}");
+        desk.asks(
+            request(&line)
+                .header("content-type", "application/json")
+                .body(Body::from("{}"))
+                .expect("a request"),
+        )
+        .await
+        .document(201);
+    }
+    desk.runs("acme", "v1").await;
+    assert_eq!(desk.served.lags().await.expect("readable").subscription, 2);
+    let batch = desk.ask("GET /v1/subscriptions/one/events").await.document(200);
+    let ack = json!({ "cursor": batch["cursor"] });
+    let ack = request("POST /v1/subscriptions/one/ack")
+        .header("content-type", "application/json")
+        .body(Body::from(ack.to_string()));
+    desk.asks(ack.expect("a request")).await.document(200);
+    assert_eq!(desk.served.lags().await.expect("readable").subscription, 2, "the other one is the slowest");
+}

@@ -1,0 +1,151 @@
+//! Tells the watcher, where there is one. Without one each of these is a branch.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use landlord_state_machines::id::{OperationId, ProviderName};
+use landlord_state_machines::tenant::{LifecycleEvent, Method, OperationKind, Record, Settlement};
+use landlord_state_machines::trace::TraceContext;
+
+use crate::store::Sort;
+use crate::telemetry::{CallEnd, Ended, Stand, Watcher};
+
+/// The watcher of an engine, if it has one.
+#[derive(Clone, Default)]
+pub(crate) struct Watched(Option<Arc<dyn Watcher>>);
+
+impl Watched {
+    pub(crate) fn by(watcher: Arc<dyn Watcher>) -> Self {
+        Self(Some(watcher))
+    }
+
+    pub(crate) fn is_watched(&self) -> bool {
+        self.0.is_some()
+    }
+
+    pub(crate) fn starts(&self, providers: &[ProviderName], tenants: &BTreeMap<Sort, u64>) {
+        if let Some(watcher) = &self.0 {
+            watcher.starts(providers, tenants);
+        }
+    }
+
+    /// Whether an operation has spans. Where nobody watches, whoever subscribed to them decides.
+    pub(crate) fn traces(&self, operation: OperationId, trace: Option<&TraceContext>) -> bool {
+        self.0.as_ref().is_none_or(|watcher| watcher.traces(operation, trace))
+    }
+
+    /// Where somebody watches: when a commit begins.
+    pub(crate) fn commit_begins(&self) -> Option<Instant> {
+        self.0.as_ref().map(|_| Instant::now())
+    }
+
+    /// So many transitions of a commit that began then are durable.
+    pub(crate) fn committed(&self, begun: Option<Instant>, transitions: usize) {
+        if let (Some(watcher), Some(begun)) = (&self.0, begun) {
+            watcher.committed(transitions, begun.elapsed());
+        }
+    }
+
+    /// A transition is durable.
+    pub(crate) fn transition(&self, before: Option<&Record>, after: &Record, event: &LifecycleEvent) {
+        if let Some(watcher) = &self.0 {
+            watcher.transition(provider(before, after), event);
+            moved(&**watcher, before, after);
+        }
+    }
+
+    /// A tenant was loaded again after it had been lost: what became durable meanwhile was told late.
+    pub(crate) fn loaded(&self, before: Option<&Record>, after: &Record) {
+        if let Some(watcher) = &self.0 {
+            moved(&**watcher, before, after);
+        }
+    }
+
+    /// An operation of this provider has settled; it is of that kind and was accepted then, where that is known.
+    pub(crate) fn settled(
+        &self,
+        provider: Option<&ProviderName>,
+        begun: Option<(OperationKind, Timestamp)>,
+        settlement: &Settlement,
+        at: Timestamp,
+    ) {
+        if let Some(watcher) = &self.0 {
+            let took =
+                begun.map(|(_, since)| Duration::try_from(at.duration_since(since)).unwrap_or_default());
+            let kind = begun.map(|(kind, _)| kind);
+            watcher.settled(&Ended { provider, kind, settled: &settlement.settled, took });
+        }
+    }
+
+    /// An event became durable although its commit had failed.
+    pub(crate) fn late(&self, event: &LifecycleEvent) {
+        if let Some(watcher) = &self.0 {
+            watcher.transition(None, event);
+            for settlement in &event.settled {
+                self.settled(None, None, settlement, event.at);
+            }
+        }
+    }
+
+    /// A call begins.
+    pub(crate) fn call<'a>(&'a self, provider: &'a ProviderName, method: Method) -> WatchedCall<'a> {
+        WatchedCall(self.0.as_deref().map(|watcher| {
+            watcher.call_began(provider, method);
+            Told { watcher, provider, method, begun: Instant::now(), end: CallEnd::Dropped }
+        }))
+    }
+}
+
+/// Tells when a call is over: when this is dropped.
+pub(crate) struct WatchedCall<'a>(Option<Told<'a>>);
+
+struct Told<'a> {
+    watcher: &'a dyn Watcher,
+    provider: &'a ProviderName,
+    method: Method,
+    begun: Instant,
+    end: CallEnd,
+}
+
+impl WatchedCall<'_> {
+    /// It was not dropped, but ended like this.
+    pub(crate) fn ended(mut self, end: CallEnd) {
+        if let Some(told) = &mut self.0 {
+            told.end = end;
+        }
+    }
+}
+
+impl Drop for WatchedCall<'_> {
+    fn drop(&mut self) {
+        if let Some(Told { watcher, provider, method, begun, end }) = &self.0 {
+            watcher.call_ended(provider, *method, *end, begun.elapsed());
+        }
+    }
+}
+
+/// Who runs, or ran, the tenant.
+pub(crate) fn provider<'a>(before: Option<&'a Record>, after: &'a Record) -> Option<&'a ProviderName> {
+    match (after, before) {
+        (Record::Live(tenant), _) | (_, Some(Record::Live(tenant))) => Some(&tenant.provider),
+        (Record::Absent(_) | Record::Gone(_), Some(Record::Absent(_) | Record::Gone(_)) | None) => None,
+    }
+}
+
+fn stand(record: &Record) -> Option<Stand> {
+    match record {
+        Record::Live(tenant) => Some(Stand { state: tenant.state.name(), health: tenant.health }),
+        Record::Absent(_) | Record::Gone(_) => None,
+    }
+}
+
+fn moved(watcher: &dyn Watcher, before: Option<&Record>, after: &Record) {
+    let (was, is) = (before.and_then(stand), stand(after));
+    if was != is
+        && let Some(provider) = provider(before, after)
+    {
+        watcher.moved(provider, was, is);
+    }
+}

@@ -1,0 +1,168 @@
+//! What an engine tells of itself while it works, for whoever counts and traces it. `landlord-telemetry` does both.
+//!
+//! A [`Watcher`] is told at once and from within the engine's own work, with borrowed data: it takes no lock, allocates
+//! nothing, and comes back in less time than a transition would notice. What can be counted when somebody asks is not told
+//! but asked for: [`Engine::vitals`](crate::Engine::vitals).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use landlord_state_machines::id::{OperationId, ProviderName};
+use landlord_state_machines::status::Health;
+use landlord_state_machines::tenant::{LifecycleEvent, Method, OperationKind, Settled, StateName};
+use landlord_state_machines::trace::TraceContext;
+use tracing::Span;
+
+use crate::provider::Budget;
+use crate::store::{Position, Sort};
+
+/// Is told what an engine does. One that panics harms the engine.
+///
+/// What became durable although its commit had failed is told late, and of that only the event is known. Such an event
+/// may be told twice. A tenant whose actor panicked over its commit may be counted where it was until the next start.
+pub trait Watcher: Send + Sync + 'static {
+    /// The engine starts with these providers, over a store that holds so many tenants of each sort.
+    fn starts(&self, _providers: &[ProviderName], _tenants: &BTreeMap<Sort, u64>) {}
+
+    /// A batch is durable: so many transitions, which the store took so long for.
+    fn committed(&self, _transitions: usize, _took: Duration) {}
+
+    /// A transition is durable. None: it is not known any more who runs the tenant.
+    fn transition(&self, _provider: Option<&ProviderName>, _event: &LifecycleEvent) {}
+
+    /// A tenant is counted elsewhere now. None: it does not live.
+    fn moved(&self, _provider: &ProviderName, _before: Option<Stand>, _after: Option<Stand>) {}
+
+    /// An operation has settled.
+    fn settled(&self, _operation: &Ended<'_>) {}
+
+    /// A call of a provider has got its turn.
+    fn call_began(&self, _provider: &ProviderName, _method: Method) {}
+
+    /// A call that had begun is over.
+    fn call_ended(&self, _provider: &ProviderName, _method: Method, _end: CallEnd, _took: Duration) {}
+
+    /// Whether an operation has spans. `trace` is what is kept of its caller's. Asked for every span, also after a restart:
+    /// the same operation has to be answered the same. Default: every operation has.
+    fn traces(&self, _operation: OperationId, _trace: Option<&TraceContext>) -> bool {
+        true
+    }
+}
+
+/// As what a living tenant is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stand {
+    /// Where it is in its life.
+    pub state: StateName,
+    /// What its health checks say.
+    pub health: Health,
+}
+
+/// An operation that has settled.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended<'a> {
+    /// Who did it, where that is known.
+    pub provider: Option<&'a ProviderName>,
+    /// What it did, where that is known.
+    pub kind: Option<OperationKind>,
+    /// How it ended.
+    pub settled: &'a Settled,
+    /// How long that took since it was accepted, where that is known.
+    pub took: Option<Duration>,
+}
+
+/// How a call of a provider ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallEnd {
+    /// It did what it was asked.
+    Succeeded,
+    /// It failed.
+    Failed,
+    /// It did not answer in time.
+    TimedOut,
+    /// It panicked.
+    Panicked,
+    /// It was dropped.
+    Dropped,
+}
+
+impl CallEnd {
+    /// All of them, as they are declared.
+    pub const ALL: [Self; 5] = [Self::Succeeded, Self::Failed, Self::TimedOut, Self::Panicked, Self::Dropped];
+
+    /// What it is called wherever people or programs name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::TimedOut => "timed_out",
+            Self::Panicked => "panicked",
+            Self::Dropped => "dropped",
+        }
+    }
+}
+
+/// What an engine holds at a moment.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Vitals {
+    /// Tenants with an actor.
+    pub actors: usize,
+    /// Commands that were not answered yet.
+    pub commands: usize,
+    /// Calls of providers that wait for their turn, run, or wait for their outcome to be committed.
+    pub calls: usize,
+    /// Transitions that wait for the commit before theirs.
+    pub transitions: usize,
+    /// The position of the last published event.
+    pub head: Position,
+    /// Subscribers to the events of all tenants.
+    pub subscribers: usize,
+    /// How many events the slowest of them has still to get.
+    pub subscriber_lag: u64,
+    /// The providers, by name.
+    pub providers: Vec<ProviderVitals>,
+}
+
+/// What a provider holds at a moment.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ProviderVitals {
+    /// Its name.
+    pub provider: ProviderName,
+    /// Calls that run.
+    pub calls: usize,
+    /// What may be asked of its platform.
+    pub budgets: Vec<Budget>,
+}
+
+/// The target of the spans that an engine makes of what is traced: they may be wanted without the lines of its log.
+pub const TRACE_TARGET: &str = "landlord_compute::trace";
+
+/// The span of one request to a platform's API, as a part of the call that it is made for; none where that is not traced.
+/// `method` and `resource` say what is asked, and hold no value of a spec.
+pub fn request_span(method: &str, resource: &dyn fmt::Display) -> Span {
+    if Span::current().is_none() {
+        return Span::none();
+    }
+    tracing::info_span!(
+        target: TRACE_TARGET,
+        "request",
+        method,
+        %resource,
+        status = tracing::field::Empty,
+        otel.kind = "client",
+        otel.status_code = tracing::field::Empty,
+    )
+}
+
+/// A request was answered: `status` is what the platform calls that.
+pub fn request_answered(request: &Span, status: &str) {
+    request.record("status", status);
+}
+
+/// A request failed, whether it was answered or not.
+pub fn request_failed(request: &Span) {
+    request.record("otel.status_code", "ERROR");
+}

@@ -1,0 +1,299 @@
+//! What is counted as it happens. Each count is an atomic at a place that is known beforehand: nothing is looked up by a hash,
+//! nothing is allocated, and no lock is taken.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crossbeam_utils::CachePadded;
+use landlord_compute::machines::tenant::{EventKind, LifecycleEvent, Method, OperationKind, StateName};
+use landlord_compute::store::Sort;
+use landlord_compute::telemetry::{CallEnd, Ended, Stand};
+use landlord_compute::{Health, ProviderName, Settled};
+
+use crate::histogram::{BATCH, COMMIT, Histogram, Sum, WORK};
+
+/// As which tenants and transitions of providers are counted that the engine does not have.
+pub(crate) const OTHER: &str = "other";
+
+/// Into how many parts the counts are divided, so that cores seldom meet at one.
+const STRIPES: usize = 8;
+
+pub(crate) const EVENTS: usize = EventKind::NAMES.len();
+pub(crate) const KINDS: [OperationKind; 6] = [
+    OperationKind::Provision,
+    OperationKind::Update,
+    OperationKind::Restart,
+    OperationKind::Repair,
+    OperationKind::Destroy,
+    OperationKind::Release,
+];
+/// What operations are counted as, by kind, and one more where it is not known.
+pub(crate) const KIND_NAMES: [&str; KINDS.len() + 1] =
+    ["provision", "update", "restart", "repair", "destroy", "release", "unknown"];
+pub(crate) const RESULTS: [&str; 6] = ["done", "failed", "undone", "cancelled", "superseded", "abandoned"];
+pub(crate) const METHODS: [Method; 4] = [Method::Provision, Method::Update, Method::Destroy, Method::Release];
+pub(crate) const STATES: [StateName; 5] = [
+    StateName::Pending,
+    StateName::Provisioning,
+    StateName::Running,
+    StateName::Updating,
+    StateName::Destroying,
+];
+pub(crate) const HEALTHS: [&str; 3] = ["healthy", "unhealthy", "unknown"];
+
+/// All counts of an engine.
+#[derive(Debug, Default)]
+pub(crate) struct Meter {
+    /// One for each provider, and a last one for all others. Known once the engine starts.
+    blocks: OnceLock<Box<[Block]>>,
+    commits: [CachePadded<Commits>; STRIPES],
+}
+
+/// The counts of a provider.
+#[derive(Debug)]
+pub(crate) struct Block {
+    pub(crate) provider: Box<str>,
+    stripes: Box<[CachePadded<Stripe>]>,
+}
+
+#[derive(Debug, Default)]
+struct Stripe {
+    events: [AtomicU64; EVENTS],
+    repairs: AtomicU64,
+    operations: [[AtomicU64; RESULTS.len()]; KIND_NAMES.len()],
+    operation_durations: [[Histogram; RESULTS.len()]; KIND_NAMES.len()],
+    calls: [[Histogram; CallEnd::ALL.len()]; METHODS.len()],
+    running: AtomicI64,
+    /// More or fewer than there were: a tenant may come in one part and go in another.
+    tenants: [[AtomicI64; HEALTHS.len()]; STATES.len()],
+}
+
+#[derive(Debug, Default)]
+struct Commits {
+    sizes: Histogram,
+    durations: Histogram,
+}
+
+/// Which part this thread counts in.
+fn stripe() -> usize {
+    static THREADS: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static MINE: Cell<usize> = const { Cell::new(usize::MAX) };
+    }
+    MINE.with(|mine| {
+        if mine.get() == usize::MAX {
+            mine.set(THREADS.fetch_add(1, Ordering::Relaxed) % STRIPES);
+        }
+        mine.get()
+    })
+}
+
+impl Block {
+    fn new(provider: &str) -> Self {
+        Self { provider: provider.into(), stripes: (0..STRIPES).map(|_| CachePadded::default()).collect() }
+    }
+
+    fn sum(&self, of: impl Fn(&Stripe) -> &AtomicU64) -> u64 {
+        self.stripes.iter().map(|stripe| of(stripe).load(Ordering::Relaxed)).sum()
+    }
+
+    fn balance(&self, of: impl Fn(&Stripe) -> &AtomicI64) -> u64 {
+        let balance: i64 = self.stripes.iter().map(|stripe| of(stripe).load(Ordering::Relaxed)).sum();
+        // Some parts may have been read before others changed.
+        u64::try_from(balance).unwrap_or_default()
+    }
+
+    fn sizes(&self, of: impl Fn(&Stripe) -> &Histogram) -> Sum {
+        let mut sum = Sum::default();
+        self.stripes.iter().for_each(|stripe| sum.add(of(stripe)));
+        sum
+    }
+
+    pub(crate) fn events(&self, kind: usize) -> u64 {
+        self.sum(|stripe| &stripe.events[kind])
+    }
+
+    pub(crate) fn repairs(&self) -> u64 {
+        self.sum(|stripe| &stripe.repairs)
+    }
+
+    pub(crate) fn operations(&self, kind: usize, result: usize) -> u64 {
+        self.sum(|stripe| &stripe.operations[kind][result])
+    }
+
+    pub(crate) fn operation_durations(&self, kind: usize, result: usize) -> Sum {
+        self.sizes(|stripe| &stripe.operation_durations[kind][result])
+    }
+
+    pub(crate) fn calls(&self, method: usize, end: usize) -> Sum {
+        self.sizes(|stripe| &stripe.calls[method][end])
+    }
+
+    pub(crate) fn running(&self) -> u64 {
+        self.balance(|stripe| &stripe.running)
+    }
+
+    pub(crate) fn tenants(&self, state: usize, health: usize) -> u64 {
+        self.balance(|stripe| &stripe.tenants[state][health])
+    }
+}
+
+impl Meter {
+    /// The providers' counts; none before an engine has started.
+    pub(crate) fn blocks(&self) -> &[Block] {
+        self.blocks.get().map_or(&[], |blocks| blocks)
+    }
+
+    pub(crate) fn commit_sizes(&self) -> Sum {
+        let mut sum = Sum::default();
+        self.commits.iter().for_each(|commits| sum.add(&commits.sizes));
+        sum
+    }
+
+    pub(crate) fn commit_durations(&self) -> Sum {
+        let mut sum = Sum::default();
+        self.commits.iter().for_each(|commits| sum.add(&commits.durations));
+        sum
+    }
+
+    /// Where to count what is of this provider. There are few, so the names are compared one by one.
+    fn of(&self, provider: Option<&str>) -> Option<&Stripe> {
+        let blocks = self.blocks.get()?;
+        let (other, known) = blocks.split_last()?;
+        let found = provider.and_then(|name| known.iter().find(|block| *block.provider == *name));
+        found.unwrap_or(other).stripes.get(stripe()).map(|stripe| &**stripe)
+    }
+
+    pub(crate) fn starts(&self, providers: &[ProviderName], tenants: &BTreeMap<Sort, u64>) {
+        let names = providers.iter().map(ProviderName::as_str).chain([OTHER]);
+        let blocks = names.map(Block::new).collect();
+        // Another engine has been watched before: its counts go on, and its tenants are those of the store still.
+        if self.blocks.set(blocks).is_err() {
+            return;
+        }
+        for (sort, count) in tenants {
+            let more = i64::try_from(*count).unwrap_or(i64::MAX);
+            self.count(&sort.provider, Stand { state: sort.state, health: sort.health }, more);
+        }
+    }
+
+    pub(crate) fn committed(&self, transitions: usize, took: Duration) {
+        let commits = &self.commits[stripe()];
+        commits.sizes.observe(&BATCH, transitions as u64);
+        commits.durations.observe(&COMMIT, nanoseconds(took));
+    }
+
+    pub(crate) fn transition(&self, provider: Option<&ProviderName>, event: &LifecycleEvent) {
+        let Some(counts) = self.of(provider.map(ProviderName::as_str)) else { return };
+        counts.events[index_of(&event.what)].fetch_add(1, Ordering::Relaxed);
+        if let EventKind::Began { operation_kind: OperationKind::Repair, .. } = &event.what {
+            counts.repairs.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn moved(&self, provider: &ProviderName, before: Option<Stand>, after: Option<Stand>) {
+        if let Some(before) = before {
+            self.count(provider, before, -1);
+        }
+        if let Some(after) = after {
+            self.count(provider, after, 1);
+        }
+    }
+
+    fn count(&self, provider: &ProviderName, stand: Stand, more: i64) {
+        if let Some(counts) = self.of(Some(provider.as_str())) {
+            let state = match stand.state {
+                StateName::Pending => 0,
+                StateName::Provisioning => 1,
+                StateName::Running => 2,
+                StateName::Updating => 3,
+                StateName::Destroying => 4,
+            };
+            let health = match stand.health {
+                Health::Healthy => 0,
+                Health::Unhealthy => 1,
+                Health::Unknown => 2,
+            };
+            counts.tenants[state][health].fetch_add(more, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn settled(&self, operation: &Ended<'_>) {
+        let Some(counts) = self.of(operation.provider.map(ProviderName::as_str)) else { return };
+        let kind = operation.kind.map_or(KINDS.len(), |kind| match kind {
+            OperationKind::Provision => 0,
+            OperationKind::Update => 1,
+            OperationKind::Restart => 2,
+            OperationKind::Repair => 3,
+            OperationKind::Destroy => 4,
+            OperationKind::Release => 5,
+        });
+        let result = match operation.settled {
+            Settled::Done => 0,
+            Settled::Failed { undone: false, .. } => 1,
+            Settled::Failed { undone: true, .. } => 2,
+            Settled::Cancelled { .. } => 3,
+            Settled::Superseded { .. } => 4,
+            Settled::Abandoned { .. } => 5,
+        };
+        counts.operations[kind][result].fetch_add(1, Ordering::Relaxed);
+        if let Some(took) = operation.took {
+            counts.operation_durations[kind][result].observe(&WORK, nanoseconds(took));
+        }
+    }
+
+    pub(crate) fn call_began(&self, provider: &ProviderName) {
+        if let Some(counts) = self.of(Some(provider.as_str())) {
+            counts.running.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn call_ended(&self, provider: &ProviderName, method: Method, end: CallEnd, took: Duration) {
+        let Some(counts) = self.of(Some(provider.as_str())) else { return };
+        let method = match method {
+            Method::Provision => 0,
+            Method::Update => 1,
+            Method::Destroy => 2,
+            Method::Release => 3,
+        };
+        counts.running.fetch_sub(1, Ordering::Relaxed);
+        counts.calls[method][end as usize].observe(&WORK, nanoseconds(took));
+    }
+}
+
+fn nanoseconds(took: Duration) -> u64 {
+    took.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(took.subsec_nanos()))
+}
+
+/// Where the count of a kind of event is: as in [`EventKind::NAMES`].
+pub(crate) fn index_of(kind: &EventKind) -> usize {
+    match kind {
+        EventKind::Began { .. } => 0,
+        EventKind::AlreadyRunning => 1,
+        EventKind::Queued { .. } => 2,
+        EventKind::Progressed { .. } => 3,
+        EventKind::Waits { .. } => WAITS,
+        EventKind::Succeeded { .. } => 5,
+        EventKind::FoundNothing => 6,
+        EventKind::WillRetry { .. } => WILL_RETRY,
+        EventKind::Retried => 8,
+        EventKind::Stopping { .. } => 9,
+        EventKind::Undoing { .. } => UNDOING,
+        EventKind::Undone => 11,
+        EventKind::RepairFailed { .. } => 12,
+        EventKind::NotUndone { .. } => 13,
+        EventKind::HealthChanged { .. } => 14,
+        EventKind::Recovered => 15,
+        EventKind::Paused => 16,
+        EventKind::Resumed => 17,
+        EventKind::QueueCancelled => 18,
+        EventKind::Abandoned { .. } => 19,
+    }
+}
+
+pub(crate) const WAITS: usize = 4;
+pub(crate) const WILL_RETRY: usize = 7;
+pub(crate) const UNDOING: usize = 10;

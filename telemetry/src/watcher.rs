@@ -1,0 +1,55 @@
+//! What the engine tells goes to the meter, and what it asks to the sampler.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use landlord_compute::machines::tenant::{LifecycleEvent, Method};
+use landlord_compute::machines::trace::TraceContext;
+use landlord_compute::store::Sort;
+use landlord_compute::telemetry::{CallEnd, Ended, Stand, Watcher};
+use landlord_compute::{OperationId, ProviderName};
+
+use crate::meter::Meter;
+use crate::sampler::Sampler;
+
+/// Counts what happens, and says which operations are traced.
+#[derive(Debug)]
+pub(crate) struct Watches {
+    pub(crate) meter: Arc<Meter>,
+    pub(crate) sampler: Sampler,
+}
+
+impl Watcher for Watches {
+    fn starts(&self, providers: &[ProviderName], tenants: &BTreeMap<Sort, u64>) {
+        self.meter.starts(providers, tenants);
+    }
+
+    fn committed(&self, transitions: usize, took: Duration) {
+        self.meter.committed(transitions, took);
+    }
+
+    fn transition(&self, provider: Option<&ProviderName>, event: &LifecycleEvent) {
+        self.meter.transition(provider, event);
+    }
+
+    fn moved(&self, provider: &ProviderName, before: Option<Stand>, after: Option<Stand>) {
+        self.meter.moved(provider, before, after);
+    }
+
+    fn settled(&self, operation: &Ended<'_>) {
+        self.meter.settled(operation);
+    }
+
+    fn call_began(&self, provider: &ProviderName, _method: Method) {
+        self.meter.call_began(provider);
+    }
+
+    fn call_ended(&self, provider: &ProviderName, method: Method, end: CallEnd, took: Duration) {
+        self.meter.call_ended(provider, method, end, took);
+    }
+
+    fn traces(&self, operation: OperationId, trace: Option<&TraceContext>) -> bool {
+        self.sampler.takes(operation, trace)
+    }
+}

@@ -1,0 +1,263 @@
+//! What an engine tells its watcher, and asks it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use landlord_compute::machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
+use landlord_compute::machines::id::{OperationId, ProviderName};
+use landlord_compute::machines::tenant::{LifecycleEvent, Method};
+use landlord_compute::machines::trace::TraceContext;
+use landlord_compute::store::{Position, Reads, Scope, Sort};
+use landlord_compute::telemetry::{CallEnd, Ended, Stand, Watcher};
+use landlord_compute::{Options, Settled};
+use landlord_testing::faults::Commits;
+use landlord_testing::scripted::Step;
+
+use super::faulty::{BOTH, Fault, Faulty, both_ways};
+use super::tracing::{Spans, listen};
+use super::{end, engine, memory, run, scripted, spec, tenant};
+
+/// Writes down what it is told.
+#[derive(Default)]
+struct Notes {
+    lines: Mutex<Vec<String>>,
+    tenants: Mutex<BTreeMap<String, i64>>,
+    traces: bool,
+}
+
+impl Notes {
+    fn lines(&self) -> MutexGuard<'_, Vec<String>> {
+        self.lines.lock().expect("no panic in here")
+    }
+
+    fn say(&self, line: String) {
+        self.lines().push(line);
+    }
+
+    fn count(&self, provider: &ProviderName, stand: Stand, more: i64) {
+        let key = format!("{provider} {} {:?}", stand.state, stand.health);
+        let mut tenants = self.tenants.lock().expect("no panic in here");
+        let count = tenants.entry(key.clone()).or_default();
+        *count += more;
+        assert!(*count >= 0, "{key}");
+        if *count == 0 {
+            tenants.remove(&key);
+        }
+    }
+
+    fn tenants(&self) -> BTreeMap<String, i64> {
+        self.tenants.lock().expect("no panic in here").clone()
+    }
+}
+
+impl Watcher for Notes {
+    fn starts(&self, providers: &[ProviderName], tenants: &BTreeMap<Sort, u64>) {
+        self.say(format!("starts with {providers:?}"));
+        for (Sort { provider, state, health }, tenants) in tenants {
+            let tenants = i64::try_from(*tenants).expect("few");
+            self.count(provider, Stand { state: *state, health: *health }, tenants);
+        }
+    }
+
+    fn committed(&self, transitions: usize, _took: Duration) {
+        self.say(format!("committed {transitions}"));
+    }
+
+    fn transition(&self, provider: Option<&ProviderName>, event: &LifecycleEvent) {
+        let provider = provider.map_or("?", ProviderName::as_str);
+        self.say(format!("{provider}: {}", event.what.name()));
+    }
+
+    fn moved(&self, provider: &ProviderName, before: Option<Stand>, after: Option<Stand>) {
+        assert_ne!(before, after);
+        if let Some(after) = after {
+            self.count(provider, after, 1);
+        }
+        if let Some(before) = before {
+            self.count(provider, before, -1);
+        }
+    }
+
+    fn settled(&self, operation: &Ended<'_>) {
+        let Ended { provider, kind, settled, took } = operation;
+        let provider = provider.map_or("?", ProviderName::as_str);
+        let kind = kind.map_or("?", |kind| kind.name());
+        let took = took.map(|took| took.as_secs());
+        self.say(format!(
+            "{provider}: {kind} {} after {took:?} s",
+            settled.to_string().split(':').next().unwrap_or_default()
+        ));
+    }
+
+    fn call_began(&self, provider: &ProviderName, method: Method) {
+        self.say(format!("{provider}: call {}", method.name()));
+    }
+
+    fn call_ended(&self, provider: &ProviderName, method: Method, end: CallEnd, _took: Duration) {
+        self.say(format!("{provider}: call {} {}", method.name(), end.name()));
+    }
+
+    fn traces(&self, _operation: OperationId, _trace: Option<&TraceContext>) -> bool {
+        self.traces
+    }
+}
+
+fn once() -> ProviderError {
+    ProviderError::new(ErrorKind::ProvisionFailed, Remedy::Retry, ErrorCode::UnknownError, "once")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watcher_is_told_what_happens_in_its_order() {
+    let (notes, provider) = (Arc::new(Notes::default()), scripted());
+    let engine =
+        engine(memory(), &provider).watched_by(Arc::<Notes>::clone(&notes)).start().await.expect("starts");
+    provider.script(
+        &tenant("acme"),
+        Method::Provision,
+        [Step::Sleep(Duration::from_secs(7)), Step::Fail(once())],
+    );
+    run(&engine, "acme", "v1").await;
+    assert_eq!(notes.tenants(), BTreeMap::from([("scripted running Healthy".to_owned(), 1)]));
+    let destroyed = engine.tenant(tenant("acme")).destroy(Options::default()).await.expect("accepted");
+    assert_eq!(end(destroyed).await, Settled::Done);
+    assert_eq!(notes.tenants(), BTreeMap::new());
+    let lines: Vec<String> =
+        notes.lines().iter().filter(|line| !line.starts_with("committed")).cloned().collect();
+    insta::assert_debug_snapshot!(lines);
+    assert_eq!(notes.lines().iter().filter(|line| *line == "committed 1").count(), 6);
+}
+
+/// Also the tenants that were there before, and operations that another engine began.
+#[tokio::test(start_paused = true)]
+async fn a_watcher_knows_what_was_there_when_its_engine_started() {
+    let (store, provider) = (memory(), scripted());
+    let first = engine(store.clone(), &provider).start().await.expect("starts");
+    run(&first, "runs", "v1").await;
+    provider.script(&tenant("acme"), Method::Provision, [Step::Hang]);
+    let begun = first.tenant(tenant("acme")).provision(spec("acme", "v1"), Options::default()).await;
+    let id = begun.expect("accepted").id().expect("an operation began");
+    drop(first);
+    let acts = [Step::Sleep(Duration::from_secs(3)), Step::Work];
+    provider.script(&tenant("acme"), Method::Provision, acts);
+
+    let notes = Arc::new(Notes::default());
+    let second =
+        engine(store, &provider).watched_by(Arc::<Notes>::clone(&notes)).start().await.expect("starts");
+    end(second.operation(id).await.expect("known")).await;
+    assert_eq!(notes.tenants(), BTreeMap::from([("scripted running Healthy".to_owned(), 2)]));
+    let settled = "scripted: provision done after Some(3) s".to_owned();
+    assert!(notes.lines().contains(&settled), "{:?}", notes.lines());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_dropped_is_told_too() {
+    let (notes, provider) = (Arc::new(Notes::default()), scripted());
+    let engine =
+        engine(memory(), &provider).watched_by(Arc::<Notes>::clone(&notes)).start().await.expect("starts");
+    provider.script(&tenant("acme"), Method::Provision, [Step::Hang]);
+    let acme = engine.tenant(tenant("acme"));
+    let begun = acme.provision(spec("acme", "v1"), Options::default()).await.expect("accepted");
+    acme.cancel(Options::default()).await.expect("accepted");
+    end(begun).await;
+    let called: Vec<String> = notes.lines().iter().filter(|line| line.contains("call")).cloned().collect();
+    assert_eq!(
+        called,
+        [
+            "scripted: call provision",
+            "scripted: call provision dropped",
+            "scripted: call destroy",
+            "scripted: call destroy succeeded"
+        ]
+    );
+}
+
+/// Whatever a commit does: each event is told once, and the tenants are counted where they are.
+#[tokio::test(start_paused = true)]
+async fn what_was_durable_although_its_commit_failed_is_told_once() {
+    both_ways(async |commits: Commits| {
+        for (commit, when) in (1..=2).flat_map(|commit| BOTH.map(|when| (commit, when))) {
+            let (notes, provider) = (Arc::new(Notes::default()), scripted());
+            let store = Faulty::new(commits);
+            let watched = engine(store.clone(), &provider).watched_by(Arc::<Notes>::clone(&notes));
+            let engine = watched.start().await.expect("starts");
+            store.at(commit, Fault::Fail(when));
+            let acme = engine.tenant(tenant("acme"));
+            let options = || Options::default().request_id("one");
+            let began = match acme.provision(spec("acme", "v1"), options()).await {
+                Ok(operation) => operation,
+                Err(_) => acme.provision(spec("acme", "v1"), options()).await.expect("accepted"),
+            };
+            end(began).await;
+            run(&engine, "acme", "v1").await;
+            run(&engine, "other", "v1").await;
+
+            let events = match store.events(Position(0), &Scope::All, 100).await.expect("readable") {
+                landlord_compute::store::Events::Page(page) => page,
+                landlord_compute::store::Events::Gap { .. } => unreachable!("nothing was removed"),
+            };
+            let told = notes
+                .lines()
+                .iter()
+                .filter(|line| {
+                    events.iter().any(|(_, event)| line.ends_with(&format!(": {}", event.what.name())))
+                })
+                .count();
+            assert_eq!(told, events.len(), "{commit} {when:?}: {:?}", notes.lines());
+            assert_eq!(
+                notes.tenants(),
+                BTreeMap::from([("scripted running Healthy".to_owned(), 2)]),
+                "{commit} {when:?}"
+            );
+        }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_has_spans_when_the_watcher_says_so() {
+    for traces in [false, true] {
+        let spans = Spans::default();
+        let _listening = listen(spans.clone());
+        let notes = Arc::new(Notes { traces, ..Notes::default() });
+        let engine = engine(memory(), &scripted()).watched_by(notes).start().await.expect("starts");
+        run(&engine, "acme", "v1").await;
+        let names: Vec<String> =
+            spans.0.lock().expect("no panic in here").iter().map(|(name, _)| name.clone()).collect();
+        let all = [
+            "command",
+            "admission",
+            "transition",
+            "commit",
+            "publish",
+            "call",
+            "transition",
+            "commit",
+            "publish",
+        ];
+        assert_eq!(names, if traces { all.to_vec() } else { Vec::new() });
+    }
+}
+
+/// What an engine holds is counted when somebody asks.
+#[tokio::test(start_paused = true)]
+async fn vitals_say_what_an_engine_holds() {
+    let provider = scripted();
+    let engine = engine(memory(), &provider).start().await.expect("starts");
+    provider.script(&tenant("acme"), Method::Provision, [Step::Gate("go"), Step::Work]);
+    let slow = engine.subscribe(Position(0), Scope::All);
+    let narrow = engine.subscribe(Position(0), Scope::Tenant(tenant("acme")));
+    let begun = engine.tenant(tenant("acme")).provision(spec("acme", "v1"), Options::default()).await;
+    let begun = begun.expect("accepted");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let vitals = engine.vitals();
+    assert_eq!((vitals.actors, vitals.calls, vitals.commands, vitals.transitions), (1, 1, 0, 0));
+    assert_eq!((vitals.head, vitals.subscribers, vitals.subscriber_lag), (Position(1), 1, 1));
+    assert_eq!((vitals.providers[0].provider.as_str(), vitals.providers[0].calls), ("scripted", 1));
+    provider.open("go");
+    end(begun).await;
+    let vitals = engine.vitals();
+    assert_eq!((vitals.calls, vitals.providers[0].calls, vitals.subscriber_lag), (0, 0, 2));
+    drop((slow, narrow));
+    assert_eq!((engine.vitals().subscribers, engine.vitals().subscriber_lag), (0, 0));
+}
