@@ -90,6 +90,24 @@ fn stripe() -> usize {
     })
 }
 
+impl Stripe {
+    fn count(&self, stand: Stand, more: i64) {
+        let state = match stand.state {
+            StateName::Pending => 0,
+            StateName::Provisioning => 1,
+            StateName::Running => 2,
+            StateName::Updating => 3,
+            StateName::Destroying => 4,
+        };
+        let health = match stand.health {
+            Health::Healthy => 0,
+            Health::Unhealthy => 1,
+            Health::Unknown => 2,
+        };
+        self.tenants[state][health].fetch_add(more, Ordering::Relaxed);
+    }
+}
+
 impl Block {
     fn new(provider: &str) -> Self {
         Self { provider: provider.into(), stripes: (0..STRIPES).map(|_| CachePadded::default()).collect() }
@@ -175,7 +193,9 @@ impl Meter {
         }
         for count in tenants {
             let more = i64::try_from(count.tenants).unwrap_or(i64::MAX);
-            self.count(&count.provider, Stand { state: count.state, health: count.health }, more);
+            if let Some(counts) = self.of(Some(count.provider.as_str())) {
+                counts.count(Stand { state: count.state, health: count.health }, more);
+            }
         }
     }
 
@@ -194,29 +214,12 @@ impl Meter {
     }
 
     pub(crate) fn moved(&self, provider: &ProviderName, before: Option<Stand>, after: Option<Stand>) {
+        let Some(counts) = self.of(Some(provider.as_str())) else { return };
         if let Some(before) = before {
-            self.count(provider, before, -1);
+            counts.count(before, -1);
         }
         if let Some(after) = after {
-            self.count(provider, after, 1);
-        }
-    }
-
-    fn count(&self, provider: &ProviderName, stand: Stand, more: i64) {
-        if let Some(counts) = self.of(Some(provider.as_str())) {
-            let state = match stand.state {
-                StateName::Pending => 0,
-                StateName::Provisioning => 1,
-                StateName::Running => 2,
-                StateName::Updating => 3,
-                StateName::Destroying => 4,
-            };
-            let health = match stand.health {
-                Health::Healthy => 0,
-                Health::Unhealthy => 1,
-                Health::Unknown => 2,
-            };
-            counts.tenants[state][health].fetch_add(more, Ordering::Relaxed);
+            counts.count(after, 1);
         }
     }
 
