@@ -8,7 +8,7 @@ use landlord_telemetry::{Settings, Telemetry};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::layer::SubscriberExt;
 
-/// As `serve` does it, with its share of operations traced, and metrics once a second.
+/// As `serve` does it by default: with its share of operations traced, and metrics once a minute.
 pub(crate) fn begin() -> Telemetry {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = format!("http://{}", listener.local_addr().expect("an address"));
@@ -17,8 +17,7 @@ pub(crate) fn begin() -> Telemetry {
             std::thread::spawn(move || while take(&stream).is_some() {});
         }
     });
-    let mut settings = Settings::default().endpoint("the benchmark", &address).expect("an address");
-    settings.interval = Duration::from_secs(1);
+    let settings = Settings::default().endpoint("the benchmark", &address).expect("an address");
     let (telemetry, exports) = Telemetry::new(&settings).expect("set up");
     let subscriber = tracing_subscriber::registry().with(telemetry.layer());
     tracing::subscriber::set_global_default(subscriber).expect("the first one");

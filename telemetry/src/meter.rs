@@ -91,6 +91,24 @@ fn stripe() -> usize {
     })
 }
 
+impl Stripe {
+    fn count(&self, stand: Stand, more: i64) {
+        let state = match stand.state {
+            StateName::Pending => 0,
+            StateName::Provisioning => 1,
+            StateName::Running => 2,
+            StateName::Updating => 3,
+            StateName::Destroying => 4,
+        };
+        let health = match stand.health {
+            Health::Healthy => 0,
+            Health::Unhealthy => 1,
+            Health::Unknown => 2,
+        };
+        self.tenants[state][health].fetch_add(more, Ordering::Relaxed);
+    }
+}
+
 impl Block {
     fn new(provider: &str) -> Self {
         Self { provider: provider.into(), stripes: (0..STRIPES).map(|_| CachePadded::default()).collect() }
@@ -176,7 +194,9 @@ impl Meter {
         }
         for (sort, count) in tenants {
             let more = i64::try_from(*count).unwrap_or(i64::MAX);
-            self.count(&sort.provider, Stand { state: sort.state, health: sort.health }, more);
+            if let Some(counts) = self.of(Some(sort.provider.as_str())) {
+                counts.count(Stand { state: sort.state, health: sort.health }, more);
+            }
         }
     }
 
@@ -195,29 +215,12 @@ impl Meter {
     }
 
     pub(crate) fn moved(&self, provider: &ProviderName, before: Option<Stand>, after: Option<Stand>) {
+        let Some(counts) = self.of(Some(provider.as_str())) else { return };
         if let Some(before) = before {
-            self.count(provider, before, -1);
+            counts.count(before, -1);
         }
         if let Some(after) = after {
-            self.count(provider, after, 1);
-        }
-    }
-
-    fn count(&self, provider: &ProviderName, stand: Stand, more: i64) {
-        if let Some(counts) = self.of(Some(provider.as_str())) {
-            let state = match stand.state {
-                StateName::Pending => 0,
-                StateName::Provisioning => 1,
-                StateName::Running => 2,
-                StateName::Updating => 3,
-                StateName::Destroying => 4,
-            };
-            let health = match stand.health {
-                Health::Healthy => 0,
-                Health::Unhealthy => 1,
-                Health::Unknown => 2,
-            };
-            counts.tenants[state][health].fetch_add(more, Ordering::Relaxed);
+            counts.count(after, 1);
         }
     }
 

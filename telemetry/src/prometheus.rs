@@ -13,7 +13,7 @@ use prometheus_client::registry::{self, Registry};
 use crate::catalogue::{Kind, Unit};
 use crate::sample::{Family, Point, Value};
 
-/// What an answer with [`text`] has as its `Content-Type`.
+/// What an answer with the text of [`Telemetry::prometheus`](crate::Telemetry::prometheus) has as its `Content-Type`.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// The registry that writes what `sample` gives.
