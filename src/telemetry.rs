@@ -143,7 +143,7 @@ pub const TRACE_TARGET: &str = "landlord_compute::trace";
 /// The span of one request to a platform's API, as a part of the call that it is made for; none where that is not traced.
 /// `method` and `resource` say what is asked, and hold no value of a spec.
 pub fn request_span(method: &str, resource: &dyn fmt::Display) -> Span {
-    if Span::current().is_none() {
+    if Span::current().is_disabled() {
         return Span::none();
     }
     tracing::info_span!(

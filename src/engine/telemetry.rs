@@ -54,7 +54,7 @@ pub(crate) fn own_command_span(event: &LifecycleEvent, kind: OperationKind, prov
 
 /// The span of a command that was taken on and waits for its tenant's actor.
 pub(crate) fn admission_span(command: &Span) -> Span {
-    if command.is_none() {
+    if command.is_disabled() {
         Span::none()
     } else {
         tracing::info_span!(target: TRACE_TARGET, parent: command, "admission")
@@ -86,7 +86,7 @@ pub(crate) fn call_span(tenant: &TenantId, start: &StartCall, trace: Option<&Tra
 
 /// Says what came of a call. The error's words are in the event; here is only its code.
 pub(crate) fn call_ended(span: &Span, outcome: &Outcome) {
-    if span.is_none() {
+    if span.is_disabled() {
         return;
     }
     let (name, error) = match outcome {
@@ -133,7 +133,7 @@ pub(crate) fn transition_span(
 
 /// The span of the store making a transition durable, with others or alone.
 pub(crate) fn commit_span(transition: &Span) -> Span {
-    if transition.is_none() {
+    if transition.is_disabled() {
         Span::none()
     } else {
         tracing::info_span!(target: TRACE_TARGET, parent: transition, "commit")
@@ -142,7 +142,7 @@ pub(crate) fn commit_span(transition: &Span) -> Span {
 
 /// The event of a transition is published, at this position.
 pub(crate) fn published(transition: &Span, position: Position) {
-    if !transition.is_none() {
+    if !transition.is_disabled() {
         tracing::info_span!(target: TRACE_TARGET, parent: transition, "publish", position = position.0);
     }
 }
@@ -193,7 +193,7 @@ fn continue_trace(span: &Span, trace: Option<&TraceContext>) {
     use opentelemetry::trace::TraceContextExt;
     use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-    if span.is_none() {
+    if span.is_disabled() {
         return;
     }
     if let Some(trace) = trace {
@@ -235,7 +235,7 @@ pub(crate) fn trace_of(span: &Span) -> Option<TraceContext> {
     use opentelemetry::propagation::TextMapPropagator;
     use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-    if span.is_none() {
+    if span.is_disabled() {
         return None;
     }
     let mut headers = std::collections::HashMap::new();

@@ -600,7 +600,7 @@ impl TenantState {
         let Some(provider) = provider else { return (Span::none(), None) };
         let watched = &self.core.watched;
         match (by, opened) {
-            (Some(message), _) if !message.span.is_none() => {
+            (Some(message), _) if !message.span.is_disabled() => {
                 (telemetry::transition_span(Some(&message.span), None, event, provider), None)
             }
             (None, Some(opened)) if watched.traces(opened.operation, None) => {
