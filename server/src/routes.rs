@@ -448,6 +448,7 @@ pub(crate) fn routes() -> Vec<Route> {
             .refused(BODY_NOT_COMMANDED),
         Route::new(Method::GET, "/metrics", "getMetrics", || get(metrics::metrics))
             .about("Show figures of the engine, in the text format of OpenMetrics, for Prometheus. No tenant is named.")
+            .needs(Needs::LookAtAll)
             .done(const { &[Answer {
                 status: 200,
                 about: "The figures.",

@@ -18,12 +18,14 @@ async fn the_figures_are_shown_where_there_are_any() {
 
     let door = guarded(served, Rate::default()).await.expect("tokens are read");
     assert_eq!(answered(&door, get()).await.status.as_u16(), 401);
-    let new = json!({ "name": "scraper", "role": "viewer", "tenants": ["*"] });
-    let new = request("POST /v1/tokens").body(Body::from(new.to_string())).expect("a request");
-    let made = desk.asks(new).await.document(201);
-    let token = format!("Bearer {}", made["secret"].as_str().expect("a secret"));
-    let get = request("GET /metrics").header("authorization", token).body(Body::empty()).expect("a request");
-    assert_eq!(answered(&door, get).await.status.as_u16(), 200);
+    for (tenants, status) in [("*", 200), ("acme-*", 403)] {
+        let new = json!({ "name": format!("scraper-{status}"), "role": "viewer", "tenants": [tenants] });
+        let new = request("POST /v1/tokens").body(Body::from(new.to_string())).expect("a request");
+        let made = desk.asks(new).await.document(201);
+        let token = format!("Bearer {}", made["secret"].as_str().expect("a secret"));
+        let get = request("GET /metrics").header("authorization", token).body(Body::empty());
+        assert_eq!(answered(&door, get.expect("a request")).await.status.as_u16(), status, "{tenants}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
