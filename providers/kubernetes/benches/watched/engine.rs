@@ -20,17 +20,16 @@ use serde_json::json;
 pub(crate) const IMAGE: &str = "registry.example.com/web:1";
 /// The option by which this program is the engine, with the directory that it works in.
 const DIRECTORY: &str = "--engine";
-/// The option by which it provisions the tenants from this number on, up to another one.
+/// The option by which it provisions so many tenants.
 const PROVISIONS: &str = "--provisions";
-const UP_TO: &str = "--up-to";
 /// How many operations are on their way at a time.
 const AT_A_TIME: usize = 128;
 
 /// What an engine does.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Role {
-    /// It provisions the tenants from one number up to another, and ends.
-    Provisions { from: u64, to: u64 },
+    /// It provisions tenants, and ends.
+    Provisions { tenants: u64 },
     /// It looks after those that are there, and says a line of each whose pods are not well.
     Rests,
 }
@@ -43,9 +42,8 @@ impl Role {
     /// What this process is asked to be, where it is an engine.
     pub(crate) fn asked_for() -> Option<Self> {
         option(DIRECTORY)?;
-        let number = |name| option(name).map(|given| given.parse().expect("a number"));
-        let range = number(PROVISIONS).zip(number(UP_TO));
-        Some(range.map_or(Self::Rests, |(from, to)| Self::Provisions { from, to }))
+        let tenants = option(PROVISIONS).map(|given| given.parse().expect("a number"));
+        Some(tenants.map_or(Self::Rests, |tenants| Self::Provisions { tenants }))
     }
 }
 
@@ -60,8 +58,8 @@ impl Child {
         let program = std::env::current_exe().expect("this program");
         let mut command = Command::new(program);
         command.arg(DIRECTORY).arg(dir).stdin(Stdio::piped()).stdout(Stdio::piped());
-        if let Role::Provisions { from, to } = role {
-            command.args([PROVISIONS, &from.to_string(), UP_TO, &to.to_string()]);
+        if let Role::Provisions { tenants } = role {
+            command.arg(PROVISIONS).arg(tenants.to_string());
         }
         let mut process = command.spawn().expect("the engine starts");
         let out = BufReader::new(process.stdout.take().expect("a pipe"));
@@ -111,8 +109,8 @@ pub(crate) async fn run(role: Role) {
     let store = SqliteStore::new(SqliteOptions::new(dir.join("landlord.db")));
     let engine = Engine::builder(store).provider(provider).start().await.expect("an engine");
     match role {
-        Role::Provisions { from, to } => {
-            let provisions = stream::iter(from..to).map(async |n| {
+        Role::Provisions { tenants } => {
+            let provisions = stream::iter(0..tenants).map(async |n| {
                 let tenant = engine.tenant(TenantId::new(&format!("t{n}")).expect("a good name"));
                 let operation = tenant.provision(spec(n), Options::default()).await.expect("accepted");
                 assert_eq!(operation.await.expect("it settles"), Settled::Done);
