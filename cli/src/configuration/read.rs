@@ -142,7 +142,7 @@ mod tests {
             .take_while(|line| !line.starts_with("# What tenants can run on"))
             .filter_map(|line| if line.starts_with('[') { Some(line.to_owned()) } else { keys(line) })
             .collect();
-        // The port and the authorities are examples.
+        // The port, its names and the authorities are examples.
         let text: Vec<&String> = text
             .iter()
             .filter(|line| {
@@ -154,6 +154,7 @@ mod tests {
                     "headers_file",
                     "key",
                     "metrics_address",
+                    "names",
                     "plain",
                 ]
                 .iter()

@@ -83,7 +83,7 @@ fn provision(bench: &Bench, tenant: &str, version: &Version<'_>) {
     let answer = exchange(
         socket,
         &format!(
-            "PUT /v1/tenants/{tenant} HTTP/1.1\r\nhost: landlord\r\nconnection: close\r\ncontent-type: application/json\r\n\
+            "PUT /v1/tenants/{tenant} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\n\
              traceparent: 00-{TRACE}-{CALLER}-01\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         ),
