@@ -60,7 +60,7 @@ impl At<'_> {
     async fn source(&self, from: &SecretSource) -> Result<Option<Source>, Failure> {
         let resource = Resource::all("v1", ObjectKind::Secret.plural(), Some(&from.namespace));
         let ask = Ask::new(resource.named(&from.name), What::Get(Part::Whole));
-        self.cluster.budget.turn(self.rank).await.map_err(Failure::kept)?;
+        self.cluster.turn(self.rank).await?;
         match self.cluster.bytes(&ask).await {
             // What cannot be read has values in it: its words are not told.
             Ok(bytes) => match serde_json::from_slice(&bytes) {
