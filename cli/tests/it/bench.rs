@@ -1,5 +1,6 @@
 //! A folder with a store of its own, the program to run there, and what its tenants run.
 
+use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -176,4 +177,12 @@ impl<'a> Version<'a> {
             "provider_config": { "stop_grace_seconds": 1 },
         })
     }
+}
+
+/// One exchange of HTTP.
+pub(crate) fn exchange(mut stream: impl Read + Write, request: &str) -> String {
+    stream.write_all(request.as_bytes()).expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer
 }

@@ -1,13 +1,13 @@
 //! Every command where all goes well, on real processes.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use super::{Bench, Version};
+use super::{Bench, Version, exchange};
 
 /// What a tenant answers over HTTP.
 fn hear(tenant: &Value) -> String {
@@ -16,12 +16,8 @@ fn hear(tenant: &Value) -> String {
 }
 
 pub(super) fn get(port: u64, path: &str) -> String {
-    let mut stream = TcpStream::connect(format!("127.0.0.1:{port}")).expect("it listens");
     let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).expect("asked");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("answered");
-    answer
+    exchange(TcpStream::connect(format!("127.0.0.1:{port}")).expect("it listens"), &request)
 }
 
 #[test]

@@ -24,7 +24,7 @@ mod truth;
 mod versions;
 mod waiting;
 
-use bench::{Bench, Ran, Version};
+use bench::{Bench, Ran, Version, exchange};
 
 /// Each command runs an engine of its own; `served` runs the same suite through a server.
 const SERVED: bool = false;

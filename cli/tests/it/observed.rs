@@ -15,7 +15,7 @@ use prost::Message;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use super::{Bench, Version};
+use super::{Bench, Version, exchange};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const CALLER: &str = "00f067aa0ba902b7";
@@ -66,14 +66,6 @@ impl Server {
         self.all.extend(self.lines.iter());
         self.all
     }
-}
-
-/// One exchange of HTTP.
-fn exchange(mut stream: impl Read + Write, request: &str) -> String {
-    stream.write_all(request.as_bytes()).expect("sent");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    answer
 }
 
 /// Provisions a tenant over the socket, as part of a trace.

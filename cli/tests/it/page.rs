@@ -1,12 +1,12 @@
 //! `page`: the way from a browser to the server, for its user alone.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::net::TcpStream;
 use std::process::{Child, ChildStderr, Stdio};
 
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 
-use super::{Bench, Ran};
+use super::{Bench, Ran, exchange};
 
 /// A command that goes on; it ends with the test.
 struct Going {
@@ -32,11 +32,8 @@ impl Drop for Going {
 }
 
 fn asked(address: &str, path: &str, host: &str) -> String {
-    let mut stream = TcpStream::connect(address).expect("connects");
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").expect("written");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    answer
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+    exchange(TcpStream::connect(address).expect("connects"), &request)
 }
 
 #[test]

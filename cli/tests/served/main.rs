@@ -16,6 +16,6 @@ mod specs;
 #[path = "../it/versions.rs"]
 mod versions;
 
-use bench::{Bench, Ran, Version};
+use bench::{Bench, Ran, Version, exchange};
 
 const SERVED: bool = true;
