@@ -23,7 +23,8 @@ cd "$folder"
 started=()
 finish() {
   result=$?
-  [ "$result" = 0 ] || tail -n 30 "$folder"/*.said >&2
+  # What is wrong with the answers is said by whoever asks.
+  [ "$result" = 0 ] || [ -n "${asks:-}" ] || tail -n 30 "$folder"/*.said >&2
   landlord-compute sweep -o json 2>/dev/null | grep -o 'pid [0-9]*' | sed 's/pid //' | xargs -r kill -9 || true
   landlord-compute sweep --delete >/dev/null 2>&1 || true
   landlord-compute destroy --timeout 20s acme >/dev/null 2>&1 || true
@@ -101,4 +102,5 @@ landlord-compute abandon deaf --reason 'a test'
 landlord-compute sweep && { echo 'nothing is left of a tenant that was given up' >&2; exit 1; }
 landlord-compute update -f changed.json
 
+asks=yes
 python3 "$here/check.py" "$(dirname "$here")" "http://127.0.0.1:$port"
