@@ -43,7 +43,7 @@ everyday() {
   RUSTDOCFLAGS='-D warnings' step cargo doc --workspace --all-features --no-deps
   not_run+=('explorations and fleets that take minutes: ./test.sh long')
   not_run+=('providers on real backends: ./test.sh backends')
-  not_run+=('the Go client, and the page in a browser: ./test.sh backends')
+  not_run+=('the Go client, the page in a browser, alerts and dashboard: ./test.sh backends')
   not_run+=('fuzzing beyond the kept corpus: just fuzz')
 }
 
@@ -80,6 +80,8 @@ backends() {
   LANDLORD_INSTALL=1 server/tests/fuzzed/run.sh "$target/debug/landlord-compute" "$target/schemathesis"
   printf '\n== install a browser, and look at the page\n'
   LANDLORD_INSTALL=1 server/tests/page/run.sh "$target/debug/landlord-compute" "$target/page-tests"
+  printf '\n== install Prometheus, and ask it what the alerts and the dashboard ask\n'
+  LANDLORD_INSTALL=1 ops/tests/run.sh "$target/debug/landlord-compute"
   printf '\n== install Go\n'
   LANDLORD_INSTALL=1 clients/go/install.sh
   # Its tests start the program as servers.

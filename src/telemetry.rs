@@ -28,6 +28,9 @@ pub trait Watcher: Send + Sync + 'static {
     /// A batch is durable: so many transitions, which the store took so long for.
     fn committed(&self, _transitions: usize, _took: Duration) {}
 
+    /// The store did not make a commit, or it is not known whether it did. Whoever needs it tries again.
+    fn commit_failed(&self) {}
+
     /// A transition is durable. None: it is not known any more who runs the tenant.
     fn transition(&self, _provider: Option<&ProviderName>, _event: &LifecycleEvent) {}
 
@@ -42,6 +45,9 @@ pub trait Watcher: Send + Sync + 'static {
 
     /// A call that had begun is over.
     fn call_ended(&self, _provider: &ProviderName, _method: Method, _end: CallEnd, _took: Duration) {}
+
+    /// A running tenant was looked at.
+    fn looked(&self, _provider: &ProviderName, _end: LookEnd) {}
 
     /// Whether an operation has spans. `trace` is what is kept of its caller's. Asked for every span, also after a restart:
     /// the same operation has to be answered the same. Default: every operation has.
@@ -99,6 +105,28 @@ impl CallEnd {
             Self::TimedOut => "timed_out",
             Self::Panicked => "panicked",
             Self::Dropped => "dropped",
+        }
+    }
+}
+
+/// How a look at a running tenant ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LookEnd {
+    /// Its platform said how it is, or that nothing of it is there.
+    Answered,
+    /// Its platform did not say.
+    Failed,
+}
+
+impl LookEnd {
+    /// All of them, as they are declared.
+    pub const ALL: [Self; 2] = [Self::Answered, Self::Failed];
+
+    /// What it is called wherever people or programs name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Failed => "failed",
         }
     }
 }

@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 use super::configuration::{self, Configuration, LogFormat};
 use super::failure::{Failure, with_causes};
 
-/// How often it is looked how far readers of events are behind.
-const LAGS: Duration = Duration::from_secs(30);
+/// How often it is looked how far readers of events are behind, and how old operations are.
+const LOOKS: Duration = Duration::from_secs(30);
 
 /// What is counted and traced of a server, from before its log begins.
 pub(crate) struct Observed {
@@ -37,9 +37,9 @@ impl Observed {
     }
 }
 
-/// Says now and then how far readers of events are behind.
-pub(crate) async fn watch_lags(served: Served, telemetry: Arc<Telemetry>, stop: CancellationToken) {
-    let mut ticks = interval(LAGS);
+/// Says now and then what takes a look at the store: how far readers of events are behind, and how old operations are.
+pub(crate) async fn look(served: Served, telemetry: Arc<Telemetry>, stop: CancellationToken) {
+    let mut ticks = interval(LOOKS);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
@@ -50,5 +50,10 @@ pub(crate) async fn watch_lags(served: Served, telemetry: Arc<Telemetry>, stop: 
             Ok(lags) => telemetry.lags(lags.subscription, lags.webhook, lags.failing),
             Err(error) => tracing::warn!(%error, "how far readers of events are behind cannot be read"),
         }
+        match served.oldest_operations().await {
+            Ok(ages) => telemetry.oldest_operations(ages),
+            Err(error) => tracing::warn!(%error, "how old operations are cannot be read"),
+        }
+        telemetry.orphans(served.orphans());
     }
 }

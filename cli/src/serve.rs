@@ -19,7 +19,7 @@ use super::configuration::{self, Configuration, Draft, Listen};
 use super::events::Lines;
 use super::failure::{Failure, with_causes};
 use super::here;
-use super::observed::{Observed, watch_lags};
+use super::observed::{self, Observed};
 use super::place::{self, Place};
 use super::screen::Screen;
 use super::signals::{Hangups, Signals};
@@ -64,7 +64,7 @@ async fn answer(
     let mut signals = Signals::listen()?;
     let stop = CancellationToken::new();
     let mut answering = JoinSet::new();
-    answering.spawn(watch_lags(served.clone(), telemetry, stop.clone()));
+    answering.spawn(observed::look(served.clone(), telemetry, stop.clone()));
     let mut reloads =
         Reloads { file, now: place.configuration().clone(), served: served.clone(), certificates: None };
     let socket = Socket::bind(place.socket())

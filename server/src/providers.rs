@@ -68,6 +68,7 @@ pub(crate) async fn sweep(
 ) -> Result<Json<SweepDocument>, Refused> {
     let provider = Arc::clone(served.provider(&name)?);
     let sweep = landlord_compute::sweep(served.reads(), &*provider, served.store_name()).await?;
+    served.swept().found(&sweep.provider, sweep.orphans.len());
     Ok(Json(SweepDocument {
         provider: sweep.provider,
         engine: sweep.engine.to_string(),

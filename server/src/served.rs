@@ -1,7 +1,10 @@
 //! What requests are answered from: an engine, or a store that is only looked at.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use jiff::Timestamp;
 use landlord_api::{Attendance, Attended, Cursor};
 use landlord_compute::provider::{Provider, RegistryError};
 use landlord_compute::store::{Position, Reads, StoreError};
@@ -9,7 +12,7 @@ use landlord_compute::{Engine, ProviderName};
 
 use crate::access::Rate;
 use crate::fleet::Fleet;
-use crate::metrics::{Lags, Metrics};
+use crate::metrics::{Lags, Metrics, Swept};
 use crate::refused::Refused;
 use crate::sessions::Sessions;
 use crate::subscriptions::{self, Acks};
@@ -34,6 +37,7 @@ struct Parts {
     acks: Acks,
     webhooks: Webhooks,
     metrics: Option<Metrics>,
+    swept: Swept,
 }
 
 impl Served {
@@ -51,6 +55,7 @@ impl Served {
             acks: Acks::default(),
             webhooks: Webhooks::default(),
             metrics: None,
+            swept: Swept::default(),
         }))
     }
 
@@ -68,6 +73,7 @@ impl Served {
             acks: Acks::default(),
             webhooks: Webhooks::default(),
             metrics: None,
+            swept: Swept::default(),
         }))
     }
 
@@ -93,6 +99,29 @@ impl Served {
         let (subscription, webhook) =
             (subscriptions::slowest(self, head).await?, webhooks::slowest(self, head).await?);
         Ok(Lags { subscription, webhook, failing: self.webhooks().failing() })
+    }
+
+    /// How long ago the oldest operation on its way was accepted, at each provider that has one, but for tenants that are
+    /// paused. It reads every tenant that has one, so ask now and then.
+    ///
+    /// # Errors
+    /// [`StoreError`] when they cannot be read.
+    pub async fn oldest_operations(&self) -> Result<BTreeMap<ProviderName, Duration>, StoreError> {
+        let mut oldest = BTreeMap::new();
+        for (provider, id) in self.reads().oldest_operations().await? {
+            // It may be forgotten since.
+            let Some(operation) = self.reads().operation(id).await? else { continue };
+            let age = Timestamp::now().duration_since(operation.accepted_at);
+            // The clock may have been set back.
+            oldest.insert(provider, Duration::try_from(age).unwrap_or_default());
+        }
+        Ok(oldest)
+    }
+
+    /// How many lives of tenants held something that belongs to nobody, when a sweep of the provider looked last. Only those
+    /// providers that were swept since this server started.
+    pub fn orphans(&self) -> BTreeMap<ProviderName, u64> {
+        self.swept().last()
     }
 
     /// Reads the tokens again, for holders that may send requests at this rate from now on.
@@ -145,6 +174,11 @@ impl Served {
     /// What was counted of all tenants last.
     pub(crate) fn fleet(&self) -> &Fleet {
         &self.0.fleet
+    }
+
+    /// What sweeps have found.
+    pub(crate) fn swept(&self) -> &Swept {
+        &self.0.swept
     }
 
     pub(crate) fn store_name(&self) -> &Arc<str> {

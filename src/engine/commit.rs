@@ -367,6 +367,7 @@ impl Committer {
             | StoreError::InUse { .. }
             | StoreError::Corrupt { .. }) => {
                 tracing::warn!(%error, transitions, "commit failed; it is tried again");
+                self.watched.commit_failed();
                 CommitFailure::Unavailable(Arc::new(error))
             }
         }

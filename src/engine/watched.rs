@@ -10,7 +10,7 @@ use landlord_state_machines::tenant::{LifecycleEvent, Method, OperationKind, Rec
 use landlord_state_machines::trace::TraceContext;
 
 use crate::store::Sort;
-use crate::telemetry::{CallEnd, Ended, Stand, Watcher};
+use crate::telemetry::{CallEnd, Ended, LookEnd, Stand, Watcher};
 
 /// The watcher of an engine, if it has one.
 #[derive(Clone, Default)]
@@ -45,6 +45,13 @@ impl Watched {
     pub(crate) fn committed(&self, begun: Option<Instant>, transitions: usize) {
         if let (Some(watcher), Some(begun)) = (&self.0, begun) {
             watcher.committed(transitions, begun.elapsed());
+        }
+    }
+
+    /// The store did not make a commit, or it is not known whether it did.
+    pub(crate) fn commit_failed(&self) {
+        if let Some(watcher) = &self.0 {
+            watcher.commit_failed();
         }
     }
 
@@ -86,6 +93,13 @@ impl Watched {
             for settlement in &event.settled {
                 self.settled(None, None, settlement, event.at);
             }
+        }
+    }
+
+    /// A running tenant was looked at.
+    pub(crate) fn looked(&self, provider: &ProviderName, end: LookEnd) {
+        if let Some(watcher) = &self.0 {
+            watcher.looked(provider, end);
         }
     }
 

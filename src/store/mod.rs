@@ -5,6 +5,7 @@ mod documents;
 mod memory;
 mod survey;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroU64;
@@ -398,6 +399,29 @@ pub trait Reads: Send + Sync + 'static {
             }
             match page.next {
                 None => return Ok(surveyor.survey()),
+                next => after = next,
+            }
+        }
+    }
+
+    /// The operation on its way that was accepted first, at each provider that has one. Those of tenants that are paused do not
+    /// count. Default: all tenants are listed.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    async fn oldest_operations(&self) -> Result<BTreeMap<ProviderName, OperationId>, StoreError> {
+        let mut oldest = BTreeMap::new();
+        let mut after = None;
+        loop {
+            let page = self.list(&TenantFilter::default(), after, SURVEYED).await?;
+            for tenant in page.items.iter().filter(|tenant| tenant.paused.is_none()) {
+                if let Some(operation) = tenant.operation() {
+                    let first = oldest.entry(tenant.provider.clone()).or_insert(operation);
+                    *first = operation.min(*first);
+                }
+            }
+            match page.next {
+                None => return Ok(oldest),
                 next => after = next,
             }
         }

@@ -82,20 +82,24 @@ impl Metric {
 use Kind::{Counter, Gauge, Histogram};
 
 /// All of them, in the order in which they are exported.
-pub const CATALOGUE: [&Metric; 30] = [
+pub const CATALOGUE: [&Metric; 34] = [
     &TENANTS,
     &TRANSITIONS,
     &OPERATIONS,
     &OPERATION_DURATION,
+    &OPERATION_OLDEST,
     &RETRIES,
     &UNDOS,
     &REPAIRS,
     &WAITS,
     &CALL_DURATION,
     &CALLS_RUNNING,
+    &LOOKS,
+    &ORPHANS,
     &CALLS_IN_FLIGHT,
     &COMMIT_TRANSITIONS,
     &COMMIT_DURATION,
+    &COMMIT_FAILURES,
     &COMMIT_WAITING,
     &COMMANDS,
     &ACTORS,
@@ -136,6 +140,13 @@ pub(crate) const OPERATION_DURATION: Metric = Metric::new(
     "How long operations took from when they were accepted until they settled",
 )
 .seconds();
+pub(crate) const OPERATION_OLDEST: Metric = Metric::new(
+    "landlord_operation_oldest",
+    Gauge,
+    &["provider"],
+    "How long ago the oldest operation on its way was accepted, but for tenants that are paused, as of the last minute",
+)
+.seconds();
 pub(crate) const RETRIES: Metric =
     Metric::new("landlord_retries", Counter, &["provider"], "Calls that failed and are made again later");
 pub(crate) const UNDOS: Metric =
@@ -157,6 +168,18 @@ pub(crate) const CALL_DURATION: Metric = Metric::new(
 .seconds();
 pub(crate) const CALLS_RUNNING: Metric =
     Metric::new("landlord_calls_running", Gauge, &["provider"], "Calls of providers that have their turn");
+pub(crate) const LOOKS: Metric = Metric::new(
+    "landlord_looks",
+    Counter,
+    &["provider", "outcome"],
+    "Looks at running tenants that the engine made, by whether their platform answered",
+);
+pub(crate) const ORPHANS: Metric = Metric::new(
+    "landlord_orphans",
+    Gauge,
+    &["provider"],
+    "Lives of tenants that held something that belongs to nobody, as the last sweep of the provider found; without a sweep nothing",
+);
 pub(crate) const CALLS_IN_FLIGHT: Metric = Metric::new(
     "landlord_calls_in_flight",
     Gauge,
@@ -171,6 +194,12 @@ pub(crate) const COMMIT_TRANSITIONS: Metric = Metric::new(
 );
 pub(crate) const COMMIT_DURATION: Metric =
     Metric::new("landlord_commit_duration", Histogram, &[], "How long the store took for a commit").seconds();
+pub(crate) const COMMIT_FAILURES: Metric = Metric::new(
+    "landlord_commit_failures",
+    Counter,
+    &[],
+    "Commits that the store did not make, or of which that is not known; they are tried again",
+);
 pub(crate) const COMMIT_WAITING: Metric =
     Metric::new("landlord_commit_waiting", Gauge, &[], "Transitions that wait for the commit before theirs");
 pub(crate) const COMMANDS: Metric =

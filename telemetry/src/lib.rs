@@ -3,6 +3,7 @@
 pub mod catalogue;
 mod histogram;
 mod lags;
+mod looked;
 mod meter;
 mod otlp;
 mod prometheus;
@@ -16,12 +17,13 @@ pub use prometheus::CONTENT_TYPE;
 pub use sampler::{Sampler, SamplerError};
 pub use settings::{Headers, Settings, SettingsError};
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use landlord_compute::Engine;
 use landlord_compute::telemetry::{TRACE_TARGET, Watcher};
+use landlord_compute::{Engine, ProviderName};
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::{Sampler as SdkSampler, SdkTracer, SdkTracerProvider};
 use prometheus_client::registry::Registry;
@@ -35,6 +37,7 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 use lags::Lags;
+use looked::Looked;
 use meter::Meter;
 use otlp::{Metrics, Sender, Spans, Tally};
 use sample::{Family, Sources, sample};
@@ -54,6 +57,7 @@ struct Sampled {
     meter: Arc<Meter>,
     engine: OnceLock<Weak<Engine>>,
     lags: Lags,
+    looked: Looked,
     tally: Arc<Tally>,
 }
 
@@ -61,8 +65,8 @@ impl Sampled {
     fn now(&self) -> Vec<Family> {
         let engine = self.engine.get().and_then(Weak::upgrade);
         let vitals = engine.map(|engine| engine.vitals());
-        let Self { meter, engine: _, lags, tally } = self;
-        sample(&Sources { meter, vitals: vitals.as_ref(), lags, tally })
+        let Self { meter, engine: _, lags, looked, tally } = self;
+        sample(&Sources { meter, vitals: vitals.as_ref(), lags, looked, tally })
     }
 }
 
@@ -188,6 +192,17 @@ impl Telemetry {
     /// exported until it is said again.
     pub fn lags(&self, subscription: u64, webhook: u64, failing: u64) {
         self.sampled.lags.say(subscription, webhook, failing);
+    }
+
+    /// How long ago the oldest operation on its way was accepted, at each provider that has one. It is exported until it is said
+    /// again.
+    pub fn oldest_operations(&self, ages: BTreeMap<ProviderName, Duration>) {
+        self.sampled.looked.say_oldest(ages);
+    }
+
+    /// How many orphans the last sweep of each provider found. It is exported until it is said again.
+    pub fn orphans(&self, orphans: BTreeMap<ProviderName, u64>) {
+        self.sampled.looked.say_orphans(orphans);
     }
 
     /// All metrics in the text format of Prometheus, of type [`CONTENT_TYPE`].

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crossbeam_utils::CachePadded;
 use landlord_compute::machines::tenant::{EventKind, LifecycleEvent, Method, OperationKind, StateName};
 use landlord_compute::store::Sort;
-use landlord_compute::telemetry::{CallEnd, Ended, Stand};
+use landlord_compute::telemetry::{CallEnd, Ended, LookEnd, Stand};
 use landlord_compute::{Health, ProviderName, Settled};
 
 use crate::histogram::{BATCH, COMMIT, Histogram, Sum, WORK};
@@ -67,6 +67,7 @@ struct Stripe {
     operation_durations: [[Histogram; RESULTS.len()]; KIND_NAMES.len()],
     calls: [[Histogram; CallEnd::ALL.len()]; METHODS.len()],
     running: AtomicI64,
+    looks: [AtomicU64; LookEnd::ALL.len()],
     /// More or fewer than there were: a tenant may come in one part and go in another.
     tenants: [[AtomicI64; HEALTHS.len()]; STATES.len()],
 }
@@ -75,6 +76,7 @@ struct Stripe {
 struct Commits {
     sizes: Histogram,
     durations: Histogram,
+    failures: AtomicU64,
 }
 
 /// Which part this thread counts in.
@@ -154,6 +156,10 @@ impl Block {
         self.balance(|stripe| &stripe.running)
     }
 
+    pub(crate) fn looks(&self, end: usize) -> u64 {
+        self.sum(|stripe| &stripe.looks[end])
+    }
+
     pub(crate) fn tenants(&self, state: usize, health: usize) -> u64 {
         self.balance(|stripe| &stripe.tenants[state][health])
     }
@@ -175,6 +181,10 @@ impl Meter {
         let mut sum = Sum::default();
         self.commits.iter().for_each(|commits| sum.add(&commits.durations));
         sum
+    }
+
+    pub(crate) fn commit_failures(&self) -> u64 {
+        self.commits.iter().map(|commits| commits.failures.load(Ordering::Relaxed)).sum()
     }
 
     /// Where to count what is of this provider. There are few, so the names are compared one by one.
@@ -204,6 +214,10 @@ impl Meter {
         let commits = &self.commits[stripe()];
         commits.sizes.observe(&BATCH, transitions as u64);
         commits.durations.observe(&COMMIT, nanoseconds(took));
+    }
+
+    pub(crate) fn commit_failed(&self) {
+        self.commits[stripe()].failures.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn transition(&self, provider: Option<&ProviderName>, event: &LifecycleEvent) {
@@ -264,6 +278,12 @@ impl Meter {
         };
         counts.running.fetch_sub(1, Ordering::Relaxed);
         counts.calls[method][end as usize].observe(&WORK, nanoseconds(took));
+    }
+
+    pub(crate) fn looked(&self, provider: &ProviderName, end: LookEnd) {
+        if let Some(counts) = self.of(Some(provider.as_str())) {
+            counts.looks[end as usize].fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
 

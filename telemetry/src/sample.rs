@@ -1,13 +1,17 @@
 //! What all metrics are at a moment, in a form that every exporter writes down.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::time::Duration;
 
+use landlord_compute::ProviderName;
 use landlord_compute::machines::tenant::EventKind;
-use landlord_compute::telemetry::{CallEnd, Vitals};
+use landlord_compute::telemetry::{CallEnd, LookEnd, Vitals};
 
 use crate::catalogue::{self, Metric, Unit};
 use crate::histogram::{BATCH, COMMIT, Ends, Sum, WORK};
 use crate::lags::Lags;
+use crate::looked::Looked;
 use crate::meter::{self, Block, HEALTHS, KIND_NAMES, METHODS, Meter, RESULTS, STATES};
 use crate::otlp::Tally;
 
@@ -55,12 +59,13 @@ pub(crate) struct Sources<'a> {
     /// None where no engine runs.
     pub(crate) vitals: Option<&'a Vitals>,
     pub(crate) lags: &'a Lags,
+    pub(crate) looked: &'a Looked,
     pub(crate) tally: &'a Tally,
 }
 
 /// All metrics of the catalogue, in its order. What has never happened has no point.
 pub(crate) fn sample(sources: &Sources<'_>) -> Vec<Family> {
-    let Sources { meter, vitals, lags, tally } = sources;
+    let Sources { meter, vitals, lags, looked, tally } = sources;
     let blocks = meter.blocks();
     let level =
         |metric, level: Option<u64>| Family::of(metric, level.map(|level| alone(Value::Level(level as f64))));
@@ -70,15 +75,22 @@ pub(crate) fn sample(sources: &Sources<'_>) -> Vec<Family> {
         Family::of(&catalogue::TRANSITIONS, blocks.iter().flat_map(transitions)),
         Family::of(&catalogue::OPERATIONS, blocks.iter().flat_map(operations)),
         Family::of(&catalogue::OPERATION_DURATION, blocks.iter().flat_map(operation_durations)),
+        Family::of(
+            &catalogue::OPERATION_OLDEST,
+            looked.oldest().iter().flat_map(|ages| oldest(blocks, ages)),
+        ),
         each(&catalogue::RETRIES, blocks, |block| Value::Count(block.events(meter::WILL_RETRY))),
         each(&catalogue::UNDOS, blocks, |block| Value::Count(block.events(meter::UNDOING))),
         each(&catalogue::REPAIRS, blocks, |block| Value::Count(block.repairs())),
         each(&catalogue::WAITS, blocks, |block| Value::Count(block.events(meter::WAITS))),
         Family::of(&catalogue::CALL_DURATION, blocks.iter().flat_map(calls)),
         each(&catalogue::CALLS_RUNNING, blocks, |block| Value::Level(block.running() as f64)),
+        Family::of(&catalogue::LOOKS, blocks.iter().flat_map(looks)),
+        Family::of(&catalogue::ORPHANS, looked.orphans().into_iter().map(orphans)),
         held(&catalogue::CALLS_IN_FLIGHT, |vitals| vitals.calls as u64),
         Family::alone(&catalogue::COMMIT_TRANSITIONS, sizes(&BATCH, meter.commit_sizes(), Unit::Things)),
         Family::alone(&catalogue::COMMIT_DURATION, sizes(&COMMIT, meter.commit_durations(), Unit::Seconds)),
+        Family::alone(&catalogue::COMMIT_FAILURES, Value::Count(meter.commit_failures())),
         held(&catalogue::COMMIT_WAITING, |vitals| vitals.transitions as u64),
         held(&catalogue::COMMANDS, |vitals| vitals.commands as u64),
         held(&catalogue::ACTORS, |vitals| vitals.actors as u64),
@@ -155,6 +167,33 @@ fn operation_durations(block: &Block) -> impl Iterator<Item = Point> {
         let labels = vec![name(block), kind_name.into(), result_name.into()];
         (counts.count() > 0).then(|| Point { labels, value: sizes(&WORK, counts, Unit::Seconds) })
     })
+}
+
+/// One for each provider: 0 where nothing is on its way.
+fn oldest(blocks: &[Block], ages: &BTreeMap<ProviderName, Duration>) -> Vec<Point> {
+    let mut levels = vec![Duration::ZERO; blocks.len()];
+    for (provider, age) in ages {
+        let found = blocks.iter().position(|block| *block.provider == *provider.as_str());
+        // The last one is of all others.
+        if let Some(level) = levels.get_mut(found.unwrap_or(blocks.len().saturating_sub(1))) {
+            *level = (*level).max(*age);
+        }
+    }
+    let levels = blocks.iter().zip(levels);
+    levels
+        .map(|(block, level)| Point { labels: vec![name(block)], value: Value::Level(level.as_secs_f64()) })
+        .collect()
+}
+
+fn looks(block: &Block) -> impl Iterator<Item = Point> {
+    LookEnd::ALL.into_iter().enumerate().map(move |(at, end)| Point {
+        labels: vec![name(block), end.name().into()],
+        value: Value::Count(block.looks(at)),
+    })
+}
+
+fn orphans((provider, count): (ProviderName, u64)) -> Point {
+    Point { labels: vec![provider.to_string().into()], value: Value::Level(count as f64) }
 }
 
 fn calls(block: &Block) -> impl Iterator<Item = Point> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use landlord_compute::machines::tenant::{LifecycleEvent, Method};
 use landlord_compute::machines::trace::TraceContext;
 use landlord_compute::store::Sort;
-use landlord_compute::telemetry::{CallEnd, Ended, Stand, Watcher};
+use landlord_compute::telemetry::{CallEnd, Ended, LookEnd, Stand, Watcher};
 use landlord_compute::{OperationId, ProviderName};
 
 use crate::meter::Meter;
@@ -29,6 +29,10 @@ impl Watcher for Watches {
         self.meter.committed(transitions, took);
     }
 
+    fn commit_failed(&self) {
+        self.meter.commit_failed();
+    }
+
     fn transition(&self, provider: Option<&ProviderName>, event: &LifecycleEvent) {
         self.meter.transition(provider, event);
     }
@@ -47,6 +51,10 @@ impl Watcher for Watches {
 
     fn call_ended(&self, provider: &ProviderName, method: Method, end: CallEnd, took: Duration) {
         self.meter.call_ended(provider, method, end, took);
+    }
+
+    fn looked(&self, provider: &ProviderName, end: LookEnd) {
+        self.meter.looked(provider, end);
     }
 
     fn traces(&self, operation: OperationId, trace: Option<&TraceContext>) -> bool {

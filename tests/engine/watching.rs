@@ -9,10 +9,10 @@ use landlord_compute::machines::id::{OperationId, ProviderName};
 use landlord_compute::machines::tenant::{LifecycleEvent, Method};
 use landlord_compute::machines::trace::TraceContext;
 use landlord_compute::store::{Position, Reads, Scope, Sort};
-use landlord_compute::telemetry::{CallEnd, Ended, Stand, Watcher};
-use landlord_compute::{Options, Settled};
+use landlord_compute::telemetry::{CallEnd, Ended, LookEnd, Stand, Watcher};
+use landlord_compute::{ObservePolicy, Options, Settled};
 use landlord_testing::faults::Commits;
-use landlord_testing::scripted::Step;
+use landlord_testing::scripted::{Mood, Step};
 
 use super::faulty::{BOTH, Fault, Faulty, both_ways};
 use super::tracing::{Spans, listen};
@@ -23,6 +23,7 @@ use super::{end, engine, memory, run, scripted, spec, tenant};
 struct Notes {
     lines: Mutex<Vec<String>>,
     tenants: Mutex<BTreeMap<String, i64>>,
+    looks: Mutex<BTreeMap<&'static str, u64>>,
     traces: bool,
 }
 
@@ -64,6 +65,10 @@ impl Watcher for Notes {
         self.say(format!("committed {transitions}"));
     }
 
+    fn commit_failed(&self) {
+        self.say("commit failed".to_owned());
+    }
+
     fn transition(&self, provider: Option<&ProviderName>, event: &LifecycleEvent) {
         let provider = provider.map_or("?", ProviderName::as_str);
         self.say(format!("{provider}: {}", event.what.name()));
@@ -96,6 +101,11 @@ impl Watcher for Notes {
 
     fn call_ended(&self, provider: &ProviderName, method: Method, end: CallEnd, _took: Duration) {
         self.say(format!("{provider}: call {} {}", method.name(), end.name()));
+    }
+
+    fn looked(&self, provider: &ProviderName, end: LookEnd) {
+        assert_eq!(provider.as_str(), "scripted");
+        *self.looks.lock().expect("no panic in here").entry(end.name()).or_default() += 1;
     }
 
     fn traces(&self, _operation: OperationId, _trace: Option<&TraceContext>) -> bool {
@@ -204,6 +214,8 @@ async fn what_was_durable_although_its_commit_failed_is_told_once() {
                 })
                 .count();
             assert_eq!(told, events.len(), "{commit} {when:?}: {:?}", notes.lines());
+            let failed = notes.lines().iter().filter(|line| *line == "commit failed").count();
+            assert_eq!(failed, 1, "{commit} {when:?}: {:?}", notes.lines());
             assert_eq!(
                 notes.tenants(),
                 BTreeMap::from([("scripted running Healthy".to_owned(), 2)]),
@@ -237,6 +249,23 @@ async fn an_operation_has_spans_when_the_watcher_says_so() {
         ];
         assert_eq!(names, if traces { all.to_vec() } else { Vec::new() });
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watcher_is_told_whether_platforms_answer() {
+    let (notes, provider) = (Arc::new(Notes::default()), scripted());
+    let observe = ObservePolicy::On { every: Duration::from_secs(30), per_second: 100 };
+    let engine = engine(memory(), &provider).observe(observe).watched_by(Arc::<Notes>::clone(&notes));
+    let engine = engine.start().await.expect("starts");
+    run(&engine, "well", "v1").await;
+    run(&engine, "away", "v1").await;
+    run(&engine, "other", "v1").await;
+    provider.set_mood(&tenant("away"), Mood::Refuses);
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    let looks = notes.looks.lock().expect("no panic in here").clone();
+    let of = |end: LookEnd| looks.get(end.name()).copied().unwrap_or_default();
+    assert!(of(LookEnd::Failed) >= 2, "{looks:?}");
+    assert_eq!(of(LookEnd::Answered), 2 * of(LookEnd::Failed), "{looks:?}");
 }
 
 /// What an engine holds is counted when somebody asks.

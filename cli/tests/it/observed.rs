@@ -104,6 +104,7 @@ fn a_life_of_a_tenant_is_in_the_figures_that_prometheus_scrapes() {
     let done = r#"landlord_operations_total{provider="process",kind="destroy",result="done"} 1"#;
     assert!(text.contains(done), "{text}");
     assert!(text.contains("landlord_webhook_lag 0"), "{text}");
+    assert!(text.contains(r#"landlord_operation_oldest_seconds{provider="process"} 0"#), "{text}");
     let other = exchange(TcpStream::connect(&address).expect("it listens"), &get("/v1/tenants"));
     assert!(other.starts_with("HTTP/1.1 404"), "nothing else is there without a token: {other}");
     let socket = UnixStream::connect(bench.path("landlord.db.sock")).expect("a server");

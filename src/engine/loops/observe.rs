@@ -21,6 +21,7 @@ use crate::engine::core::Core;
 use crate::provider::registry::Registered;
 use crate::provider::{Initiator, Looked, STATUS_WITHIN};
 use crate::store::TenantFilter;
+use crate::telemetry::LookEnd;
 
 /// How many running tenants are read at a time.
 const PAGE: usize = 64;
@@ -99,7 +100,7 @@ async fn round(core: &Weak<Core>, registered: &Registered, pace: Duration) -> bo
         match looked {
             Ok(Some(Looked { tenant, begun, status })) => {
                 let was_well = !unwell().remove(&tenant);
-                tell(&core, tenant, was_well, begun, seen(status));
+                tell(&core, registered, tenant, was_well, begun, seen(status));
             }
             Ok(None) => return whole.load(Ordering::Relaxed),
             // A panic over one tenant ends no other look (I7).
@@ -161,26 +162,34 @@ async fn look(core: &Arc<Core>, registered: &Registered, tenant: Arc<Tenant>) {
     let cx = core.look_context(&tenant, Initiator::Engine);
     // A panic of one provider over one tenant ends no other look (I7).
     let status = AssertUnwindSafe(registered.provider.get_status(&cx, &tenant.id)).catch_unwind();
-    let seen = match tokio::time::timeout(STATUS_WITHIN, status).await {
+    let looked = match tokio::time::timeout(STATUS_WITHIN, status).await {
         Ok(Ok(status)) => seen(status),
-        Ok(Err(_)) | Err(_) => Seen::Unclear,
+        Ok(Err(_)) | Err(_) => (LookEnd::Failed, Seen::Unclear),
     };
-    tell(core, tenant.id.clone(), tenant.health == Health::Healthy, begun, seen);
+    tell(core, registered, tenant.id.clone(), tenant.health == Health::Healthy, begun, looked);
 }
 
 /// What a provider's answer means.
-fn seen(status: Result<ComputeStatus, ProviderError>) -> Seen {
+fn seen(status: Result<ComputeStatus, ProviderError>) -> (LookEnd, Seen) {
     match status {
-        Ok(status) => Seen::from_status(&status),
+        Ok(status) => (LookEnd::Answered, Seen::from_status(&status)),
         Err(error) if error.kind == ErrorKind::TenantNotFound => {
-            Seen::Broken("nothing of it is there".into())
+            (LookEnd::Answered, Seen::Broken("nothing of it is there".into()))
         }
-        Err(_) => Seen::Unclear,
+        Err(_) => (LookEnd::Failed, Seen::Unclear),
     }
 }
 
 /// Tells a tenant what was seen of it. Without news its actor is not woken.
-fn tell(core: &Arc<Core>, tenant: TenantId, was_well: bool, begun: Timestamp, seen: Seen) {
+fn tell(
+    core: &Arc<Core>,
+    registered: &Registered,
+    tenant: TenantId,
+    was_well: bool,
+    begun: Timestamp,
+    (end, seen): (LookEnd, Seen),
+) {
+    core.watched.looked(&registered.provider.name(), end);
     let news = match &seen {
         Seen::Unclear => false,
         Seen::Healthy => !was_well,

@@ -27,6 +27,7 @@ mod reader;
 mod rows;
 mod write;
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::sync::mpsc as channel;
@@ -35,7 +36,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use landlord_state_machines::id::{OperationId, SpecVersion, TenantId};
+use landlord_state_machines::id::{OperationId, ProviderName, SpecVersion, TenantId};
 use landlord_state_machines::spec::Spec;
 use landlord_state_machines::tenant::{Record, Tenant};
 use tokio::sync::{mpsc, oneshot};
@@ -157,6 +158,10 @@ impl Reads for SqliteStore {
 
     async fn survey(&self, seen: Seen, first: usize) -> Result<Survey, StoreError> {
         self.reader()?.survey(seen, first).await
+    }
+
+    async fn oldest_operations(&self) -> Result<BTreeMap<ProviderName, OperationId>, StoreError> {
+        self.reader()?.oldest_operations().await
     }
 
     async fn operation(&self, id: OperationId) -> Result<Option<OperationRecord>, StoreError> {

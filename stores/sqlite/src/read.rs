@@ -1,5 +1,6 @@
 //! Reading: a few connections, each used by one thread at a time.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -348,6 +349,27 @@ pub(super) fn survey(connection: &Connection, seen: &Seen, first: usize) -> Resu
         surveyor.add(&id, tenant);
     }
     Ok(surveyor.survey())
+}
+
+/// What is on its way has a call, or is to be woken: no other tenant is read.
+pub(super) fn oldest_operations(
+    connection: &Connection,
+) -> Result<BTreeMap<ProviderName, OperationId>, Unreadable> {
+    let mut statement = connection.prepare_cached(
+        "SELECT provider, operation FROM tenants
+         WHERE call IS NOT NULL AND operation IS NOT NULL AND paused_at IS NULL
+         UNION ALL SELECT provider, operation FROM tenants
+         WHERE wake_at IS NOT NULL AND call IS NULL AND operation IS NOT NULL AND paused_at IS NULL",
+    )?;
+    let mut rows = statement.query([])?;
+    let mut oldest = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let text = |column: usize| row.get_ref(column)?.as_str().map_err(rusqlite::Error::from);
+        let operation = codec::operation_id("operation", Some(text(1)?))?;
+        let first = oldest.entry(ProviderName::from_stored(text(0)?)).or_insert(operation);
+        *first = operation.min(*first);
+    }
+    Ok(oldest)
 }
 
 const OPERATION_COLUMNS: &str = "id, tenant, incarnation, kind, target_spec, accepted_at, request_id, reason,

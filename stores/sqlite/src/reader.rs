@@ -1,5 +1,6 @@
 //! A look at a store, which can change nothing.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use landlord_compute::store::{
     Document, DocumentKind, Events, OperationRecord, Page, Position, Reads, Requested, Scope, Seen,
     StoreError, Survey, TenantFilter,
 };
-use landlord_state_machines::id::{OperationId, SpecVersion, TenantId};
+use landlord_state_machines::id::{OperationId, ProviderName, SpecVersion, TenantId};
 use landlord_state_machines::spec::Spec;
 use landlord_state_machines::tenant::{Record, Tenant};
 
@@ -102,6 +103,10 @@ impl Reads for SqliteReader {
 
     async fn survey(&self, seen: Seen, first: usize) -> Result<Survey, StoreError> {
         self.readers.read(move |connection| read::survey(connection, &seen, first)).await
+    }
+
+    async fn oldest_operations(&self) -> Result<BTreeMap<ProviderName, OperationId>, StoreError> {
+        self.readers.read(read::oldest_operations).await
     }
 
     async fn operation(&self, id: OperationId) -> Result<Option<OperationRecord>, StoreError> {

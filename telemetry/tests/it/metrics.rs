@@ -1,10 +1,11 @@
 //! Metrics, as Prometheus reads them and as a receiver has them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use landlord_compute::Options;
 use landlord_compute::machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_compute::machines::tenant::Method;
+use landlord_compute::{Options, ProviderName};
 use landlord_telemetry::catalogue::{CATALOGUE, Kind};
 use landlord_telemetry::{Settings, Telemetry};
 use landlord_testing::fixtures::{memory, run, scripted, tenant};
@@ -44,6 +45,11 @@ async fn a_scrape_has_every_metric_of_the_catalogue() {
     let (telemetry, _exports) = Telemetry::new(&Settings::default()).expect("set up");
     let engine = life(&telemetry).await;
     telemetry.lags(3, 4, 1);
+    let name = |name| ProviderName::new(name).expect("a valid name");
+    let ages = [("scripted", 70), ("gone", 90), ("lost", 80)];
+    telemetry
+        .oldest_operations(ages.map(|(provider, age)| (name(provider), Duration::from_secs(age))).into());
+    telemetry.orphans([(name("scripted"), 2)].into());
     let text = telemetry.prometheus();
     for metric in CATALOGUE {
         let line = format!("# TYPE {} {}\n", metric.family(), metric.kind.name());
@@ -77,6 +83,15 @@ async fn a_scrape_has_every_metric_of_the_catalogue() {
     );
     assert_eq!(of(r#"landlord_calls_running{provider="scripted"}"#), 0.0);
     assert_eq!(of("landlord_commit_transitions_sum"), 8.0);
+    assert_eq!(of("landlord_commit_failures_total"), 0.0);
+    assert_eq!(of(r#"landlord_operation_oldest_seconds{provider="scripted"}"#), 70.0);
+    assert_eq!(
+        of(r#"landlord_operation_oldest_seconds{provider="other"}"#),
+        90.0,
+        "of those that the engine lacks"
+    );
+    assert_eq!(of(r#"landlord_looks_total{provider="scripted",outcome="failed"}"#), 0.0, "nobody looks here");
+    assert_eq!(of(r#"landlord_orphans{provider="scripted"}"#), 2.0);
     assert_eq!(of("landlord_events"), 8.0);
     assert_eq!(
         (of("landlord_subscription_lag"), of("landlord_webhook_lag"), of("landlord_webhooks_failing")),

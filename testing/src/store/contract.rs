@@ -1,12 +1,15 @@
 //! What every store promises; one function for each promise, given a fresh store that is not open yet.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use landlord_compute::machines::id::{Incarnation, Revision, SpecVersion, TenantId};
+use landlord_compute::machines::id::{
+    Incarnation, OperationId, ProviderName, Revision, SpecVersion, TenantId,
+};
 use landlord_compute::machines::status::Health;
 use landlord_compute::machines::tenant::{
-    EventKind, LifecycleEvent, Record, Settled, StateName, Tenant, Tombstone,
+    EventKind, LifecycleEvent, Record, Settled, State, StateName, Tenant, Tombstone,
 };
 use landlord_compute::store::{
     Epoch, Events, Position, Requested, Scope, Store, StoreError, Surveyed, Surveyor, TenantFilter, Write,
@@ -21,7 +24,7 @@ pub type Promise = for<'s> fn(&'s dyn Store) -> BoxFuture<'s, ()>;
 
 /// Every promise by its name. What is bounded by a store's options has functions of its own:
 /// [`events_beyond_the_history_are_a_gap`], those of [`waiting`](super::waiting), and [`noted_requests_are_bounded`](super::requests::noted_requests_are_bounded).
-pub const PROMISES: [(&str, Promise); 24] = [
+pub const PROMISES: [(&str, Promise); 25] = [
     ("the_revision_guards_each_write", |store| Box::pin(the_revision_guards_each_write(store))),
     ("a_write_at_once_is_a_write", |store| Box::pin(a_write_at_once_is_a_write(store))),
     ("a_write_whose_parts_disagree_is_refused", |store| {
@@ -38,6 +41,7 @@ pub const PROMISES: [(&str, Promise); 24] = [
         Box::pin(the_living_are_listed_in_pages_and_filtered(store))
     }),
     ("a_survey_tells_what_a_list_tells", |store| Box::pin(a_survey_tells_what_a_list_tells(store))),
+    ("the_oldest_operations_are_known", |store| Box::pin(the_oldest_operations_are_known(store))),
     ("an_operation_is_kept_and_settles_with_the_event", |store| {
         Box::pin(an_operation_is_kept_and_settles_with_the_event(store))
     }),
@@ -402,6 +406,33 @@ pub async fn a_survey_tells_what_a_list_tells(store: &dyn Store) {
             }
         }
         assert_eq!(store.survey(Box::new(seen), first).await.expect("reads"), surveyor.survey());
+    }
+}
+
+/// At each provider the operation is known that is on its way longest. What is paused does not count.
+pub async fn the_oldest_operations_are_known(store: &dyn Store) {
+    let epoch = open(store).await;
+    let mut oldest = BTreeMap::new();
+    for (at, mut tenant) in (0_u64..).zip(samples::tenants()) {
+        // Each is older than all before it.
+        let older = OperationId { epoch: 1, number: 1_000 - at };
+        tenant.provider = ProviderName::new(["noop", "other"][at as usize / 5 % 2]).expect("a valid name");
+        let operation = match &mut tenant.state {
+            State::Pending | State::Running { .. } => None,
+            State::Provisioning(change) | State::Updating { change, .. } => Some(&mut change.operation),
+            State::Destroying(removal) => Some(&mut removal.operation),
+        };
+        if let Some(operation) = operation {
+            *operation = older;
+            if tenant.paused.is_none() {
+                oldest.insert(tenant.provider.clone(), older);
+            }
+        }
+        let about = format!("with {tenant:?}");
+        for write in samples::leading_to(tenant) {
+            commit_one(store, epoch, write).await;
+        }
+        assert_eq!(store.oldest_operations().await.expect("reads"), oldest, "{about}");
     }
 }
 
