@@ -10,6 +10,7 @@ mod demo;
 mod describe;
 mod events;
 mod exit;
+mod explained;
 mod failure;
 mod get;
 mod here;
