@@ -92,6 +92,8 @@ pub(crate) enum Failure {
         /// Whether it ended before its time was over.
         in_time: bool,
     },
+    #[error("{failed} of {of} checks failed")]
+    Unwell { failed: usize, of: usize },
     #[error("the engine ended: {0}")]
     Closed(Closed),
     #[error("the demo did not do all that it should")]
@@ -140,6 +142,7 @@ impl Failure {
                 | ErrorKind::StatusFailed => Exit::Platform,
             },
             Self::Unclean { .. } => Exit::Unclean,
+            Self::Unwell { .. } => Exit::Unwell,
             Self::NotAsAsked { .. } | Self::Demo => Exit::Failed,
             Self::Interrupted(_) | Self::Left(_) => Exit::Interrupted,
             Self::NotOver { .. } => Exit::NotOver,
@@ -224,6 +227,7 @@ impl Failure {
                 (!next.is_empty()).then(|| next.join("; "))
             }
             Self::Config { .. }
+            | Self::Unwell { .. }
             | Self::Usage(_)
             | Self::File { .. }
             | Self::Twice { .. }

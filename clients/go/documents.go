@@ -222,6 +222,24 @@ type Advice struct {
 	What    string `json:"what"`
 }
 
+// Diagnosis is what a server finds of itself, its machine and its platforms.
+type Diagnosis struct {
+	// At is the server's time when it looked.
+	At       time.Time `json:"at"`
+	Findings []Finding `json:"findings"`
+}
+
+// Finding is one thing that was looked at.
+type Finding struct {
+	// Check is what was looked at: "store", "provider process".
+	Check string `json:"check"`
+	// Grade is "ok", "warning" or "failed".
+	Grade string `json:"grade"`
+	Found string `json:"found"`
+	// Todo is what to do about it.
+	Todo string `json:"todo,omitempty"`
+}
+
 // SpecView is what a spec says that cannot be secret.
 type SpecView struct {
 	Resources      ResourceRequirements `json:"resources"`

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use landlord_api::{Attendance, Attended, Cursor};
+use futures_util::future::BoxFuture;
+use landlord_api::{Attendance, Attended, Cursor, Finding};
 use landlord_compute::provider::{Provider, RegistryError};
 use landlord_compute::store::{Position, Reads, StoreError};
 use landlord_compute::{Engine, ProviderName};
 
 use crate::access::Rate;
+use crate::doctor::Examine;
 use crate::fleet::Fleet;
 use crate::metrics::{Lags, Metrics};
 use crate::refused::Refused;
@@ -34,6 +36,7 @@ struct Parts {
     acks: Acks,
     webhooks: Webhooks,
     metrics: Option<Metrics>,
+    examine: Option<Examine>,
 }
 
 impl Served {
@@ -51,6 +54,7 @@ impl Served {
             acks: Acks::default(),
             webhooks: Webhooks::default(),
             metrics: None,
+            examine: None,
         }))
     }
 
@@ -68,6 +72,7 @@ impl Served {
             acks: Acks::default(),
             webhooks: Webhooks::default(),
             metrics: None,
+            examine: None,
         }))
     }
 
@@ -82,6 +87,15 @@ impl Served {
     pub fn metrics(self, media: &'static str, text: impl Fn() -> String + Send + Sync + 'static) -> Self {
         let metrics = Some(Metrics { media, text: Arc::new(text) });
         Self(Arc::new(Parts { metrics, ..Parts::clone(&self.0) }))
+    }
+
+    /// With a diagnosis that begins with what this finds: of the machine, the store, and what else the program knows of itself.
+    #[must_use]
+    pub fn examined(
+        self,
+        examine: impl Fn() -> BoxFuture<'static, Vec<Finding>> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(Parts { examine: Some(Arc::new(examine)), ..Parts::clone(&self.0) }))
     }
 
     /// How far named readers of events are behind. It reads all of their documents, so ask now and then.
@@ -106,6 +120,11 @@ impl Served {
     /// What `/metrics` is answered with, where there is anything.
     pub(crate) fn shown_metrics(&self) -> Option<&Metrics> {
         self.0.metrics.as_ref()
+    }
+
+    /// What finds out how the machine is, where anything does.
+    pub(crate) fn examine(&self) -> Option<&Examine> {
+        self.0.examine.as_ref()
     }
 
     pub(crate) fn reads(&self) -> &dyn Reads {

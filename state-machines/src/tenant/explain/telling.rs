@@ -243,6 +243,7 @@ impl Telling<'_> {
                 "providers",
                 format!("lists the providers that the engine has; {provider} has to be one of them"),
             )
+            .todo("doctor", "says what is wrong with those that are configured")
     }
 
     /// It broke, and is repaired later.
