@@ -36,4 +36,12 @@ impl Attended {
     pub fn now(&self) -> bool {
         self.state == Attendance::LooksAfter
     }
+
+    /// Whether somebody goes on with what is on its way, as far as that can be seen.
+    pub fn goes_on(&self) -> bool {
+        match self.state {
+            Attendance::LooksAfter | Attendance::Runs | Attendance::Unknown => true,
+            Attendance::None => false,
+        }
+    }
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod attended;
+mod diagnosis;
 mod event;
 mod fleet;
 mod operation;
@@ -15,6 +16,7 @@ mod token;
 mod webhook;
 
 pub use attended::{Attendance, Attended};
+pub use diagnosis::{Diagnosis, Finding, Grade};
 pub use event::{CloudEvent, Cursor, CursorError, Gap};
 pub use fleet::{Concern, ConcernedTenant, FleetDocument, Minute, TenantCount};
 pub use operation::{Accepted, OperationDocument};

@@ -1,7 +1,7 @@
 //! Why a request was not done (RFC 9457).
 
 use landlord_state_machines::id::TenantId;
-use landlord_state_machines::tenant::Retained;
+use landlord_state_machines::tenant::{Explanation, Retained};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -217,6 +217,9 @@ pub struct Problem {
     /// What was left of a tenant that was abandoned, a line each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left: Vec<String>,
+    /// Why the tenant is not there, or gone, for a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<Box<Explanation>>,
 }
 
 /// One thing that is wrong with a spec.
@@ -241,6 +244,7 @@ impl Problem {
             problems: Vec::new(),
             retained: None,
             left: Vec::new(),
+            explanation: None,
         }
     }
 

@@ -8,8 +8,8 @@ use landlord_state_machines::error::ProviderError;
 use landlord_state_machines::id::{Incarnation, OperationId, ProviderName, Revision, SpecVersion, TenantId};
 use landlord_state_machines::status::{Endpoint, Health};
 use landlord_state_machines::tenant::{
-    Change, Direction, Failure, LifecycleEvent, OperationKind, Removal, RemovalRun, Removes, Run, State,
-    StateName, Tenant,
+    Change, Direction, Explanation, Failure, LifecycleEvent, OperationKind, Removal, RemovalRun, Removes,
+    Run, State, StateName, Tenant,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -42,6 +42,9 @@ pub struct TenantDocument {
     pub not_enforced: Vec<String>,
     /// Who looks after it.
     pub engine: Attended,
+    /// Why it is where it is, for a person; absent where it plainly runs and is healthy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<Explanation>,
     /// The operations that its record and its latest events name, oldest first.
     pub operations: Vec<OperationDocument>,
     /// Its latest events.

@@ -241,6 +241,15 @@ pub(crate) enum Command {
         #[arg(long)]
         delete: bool,
     },
+    /// Say how the store, the providers, the clock, the disk and the limits are, and what to do about what is wrong.
+    ///
+    /// A server that runs looks at itself: its store (whether it opens and is whole, who has it), the room on its disks, its
+    /// clock, its limits (open files, processes, memory, groups of processes), where it listens and how long its certificate is
+    /// valid, the receiver of its traces, and each provider: whether its platform answers and gives the rights for a plain
+    /// tenant, each that is missing by its name, and what quotas leave. Where no server runs, this looks at the same from here, with the
+    /// configuration of --config. Nothing is changed, and no secret is shown. A warning is no failure; where something
+    /// failed, the exit code is 13.
+    Doctor,
     /// Check a spec, without changing anything.
     Validate {
         #[command(flatten)]
@@ -298,6 +307,7 @@ impl Command {
             Self::Describe { .. } => "describe",
             Self::Events { .. } => "events",
             Self::Sweep { .. } => "sweep",
+            Self::Doctor => "doctor",
             Self::Validate { .. } => "validate",
             Self::Schema => "schema",
             Self::Plan { .. } => "plan",

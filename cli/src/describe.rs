@@ -1,8 +1,7 @@
 //! `describe`: all that is known of a tenant.
 
 use jiff::Timestamp;
-use landlord_api::{ContainerView, Doing, OperationView, SpecView, TenantDocument, TenantView};
-use landlord_compute::machines::error::{ProviderError, Remedy};
+use landlord_api::{ContainerView, OperationView, SpecView, TenantDocument};
 use landlord_compute::machines::id::TenantId;
 use landlord_compute::machines::spec::{HealthCheckConfig, ResourceRequirements};
 use landlord_compute::machines::status::Health;
@@ -11,6 +10,7 @@ use serde::Serialize;
 
 use super::attended::note;
 use super::events::Steps;
+use super::explained;
 use super::failure::Failure;
 use super::place::Place;
 use super::screen::{Screen, hanging, list, pairs};
@@ -35,7 +35,11 @@ pub(crate) async fn describe(screen: &Screen, place: &Place, id: &TenantId) -> R
 impl Described {
     fn text(&self) -> String {
         let now = Timestamp::now();
-        let mut text = pairs(self.facts(now).into_iter().map(|(name, value)| [name.to_owned(), value]));
+        let mut text = match &self.known.explanation {
+            Some(explanation) => explained::text(explanation, now) + "\n",
+            None => String::new(),
+        };
+        text += &pairs(self.facts(now).into_iter().map(|(name, value)| [name.to_owned(), value]));
         text += "\nOPERATIONS, the latest\n";
         text += &list(
             ["  ID", "KIND", "SPEC", "ASKED FOR", "ENDED", "REASON"],
@@ -88,7 +92,6 @@ impl Described {
                 "failure",
                 format!("{text} (operation {}, {})", failure.operation, failure.error.code),
             ));
-            lines.push(("", format!("next: {}", advice(&failure.error, view))));
         }
         match &self.known.message {
             // It is about this very spec.
@@ -207,16 +210,4 @@ fn asked_for(spec: &SpecView) -> Vec<(&'static str, String)> {
         lines.push(("config", format!("provider_config gives {}", spec.provider_config.join(", "))));
     }
     lines
-}
-
-/// What to do about a failure.
-fn advice(error: &ProviderError, view: &TenantView) -> String {
-    let tenant = &view.tenant_id;
-    let waits = view.operation.as_ref().is_some_and(|operation| operation.run == Doing::Waiting);
-    match (error.remedy, waits) {
-        (_, true) => format!("it is tried again by itself; `landlord-compute retry {tenant}` does it now"),
-        (Remedy::Retry, false) => "it may pass; look at the logs, then ask for it again".to_owned(),
-        (Remedy::Permanent, false) => "look at the logs, change the spec, then ask for it again".to_owned(),
-        (Remedy::NeedsPerson, false) => "change what the platform refuses, then ask for it again".to_owned(),
-    }
 }

@@ -18,13 +18,14 @@ pub(crate) enum Exit {
     Protected,
     NotOver,
     Denied,
+    Unwell,
     Defect,
     Output,
     Interrupted,
 }
 
 impl Exit {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::Done,
         Self::Failed,
         Self::Usage,
@@ -38,6 +39,7 @@ impl Exit {
         Self::Protected,
         Self::NotOver,
         Self::Denied,
+        Self::Unwell,
         Self::Defect,
         Self::Output,
         Self::Interrupted,
@@ -58,6 +60,7 @@ impl Exit {
             Self::Protected => 10,
             Self::NotOver => 11,
             Self::Denied => 12,
+            Self::Unwell => 13,
             Self::Defect => 70,
             Self::Output => 74,
             Self::Interrupted => 130,
@@ -80,6 +83,7 @@ impl Exit {
             Self::Protected => "protected",
             Self::NotOver => "not_over",
             Self::Denied => "denied",
+            Self::Unwell => "unwell",
             Self::Defect => "defect",
             Self::Output => "output",
             Self::Interrupted => "interrupted",
@@ -101,6 +105,7 @@ impl Exit {
             Self::Protected => "the tenant is protected from deletion",
             Self::NotOver => "--timeout came before the end of the operation, which is recorded and goes on",
             Self::Denied => "the server does not know the token, or the token does not allow it",
+            Self::Unwell => "`doctor` found something that does not work",
             Self::Defect => "a defect of landlord-compute",
             Self::Output => "the output could not be written",
             Self::Interrupted => "Ctrl-C: the operation is recorded and goes on when an engine runs",

@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use landlord_api::{Code, Problem, causes_of};
 use landlord_client::ClientError;
 use landlord_compute::machines::error::{ErrorKind, ProviderError};
@@ -15,6 +16,7 @@ use landlord_compute::{Closed, CommandError, StartError, WaitError};
 use serde_json::{Value, json};
 
 use super::exit::{self, Exit};
+use super::explained;
 use super::hints::Hints;
 use super::spec_file::Origin;
 
@@ -90,6 +92,8 @@ pub(crate) enum Failure {
         /// Whether it ended before its time was over.
         in_time: bool,
     },
+    #[error("{failed} of {of} checks failed")]
+    Unwell { failed: usize, of: usize },
     #[error("the engine ended: {0}")]
     Closed(Closed),
     #[error("the demo did not do all that it should")]
@@ -138,6 +142,7 @@ impl Failure {
                 | ErrorKind::StatusFailed => Exit::Platform,
             },
             Self::Unclean { .. } => Exit::Unclean,
+            Self::Unwell { .. } => Exit::Unwell,
             Self::NotAsAsked { .. } | Self::Demo => Exit::Failed,
             Self::Interrupted(_) | Self::Left(_) => Exit::Interrupted,
             Self::NotOver { .. } => Exit::NotOver,
@@ -222,6 +227,7 @@ impl Failure {
                 (!next.is_empty()).then(|| next.join("; "))
             }
             Self::Config { .. }
+            | Self::Unwell { .. }
             | Self::Usage(_)
             | Self::File { .. }
             | Self::Twice { .. }
@@ -253,6 +259,10 @@ impl Failure {
         for cause in self.causes() {
             text += &format!("\n  cause: {cause}");
         }
+        let explanation = self.problem().and_then(|problem| problem.explanation.as_deref());
+        if let Some(since) = explanation.and_then(|explanation| explanation.since) {
+            text += &format!("\n  since: {}", explained::since(since, Timestamp::now()));
+        }
         if let Some(next) = self.next() {
             text += &format!("\n  next: {}", hints.complete(&next));
         }
@@ -280,6 +290,9 @@ impl Failure {
         if let Some(problem) = self.problem() {
             if let Some(retained) = &problem.retained {
                 error["retained"] = json!(retained);
+            }
+            if let Some(explanation) = &problem.explanation {
+                error["explanation"] = json!(explanation);
             }
             if !problem.problems.is_empty() {
                 error["problems"] = json!(problem.problems);

@@ -246,7 +246,7 @@ pub(crate) fn remark(view: &TenantView, now: Timestamp) -> String {
             // What it waits for now says more than why it was tried again, and often the same.
             Some(operation) if operation.waits.is_some() => {}
             // Why it is tried again.
-            Some(_) => remarks.push(words::reason(&failure.error)),
+            Some(_) => remarks.push(failure.error.words()),
             None => remarks.push(words::last_failure(failure, now)),
         }
     }

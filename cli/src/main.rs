@@ -8,8 +8,10 @@ mod built_with;
 mod configuration;
 mod demo;
 mod describe;
+mod doctor;
 mod events;
 mod exit;
+mod explained;
 mod failure;
 mod get;
 mod here;
@@ -167,6 +169,10 @@ async fn command(screen: &Screen, cli: Cli, observed: Option<Observed>) -> Resul
     if let Command::Serve { check: true } = cli.command {
         return serve::check(screen, file, cli.store.as_deref()).map(|()| Exit::Done);
     }
+    if let Command::Doctor = cli.command {
+        let done = doctor::doctor(screen, file, cli.store.as_deref(), &cli.configs, remote).await;
+        return done.map(|()| Exit::Done);
+    }
     let configuration = Arc::new(configuration::of(file)?);
     let store = configuration.store_or(cli.store.as_deref());
     let place = Place::new(&store, &cli.configs, configuration)?.for_command(cli.command.name(), cli.wait);
@@ -248,6 +254,8 @@ async fn command(screen: &Screen, cli: Cli, observed: Option<Observed>) -> Resul
         Command::Validate { files } => {
             validate::validate(screen, place, spec_file::documents(&files.file)).await
         }
+        // It was done above: it also looks at a configuration that is not sound.
+        Command::Doctor => Ok(()),
         Command::Schema => {
             let schema = landlord_compute::machines::spec::schema();
             screen.show(&schema, || format!("{schema:#}"))

@@ -94,32 +94,49 @@ impl Place {
         configs: &Configs,
         configuration: Arc<Configuration>,
     ) -> Result<Self, Failure> {
+        let (place, unsound) = Self::of_what_is_sound(store, configs, configuration);
+        unsound.into_iter().next().map_or(Ok(place), Err)
+    }
+
+    /// The same with the providers whose configuration is sound, and why the others are not there.
+    pub(crate) fn of_what_is_sound(
+        store: &Path,
+        configs: &Configs,
+        configuration: Arc<Configuration>,
+    ) -> (Self, Vec<Failure>) {
         let store = resolve(store);
-        let mut providers = Vec::new();
-        for (name, kind, section) in configuration.sections() {
-            if !configs.0.contains_key(name) {
-                let provider = of_section(&store, name, kind, section);
-                providers
-                    .push(provider.map_err(|error| Failure::Usage(format!("providers.{name}: {error}")))?);
+        let sections = configuration.sections().filter(|(name, _, _)| !configs.0.contains_key(name));
+        let of_sections = sections.map(|(name, kind, section)| {
+            let provider = of_section(&store, name, kind, section);
+            provider.map_err(|error| Failure::Usage(format!("providers.{name}: {error}")))
+        });
+        let built = BUILT_WITH.iter().filter_map(|built| match configs.0.get(built.kind) {
+            Some(file) => Some(configured(built, &store, file)),
+            None if built.needs_config || configuration.providers.is_some() => None,
+            None => {
+                let provider = started(built, &store, built.kind, Value::Null);
+                Some(provider.map_err(|error| Failure::Usage(error.to_string())))
             }
-        }
-        for built in BUILT_WITH {
-            match configs.0.get(built.kind) {
-                Some(file) => providers.push(configured(built, &store, file)?),
-                None if built.needs_config || configuration.providers.is_some() => {}
-                None => {
-                    let provider = started(built, &store, built.kind, Value::Null);
-                    providers.push(provider.map_err(|error| Failure::Usage(error.to_string()))?);
-                }
+        });
+        let (mut providers, mut unsound) = (Vec::new(), Vec::new());
+        for provider in of_sections.chain(built) {
+            match provider {
+                Ok(provider) => providers.push(provider),
+                Err(failure) => unsound.push(failure),
             }
         }
         let owner = PROGRAM.to_owned();
-        Ok(Self { store, providers, owner, wait: Duration::ZERO, configuration, remote: None })
+        (Self { store, providers, owner, wait: Duration::ZERO, configuration, remote: None }, unsound)
     }
 
     /// The same, where everything is asked of this server.
     pub(crate) fn of_server(self, remote: Option<Client>) -> Self {
         Self { remote, ..self }
+    }
+
+    /// What tenants can run on.
+    pub(crate) fn providers(&self) -> &[Arc<dyn Provider>] {
+        &self.providers
     }
 
     pub(crate) fn configuration(&self) -> &Configuration {

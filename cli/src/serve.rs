@@ -15,7 +15,8 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::configuration::{self, Configuration, Draft, Listen};
+use super::configuration::{self, Configuration, Draft};
+use super::doctor;
 use super::events::Lines;
 use super::failure::{Failure, with_causes};
 use super::here;
@@ -44,6 +45,11 @@ pub(crate) async fn serve(
     let served = place.served(&engine)?;
     let scrape = Arc::clone(&telemetry);
     let served = served.metrics(CONTENT_TYPE, move || scrape.prometheus());
+    let here = place.clone();
+    let served = served.examined(move || {
+        let here = here.clone();
+        Box::pin(async move { doctor::look(&here, doctor::Looks::Server).await })
+    });
     let outcome = answer(screen, place, file, &engine, served, telemetry, hangups).await;
     exported.cancel();
     // It ends in its time, whatever the receiver does.
@@ -153,18 +159,20 @@ pub(crate) fn check(screen: &Screen, file: Option<&Path>, store: Option<&Path>) 
             problems.0.push(format!("providers.{name}: {}", with_causes(&error)));
         }
     }
-    if let Some(Err(error)) = sound.listen.as_ref().map(Listen::security) {
-        problems.0.push(format!("listen: {}", with_causes(&error)));
-    }
-    if let Err(error) = sound.deliveries().check() {
-        problems.0.push(format!("webhooks.ca: {}", with_causes(&error)));
-    }
-    if let Err(problem) = sound.telemetry.settings() {
-        problems.0.push(problem);
-    }
+    problems.0.extend(self::problems(&sound));
     problems.or((), file)?;
     screen.note("the configuration is valid");
     Ok(())
+}
+
+/// What is wrong with what a configuration names, beside its providers.
+pub(crate) fn problems(configuration: &Configuration) -> Vec<String> {
+    let listen = configuration.listen.as_ref().and_then(|listen| listen.security().err());
+    let listen = listen.map(|error| format!("listen: {}", with_causes(&error)));
+    let webhooks = configuration.deliveries().check().err();
+    let webhooks = webhooks.map(|error| format!("webhooks.ca: {}", with_causes(&error)));
+    let telemetry = configuration.telemetry.settings().err();
+    listen.into_iter().chain(webhooks).chain(telemetry).collect()
 }
 
 /// What SIGHUP takes up.

@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use landlord_api::{Doing, EndpointView, FailureView, OperationView, TenantView, Way};
-use landlord_compute::machines::error::ProviderError;
 use landlord_compute::machines::id::TenantId;
 use landlord_compute::machines::status::{ComputeState, Endpoint, EndpointType, Health};
 use landlord_compute::machines::tenant::{EventKind, LifecycleEvent, OperationKind, Settled, StopReason};
@@ -15,7 +14,7 @@ pub(crate) fn event(event: &LifecycleEvent) -> String {
         let ended = match &settlement.settled {
             // Its reason is in this event, or in the one that began the undo.
             Settled::Failed { undone: true, .. } => "failed, and undone".to_owned(),
-            Settled::Failed { error, undone: false } if words.contains(&reason(error)) => "failed".to_owned(),
+            Settled::Failed { error, undone: false } if words.contains(&error.words()) => "failed".to_owned(),
             other @ (Settled::Done
             | Settled::Failed { .. }
             | Settled::Cancelled { .. }
@@ -58,13 +57,16 @@ fn waits(what: &str, since: Timestamp, now: Timestamp) -> String {
 
 fn what(what: &EventKind, now: Timestamp) -> String {
     match what {
-        EventKind::Began { operation_kind, spec } => match spec {
-            Some(spec) if *operation_kind == OperationKind::Restart => {
-                format!("restart of spec {spec} began")
+        EventKind::Began { operation_kind, spec, reason } => {
+            let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+            match spec {
+                Some(spec) if *operation_kind == OperationKind::Restart => {
+                    format!("restart of spec {spec} began")
+                }
+                Some(spec) => format!("{} to spec {spec} began{reason}", operation_kind.name()),
+                None => format!("{} began", operation_kind.name()),
             }
-            Some(spec) => format!("{} to spec {spec} began", operation_kind.name()),
-            None => format!("{} began", operation_kind.name()),
-        },
+        }
         EventKind::AlreadyRunning => "runs this spec already".to_owned(),
         EventKind::Queued { queued, spec: Some(spec) } => {
             format!("update {queued} to spec {spec} waits for its turn")
@@ -84,25 +86,25 @@ fn what(what: &EventKind, now: Timestamp) -> String {
             format!("succeeded{changes}{retained}")
         }
         EventKind::FoundNothing => "found nothing to update, provisions instead".to_owned(),
-        EventKind::WillRetry { error, at } => format!("tries again {}: {}", when(now, *at), reason(error)),
+        EventKind::WillRetry { error, at } => format!("tries again {}: {}", when(now, *at), error.words()),
         EventKind::Retried => "tries again".to_owned(),
         EventKind::Stopping { why } => match why {
             StopReason::Cancelled => "stopping, it was cancelled".to_owned(),
             StopReason::Destroy => "stopping, a destroy follows".to_owned(),
             StopReason::DeadlineExceeded => "stopping, its deadline is over".to_owned(),
         },
-        EventKind::Undoing { error: Some(error) } => format!("undoing it: {}", reason(error)),
+        EventKind::Undoing { error: Some(error) } => format!("undoing it: {}", error.words()),
         EventKind::Undoing { error: None } => "undoing it, it was cancelled".to_owned(),
         EventKind::Undone => "undone, everything is as it was before".to_owned(),
         EventKind::RepairFailed { error, next_at } => {
             let next = next_at.map(|at| format!(", the next one {}", when(now, at))).unwrap_or_default();
             match error {
-                Some(error) => format!("repair failed{next}: {}", reason(error)),
+                Some(error) => format!("repair failed{next}: {}", error.words()),
                 None => format!("repair cancelled{next}"),
             }
         }
         EventKind::NotUndone { error, next_at } => {
-            format!("not undone, a repair follows {}: {}", when(now, *next_at), reason(error))
+            format!("not undone, a repair follows {}: {}", when(now, *next_at), error.words())
         }
         EventKind::HealthChanged { health, reason: Some(reason) } => {
             format!("{}: {reason}", self::health(*health))
@@ -127,15 +129,6 @@ pub(crate) fn in_short(message: &str, tenant: &TenantId) -> String {
     let end = ["; ", ": ", " "].into_iter().find_map(|between| begins.rfind(between));
     let begins = end.map_or(begins, |end| &begins[..end]);
     format!("{begins} … (`landlord-compute describe {tenant}` says all)")
-}
-
-/// An error's message, and the platform's words unless the message has them.
-pub(crate) fn reason(error: &ProviderError) -> String {
-    match &error.platform {
-        // A platform's words that the message repeats.
-        Some(words) if !error.message.contains(words) => format!("{} [{words}]", error.message),
-        Some(_) | None => error.message.clone(),
-    }
 }
 
 pub(crate) fn health(health: Health) -> &'static str {
@@ -211,7 +204,7 @@ pub(crate) fn short_clock(now: Timestamp, at: Timestamp) -> String {
 /// What went wrong last, as something that is over: `last update failed 5 min ago: …`.
 pub(crate) fn last_failure(failure: &FailureView, now: Timestamp) -> String {
     let kind = failure.kind.map_or("operation", OperationKind::name);
-    format!("last {kind} failed {}: {}", when(now, failure.at), reason(&failure.error))
+    format!("last {kind} failed {}: {}", when(now, failure.at), failure.error.words())
 }
 
 /// A time as a distance from now: `in 3 s`, `5 min ago`.

@@ -10,11 +10,11 @@ use std::time::Duration;
 use futures_util::stream::BoxStream;
 use http::Method;
 use landlord_api::{
-    Accepted, AccessDocument, Acknowledgement, BearerToken, Cursor, EventBatch, FleetDocument, LogDocument,
-    MadeToken, NewToken, OperationDocument, Orphan, PlanDocument, ProviderDocument, ProvidersDocument,
-    SpecDocument, StatusDocument, SubscriptionDocument, SubscriptionRequest, SubscriptionsDocument,
-    SweepDocument, TenantDocument, TenantsDocument, TokensDocument, Verdict, WebhookDocument, WebhookRequest,
-    WebhooksDocument,
+    Accepted, AccessDocument, Acknowledgement, BearerToken, Cursor, Diagnosis, EventBatch, FleetDocument,
+    LogDocument, MadeToken, NewToken, OperationDocument, Orphan, PlanDocument, ProviderDocument,
+    ProvidersDocument, SpecDocument, StatusDocument, SubscriptionDocument, SubscriptionRequest,
+    SubscriptionsDocument, SweepDocument, TenantDocument, TenantsDocument, TokensDocument, Verdict,
+    WebhookDocument, WebhookRequest, WebhooksDocument,
 };
 use landlord_state_machines::id::{OperationId, ProviderName, SpecVersion, TenantId};
 
@@ -335,6 +335,14 @@ impl Client {
     /// [`ClientError`]; problem `provider_not_found`.
     pub async fn provider(&self, name: &ProviderName) -> Result<ProviderDocument, ClientError> {
         Ask::new(Method::GET, format!("/v1/providers/{name}")).json(self).await
+    }
+
+    /// How the server, its machine and its platforms are. Each platform is asked, which takes a moment.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn doctor(&self) -> Result<Diagnosis, ClientError> {
+        Ask::new(Method::POST, "/v1/doctor").json(self).await
     }
 
     /// Compares what a provider holds with the records.

@@ -184,6 +184,8 @@ type TenantDocument struct {
 	Containers  []ContainerView `json:"containers"`
 	NotEnforced []string        `json:"not_enforced"`
 	Engine      Attended        `json:"engine"`
+	// Explanation is why it is where it is; nil where it plainly runs and is healthy.
+	Explanation *Explanation `json:"explanation,omitempty"`
 	// Operations are those that the record and the latest events name, oldest first.
 	Operations []Operation `json:"operations"`
 	// Events are the latest, oldest first.
@@ -191,6 +193,51 @@ type TenantDocument struct {
 	// Cursor is where the latest event stands: subscribe from here to miss nothing.
 	Cursor  string `json:"cursor"`
 	Message string `json:"message,omitempty"`
+}
+
+// Explanation is why a tenant does not plainly run, for a person.
+type Explanation struct {
+	// Why is what is so and why, in plain sentences.
+	Why   string     `json:"why"`
+	Since *time.Time `json:"since,omitempty"`
+	// Tried is what was tried, a line each.
+	Tried []string `json:"tried,omitempty"`
+	// Next is what comes next, in its order.
+	Next []Coming `json:"next,omitempty"`
+	// Todo is what a person can do.
+	Todo []Advice `json:"todo,omitempty"`
+}
+
+// Coming is something that comes.
+type Coming struct {
+	// At is nil where no time is set.
+	At   *time.Time `json:"at,omitempty"`
+	What string     `json:"what"`
+}
+
+// Advice is something that a person can do.
+type Advice struct {
+	// Command is one of landlord-compute, whose words in capitals are to be filled in.
+	Command string `json:"command"`
+	What    string `json:"what"`
+}
+
+// Diagnosis is what a server finds of itself, its machine and its platforms.
+type Diagnosis struct {
+	// At is the server's time when it looked.
+	At       time.Time `json:"at"`
+	Findings []Finding `json:"findings"`
+}
+
+// Finding is one thing that was looked at.
+type Finding struct {
+	// Check is what was looked at: "store", "provider process".
+	Check string `json:"check"`
+	// Grade is "ok", "warning" or "failed".
+	Grade string `json:"grade"`
+	Found string `json:"found"`
+	// Todo is what to do about it.
+	Todo string `json:"todo,omitempty"`
 }
 
 // SpecView is what a spec says that cannot be secret.

@@ -84,6 +84,8 @@ type Problem struct {
 	Retained *Retained `json:"retained,omitempty"`
 	// Left is what was left of a tenant that was abandoned.
 	Left []string `json:"left,omitempty"`
+	// Explanation is why the tenant is not there, or gone.
+	Explanation *Explanation `json:"explanation,omitempty"`
 	// RetryAfter is the pause that the server asks for; 0 where it asks for none.
 	RetryAfter time.Duration `json:"-"`
 }

@@ -164,6 +164,12 @@ func (c *Client) Sweep(ctx context.Context, provider string) (*SweepDocument, er
 	return document, c.ask(ctx, request{method: http.MethodPost, path: path}, document)
 }
 
+// Doctor says how the server, its machine and its platforms are, and what to do about what is wrong. Each platform is asked.
+func (c *Client) Doctor(ctx context.Context) (*Diagnosis, error) {
+	diagnosis := new(Diagnosis)
+	return diagnosis, c.ask(ctx, request{method: http.MethodPost, path: "/v1/doctor"}, diagnosis)
+}
+
 func (c *Client) getNamed(ctx context.Context, before, name, after string, answer interface{}) error {
 	path, err := named(before, name, after)
 	if err != nil {

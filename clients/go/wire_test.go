@@ -43,6 +43,7 @@ func schemas(t *testing.T) map[string]schema {
 func TestTypesHaveTheFieldsOfTheAPI(t *testing.T) {
 	schemas := schemas(t)
 	types := map[string]interface{}{
+		"Advice": Advice{}, "Coming": Coming{}, "Diagnosis": Diagnosis{}, "Explanation": Explanation{}, "Finding": Finding{},
 		"AccessDocument": Access{}, "FleetDocument": Fleet{}, "TenantCount": TenantCount{}, "ConcernedTenant": ConcernedTenant{}, "Minute": Minute{},
 		"Accepted": Accepted{}, "Acknowledgement": acknowledgement{}, "Attended": Attended{}, "CapabilitiesDocument": Capabilities{}, "CloudEvent": Event{},
 		"ContainerSpec": ContainerSpec{}, "ContainerStatus": ContainerStatus{}, "ContainerView": ContainerView{},

@@ -4,7 +4,7 @@ import { RELEASE, actionsFor, confirm } from "./actions.js";
 import { badge, el, follow, put, say } from "./dom.js";
 import { Offline, ask, hear, logs, tenantPath } from "./server.js";
 import { specsSection } from "./specs.js";
-import { address, advice, clock, ended, event as happened, mood, operation, reason, time, version } from "./words.js";
+import { address, clock, ended, event as happened, mood, operation, reason, time, version } from "./words.js";
 
 /** How many events are read at first, and shown at most. */
 const EVENTS = 100;
@@ -108,7 +108,7 @@ export function showTenant(main, tenant, { linked, failed, went, access }) {
     put(
       now,
       el("h2", { id: "now" }, "Now"),
-      el("p", {}, document.detail),
+      document.explanation ? explained(document.explanation) : el("p", {}, document.detail),
       left.length > 0 && [el("h3", {}, "Left when it was abandoned"), el("ul", {}, left.map((line) => el("li", {}, line)))],
     );
     put(actions, document.retained && mayCommand && el("button", { type: "button", id: "do-release", class: "danger", onclick: () => confirm(RELEASE, { tenant_id: tenant }) }, "Release what it retained"));
@@ -149,11 +149,12 @@ function isNews(event, at, events) {
 
 const pair = (name, ...value) => [el("dt", {}, name), el("dd", {}, value)];
 
-function facts({ tenant: view, message, not_enforced: notEnforced, operations }) {
+function facts({ tenant: view, explanation, message, not_enforced: notEnforced, operations }) {
   const { operation: on, last_failure: failure } = view;
   const began = on && operations.find((one) => one.id === on.id);
   return [
-    failure && failed(failure, view),
+    explanation && explained(explanation),
+    failure && failed(failure),
     el(
       "dl",
       { class: "facts" },
@@ -176,7 +177,26 @@ function facts({ tenant: view, message, not_enforced: notEnforced, operations })
   ];
 }
 
-function failed(failure, view) {
+/** Why the tenant is where it is, and what comes next. */
+function explained({ why, since, tried = [], next = [], todo = [] }) {
+  const line = (...parts) => el("div", {}, parts);
+  const coming = ({ at, what }) => line(at && [time(at), " (", time(at, "clock"), "): "], what);
+  return el(
+    "div",
+    { class: "explanation" },
+    el("p", {}, why),
+    el(
+      "dl",
+      { class: "facts" },
+      since && pair("since", time(since, "clock"), " (", time(since), ")"),
+      tried.length > 0 && pair("tried", tried.map((one) => line(one))),
+      next.length > 0 && pair("next", next.map(coming)),
+      todo.length > 0 && pair("to do", todo.map(({ command, what }) => line(el("code", {}, command), ": ", what))),
+    ),
+  );
+}
+
+function failed(failure) {
   const { error } = failure;
   return el(
     "div",
@@ -184,7 +204,6 @@ function failed(failure, view) {
     el("h3", {}, `The last ${failure.kind ?? "operation"} failed `, time(failure.at), " ", el("code", { class: "code" }, error.code)),
     el("p", {}, error.message),
     error.platform && !error.message.includes(error.platform) && el("blockquote", { "aria-label": "In the platform's words" }, error.platform),
-    el("p", { class: "note" }, advice(failure, view)),
   );
 }
 

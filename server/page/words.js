@@ -115,7 +115,7 @@ function happened({ what, at }) {
   switch (what.kind) {
     case "began": {
       const to = what.spec ? ` to spec ${version(what.spec)}` : "";
-      return `${what.operation_kind}${what.operation_kind === "restart" ? to.replace(" to", " of") : to} began`;
+      return `${what.operation_kind}${what.operation_kind === "restart" ? to.replace(" to", " of") : to} began${what.reason ? `: ${what.reason}` : ""}`;
     }
     case "already_running": return "runs this spec already";
     case "queued":
@@ -152,16 +152,6 @@ export function mood(event) {
   if (event.settled?.some(({ settled }) => settled.as === "failed")) return "bad";
   if (event.what.kind === "health_changed") return event.what.health === "unhealthy" ? "bad" : event.what.health === "healthy" ? "good" : "";
   return event.what.kind === "succeeded" ? "good" : "";
-}
-
-/** What to do about a failure. */
-export function advice(failure, view) {
-  if (view.operation?.run === "waiting") return "It is tried again by itself; “Retry now” does it at once.";
-  switch (failure.error.remedy) {
-    case "retry": return "It may pass. Look at the logs, then ask for it again.";
-    case "needs_person": return "Change what the platform refuses, then ask for it again.";
-    default: return "Look at the logs, change the spec, then ask for it again.";
-  }
 }
 
 /** Where a tenant answers, as it is typed into a browser. */

@@ -3,6 +3,7 @@
 mod access;
 mod asked;
 mod commands;
+mod doctor;
 mod documents;
 mod events;
 mod filter;

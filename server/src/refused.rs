@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use landlord_api::{Code, Problem, ProblemAt};
 use landlord_compute::machines::id::{OperationId, TenantId};
 use landlord_compute::machines::spec::SpecError;
-use landlord_compute::machines::tenant::Tombstone;
+use landlord_compute::machines::tenant::{Explanation, Tombstone};
 use landlord_compute::provider::RegistryError;
 use landlord_compute::store::StoreError;
 use landlord_compute::{
@@ -57,6 +57,12 @@ impl Refused {
         let problem =
             Problem::new(Code::TenantGone, format!("tenant {id} is gone: it was destroyed{still_there}"));
         Problem { tenant_id: Some(id.clone()), retained: retained.cloned(), left, ..problem }.into()
+    }
+
+    /// With why that is so, for a person.
+    pub(crate) fn explained(mut self, explanation: Option<Explanation>) -> Self {
+        self.0.explanation = explanation.map(Box::new);
+        self
     }
 
     pub(crate) fn problem(self) -> Problem {

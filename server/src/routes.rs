@@ -3,11 +3,11 @@
 use axum::http::Method;
 use axum::routing::{MethodRouter, delete, get, post, put};
 use landlord_api::{
-    Accepted, AccessDocument, Acknowledgement, CloudEvent, Code, EventBatch, FleetDocument, LogDocument,
-    MadeToken, NewToken, OperationDocument, Orphan, PlanDocument, ProviderDocument, ProvidersDocument,
-    SpecDocument, StatusDocument, SubscriptionDocument, SubscriptionRequest, SubscriptionsDocument,
-    SweepDocument, TenantDocument, TenantsDocument, TokensDocument, Verdict, WebhookDocument, WebhookRequest,
-    WebhooksDocument,
+    Accepted, AccessDocument, Acknowledgement, CloudEvent, Code, Diagnosis, EventBatch, FleetDocument,
+    LogDocument, MadeToken, NewToken, OperationDocument, Orphan, PlanDocument, ProviderDocument,
+    ProvidersDocument, SpecDocument, StatusDocument, SubscriptionDocument, SubscriptionRequest,
+    SubscriptionsDocument, SweepDocument, TenantDocument, TenantsDocument, TokensDocument, Verdict,
+    WebhookDocument, WebhookRequest, WebhooksDocument,
 };
 use landlord_compute::TenantComputeSpec;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -23,8 +23,8 @@ use crate::subscriptions::{NamesQuery, PullQuery};
 use crate::tenants::ListQuery;
 use crate::verdict::ValidateQuery;
 use crate::{
-    access, commands, events, fleet, metrics, operations, platform, providers, specs, subscriptions, tenants,
-    tokens, verdict, webhooks,
+    access, commands, doctor, events, fleet, metrics, operations, platform, providers, specs, subscriptions,
+    tenants, tokens, verdict, webhooks,
 };
 
 /// Makes a schema.
@@ -438,6 +438,11 @@ pub(crate) fn routes() -> Vec<Route> {
             .needs(Needs::LookAtAll)
             .done(const { &[json::<SweepDocument>("What was found.")] })
             .refused(&[Code::ProviderNotFound, Code::NotSupported, Code::Platform]),
+        Route::new(Method::POST, "/v1/doctor", "doctor", || post(doctor::doctor))
+            .about("Say how the server, its machine and its platforms are, and what to do about what is wrong, without changing \
+                    anything. Each platform is asked.")
+            .needs(Needs::LookAtAll)
+            .done(const { &[json::<Diagnosis>("What was found.")] }),
         Route::new(Method::POST, "/v1/reclaim", "reclaim", || post(providers::reclaim))
             .about("Remove what a sweep found, if its tenant is still as the sweep saw it.")
             .needs(Needs::CommandAll)

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
-use landlord_api::{Attendance, Attended, Cursor};
+use landlord_api::{Attendance, Attended, Cursor, Finding};
 use landlord_compute::provider::{Provider, RegistryError};
 use landlord_compute::store::{Position, Reads, StoreError};
 use landlord_compute::{Engine, ProviderName};
 
 use crate::access::Rate;
+use crate::doctor::Examine;
 use crate::fleet::Fleet;
 use crate::metrics::{Lags, Metrics, Swept};
 use crate::refused::Refused;
@@ -38,6 +40,7 @@ struct Parts {
     webhooks: Webhooks,
     metrics: Option<Metrics>,
     swept: Swept,
+    examine: Option<Examine>,
 }
 
 impl Served {
@@ -56,6 +59,7 @@ impl Served {
             webhooks: Webhooks::default(),
             metrics: None,
             swept: Swept::default(),
+            examine: None,
         }))
     }
 
@@ -74,6 +78,7 @@ impl Served {
             webhooks: Webhooks::default(),
             metrics: None,
             swept: Swept::default(),
+            examine: None,
         }))
     }
 
@@ -88,6 +93,15 @@ impl Served {
     pub fn metrics(self, media: &'static str, text: impl Fn() -> String + Send + Sync + 'static) -> Self {
         let metrics = Some(Metrics { media, text: Arc::new(text) });
         Self(Arc::new(Parts { metrics, ..Parts::clone(&self.0) }))
+    }
+
+    /// With a diagnosis that begins with what this finds: of the machine, the store, and what else the program knows of itself.
+    #[must_use]
+    pub fn examined(
+        self,
+        examine: impl Fn() -> BoxFuture<'static, Vec<Finding>> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(Parts { examine: Some(Arc::new(examine)), ..Parts::clone(&self.0) }))
     }
 
     /// How far named readers of events are behind. It reads all of their documents, so ask now and then.
@@ -135,6 +149,11 @@ impl Served {
     /// What `/metrics` is answered with, where there is anything.
     pub(crate) fn shown_metrics(&self) -> Option<&Metrics> {
         self.0.metrics.as_ref()
+    }
+
+    /// What finds out how the machine is, where anything does.
+    pub(crate) fn examine(&self) -> Option<&Examine> {
+        self.0.examine.as_ref()
     }
 
     pub(crate) fn reads(&self) -> &dyn Reads {

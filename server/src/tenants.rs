@@ -10,7 +10,7 @@ use landlord_api::{
 };
 use landlord_compute::machines::id::{OperationId, ProviderName, TenantId};
 use landlord_compute::machines::status::Health;
-use landlord_compute::machines::tenant::{EventKind, LifecycleEvent, StateName, Tombstone};
+use landlord_compute::machines::tenant::{EventKind, LifecycleEvent, Past, StateName, explain};
 use landlord_compute::store::{Position, Scope, TenantFilter};
 use landlord_compute::{Record, Tenant};
 use schemars::JsonSchema;
@@ -114,11 +114,13 @@ pub(crate) async fn tenant(
     let view = view(&served, &tenant).await?;
     let operations = operations(&served, &view, &latest.events).await?;
     let limits = served.provider(&tenant.provider).map(|provider| provider.capabilities().not_enforced);
+    let engine = served.attendance();
     Ok(Json(TenantDocument {
         spec: spec(&tenant),
         containers: containers(&tenant),
         not_enforced: limits.unwrap_or_default().into_iter().map(str::to_owned).collect(),
-        engine: served.attendance(),
+        explanation: explain(&Record::Live(tenant), &latest.past, engine.goes_on()),
+        engine,
         operations,
         events: latest.events.into(),
         cursor: served.cursor(latest.position),
@@ -127,23 +129,22 @@ pub(crate) async fn tenant(
     }))
 }
 
-/// The tenant as it is recorded, if it lives.
+/// The tenant as it is recorded, if it lives; else why it does not.
 pub(crate) async fn living(served: &Served, id: &TenantId) -> Result<Arc<Tenant>, Refused> {
-    match served.reads().load(id).await? {
-        Record::Live(tenant) => Ok(tenant),
-        Record::Absent(id) => Err(Refused::no_tenant(&id)),
-        Record::Gone(tombstone) => Err(gone(served, &tombstone).await?),
-    }
-}
-
-/// That a tenant is gone, and what is left of it.
-async fn gone(served: &Served, tombstone: &Tombstone) -> Result<Refused, Refused> {
-    let latest = latest(served, &tombstone.id).await?;
-    let left = match latest.last().map(|event| &event.what) {
-        Some(EventKind::Abandoned { left, .. }) => left.clone(),
-        Some(_) | None => Vec::new(),
+    let record = served.reads().load(id).await?;
+    let (refused, past) = match &record {
+        Record::Live(tenant) => return Ok(Arc::clone(tenant)),
+        Record::Absent(id) => (Refused::no_tenant(id), Past::default()),
+        Record::Gone(tombstone) => {
+            let latest = latest(served, &tombstone.id).await?;
+            let left = match latest.last().map(|event| &event.what) {
+                Some(EventKind::Abandoned { left, .. }) => left.clone(),
+                Some(_) | None => Vec::new(),
+            };
+            (Refused::gone(tombstone, left), latest.past)
+        }
     };
-    Ok(Refused::gone(tombstone, left))
+    Err(refused.explained(explain(&record, &past, served.attendance().goes_on())))
 }
 
 /// A tenant's record, and what its last failed operation was.
@@ -162,6 +163,8 @@ struct Latest {
     position: Position,
     /// What the provider said when it last succeeded.
     message: Option<String>,
+    /// What all of its events tell.
+    past: Past,
 }
 
 impl Latest {
@@ -172,8 +175,9 @@ impl Latest {
 
 async fn latest(served: &Served, id: &TenantId) -> Result<Latest, Refused> {
     let scope = Scope::Tenant(id.clone());
-    let (mut events, mut said) = (VecDeque::new(), None);
+    let (mut events, mut said, mut past) = (VecDeque::new(), None, Past::default());
     let position = walk(served, &scope, |_, event| {
+        past.note(&event);
         if matches!(event.what, EventKind::Succeeded { .. }) {
             said = message(&event).map(str::to_owned);
         }
@@ -181,7 +185,7 @@ async fn latest(served: &Served, id: &TenantId) -> Result<Latest, Refused> {
         events.drain(..events.len().saturating_sub(LATEST));
     })
     .await?;
-    Ok(Latest { events, position, message: said })
+    Ok(Latest { events, position, message: said, past })
 }
 
 /// The operations that the events and the record name, oldest first.

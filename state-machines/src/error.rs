@@ -142,6 +142,14 @@ impl ProviderError {
         )
     }
 
+    /// What happened, and the platform's own words. A provider may build its message of them: nothing is said twice.
+    pub fn words(&self) -> String {
+        match &self.platform {
+            Some(words) if !self.message.contains(words) => format!("{} [{words}]", self.message),
+            Some(_) | None => self.message.clone(),
+        }
+    }
+
     /// The same error with the platform's own words.
     #[must_use]
     pub fn with_platform(mut self, words: impl Into<String>) -> Self {
@@ -166,12 +174,7 @@ impl ProviderError {
 
 impl fmt::Display for ProviderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({}): {}", self.kind, self.code, self.message)?;
-        match &self.platform {
-            // A provider may build its message of the platform's words: nothing is said twice.
-            Some(words) if !self.message.contains(words) => write!(f, " [{words}]"),
-            Some(_) | None => Ok(()),
-        }
+        write!(f, "{} ({}): {}", self.kind, self.code, self.words())
     }
 }
 

@@ -166,7 +166,8 @@ async fn a_restart_that_cannot_be_undone_ends_as_failed_and_is_repaired() {
     let restart = engine.tenant(id.clone()).restart(Options::default()).await.expect("accepted");
     let settled = restart.await.expect("settles");
     assert!(matches!(settled, Settled::Failed { undone: false, .. }), "{settled}");
-    let repair = EventKind::Began { operation_kind: OperationKind::Repair, spec: Some(SpecVersion(1)) };
+    let (operation_kind, spec) = (OperationKind::Repair, Some(SpecVersion(1)));
+    let repair = EventKind::Began { operation_kind, spec, reason: None };
     events_until(&engine, "acme", |event| event.what == repair).await;
     events_until(&engine, "acme", |event| {
         matches!(event.what, EventKind::Succeeded { .. }) && event.revision.0 > 6

@@ -24,7 +24,8 @@ async fn a_crash_that_the_platform_reports_is_repaired() {
         matches!(event.what, EventKind::Succeeded { .. }) && event.revision.0 > 2
     })
     .await;
-    let repair = EventKind::Began { operation_kind: OperationKind::Repair, spec: Some(SpecVersion(1)) };
+    let (operation_kind, spec) = (OperationKind::Repair, Some(SpecVersion(1)));
+    let repair = EventKind::Began { operation_kind, spec, reason: Some("it crashed".to_owned()) };
     assert!(events.iter().any(|event| event.what == repair), "{events:#?}");
     let methods: Vec<Method> = provider.calls_for(&tenant("acme")).iter().map(|call| call.method).collect();
     assert_eq!(methods, [Method::Provision, Method::Provision]);

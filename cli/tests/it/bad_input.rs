@@ -211,7 +211,10 @@ fn what_was_retained_is_released_only_of_a_tenant_that_is_gone() {
     refused(&bench.run(&["release", "acme"]), 3, "destroy it before you release that");
     refused(&bench.run(&["release", "amce"]), 4, "there is no tenant amce");
     bench.json(&["destroy", "acme"]);
-    refused(&bench.run(&["describe", "acme"]), 4, "tenant acme is gone: it was destroyed\n");
+    refused(&bench.run(&["describe", "acme"]), 4, "tenant acme is gone: it was destroyed\n  since: 20");
+    let gone = bench.run(&["describe", "acme", "-o", "json"]).err;
+    let gone: Value = serde_json::from_str(&gone).expect("a document");
+    assert_eq!(gone["error"]["explanation"]["why"], "It is gone: it was destroyed.");
     let released = bench.run(&["release", "acme"]);
     assert_eq!(released.code, 0, "{}", released.err);
     assert!(released.out.contains("nothing to do, it is gone already"), "{}", released.out);

@@ -33,6 +33,7 @@ fn help_is_as_it_was() {
     let bench = Bench::new();
     insta::assert_snapshot!("help", bench.run(&["--help"]).out);
     insta::assert_snapshot!("help of provision", bench.run(&["provision", "--help"]).out);
+    insta::assert_snapshot!("help of doctor", bench.run(&["doctor", "--help"]).out);
     insta::assert_snapshot!("help of sweep", bench.run(&["sweep", "--help"]).out);
 }
 

@@ -214,6 +214,33 @@ fn rights_that_are_missing_are_named_and_no_secret_is_told() {
     }
 }
 
+#[test]
+fn doctor_names_each_right_that_is_missing_and_a_cluster_that_does_not_answer() {
+    let bench = Bench::new();
+    for (server, words) in [
+        (Forbids::begin(), &["get namespaces", "list pods", "patch deployments.apps"][..]),
+        (NOBODY.to_owned(), &["the API server at 127.0.0.1:9 cannot be reached"]),
+    ] {
+        let config = config(&bench, &server);
+        let ran = bench.run(&["doctor", "--kubernetes-config", &config, "-o", "json"]);
+        assert_eq!(ran.code, 13, "{}", ran.out);
+        let document: Value = serde_json::from_str(&ran.out).expect("one document");
+        let findings = document["findings"].as_array().expect("findings");
+        let cluster =
+            findings.iter().find(|finding| finding["check"] == "provider kubernetes").expect("asked");
+        assert!(cluster["grade"] == "failed" && cluster["todo"].is_string(), "{cluster}");
+        for words in words {
+            assert!(
+                cluster["found"].as_str().is_some_and(|found| found.contains(words)),
+                "{words}: {cluster}"
+            );
+        }
+        let quota = findings.iter().find(|finding| finding["check"] == "quota kubernetes").expect("told");
+        assert!(quota["found"].as_str().is_some_and(|found| found.starts_with("requests: ")), "{quota}");
+        assert!(!ran.out.contains(SENTINEL) && !ran.err.contains(SENTINEL), "{}", ran.out);
+    }
+}
+
 /// What the README says to copy is what the program takes.
 #[test]
 fn the_readme_has_what_the_program_takes() {

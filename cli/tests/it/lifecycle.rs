@@ -198,6 +198,31 @@ fn a_broken_update_is_rolled_back_and_says_what_to_do() {
     assert!(fs::read_dir(logs).is_ok_and(|mut logs| logs.next().is_some()), "there are logs in {logs}");
     let described = bench.run(&["describe", "acme"]).out;
     assert!(described.contains("\nstate      running\n") && described.contains("\nfailure "), "{described}");
+    let explained = described.split("\n\n").next().unwrap_or_default();
+    for words in [
+        "It runs spec v1, and is healthy. Its last update failed, and was undone: ",
+        "\n  since  20",
+        "\n  next   nothing, until somebody asks for it again",
+        "`landlord-compute update -f FILE`: ",
+    ] {
+        assert!(explained.contains(words), "{words:?} is not in {explained}");
+    }
+    let explanation = bench.json(&["describe", "acme"])["explanation"].clone();
+    assert!(
+        explanation["why"].as_str().is_some_and(|why| why.starts_with("It runs spec v1")),
+        "{explanation}"
+    );
+    assert!(
+        explanation["since"].is_string() && explanation["todo"][0]["command"].is_string(),
+        "{explanation}"
+    );
+    bench.json(&["update", "-f", &bench.spec("acme", &Version::good("again"))]);
+    assert_eq!(
+        bench.json(&["describe", "acme"]).get("explanation"),
+        None,
+        "what plainly runs is not explained"
+    );
+    assert!(bench.run(&["describe", "acme"]).out.starts_with("tenant "));
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod apply;
 mod bad_input;
 mod bench;
 mod demo;
+mod doctor;
 mod first_use;
 mod interrupted;
 #[cfg(feature = "kubernetes")]

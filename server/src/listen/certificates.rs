@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
@@ -86,6 +87,14 @@ impl Certificates {
             *shown = Arc::new(new);
         }
         Ok(is_new)
+    }
+
+    /// From when until when the certificate that is shown is valid; none where it does not say it in a way that is understood.
+    pub fn validity(&self) -> Option<(Timestamp, Timestamp)> {
+        let shown = Arc::clone(&self.0.shown.read().unwrap_or_else(PoisonError::into_inner));
+        let (_, certificate) = x509_parser::parse_x509_certificate(shown.cert.first()?).ok()?;
+        let at = |time: x509_parser::time::ASN1Time| Timestamp::from_second(time.timestamp()).ok();
+        Some((at(certificate.validity().not_before)?, at(certificate.validity().not_after)?))
     }
 
     /// Looks at the files every 5 s, until `stop`, and reads them when they have changed. Blocks no other task: what is read

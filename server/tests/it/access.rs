@@ -108,7 +108,12 @@ async fn a_viewer_looks_and_changes_nothing() {
     let guarded = Guarded::new().await;
     guarded.desk.runs("acme", "v1").await;
     let viewer = guarded.token("ci", "viewer", &["*"]).await;
-    let looks = ["POST /v1/validate", "POST /v1/tenants/acme/plan", "POST /v1/providers/scripted/sweep"];
+    let looks = [
+        "POST /v1/validate",
+        "POST /v1/tenants/acme/plan",
+        "POST /v1/providers/scripted/sweep",
+        "POST /v1/doctor",
+    ];
     for line in every_request("acme") {
         let answer = guarded.ask(&line, &viewer).await;
         // A whole spec may hold secrets; tokens and webhooks are the owner's.
@@ -171,7 +176,8 @@ async fn anothers_tenants_are_neither_seen_nor_touched() {
     for line in ["PUT /v1/tenants/acme-1", "POST /v1/tenants/acme-1/update", "POST /v1/tenants/acme-1/plan"] {
         assert_eq!(guarded.send(line, &operator, "bravo").await.problem(), "invalid_spec", "{line}");
     }
-    for line in ["POST /v1/providers/scripted/sweep", "POST /v1/reclaim", "GET /v1/tokens"] {
+    for line in ["POST /v1/providers/scripted/sweep", "POST /v1/doctor", "POST /v1/reclaim", "GET /v1/tokens"]
+    {
         assert_eq!(guarded.ask(line, &operator).await.problem(), "forbidden", "{line}");
     }
     let theirs = guarded.desk.ask("GET /v1/tenants/bravo").await.document(200);

@@ -4,6 +4,7 @@
 mod access;
 mod authority;
 mod commands;
+mod doctor;
 mod events;
 mod fleet;
 mod keys;

@@ -173,3 +173,12 @@ async fn who_opens_a_connection_slowly_is_cut_and_harms_nobody() {
         Client::remote(&listening.url("https", "127.0.0.1"), &token, &authority.trust()).expect("a client");
     lists(&client).await.expect("there is room again");
 }
+
+#[test]
+fn a_certificate_says_until_when_it_is_valid() {
+    let authority = Authority::new();
+    authority.sign(&["localhost"]);
+    let (from, until) = authority.certificates().validity().expect("it says so");
+    // What the library that signs takes where nothing else is said.
+    assert_eq!([from.to_string(), until.to_string()], ["1975-01-01T00:00:00Z", "4096-01-01T00:00:00Z"]);
+}

@@ -110,6 +110,9 @@ pub enum EventKind {
         /// The spec it works towards.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         spec: Option<SpecVersion>,
+        /// What was seen, where it is the repair of what broke just then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
     },
     /// A provision was asked for, of what runs already.
     AlreadyRunning,

@@ -4,6 +4,7 @@
 
 #[cfg(all(feature = "ecs", feature = "kubernetes", feature = "process"))]
 mod examples;
+mod explained;
 mod fuzzed;
 #[cfg(all(feature = "ecs", feature = "process"))]
 mod hashes;

@@ -120,6 +120,14 @@ pub(super) fn engine(connection: &Connection) -> Result<Arc<str>, Unreadable> {
     Ok(engine.into())
 }
 
+/// What is wrong with the file.
+pub(super) fn damage(connection: &Connection) -> Result<Vec<String>, Unreadable> {
+    let mut statement = connection.prepare("PRAGMA quick_check(10)")?;
+    let lines = statement.query_map([], |row| row.get(0))?;
+    let lines: Vec<String> = lines.collect::<Result<_, _>>()?;
+    Ok(lines.into_iter().filter(|line| line != "ok").collect())
+}
+
 /// SQLite counts with a sign.
 pub(super) fn signed(number: impl TryInto<i64>) -> i64 {
     number.try_into().unwrap_or(i64::MAX)

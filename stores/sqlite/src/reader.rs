@@ -66,6 +66,15 @@ impl SqliteReader {
         ownership::attendance(self.readers.path())
     }
 
+    /// What SQLite finds wrong with the file, a line each and ten at most; empty where it is sound. Reads all of it, which takes
+    /// a second for some hundred megabytes, and keeps the log from being emptied meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read at all.
+    pub async fn damage(&self) -> Result<Vec<String>, StoreError> {
+        self.readers.read(read::damage).await
+    }
+
     /// Closes the connections that nobody uses.
     pub(super) fn close_idle(&self) {
         self.readers.close_idle();

@@ -203,9 +203,18 @@ pub fn retained() -> Arc<Retained> {
 /// Everything that an event can say.
 pub fn whats() -> Vec<EventKind> {
     vec![
-        EventKind::Began { operation_kind: OperationKind::Provision, spec: Some(SpecVersion(1)) },
-        EventKind::Began { operation_kind: OperationKind::Destroy, spec: None },
-        EventKind::Began { operation_kind: OperationKind::Restart, spec: Some(SpecVersion(1)) },
+        EventKind::Began {
+            operation_kind: OperationKind::Provision,
+            spec: Some(SpecVersion(1)),
+            reason: None,
+        },
+        EventKind::Began { operation_kind: OperationKind::Destroy, spec: None, reason: None },
+        EventKind::Began {
+            operation_kind: OperationKind::Repair,
+            spec: Some(SpecVersion(1)),
+            reason: Some("web: exited with 1".to_owned()),
+        },
+        EventKind::Began { operation_kind: OperationKind::Restart, spec: Some(SpecVersion(1)), reason: None },
         EventKind::AlreadyRunning,
         EventKind::Queued { queued: operation_id(5), spec: Some(SpecVersion(2)) },
         EventKind::Queued { queued: operation_id(5), spec: None },
@@ -338,7 +347,11 @@ impl StoredLife {
             attempt: 1,
             run: Run::Calling(Call { id: CallId(self.revision.0), method: Method::Provision }),
         };
-        let what = EventKind::Began { operation_kind: OperationKind::Provision, spec: Some(target.version) };
+        let what = EventKind::Began {
+            operation_kind: OperationKind::Provision,
+            spec: Some(target.version),
+            reason: None,
+        };
         Write {
             opened: Some(Arc::new(OperationRecord {
                 id: operation,

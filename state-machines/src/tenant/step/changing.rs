@@ -261,7 +261,7 @@ impl At<'_> {
                 draft.remove(destroy, Removes::Everything, 1);
                 draft.apply(
                     Some(destroy),
-                    EventKind::Began { operation_kind: OperationKind::Destroy, spec: None },
+                    EventKind::Began { operation_kind: OperationKind::Destroy, spec: None, reason: None },
                 )
             }
         }
@@ -369,7 +369,8 @@ impl At<'_> {
         match (applied, &tenant.next, tenant.paused) {
             (Some(applied), Some(queued), None) if self.is_way_out(applied, &queued.wish) => {
                 let version = queued.wish.spec().map_or(applied.version, |waiting| waiting.version);
-                let began = EventKind::Began { operation_kind: queued.wish.kind(), spec: Some(version) };
+                let operation_kind = queued.wish.kind();
+                let began = EventKind::Began { operation_kind, spec: Some(version), reason: None };
                 let mut draft = self.draft();
                 draft.note(operation, &error);
                 draft.settle(operation, settlement(because, false, self.left()));

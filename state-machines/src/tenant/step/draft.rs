@@ -127,7 +127,7 @@ impl Draft {
     /// Opens the operation that this input asked for, or that follows from it; returns its event.
     pub(super) fn open(&mut self, kind: OperationKind, spec: Option<SpecVersion>) -> EventKind {
         self.opened = Some(OpenedOperation { operation: self.stamp.operation, kind, target: spec });
-        EventKind::Began { operation_kind: kind, spec }
+        EventKind::Began { operation_kind: kind, spec, reason: None }
     }
 
     /// Numbers a spec that was not known before.

@@ -84,7 +84,7 @@ impl At<'_> {
     pub(super) fn timer(self) -> Decision {
         let Self { policy, tenant, stamp, .. } = self;
         match (tenant.repair.due, tenant.paused, &policy.repair) {
-            (Some(due), None, RepairPolicy::On { .. }) if due <= stamp.now => self.repair(),
+            (Some(due), None, RepairPolicy::On { .. }) if due <= stamp.now => self.repair(None),
             // It was switched off since the repair became due.
             (Some(due), None, RepairPolicy::Off) if due <= stamp.now => {
                 self.health(tenant.health, None, None)
@@ -113,7 +113,7 @@ impl At<'_> {
                         after(tenant.repair.last.unwrap_or(stamp.now), pause).max(stamp.now)
                     });
                     if due <= stamp.now && tenant.paused.is_none() {
-                        self.repair()
+                        self.repair(Some(reason))
                     } else {
                         self.health(Health::Unhealthy, Some(reason), Some(due))
                     }
@@ -136,12 +136,14 @@ impl At<'_> {
         draft.apply(None, EventKind::HealthChanged { health, reason })
     }
 
-    fn repair(self) -> Decision {
+    /// The repair begins; `reason` is what was seen just now.
+    fn repair(self, reason: Option<String>) -> Decision {
         let Self { applied, stamp, .. } = self;
         let mut draft = self.draft();
         draft.tenant.health = Health::Unhealthy;
         draft.tenant.repair.due = None;
-        let began = draft.open(OperationKind::Repair, Some(applied.version));
+        let (operation_kind, spec) = (OperationKind::Repair, Some(applied.version));
+        let _ = draft.open(operation_kind, spec);
         let change = Change {
             operation: stamp.operation,
             target: applied.clone(),
@@ -150,7 +152,7 @@ impl At<'_> {
             run: Run::Waiting { until: stamp.now },
         };
         draft.call(Some(applied), change, Method::Provision);
-        draft.apply(Some(stamp.operation), began)
+        draft.apply(Some(stamp.operation), EventKind::Began { operation_kind, spec, reason })
     }
 }
 
