@@ -163,6 +163,32 @@ async fn what_did_not_reach_the_standby_is_in_doubt_until_it_has() {
     assert_eq!(commit_one(&store, epoch, life.again()).await, Position(3));
 }
 
+/// A tenant that was written after the statement began, and before it was locked, is not overwritten.
+#[tokio::test]
+#[ignore = "needs PostgreSQL: ./test.sh backends"]
+async fn a_revision_that_changes_while_a_commit_waits_is_seen() {
+    let cluster = Cluster::start().await;
+    let options = cluster.migrated().await;
+    let store = PostgresStore::new(options.clone());
+    let epoch = store.open().await.expect("opens").epoch;
+    let mut life = StoredLife::new("acme");
+    commit_one(&store, epoch, life.begin()).await;
+    let client = cluster.client(database(&options)).await;
+    client.batch_execute("BEGIN; UPDATE landlord.tenants SET revision = 7").await.expect("writes");
+    let batch = [life.again()];
+    let others = async {
+        let waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+        let watch = cluster.client("postgres").await;
+        until("the commit waits", async || !watch.query(waits, &[]).await.expect("reads").is_empty()).await;
+        client.batch_execute("COMMIT").await.expect("ends");
+    };
+    let (answer, ()) = tokio::join!(store.commit(epoch, &batch), others);
+    assert!(matches!(answer, Err(StoreError::Unavailable { .. })), "{answer:?}");
+    let again = store.commit(epoch, &batch).await.expect("the batch commits");
+    assert_eq!(again, [Err(WriteError::RevisionMismatch { expected: Revision(1), actual: Revision(7) })]);
+    assert_eq!(events(&store).await, 1, "nothing of it was made");
+}
+
 /// What meets another statement is tried again: nobody is told of a deadlock.
 #[tokio::test]
 #[ignore = "needs PostgreSQL: ./test.sh backends"]

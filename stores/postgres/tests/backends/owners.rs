@@ -97,6 +97,44 @@ async fn a_take_over_waits_for_the_commit_that_has_begun() {
     assert!(matches!(late, Err(StoreError::Fenced { .. })), "{late:?}");
 }
 
+/// An engine that wakes at the last moment keeps the store: only the very beat that stood still is deleted.
+#[tokio::test]
+#[ignore = "needs PostgreSQL: ./test.sh backends"]
+async fn an_engine_whose_beat_goes_on_at_the_last_moment_is_not_fenced() {
+    let cluster = Cluster::start().await;
+    let options = cluster.migrated().await;
+    let (first, second) = (named(&options, "the first"), named(&options, "the second"));
+    let epoch = first.open().await.expect("opens").epoch;
+    let client = cluster.client(database(&options)).await;
+    // The engine's beat fails for as long as there is a row.
+    let still = "CREATE TABLE still (); INSERT INTO still DEFAULT VALUES;
+        CREATE FUNCTION stands() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF current_setting('application_name') = 'landlord-compute' AND EXISTS (SELECT FROM still) THEN
+                RAISE 'it stands still';
+            END IF;
+            RETURN NEW;
+        END $$;
+        CREATE TRIGGER stands BEFORE UPDATE ON landlord.beats FOR EACH ROW EXECUTE FUNCTION stands();";
+    client.batch_execute(still).await.expect("is made");
+    let wakes = async {
+        let watch = cluster.client("postgres").await;
+        let looks = "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'SELECT meta.epoch, CASE%'";
+        until("somebody watches it", async || !watch.query(looks, &[]).await.expect("reads").is_empty())
+            .await;
+        client.batch_execute("BEGIN; SELECT FROM landlord.beats FOR UPDATE").await.expect("locks");
+        let waits =
+            "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%''fenced''%'";
+        until("it is to be fenced", async || !watch.query(waits, &[]).await.expect("reads").is_empty()).await;
+        client
+            .batch_execute("UPDATE landlord.beats SET beat = beat + 1; DELETE FROM still; COMMIT")
+            .await
+            .expect("wakes");
+    };
+    let (opened, ()) = tokio::join!(second.open(), wakes);
+    assert!(matches!(opened, Err(StoreError::InUse { .. })), "{opened:?}");
+    assert_eq!(commit_one(&first, epoch, StoredLife::new("acme").begin()).await, Position(1));
+}
+
 /// Of several that want the store at the same time, one has it.
 #[tokio::test]
 #[ignore = "needs PostgreSQL: ./test.sh backends"]
