@@ -309,16 +309,18 @@ async fn last_engine(links: &Arc<Links>) -> Result<Last, StoreError> {
     Ok(Last { epoch: column(place, row, 0)?, beat: column(place, row, 1)?, owner: column(place, row, 2)? })
 }
 
-/// Waits until the last engine has been silent for long enough. The time while the database cannot be read does not count.
+/// Waits until the last engine has been silent for long enough. What lies between two looks that are far apart does not count: the
+/// database was away, or this machine was stopped, and that engine may have been too.
 async fn wait_for_silence(links: &Arc<Links>, last: &Last, beat: i64) -> Result<(), StoreError> {
     let mut seen_since = Instant::now();
+    let mut looked = seen_since;
     loop {
         tokio::time::sleep(LOOK).await;
-        let asked = Instant::now();
         let now = last_engine(links).await?;
-        if asked.elapsed() > SILENT {
-            seen_since = asked;
+        if looked.elapsed() > RENEWS {
+            seen_since = Instant::now();
         }
+        looked = Instant::now();
         if now.epoch == last.epoch && now.beat.is_none() {
             return Ok(());
         }
