@@ -56,7 +56,7 @@ long() {
   tests --test it -- --ignored --nocapture --skip specs::
 }
 
-# Each provider brings what its backends need: a script that installs, and tests that start them.
+# Each provider, and each store that needs a server, brings what its backends need: a script that installs, and tests that start them.
 backends() {
   local target=${CARGO_TARGET_DIR:-target} bin
   mkdir -p "$target"
@@ -68,6 +68,9 @@ backends() {
   LANDLORD_INSTALL=1 providers/kubernetes/tests/backends/cluster/install.sh
   # Most of them wait for pods.
   tests --test kubernetes-backends -- --include-ignored --test-threads 8
+  printf '\n== install PostgreSQL and pgbouncer\n'
+  LANDLORD_INSTALL=1 stores/postgres/tests/backends/install.sh
+  tests --test postgres-backends -- --include-ignored --test-threads 4
   printf '\n== install nginx, redis and Python\n'
   LANDLORD_INSTALL=1 providers/process/tests/backends/servers/install.sh
   printf '\n== install User Mode Linux, and a Debian for it\n'

@@ -272,6 +272,15 @@ pub(crate) enum Command {
         #[arg(value_parser = PossibleValuesParser::new(built_with::machines()))]
         name: Option<String>,
     },
+    /// Make the tables of a store on PostgreSQL, or bring older ones up to date.
+    ///
+    /// Nothing else does, so that whoever runs the database chooses when. The store is a URL:
+    /// --store postgres://user@host/database. Run it once for all engines.
+    Migrate {
+        /// Only say what would be done, with the SQL.
+        #[arg(long)]
+        plan: bool,
+    },
     /// Print what makes a shell complete the words of this command.
     Completions { shell: Shell },
     /// What the demo's tenants run.
@@ -313,6 +322,7 @@ impl Command {
             Self::Plan { .. } => "plan",
             Self::Providers { .. } => "providers",
             Self::Machine { .. } => "machine",
+            Self::Migrate { .. } => "migrate",
             Self::Completions { .. } => "completions",
             Self::DemoTenant(_) => "demo-tenant",
         }

@@ -19,6 +19,7 @@ mod hints;
 mod list;
 mod logs;
 mod machine;
+mod migrate;
 mod observed;
 mod operate;
 mod page;
@@ -175,6 +176,11 @@ async fn command(screen: &Screen, cli: Cli, observed: Option<Observed>) -> Resul
     }
     let configuration = Arc::new(configuration::of(file)?);
     let store = configuration.store_or(cli.store.as_deref());
+    if migrate::database(&store).is_some() && !matches!(cli.command, Command::Migrate { .. }) {
+        let message = "this program keeps its tenants in a file, and only makes the tables of a store on PostgreSQL (`migrate`); \
+                       an engine runs on those where a program embeds it";
+        return Err(Failure::Usage(message.to_owned()));
+    }
     let place = Place::new(&store, &cli.configs, configuration)?.for_command(cli.command.name(), cli.wait);
     let place = &place.of_server(remote);
     if cli.configs.is_given() && !own_engine && place.server().await.is_some() {
@@ -262,6 +268,7 @@ async fn command(screen: &Screen, cli: Cli, observed: Option<Observed>) -> Resul
         }
         Command::Providers { name } => providers::providers(screen, place, name.as_ref()).await,
         Command::Machine { name } => machine::machine(screen, name.as_deref()),
+        Command::Migrate { plan } => migrate::migrate(screen, place.store(), plan).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "landlord-compute", &mut script);

@@ -83,6 +83,7 @@ fn imports_run_one_way() {
                 ("landlord-api" | "landlord-client", "landlord-state-machines") => true,
                 ("landlord-client" | "landlord-server", "landlord-api") => true,
                 ("landlord-server" | "landlord-telemetry", "landlord-compute") => true,
+                (package, "landlord-store-rows") => package.starts_with("landlord-store-"),
                 (package, "landlord-compute" | "landlord-state-machines") => {
                     package.starts_with("landlord-provider-") || package.starts_with("landlord-store-")
                 }

@@ -16,7 +16,6 @@
 // One thread writes, through rusqlite. The same batches through sqlx, which hands each statement to another thread and
 // back, made a fifth as many writes a second.
 
-mod codec;
 mod documents;
 mod error;
 mod file;

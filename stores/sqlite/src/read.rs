@@ -14,12 +14,12 @@ use rusqlite::types::FromSql;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, params};
 use tokio::sync::Semaphore;
 
-use super::codec::{self, BadColumn, TenantRow};
 use super::{error, file};
 use landlord_compute::store::{
     Events, NotedRequest, OperationRecord, Page, Position, Requested, Scope, Seen, Sort, StoreError, Survey,
     Surveyed, Surveyor, TenantFilter,
 };
+use landlord_store_rows::{self as codec, BadColumn, TenantRow};
 
 /// How many reads run at the same time; more wait for their turn.
 const CONNECTIONS: usize = 4;

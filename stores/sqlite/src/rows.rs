@@ -10,8 +10,8 @@ use rusqlite::ToSql;
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use serde::Serialize;
 
-use super::codec::{self, BadColumn, TenantRow};
 use landlord_compute::store::{NotedRequest, OperationRecord, Write, WriteError};
+use landlord_store_rows::{self as codec, BadColumn, TenantRow};
 
 /// Which statement a row is bound to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,11 +12,12 @@ use tokio::sync::{mpsc, oneshot};
 use super::SqliteOptions;
 use super::ownership::Ownership;
 use super::rows::{Prepared, Put, Rows};
-use super::{codec, documents, error, file, read};
+use super::{documents, error, file, read};
 use landlord_compute::store::{
     DocumentMismatch, DocumentRevision, DocumentWrite, Epoch, NotedRequest, Opened, Position, StoreError,
     WriteError,
 };
+use landlord_store_rows as codec;
 
 /// What became of each write of a batch.
 pub(super) type Answers = Vec<Result<Position, WriteError>>;

@@ -1,7 +1,10 @@
-//! A tenant as the narrow row that every transition rewrites, and back. Knows nothing of SQLite.
+//! A tenant as the narrow row that every transition rewrites, and back. Knows nothing of a database.
 //!
 //! What people look for has a column of its own; JSON is only what is rare or opaque. Times are microseconds
 //! since 1970 UTC; what is finer is cut off.
+//!
+//! For the stores of landlord-compute that write SQL: each writes its own, and these are the columns that they have in
+//! common.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -25,7 +28,7 @@ use serde::de::{Deserialize, DeserializeOwned};
 /// A column that cannot be understood.
 #[derive(Debug, thiserror::Error)]
 #[error("column {column}: {problem}")]
-pub(super) struct BadColumn {
+pub struct BadColumn {
     column: &'static str,
     problem: &'static str,
     #[source]
@@ -33,56 +36,95 @@ pub(super) struct BadColumn {
 }
 
 impl BadColumn {
-    fn missing(column: &'static str) -> Self {
+    /// It is empty where it should not be.
+    pub fn missing(column: &'static str) -> Self {
         Self { column, problem: "it is empty where it should not be", cause: None }
     }
 
-    pub(super) fn bad(column: &'static str, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+    /// It does not hold what it should.
+    pub fn bad(column: &'static str, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { column, problem: "it does not hold what it should", cause: Some(cause.into()) }
     }
 }
 
 /// The columns of the table `tenants`, borrowed from a tenant or from a row.
 #[derive(Debug, Default)]
-pub(super) struct TenantRow<'a> {
-    pub(super) id: &'a str,
-    pub(super) incarnation: u64,
-    pub(super) revision: u64,
-    pub(super) state: Option<&'a str>,
-    pub(super) provider: Option<&'a str>,
-    pub(super) health: Option<&'a str>,
-    pub(super) applied_spec: Option<u64>,
-    pub(super) target_spec: Option<u64>,
-    pub(super) latest_spec: Option<u64>,
-    pub(super) operation: Option<Cow<'a, str>>,
-    pub(super) attempt: Option<u32>,
-    pub(super) direction: Option<&'a str>,
-    pub(super) deadline: Option<i64>,
-    pub(super) undo_error_json: Option<Cow<'a, str>>,
-    pub(super) run: Option<&'a str>,
-    pub(super) call: Option<u64>,
-    pub(super) method: Option<&'a str>,
-    pub(super) stop_reason: Option<&'a str>,
-    pub(super) stop_operation: Option<Cow<'a, str>>,
-    pub(super) until: Option<i64>,
-    pub(super) wake_at: Option<i64>,
-    pub(super) next_operation: Option<Cow<'a, str>>,
-    pub(super) next_spec: Option<u64>,
-    pub(super) next_deadline: Option<i64>,
-    pub(super) paused_at: Option<i64>,
-    pub(super) settled_at: Option<i64>,
-    pub(super) repair_count: Option<u32>,
-    pub(super) repair_last: Option<i64>,
-    pub(super) repair_due: Option<i64>,
-    pub(super) last_failure_json: Option<Cow<'a, str>>,
-    pub(super) ledger_json: Option<Cow<'a, str>>,
-    pub(super) applied_rollout: Option<u64>,
-    pub(super) target_rollout: Option<u64>,
-    pub(super) retained_json: Option<Cow<'a, str>>,
+pub struct TenantRow<'a> {
+    /// The tenant.
+    pub id: &'a str,
+    /// Which of its lives.
+    pub incarnation: u64,
+    /// Counts its transitions, over all lives.
+    pub revision: u64,
+    /// Its state; none: it is gone, and only its count goes on.
+    pub state: Option<&'a str>,
+    /// Whose platform it is on.
+    pub provider: Option<&'a str>,
+    /// Its health, as it was last seen.
+    pub health: Option<&'a str>,
+    /// The version that runs.
+    pub applied_spec: Option<u64>,
+    /// The version that is being worked towards.
+    pub target_spec: Option<u64>,
+    /// The last version.
+    pub latest_spec: Option<u64>,
+    /// The operation on its way.
+    pub operation: Option<Cow<'a, str>>,
+    /// Which attempt that is at.
+    pub attempt: Option<u32>,
+    /// `forward`, `repair`, `undo` or `release`.
+    pub direction: Option<&'a str>,
+    /// When the operation has to be done.
+    pub deadline: Option<i64>,
+    /// Why it is undone; none: it was cancelled.
+    pub undo_error_json: Option<Cow<'a, str>>,
+    /// `calling`, `stopping` or `waiting`.
+    pub run: Option<&'a str>,
+    /// The call in flight.
+    pub call: Option<u64>,
+    /// That call's method.
+    pub method: Option<&'a str>,
+    /// Why the call is stopped: `cancel`, `destroy` or `deadline`.
+    pub stop_reason: Option<&'a str>,
+    /// The destroy that follows.
+    pub stop_operation: Option<Cow<'a, str>>,
+    /// When the call is dropped, or the next try begins.
+    pub until: Option<i64>,
+    /// When something is to be done.
+    pub wake_at: Option<i64>,
+    /// What waits for the current operation.
+    pub next_operation: Option<Cow<'a, str>>,
+    /// The version that it works towards.
+    pub next_spec: Option<u64>,
+    /// When it has to be done.
+    pub next_deadline: Option<i64>,
+    /// Since when it is paused.
+    pub paused_at: Option<i64>,
+    /// When an operation settled last.
+    pub settled_at: Option<i64>,
+    /// How many repairs there were in a row.
+    pub repair_count: Option<u32>,
+    /// When the last one began.
+    pub repair_last: Option<i64>,
+    /// When the next one does.
+    pub repair_due: Option<i64>,
+    /// What failed last.
+    pub last_failure_json: Option<Cow<'a, str>>,
+    /// What the provider knows and intends.
+    pub ledger_json: Option<Cow<'a, str>>,
+    /// Which rollout runs; none: no restart began it.
+    pub applied_rollout: Option<u64>,
+    /// Which one is being worked towards.
+    pub target_rollout: Option<u64>,
+    /// What a life left on purpose, or what a release on its way removes.
+    pub retained_json: Option<Cow<'a, str>>,
 }
 
 /// A record as a row.
-pub(super) fn encode(record: &Record) -> Result<TenantRow<'_>, BadColumn> {
+///
+/// # Errors
+/// [`BadColumn`] where a part of it is not JSON.
+pub fn encode(record: &Record) -> Result<TenantRow<'_>, BadColumn> {
     match record {
         Record::Absent(id) => Ok(TenantRow { id: id.as_str(), ..TenantRow::default() }),
         Record::Gone(tombstone) => Ok(TenantRow {
@@ -214,7 +256,10 @@ fn encode_removal(removal: &Removal, row: &mut TenantRow<'_>) -> Result<(), BadC
 }
 
 /// A row as a record. `spec` finds the body of a version.
-pub(super) fn decode<E: From<BadColumn>>(
+///
+/// # Errors
+/// [`BadColumn`] where a column does not hold what it should; otherwise as `spec` has it.
+pub fn decode<E: From<BadColumn>>(
     row: &TenantRow<'_>,
     mut spec: impl FnMut(SpecVersion) -> Result<Spec, E>,
 ) -> Result<Record, E> {
@@ -343,23 +388,32 @@ fn retained(row: &TenantRow<'_>) -> Result<Option<Arc<Retained>>, BadColumn> {
 }
 
 /// An operation's id as text.
-pub(super) fn operation_text<'a>(id: OperationId) -> Cow<'a, str> {
+pub fn operation_text<'a>(id: OperationId) -> Cow<'a, str> {
     Cow::Owned(id.to_string())
 }
 
 /// An operation's id from text.
-pub(super) fn operation_id(column: &'static str, text: Option<&str>) -> Result<OperationId, BadColumn> {
+///
+/// # Errors
+/// [`BadColumn`] where it is none.
+pub fn operation_id(column: &'static str, text: Option<&str>) -> Result<OperationId, BadColumn> {
     let text = text.ok_or(BadColumn::missing(column))?;
     text.parse().map_err(|cause| BadColumn::bad(column, cause))
 }
 
 /// What a request asked for, from text.
-pub(super) fn fingerprint(column: &'static str, text: &str) -> Result<Fingerprint, BadColumn> {
+///
+/// # Errors
+/// [`BadColumn`] where it is none.
+pub fn fingerprint(column: &'static str, text: &str) -> Result<Fingerprint, BadColumn> {
     text.parse().map_err(|cause| BadColumn::bad(column, cause))
 }
 
 /// A time from microseconds.
-pub(super) fn time(column: &'static str, microseconds: Option<i64>) -> Result<Timestamp, BadColumn> {
+///
+/// # Errors
+/// [`BadColumn`] where it is none.
+pub fn time(column: &'static str, microseconds: Option<i64>) -> Result<Timestamp, BadColumn> {
     optional_time(column, microseconds)?.ok_or(BadColumn::missing(column))
 }
 
@@ -368,13 +422,17 @@ fn optional_time(column: &'static str, microseconds: Option<i64>) -> Result<Opti
 }
 
 /// One of an enum's names.
-pub(super) fn name<T: DeserializeOwned>(column: &'static str, text: Option<&str>) -> Result<T, BadColumn> {
+///
+/// # Errors
+/// [`BadColumn`] where it is none.
+pub fn name<T: DeserializeOwned>(column: &'static str, text: Option<&str>) -> Result<T, BadColumn> {
     let text = text.ok_or(BadColumn::missing(column))?;
     let parsed: Result<T, serde::de::value::Error> = T::deserialize(StrDeserializer::new(text));
     parsed.map_err(|cause| BadColumn::bad(column, cause))
 }
 
-pub(super) fn health_name(health: Health) -> &'static str {
+/// The name of a health.
+pub fn health_name(health: Health) -> &'static str {
     match health {
         Health::Healthy => "healthy",
         Health::Unhealthy => "unhealthy",
@@ -383,7 +441,7 @@ pub(super) fn health_name(health: Health) -> &'static str {
 }
 
 /// The name of what an operation does.
-pub(super) fn kind_name(kind: OperationKind) -> &'static str {
+pub fn kind_name(kind: OperationKind) -> &'static str {
     match kind {
         OperationKind::Provision => "provision",
         OperationKind::Update => "update",
@@ -406,7 +464,10 @@ fn to_json<T: Serialize>(
 }
 
 /// A value from JSON, none from none.
-pub(super) fn from_json<'de, T: Deserialize<'de>>(
+///
+/// # Errors
+/// [`BadColumn`] where it is none.
+pub fn from_json<'de, T: Deserialize<'de>>(
     column: &'static str,
     json: Option<&'de str>,
 ) -> Result<Option<T>, BadColumn> {
@@ -414,7 +475,10 @@ pub(super) fn from_json<'de, T: Deserialize<'de>>(
 }
 
 /// A spec's body from what was stored.
-pub(super) fn spec_from_json(json: &str) -> Result<Spec, BadColumn> {
+///
+/// # Errors
+/// [`BadColumn`] where it is none.
+pub fn spec_from_json(json: &str) -> Result<Spec, BadColumn> {
     Spec::from_stored_json(json).map_err(|cause| BadColumn::bad("body_json", cause))
 }
 

@@ -1,0 +1,126 @@
+//! A look at a store, which can change nothing.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use landlord_compute::store::{
+    Document, DocumentKind, Events, OperationRecord, Page, Position, Reads, Requested, Scope, Seen,
+    StoreError, Survey, TenantFilter,
+};
+use landlord_state_machines::id::{OperationId, SpecVersion, TenantId};
+use landlord_state_machines::spec::Spec;
+use landlord_state_machines::tenant::{Record, Tenant};
+
+use super::link::{Links, Server};
+use super::load::Loader;
+use super::options::PostgresOptions;
+use super::{migrate, read};
+
+/// A look at a store on PostgreSQL, also at one that an engine owns. Clones share their connections.
+///
+/// It has nothing that writes:
+///
+/// ```compile_fail
+/// # async fn write(store: landlord_store_postgres::PostgresReader) {
+/// use landlord_compute::store::Store;
+/// store.open().await;
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct PostgresReader {
+    links: Arc<Links>,
+    loader: Arc<Loader>,
+}
+
+impl PostgresReader {
+    /// Looks at the store in this database.
+    ///
+    /// # Errors
+    /// [`StoreError`] when there is none, or it cannot be read.
+    pub async fn open(options: PostgresOptions) -> Result<Self, StoreError> {
+        let connections = options.connections;
+        let links = Links::new(Server::new(options), connections);
+        migrate::check(&links).await?;
+        Ok(Self::over(links))
+    }
+
+    pub(crate) fn over(links: Arc<Links>) -> Self {
+        Self { loader: Loader::new(Arc::clone(&links)), links }
+    }
+
+    /// What the store is called in the ownership tags of resources:
+    /// [`Opened::engine`](landlord_compute::store::Opened::engine), for those who only look.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    pub async fn engine(&self) -> Result<Arc<str>, StoreError> {
+        read::engine(&self.links).await
+    }
+}
+
+#[async_trait]
+impl Reads for PostgresReader {
+    async fn load(&self, tenant: &TenantId) -> Result<Record, StoreError> {
+        self.loader.load(tenant).await
+    }
+
+    async fn due(
+        &self,
+        before: Timestamp,
+        after: Option<(Timestamp, TenantId)>,
+        limit: usize,
+    ) -> Result<Vec<(Timestamp, TenantId)>, StoreError> {
+        read::due(&self.links, before, after.as_ref(), limit).await
+    }
+
+    async fn in_flight(&self, after: Option<TenantId>, limit: usize) -> Result<Vec<TenantId>, StoreError> {
+        read::in_flight(&self.links, after.as_ref(), limit).await
+    }
+
+    async fn list(
+        &self,
+        filter: &TenantFilter,
+        after: Option<TenantId>,
+        limit: usize,
+    ) -> Result<Page<Arc<Tenant>>, StoreError> {
+        read::list(&self.links, filter, after, limit).await
+    }
+
+    async fn survey(&self, seen: Seen, first: usize) -> Result<Survey, StoreError> {
+        read::survey(&self.links, &seen, first).await
+    }
+
+    async fn operation(&self, id: OperationId) -> Result<Option<OperationRecord>, StoreError> {
+        read::operation(&self.links, id).await
+    }
+
+    async fn spec(&self, tenant: &TenantId, version: SpecVersion) -> Result<Option<Spec>, StoreError> {
+        read::spec(&self.links, tenant, version).await
+    }
+
+    async fn request(&self, tenant: &TenantId, request_id: &str) -> Result<Option<Requested>, StoreError> {
+        read::request(&self.links, tenant, request_id).await
+    }
+
+    async fn head(&self) -> Result<Position, StoreError> {
+        read::head(&self.links).await
+    }
+
+    async fn documents(
+        &self,
+        kind: DocumentKind,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<Vec<Document>, StoreError> {
+        read::documents(&self.links, kind, after.as_deref(), limit).await
+    }
+
+    async fn document(&self, kind: DocumentKind, name: &str) -> Result<Option<Document>, StoreError> {
+        read::document(&self.links, kind, name).await
+    }
+
+    async fn events(&self, after: Position, scope: &Scope, limit: usize) -> Result<Events, StoreError> {
+        read::events(&self.links, after, scope, limit).await
+    }
+}

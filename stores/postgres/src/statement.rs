@@ -1,0 +1,274 @@
+//! The statement that makes a batch: it checks, writes, and allots positions, or does nothing at all.
+//!
+//! What to know before it is changed:
+//! - All its parts see one snapshot, taken when it begins. Only a row that it locks or updates is read anew. So the position
+//!   comes from the row that is updated, never from `max(position)`.
+//! - A part that writes runs also where nothing refers to it. It runs in the order in which the others need what it returns.
+//! - The row of this engine is locked first and shared, so that an engine that is fenced meanwhile waits for the commit, and the
+//!   commit is not made after it. The row that counts positions is locked last, because every other commit waits for it.
+
+use super::batch::{Batch, Parts, TENANT};
+
+/// The number of the first parameter that is an array. Before it: epoch, generation, head.
+const FIRST: usize = 4;
+
+/// What must also be so of the server, where commits have to reach a standby.
+pub(crate) fn guard(needs_standby: bool) -> &'static str {
+    if needs_standby { " AND current_setting('synchronous_standby_names') <> ''" } else { "" }
+}
+
+/// One row, where the epoch, the generation and the head are as they should be.
+fn me(guard: &str) -> String {
+    format!(
+        "me AS MATERIALIZED (
+    SELECT engines.epoch FROM landlord.engines CROSS JOIN landlord.head
+    WHERE engines.epoch = $1 AND engines.generation = $2 AND engines.state = 'open' AND head.position >= $3{guard}
+    FOR SHARE OF engines
+)"
+    )
+}
+
+/// The statement for a batch that has these parts. It answers with no row where this engine may not write. Otherwise each row has
+/// the head and how many writes were made; and there is one for each write that was not, with its number, the revision
+/// that the tenant is at, and why.
+pub(crate) fn commit(batch: &Batch<'_>, guard: &str) -> String {
+    let names: Vec<&str> = batch.writes.names().collect();
+    let mut with = vec![me(guard), judged(batch.parts, &names, &batch.writes.arrays(FIRST))];
+    with.extend(tenants(batch.parts));
+    let mut before = Vec::new();
+    if batch.parts.gone {
+        with.push(
+            "dropped AS (
+    DELETE FROM landlord.specs USING judged JOIN made USING (n)
+    WHERE specs.tenant = judged.id AND judged.state IS NULL
+    RETURNING 1
+)"
+            .to_owned(),
+        );
+        before.push("dropped");
+    }
+    if batch.parts.specs {
+        with.push(
+            "described AS (
+    INSERT INTO landlord.specs (tenant, version, body_json)
+    SELECT judged.id, spec_version, spec_body_json FROM judged JOIN made USING (n) WHERE spec_version IS NOT NULL
+    RETURNING 1
+)"
+            .to_owned(),
+        );
+        before.push("described");
+    }
+    if batch.parts.opened {
+        with.push(
+            "began AS (
+    INSERT INTO landlord.operations (id, tenant, incarnation, kind, target_spec, accepted_at, request_id, asked, reason,
+        traceparent, tracestate, settled_at, settled_json)
+    SELECT opened, judged.id, opened_incarnation, opened_kind, opened_target_spec, opened_accepted_at, request_id,
+        request_asked, opened_reason, opened_traceparent, opened_tracestate, opened_settled_at, opened_settled_json
+    FROM judged JOIN made USING (n) WHERE opened IS NOT NULL
+    RETURNING 1
+)"
+            .to_owned(),
+        );
+        before.push("began");
+    }
+    if batch.parts.settled {
+        let arrays = batch.settlements.arrays(FIRST + batch.writes.width());
+        let names = batch.settlements.names().collect::<Vec<_>>().join(", ");
+        with.push(format!(
+            "settled AS (
+    UPDATE landlord.operations SET settled_at = settlement.settled_at, settled_json = settlement.settled_json
+    FROM unnest({arrays}) AS settlement ({names}) JOIN made USING (n)
+    WHERE operations.id = settlement.operation
+    RETURNING 1
+)"
+        ));
+        before.push("settled");
+    }
+    with.push(counted(&before));
+    with.push(
+        "ranked AS MATERIALIZED (
+    SELECT made.n, counted.position - (SELECT count(*) FROM made) + row_number() OVER (ORDER BY made.n) AS position
+    FROM made CROSS JOIN counted
+)"
+        .to_owned(),
+    );
+    with.push(
+        "happened AS (
+    INSERT INTO landlord.events (position, tenant, incarnation, revision, at, from_state, to_state, operation, attempt,
+        what_json, settled_json, settles)
+    SELECT ranked.position, judged.id, event_incarnation, judged.revision, event_at, event_from_state, event_to_state,
+        event_operation, event_attempt, event_what_json, event_settled_json, event_settles
+    FROM judged JOIN ranked USING (n)
+)"
+        .to_owned(),
+    );
+    if batch.parts.requests {
+        with.push(
+            "named AS (
+    INSERT INTO landlord.requests (tenant, request_id, began, operation, asked, revision, position)
+    SELECT judged.id, request_id, request_began = 1, request_operation, request_asked, judged.revision, ranked.position
+    FROM judged JOIN ranked USING (n) WHERE request_id IS NOT NULL
+)"
+            .to_owned(),
+        );
+    }
+    format!(
+        "WITH {}
+SELECT counted.position, (SELECT count(*) FROM made), refused.n, refused.actual, refused.problem
+FROM counted LEFT JOIN (
+    SELECT n, actual, problem FROM judged WHERE n NOT IN (SELECT n FROM made)
+) AS refused ON true",
+        with.join(", ")
+    )
+}
+
+/// The writes, each with what speaks against it.
+fn judged(parts: Parts, names: &[&str], arrays: &str) -> String {
+    let mut problems = vec!["WHEN coalesce(tenants.revision, 0) <> written.expected THEN 'revision'"];
+    if parts.opened {
+        problems.push(
+            "WHEN written.opened IS NOT NULL
+            AND EXISTS (SELECT FROM landlord.operations WHERE operations.id = written.opened) THEN 'operation'",
+        );
+    }
+    if parts.requests {
+        problems.push(
+            "WHEN written.request_id IS NOT NULL
+            AND EXISTS (SELECT FROM landlord.requests
+                WHERE requests.tenant = written.id AND requests.request_id = written.request_id) THEN 'request'",
+        );
+    }
+    if parts.specs {
+        problems.push(
+            "WHEN written.spec_version IS NOT NULL
+            AND EXISTS (SELECT FROM landlord.specs
+                WHERE specs.tenant = written.id AND specs.version = written.spec_version) THEN 'spec'",
+        );
+    }
+    format!(
+        "judged AS MATERIALIZED (
+    SELECT written.*, coalesce(tenants.revision, 0) AS actual, CASE
+        {}
+        END AS problem
+    FROM me CROSS JOIN unnest({arrays}) AS written ({})
+        LEFT JOIN landlord.tenants ON tenants.id = written.id
+)",
+        problems.join("\n        "),
+        names.join(", ")
+    )
+}
+
+/// The records, and which were written.
+fn tenants(parts: Parts) -> Vec<String> {
+    let (mut with, mut made) = (Vec::new(), Vec::new());
+    let columns: Vec<&str> = TENANT.iter().map(|(name, _)| *name).collect();
+    if parts.goes_on {
+        let values = columns.iter().filter(|name| **name != "id");
+        let values: Vec<String> = values.map(|name| format!("{name} = judged.{name}")).collect();
+        // The revision is checked once more where somebody wrote the row after the snapshot.
+        with.push(format!(
+            "went_on AS (
+    UPDATE landlord.tenants SET {}
+    FROM judged
+    WHERE judged.problem IS NULL AND judged.expected > 0
+        AND tenants.id = judged.id AND tenants.revision = judged.expected
+    RETURNING judged.n
+)",
+            values.join(", ")
+        ));
+        made.push("SELECT n FROM went_on");
+    }
+    if parts.begins {
+        with.push(format!(
+            "begun AS (
+    INSERT INTO landlord.tenants ({0})
+    SELECT {0} FROM judged WHERE judged.problem IS NULL AND judged.expected = 0
+    ON CONFLICT (id) DO NOTHING
+    RETURNING id
+)",
+            columns.join(", ")
+        ));
+        made.push("SELECT judged.n FROM begun JOIN judged USING (id)");
+    }
+    with.push(format!("made AS MATERIALIZED ({})", made.join(" UNION ALL ")));
+    with
+}
+
+/// The row that counts positions: after everything but what needs a position.
+fn counted(before: &[&str]) -> String {
+    let before: Vec<String> =
+        before.iter().map(|part| format!(" AND (SELECT count(*) FROM {part}) >= 0")).collect();
+    format!(
+        "counted AS (
+    UPDATE landlord.head SET position = position + (SELECT count(*) FROM made)
+    WHERE EXISTS (SELECT FROM me){}
+    RETURNING position
+)",
+        before.concat()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use landlord_compute::store::Write;
+    use landlord_testing::store::samples::StoredLife;
+
+    use super::*;
+
+    fn batch(writes: &[Write]) -> Batch<'_> {
+        let all: Vec<usize> = (0..writes.len()).collect();
+        Batch::of(writes, &all, |number, error| panic!("{number}: {error}"))
+    }
+
+    #[test]
+    fn a_statement_has_what_its_batch_needs_and_no_more() {
+        let mut life = StoredLife::new("a");
+        let begin = [life.begin()];
+        let sql = commit(&batch(&begin), "");
+        for part in ["begun AS", "described AS", "began AS"] {
+            assert!(sql.contains(part), "{part} in {sql}");
+        }
+        for part in ["went_on AS", "dropped AS", "settled AS", "named AS"] {
+            assert!(!sql.contains(part), "{part} in {sql}");
+        }
+        let done = [life.done()];
+        let sql = commit(&batch(&done), "");
+        for part in ["went_on AS", "settled AS"] {
+            assert!(sql.contains(part), "{part} in {sql}");
+        }
+        for part in ["begun AS", "described AS", "began AS", "dropped AS", "named AS"] {
+            assert!(!sql.contains(part), "{part} in {sql}");
+        }
+        assert!(commit(&batch(&[life.end()]), "").contains("dropped AS"));
+    }
+
+    #[test]
+    fn each_parameter_is_named_once() {
+        let writes = [StoredLife::new("a").begin_with(None, Some("r")), {
+            let mut life = StoredLife::new("b");
+            life.begin();
+            life.end()
+        }];
+        let batch = batch(&writes);
+        let sql = commit(&batch, "");
+        let last = FIRST + batch.writes.width() + batch.settlements.width();
+        for number in 1..last {
+            let named = sql.matches(&format!("${number}")).count();
+            let longer =
+                (0..10).map(|digit| sql.matches(&format!("${number}{digit}")).count()).sum::<usize>();
+            assert_eq!(named - longer, 1, "${number} in {sql}");
+        }
+        assert!(!sql.contains(&format!("${last}")));
+    }
+
+    #[test]
+    fn what_every_commit_waits_for_is_locked_last() {
+        let writes = [StoredLife::new("a").begin()];
+        let sql = commit(&batch(&writes), "");
+        let at = |part: &str| sql.find(part).expect(part);
+        assert!(at("me AS") < at("judged AS") && at("judged AS") < at("begun AS"));
+        assert!(sql.contains("(SELECT count(*) FROM began) >= 0"), "operations come before the count");
+        assert!(at("began AS") < at("counted AS"));
+    }
+}
