@@ -1,4 +1,4 @@
-//! A proxy between the engine and the API server, which counts what is asked and lets a test come between.
+//! A proxy between the engine and the API server, which keeps what the API server answers and lets a test come between.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -29,11 +29,14 @@ pub(crate) enum Fate {
 /// Comes between a request and the API server.
 pub(crate) type Between = Arc<dyn Fn(Method, String) -> BoxFuture<'static, Fate> + Send + Sync>;
 
+/// What the API server answered to each method and path, in order: a status, or nothing where it did not answer.
+pub(crate) type Answers = BTreeMap<String, Vec<Option<u16>>>;
+
 /// It ends when it is dropped.
 pub(crate) struct Proxy {
     /// Where it listens.
     pub(crate) url: String,
-    asked: Arc<Mutex<BTreeMap<String, u32>>>,
+    answers: Arc<Mutex<Answers>>,
     serves: JoinHandle<()>,
 }
 
@@ -48,14 +51,13 @@ impl Proxy {
         let upstream = Client::try_from(config).expect("a client");
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let asked = Arc::new(Mutex::new(BTreeMap::new()));
-        let counted = Arc::clone(&asked);
+        let answers = Arc::new(Mutex::new(Answers::new()));
+        let kept = Arc::clone(&answers);
         let serves = tokio::spawn(async move {
             while let Ok((connection, _)) = listener.accept().await {
-                let (upstream, between, counted) =
-                    (upstream.clone(), Arc::clone(&between), Arc::clone(&counted));
+                let (upstream, between, kept) = (upstream.clone(), Arc::clone(&between), Arc::clone(&kept));
                 let service = service_fn(move |request| {
-                    pass(upstream.clone(), Arc::clone(&between), Arc::clone(&counted), request)
+                    pass(upstream.clone(), Arc::clone(&between), Arc::clone(&kept), request)
                 });
                 let served = hyper::server::conn::http1::Builder::new()
                     .serve_connection(TokioIo::new(connection), service);
@@ -65,12 +67,12 @@ impl Proxy {
                 });
             }
         });
-        Self { url, asked, serves }
+        Self { url, answers, serves }
     }
 
-    /// How often each was asked, by method and path.
-    pub(crate) fn asked(&self) -> BTreeMap<String, u32> {
-        self.asked.lock().expect("no panic").clone()
+    /// What the API server answered so far, whether or not the engine was told.
+    pub(crate) fn answers(&self) -> Answers {
+        self.answers.lock().expect("no panic").clone()
     }
 }
 
@@ -83,7 +85,7 @@ impl Drop for Proxy {
 async fn pass(
     upstream: Client,
     between: Between,
-    asked: Arc<Mutex<BTreeMap<String, u32>>>,
+    answers: Arc<Mutex<Answers>>,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Box<dyn std::error::Error + Send + Sync>> {
     let (mut head, body) = request.into_parts();
@@ -94,10 +96,12 @@ async fn pass(
         .and_then(|body| body.pointer("/metadata/name")?.as_str().map(str::to_owned))
         .filter(|_| head.method == Method::POST);
     let path = [head.uri.path()].into_iter().chain(name.as_deref()).collect::<Vec<_>>().join("/");
-    *asked.lock().expect("no panic").entry(format!("{} {path}", head.method)).or_default() += 1;
+    let call = format!("{} {path}", head.method);
     let fate = between(head.method.clone(), path).await;
     head.headers.remove(header::HOST);
     let answer = upstream.send(Request::from_parts(head, Body::from(body.to_vec()))).await;
+    let status = answer.as_ref().ok().map(|answer| answer.status().as_u16());
+    answers.lock().expect("no panic").entry(call).or_default().push(status);
     match fate {
         Fate::Pass => Ok(answer?),
         Fate::Unanswered => Err("the answer is lost".into()),
