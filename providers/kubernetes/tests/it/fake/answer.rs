@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::kinds::Kind;
+use super::lists::List;
 use super::logs::Reading;
 use super::mishap::Mishap;
 use super::reads::Shown;
@@ -36,17 +37,39 @@ pub(super) struct Reply {
     pub(super) code: u16,
     pub(super) content_type: &'static str,
     pub(super) retry_after: Option<u32>,
-    pub(super) body: Vec<u8>,
+    pub(super) body: Body,
+}
+
+/// What an answer says.
+#[derive(Debug)]
+pub(super) enum Body {
+    Bytes(Vec<u8>),
+    /// It is written when nobody has to wait for that.
+    List(List),
+}
+
+impl Body {
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        match self {
+            Self::Bytes(bytes) => bytes,
+            Self::List(list) => serde_json::to_vec(&list).expect("JSON"),
+        }
+    }
 }
 
 impl Reply {
     fn json(code: u16, body: &Value) -> Self {
-        let body = body.to_string().into_bytes();
+        let body = Body::Bytes(body.to_string().into_bytes());
         Self { code, content_type: "application/json", retry_after: None, body }
     }
 
+    fn list(list: List) -> Self {
+        Self { code: 200, content_type: "application/json", retry_after: None, body: Body::List(list) }
+    }
+
     fn text(body: impl Into<Vec<u8>>) -> Self {
-        Self { code: 200, content_type: "text/plain; charset=utf-8", retry_after: None, body: body.into() }
+        let body = Body::Bytes(body.into());
+        Self { code: 200, content_type: "text/plain; charset=utf-8", retry_after: None, body }
     }
 
     fn refusal(refusal: &Refusal) -> Self {
@@ -157,14 +180,14 @@ impl World {
                 let text = self.read_log(&mut reading);
                 return Ok(self.at_once(Reply::text(text)));
             }
-            (Verb::Get | Verb::List | Verb::Create | Verb::Update | Verb::Patch | Verb::Delete, _) => {}
+            (Verb::List, _) => return Ok(self.at_once(Reply::list(self.list(&target, request)?))),
+            (Verb::Get | Verb::Create | Verb::Update | Verb::Patch | Verb::Delete, _) => {}
         }
         let absent = self.get(&target.key).is_none();
         let answer = match (target.verb, target.sub) {
             (Verb::Get, Some("scale")) => self.scale(&target),
             (Verb::Update | Verb::Patch, Some("scale")) => self.rescale(&target, request),
-            (Verb::Get, _) => self.read(&target, request),
-            (Verb::List | Verb::Watch, _) => self.list(&target, request),
+            (Verb::Get | Verb::List | Verb::Watch, _) => self.read(&target, request),
             (Verb::Create, _) => self.post(&target, request),
             (Verb::Update, _) => self.put(&target, request),
             (Verb::Patch, _) => self.patch(&target, request),

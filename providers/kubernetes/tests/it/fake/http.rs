@@ -70,7 +70,8 @@ async fn answer(shared: Arc<Shared>, request: hyper::Request<Incoming>) -> Resul
             if let Some(seconds) = retry_after {
                 response = response.header("retry-after", seconds.to_string());
             }
-            let body = Full::new(Bytes::from(body)).map_err(|never| match never {}).boxed_unsync();
+            let body =
+                Full::new(Bytes::from(body.into_bytes())).map_err(|never| match never {}).boxed_unsync();
             response.body(body).map_err(|_| Cut)
         }
         Outcome::Watch(watching) => {

@@ -18,6 +18,7 @@ mod hands;
 mod http;
 mod kinds;
 mod life;
+mod lists;
 mod logs;
 mod managed;
 mod merge;

@@ -1,11 +1,8 @@
 //! Reading objects.
 
-use std::sync::Arc;
-
 use serde_json::{Value, json};
 
 use super::request::{Request, Target};
-use super::selector::Selector;
 use super::status::{Answer, Refusal};
 use super::world::World;
 
@@ -44,7 +41,7 @@ impl Shown {
 
 impl World {
     /// The revision that a read sees; none: the newest.
-    fn seen(&self, request: &Request) -> Option<u64> {
+    pub(super) fn seen(&self, request: &Request) -> Option<u64> {
         self.stale.filter(|_| request.asks("resourceVersion") == Some("0"))
     }
 
@@ -53,74 +50,12 @@ impl World {
         let found = match self.seen(request) {
             None => self.get(key),
             Some(revision) => {
-                let all = self.store.all_at(key.kind, Some(&key.namespace), revision);
+                let all = self.store.all_at(key.kind, Some(&key.namespace), revision, None);
                 all.and_then(|mut all| all.remove(&(key.namespace.clone(), key.name.clone())))
             }
         };
         let found = found.ok_or_else(|| Refusal::not_found(key))?;
         Ok(Shown::of(request).show(&found, target))
-    }
-
-    pub(super) fn list(&self, target: &Target, request: &Request) -> Answer {
-        let selector = Selector::of(request)?;
-        let key = &target.key;
-        let namespace = Some(key.namespace.as_str()).filter(|namespace| !namespace.is_empty());
-        // A page goes on with what was there when the first one was read.
-        let (revision, after) = match request.asks("continue") {
-            None => (self.seen(request), None),
-            Some(token) => {
-                let bad = || Refusal::bad_request("continue key is not valid");
-                let (revision, place) = token.split_once(':').ok_or_else(bad)?;
-                let (namespace, name) = place.split_once('/').ok_or_else(bad)?;
-                (Some(revision.parse().map_err(|_| bad())?), Some((namespace.to_owned(), name.to_owned())))
-            }
-        };
-        let mut found: Vec<_> = match revision {
-            None => {
-                let all = self.store.all(key.kind, namespace).into_iter();
-                all.map(|(place, object)| (place.clone(), Arc::clone(object))).collect()
-            }
-            Some(revision) => {
-                let all = self.store.all_at(key.kind, namespace, revision).ok_or_else(Refusal::expired)?;
-                all.into_iter().collect()
-            }
-        };
-        found.retain(|(place, object)| {
-            after.as_ref().is_none_or(|after| place > after) && selector.selects(object)
-        });
-        let revision = revision.unwrap_or(self.store.revision());
-        let mut metadata = json!({ "resourceVersion": revision.to_string() });
-        let limit = request.asks("limit").and_then(|limit| limit.parse().ok()).filter(|limit| *limit > 0);
-        if let Some(limit) = limit
-            && found.len() > limit
-        {
-            let left = found.len() - limit;
-            found.truncate(limit);
-            if let Some(((namespace, name), _)) = found.last() {
-                metadata["continue"] = json!(format!("{revision}:{namespace}/{name}"));
-            }
-            if selector.is_everything() {
-                metadata["remainingItemCount"] = json!(left);
-            }
-        }
-        let shown = Shown::of(request);
-        let items = found.iter().map(|(_, object)| {
-            let mut item = shown.show(object, target);
-            if shown == Shown::Whole
-                && !key.kind.is_custom()
-                && let Some(map) = item.as_object_mut()
-            {
-                map.remove("kind");
-                map.remove("apiVersion");
-            }
-            item
-        });
-        let items: Vec<Value> = items.collect();
-        let (kind, version) = match shown {
-            Shown::Whole => (format!("{}List", key.kind.info().kind), target.api_version.as_str()),
-            Shown::Metadata => ("PartialObjectMetadataList".to_owned(), "meta.k8s.io/v1"),
-        };
-        Ok(json!({ "kind": kind, "apiVersion": version, "metadata": metadata, "items": items }))
     }
 
     /// How many pods a workload should have, as autoscalers see it.

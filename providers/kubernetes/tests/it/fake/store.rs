@@ -1,6 +1,7 @@
 //! Where objects are kept, with what they were before.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -8,7 +9,7 @@ use serde_json::{Value, json};
 use super::kinds::{Key, Kind};
 
 /// How many changes are remembered; who asks for older ones has to list again.
-const REMEMBERED: usize = 10_000;
+const REMEMBERED: usize = 40_000;
 
 /// Namespace and name.
 pub(super) type Place = (String, String);
@@ -45,14 +46,26 @@ impl Store {
 
     /// All of a kind, of one namespace or of all.
     pub(super) fn all(&self, kind: Kind, namespace: Option<&str>) -> Vec<(&Place, &Arc<Value>)> {
-        let Some(objects) = self.objects.get(&kind) else { return Vec::new() };
-        match namespace {
-            None => objects.iter().collect(),
-            Some(namespace) => {
-                let from = (namespace.to_owned(), String::new());
-                objects.range(from..).take_while(|((of, _), _)| of == namespace).collect()
-            }
-        }
+        self.all_after(kind, namespace, None).collect()
+    }
+
+    /// The same, without those up to a place.
+    fn all_after<'a>(
+        &'a self,
+        kind: Kind,
+        namespace: Option<&str>,
+        after: Option<&Place>,
+    ) -> impl Iterator<Item = (&'a Place, &'a Arc<Value>)> {
+        let first = namespace.map(|namespace| (namespace.to_owned(), String::new()));
+        let from = match (after, first) {
+            (Some(after), Some(first)) if *after < first => Bound::Included(first),
+            (Some(after), _) => Bound::Excluded(after.clone()),
+            (None, Some(first)) => Bound::Included(first),
+            (None, None) => Bound::Unbounded,
+        };
+        let objects = self.objects.get(&kind).into_iter();
+        let all = objects.flat_map(move |objects| objects.range((from.clone(), Bound::Unbounded)));
+        all.take_while(move |((of, _), _)| namespace.is_none_or(|namespace| of == namespace))
     }
 
     /// The same as they were at a revision; none: that is forgotten.
@@ -61,17 +74,21 @@ impl Store {
         kind: Kind,
         namespace: Option<&str>,
         revision: u64,
+        after: Option<&Place>,
     ) -> Option<BTreeMap<Place, Arc<Value>>> {
         if revision < self.forgotten {
             return None;
         }
-        let now = self.all(kind, namespace).into_iter();
+        let now = self.all_after(kind, namespace, after);
         let mut all: BTreeMap<Place, Arc<Value>> =
             now.map(|(place, object)| (place.clone(), Arc::clone(object))).collect();
         for change in self.log.iter().rev().take_while(|change| change.revision > revision) {
             let here = namespace.is_none_or(|of| of == change.key.namespace);
-            if change.key.kind == kind && here {
-                let place = (change.key.namespace.clone(), change.key.name.clone());
+            if change.key.kind != kind || !here {
+                continue;
+            }
+            let place = (change.key.namespace.clone(), change.key.name.clone());
+            if after.is_none_or(|after| place > *after) {
                 match &change.before {
                     Some(before) => all.insert(place, Arc::clone(before)),
                     None => all.remove(&place),

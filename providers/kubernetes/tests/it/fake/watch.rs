@@ -105,7 +105,8 @@ impl World {
         if revision == 0 || initial {
             let seen = self.watches.held.or(self.stale).unwrap_or(self.store.revision());
             let namespace = Some(target.key.namespace.as_str()).filter(|namespace| !namespace.is_empty());
-            let all = self.store.all_at(target.key.kind, namespace, seen).ok_or_else(Refusal::expired)?;
+            let all =
+                self.store.all_at(target.key.kind, namespace, seen, None).ok_or_else(Refusal::expired)?;
             let selected = all.values().filter(|object| watching.selector.selects(object));
             watching.first = selected.map(|object| watching.event("ADDED", object)).collect();
             watching.revision = seen;
