@@ -9,6 +9,7 @@ use landlord_state_machines::planner::CallError;
 use landlord_state_machines::planner::kubernetes::{
     Delete, KubernetesCall, KubernetesConfig, KubernetesPlanner, KubernetesReply, Running,
 };
+use tokio::time::Instant;
 
 use super::budget::Rank;
 use super::cluster::Cluster;
@@ -76,8 +77,9 @@ impl Kubernetes {
             KubernetesCall::Look(look) => Ok(KubernetesReply::Objects(at.look(look).await?)),
             KubernetesCall::Watch { place, workload, awaited, since: _ } => {
                 // As it is before the look, so that no change falls between the two.
-                let watched = self.watching.load(Ordering::Relaxed);
+                let (watched, begun) = (self.watching.load(Ordering::Relaxed), Instant::now());
                 let running = at.watch(&cx.subject, place, workload, awaited.as_ref()).await?;
+                self.working.looked(&cx.subject.tenant, begun);
                 let running = Running { watched, ..running };
                 Ok(KubernetesReply::Running(Box::new(running)))
             }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use http_body_util::{BodyExt, Limited};
 use jiff::{SignedDuration, Timestamp};
@@ -94,9 +94,9 @@ impl Cluster {
 
     /// The bytes of an answer that has to be read until then.
     async fn read(&self, ask: &Ask, (body, deadline): (Body, Instant)) -> Result<Bytes, Failure> {
-        let body = Limited::new(body, LARGEST).collect().with_subscriber(Dispatch::none());
+        let body = whole(body).with_subscriber(Dispatch::none());
         match tokio::time::timeout_at(deadline, body).await {
-            Ok(Ok(body)) => Ok(body.to_bytes()),
+            Ok(Ok(bytes)) => Ok(bytes),
             Ok(Err(error)) => Err(Failure::unreadable(ask, error.to_string())),
             Err(_) => Err(Failure::late(ask, self.within)),
         }
@@ -194,6 +194,18 @@ impl Cluster {
         *current = Arc::new(Connection::new());
         true
     }
+}
+
+/// Reads a body to its end. Its pieces go as they come: a page of a list may have megabytes, and is in memory once.
+async fn whole(body: Body) -> Result<Bytes, Box<dyn std::error::Error + Send + Sync>> {
+    let mut body = Limited::new(body, LARGEST);
+    let mut bytes = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        if let Ok(piece) = frame?.into_data() {
+            bytes.extend_from_slice(&piece);
+        }
+    }
+    Ok(bytes.freeze())
 }
 
 impl Connection {

@@ -1,10 +1,13 @@
 //! Looks at what runs of many tenants: of few in their namespaces, of many by a list of all.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 
-use futures_util::future::try_join_all;
+use futures_util::future::{try_join, try_join_all};
 use landlord_state_machines::id::TenantId;
 use landlord_state_machines::planner::kubernetes::{Object, ObjectKind, Pod, Running, tags};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::error::Failure;
@@ -19,45 +22,80 @@ const FEW_OF_A_THOUSAND: usize = 4;
 /// The kinds that have pods.
 const WORKLOADS: [ObjectKind; 2] = [ObjectKind::Deployment, ObjectKind::StatefulSet];
 
-/// Whether so many tenants, of so many that there are, are looked at by lists of all.
-pub(super) fn are_many(tenants: usize, all: usize) -> bool {
-    tenants > FEW.max(all * FEW_OF_A_THOUSAND / 1_000)
+/// How tenants are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    /// Each in its namespace.
+    Each,
+    /// By lists of all that there are.
+    Lists,
+}
+
+impl By {
+    /// How so many tenants, of so many that there are, are looked at.
+    pub(super) fn of(tenants: usize, all: usize) -> Self {
+        if tenants > FEW.max(all * FEW_OF_A_THOUSAND / 1_000) { Self::Lists } else { Self::Each }
+    }
 }
 
 /// What runs of each tenant.
 #[derive(Debug, Default)]
-pub(super) struct Fleet(HashMap<TenantId, Seen>);
+pub(super) struct Fleet(Vec<Kept>);
 
-/// What runs of one, in as few bytes as will do: that of all tenants is kept at a time.
+/// What lists have shown, in as few bytes as will do: that of all tenants is kept at a time. It is one text, since many small pieces
+/// leave memory behind that is of no use for anything else.
 #[derive(Debug, Default)]
-struct Seen {
-    /// As text: its value is ten times as large.
-    workload: Option<(ObjectKind, Box<str>)>,
-    pods: Vec<Pod>,
+struct Kept {
+    text: String,
+    tenants: HashMap<TenantId, Parts>,
+}
+
+/// Where in the text a tenant's objects are.
+#[derive(Debug, Default)]
+struct Parts {
+    workload: Option<(ObjectKind, Range<usize>)>,
+    pods: Vec<Range<usize>>,
 }
 
 impl Fleet {
     /// What runs of a tenant; none, where nothing was seen of it.
     pub(super) fn running(&self, tenant: &TenantId) -> Option<Running> {
-        let seen = self.0.get(tenant)?;
-        let workload = seen.workload.as_ref();
-        let workload =
-            workload.and_then(|(kind, text)| Object::read(*kind, serde_json::from_str(text).ok()?));
-        Some(Running { workload, pods: seen.pods.clone(), ..Running::default() })
+        let seen = self.0.iter().filter_map(|kept| Some((&kept.text, kept.tenants.get(tenant)?)));
+        seen.fold(None, |running: Option<Running>, (text, parts)| {
+            let mut running = running.unwrap_or_default();
+            let workload = parts.workload.as_ref();
+            let workload = workload.and_then(|(kind, part)| Object::read(*kind, read(text, part)?));
+            running.workload = running.workload.or(workload);
+            running.pods.extend(parts.pods.iter().filter_map(|part| read::<Pod>(text, part)));
+            Some(running)
+        })
+    }
+}
+
+fn read<T: DeserializeOwned>(text: &str, part: &Range<usize>) -> Option<T> {
+    serde_json::from_str(text.get(part.clone())?).ok()
+}
+
+impl Kept {
+    /// Keeps what this is written as; where it is.
+    fn keep(&mut self, what: &impl Serialize) -> Result<Range<usize>, serde_json::Error> {
+        let begin = self.text.len();
+        self.text.push_str(&serde_json::to_string(what)?);
+        Ok(begin..self.text.len())
     }
 }
 
 impl At<'_> {
     /// What runs of these tenants of a provider, each in its namespace. `labels` select all of the provider's, and `everywhere`
-    /// is where they may all be. There are about `all` tenants.
+    /// is where they may all be.
     pub(super) async fn fleet(
         &self,
         labels: &str,
         tenants: &BTreeMap<TenantId, String>,
         everywhere: Option<&str>,
-        all: usize,
+        by: By,
     ) -> Result<Fleet, Failure> {
-        if are_many(tenants.len(), all) {
+        if by == By::Lists {
             return self.whole_fleet(labels, everywhere, |tenant| tenants.contains_key(tenant)).await;
         }
         let looks = tenants.iter().map(async |(tenant, namespace)| {
@@ -75,31 +113,38 @@ impl At<'_> {
         namespace: Option<&str>,
         wanted: impl Fn(&TenantId) -> bool,
     ) -> Result<Fleet, Failure> {
-        let mut fleet = Fleet::default();
-        for kind in WORKLOADS {
-            let all = Ask::list(Resource::all("apps/v1", kind.plural(), namespace), labels, Part::Whole);
+        let workloads = async {
+            let mut kept = Kept::default();
+            for kind in WORKLOADS {
+                let all = Ask::list(Resource::all("apps/v1", kind.plural(), namespace), labels, Part::Whole);
+                self.each(&all, |item| {
+                    if let Some(tenant) = tenant_of(item).filter(&wanted) {
+                        let part = kept.keep(&trimmed(&serde_json::from_str(item)?))?;
+                        kept.tenants.entry(tenant).or_default().workload = Some((kind, part));
+                    }
+                    Ok(())
+                })
+                .await?;
+            }
+            Ok(kept)
+        };
+        let pods = async {
+            let mut kept = Kept::default();
+            let all = Ask::list(Resource::all("v1", "pods", namespace), labels, Part::Whole);
             self.each(&all, |item| {
-                if let Some(tenant) = tenant_of(item).filter(&wanted) {
-                    let text = trimmed(&serde_json::from_str(item)?).to_string().into_boxed_str();
-                    fleet.0.entry(tenant).or_default().workload = Some((kind, text));
+                if let Some(tenant) = tenant_of(item).filter(&wanted)
+                    && let Some(pod) = Pod::read(&serde_json::from_str(item)?)
+                {
+                    let part = kept.keep(&pod)?;
+                    kept.tenants.entry(tenant).or_default().pods.push(part);
                 }
                 Ok(())
             })
             .await?;
-        }
-        let all = Ask::list(Resource::all("v1", "pods", namespace), labels, Part::Whole);
-        self.each(&all, |item| {
-            if let Some(tenant) = tenant_of(item).filter(&wanted)
-                && let Some(pod) = Pod::read(&serde_json::from_str(item)?)
-            {
-                let pods = &mut fleet.0.entry(tenant).or_default().pods;
-                pods.reserve_exact(1);
-                pods.push(pod);
-            }
-            Ok(())
-        })
-        .await?;
-        Ok(fleet)
+            Ok(kept)
+        };
+        let (workloads, pods) = try_join(workloads, pods).await?;
+        Ok(Fleet(vec![workloads, pods]))
     }
 }
 

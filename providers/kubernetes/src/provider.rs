@@ -151,8 +151,9 @@ impl Provider for KubernetesProvider {
 
     async fn provision(&self, cx: &Context, spec: &Spec) -> Result<ProvisionResult, ProviderError> {
         let (cx, spec) = self.prepared(cx, spec)?;
-        let _working = self.kubernetes().begin(&cx, Method::Make);
+        let working = self.kubernetes().begin(&cx, Method::Make);
         let done = self.methods.provision(&cx, &spec).await?;
+        working.done();
         Ok(ProvisionResult { message: self.message(&cx, &spec).await, ..done })
     }
 
@@ -163,8 +164,9 @@ impl Provider for KubernetesProvider {
         spec: &Spec,
     ) -> Result<UpdateResult, ProviderError> {
         let (cx, spec) = self.prepared(cx, spec)?;
-        let _working = self.kubernetes().begin(&cx, Method::Make);
+        let working = self.kubernetes().begin(&cx, Method::Make);
         let done = self.methods.update(&cx, &spec).await?;
+        working.done();
         Ok(UpdateResult { message: self.message(&cx, &spec).await, ..done })
     }
 

@@ -57,6 +57,10 @@ struct State {
     /// When the last one ended.
     ended: Option<Instant>,
     after: After,
+    /// When the last look at what runs began that was answered.
+    looked: Option<Instant>,
+    /// The same of the last method, where that ended well: it was content with what it saw.
+    content: Option<Instant>,
     /// What was written, by a hash of the object's uid.
     wrote: HashMap<u64, Wrote>,
 }
@@ -107,8 +111,24 @@ pub(super) struct Worker {
 impl Working {
     /// A method begins.
     pub(super) fn begin(self: &Arc<Self>, tenant: &TenantId, method: Method) -> Worker {
-        self.lock().tenants.entry(tenant.clone()).or_default().methods += 1;
+        let mut known = self.lock();
+        let state = known.tenants.entry(tenant.clone()).or_default();
+        state.methods += 1;
+        (state.looked, state.content) = (None, None);
+        drop(known);
         Worker { working: Arc::clone(self), tenant: tenant.clone(), method }
+    }
+
+    /// The method that works on a tenant has seen what runs, by a look that began then.
+    pub(super) fn looked(&self, tenant: &TenantId, begun: Instant) {
+        if let Some(state) = self.lock().tenants.get_mut(tenant) {
+            state.looked = state.looked.max(Some(begun));
+        }
+    }
+
+    /// A method that ended well lately has seen what had happened to the pods of a tenant before this.
+    pub(super) fn content(&self, tenant: &TenantId) -> Option<Instant> {
+        self.lock().tenants.get(tenant)?.content
     }
 
     /// The method that works on a tenant is about to write the object with this uid.
@@ -192,6 +212,15 @@ impl Known {
     }
 }
 
+impl Worker {
+    /// The method did what it was asked.
+    pub(super) fn done(self) {
+        if let Some(state) = self.working.lock().tenants.get_mut(&self.tenant) {
+            state.content = state.looked;
+        }
+    }
+}
+
 impl Drop for Worker {
     fn drop(&mut self) {
         let now = Instant::now();
@@ -245,6 +274,24 @@ mod tests {
         drop(working.begin(&globex, Method::Make));
         let known: Vec<TenantId> = working.lock().tenants.keys().cloned().collect();
         assert_eq!((known, working.lock().ended.len()), (vec![globex], 1), "it is forgotten");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_method_saw_that_ended_well_is_known() {
+        let (working, acme) = (Arc::new(Working::default()), TenantId::new("acme").unwrap());
+        let looked = Instant::now();
+        let fails = working.begin(&acme, Method::Make);
+        working.looked(&acme, looked);
+        drop(fails);
+        assert_eq!(working.content(&acme), None, "it was not content");
+        let makes = working.begin(&acme, Method::Make);
+        working.looked(&acme, looked);
+        assert_eq!(working.content(&acme), None, "it goes on");
+        makes.done();
+        assert_eq!(working.content(&acme), Some(looked));
+        let again = working.begin(&acme, Method::Make);
+        again.done();
+        assert_eq!(working.content(&acme), None, "it saw nothing");
     }
 
     #[tokio::test(start_paused = true)]

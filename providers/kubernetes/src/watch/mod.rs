@@ -33,6 +33,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::api::Kubernetes;
 use super::budget::Rank;
 use super::error::Failure;
+use super::fleet::By;
 use super::reads::{self, At, Writes};
 use super::working::{Doing, Then};
 use agenda::{Agenda, MOMENT, Suspect, Suspicion, Visit};
@@ -146,7 +147,7 @@ impl Watch {
             () = working.ended() => {
                 for (tenant, then) in working.take_ended() {
                     match (self.agenda.release(&tenant), then) {
-                        (Some(visit), Then::Look(at)) => self.agenda.plan(tenant, at, visit),
+                        (Some(visit), Then::Look(at)) => self.visit_after(tenant, at, visit),
                         (None, Then::Look(_)) | (_, Then::Forget) => {}
                     }
                 }
@@ -237,7 +238,8 @@ impl Watch {
             return;
         }
         let suspects = suspect.into_iter().collect();
-        self.plan(item.tenant.clone(), Visit { namespace: item.namespace.clone(), news, suspects });
+        let (namespace, told) = (item.namespace.clone(), Instant::now());
+        self.plan(item.tenant.clone(), Visit { namespace, news, told, suspects });
     }
 
     /// An object is not there any more.
@@ -247,7 +249,7 @@ impl Watch {
             Watched::Objects(kind) => vec![Suspect { kind, what }],
         };
         let Gone { tenant, namespace } = gone;
-        self.plan(tenant, Visit { namespace, news: News::Some, suspects });
+        self.plan(tenant, Visit { namespace, news: News::Some, told: Instant::now(), suspects });
     }
 
     fn plan(&mut self, tenant: TenantId, visit: Visit) {
@@ -257,8 +259,8 @@ impl Watch {
     /// Wakes the methods of the tenants that are due, and looks at those that nobody works on.
     fn visit(&mut self) {
         let kubernetes = Arc::clone(&self.visitor.kubernetes);
-        let mut at_rest = Vec::new();
-        for (tenant, visit) in self.agenda.take(Instant::now()) {
+        let (now, mut at_rest) = (Instant::now(), Vec::new());
+        for (tenant, visit) in self.agenda.take(now) {
             match kubernetes.working.wake(&tenant) {
                 Doing::Work => {
                     if visit.news == News::Some {
@@ -268,25 +270,53 @@ impl Watch {
                     self.agenda.hold(tenant, visit);
                 }
                 // What the method did may be told only now.
-                Doing::Echo(until) => self.agenda.plan(tenant, until, visit),
+                Doing::Echo(until) => self.visit_after(tenant, until, visit),
                 Doing::Nothing => at_rest.push((tenant, visit)),
+            }
+        }
+        self.visit_at_rest(at_rest, now);
+    }
+
+    /// Looks at tenants that nobody works on.
+    fn visit_at_rest(&mut self, due: Vec<(TenantId, Visit)>, now: Instant) {
+        // Where much happens, those that were visited a moment ago count: one after the other they are many, too.
+        let by = By::of(due.len() + self.agenda.pauses(now), self.index.tenants());
+        let mut at_rest = Vec::with_capacity(due.len());
+        for (tenant, visit) in due {
+            match (by, self.agenda.pause_of(&tenant, now)) {
+                (By::Each, Some(until)) => self.agenda.plan(tenant, until, visit),
+                // The lists show it with all others.
+                (By::Lists, Some(_)) | (_, None) => at_rest.push((tenant, visit)),
             }
         }
         if at_rest.is_empty() {
             return;
         }
-        let begun = match &self.cluster {
-            Some(cluster) => self.visits.begin(&self.visitor, cluster, at_rest, self.index.tenants()),
-            None => Err(at_rest),
+        let tenants = at_rest.iter().map(|(tenant, _)| tenant.clone()).collect();
+        let Some(cluster) = &self.cluster else {
+            return at_rest.into_iter().for_each(|(tenant, visit)| self.plan(tenant, visit));
         };
-        for (tenant, visit) in begun.err().into_iter().flatten() {
-            self.plan(tenant, visit);
+        match self.visits.begin(&self.visitor, cluster, at_rest, by) {
+            Ok(()) => self.agenda.pause(tenants, now),
+            Err(at_rest) => at_rest.into_iter().for_each(|(tenant, visit)| self.agenda.wait(tenant, visit)),
+        }
+    }
+
+    /// A method has ended. What it did not see is visited at this time.
+    fn visit_after(&mut self, tenant: TenantId, at: Instant, visit: Visit) {
+        let seen = self.visitor.kubernetes.working.content(&tenant);
+        if seen.is_none_or(|looked| !visit.is_made_by(looked)) {
+            self.agenda.plan(tenant, at, visit);
         }
     }
 
     fn visited(&mut self, visited: Visited) {
+        self.agenda.go_on(Instant::now());
         match visited {
             Visited::Seen(seen) => self.pending.extend(seen),
+            Visited::Overtaken(visits) => {
+                visits.into_iter().for_each(|(tenant, visit)| self.plan(tenant, visit));
+            }
             Visited::Failed(visits) => {
                 let at = Instant::now() + AGAIN.mul_f64(0.5 + fastrand::f64());
                 for (tenant, visit) in visits {

@@ -15,7 +15,8 @@ use super::agenda::{Suspect, Suspicion, Visit};
 use super::item::{self, Pods, Watched};
 use crate::api::Kubernetes;
 use crate::budget::Rank;
-use crate::error::Failure;
+use crate::error::{Failure, Why};
+use crate::fleet::By;
 use crate::reads::{At, Writes};
 use crate::request::{Ask, Part, Resource, What};
 use crate::working::{Wrote, uid};
@@ -35,18 +36,21 @@ pub(super) enum Visited {
     Seen(Vec<Observation>),
     /// The cluster could not be asked: they are still to be made.
     Failed(Vec<(TenantId, Visit)>),
+    /// So much happened that the cluster forgot, before the last page of a list, what the first one had shown.
+    Overtaken(Vec<(TenantId, Visit)>),
 }
 
 impl Visitor {
-    /// Visits these tenants of the cluster with this identity, in which there are about `all`.
+    /// Visits these tenants of the cluster with this identity.
     pub(super) async fn visit(
         self: Arc<Self>,
         cluster: String,
         visits: Vec<(TenantId, Visit)>,
-        all: usize,
+        by: By,
     ) -> Visited {
-        match self.look(&cluster, &visits, all).await {
+        match self.look(&cluster, &visits, by).await {
             Ok(seen) => Visited::Seen(seen),
+            Err(Failure { why: Why::Expired, .. }) => Visited::Overtaken(visits),
             Err(failure) => {
                 let error = failure.into_error();
                 tracing::debug!(%error, tenants = visits.len(), "could not look at what changed; looking again");
@@ -59,7 +63,7 @@ impl Visitor {
         &self,
         cluster: &str,
         visits: &[(TenantId, Visit)],
-        all: usize,
+        by: By,
     ) -> Result<Vec<Observation>, Failure> {
         let begun = self.clock.now();
         let at = At { cluster: &self.kubernetes.cluster, rank: Rank::Look, writes: Writes::Kept };
@@ -69,7 +73,7 @@ impl Visitor {
         }
         let tenants: BTreeMap<TenantId, String> =
             visits.iter().map(|(tenant, visit)| (tenant.clone(), visit.namespace.clone())).collect();
-        let fleet = at.fleet(&self.labels(), &tenants, self.namespace.as_deref(), all).await?;
+        let fleet = at.fleet(&self.labels(), &tenants, self.namespace.as_deref(), by).await?;
         let mut seen = Vec::with_capacity(visits.len());
         for (tenant, visit) in visits {
             let running = fleet.running(tenant).unwrap_or_default();

@@ -10,7 +10,7 @@ use landlord_state_machines::id::TenantId;
 
 use super::agenda::Visit;
 use super::visit::{Visited, Visitor};
-use crate::fleet::are_many;
+use crate::fleet::By;
 
 /// How many looks at few tenants are on their way at a time.
 const OF_FEW: usize = 4;
@@ -25,7 +25,7 @@ pub(super) struct Visits {
 }
 
 impl Visits {
-    /// Visits these tenants of the cluster with this identity, in which there are about `all`.
+    /// Visits these tenants of the cluster with this identity.
     ///
     /// # Errors
     /// Too many looks are on their way: the visits are to be made later.
@@ -34,16 +34,16 @@ impl Visits {
         visitor: &Arc<Visitor>,
         cluster: &str,
         visits: Vec<(TenantId, Visit)>,
-        all: usize,
+        by: By,
     ) -> Result<(), Vec<(TenantId, Visit)>> {
-        let (under_way, at_most) = match are_many(visits.len(), all) {
-            true => (&self.of_many, OF_MANY),
-            false => (&self.of_few, OF_FEW),
+        let (under_way, at_most) = match by {
+            By::Lists => (&self.of_many, OF_MANY),
+            By::Each => (&self.of_few, OF_FEW),
         };
         if under_way.len() >= at_most {
             return Err(visits);
         }
-        under_way.push(Box::pin(Arc::clone(visitor).visit(cluster.to_owned(), visits, all)));
+        under_way.push(Box::pin(Arc::clone(visitor).visit(cluster.to_owned(), visits, by)));
         Ok(())
     }
 

@@ -116,9 +116,22 @@ async fn at_rest(defaults: &Value) -> (Site, BoxStream<'static, Observation>, Co
     assert!(starts, "nobody is there");
     beside(&mut observations, &cx, site.provider.provision(&cx, &spec)).await.expect("a provision");
     cx.applied = Some(spec);
-    // It is looked at when the echo of the method is over.
+    // The method has seen that it is well. What happens after that is looked at when the echo of the method is over.
+    for sick in [true, false] {
+        for pod in site.fake.objects(Kind::Pod, "") {
+            let text = |key: &str| pod["metadata"][key].as_str().unwrap_or_default();
+            site.fake.sicken(text("namespace"), text("name"), sick);
+        }
+        let is_so = |fake: &Fake| fake.objects(Kind::Pod, "").iter().all(|pod| is_ready(pod) != sick);
+        site.fake.until("its pods are so", |fake| is_so(fake).then_some(())).await;
+    }
     observed(&mut observations, |it| (it.seen == Seen::Healthy).then_some(())).await;
     (site, observations, cx)
+}
+
+fn is_ready(pod: &Value) -> bool {
+    let conditions = pod["status"]["conditions"].as_array().into_iter().flatten();
+    conditions.filter(|one| one["type"] == "Ready").any(|one| one["status"] == "True")
 }
 
 /// A workload of a tenant, as if the engine had made it, in a namespace of its name.
