@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
 use landlord_compute::machines::tenant::{EventKind, Settled};
-use landlord_compute::store::Scope;
+use landlord_compute::store::{Scope, TenantFilter};
 use landlord_compute::{Delivery, Engine, Options};
 use landlord_provider_kubernetes::{KubernetesOptions, KubernetesProvider};
 use landlord_state_machines::id::TenantId;
@@ -57,6 +57,8 @@ impl Child {
     pub(crate) fn start(role: Role, dir: &Path) -> Self {
         let program = std::env::current_exe().expect("this program");
         let mut command = Command::new(program);
+        // As the service's unit has them: by itself glibc keeps as much as the largest thing that was ever freed.
+        command.env("MALLOC_MMAP_THRESHOLD_", "262144").env("MALLOC_TRIM_THRESHOLD_", "262144");
         command.arg(DIRECTORY).arg(dir).stdin(Stdio::piped()).stdout(Stdio::piped());
         if let Role::Provisions { tenants } = role {
             command.arg(PROVISIONS).arg(tenants.to_string());
@@ -118,6 +120,7 @@ pub(crate) async fn run(role: Role) {
             provisions.buffer_unordered(AT_A_TIME).collect::<Vec<()>>().await;
         }
         Role::Rests => {
+            read_all(&engine).await;
             let head = engine.head();
             let ends = tokio::task::spawn_blocking(|| stdin().read_to_end(&mut Vec::new()));
             let tells = engine.subscribe(head, Scope::All).for_each(async |delivery| {
@@ -134,6 +137,16 @@ pub(crate) async fn run(role: Role) {
         }
     }
     engine.shutdown(Duration::from_secs(10)).await.expect("the store is given up");
+}
+
+/// Reads all tenants. An engine that looks at them does so too; then the store has the same in its memory for one that does not.
+async fn read_all(engine: &Engine) {
+    let mut after = None;
+    loop {
+        let page = engine.tenants(&TenantFilter::default(), after, 64).await.expect("a page");
+        let Some(next) = page.next else { return };
+        after = Some(next);
+    }
 }
 
 /// A server with a check.

@@ -5,7 +5,7 @@
 //!
 //! The cluster is the tests' fake of an API server, in this process. The engine is a process of its own, with a store on disk:
 //! one provisions the tenants, and another one starts over them. Its memory is compared with that of an engine over the same
-//! tenants that has no cluster to watch: that leaves out what the store has, such as SQLite's cache of pages (at most 32 MiB).
+//! tenants that has no cluster to watch: that leaves out what the store has, such as SQLite's cache of pages. Both read all tenants.
 #![allow(
     clippy::expect_used,
     clippy::print_stdout,
