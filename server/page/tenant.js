@@ -187,7 +187,7 @@ function explained({ why, since, tried = [], next = [], todo = [] }) {
     el("p", {}, why),
     el(
       "dl",
-      { class: "facts" },
+      { class: "reasons" },
       since && pair("since", time(since, "clock"), " (", time(since), ")"),
       tried.length > 0 && pair("tried", tried.map((one) => line(one))),
       next.length > 0 && pair("next", next.map(coming)),
