@@ -258,8 +258,7 @@ impl Connection {
         if head.status.is_success() {
             return Ok(body);
         }
-        let said = Limited::new(body, LARGEST).collect().await;
-        let said = said.map(|said| said.to_bytes()).unwrap_or_default();
+        let said = whole(body).await.unwrap_or_default();
         let failure = Failure::of(ask, &Refusal::read(head.status.as_u16(), &head.headers, &said));
         if let Why::Throttled(pause) = failure.why {
             cluster.budget.throttled(pause);

@@ -39,7 +39,7 @@ impl By {
 }
 
 /// What runs of each tenant.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Fleet(Vec<Kept>);
 
 /// What lists have shown, in as few bytes as will do: that of all tenants is kept at a time. It is one text, since many small pieces
@@ -60,15 +60,16 @@ struct Parts {
 impl Fleet {
     /// What runs of a tenant; none, where nothing was seen of it.
     pub(super) fn running(&self, tenant: &TenantId) -> Option<Running> {
-        let seen = self.0.iter().filter_map(|kept| Some((&kept.text, kept.tenants.get(tenant)?)));
-        seen.fold(None, |running: Option<Running>, (text, parts)| {
-            let mut running = running.unwrap_or_default();
-            let workload = parts.workload.as_ref();
-            let workload = workload.and_then(|(kind, part)| Object::read(*kind, read(text, part)?));
-            running.workload = running.workload.or(workload);
+        let mut running: Option<Running> = None;
+        for Kept { text, tenants } in &self.0 {
+            let Some(parts) = tenants.get(tenant) else { continue };
+            let running = running.get_or_insert_default();
+            if let Some((kind, part)) = &parts.workload {
+                running.workload = read(text, part).and_then(|body| Object::read(*kind, body));
+            }
             running.pods.extend(parts.pods.iter().filter_map(|part| read::<Pod>(text, part)));
-            Some(running)
-        })
+        }
+        running
     }
 }
 
