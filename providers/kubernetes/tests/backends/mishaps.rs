@@ -50,10 +50,11 @@ async fn an_api_server_that_is_killed_in_each_call_makes_nothing_twice() {
     println!("{posts:#?}");
     assert!(posts.len() > 5, "{posts:?}");
     for (call, answers) in posts {
-        // A server that is dead or has just started did nothing, and is asked again. What it did is asked for once: it
-        // would say that the object exists.
-        let did = answers.iter().flatten().filter(|status| **status < 300 || **status == 409);
-        assert!(did.eq(&[201]), "one POST an intent: {call} {answers:?}");
+        // A server that is dead or has just started did nothing, and is asked again. One that dies of another call's kill may
+        // have done what it did not answer. What was done is asked for once: a server would say that the object exists.
+        let made = answers.iter().filter(|status| **status == Some(201)).count();
+        let is_made = made == 1 || (made == 0 && answers.contains(&None));
+        assert!(is_made && !answers.contains(&Some(409)), "one POST an intent: {call} {answers:?}");
     }
 
     let update = handle.update(script("two"), Options::default()).await.expect("accepted");
