@@ -64,7 +64,8 @@
 //!
 //! # Assumptions
 //! - The engine runs within a tokio runtime with time enabled.
-//! - One engine owns a store at a time, which the store ensures. Engines with different stores may share a platform.
+//! - One engine owns a store at a time, or several divide its tenants, which the store ensures. Engines with different stores
+//!   may share a platform.
 //! - A provider keeps the contract; `landlord_testing::conformance` checks it.
 //!
 //! # Features

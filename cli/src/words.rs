@@ -111,6 +111,7 @@ fn what(what: &EventKind, now: Timestamp) -> String {
         }
         EventKind::HealthChanged { health, reason: None } => self::health(*health).to_owned(),
         EventKind::Recovered => "the engine was started again and goes on".to_owned(),
+        EventKind::HandedOver => "another engine goes on".to_owned(),
         EventKind::Paused => "paused".to_owned(),
         EventKind::Resumed => "resumed".to_owned(),
         EventKind::QueueCancelled => "what waited was cancelled".to_owned(),

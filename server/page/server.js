@@ -2,8 +2,8 @@
 
 const KINDS = [
   "began", "already_running", "queued", "progressed", "waits", "succeeded", "found_nothing", "will_retry", "retried",
-  "stopping", "undoing", "undone", "repair_failed", "not_undone", "health_changed", "recovered", "paused", "resumed",
-  "queue_cancelled", "abandoned",
+  "stopping", "undoing", "undone", "repair_failed", "not_undone", "health_changed", "recovered",
+  "handed_over", "paused", "resumed", "queue_cancelled", "abandoned",
 ];
 const AGAIN_FIRST = 1000;
 const AGAIN_MOST = 15000;

@@ -140,6 +140,7 @@ function happened({ what, at }) {
     case "not_undone": return `not undone, a repair follows ${when(what.next_at, now)}: ${reason(what.error)}`;
     case "health_changed": return what.reason ? `${what.health}: ${what.reason}` : what.health;
     case "recovered": return "the engine was started again and goes on";
+    case "handed_over": return "another engine goes on";
     case "queue_cancelled": return "what waited was cancelled";
     case "abandoned": return `abandoned: ${what.reason}${what.left?.length ? `; left: ${what.left.join(", ")}` : ""}`;
     default: return what.kind.replaceAll("_", " ");

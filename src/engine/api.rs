@@ -13,6 +13,7 @@ use super::documents::Documents;
 use super::error::{CommandError, WaitError};
 use super::events::{self, Delivery};
 use super::handle::{Options, TenantHandle};
+use super::loops::member;
 use super::operation::OperationHandle;
 use crate::provider::Provider;
 use crate::store::{Page, Position, Reads, Scope, Store, StoreError, TenantFilter};
@@ -153,7 +154,7 @@ impl Engine {
     }
 
     /// Takes no more commands, lets the calls in flight end and their outcomes be committed, and gives the store
-    /// up. Calls that are not over after `within` are dropped; the next engine on this store takes them up. Whoever else
+    /// up. Where other engines share it, calls are asked to stop, and go on there. Calls that are not over after `within` are dropped; the next engine on this store takes them up. Whoever else
     /// holds the engine gets no more of it: a second call finds it shut down.
     ///
     /// # Errors
@@ -163,7 +164,10 @@ impl Engine {
         let drained = async {
             // Every command that was taken on is answered.
             self.core.unanswered.none().await;
-            self.core.calls.idle().await;
+            match self.core.ownership.shared() {
+                None => self.core.calls.idle().await,
+                Some(shared) => member::leave(&self.core, shared).await,
+            }
         };
         if tokio::time::timeout(within, drained).await.is_err() {
             let calls = self.core.calls.in_flight();

@@ -11,7 +11,7 @@ use super::config::{Limits, ObservePolicy};
 use super::core::Core;
 use super::error::StartError;
 use super::ground::{Ground, Parts};
-use super::loops::{observe, passivate, recover, wake};
+use super::loops::{member, observe, passivate, recover, tail, wake};
 use super::watched::Watched;
 use crate::clock::{Clock, SystemClock};
 use crate::provider::Provider;
@@ -128,7 +128,19 @@ fn run(engine: &Arc<Core>, exits: ExitReports, observe: ObservePolicy) {
     tokio::spawn(restart(core(), exits));
     tokio::spawn(wake::run(core()));
     tokio::spawn(passivate::passivate(core()));
-    tokio::spawn(recover::recover(core()));
+    match engine.ownership.shared() {
+        None => {
+            tokio::spawn(recover::recover(core()));
+        }
+        Some(shared) => {
+            for registered in engine.registry.iter() {
+                registered.provider.leased(shared.lease.clone());
+            }
+            tokio::spawn(member::renew(core()));
+            tokio::spawn(member::look(core()));
+            tokio::spawn(tail::read(core()));
+        }
+    }
     tokio::spawn(passivate::end_when_closed(core(), Arc::clone(&engine.closing)));
     match observe {
         ObservePolicy::Off => {}

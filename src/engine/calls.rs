@@ -262,6 +262,33 @@ impl Calls {
         })
     }
 
+    /// Asks whatever call the tenant has to stop, and says whether it has one.
+    pub(crate) fn stop_any(&self, tenant: &TenantId) -> bool {
+        let slots = self.slots(tenant);
+        let slot = slots.get(tenant);
+        if let Some(slot) = slot {
+            slot.cancel.cancel();
+        }
+        slot.is_some()
+    }
+
+    /// Drops any call of the tenant but `current` where it stands.
+    pub(crate) fn drop_all_but(&self, tenant: &TenantId, current: Option<CallId>) -> Dropped {
+        let other =
+            self.slots(tenant).get(tenant).map(|slot| slot.call).filter(|call| Some(*call) != current);
+        other.map_or_else(Dropped::default, |call| self.drop_call(tenant, call))
+    }
+
+    /// The tenants that have a call, of those that are `wanted`.
+    pub(crate) fn tenants(&self, wanted: impl Fn(&TenantId) -> bool) -> Vec<TenantId> {
+        let mut tenants = Vec::new();
+        for shard in &self.shards {
+            let slots = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            tenants.extend(slots.keys().filter(|tenant| wanted(tenant)).cloned());
+        }
+        tenants
+    }
+
     /// The tenant's record names `current` and no other call: any other one that is over is forgotten.
     pub(crate) fn release_all_but(&self, tenant: &TenantId, current: Option<CallId>) {
         let mut slots = self.slots(tenant);

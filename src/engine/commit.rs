@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 
 use crate::engine::closing::{Closed, Closing};
 use crate::engine::events::EventLog;
+use crate::engine::ownership::Ownership;
 use crate::engine::waiters::Waiters;
 use crate::engine::wakeups::Wakeups;
 use crate::engine::watched::Watched;
@@ -58,6 +59,14 @@ impl CommitLater {
     }
 }
 
+/// Who is told of what is committed.
+pub(crate) struct Told {
+    pub(crate) log: Arc<EventLog>,
+    pub(crate) waiters: Arc<Waiters>,
+    pub(crate) wakeups: Arc<Wakeups>,
+    pub(crate) watched: Watched,
+}
+
 /// Commits for one engine.
 pub(crate) struct Committer {
     store: Arc<dyn Store>,
@@ -67,6 +76,7 @@ pub(crate) struct Committer {
     waiters: Arc<Waiters>,
     wakeups: Arc<Wakeups>,
     closing: Arc<Closing>,
+    ownership: Arc<Ownership>,
     watched: Watched,
     queue: Mutex<Queue>,
     /// A commit ended without anybody knowing what it did: events may be durable that were not published.
@@ -174,15 +184,14 @@ impl Committer {
     pub(crate) fn new(
         store: Arc<dyn Store>,
         epoch: Epoch,
-        log: Arc<EventLog>,
-        waiters: Arc<Waiters>,
-        wakeups: Arc<Wakeups>,
         closing: Arc<Closing>,
-        watched: Watched,
+        ownership: Arc<Ownership>,
+        told: Told,
     ) -> Self {
+        let Told { log, waiters, wakeups, watched } = told;
         let limit = usize::try_from(store.batch_limit().get()).unwrap_or(usize::MAX);
         let (queue, behind) = (Mutex::default(), AtomicBool::new(false));
-        Self { store, epoch, limit, log, waiters, wakeups, closing, watched, queue, behind }
+        Self { store, epoch, limit, log, waiters, wakeups, closing, ownership, watched, queue, behind }
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -255,6 +264,14 @@ impl Committer {
 
     /// Publishes what was durable all the same after a commit that ended in doubt, and tells who waits for it.
     pub(crate) async fn catch_up(self: &Arc<Self>) -> Result<(), StoreError> {
+        if let Some(shared) = self.ownership.shared() {
+            // Whoever reads what others commit reads that too, but does not see which wake-ups it brought.
+            if self.behind.swap(false, Ordering::AcqRel) {
+                self.wakeups.expect(Timestamp::MIN);
+                shared.look.notify_one();
+            }
+            return Ok(());
+        }
         while self.is_behind() {
             // A turn that was lost on its way here is taken again.
             if let Some(turn) = self.turn().await {
@@ -344,7 +361,7 @@ impl Committer {
         let Made { results, mut doubt } = made;
         let committed = writes.iter().zip(&results);
         let committed = committed.filter_map(|(write, result)| Some((*result.as_ref().ok()?, write)));
-        match self.is_behind() {
+        match self.is_behind() && self.ownership.shared().is_none() {
             false => self.publish(committed),
             // An earlier commit may be durable too, and its events come before these.
             true => {
@@ -374,7 +391,12 @@ impl Committer {
     }
 
     fn publish<'w>(&self, committed: impl Iterator<Item = (Position, &'w Write)> + Clone) {
-        self.log.append(committed.clone().map(|(position, write)| (position, &write.event)));
+        let events = committed.clone().map(|(position, write)| (position, &write.event));
+        match self.ownership.shared() {
+            None => self.log.append(events),
+            Some(shared) if self.log.offer(events) => shared.look.notify_one(),
+            Some(_) => {}
+        }
         self.tell_who_waits(committed);
     }
 

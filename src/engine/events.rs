@@ -1,6 +1,6 @@
 //! Lossless subscriptions: everybody reads by position, from memory while it is there, else from the store.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -57,6 +57,8 @@ pub(crate) struct EventLog {
     readers: Mutex<Vec<Arc<AtomicU64>>>,
     /// Tells those of one tenant.
     tenants: Mutex<HashMap<TenantId, watch::Sender<Latest>>>,
+    /// Of a store that is shared: this engine's events that others' come before, which are not read yet.
+    ahead: Mutex<BTreeSet<Position>>,
 }
 
 /// The last two events of a tenant that has subscribers.
@@ -81,7 +83,42 @@ impl EventLog {
             grown: watch::Sender::new(()),
             readers: Mutex::default(),
             tenants: Mutex::default(),
+            ahead: Mutex::default(),
         }
+    }
+
+    /// The same of a store that is shared: events of this engine, in order. Those before which others have events wait until these
+    /// are read; says whether some do.
+    pub(crate) fn offer<'e>(
+        &self,
+        events: impl Iterator<Item = (Position, &'e Arc<LifecycleEvent>)> + Clone,
+    ) -> bool {
+        let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        let head = self.head();
+        let new = events.filter(|(position, _)| *position > head);
+        let next = new.clone().zip(head.0 + 1..).take_while(|((position, _), next)| position.0 == *next);
+        let next = next.map(|(event, _)| event);
+        let count = next.clone().count();
+        self.append(next);
+        ahead.extend(new.skip(count).map(|(position, _)| position));
+        !ahead.is_empty()
+    }
+
+    /// Takes in what follows the head, as it was read from a store that is shared. Answers with those that are not known to be this
+    /// engine's.
+    pub(crate) fn take_in(
+        &self,
+        page: Vec<(Position, Arc<LifecycleEvent>)>,
+    ) -> Vec<(Position, Arc<LifecycleEvent>)> {
+        let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        let head = self.head();
+        let new: Vec<_> = page.into_iter().filter(|(position, _)| *position > head).collect();
+        self.append(new.iter().map(|(position, event)| (*position, event)));
+        let others = new.into_iter().filter(|(position, _)| !ahead.remove(position)).collect();
+        // What is no longer kept is never read.
+        let left = ahead.split_off(&Position(self.head().0 + 1));
+        *ahead = left;
+        others
     }
 
     /// Takes in committed events, in the order of their positions, and lets subscribers see them. While there are

@@ -5,22 +5,23 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crossbeam_utils::CachePadded;
 use jiff::Timestamp;
-use landlord_state_machines::id::OperationId;
+use landlord_state_machines::id::{OperationId, TenantId};
 use landlord_state_machines::planner::Subject;
 use landlord_state_machines::tenant::{Policy, Tenant};
 
 use super::closing::Closing;
-use super::commit::Committer;
+use super::commit::{Committer, Told};
 use super::config::Limits;
 use super::count::Count;
 use super::events::EventLog;
+use super::ownership::Ownership;
 use super::waiters::Waiters;
 use super::wakeups::Wakeups;
 use super::watched::Watched;
 use crate::clock::Clock;
 use crate::provider::registry::Registry;
 use crate::provider::{Context, Initiator};
-use crate::store::{Opened, Store};
+use crate::store::{Opened, Store, StoreError};
 
 /// What all parts of one engine share. It depends on none of them.
 pub(crate) struct Ground {
@@ -35,6 +36,7 @@ pub(crate) struct Ground {
     pub(crate) waiters: Arc<Waiters>,
     pub(crate) wakeups: Arc<Wakeups>,
     pub(crate) closing: Arc<Closing>,
+    pub(crate) ownership: Arc<Ownership>,
     pub(crate) watched: Watched,
     /// Commands that were taken on and not answered yet.
     pub(crate) unanswered: CachePadded<Count>,
@@ -60,14 +62,19 @@ impl Ground {
         let log = Arc::new(EventLog::new(opened.head));
         let waiters = Arc::new(Waiters::new());
         let wakeups = Arc::new(Wakeups::new());
+        let ownership = Arc::new(Ownership::of(opened.members.clone()));
+        let told = Told {
+            log: Arc::clone(&log),
+            waiters: Arc::clone(&waiters),
+            wakeups: Arc::clone(&wakeups),
+            watched: watched.clone(),
+        };
         let committer = Arc::new(Committer::new(
             Arc::clone(&store),
             opened.epoch,
-            Arc::clone(&log),
-            Arc::clone(&waiters),
-            Arc::clone(&wakeups),
             Arc::clone(&closing),
-            watched.clone(),
+            Arc::clone(&ownership),
+            told,
         ));
         Self {
             store,
@@ -81,6 +88,7 @@ impl Ground {
             waiters,
             wakeups,
             closing,
+            ownership,
             watched,
             unanswered: CachePadded::default(),
             draining: AtomicBool::new(false),
@@ -92,6 +100,19 @@ impl Ground {
     pub(crate) fn now(&self) -> Timestamp {
         let now = self.clock.now();
         Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
+    }
+
+    /// Those of this engine's tenants that are due, as [`Reads::due`](crate::store::Reads::due) has it.
+    pub(crate) async fn due(
+        &self,
+        before: Timestamp,
+        after: Option<(Timestamp, TenantId)>,
+        limit: usize,
+    ) -> Result<Vec<(Timestamp, TenantId)>, StoreError> {
+        match self.ownership.shared() {
+            None => self.store.due(before, after, limit).await,
+            Some(shared) => shared.members.due(&shared.shards(), before, after, limit).await,
+        }
     }
 
     /// An operation id that was never used.

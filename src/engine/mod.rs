@@ -21,6 +21,7 @@ mod ground;
 pub(crate) mod handle;
 mod loops;
 pub(crate) mod operation;
+mod ownership;
 mod telemetry;
 mod waiters;
 mod wakeups;

@@ -177,6 +177,7 @@ pub(crate) fn transition(event: &LifecycleEvent) {
         | EventKind::RepairFailed { error: None, .. }
         | EventKind::HealthChanged { .. }
         | EventKind::Recovered
+        | EventKind::HandedOver
         | EventKind::Paused
         | EventKind::Resumed
         | EventKind::QueueCancelled

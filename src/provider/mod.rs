@@ -6,6 +6,7 @@ mod capabilities;
 mod context;
 pub mod converge;
 mod kind;
+pub(crate) mod lease;
 pub(crate) mod registry;
 mod shared;
 mod support;
@@ -20,6 +21,7 @@ pub use capabilities::Capabilities;
 pub use context::{CheckpointError, Context, Initiator, Journal, UndoBy, Work};
 pub(crate) use context::{Home, Kept};
 pub use kind::{ProviderKind, Setup, SetupError};
+pub use lease::Lease;
 pub use registry::RegistryError;
 pub use support::{check, plan};
 
@@ -121,6 +123,12 @@ pub trait Provider: Send + Sync + 'static {
     fn capabilities(&self) -> Capabilities {
         Capabilities::default()
     }
+
+    /// Told once, before anything else, by an engine that shares its store with others: nothing may be sent to the platform any more
+    /// once the lease has ended. A provider that sends something over a network looks at it when it hands bytes to a
+    /// connection, beneath TLS, so that an engine that was stopped for a while sends nothing when it goes on. Default: it is
+    /// not looked at.
+    fn leased(&self, _lease: Lease) {}
 
     /// What may be asked of its platform now, for whoever watches the engine. Answered at once, from memory; a bounded
     /// number of them, whatever the number of tenants. Default: nothing limits it.

@@ -13,7 +13,7 @@ use landlord_state_machines::status::{ComputeStatus, ProvisionResult, UpdateResu
 use serde_json::Value;
 
 use super::{
-    Capabilities, Context, Destroyed, LogLine, LogQuery, Looked, OwnedTenant, Plan, Provider, Released,
+    Capabilities, Context, Destroyed, Lease, LogLine, LogQuery, Looked, OwnedTenant, Plan, Provider, Released,
 };
 use crate::clock::Clock;
 
@@ -66,6 +66,10 @@ impl<P: Provider + ?Sized> Provider for Arc<P> {
 
     fn capabilities(&self) -> Capabilities {
         (**self).capabilities()
+    }
+
+    fn leased(&self, lease: Lease) {
+        (**self).leased(lease);
     }
 
     fn support(&self, field: Field) -> Support {

@@ -2,6 +2,7 @@
 //! contract, several stores.
 
 mod documents;
+mod members;
 mod memory;
 mod survey;
 
@@ -22,17 +23,15 @@ use landlord_state_machines::tenant::{LifecycleEvent, OperationKind, Record, Set
 use landlord_state_machines::trace::TraceContext;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub use landlord_state_machines::id::Epoch;
+
 pub use documents::{Document, DocumentKind, DocumentMismatch, DocumentRevision, DocumentWrite};
+pub use members::{Claimed, Members};
 pub use memory::{MemoryOptions, MemoryStore};
 pub use survey::{Concern, Seen, Sort, Survey, Surveyed, Surveyor};
 
 /// How many tenants a survey looks at between two pauses, where it has to list them.
 const SURVEYED: usize = 500;
-
-/// Counts the engines that opened a store. A write under any epoch but the newest is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Epoch(pub u64);
 
 /// Where an event stands among all events of a store, counted from 1. Opaque to subscribers, ordered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -48,6 +47,8 @@ pub struct Opened {
     pub epoch: Epoch,
     /// The last event.
     pub head: Position,
+    /// The other engines of the store. None where it is for one engine at a time, which has all tenants.
+    pub members: Option<Arc<dyn Members>>,
 }
 
 /// One tenant's transition: its record, its event and what goes with it are kept together or not at all.
@@ -485,7 +486,7 @@ pub trait Reads: Send + Sync + 'static {
     async fn document(&self, kind: DocumentKind, name: &str) -> Result<Option<Document>, StoreError>;
 }
 
-/// Keeps tenants, specs, operations and events, for one engine at a time.
+/// Keeps tenants, specs, operations and events, for one engine at a time, or for several that divide the tenants.
 ///
 /// **Guarantees** wanted of every store: a batch that was answered is durable; a write is made whole or not at
 /// all; positions grow in the order of commits, without holes. `commit` is called by one at a time; one that is
@@ -493,7 +494,7 @@ pub trait Reads: Send + Sync + 'static {
 #[async_trait]
 pub trait Store: Reads {
     /// Takes the store for one engine, under a new epoch. Until [`Store::close`], or the end of the process,
-    /// nobody else can.
+    /// nobody else can; or others may, and [`Opened::members`] says who they are.
     ///
     /// # Errors
     /// [`StoreError::InUse`] names the owner; otherwise as the store's state has it.
@@ -504,7 +505,7 @@ pub trait Store: Reads {
     ///
     /// # Errors
     /// [`StoreError`] for the whole batch: nothing of it is known to be durable. [`StoreError::Fenced`] when the
-    /// epoch is not the newest.
+    /// epoch is not the newest, or was ended by another engine.
     async fn commit(
         &self,
         epoch: Epoch,

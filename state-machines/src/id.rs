@@ -179,6 +179,11 @@ impl fmt::Display for Revision {
     }
 }
 
+/// Counts the engines that opened a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Epoch(pub u64);
+
 /// Names one use of the provider. It is the revision whose commit started the call, so it is unique for a
 /// tenant over all its lives and needs no generator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

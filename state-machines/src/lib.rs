@@ -1,11 +1,12 @@
 #![doc = include_str!("../README.md")]
 
-// Planners hash, and nothing else does.
+// Only planners hash JSON.
 #[cfg(any(feature = "ecs", feature = "kubernetes", feature = "process"))]
 mod canonical;
 pub mod error;
 pub mod id;
 pub mod ledger;
+pub mod members;
 pub mod observation;
 pub mod planner;
 pub mod render;

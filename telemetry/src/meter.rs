@@ -310,10 +310,11 @@ pub(crate) fn index_of(kind: &EventKind) -> usize {
         EventKind::NotUndone { .. } => 13,
         EventKind::HealthChanged { .. } => 14,
         EventKind::Recovered => 15,
-        EventKind::Paused => 16,
-        EventKind::Resumed => 17,
-        EventKind::QueueCancelled => 18,
-        EventKind::Abandoned { .. } => 19,
+        EventKind::HandedOver => 16,
+        EventKind::Paused => 17,
+        EventKind::Resumed => 18,
+        EventKind::QueueCancelled => 19,
+        EventKind::Abandoned { .. } => 20,
     }
 }
 

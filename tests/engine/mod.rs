@@ -11,6 +11,7 @@ mod observing;
 mod pressure;
 mod recovery;
 mod retained;
+mod sharing;
 mod store_faults;
 mod sweep;
 mod tracing;

@@ -8,7 +8,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// What the engine is built from, beside what its features bring: no SDK, no database, no command line.
-const ENGINE: [&str; 16] = [
+const ENGINE: [&str; 17] = [
     "async-trait",
     "crossbeam-utils",
     "fastrand",
@@ -18,6 +18,7 @@ const ENGINE: [&str; 16] = [
     "jiff",
     "landlord-state-machines",
     "ractor",
+    "rustix",
     "serde",
     "serde_json",
     "sha2",

@@ -92,6 +92,7 @@ fn begun(event: &LifecycleEvent) -> Option<OperationId> {
         | EventKind::NotUndone { .. }
         | EventKind::HealthChanged { .. }
         | EventKind::Recovered
+        | EventKind::HandedOver
         | EventKind::Paused
         | EventKind::Resumed
         | EventKind::QueueCancelled

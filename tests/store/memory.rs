@@ -5,7 +5,8 @@ use std::time::Duration;
 use landlord_compute::store::{MemoryOptions, MemoryStore, Reads, Store};
 
 use landlord_testing::store::samples::StoredLife;
-use landlord_testing::store::{contract, documents, requests, waiting};
+use landlord_testing::store::shared::SharedMemory;
+use landlord_testing::store::{contract, documents, members, requests, waiting};
 
 /// As the stores of others are tried: a promise that is added to the list is kept here too.
 #[tokio::test]
@@ -188,4 +189,15 @@ async fn settled_operations_are_bounded_and_the_others_are_kept() {
     for (id, still_kept) in settled.into_iter().zip([false, false, false, true, true]) {
         assert_eq!(store.operation(id).await.expect("reads").is_some(), still_kept, "{id}");
     }
+}
+
+/// What the engines of tests share is held to what every shared store promises.
+#[tokio::test]
+async fn a_shared_store_in_memory_keeps_the_contract_of_shared_stores() {
+    members::run(async || {
+        let shared = SharedMemory::new(MemoryOptions::default());
+        (shared.seat(), shared.seat())
+    })
+    .await;
+    contract::run(async || SharedMemory::new(MemoryOptions::default()).seat()).await;
 }

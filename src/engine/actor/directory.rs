@@ -159,6 +159,15 @@ impl Directory {
         }
     }
 
+    /// The tenants that have an actor, of those that are `wanted`.
+    pub(crate) fn tenants(&self, wanted: impl Fn(&TenantId) -> bool) -> Vec<TenantId> {
+        let mut tenants = Vec::new();
+        for shard in &self.shards {
+            tenants.extend(shard.actors().live.keys().filter(|tenant| wanted(tenant)).cloned());
+        }
+        tenants
+    }
+
     /// Forgets an actor that panicked, and says whose it was.
     fn bury(&self, exit: &Exit) -> Option<TenantId> {
         let live = &mut self.shards[exit.shard].actors().live;

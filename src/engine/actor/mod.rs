@@ -20,7 +20,7 @@ use tracing::Span;
 
 use crate::engine::closing::Closed;
 use crate::provider::CheckpointError;
-use crate::store::{Fingerprint, StoreError};
+use crate::store::{Fingerprint, Position, StoreError};
 
 /// What a tenant's actor can be told.
 pub(crate) enum Message {
@@ -41,6 +41,12 @@ pub(crate) enum Message {
     Observed(Observation),
     /// Load the tenant, and take up what is on its way.
     Activate,
+    /// The tenant has become this engine's in order: take up what was committed since.
+    Inherited,
+    /// Another engine has committed this.
+    Changed { position: Position, revision: Revision },
+    /// The tenant is no longer this engine's: end what is on its way, and say when it has ended.
+    HandOver(oneshot::Sender<()>),
     /// End, if there is nothing to do.
     Passivate,
 }

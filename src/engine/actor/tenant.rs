@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
-use landlord_state_machines::id::{OperationId, ProviderName, Revision, TenantId};
+use landlord_state_machines::id::{CallId, OperationId, ProviderName, Revision, TenantId};
 use landlord_state_machines::planner::Subject;
 use landlord_state_machines::tenant::{
     Decision, Direction, Effect, Input, LifecycleEvent, OpenedOperation, OperationKind, Outcome, Record,
@@ -25,7 +25,7 @@ use crate::engine::config::STORE_PAUSE;
 use crate::engine::core::TenantCore;
 use crate::engine::{telemetry, watched};
 use crate::provider::{CheckpointError, Initiator};
-use crate::store::{NotedRequest, OperationRecord, Position, Requested, StoreError, Write};
+use crate::store::{Events, NotedRequest, OperationRecord, Position, Requested, Scope, StoreError, Write};
 
 /// The first and the longest pause before something that must not be lost is committed again.
 const RECOMMIT: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(5));
@@ -56,6 +56,47 @@ pub(crate) struct TenantState {
     starting: Option<StartCall>,
     /// An id for an operation that no command asks for; most inputs begin none.
     spare: Option<OperationId>,
+    /// What this actor knows of its own doings, where other engines may have the tenant.
+    own: Own,
+}
+
+/// What an actor knows of its own doings. Only of use where a store is shared.
+#[derive(Default)]
+struct Own {
+    /// Whether the record was loaded since the command came that is being handled.
+    is_fresh: bool,
+    /// From this revision on nobody but this engine has made the tenant's calls, since it has had the tenant from that
+    /// position on.
+    sure: Option<(Position, Revision)>,
+    /// The last call that was made.
+    made: Option<CallId>,
+    /// Who waits for the end of the call of a tenant that is another engine's by now.
+    handing_over: Vec<oneshot::Sender<()>>,
+}
+
+impl Own {
+    /// A transition was committed at `position`, while the tenant is this engine's since `since`.
+    fn sure(&mut self, since: Position, position: Position, revision: Revision) {
+        if position > since && self.sure.is_none_or(|(earlier, _)| earlier != since) {
+            self.sure = Some((since, revision));
+        }
+    }
+
+    /// Whether a call that is in no slot was not begun by anybody: another engine committed it, or a commit of this one was in
+    /// doubt. Any other may have been begun, and is taken up.
+    fn is_to_be_made(&self, since: Position, call: CallId) -> bool {
+        let made = self.made == Some(call);
+        !made && self.sure.is_some_and(|(known, from)| known == since && from.0 <= call.0)
+    }
+}
+
+/// Whether what a call came back with would be the same another time.
+fn is_final(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Succeeded { .. } => true,
+        Outcome::Failed(error) => error.remedy == Remedy::Permanent,
+        Outcome::TimedOut(_) | Outcome::Lost(_) | Outcome::Held(_) => false,
+    }
 }
 
 /// An operation on its way.
@@ -171,6 +212,7 @@ impl TenantState {
             begun: Vec::new(),
             starting: None,
             spare: None,
+            own: Own::default(),
         }
     }
 
@@ -192,10 +234,7 @@ impl TenantState {
     async fn handle(&mut self, message: Message) {
         match message {
             Message::Command(message) => self.command(message).await,
-            Message::CallEnded { call, outcome } => {
-                self.persist_or_end(Input::Outcome { call, outcome }).await;
-                self.core.calls.release(self.id(), call);
-            }
+            Message::CallEnded { call, outcome } => self.call_ended(call, outcome).await,
             Message::Progressed { call, ledger, step, reply } => {
                 let result = match self.persist(Input::Progressed { call, ledger, step }).await {
                     Ok(Advanced::Applied(_)) => Ok(()),
@@ -211,20 +250,84 @@ impl TenantState {
             Message::Observed(observation) => self.persist_or_end(Input::Observed(observation)).await,
             Message::Activate => {
                 self.activation_due = false;
-                // Loading takes up what is on its way.
-                if let Err(Setback::Stale | Setback::Store(_)) = self.ready().await {
-                    self.activate_later();
+                self.activate().await;
+            }
+            Message::Inherited => self.inherited().await,
+            Message::Changed { position, revision } => self.changed(position, revision).await,
+            Message::HandOver(done) => {
+                self.own.handing_over.push(done);
+                // Otherwise it is told when the call has ended.
+                if !self.core.calls.stop_any(self.id()) {
+                    self.hand_over_tenant().await;
                 }
             }
             Message::Passivate => {}
         }
     }
 
+    /// A call that was asked to stop because the tenant is another engine's by now says nothing about the tenant, unless it did
+    /// what it was to do, or never can.
+    async fn call_ended(&mut self, call: CallId, outcome: Outcome) {
+        let input = match self.own.handing_over.is_empty() || is_final(&outcome) {
+            true => Input::Outcome { call, outcome },
+            false => Input::HandedOver { call },
+        };
+        self.persist_or_end(input).await;
+        self.core.calls.release(self.id(), call);
+        if !self.own.handing_over.is_empty() {
+            self.hand_over_tenant().await;
+        }
+    }
+
+    /// No call of the tenant is alive here. One that was committed and not begun goes to the next engine.
+    async fn hand_over_tenant(&mut self) {
+        let loaded = self.ready().await.is_ok();
+        if loaded && let Some(call) = self.record.as_ref().and_then(Record::call) {
+            self.persist_or_end(Input::HandedOver { call }).await;
+        }
+        self.record = None;
+        for done in self.own.handing_over.drain(..) {
+            // Whoever waited has given up.
+            let _ = done.send(());
+        }
+    }
+
+    /// Loading takes up what is on its way.
+    async fn activate(&mut self) {
+        if let Err(Setback::Stale | Setback::Store(_)) = self.ready().await {
+            self.activate_later();
+        }
+    }
+
+    /// The engine that had the tenant has begun nothing of what was committed since.
+    async fn inherited(&mut self) {
+        if let Some(since) = self.core.ownership.since(self.id()) {
+            let scope = Scope::Tenant(self.id().clone());
+            if let Ok(Events::Page(page)) = self.core.store.events(since, &scope, 1).await
+                && let Some((position, event)) = page.first()
+            {
+                self.own.sure(since, *position, event.revision);
+            }
+        }
+        self.activate().await;
+    }
+
+    /// Takes up what another engine has committed.
+    async fn changed(&mut self, position: Position, revision: Revision) {
+        let Some(since) = self.core.ownership.since(self.id()) else { return };
+        self.own.sure(since, position, revision);
+        if self.record.as_ref().is_some_and(|record| record.revision() >= revision) {
+            return;
+        }
+        self.record = None;
+        self.activate().await;
+    }
+
     /// The actor of an idle tenant ends when it is asked to, or when there are too many. The actor of a tenant that is
     /// gone ends at once.
     fn may_end(&self, asked: bool) -> bool {
         match &self.record {
-            None => asked && !self.activation_due,
+            None => asked && !self.activation_due && self.own.handing_over.is_empty(),
             Some(Record::Absent(_) | Record::Gone(_)) => self.leaving.is_gone(),
             Some(Record::Live(tenant)) => {
                 tenant.call().is_none()
@@ -244,6 +347,7 @@ impl TenantState {
     }
 
     async fn decide_command(&mut self, message: &mut CommandMessage) -> Result<Answer, Refusal> {
+        self.own.is_fresh = false;
         loop {
             match self.try_command(message).await {
                 Ok(Advanced::Applied(answer) | Advanced::Unchanged(answer)) => return Ok(answer),
@@ -275,6 +379,14 @@ impl TenantState {
             });
         }
         let advanced = self.advance(Input::Command(message.command.clone()), Some(message)).await?;
+        // Other engines may have committed what is not known here. A commit would find out.
+        if matches!(advanced, Advanced::Unchanged(_) | Advanced::Rejected(_))
+            && self.core.ownership.shared().is_some()
+            && !self.own.is_fresh
+        {
+            self.record = None;
+            return Err(Setback::Stale);
+        }
         if let Advanced::Unchanged(answer) = &advanced
             && let Some(request) = noted(message, self.id(), *answer)
         {
@@ -385,16 +497,31 @@ impl TenantState {
             Record::Live(tenant) => tenant.operation(),
             Record::Absent(_) | Record::Gone(_) => None,
         };
+        let wakes = record.wake_at();
+        let asks = match &record {
+            Record::Live(tenant) => tenant.asks(),
+            Record::Absent(_) | Record::Gone(_) => None,
+        };
         self.record = Some(record);
+        self.own.is_fresh = true;
+        let Some(since) = self.core.ownership.since(self.id()) else { return Ok(()) };
         if let Some(operation) = operation
             && !self.begun.iter().any(|begun| begun.operation == operation)
         {
             self.look_up(operation).await;
         }
+        if self.core.ownership.shared().is_some() {
+            self.follow_others(call, asks.is_some(), wakes);
+        }
         self.core.calls.release_all_but(self.id(), call);
         if let Some(call) = call {
             if !self.core.calls.knows(self.id(), call) {
-                self.advance(Input::Recovered, None).await?;
+                match asks.filter(|_| self.own.is_to_be_made(since, call)) {
+                    Some(start) => self.starting = Some(start),
+                    None => {
+                        self.advance(Input::Recovered, None).await?;
+                    }
+                }
             } else if let Some(outcome) = self.core.calls.outcome(self.id(), call) {
                 self.advance(Input::Outcome { call, outcome }, None).await?;
                 self.core.calls.release(self.id(), call);
@@ -404,6 +531,18 @@ impl TenantState {
             self.advance(Input::TimerFired, None).await?;
         }
         Ok(())
+    }
+
+    /// What another engine's commit wanted done: the call that it ended is dropped, the one that it asked to stop is asked.
+    fn follow_others(&mut self, call: Option<CallId>, goes_on: bool, wakes: Option<Timestamp>) {
+        let dropped = self.core.calls.drop_all_but(self.id(), call);
+        self.leaving = std::mem::take(&mut self.leaving).and(dropped);
+        if let Some(call) = call.filter(|_| !goes_on) {
+            self.core.calls.stop(self.id(), call);
+        }
+        if let Some(at) = wakes {
+            self.core.wakeups.expect(at);
+        }
     }
 
     /// One step of the machine. When its commit fails the record is forgotten: what the store has is unknown.
@@ -494,15 +633,16 @@ impl TenantState {
     ) -> Result<Advanced, Setback> {
         let Follows { record, event, opened, effects, before, trace, span, commit } = follows;
         drop(commit);
-        match answer {
-            Ok(position) => telemetry::published(&span, position),
+        let position = match answer {
+            Ok(position) => position,
             Err(failure) => {
                 // Who waits for them finds in the store how they ended, if they did.
                 self.begun.clear();
                 self.lost = self.lost.take().or(before);
                 return Err(failure.into());
             }
-        }
+        };
+        telemetry::published(&span, position);
         self.core.watched.transition(before.as_ref(), &record, &event);
         let provider = watched::provider(before.as_ref(), &record);
         if let Some(opened) = opened {
@@ -512,9 +652,16 @@ impl TenantState {
             self.begun.push(Begun { operation: opened.operation, accepted, trace, caller });
         }
         self.settle(&event, provider);
-        self.record = Some(record);
-        for effect in effects {
-            self.run(effect);
+        match self.core.ownership.since(self.id()) {
+            Some(since) => {
+                self.own.sure(since, position, event.revision);
+                self.record = Some(record);
+                for effect in effects {
+                    self.run(effect);
+                }
+            }
+            // The engine that has the tenant reads it. Who waits for the end is told by whoever publishes.
+            None => self.begun.clear(),
         }
         let operation = opened.map(|opened| opened.operation).or(event.operation);
         Ok(Advanced::Applied(Answer { operation, revision: event.revision }))
@@ -571,9 +718,10 @@ impl TenantState {
             None => Box::pin(self.look_up(start.operation)).await,
         };
         // A call that is not started now is taken up at the next start of the engine.
-        if self.core.draining() {
+        if self.core.draining() || !self.core.ownership.has(self.id()) {
             return None;
         }
+        self.own.made = Some(start.call);
         let engine = Arc::clone(&self.engine);
         let subject = Subject { engine, provider, tenant: self.id().clone(), incarnation };
         Some(Particulars { subject, ledger, trace, initiator })
@@ -675,6 +823,7 @@ fn refused(input: Input) -> Option<Input> {
         | Input::Progressed { .. }
         | Input::TimerFired
         | Input::Observed(_)
+        | Input::HandedOver { .. }
         | Input::Recovered => None,
     }
 }

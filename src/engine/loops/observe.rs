@@ -20,7 +20,7 @@ use crate::engine::actor::Message;
 use crate::engine::core::Core;
 use crate::provider::registry::Registered;
 use crate::provider::{Initiator, Looked, STATUS_WITHIN};
-use crate::store::TenantFilter;
+use crate::store::{Page, TenantFilter};
 use crate::telemetry::LookEnd;
 
 /// How many running tenants are read at a time.
@@ -46,6 +46,9 @@ pub(crate) async fn listen(core: Weak<Core>, registered: Arc<Registered>) {
             // A stream that panicked, like one that ended, is opened again.
             let (Ok(Some(observation)), Some(core)) = (observation, core.upgrade()) else { break };
             let tenant = observation.tenant.clone();
+            if !core.ownership.has(&tenant) {
+                continue;
+            }
             core.calls.ring(&tenant);
             core.tell(&tenant, Message::Observed(observation));
         }
@@ -128,7 +131,7 @@ async fn alone(core: &Weak<Core>, registered: &Registered, pace: Duration) -> bo
     whole.load(Ordering::Relaxed)
 }
 
-/// A provider's running tenants, ordered by id. Where they cannot be read, they end, and are not the whole.
+/// A provider's running tenants that are this engine's, ordered by id. Where they cannot be read, they end, and are not the whole.
 fn running<'a>(
     core: &'a Weak<Core>,
     registered: &Registered,
@@ -144,7 +147,10 @@ fn running<'a>(
         async move {
             let (after, core) = (next?, core.upgrade()?);
             match core.store.list(&filter, after, PAGE).await {
-                Ok(page) => Some((page.items, page.next.map(Some))),
+                Ok(Page { mut items, next }) => {
+                    items.retain(|tenant| core.ownership.has(&tenant.id));
+                    Some((items, next.map(Some)))
+                }
                 Err(error) => {
                     tracing::warn!(%error, "cannot read the running tenants; trying again");
                     whole.store(false, Ordering::Relaxed);

@@ -58,14 +58,14 @@ async fn wake_due(
 ) -> Result<Option<Timestamp>, StoreError> {
     loop {
         let now = core.clock.now();
-        let due = core.store.due(now, woken.clone(), PAGE).await?;
+        let due = core.due(now, woken.clone(), PAGE).await?;
         for (_, tenant) in &due {
             core.tell(tenant, Message::Wake);
         }
         match due.into_iter().next_back() {
             Some(last) => *woken = Some(last),
             None => {
-                let next = core.store.due(Timestamp::MAX, woken.clone(), 1).await?;
+                let next = core.due(Timestamp::MAX, woken.clone(), 1).await?;
                 return Ok(next.into_iter().next().map(|(at, _)| at));
             }
         }

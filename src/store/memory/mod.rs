@@ -253,7 +253,12 @@ impl Store for MemoryStore {
         let mut kept = self.kept();
         kept.epoch += 1;
         kept.open = true;
-        Ok(Opened { engine: Arc::clone(&self.engine), epoch: Epoch(kept.epoch), head: kept.history.head() })
+        Ok(Opened {
+            engine: Arc::clone(&self.engine),
+            epoch: Epoch(kept.epoch),
+            head: kept.history.head(),
+            members: None,
+        })
     }
 
     async fn commit(

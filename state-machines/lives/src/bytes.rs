@@ -81,6 +81,7 @@ fn next(bytes: &mut Bytes<'_>) -> Option<Move> {
         13 => Move::Wait(bytes.up_to(100)?),
         14 => Move::Timer,
         15 => Move::Crash,
+        18 => Move::HandOver,
         16 => Move::Look(sight(bytes)?, bytes.up_to(100)?),
         // What leads on is more likely.
         17 => Move::CallEnds(Ending::Succeeded),

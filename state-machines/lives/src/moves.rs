@@ -45,6 +45,8 @@ pub enum Move {
     Timer,
     /// The engine dies and is started again.
     Crash,
+    /// Another engine takes the tenant, in order.
+    HandOver,
     /// The tenant is looked at; the look began that long ago.
     Look(Sight, u64),
 }

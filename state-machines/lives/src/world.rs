@@ -137,6 +137,7 @@ impl World {
             }
             Move::Timer => self.input(Input::TimerFired),
             Move::Crash => self.crash(),
+            Move::HandOver => self.hand_over(),
             Move::Look(sight, ago) => {
                 let ago = Duration::from_secs(ago);
                 let begun = self.now.checked_sub(ago).unwrap();
@@ -195,6 +196,14 @@ impl World {
     pub fn crash(&mut self) {
         self.alive = None;
         self.input(Input::Recovered);
+    }
+
+    /// Another engine takes the tenant: the call is stopped before.
+    pub fn hand_over(&mut self) {
+        if let Some(call) = self.alive.take() {
+            self.input(Input::HandedOver { call });
+            self.wake();
+        }
     }
 
     fn wake(&mut self) {

@@ -78,7 +78,7 @@ impl Row {
             Self::UndoFailed => "undo failed",
             Self::UndoFoundNothing => "undo found nothing",
             Self::Stopped => "call stopped",
-            Self::Lost => "call lost in a crash",
+            Self::Lost => "lost or handed over",
             Self::Progressed => "call progressed",
             Self::PauseOver => "time to go on",
             Self::Deadline => "deadline",
@@ -148,10 +148,15 @@ fn row(record: &Record, sample: &Sample) -> Row {
     let in_flight = |call| record.call() == Some(call);
     match &sample.input {
         Input::Command(given) => command(tenant, change, given),
-        Input::Outcome { call, .. } | Input::Progressed { call, .. } if !in_flight(*call) => Row::Stale,
+        Input::Outcome { call, .. } | Input::Progressed { call, .. } | Input::HandedOver { call }
+            if !in_flight(*call) =>
+        {
+            Row::Stale
+        }
         Input::Progressed { .. } => Row::Progressed,
-        Input::Outcome { .. } | Input::Recovered if stopping => Row::Stopped,
+        Input::Outcome { .. } | Input::HandedOver { .. } | Input::Recovered if stopping => Row::Stopped,
         Input::Outcome { outcome, .. } => came(change, outcome),
+        Input::HandedOver { .. } => Row::Lost,
         Input::Recovered if record.call().is_some() => Row::Lost,
         Input::Recovered => Row::Stale,
         Input::TimerFired => match tenant.and_then(Tenant::wake_at) {
@@ -262,7 +267,7 @@ fn applied(configuration: &Configuration, transition: &Transition) -> &'static s
         EventKind::Began { .. } => "begin",
         EventKind::Queued { .. } => "queue",
         EventKind::Progressed { .. } | EventKind::Waits { .. } | EventKind::HealthChanged { .. } => "note",
-        EventKind::WillRetry { .. } => "wait",
+        EventKind::WillRetry { .. } | EventKind::HandedOver => "wait",
         EventKind::Retried | EventKind::FoundNothing | EventKind::Recovered if calls => "call",
         EventKind::Retried | EventKind::FoundNothing | EventKind::Recovered => "wait",
         EventKind::Stopping { .. } => "stop",

@@ -217,7 +217,7 @@ fn cause(before: &Record, sample: &Sample) -> String {
             Outcome::TimedOut(_) | Outcome::Lost(_) => "failed",
             Outcome::Succeeded { .. } | Outcome::Held(_) => sample.name,
         },
-        Input::TimerFired | Input::Recovered => sample.name,
+        Input::TimerFired | Input::HandedOver { .. } | Input::Recovered => sample.name,
     };
     let Some(change) = change(before) else { return came.to_owned() };
     let came = match &change.run {

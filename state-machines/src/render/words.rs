@@ -78,6 +78,7 @@ fn what(what: &EventKind) -> &'static str {
         EventKind::NotUndone { .. } => "not undone, a repair is due later",
         EventKind::HealthChanged { .. } => "health changed",
         EventKind::Recovered => "recovered",
+        EventKind::HandedOver => "handed over",
         EventKind::Paused => "paused",
         EventKind::Resumed => "resumed",
         EventKind::QueueCancelled => "queue cancelled",

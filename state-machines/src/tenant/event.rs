@@ -198,6 +198,8 @@ pub enum EventKind {
     },
     /// The engine was started again, and takes up the operation where it was.
     Recovered,
+    /// Another engine has the tenant from now on, and goes on with the operation.
+    HandedOver,
     /// Somebody paused the tenant.
     Paused,
     /// Somebody resumed it.
@@ -216,7 +218,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// What each kind is called, in their order.
-    pub const NAMES: [&'static str; 20] = [
+    pub const NAMES: [&'static str; 21] = [
         "began",
         "already_running",
         "queued",
@@ -233,6 +235,7 @@ impl EventKind {
         "not_undone",
         "health_changed",
         "recovered",
+        "handed_over",
         "paused",
         "resumed",
         "queue_cancelled",
@@ -258,6 +261,7 @@ impl EventKind {
             Self::NotUndone { .. } => "not_undone",
             Self::HealthChanged { .. } => "health_changed",
             Self::Recovered => "recovered",
+            Self::HandedOver => "handed_over",
             Self::Paused => "paused",
             Self::Resumed => "resumed",
             Self::QueueCancelled => "queue_cancelled",

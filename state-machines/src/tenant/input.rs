@@ -50,6 +50,12 @@ pub enum Input {
     /// No call of this tenant is alive in this engine: it was just started, or the tenant's actor was lost
     /// between a commit and its call.
     Recovered,
+    /// A call was stopped because the tenant is another engine's from now on, or did not begin for that. It says nothing about the
+    /// tenant.
+    HandedOver {
+        /// Which.
+        call: CallId,
+    },
 }
 
 /// A caller's wish.

@@ -487,6 +487,52 @@ impl Tenant {
         }
     }
 
+    /// What the provider is asked by the call in flight. None where it was asked to stop, or there is no call.
+    pub fn asks(&self) -> Option<StartCall> {
+        match &self.state {
+            State::Pending | State::Running { .. } => None,
+            State::Provisioning(change) => self.change_asks(None, change),
+            State::Updating { applied, change } => self.change_asks(Some(applied), change),
+            State::Destroying(removal) => match removal.run {
+                RemovalRun::Calling(call) => Some(StartCall {
+                    call,
+                    operation: removal.operation,
+                    provider: self.provider.clone(),
+                    method: removal.removes.method(),
+                    spec: None,
+                    rollout: Rollout::default(),
+                    applied: None,
+                    applied_rollout: Rollout::default(),
+                    attempt: removal.attempt,
+                    deadline: None,
+                }),
+                RemovalRun::Waiting { .. } => None,
+            },
+        }
+    }
+
+    fn change_asks(&self, applied: Option<&Rolled>, change: &Change) -> Option<StartCall> {
+        let Run::Calling(Call { id, method }) = change.run else { return None };
+        let (towards, deadline) = match &change.direction {
+            Direction::Forward { deadline } => (Some(&change.target), *deadline),
+            Direction::Repair => (Some(&change.target), None),
+            Direction::Undo(_) => (applied, None),
+        };
+        let rollout = |rolled: Option<&Rolled>| rolled.map(|rolled| rolled.rollout).unwrap_or_default();
+        Some(StartCall {
+            call: id,
+            operation: change.operation,
+            provider: self.provider.clone(),
+            method,
+            spec: towards.map(|rolled| rolled.spec.clone()),
+            rollout: rollout(towards),
+            applied: applied.map(|rolled| rolled.spec.clone()),
+            applied_rollout: rollout(applied),
+            attempt: change.attempt,
+            deadline,
+        })
+    }
+
     /// The operation that is on its way, if one is.
     pub fn operation(&self) -> Option<OperationId> {
         match &self.state {

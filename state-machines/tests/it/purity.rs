@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What decisions may be made of: text, times that are given, and errors.
-const DEPENDENCIES: [&str; 6] = ["jiff", "schemars", "serde", "serde-saphyr", "serde_json", "thiserror"];
+/// What decisions may be made of: text, times that are given, hashes, and errors.
+const DEPENDENCIES: [&str; 7] =
+    ["jiff", "schemars", "serde", "serde-saphyr", "serde_json", "sha2", "thiserror"];
 
 /// What planners need besides.
-const OF_PLANNERS: [&str; 2] = ["http", "sha2"];
+const OF_PLANNERS: [&str; 1] = ["http"];
 
 /// What none of them may bring with it.
 const IMPURE: [&str; 18] = [

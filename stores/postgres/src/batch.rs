@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 use landlord_state_machines::id::OperationId;
+use landlord_state_machines::members::Shard;
 use landlord_state_machines::tenant::Record;
 use landlord_store_rows::{self as rows, BadColumn, TenantRow};
 use tokio_postgres::types::{ToSql, Type};
@@ -12,7 +13,6 @@ use tokio_postgres::types::{ToSql, Type};
 use landlord_compute::store::{NotedRequest, OperationRecord, Write, WriteError};
 
 use super::link::Value;
-use super::shard;
 
 /// The longest text that an index takes, with room for what is beside it.
 const LONGEST_KEY: usize = 1_900;
@@ -370,7 +370,7 @@ fn row<'a>(n: i64, write: &'a Write) -> Result<(Vec<Cell<'a>>, Vec<Vec<Cell<'a>>
 fn push_tenant<'a>(cells: &mut Vec<Cell<'a>>, write: &Write, row: TenantRow<'a>) -> Result<(), BadColumn> {
     cells.extend([
         key("id", Some(row.id))?,
-        Cell::Number(shard::of(write.record.id())),
+        Cell::Number(Shard::of(write.record.id()).number().into()),
         number("incarnation", Some(row.incarnation))?,
         number("revision", Some(row.revision))?,
         text("state", row.state)?,

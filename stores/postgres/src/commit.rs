@@ -121,12 +121,7 @@ impl Session {
             let Some(write) = writes.get(number) else { continue };
             let actual = Revision(unsigned(column(place, row, 3)?));
             let problem: Option<&str> = column(place, row, 4)?;
-            let Some(error) = refusal(write, problem, actual) else {
-                return Err(StoreError::Unavailable {
-                    message: format!("somebody else wrote {} in {place} at the same time", write.record.id()),
-                    source: None,
-                });
-            };
+            let error = refusal(write, problem, actual);
             answer(answers, number, Err(error));
         }
         let mut next = position - made;
@@ -151,18 +146,23 @@ fn answer(answers: &mut Answers, number: usize, said: Result<Position, WriteErro
     }
 }
 
-/// Why a write was not made. None where nothing spoke against it.
-fn refusal(write: &Write, problem: Option<&str>, actual: Revision) -> Option<WriteError> {
-    let exists = |what: String| Some(WriteError::Invalid(format!("{what} already")));
-    match problem? {
-        "revision" => Some(WriteError::RevisionMismatch { expected: write.expected, actual }),
-        "operation" => exists(match &write.opened {
+/// Why a write was not made. Where nothing spoke against it, another engine was faster than the snapshot shows: its revision is
+/// the next one, or a later one.
+fn refusal(write: &Write, problem: Option<&str>, actual: Revision) -> WriteError {
+    let exists = |what: String| WriteError::Invalid(format!("{what} already"));
+    match problem {
+        None => {
+            let expected = write.expected;
+            WriteError::RevisionMismatch { expected, actual: actual.max(expected.next()) }
+        }
+        Some("revision") => WriteError::RevisionMismatch { expected: write.expected, actual },
+        Some("operation") => exists(match &write.opened {
             Some(opened) => format!("operation {} exists", opened.id),
             None => "the operation exists".to_owned(),
         }),
-        "request" => exists("there is a request of this name".to_owned()),
-        "spec" => exists("there is a spec of this version".to_owned()),
-        other => Some(WriteError::Invalid(other.to_owned())),
+        Some("request") => exists("there is a request of this name".to_owned()),
+        Some("spec") => exists("there is a spec of this version".to_owned()),
+        Some(other) => WriteError::Invalid(other.to_owned()),
     }
 }
 
@@ -189,11 +189,13 @@ mod tests {
     fn a_write_that_was_not_made_says_why() {
         let write = StoredLife::new("acme").begin();
         let mismatch = WriteError::RevisionMismatch { expected: Revision(0), actual: Revision(4) };
-        assert_eq!(refusal(&write, Some("revision"), Revision(4)), Some(mismatch));
+        assert_eq!(refusal(&write, Some("revision"), Revision(4)), mismatch);
         for problem in ["operation", "request", "spec"] {
             let refused = refusal(&write, Some(problem), Revision(0));
-            assert!(matches!(refused, Some(WriteError::Invalid(said)) if said.contains("already")));
+            assert!(matches!(refused, WriteError::Invalid(said) if said.contains("already")));
         }
-        assert_eq!(refusal(&write, None, Revision(0)), None, "it lost a race that the snapshot did not see");
+        // It lost a race that the snapshot did not see.
+        let raced = WriteError::RevisionMismatch { expected: Revision(0), actual: Revision(1) };
+        assert_eq!(refusal(&write, None, Revision(0)), raced);
     }
 }

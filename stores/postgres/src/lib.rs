@@ -9,13 +9,13 @@ mod documents;
 mod error;
 mod link;
 mod load;
+mod members;
 mod migrate;
 mod options;
 mod read;
 mod reader;
 mod retain;
 mod session;
-mod shard;
 mod statement;
 mod tls;
 
@@ -166,7 +166,7 @@ impl Reads for PostgresStore {
 impl Store for PostgresStore {
     async fn open(&self) -> Result<Opened, StoreError> {
         let (session, opened) = Session::open(Arc::clone(&self.server)).await?;
-        *self.session() = Some(Arc::new(session));
+        *self.session() = Some(session);
         Ok(opened)
     }
 

@@ -153,6 +153,11 @@ impl Links {
         &self.server
     }
 
+    /// For more connections to it.
+    pub(crate) fn shared_server(&self) -> Arc<Server> {
+        Arc::clone(&self.server)
+    }
+
     /// A connection for one caller, as soon as there is one.
     pub(crate) async fn take(self: &Arc<Self>) -> Result<Taken, Failed> {
         let turn = Arc::clone(&self.turns).acquire_owned().await;

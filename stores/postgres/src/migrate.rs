@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use landlord_compute::store::{StoreError, new_engine_name};
+use landlord_state_machines::members::SHARDS;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 
@@ -11,7 +12,6 @@ use super::error::Failed;
 use super::link::{Links, Server};
 use super::options::PostgresOptions;
 use super::session::{column, one};
-use super::shard::SHARDS;
 
 /// A step from one version to the next.
 struct Migration {
@@ -20,8 +20,10 @@ struct Migration {
 }
 
 /// What leads to each version, the first to version 1. What was released is never changed.
-const MIGRATIONS: [Migration; 1] =
-    [Migration { name: "first tables", sql: include_str!("migrations/1_first.sql") }];
+const MIGRATIONS: [Migration; 2] = [
+    Migration { name: "first tables", sql: include_str!("migrations/1_first.sql") },
+    Migration { name: "several engines", sql: include_str!("migrations/2_engines.sql") },
+];
 
 /// A number of our own, so that two do not migrate at the same time.
 const LOCK: i64 = 0x6c61_6e64_6c6f_7264;
@@ -145,7 +147,9 @@ async fn found(links: &Arc<Links>) -> Result<Option<usize>, StoreError> {
 pub(crate) async fn check(links: &Arc<Links>) -> Result<(), StoreError> {
     let place = links.server().place();
     match found(links).await?.unwrap_or(0) {
-        version if version == MIGRATIONS.len() => Ok(()),
+        // The tables go before the engines, which are upgraded one after the other: a version may add, and take away only what
+        // the version before it does not use any more.
+        version if (MIGRATIONS.len()..=MIGRATIONS.len() + 1).contains(&version) => Ok(()),
         version if version > MIGRATIONS.len() => Err(newer(place, version)),
         version => Err(older(place, version)),
     }
@@ -181,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_step_is_one_transaction_that_notes_its_version_first() {
-        let [first] = &MIGRATIONS;
+        let [first, _] = &MIGRATIONS;
         let step = step(1, first);
         let at = |part: &str| step.sql.find(part).expect(part);
         assert!(at("pg_advisory_xact_lock") < at("INSERT INTO landlord.migrations"));

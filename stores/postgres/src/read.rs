@@ -179,8 +179,10 @@ pub(crate) async fn load(links: &Arc<Links>, tenants: &[TenantId]) -> Result<Vec
     Ok(tenants.iter().map(of).collect())
 }
 
+/// Of some shards, or of all.
 pub(crate) async fn due(
     links: &Arc<Links>,
+    of: Option<&[i16]>,
     before: Timestamp,
     after: Option<&(Timestamp, TenantId)>,
     limit: usize,
@@ -191,22 +193,32 @@ pub(crate) async fn due(
         None => (EARLIEST, ""),
     };
     let sql = "SELECT wake_at, id FROM landlord.tenants
-        WHERE wake_at IS NOT NULL AND wake_at <= $1 AND (wake_at, id) > ($2, $3) ORDER BY wake_at, id LIMIT $4";
-    let values: [Value<'_>; 4] =
-        [(&before, Type::TIMESTAMPTZ), (&time, Type::TIMESTAMPTZ), (&id, Type::TEXT), (&limit, Type::INT8)];
+        WHERE wake_at IS NOT NULL AND wake_at <= $1 AND (wake_at, id) > ($2, $3)
+            AND ($5 IS NULL OR shard = ANY($5)) ORDER BY wake_at, id LIMIT $4";
+    let values: [Value<'_>; 5] = [
+        (&before, Type::TIMESTAMPTZ),
+        (&time, Type::TIMESTAMPTZ),
+        (&id, Type::TEXT),
+        (&limit, Type::INT8),
+        (&of, Type::INT2_ARRAY),
+    ];
     let found = links.read(sql, &values).await?;
     let place = links.server().place();
     found.iter().map(|row| Ok((column(place, row, 0)?, tenant_id(place, row, 1)?))).collect()
 }
 
+/// Of some shards, or of all.
 pub(crate) async fn in_flight(
     links: &Arc<Links>,
+    of: Option<&[i16]>,
     after: Option<&TenantId>,
     limit: usize,
 ) -> Result<Vec<TenantId>, StoreError> {
     let (after, limit) = (until_nul(after.map_or("", TenantId::as_str)), signed(limit));
-    let sql = "SELECT id FROM landlord.tenants WHERE call IS NOT NULL AND id > $1 ORDER BY id LIMIT $2";
-    let found = links.read(sql, &[(&after, Type::TEXT), (&limit, Type::INT8)]).await?;
+    let sql = "SELECT id FROM landlord.tenants
+        WHERE call IS NOT NULL AND id > $1 AND ($3 IS NULL OR shard = ANY($3)) ORDER BY id LIMIT $2";
+    let values: [Value<'_>; 3] = [(&after, Type::TEXT), (&limit, Type::INT8), (&of, Type::INT2_ARRAY)];
+    let found = links.read(sql, &values).await?;
     found.iter().map(|row| tenant_id(links.server().place(), row, 0)).collect()
 }
 

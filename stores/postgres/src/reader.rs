@@ -71,11 +71,11 @@ impl Reads for PostgresReader {
         after: Option<(Timestamp, TenantId)>,
         limit: usize,
     ) -> Result<Vec<(Timestamp, TenantId)>, StoreError> {
-        read::due(&self.links, before, after.as_ref(), limit).await
+        read::due(&self.links, None, before, after.as_ref(), limit).await
     }
 
     async fn in_flight(&self, after: Option<TenantId>, limit: usize) -> Result<Vec<TenantId>, StoreError> {
-        read::in_flight(&self.links, after.as_ref(), limit).await
+        read::in_flight(&self.links, None, after.as_ref(), limit).await
     }
 
     async fn list(

@@ -15,6 +15,7 @@ use landlord_compute::store::StoreError;
 use super::error::{self, Failed};
 use super::link::{Links, Value};
 use super::session::{Session, column, one, signed};
+use super::statement::LIVES;
 
 /// The mark moves each time when so much of the history has come, at most [`STRIDE`].
 const SHARE: u64 = 64;
@@ -85,20 +86,30 @@ impl Session {
         Ok(())
     }
 
-    /// Makes room for so many events, and for half a partition more.
+    /// Makes room for so many events, and for half a partition more. Other engines do the same.
     pub(crate) async fn make_room(&self, writes: usize) -> Result<(), StoreError> {
         let size = signed(self.others.server().options().partition.max(1));
-        loop {
+        let has_room = || {
             let room_until = self.retained.room_until.load(Ordering::Acquire);
-            if self.head.load(Ordering::Acquire) + signed(writes) + size / 2 < room_until {
+            self.head.load(Ordering::Acquire) + signed(writes) + size / 2 < room_until
+        };
+        while !has_room() {
+            // Another engine may have made it.
+            self.read_partitions().await?;
+            if has_room() {
                 return Ok(());
             }
+            let room_until = self.retained.room_until.load(Ordering::Acquire);
             let made =
                 async { self.others.take().await?.run(&make_partition(room_until, room_until + size)).await };
             match made.await {
                 Ok(()) => {}
                 // Somebody else was faster, or the answer was lost: what there is, is looked up.
-                Err(failed) if failed.code() == Some(&SqlState::DUPLICATE_TABLE) => {}
+                Err(failed)
+                    if matches!(
+                        failed.code(),
+                        Some(&SqlState::DUPLICATE_TABLE | &SqlState::UNIQUE_VIOLATION)
+                    ) => {}
                 Err(failed) => return Err(failed.told(self.place(), "make a partition of events in")),
             }
             self.read_partitions().await?;
@@ -107,6 +118,7 @@ impl Session {
                 return Err(error::row(self.place(), "landlord.partitions", problem));
             }
         }
+        Ok(())
     }
 
     /// Moves the mark as far as what is kept allows. What fails is tried again later: it is not the commit's.
@@ -143,8 +155,9 @@ impl Session {
         if up_to <= trimmed {
             return Ok(trimmed);
         }
-        let sql = "WITH me AS MATERIALIZED (
-                SELECT epoch FROM landlord.engines WHERE epoch = $1 AND state = 'open' FOR SHARE
+        let sql = format!(
+            "WITH me AS MATERIALIZED (
+                SELECT epoch FROM landlord.engines WHERE epoch = $1 AND {LIVES} FOR SHARE
             ), ended AS MATERIALIZED (
                 SELECT unnest(string_to_array(settles, ',')) AS operation
                 FROM landlord.events WHERE position > $2 AND position <= $3 AND settles IS NOT NULL
@@ -158,10 +171,11 @@ impl Session {
                 DELETE FROM landlord.operations USING ended
                 WHERE operations.id = ended.operation AND EXISTS (SELECT FROM me)
             )
-            UPDATE landlord.head SET trimmed = $3 WHERE trimmed = $2 AND EXISTS (SELECT FROM me) RETURNING trimmed";
+            UPDATE landlord.head SET trimmed = $3 WHERE trimmed = $2 AND EXISTS (SELECT FROM me) RETURNING trimmed"
+        );
         let moved = self
             .others
-            .ask(sql, &[(&self.epoch, Type::INT8), (&trimmed, Type::INT8), (&up_to, Type::INT8)])
+            .ask(&sql, &[(&self.epoch, Type::INT8), (&trimmed, Type::INT8), (&up_to, Type::INT8)])
             .await;
         let moved = moved.map_err(|failed| failed.told(self.place(), "drop old events of"))?;
         Ok(if moved.is_empty() { trimmed } else { up_to })

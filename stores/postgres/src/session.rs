@@ -1,37 +1,27 @@
-//! One engine at a time has the store: how it is taken, kept, and given up; and what may be done while it is not known what a
-//! commit did.
+//! One engine's part in the store: how it comes, how it ends, and what may be done while it is not known what a commit did.
 //!
-//! Nothing is kept in a session of the server, so that a pooler may be between. An open engine counts its beat up. Whoever
-//! sees the same beat for a while deletes that very beat, ends the engine that had it, and takes the next epoch. A commit
-//! locks the row of its engine, so that it is made before that, or not at all.
+//! Nothing is kept in a session of the server, so that a pooler may be between. A commit locks the row of its engine, so that it
+//! is made before that engine is ended by another one, or not at all. [`members`](super::members) has what the engines are to each
+//! other.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use tokio::task::AbortHandle;
-use tokio::time::Instant;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use landlord_compute::store::{Epoch, Opened, Position, StoreError};
 
 use super::error::{self, Failed};
-use super::link::{Links, Server, Value};
+use super::link::{Links, Server};
+use super::members::PostgresMembers;
 use super::migrate;
 use super::options::Standby;
 use super::reader::PostgresReader;
 use super::retain::Retained;
-use super::statement;
-
-/// How often an open engine counts its beat up.
-const RENEWS: Duration = Duration::from_secs(1);
-/// How long a beat has to stay the same until its engine counts as gone.
-const SILENT: Duration = Duration::from_secs(5);
-/// How often another engine's beat is looked at meanwhile.
-const LOOK: Duration = Duration::from_millis(250);
+use super::statement::{self, LIVES};
 
 /// What there is while a store is open.
 #[derive(Debug)]
@@ -52,13 +42,6 @@ pub(crate) struct Session {
     needs_standby: bool,
     /// One makes sure for all.
     turns: Semaphore,
-    beats: AbortHandle,
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        self.beats.abort();
-    }
 }
 
 /// Marks the session when it is dropped, unless it is known what the commit did.
@@ -80,7 +63,7 @@ impl Drop for Doubt<'_> {
 
 impl Session {
     /// Takes the store under a new epoch.
-    pub(crate) async fn open(server: Arc<Server>) -> Result<(Self, Opened), StoreError> {
+    pub(crate) async fn open(server: Arc<Server>) -> Result<(Arc<Self>, Opened), StoreError> {
         let commits = Links::new(Arc::clone(&server), 1);
         let others = Links::new(Arc::clone(&server), server.options().connections);
         migrate::check(&others).await?;
@@ -91,19 +74,11 @@ impl Session {
             Standby::Required => return Err(no_standby(server.place())),
         };
         let owner = owner(server.options().owner.as_deref());
-        let row = loop {
-            let last = last_engine(&others).await?;
-            if let Some(beat) = last.beat {
-                wait_for_silence(&others, &last, beat).await?;
-                fence(&others, &last, beat).await?;
-            }
-            if let Some(row) = claim(&others, last.epoch, &owner).await? {
-                break row;
-            }
-        };
-        let (engine, epoch, position): (String, i64, i64) = read_claimed(server.place(), &row)?;
+        let row = join(&others, &owner).await?;
+        let place = server.place();
+        let (engine, epoch): (String, i64) = (column(place, &row, 0)?, column(place, &row, 1)?);
+        let position: i64 = column(place, &row, 2)?;
         let head = Arc::new(AtomicI64::new(position));
-        let beats = tokio::spawn(keep(Links::new(Arc::clone(&server), 1), epoch, Arc::clone(&head)));
         let session = Self {
             reader: PostgresReader::over(Arc::clone(&others)),
             retained: Retained::new(),
@@ -115,13 +90,14 @@ impl Session {
             in_doubt: AtomicBool::new(false),
             needs_standby,
             turns: Semaphore::new(1),
-            beats: beats.abort_handle(),
         };
         session.read_partitions().await?;
+        let session = Arc::new(session);
         let opened = Opened {
             engine: engine.into(),
             epoch: Epoch(unsigned(epoch)),
             head: Position(unsigned(position)),
+            members: Some(Arc::new(PostgresMembers::of(Arc::clone(&session)))),
         };
         Ok((session, opened))
     }
@@ -164,7 +140,7 @@ impl Session {
         let guard = self.guard();
         let next = format!(
             "UPDATE landlord.engines SET generation = generation + 1
-            WHERE epoch = $1 AND state = 'open'{guard} RETURNING generation"
+            WHERE epoch = $1 AND {LIVES}{guard} RETURNING generation"
         );
         let rows = self.others.ask(&next, &[(&self.epoch, Type::INT8)]).await.map_err(told)?;
         let Some(row) = rows.first() else { return Err(self.why_not().await) };
@@ -203,7 +179,7 @@ impl Session {
         if position < known || epoch < self.epoch {
             return error::went_back(self.place(), known, position);
         }
-        if state != "open" || epoch != self.epoch {
+        if !matches!(&*state, "open" | "leaving") {
             return StoreError::Fenced { ours: unsigned(self.epoch), current: unsigned(epoch) };
         }
         if self.needs_standby && !has_standby {
@@ -217,10 +193,11 @@ impl Session {
 
     /// Gives the store up.
     pub(crate) async fn close(&self) -> Result<(), StoreError> {
-        self.beats.abort();
-        let sql = "WITH gone AS (DELETE FROM landlord.beats WHERE epoch = $1)
-            UPDATE landlord.engines SET state = 'closed', ended_at = now() WHERE epoch = $1 AND state = 'open'";
-        let closed = self.others.ask(sql, &[(&self.epoch, Type::INT8)]).await;
+        let sql = format!(
+            "WITH gone AS (DELETE FROM landlord.beats WHERE epoch = $1)
+            UPDATE landlord.engines SET state = 'closed', ended_at = now() WHERE epoch = $1 AND {LIVES}"
+        );
+        let closed = self.others.ask(&sql, &[(&self.epoch, Type::INT8)]).await;
         closed.map(drop).map_err(|failed| failed.told(self.place(), "give up"))
     }
 }
@@ -291,115 +268,20 @@ async fn check_server(links: &Arc<Links>) -> Result<bool, StoreError> {
     column(place, row, 5)
 }
 
-/// The engine that opened the store last.
-struct Last {
-    epoch: i64,
-    /// None where it has given the store up, or was fenced.
-    beat: Option<i64>,
-    owner: String,
-}
-
-async fn last_engine(links: &Arc<Links>) -> Result<Last, StoreError> {
-    let sql = "SELECT meta.epoch, CASE WHEN engines.state = 'open' THEN coalesce(beats.beat, -1) END,
-            coalesce(engines.owner || ' since ' || to_char(engines.opened_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS\"Z\"'), '?')
-        FROM landlord.meta LEFT JOIN landlord.engines USING (epoch) LEFT JOIN landlord.beats USING (epoch)";
-    let place = links.server().place();
-    let rows = links.read(sql, &[]).await?;
-    let row = one(place, &rows)?;
-    Ok(Last { epoch: column(place, row, 0)?, beat: column(place, row, 1)?, owner: column(place, row, 2)? })
-}
-
-/// Waits until the last engine has been silent for long enough. What lies between two looks that are far apart does not count: the
-/// database was away, or this machine was stopped, and that engine may have been too.
-async fn wait_for_silence(links: &Arc<Links>, last: &Last, beat: i64) -> Result<(), StoreError> {
-    let mut seen_since = Instant::now();
-    let mut looked = seen_since;
-    loop {
-        tokio::time::sleep(LOOK).await;
-        let now = last_engine(links).await?;
-        if looked.elapsed() > RENEWS {
-            seen_since = Instant::now();
-        }
-        looked = Instant::now();
-        if now.epoch == last.epoch && now.beat.is_none() {
-            return Ok(());
-        }
-        if now.epoch != last.epoch || now.beat != Some(beat) {
-            let store = links.server().place().to_owned();
-            return Err(StoreError::InUse { store, owner: now.owner });
-        }
-        if seen_since.elapsed() >= SILENT {
-            return Ok(());
-        }
-    }
-}
-
-/// Ends an engine whose beat is still the one that was seen. Waits for a commit of it that has begun.
-async fn fence(links: &Arc<Links>, last: &Last, beat: i64) -> Result<(), StoreError> {
-    // An engine that was killed while it opened may have no beat.
-    let sql = "WITH silent AS (DELETE FROM landlord.beats WHERE epoch = $1 AND beat = $2 RETURNING epoch)
-        UPDATE landlord.engines SET state = 'fenced', ended_at = now()
-        WHERE epoch = $1 AND state = 'open' AND ($2 = -1 OR EXISTS (SELECT FROM silent)) RETURNING epoch";
-    let values: [Value<'_>; 2] = [(&last.epoch, Type::INT8), (&beat, Type::INT8)];
-    let fenced = links.ask(sql, &values).await;
-    let fenced = fenced.map_err(|failed| failed.told(links.server().place(), "take over"))?;
-    if !fenced.is_empty() {
-        tracing::warn!(epoch = last.epoch, owner = last.owner, "an engine that is silent was fenced");
-    }
-    Ok(())
-}
-
-/// Takes the next epoch. None where somebody else was faster, or the last engine is still there.
-async fn claim(links: &Arc<Links>, last: i64, owner: &str) -> Result<Option<Row>, StoreError> {
-    let sql = "WITH claimed AS (
-            UPDATE landlord.meta SET epoch = epoch + 1
-            WHERE epoch = $1 AND NOT EXISTS (SELECT FROM landlord.engines WHERE epoch = $1 AND state = 'open')
-            RETURNING engine, epoch
+/// Takes the next epoch.
+async fn join(links: &Arc<Links>, owner: &str) -> Result<Row, StoreError> {
+    let sql = "WITH counted AS (
+            UPDATE landlord.meta SET epoch = epoch + 1 RETURNING engine, epoch
         ), opened AS (
-            INSERT INTO landlord.engines (epoch, state, owner) SELECT epoch, 'open', $2 FROM claimed
+            INSERT INTO landlord.engines (epoch, state, owner) SELECT epoch, 'open', $1 FROM counted
         ), beats AS (
-            INSERT INTO landlord.beats (epoch, beat) SELECT epoch, 0 FROM claimed
+            INSERT INTO landlord.beats (epoch, beat) SELECT epoch, 0 FROM counted
         )
-        SELECT claimed.engine, claimed.epoch, head.position FROM claimed CROSS JOIN landlord.head";
-    let values: [Value<'_>; 2] = [(&last, Type::INT8), (&owner, Type::TEXT)];
-    let claimed = links.ask(sql, &values).await;
-    let claimed = claimed.map_err(|failed| failed.told(links.server().place(), "open"))?;
-    Ok(claimed.into_iter().next())
-}
-
-fn read_claimed(place: &str, row: &Row) -> Result<(String, i64, i64), StoreError> {
-    Ok((column(place, row, 0)?, column(place, row, 1)?, column(place, row, 2)?))
-}
-
-/// Counts the beat up until the engine is fenced. While the database is away, it is tried again.
-async fn keep(links: Arc<Links>, epoch: i64, head: Arc<AtomicI64>) {
-    let sql = "UPDATE landlord.beats SET beat = beat + 1 WHERE epoch = $1
-        RETURNING (SELECT position FROM landlord.head)";
-    let mut ticks = tokio::time::interval(RENEWS);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut is_away = false;
-    loop {
-        ticks.tick().await;
-        let known = head.load(Ordering::Acquire);
-        match links.ask(sql, &[(&epoch, Type::INT8)]).await {
-            Ok(rows) => {
-                is_away = false;
-                let Some(row) = rows.first() else {
-                    tracing::error!(epoch, "this engine was fenced: another one has taken the store over");
-                    return;
-                };
-                if row.try_get(0).is_ok_and(|position: i64| position < known) {
-                    tracing::error!(known, "the database went back; this engine does not write it any more");
-                }
-            }
-            Err(failed) if !is_away => {
-                is_away = true;
-                let error = failed.told(links.server().place(), "keep");
-                tracing::warn!(%error, "the store cannot be kept now; it is tried again");
-            }
-            Err(_) => {}
-        }
-    }
+        SELECT counted.engine, counted.epoch, head.position FROM counted CROSS JOIN landlord.head";
+    let opened = links.ask(sql, &[(&owner, Type::TEXT)]).await;
+    let opened = opened.map_err(|failed| failed.told(links.server().place(), "open"))?;
+    let place = links.server().place();
+    opened.into_iter().next().ok_or_else(|| error::row(place, "landlord.meta", "it has no row"))
 }
 
 /// What this process is called.

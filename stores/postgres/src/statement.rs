@@ -12,6 +12,9 @@ use super::batch::{Batch, Parts, TENANT};
 /// The number of the first parameter that is an array. Before it: epoch, generation, head.
 const FIRST: usize = 4;
 
+/// What is so of the row of an engine that has not ended.
+pub(crate) const LIVES: &str = "state IN ('open', 'leaving')";
+
 /// What must also be so of the server, where commits have to reach a standby.
 pub(crate) fn guard(needs_standby: bool) -> &'static str {
     if needs_standby { " AND current_setting('synchronous_standby_names') <> ''" } else { "" }
@@ -22,7 +25,7 @@ fn me(guard: &str) -> String {
     format!(
         "me AS MATERIALIZED (
     SELECT engines.epoch FROM landlord.engines CROSS JOIN landlord.head
-    WHERE engines.epoch = $1 AND engines.generation = $2 AND engines.state = 'open' AND head.position >= $3{guard}
+    WHERE engines.epoch = $1 AND engines.generation = $2 AND engines.{LIVES} AND head.position >= $3{guard}
     FOR SHARE OF engines
 )"
     )

@@ -232,7 +232,7 @@ fn take_epoch(connection: &Connection) -> Result<Opened, rusqlite::Error> {
         transaction.query_row(taken, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let head = read::head(&transaction)?;
     transaction.commit()?;
-    Ok(Opened { engine: engine.into(), epoch: Epoch(epoch), head })
+    Ok(Opened { engine: engine.into(), epoch: Epoch(epoch), head, members: None })
 }
 
 /// Why a batch was not committed.

@@ -3,6 +3,8 @@
 
 pub mod contract;
 pub mod documents;
+pub mod members;
 pub mod requests;
 pub mod samples;
+pub mod shared;
 pub mod waiting;

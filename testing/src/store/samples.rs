@@ -240,6 +240,7 @@ pub fn whats() -> Vec<EventKind> {
         EventKind::HealthChanged { health: Health::Unhealthy, reason: Some("exit 1".to_owned()) },
         EventKind::HealthChanged { health: Health::Healthy, reason: None },
         EventKind::Recovered,
+        EventKind::HandedOver,
         EventKind::Paused,
         EventKind::Resumed,
         EventKind::QueueCancelled,

@@ -106,9 +106,10 @@ impl Past {
                 course.step = None;
             }),
             EventKind::Recovered => self.course(event, Course::cut_off),
-            EventKind::Waits { .. } | EventKind::FoundNothing | EventKind::Retried => {
-                self.course(event, |_| {})
-            }
+            EventKind::Waits { .. }
+            | EventKind::FoundNothing
+            | EventKind::Retried
+            | EventKind::HandedOver => self.course(event, |_| {}),
             EventKind::HealthChanged { health: Health::Unhealthy, reason } => {
                 self.is_in_trouble(event.at, reason);
             }

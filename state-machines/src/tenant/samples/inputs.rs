@@ -50,7 +50,8 @@ pub fn inputs(record: &Record) -> Vec<Sample> {
         Input::Progressed { .. } => Some(Input::TimerFired),
         Input::TimerFired => Some(looked(Seen::Healthy, moment::NOW)),
         Input::Observed(_) => Some(Input::Recovered),
-        Input::Recovered => None,
+        Input::Recovered => Some(Input::HandedOver { call: CALL }),
+        Input::HandedOver { .. } => None,
     })
     .into_iter()
     .flat_map(|input| match input {
@@ -63,6 +64,10 @@ pub fn inputs(record: &Record) -> Vec<Sample> {
         Input::TimerFired => timers(),
         Input::Observed(_) => looks(),
         Input::Recovered => vec![Sample::new("recovered", "", Input::Recovered)],
+        Input::HandedOver { .. } => calls(record)
+            .into_iter()
+            .map(|(call, detail)| Sample::new("handed over", detail, Input::HandedOver { call }))
+            .collect(),
     })
     .collect()
 }

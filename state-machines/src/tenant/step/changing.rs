@@ -102,6 +102,21 @@ impl At<'_> {
         }
     }
 
+    /// The same try begins again where the tenant is from now on.
+    pub(super) fn handed_over(self, call: CallId) -> Decision {
+        let Self { change, stamp, .. } = self;
+        match &change.run {
+            Run::Calling(current) if current.id == call => {
+                let mut draft = self.draft();
+                let run = Run::Waiting { until: stamp.now };
+                draft.put(self.applied, Change { run, ..change.clone() });
+                draft.apply(Some(change.operation), EventKind::HandedOver)
+            }
+            Run::Stopping { call: current, why, .. } if current.id == call => self.stopped(*why, None),
+            Run::Calling(_) | Run::Stopping { .. } | Run::Waiting { .. } => Decision::Ignore,
+        }
+    }
+
     pub(super) fn recovered(self) -> Decision {
         let Self { policy, tenant, change, stamp, .. } = self;
         match (&change.run, &change.direction) {

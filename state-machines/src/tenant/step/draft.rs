@@ -10,8 +10,8 @@ use super::super::event::StopReason;
 use super::super::policy::{Policy, after};
 use super::super::{
     Call, Change, Decision, Direction, Effect, EventKind, Failure, LifecycleEvent, Method, OpenedOperation,
-    Queued, Record, Removal, RemovalRun, Removes, Retained, Rolled, Run, Settled, Settlement, Stamp,
-    StartCall, State, StateName, Tenant, Tombstone, Transition, UndoCause, Versioned, Why, Wish,
+    Queued, Record, Removal, RemovalRun, Removes, Retained, Rolled, Run, Settled, Settlement, Stamp, State,
+    StateName, Tenant, Tombstone, Transition, UndoCause, Versioned, Why, Wish,
 };
 use crate::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use crate::id::{CallId, OperationId, Rollout, SpecVersion};
@@ -150,6 +150,13 @@ impl Draft {
         self.effects.push(effect);
     }
 
+    /// Makes the call that the tenant now has.
+    fn ask(&mut self) {
+        if let Some(start) = self.tenant.asks() {
+            self.effect(Effect::StartCall(start));
+        }
+    }
+
     /// Asks a call to stop.
     pub(super) fn stop_call(&mut self, call: CallId) {
         self.effect(Effect::StopCall(call));
@@ -167,26 +174,9 @@ impl Draft {
 
     /// Calls the provider for `change`, by the method that its direction needs, or by `method`.
     pub(super) fn call(&mut self, applied: Option<&Rolled>, change: Change, method: Method) {
-        let (spec, deadline) = match &change.direction {
-            Direction::Forward { deadline } => (Some(&change.target), *deadline),
-            Direction::Repair => (Some(&change.target), None),
-            Direction::Undo(_) => (applied, None),
-        };
         let call = Call { id: self.fresh_call(), method };
-        let rollout = |rolled: Option<&Rolled>| rolled.map(|rolled| rolled.rollout).unwrap_or_default();
-        self.effect(Effect::StartCall(StartCall {
-            call: call.id,
-            operation: change.operation,
-            provider: self.tenant.provider.clone(),
-            method,
-            spec: spec.map(|rolled| rolled.spec.clone()),
-            rollout: rollout(spec),
-            applied: applied.map(|rolled| rolled.spec.clone()),
-            applied_rollout: rollout(applied),
-            attempt: change.attempt,
-            deadline,
-        }));
         self.put(applied, Change { run: Run::Calling(call), ..change });
+        self.ask();
     }
 
     /// The change goes on as given.
@@ -265,21 +255,9 @@ impl Draft {
 
     /// The removal begins or is tried again.
     pub(super) fn remove(&mut self, operation: OperationId, removes: Removes, attempt: u32) {
-        let call = self.fresh_call();
-        self.effect(Effect::StartCall(StartCall {
-            call,
-            operation,
-            provider: self.tenant.provider.clone(),
-            method: removes.method(),
-            spec: None,
-            rollout: Rollout::default(),
-            applied: None,
-            applied_rollout: Rollout::default(),
-            attempt,
-            deadline: None,
-        }));
-        let run = RemovalRun::Calling(call);
+        let run = RemovalRun::Calling(self.fresh_call());
         self.tenant.state = State::Destroying(Removal { operation, removes, attempt, run });
+        self.ask();
     }
 
     /// When to try again after `failures` failures in a row.

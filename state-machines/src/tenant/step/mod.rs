@@ -85,6 +85,11 @@ pub fn step(policy: &Policy, record: &Record, stamp: Stamp, input: Input) -> Dec
             // Where a call is on its way, or will be, it finds out for itself.
             Unborn(_) | Pending(_) | Changing(_) | Removing(_) => Decision::Ignore,
         },
+        Input::HandedOver { call } => match configuration() {
+            Changing(at) => at.handed_over(call),
+            Removing(at) => at.handed_over(call),
+            Unborn(_) | Pending(_) | Running(_) => Decision::Ignore,
+        },
         Input::Recovered => match configuration() {
             Changing(at) => at.recovered(),
             Removing(at) => at.recovered(),

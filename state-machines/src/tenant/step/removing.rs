@@ -99,6 +99,19 @@ impl At<'_> {
         }
     }
 
+    /// The same try begins again where the tenant is from now on.
+    pub(super) fn handed_over(self, call: CallId) -> Decision {
+        if self.removal.run != RemovalRun::Calling(call) {
+            return Decision::Ignore;
+        }
+        let Removal { operation, removes, attempt, .. } = self.removal;
+        let (operation, attempt) = (*operation, *attempt);
+        let mut draft = self.draft();
+        let run = RemovalRun::Waiting { until: self.stamp.now };
+        draft.tenant.state = State::Destroying(Removal { operation, removes: removes.clone(), attempt, run });
+        draft.apply(Some(operation), EventKind::HandedOver)
+    }
+
     pub(super) fn recovered(self) -> Decision {
         match self.removal.run {
             RemovalRun::Calling(_) => self.again(self.removal.attempt + 1, EventKind::Recovered),

@@ -36,6 +36,7 @@ fn moves() -> impl Strategy<Value = Move> {
         8 => Just(Move::WaitUntilWoken),
         2 => Just(Move::Timer),
         2 => Just(Move::Crash),
+        2 => Just(Move::HandOver),
         6 => (sights(), 0..100_u64).prop_map(|(sight, ago)| Move::Look(sight, ago)),
     ]
 }

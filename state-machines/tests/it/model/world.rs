@@ -112,6 +112,8 @@ pub(super) enum Action {
     Ends(Ending),
     /// The engine dies, and the next one takes up what it finds.
     Crash,
+    /// Another engine takes the tenant, in order.
+    HandOver,
     /// The engine looks whether the tenant is to be woken.
     Timer,
     /// Time passes up to the next wake-up, or, where there is none, until repairs are forgotten. The timer may come late.
@@ -183,6 +185,7 @@ impl World {
             if self.can_work(alive) {
                 actions.push(Action::Works);
             }
+            actions.push(Action::HandOver);
             actions.extend(endings(alive, self.platform, self.retained).map(Action::Ends));
         }
         match self.platform {
@@ -275,6 +278,10 @@ impl World {
             // Whatever was not committed is as if it had not been: what is left is the record.
             Action::Crash => {
                 self.alive.take().is_some() | (self.record.call().is_some() && self.input(Input::Recovered))
+            }
+            Action::HandOver => {
+                let Some(alive) = self.alive.take() else { return false };
+                self.input(Input::HandedOver { call: alive.call })
             }
             Action::Timer => self.input(Input::TimerFired),
             Action::Pass => {

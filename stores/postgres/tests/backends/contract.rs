@@ -9,7 +9,7 @@ use landlord_compute::store::{Position, Reads, Store, StoreError, Write, WriteEr
 use landlord_store_postgres::{PostgresOptions, PostgresReader, PostgresStore};
 use landlord_testing::fixtures::{engine, run, scripted};
 use landlord_testing::store::samples::{StoredLife, id};
-use landlord_testing::store::{contract, requests, waiting};
+use landlord_testing::store::{contract, members, requests, waiting};
 
 use super::cluster::{Cluster, database};
 
@@ -18,6 +18,17 @@ use super::cluster::{Cluster, database};
 async fn the_whole_contract_is_kept() {
     let cluster = Cluster::start().await;
     contract::run(async || cluster.store().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL: ./test.sh backends"]
+async fn the_contract_of_shared_stores_is_kept() {
+    let cluster = Cluster::start().await;
+    members::run(async || {
+        let options = cluster.migrated().await;
+        (PostgresStore::new(options.clone()), PostgresStore::new(options))
+    })
+    .await;
 }
 
 /// A store that keeps 20 events, and for a minute those that are not read. A partition has 10.

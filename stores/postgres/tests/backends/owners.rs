@@ -1,150 +1,108 @@
-//! One engine at a time: another one is refused while the first lives, and fences it once that is silent.
+//! Engines that share the store: what ends one of them, and when.
+
+use std::sync::Arc;
 
 use landlord_compute::machines::tenant::Record;
-use landlord_compute::store::{Epoch, Position, Reads, Store, StoreError};
-use landlord_store_postgres::{PostgresOptions, PostgresReader, PostgresStore};
+use landlord_compute::store::{Members, Opened, Position, Reads, Store, StoreError};
+use landlord_store_postgres::{PostgresOptions, PostgresStore};
 use landlord_testing::store::contract::commit_one;
 use landlord_testing::store::samples::{StoredLife, id};
 
 use super::cluster::{Cluster, database, until};
 
-fn named(options: &PostgresOptions, owner: &str) -> PostgresStore {
-    PostgresStore::new(PostgresOptions { owner: Some(owner.to_owned()), ..options.clone() })
+/// Somebody's lock is waited for by whoever ends an engine.
+const ENDS_WAITING: &str =
+    "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%''fenced''%'";
+
+async fn join(options: &PostgresOptions) -> (PostgresStore, Opened, Arc<dyn Members>) {
+    let store = PostgresStore::new(options.clone());
+    let opened = store.open().await.expect("opens");
+    let members = opened.members.clone().expect("it is shared");
+    (store, opened, members)
 }
 
+/// A commit that has begun is over before its engine is ended, and one that begins later is not made.
 #[tokio::test]
 #[ignore = "needs PostgreSQL: ./test.sh backends"]
-async fn a_second_engine_is_refused_while_the_first_lives() {
+async fn ending_an_engine_waits_for_the_commit_that_has_begun() {
     let cluster = Cluster::start().await;
     let options = cluster.migrated().await;
-    let (first, second) = (named(&options, "the first"), named(&options, "the second"));
-    let epoch = first.open().await.expect("opens").epoch;
-    let error = second.open().await.expect_err("must not open");
-    let StoreError::InUse { store, owner } = &error else { panic!("not in use: {error:?}") };
-    assert!(store.contains(database(&options)), "{store}");
-    assert!(owner.contains("(the first) on host") && owner.contains(" since "), "{owner}");
-    let refused = second.commit(epoch, &[StoredLife::new("acme").begin()]).await;
-    assert!(matches!(refused, Err(StoreError::Unavailable { .. })), "{refused:?}");
-    assert_eq!(commit_one(&first, epoch, StoredLife::new("acme").begin()).await, Position(1));
-
-    // Whoever only looks is not refused.
-    let reader = PostgresReader::open(options).await.expect("opens");
-    assert!(matches!(reader.load(&id("acme")).await.expect("loads"), Record::Live(_)));
-    first.close().await.expect("closes");
-    assert_eq!(second.open().await.expect("opens at once").epoch, Epoch(2));
-}
-
-/// An engine that stopped without a word, and comes back: what it commits then is refused.
-#[tokio::test]
-#[ignore = "needs PostgreSQL: ./test.sh backends"]
-async fn an_engine_that_is_silent_is_fenced_and_commits_nothing_more() {
-    let cluster = Cluster::start().await;
-    let options = cluster.migrated().await;
-    let (first, second) = (named(&options, "the first"), named(&options, "the second"));
-    // Its runtime stops, and its beat with it.
-    let (first, epoch) = tokio::task::spawn_blocking(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("builds");
-        let epoch = runtime.block_on(async {
-            let epoch = first.open().await.expect("opens").epoch;
-            commit_one(&first, epoch, StoredLife::new("acme").begin()).await;
-            epoch
-        });
-        (first, epoch)
-    })
-    .await
-    .expect("no panic");
-    let opened = second.open().await.expect("takes over");
-    assert_eq!((opened.epoch, opened.head), (Epoch(2), Position(1)));
-
-    let other = StoredLife::new("other").begin();
-    let error = first.commit(epoch, std::slice::from_ref(&other)).await.expect_err("it is fenced");
-    assert!(matches!(error, StoreError::Fenced { ours: 1, current: 2 }), "{error:?}");
-    assert_eq!(second.load(&id("other")).await.expect("loads"), Record::Absent(id("other")));
-    assert_eq!(commit_one(&second, opened.epoch, other).await, Position(2), "and no position is lost");
-}
-
-/// A commit that has begun is over before the next engine has the store, and one that begins later is not made.
-#[tokio::test]
-#[ignore = "needs PostgreSQL: ./test.sh backends"]
-async fn a_take_over_waits_for_the_commit_that_has_begun() {
-    let cluster = Cluster::start().await;
-    let options = cluster.migrated().await;
-    let (first, second) = (named(&options, "the first"), named(&options, "the second"));
-    let epoch = first.open().await.expect("opens").epoch;
+    let ((first, ours, _), (second, _, members)) = (join(&options).await, join(&options).await);
     let client = cluster.client(database(&options)).await;
-    // Its beat stands still, and its commit waits for somebody with psql.
-    let still = "CREATE RULE still AS ON UPDATE TO landlord.beats DO INSTEAD NOTHING";
-    client.batch_execute(still).await.expect("is made");
+    let beat = members.view().await.expect("reads").engines[&ours.epoch].beat;
+    // Its commit waits for somebody with psql.
     client.batch_execute("BEGIN; SELECT FROM landlord.head FOR UPDATE").await.expect("locks");
     let batch = [StoredLife::new("acme").begin()];
-    let take_over = async {
-        let waits =
-            "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%''fenced''%'";
+    let ends = async {
         let watch = cluster.client("postgres").await;
-        let opens = second.open();
+        let commits =
+            "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'WITH me AS%'";
+        until("the commit waits", async || !watch.query(commits, &[]).await.expect("reads").is_empty()).await;
         let unlocks = async {
-            until("the take-over waits", async || !watch.query(waits, &[]).await.expect("reads").is_empty())
-                .await;
+            until("who ends the engine waits", async || {
+                !watch.query(ENDS_WAITING, &[]).await.expect("reads").is_empty()
+            })
+            .await;
             client.batch_execute("COMMIT").await.expect("unlocks");
         };
-        tokio::join!(opens, unlocks).0
+        tokio::join!(members.fence(ours.epoch, beat), unlocks).0
     };
-    let (committed, opened) = tokio::join!(first.commit(epoch, &batch), take_over);
+    let (committed, ended) = tokio::join!(first.commit(ours.epoch, &batch), ends);
     assert_eq!(committed.expect("it had begun"), [Ok(Position(1))]);
-    let opened = opened.expect("takes over");
-    assert_eq!(opened.head, Position(1), "the next engine knows of it");
-    let late = first.commit(epoch, &[StoredLife::new("late").begin()]).await;
+    assert!(ended.expect("asks"));
+    assert_eq!(second.head().await.expect("reads"), Position(1), "and the other one knows of it");
+    let late = first.commit(ours.epoch, &[StoredLife::new("late").begin()]).await;
     assert!(matches!(late, Err(StoreError::Fenced { .. })), "{late:?}");
+    assert_eq!(second.load(&id("late")).await.expect("loads"), Record::Absent(id("late")));
 }
 
-/// An engine that wakes at the last moment keeps the store: only the very beat that stood still is deleted.
+/// An engine that beats at the last moment lives: only the very beat that stood still is deleted.
 #[tokio::test]
 #[ignore = "needs PostgreSQL: ./test.sh backends"]
-async fn an_engine_whose_beat_goes_on_at_the_last_moment_is_not_fenced() {
+async fn an_engine_that_beats_at_the_last_moment_lives() {
     let cluster = Cluster::start().await;
     let options = cluster.migrated().await;
-    let (first, second) = (named(&options, "the first"), named(&options, "the second"));
-    let epoch = first.open().await.expect("opens").epoch;
+    let ((first, ours, _), (_, _, members)) = (join(&options).await, join(&options).await);
     let client = cluster.client(database(&options)).await;
-    // The engine's beat fails for as long as there is a row.
-    let still = "CREATE TABLE still (); INSERT INTO still DEFAULT VALUES;
-        CREATE FUNCTION stands() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-            IF current_setting('application_name') = 'landlord-compute' AND EXISTS (SELECT FROM still) THEN
-                RAISE 'it stands still';
-            END IF;
-            RETURN NEW;
-        END $$;
-        CREATE TRIGGER stands BEFORE UPDATE ON landlord.beats FOR EACH ROW EXECUTE FUNCTION stands();";
-    client.batch_execute(still).await.expect("is made");
+    let beat = members.view().await.expect("reads").engines[&ours.epoch].beat;
     let wakes = async {
         let watch = cluster.client("postgres").await;
-        let looks = "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'SELECT meta.epoch, CASE%'";
-        until("somebody watches it", async || !watch.query(looks, &[]).await.expect("reads").is_empty())
+        until("it is to be ended", async || !watch.query(ENDS_WAITING, &[]).await.expect("reads").is_empty())
             .await;
-        client.batch_execute("BEGIN; SELECT FROM landlord.beats FOR UPDATE").await.expect("locks");
-        let waits =
-            "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%''fenced''%'";
-        until("it is to be fenced", async || !watch.query(waits, &[]).await.expect("reads").is_empty()).await;
-        client
-            .batch_execute("UPDATE landlord.beats SET beat = beat + 1; DELETE FROM still; COMMIT")
-            .await
-            .expect("wakes");
+        client.batch_execute("UPDATE landlord.beats SET beat = beat + 1; COMMIT").await.expect("beats");
     };
-    let (opened, ()) = tokio::join!(second.open(), wakes);
-    assert!(matches!(opened, Err(StoreError::InUse { .. })), "{opened:?}");
-    assert_eq!(commit_one(&first, epoch, StoredLife::new("acme").begin()).await, Position(1));
+    client.batch_execute("BEGIN; SELECT FROM landlord.beats FOR UPDATE").await.expect("locks");
+    let (ended, ()) = tokio::join!(members.fence(ours.epoch, beat), wakes);
+    assert!(!ended.expect("asks"));
+    assert_eq!(commit_one(&first, ours.epoch, StoredLife::new("acme").begin()).await, Position(1));
 }
 
-/// Of several that want the store at the same time, one has it.
+/// Two that both hold the same engine for dead end it once.
 #[tokio::test]
 #[ignore = "needs PostgreSQL: ./test.sh backends"]
-async fn of_several_that_open_at_the_same_time_one_does() {
+async fn an_engine_is_ended_once() {
     let cluster = Cluster::start().await;
     let options = cluster.migrated().await;
-    let stores: Vec<_> = (0..5).map(|number| named(&options, &format!("number {number}"))).collect();
-    let opened = futures_util::future::join_all(stores.iter().map(|store| store.open())).await;
-    assert_eq!(opened.iter().filter(|opened| opened.is_ok()).count(), 1, "{opened:?}");
-    for refused in opened.iter().filter_map(|opened| opened.as_ref().err()) {
-        assert!(matches!(refused, StoreError::InUse { .. }), "{refused:?}");
+    let (_first, ours, _) = join(&options).await;
+    let mut others = Vec::new();
+    for _ in 0..4 {
+        others.push(join(&options).await);
     }
+    let beat = others[0].2.view().await.expect("reads").engines[&ours.epoch].beat;
+    let ends = others.iter().map(|(_, _, members)| members.fence(ours.epoch, beat));
+    let ended = futures_util::future::join_all(ends).await;
+    assert_eq!(ended.iter().filter(|ended| *ended.as_ref().expect("asks")).count(), 1, "{ended:?}");
+}
+
+/// An engine without a beat was stopped while it opened, and can be ended too.
+#[tokio::test]
+#[ignore = "needs PostgreSQL: ./test.sh backends"]
+async fn an_engine_that_never_beat_is_ended() {
+    let cluster = Cluster::start().await;
+    let options = cluster.migrated().await;
+    let ((_first, ours, _), (_, _, members)) = (join(&options).await, join(&options).await);
+    let delete = format!("DELETE FROM landlord.beats WHERE epoch = {}", ours.epoch.0);
+    cluster.run(database(&options), &delete).await;
+    assert_eq!(members.view().await.expect("reads").engines[&ours.epoch].beat, None);
+    assert!(members.fence(ours.epoch, None).await.expect("asks"));
 }

@@ -1,0 +1,228 @@
+//! Takes part in dividing the tenants of a shared store: keeps the lease, watches the other engines, takes shards and gives them
+//! up. What to do is decided by [`Membership`].
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use landlord_state_machines::id::TenantId;
+use landlord_state_machines::members::{Act, Membership, Shard, ShardSet};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+
+use crate::engine::actor::Message;
+use crate::engine::calls::Dropped;
+use crate::engine::core::Core;
+use crate::engine::ownership::Shared;
+use crate::provider::lease;
+use crate::store::{Claimed, StoreError};
+
+/// How often the lease is renewed.
+const RENEWS: Duration = Duration::from_secs(1);
+/// How long one renewal may take: the next one is sent on another connection then.
+const RENEWED_WITHIN: Duration = Duration::from_secs(2);
+/// How often the other engines are looked at.
+const LOOKS: Duration = Duration::from_millis(500);
+/// How long calls have to stop when their tenants become another engine's. They are dropped then, and taken up there.
+const STOPPED_WITHIN: Duration = Duration::from_secs(20);
+/// How many tenants with a call are read at a time.
+const PAGE: usize = 512;
+
+/// Keeps the lease until the engine ends.
+pub(crate) async fn renew(core: Weak<Core>) {
+    let mut ticks = interval(RENEWS);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut is_away = false;
+    loop {
+        ticks.tick().await;
+        let Some(core) = core.upgrade() else { return };
+        let Some(shared) = core.ownership.shared() else { return };
+        if core.closing.is_closed() {
+            shared.lease.end();
+            return;
+        }
+        let sent = lease::now();
+        match timeout(RENEWED_WITHIN, shared.members.renew()).await {
+            Ok(Ok(())) => {
+                shared.lease.renewed(sent);
+                is_away = false;
+            }
+            Ok(Err(error @ StoreError::Fenced { .. })) => {
+                shared.lease.end();
+                core.closing.fenced(&error);
+                return;
+            }
+            Ok(Err(error)) if !is_away => {
+                tracing::warn!(%error, "the lease cannot be renewed; it is tried again");
+                is_away = true;
+            }
+            Err(_) if !is_away => {
+                tracing::warn!("the store does not answer; the lease cannot be renewed");
+                is_away = true;
+            }
+            Ok(Err(_)) | Err(_) => {}
+        }
+    }
+}
+
+/// Watches the other engines until this one ends.
+pub(crate) async fn look(core: Weak<Core>) {
+    let Some((me, begun)) = core.upgrade().map(|core| (core.opened.epoch, Instant::now())) else { return };
+    let mut membership = Membership::new(me);
+    let mut is_away = false;
+    loop {
+        let Some(strong) = core.upgrade() else { return };
+        if strong.closing.is_closed() || strong.draining() {
+            return;
+        }
+        let ownership = Arc::clone(&strong.ownership);
+        let Some(shared) = ownership.shared() else { return };
+        let looked = round(&strong, shared, &mut membership, begun).await;
+        let closing = Arc::clone(&strong.closing);
+        drop(strong);
+        match looked {
+            Ok(Looked::Again) => continue,
+            Ok(Looked::Done) => is_away = false,
+            Err(error @ StoreError::Fenced { .. }) => {
+                closing.fenced(&error);
+                return;
+            }
+            Err(error) if !is_away => {
+                tracing::warn!(%error, "cannot see the other engines; trying again");
+                is_away = true;
+            }
+            Err(_) => {}
+        }
+        tokio::select! {
+            _ = closing.closed() => return,
+            () = tokio::time::sleep(LOOKS) => {}
+        }
+    }
+}
+
+/// What came of a look.
+enum Looked {
+    Done,
+    /// Something changed that is to be looked at at once.
+    Again,
+}
+
+async fn round(
+    core: &Arc<Core>,
+    shared: &Shared,
+    membership: &mut Membership,
+    begun: Instant,
+) -> Result<Looked, StoreError> {
+    let view = shared.members.view().await?;
+    // A claim whose answer was lost is one all the same.
+    let mine = view.engines.get(&core.opened.epoch).map(|member| member.shards).unwrap_or_default();
+    let unknown = mine.without(&shared.shards());
+    let unknown = unknown.iter().map(|shard| Claimed { shard, quiet_since: None });
+    take_up(core, &unknown.collect::<Vec<_>>()).await?;
+    let mut looked = Looked::Done;
+    for act in membership.look(begun.elapsed(), &view) {
+        match act {
+            Act::Fence { engine, beat } => {
+                if shared.members.fence(engine, beat).await? {
+                    tracing::warn!(engine = engine.0, "an engine that was silent is ended");
+                    looked = Looked::Again;
+                }
+            }
+            Act::Claim(shards) => {
+                let claimed = shared.members.claim(&shards).await?;
+                if !claimed.is_empty() {
+                    tracing::info!(shards = claimed.len(), "took shards");
+                }
+                take_up(core, &claimed).await?;
+            }
+            Act::HandOver(shards) => hand_over(core, shared, &shards).await?,
+        }
+    }
+    Ok(looked)
+}
+
+/// These shards are this engine's: what is on its way for their tenants is taken up.
+async fn take_up(core: &Arc<Core>, claimed: &[Claimed]) -> Result<(), StoreError> {
+    let Some(shared) = core.ownership.shared() else { return Ok(()) };
+    if claimed.is_empty() {
+        return Ok(());
+    }
+    // What is committed after this, no other engine acts upon any more.
+    let head = core.store.head().await?;
+    for Claimed { shard, quiet_since } in claimed {
+        shared.take(*shard, quiet_since.unwrap_or(head));
+    }
+    // Who is due is among them.
+    core.wakeups.expect(Timestamp::MIN);
+    let (in_order, without_a_word): (Vec<&Claimed>, Vec<&Claimed>) =
+        claimed.iter().partition(|claimed| claimed.quiet_since.is_some());
+    let shards = |claimed: Vec<&Claimed>| claimed.iter().map(|claimed| claimed.shard).collect();
+    activate(core, shared, &shards(in_order), || Message::Inherited).await?;
+    activate(core, shared, &shards(without_a_word), || Message::Activate).await
+}
+
+/// Tells every tenant that has a call in flight.
+pub(crate) async fn activate(
+    core: &Arc<Core>,
+    shared: &Shared,
+    shards: &ShardSet,
+    message: impl Fn() -> Message,
+) -> Result<(), StoreError> {
+    if shards.is_empty() {
+        return Ok(());
+    }
+    let mut after: Option<TenantId> = None;
+    loop {
+        let page = shared.members.in_flight(shards, after, PAGE).await?;
+        for tenant in &page {
+            core.tell(tenant, message());
+        }
+        match page.into_iter().next_back() {
+            None => return Ok(()),
+            last => after = last,
+        }
+    }
+}
+
+/// Gives shards up, once nothing is on its way for their tenants.
+pub(crate) async fn hand_over(
+    core: &Arc<Core>,
+    shared: &Shared,
+    shards: &ShardSet,
+) -> Result<(), StoreError> {
+    // From now on no call begins: none that is committed after this.
+    shared.give_up(shards);
+    let quiet_since = core.store.head().await?;
+    let given = |tenant: &TenantId| shards.has(Shard::of(tenant));
+    let busy: BTreeSet<TenantId> =
+        core.directory.tenants(given).into_iter().chain(core.calls.tenants(given)).collect();
+    let ends = busy.iter().map(|tenant| {
+        let (done, ended) = oneshot::channel();
+        core.tell(tenant, Message::HandOver(done));
+        ended
+    });
+    if timeout(STOPPED_WITHIN, join_all(ends.collect::<Vec<_>>())).await.is_err() {
+        let calls = core.calls.tenants(given);
+        tracing::warn!(
+            calls = calls.len(),
+            "calls do not stop; they are dropped, and taken up by another engine"
+        );
+        let dropped = calls.iter().map(|tenant| core.calls.drop_all_but(tenant, None));
+        dropped.fold(Dropped::default(), Dropped::and).gone().await;
+    }
+    tracing::info!(shards = shards.len(), tenants = busy.len(), "gives shards up");
+    shared.members.release(shards, quiet_since).await
+}
+
+/// Leaves the other engines all that is this one's.
+pub(crate) async fn leave(core: &Arc<Core>, shared: &Shared) {
+    let left = async {
+        shared.members.leave().await?;
+        hand_over(core, shared, &shared.shards()).await
+    };
+    if let Err(error) = left.await {
+        tracing::warn!(%error, "the shards cannot be given up in order; other engines take them over");
+    }
+}

@@ -1,0 +1,101 @@
+//! Which tenants are this engine's. What a store that is shared gives to another engine may be commanded here all the same; its
+//! calls are made there.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use landlord_state_machines::id::TenantId;
+use landlord_state_machines::members::{SHARDS, Shard, ShardSet};
+use tokio::sync::Notify;
+
+use crate::provider::Lease;
+use crate::store::{Members, Position};
+
+/// Which tenants an engine has.
+pub(crate) enum Ownership {
+    /// It is alone.
+    All,
+    Shared(Shared),
+}
+
+/// What one of several engines has.
+pub(crate) struct Shared {
+    pub(crate) members: Arc<dyn Members>,
+    pub(crate) lease: Lease,
+    /// For each shard one more than the position that the log had when it became this engine's; 0 where it is not.
+    since: Box<[AtomicU64]>,
+    /// Somebody waits for what others have committed.
+    pub(crate) look: Notify,
+}
+
+impl Ownership {
+    pub(crate) fn of(members: Option<Arc<dyn Members>>) -> Self {
+        match members {
+            None => Self::All,
+            Some(members) => Self::Shared(Shared {
+                members,
+                lease: Lease::default(),
+                since: (0..SHARDS).map(|_| AtomicU64::new(0)).collect(),
+                look: Notify::new(),
+            }),
+        }
+    }
+
+    /// What is known of the others, if there may be any.
+    pub(crate) fn shared(&self) -> Option<&Shared> {
+        match self {
+            Self::All => None,
+            Self::Shared(shared) => Some(shared),
+        }
+    }
+
+    /// Whether the tenant is this engine's.
+    pub(crate) fn has(&self, tenant: &TenantId) -> bool {
+        self.since(tenant).is_some()
+    }
+
+    /// Where the log stood when the tenant became this engine's: whatever was committed after it, no other engine has acted
+    /// upon. None where it is another engine's.
+    pub(crate) fn since(&self, tenant: &TenantId) -> Option<Position> {
+        match self {
+            Self::All => Some(Position::default()),
+            Self::Shared(shared) => shared.since(Shard::of(tenant)),
+        }
+    }
+}
+
+impl Shared {
+    fn place(&self, shard: Shard) -> Option<&AtomicU64> {
+        self.since.get(usize::from(shard.number()))
+    }
+
+    fn since(&self, shard: Shard) -> Option<Position> {
+        self.place(shard)?.load(Ordering::Acquire).checked_sub(1).map(Position)
+    }
+
+    /// The shards that are this engine's.
+    pub(crate) fn shards(&self) -> ShardSet {
+        Shard::all().filter(|shard| self.since(*shard).is_some()).collect()
+    }
+
+    /// From now on it is this engine's. Nobody else has begun what is committed after `since`.
+    pub(crate) fn take(&self, shard: Shard, since: Position) {
+        if let Some(place) = self.place(shard) {
+            place.store(since.0 + 1, Ordering::Release);
+        }
+    }
+
+    /// From now on these are not this engine's.
+    pub(crate) fn give_up(&self, shards: &ShardSet) {
+        for place in shards.iter().filter_map(|shard| self.place(shard)) {
+            place.store(0, Ordering::Release);
+        }
+    }
+
+    /// Returns when somebody waits for what others have committed, or after `pause`.
+    pub(crate) async fn looks_on(&self, pause: Duration) {
+        // Whichever it is.
+        let _ = tokio::time::timeout(pause, self.look.notified()).await;
+    }
+}

@@ -1,0 +1,21 @@
+-- Version 2: several engines share the store.
+
+ALTER TABLE landlord.engines DROP CONSTRAINT engines_state_check;
+ALTER TABLE landlord.engines ADD CONSTRAINT engines_state_check CHECK (state IN ('open', 'leaving', 'closed', 'fenced'));
+COMMENT ON COLUMN landlord.engines.state IS 'open: it takes shards; leaving: it hands over what it has; closed: it has ended; fenced: another engine has ended it.';
+CREATE INDEX engines_live ON landlord.engines (epoch) WHERE state IN ('open', 'leaving');
+
+CREATE TABLE landlord.shards (
+    shard smallint PRIMARY KEY,
+    owner bigint,
+    quiet_since bigint
+) WITH (fillfactor = 50);
+COMMENT ON TABLE landlord.shards IS 'Which engine makes the calls of which tenants. Any engine takes their commands.';
+COMMENT ON COLUMN landlord.shards.owner IS 'The epoch of the engine. A shard of an engine that has ended is nobody''s.';
+COMMENT ON COLUMN landlord.shards.quiet_since IS 'Of a shard that was given up in order: its last owner has begun nothing that was committed after this position.';
+INSERT INTO landlord.shards (shard) SELECT generate_series(0, shards - 1) FROM landlord.meta;
+
+DROP INDEX landlord.tenants_in_flight;
+DROP INDEX landlord.tenants_due;
+CREATE INDEX tenants_in_flight ON landlord.tenants (id) INCLUDE (shard) WHERE call IS NOT NULL;
+CREATE INDEX tenants_due ON landlord.tenants (wake_at, id) INCLUDE (shard) WHERE wake_at IS NOT NULL;

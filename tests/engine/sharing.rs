@@ -1,0 +1,222 @@
+//! Several engines on one store: any of them takes any command, and one makes a tenant's calls.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use landlord_compute::machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
+use landlord_compute::machines::members::SHARDS;
+use landlord_compute::machines::tenant::{EventKind, LifecycleEvent, Method, Settled};
+use landlord_compute::store::{MemoryOptions, Position, Scope};
+use landlord_compute::{Closed, Delivery, Engine, Options};
+use landlord_testing::scripted::{Scripted, Step};
+use landlord_testing::store::shared::{Seat, SharedMemory};
+
+use super::{end, engine, events_until, live, run, scripted, spec, tenant};
+
+fn store() -> SharedMemory {
+    SharedMemory::new(MemoryOptions { history: 100_000, settled: 100_000, ..MemoryOptions::default() })
+}
+
+/// An engine with a seat of its own.
+async fn join(store: &SharedMemory, provider: &Scripted) -> (Engine, Seat) {
+    let seat = store.seat();
+    let engine = engine(seat.clone(), provider).start().await.expect("starts");
+    (engine, seat)
+}
+
+/// How many shards each engine has, once all are somebody's.
+async fn divided(store: &SharedMemory, engines: usize) -> Vec<usize> {
+    let divided = async {
+        loop {
+            let view = store.view();
+            let counts: Vec<usize> = view.engines.values().map(|member| member.shards.len()).collect();
+            if counts.len() == engines && counts.iter().sum::<usize>() == usize::from(SHARDS) {
+                return counts;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(1000), divided).await.expect("every shard finds an engine")
+}
+
+/// Two engines that have about half of the shards each.
+async fn two(store: &SharedMemory, provider: &Scripted) -> [(Engine, Seat); 2] {
+    // Both are there before either looks: they divide what is nobody's.
+    let (first, second) = (store.seat(), store.seat());
+    let (one, other) =
+        tokio::join!(engine(first.clone(), provider).start(), engine(second.clone(), provider).start());
+    let counts = divided(store, 2).await;
+    assert!(counts.iter().all(|count| count.abs_diff(512) < 80), "{counts:?}");
+    [(one.expect("starts"), first), (other.expect("starts"), second)]
+}
+
+/// The first so many events that an engine tells.
+async fn told(engine: &Engine, count: usize) -> Vec<(Position, LifecycleEvent)> {
+    let events = engine.subscribe(Position(0), Scope::All).take(count).map(|delivery| {
+        match delivery.expect("readable") {
+            Delivery::Event { cursor, event } => (cursor, LifecycleEvent::clone(&event)),
+            Delivery::Gap { resume } => panic!("a gap up to {resume:?}"),
+        }
+    });
+    tokio::time::timeout(Duration::from_secs(1000), events.collect()).await.expect("they come")
+}
+
+/// Any engine takes any command and waits for any operation; each call is made once; all tell the same events in the same order.
+#[tokio::test(start_paused = true)]
+async fn any_engine_takes_any_command_and_one_makes_the_calls() {
+    let (store, provider) = (store(), scripted());
+    let engines = two(&store, &provider).await;
+    for number in 0..40_usize {
+        let id = format!("tenant-{number}");
+        let (engine, _) = &engines[number % 2];
+        run(engine, &id, "v1").await;
+        // The other one knows of it, and may go on with it.
+        let (other, _) = &engines[(number + 1) % 2];
+        let update = other.tenant(tenant(&id)).update(spec(&id, "v2"), Options::default()).await;
+        assert_eq!(end(update.expect("accepted")).await, Settled::Done);
+        let methods: Vec<Method> = provider.calls_for(&tenant(&id)).iter().map(|call| call.method).collect();
+        assert_eq!(methods, [Method::Provision, Method::Update], "{id}");
+        assert!(provider.calls_for(&tenant(&id)).iter().all(|call| call.attempt == Some(1)), "{id}");
+    }
+    assert_eq!(provider.overlaps(), 0);
+    let [(one, _), (other, _)] = &engines;
+    let events = told(one, 160).await;
+    assert_eq!(events, told(other, 160).await);
+    let positions: Vec<u64> = events.iter().map(|(position, _)| position.0).collect();
+    assert_eq!(positions, (1..=160).collect::<Vec<u64>>());
+}
+
+/// What another engine has committed since is not answered from memory.
+#[tokio::test(start_paused = true)]
+async fn a_command_is_judged_by_what_the_store_has() {
+    let (store, provider) = (store(), scripted());
+    let [(one, _), (other, _)] = two(&store, &provider).await;
+    for (number, (first, second)) in [(&one, &other), (&other, &one)].into_iter().enumerate() {
+        let id = format!("tenant-{number}");
+        run(first, &id, "v1").await;
+        // Each time the first engine has known the tenant as it was before.
+        let destroyed = second.tenant(tenant(&id)).destroy(Options::default()).await.expect("accepted");
+        assert_eq!(end(destroyed).await, Settled::Done);
+        let again = first.tenant(tenant(&id)).provision(spec(&id, "v1"), Options::default()).await;
+        let again = again.expect("accepted");
+        assert!(again.id().is_some(), "it does not run any more");
+        assert_eq!(end(again).await, Settled::Done);
+        let update = second.tenant(tenant(&id)).update(spec(&id, "v2"), Options::default()).await;
+        assert_eq!(end(update.expect("it runs again")).await, Settled::Done);
+    }
+}
+
+/// A call is stopped by a cancel that any engine took.
+#[tokio::test(start_paused = true)]
+async fn a_cancel_reaches_the_call_wherever_it_is_made() {
+    let (store, provider) = (store(), scripted());
+    let engines = two(&store, &provider).await;
+    for (number, (engine, _)) in engines.iter().enumerate() {
+        let acme = tenant(&format!("tenant-{number}"));
+        provider.script(&acme, Method::Provision, [Step::Checkpoint("made"), Step::HangUntilStopped]);
+        let (first, _) = &engines[0];
+        let provision =
+            first.tenant(acme.clone()).provision(spec(acme.as_str(), "v1"), Options::default()).await;
+        events_until(engine, acme.as_str(), |event| matches!(event.what, EventKind::Progressed { .. })).await;
+        let cancelled = engine.tenant(acme.clone()).cancel(Options::default()).await.expect("accepted");
+        assert!(matches!(end(cancelled).await, Settled::Cancelled { .. }));
+        assert!(matches!(end(provision.expect("accepted")).await, Settled::Cancelled { .. }));
+        assert!(provider.running(&acme).is_none());
+    }
+    assert_eq!(provider.overlaps(), 0);
+}
+
+/// An engine that its store does not hear of is ended by the others, which finish what it had begun.
+#[tokio::test(start_paused = true)]
+async fn what_an_engine_had_is_taken_over_when_it_is_silent() {
+    let (store, provider) = (store(), scripted());
+    let (first, seat) = join(&store, &provider).await;
+    divided(&store, 1).await;
+    let (second, _) = join(&store, &provider).await;
+    let later = ProviderError::new(
+        ErrorKind::ProvisionFailed,
+        Remedy::Retry,
+        ErrorCode::ProviderUnavailable,
+        "later",
+    );
+    provider.script(&tenant("busy"), Method::Provision, [Step::Checkpoint("made"), Step::Hang]);
+    provider.script(&tenant("waits"), Method::Provision, [Step::Fail(later)]);
+    let mut operations = Vec::new();
+    for id in ["busy", "waits", "rests"] {
+        let accepted = first.tenant(tenant(id)).provision(spec(id, "v1"), Options::default()).await;
+        operations.push(accepted.expect("accepted").id().expect("an operation"));
+    }
+    events_until(&second, "busy", |event| matches!(event.what, EventKind::Progressed { .. })).await;
+    events_until(&second, "waits", |event| matches!(event.what, EventKind::WillRetry { .. })).await;
+    events_until(&second, "rests", |event| !event.settled.is_empty()).await;
+    seat.cut(true);
+    for operation in operations {
+        let operation = second.operation(operation).await.expect("known");
+        assert_eq!(end(operation).await, Settled::Done);
+    }
+    assert_eq!(divided(&store, 1).await, [1024]);
+    // Meanwhile commands were taken, and go on to be.
+    let update = second.tenant(tenant("rests")).update(spec("rests", "v2"), Options::default()).await;
+    assert_eq!(end(update.expect("accepted")).await, Settled::Done);
+    let calls = provider.calls_for(&tenant("busy"));
+    assert_eq!((calls.len(), calls[1].resumed), (2, true), "it goes on from its ledger");
+
+    seat.cut(false);
+    let ended = tokio::time::timeout(Duration::from_secs(60), first.closed()).await;
+    assert!(matches!(ended.expect("it learns of it"), Closed::Fenced(_)));
+}
+
+/// Shards move to an engine that comes, without any operation being disturbed, and back when it leaves.
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_comes_takes_its_part_and_leaves_it_again() {
+    let (store, provider) = (store(), scripted());
+    provider.set_latency(Duration::from_secs(3));
+    let (first, _) = join(&store, &provider).await;
+    divided(&store, 1).await;
+    let (second, _) = join(&store, &provider).await;
+    let mut number = 0;
+    let works = async {
+        loop {
+            let id = format!("tenant-{}", number % 50);
+            number += 1;
+            let engine = if number % 3 == 0 { &second } else { &first };
+            let asked = match number {
+                0..=50 => engine.tenant(tenant(&id)).provision(spec(&id, "v0"), Options::default()).await,
+                _ => {
+                    let image = format!("v{number}");
+                    engine.tenant(tenant(&id)).update(spec(&id, &image), Options::default()).await
+                }
+            };
+            let operation = asked.expect("accepted");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            drop(operation);
+        }
+    };
+    let moves = async {
+        loop {
+            let counts = divided(&store, 2).await;
+            if counts.iter().all(|count| count.abs_diff(512) < 80) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    tokio::select! {
+        () = works => unreachable!("it goes on for ever"),
+        moved = tokio::time::timeout(Duration::from_secs(200), moves) => moved.expect("they are divided"),
+    }
+    second.shutdown(Duration::from_secs(30)).await.expect("in order");
+    assert_eq!(divided(&store, 1).await, [1024]);
+    for number in 0..50 {
+        let id = format!("tenant-{number}");
+        let rests = async {
+            while live(&first, &id).await.operation().is_some() {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(600), rests).await.expect("it comes to rest");
+        let calls = provider.calls_for(&tenant(&id));
+        assert!(calls.iter().all(|call| call.attempt == Some(1)), "a hand-over is no try: {calls:?}");
+    }
+    assert_eq!(provider.overlaps(), 0);
+}
