@@ -29,7 +29,7 @@ use super::statement;
 /// How often an open engine counts its beat up.
 const RENEWS: Duration = Duration::from_secs(1);
 /// How long a beat has to stay the same until its engine counts as gone.
-const SILENT: Duration = Duration::from_secs(5);
+pub(crate) const SILENT: Duration = Duration::from_secs(5);
 /// How often another engine's beat is looked at meanwhile.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -261,7 +261,7 @@ fn no_standby(place: &str) -> StoreError {
 }
 
 /// Whether the server keeps what it answers, and has a synchronous standby.
-async fn check_server(links: &Arc<Links>) -> Result<bool, StoreError> {
+pub(crate) async fn check_server(links: &Arc<Links>) -> Result<bool, StoreError> {
     let sql = "SELECT current_setting('server_version_num')::bigint, pg_is_in_recovery(),
         current_setting('synchronous_commit'), current_setting('fsync'), current_setting('full_page_writes'),
         current_setting('synchronous_standby_names') <> ''";
@@ -373,7 +373,7 @@ fn read_claimed(place: &str, row: &Row) -> Result<(String, i64, i64), StoreError
 
 /// Counts the beat up until the engine is fenced. While the database is away, it is tried again.
 async fn keep(links: Arc<Links>, epoch: i64, head: Arc<AtomicI64>) {
-    let sql = "UPDATE landlord.beats SET beat = beat + 1 WHERE epoch = $1
+    let sql = "UPDATE landlord.beats SET beat = beat + 1, at = clock_timestamp() WHERE epoch = $1
         RETURNING (SELECT position FROM landlord.head)";
     let mut ticks = tokio::time::interval(RENEWS);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
