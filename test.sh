@@ -71,6 +71,8 @@ backends() {
   printf '\n== install PostgreSQL and pgbouncer\n'
   LANDLORD_INSTALL=1 stores/postgres/tests/backends/install.sh
   tests --test postgres-backends -- --include-ignored --test-threads 4
+  # The program on it.
+  tests --test on-postgres -- --include-ignored
   printf '\n== install nginx, redis and Python\n'
   LANDLORD_INSTALL=1 providers/process/tests/backends/servers/install.sh
   printf '\n== install User Mode Linux, and a Debian for it\n'

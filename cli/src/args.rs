@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::PossibleValuesParser;
+use clap::builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use jiff::Timestamp;
@@ -14,14 +14,16 @@ use super::apply::Applying;
 use super::built_with::{self, Configs, GLOBAL};
 use super::configuration::{self, LogFormat};
 use super::exit::Exit;
+use super::kept::Told;
 use super::list::Listing;
 use super::patience::Patience;
 use super::remote::Remote;
 use super::spec_file;
+use super::store_at::StoreAt;
 use super::tokens::Token;
 use super::values::{self, duration, moment, request_id, since};
 
-/// Runs tenants as processes of this machine, and remembers them in a SQLite file.
+/// Runs tenants as processes of this machine, and remembers them in a SQLite file, or in PostgreSQL.
 ///
 /// `serve` keeps an engine running, which also repairs what breaks; every other command goes through it. Where none runs,
 /// a command that changes a tenant runs an engine for as long as it takes; tenants go on running afterwards. One engine
@@ -29,9 +31,15 @@ use super::values::{self, duration, moment, request_id, since};
 #[derive(Debug, Parser)]
 #[command(name = "landlord-compute", version = env!("LANDLORD_VERSION"), after_help = Exit::help(), max_term_width = 100, propagate_version = false)]
 pub(crate) struct Cli {
-    /// The store; landlord.db, where neither this nor the configuration names one. Logs of tenants are beside it, in FILE.d.
-    #[arg(long, global = true, env = "LANDLORD_STORE", hide_env_values = true, help_heading = GLOBAL, value_name = "FILE")]
-    pub(crate) store: Option<PathBuf>,
+    /// The store; landlord.db, where neither this nor the configuration names one. Logs of tenants are beside it, in FILE.d. Or a
+    /// database of PostgreSQL, which `migrate` makes ready: postgres://user@host/database. Its password is better in PGPASSWORD, or
+    /// in a file that the configuration names.
+    #[arg(long, global = true, env = "LANDLORD_STORE", hide_env_values = true, help_heading = GLOBAL, value_name = "FILE|URL", value_parser = OsStringValueParser::new().map(StoreAt::from))]
+    pub(crate) store: Option<StoreAt>,
+    /// Where the socket of the server and the logs of tenants are, if the store is a database; /var/lib/landlord for root,
+    /// ~/.local/state/landlord for others. Each database needs its own.
+    #[arg(long, global = true, env = "LANDLORD_DATA", hide_env_values = true, help_heading = GLOBAL, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
     /// The configuration of the engine and its providers, as TOML. What it may hold: `serve --help`.
     #[arg(long, global = true, env = "LANDLORD_CONFIG", hide_env_values = true, help_heading = GLOBAL, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -52,6 +60,13 @@ pub(crate) struct Cli {
     pub(crate) configs: Configs,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Cli {
+    /// What it says of the store.
+    pub(crate) fn told(&self) -> Told<'_> {
+        Told { store: self.store.as_ref(), data: self.data.as_deref() }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -159,7 +174,7 @@ pub(crate) enum Command {
     },
     /// Keep an engine running that repairs what breaks and answers whoever asks, until Ctrl-C.
     ///
-    /// It listens on a unix socket beside the store, FILE.sock, for this user and root. While it runs, every other command
+    /// It listens on a unix socket beside the store, FILE.sock (of a database in the directory of --data), for this user and root. While it runs, every other command
     /// goes through it.
     #[command(visible_alias = "run", after_help = configuration::example())]
     Serve {

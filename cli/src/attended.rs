@@ -2,12 +2,13 @@
 
 use jiff::Timestamp;
 use landlord_api::{Attendance, Attended};
+use landlord_store_postgres as postgres;
 use landlord_store_sqlite::{self as sqlite, Owner};
 
 use super::words;
 
 /// What the files of a store say.
-pub(crate) fn attended(attendance: sqlite::Attendance) -> Attended {
+pub(crate) fn of_file(attendance: sqlite::Attendance) -> Attended {
     let looked_at = attendance.looked_at;
     let (owner, state) = match attendance.owner {
         Owner::Engine { who, looks: true } => (Some(who), Attendance::LooksAfter),
@@ -16,6 +17,25 @@ pub(crate) fn attended(attendance: sqlite::Attendance) -> Attended {
         Owner::Unknown | _ => (None, Attendance::Unknown),
     };
     Attended { owner, state, looked_at }
+}
+
+/// What the tables of a store say.
+pub(crate) fn of_database(attendance: postgres::Attendance) -> Attended {
+    match attendance {
+        postgres::Attendance::Engine { who, looked_at, looks } => {
+            let state = if looks { Attendance::LooksAfter } else { Attendance::Runs };
+            Attended { owner: Some(who), state, looked_at }
+        }
+        postgres::Attendance::Nobody { looked_at } => {
+            Attended { owner: None, state: Attendance::None, looked_at }
+        }
+        _ => unknown(),
+    }
+}
+
+/// The store does not say it.
+pub(crate) fn unknown() -> Attended {
+    Attended { owner: None, state: Attendance::Unknown, looked_at: None }
 }
 
 /// What a person has to know about how old what is known is; none where an engine looks after the tenants.
@@ -27,7 +47,7 @@ pub(crate) fn note(attended: &Attended, now: Timestamp, settled: Option<Timestam
         (Attendance::Runs, None) => "an engine has the store, and has not looked".to_owned(),
         (Attendance::None, _) => "no engine runs".to_owned(),
         (Attendance::Unknown, _) => {
-            "whether an engine runs cannot be seen: the lock file cannot be read".to_owned()
+            "whether an engine runs cannot be seen: what the store says of it cannot be read".to_owned()
         }
     };
     Some(match attended.looked_at.max(settled) {

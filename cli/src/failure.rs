@@ -212,9 +212,11 @@ impl Failure {
                 | ErrorKind::StatusFailed => None,
             },
             Self::Server(error) => distrusted(error),
-            Self::InUse { .. } => {
-                Some("looking is possible beside it; --wait TIME waits longer for the store".to_owned())
-            }
+            Self::InUse { .. } => Some(
+                "looking is possible beside it; --wait TIME waits longer for the store; a server that has it on another machine is \
+                 asked with --server URL"
+                    .to_owned(),
+            ),
             Self::Unclean { orphans, missing, delete, provider } => {
                 let mut next = Vec::new();
                 if *orphans > 0 && !delete {

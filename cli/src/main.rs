@@ -16,6 +16,7 @@ mod failure;
 mod get;
 mod here;
 mod hints;
+mod kept;
 mod list;
 mod logs;
 mod machine;
@@ -27,6 +28,7 @@ mod patience;
 mod place;
 mod plan;
 mod providers;
+mod reader;
 mod remote;
 mod report;
 mod rollback;
@@ -35,6 +37,7 @@ mod serve;
 mod signals;
 mod spec_file;
 mod status;
+mod store_at;
 mod sweep;
 mod tokens;
 mod validate;
@@ -60,6 +63,7 @@ use configuration::LogFormat;
 use exit::Exit;
 use failure::Failure;
 use hints::Hints;
+use kept::Kept;
 use observed::Observed;
 use operate::Ask;
 use patience::{Patience, Until};
@@ -71,11 +75,12 @@ use screen::Screen;
 ///
 /// `traced`: the spans of what is traced are known to the log, so that its lines say of which trace they are.
 fn quiet(traced: bool) -> EnvFilter {
-    const LOG: [&str; 5] = [
+    const LOG: [&str; 6] = [
         "error",
         "landlord_compute::engine::commit=warn",
         "landlord_compute::engine::telemetry=off",
         "landlord_compute::provider=off",
+        "landlord_store_postgres=warn",
         "landlord_store_sqlite=warn",
     ];
     let providers = BUILT_WITH.iter().map(|built| format!("landlord_provider_{}=off", built.kind));
@@ -168,20 +173,19 @@ async fn command(screen: &Screen, cli: Cli, observed: Option<Observed>) -> Resul
     }
     let file = cli.config.as_deref();
     if let Command::Serve { check: true } = cli.command {
-        return serve::check(screen, file, cli.store.as_deref()).map(|()| Exit::Done);
+        return serve::check(screen, file, cli.told()).map(|()| Exit::Done);
     }
     if let Command::Doctor = cli.command {
-        let done = doctor::doctor(screen, file, cli.store.as_deref(), &cli.configs, remote).await;
+        let done = doctor::doctor(screen, file, cli.told(), &cli.configs, remote).await;
         return done.map(|()| Exit::Done);
     }
     let configuration = Arc::new(configuration::of(file)?);
-    let store = configuration.store_or(cli.store.as_deref());
-    if migrate::database(&store).is_some() && !matches!(cli.command, Command::Migrate { .. }) {
-        let message = "this program keeps its tenants in a file, and only makes the tables of a store on PostgreSQL (`migrate`); \
-                       an engine runs on those where a program embeds it";
-        return Err(Failure::Usage(message.to_owned()));
+    if let Command::Migrate { plan } = cli.command {
+        let store = cli.store.as_ref().or(configuration.store.as_ref());
+        return migrate::migrate(screen, store, &configuration, plan).await.map(|()| Exit::Done);
     }
-    let place = Place::new(&store, &cli.configs, configuration)?.for_command(cli.command.name(), cli.wait);
+    let kept = Kept::of(cli.told(), &configuration)?;
+    let place = Place::new(kept, &cli.configs, configuration)?.for_command(cli.command.name(), cli.wait);
     let place = &place.of_server(remote);
     if cli.configs.is_given() && !own_engine && place.server().await.is_some() {
         screen.note("note: the server that has the store runs; its own configuration of providers applies, not this one");
@@ -268,7 +272,8 @@ async fn command(screen: &Screen, cli: Cli, observed: Option<Observed>) -> Resul
         }
         Command::Providers { name } => providers::providers(screen, place, name.as_ref()).await,
         Command::Machine { name } => machine::machine(screen, name.as_deref()),
-        Command::Migrate { plan } => migrate::migrate(screen, place.store(), plan).await,
+        // It was done above: it needs no providers.
+        Command::Migrate { plan: _ } => Ok(()),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "landlord-compute", &mut script);

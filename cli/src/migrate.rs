@@ -1,12 +1,13 @@
 //! `migrate`: the tables of a store on PostgreSQL.
 
-use std::path::Path;
-
-use landlord_store_postgres::{MigrationPlan, PostgresOptions, PostgresStore};
+use landlord_store_postgres::{MigrationPlan, PostgresStore};
 use serde::Serialize;
 
+use super::configuration::Configuration;
 use super::failure::Failure;
+use super::kept;
 use super::screen::Screen;
+use super::store_at::StoreAt;
 
 #[derive(Serialize)]
 struct Migrated<'p> {
@@ -25,20 +26,19 @@ struct Step<'p> {
     sql: &'p str,
 }
 
-/// The URL of a database, where the store is one and no file.
-pub(crate) fn database(store: &Path) -> Option<&str> {
-    let text = store.to_str()?;
-    ["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme)).then_some(text)
-}
-
 /// Makes the tables, or says what it would do.
-pub(crate) async fn migrate(screen: &Screen, store: &Path, only_plan: bool) -> Result<(), Failure> {
-    let url = database(store).ok_or_else(|| {
+pub(crate) async fn migrate(
+    screen: &Screen,
+    store: Option<&StoreAt>,
+    configuration: &Configuration,
+    only_plan: bool,
+) -> Result<(), Failure> {
+    let Some(StoreAt::Database(url)) = store else {
         let message = "`migrate` is for a store on PostgreSQL: --store postgres://user@host/database. A file needs none: whatever \
                        opens it makes its tables";
-        Failure::Usage(message.to_owned())
-    })?;
-    let options = PostgresOptions::new(url)?;
+        return Err(Failure::Usage(message.to_owned()));
+    };
+    let options = kept::database(url, configuration)?;
     let plan = match only_plan {
         true => PostgresStore::plan(&options).await?,
         false => PostgresStore::migrate(&options).await?,
@@ -61,21 +61,4 @@ fn text(plan: &MigrationPlan, only_plan: bool) -> String {
         .iter()
         .map(|step| format!("\n\n-- to version {}: {}\n{}", step.version, step.name, step.sql));
     format!("{plan}{}", sql.collect::<String>())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_is_no_database() {
-        for (store, is_database) in [
-            ("postgres://me@db/tenants", true),
-            ("postgresql:///tenants", true),
-            ("landlord.db", false),
-            ("postgres", false),
-        ] {
-            assert_eq!(database(Path::new(store)).is_some(), is_database, "{store}");
-        }
-    }
 }

@@ -20,7 +20,7 @@ const CONNECTIONS: usize = 256;
 
 /// Takes connections on the loopback and hands them to the server, until Ctrl-C or SIGTERM.
 pub(crate) async fn page(screen: &Screen, place: &Place, port: u16) -> Result<(), Failure> {
-    let socket: Arc<Path> = place.socket().into();
+    let socket: Arc<Path> = place.kept().socket().into();
     if !Client::answers(&socket).await {
         let source =
             io::Error::new(io::ErrorKind::NotConnected, "no server runs; start one: landlord-compute serve");

@@ -1,4 +1,4 @@
-//! Where a store is, and what is beside it.
+//! A store with the providers that its tenants run on, and who does what a command asks for.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,14 +11,13 @@ use landlord_compute::store::{MemoryOptions, MemoryStore, StoreError};
 use landlord_compute::telemetry::Watcher;
 use landlord_compute::{Engine, EngineBuilder, ObservePolicy, StartError};
 use landlord_server::Served;
-use landlord_store_sqlite::{SqliteOptions, SqliteReader, SqliteStore};
 use serde_json::Value;
 
-use super::attended::attended;
 use super::built_with::{BUILT_WITH, Built, Configs, DEFAULT};
 use super::configuration::{Configuration, Section};
 use super::failure::Failure;
 use super::here;
+use super::kept::Kept;
 use super::patience::LOOK;
 use super::screen::Screen;
 use super::spec_file::{self, Document};
@@ -26,10 +25,10 @@ use super::spec_file::{self, Document};
 /// What this program is called.
 const PROGRAM: &str = "landlord-compute";
 
-/// A store, the directory of what providers keep beside it, and the providers.
+/// A store with what belongs to it, and the providers.
 #[derive(Clone)]
 pub(crate) struct Place {
-    store: PathBuf,
+    kept: Kept,
     providers: Vec<Arc<dyn Provider>>,
     /// What an engine of this program is called where another program is told who has the store.
     owner: String,
@@ -90,31 +89,30 @@ impl Place {
     /// A store with the providers of its configuration; where that names none, with every provider that can run tenants as
     /// it is. A provider whose own file is given is as that file says.
     pub(crate) fn new(
-        store: &Path,
+        kept: Kept,
         configs: &Configs,
         configuration: Arc<Configuration>,
     ) -> Result<Self, Failure> {
-        let (place, unsound) = Self::of_what_is_sound(store, configs, configuration);
+        let (place, unsound) = Self::of_what_is_sound(kept, configs, configuration);
         unsound.into_iter().next().map_or(Ok(place), Err)
     }
 
     /// The same with the providers whose configuration is sound, and why the others are not there.
     pub(crate) fn of_what_is_sound(
-        store: &Path,
+        kept: Kept,
         configs: &Configs,
         configuration: Arc<Configuration>,
     ) -> (Self, Vec<Failure>) {
-        let store = resolve(store);
         let sections = configuration.sections().filter(|(name, _, _)| !configs.0.contains_key(name));
         let of_sections = sections.map(|(name, kind, section)| {
-            let provider = of_section(&store, name, kind, section);
+            let provider = of_section(&kept, name, kind, section);
             provider.map_err(|error| Failure::Usage(format!("providers.{name}: {error}")))
         });
         let built = BUILT_WITH.iter().filter_map(|built| match configs.0.get(built.kind) {
-            Some(file) => Some(configured(built, &store, file)),
+            Some(file) => Some(configured(built, &kept, file)),
             None if built.needs_config || configuration.providers.is_some() => None,
             None => {
-                let provider = started(built, &store, built.kind, Value::Null);
+                let provider = started(built, &kept, built.kind, Value::Null);
                 Some(provider.map_err(|error| Failure::Usage(error.to_string())))
             }
         });
@@ -126,7 +124,7 @@ impl Place {
             }
         }
         let owner = PROGRAM.to_owned();
-        (Self { store, providers, owner, wait: Duration::ZERO, configuration, remote: None }, unsound)
+        (Self { kept, providers, owner, wait: Duration::ZERO, configuration, remote: None }, unsound)
     }
 
     /// The same, where everything is asked of this server.
@@ -153,14 +151,14 @@ impl Place {
         Self { wait: Duration::ZERO, ..self.clone() }
     }
 
-    pub(crate) fn store(&self) -> &Path {
-        &self.store
+    pub(crate) fn kept(&self) -> &Kept {
+        &self.kept
     }
 
     /// Where the logs of a tenant are on this machine, if there are any.
     pub(crate) fn logs(&self, provider: &ProviderName, tenant: &TenantId) -> Option<PathBuf> {
         let kept_here = provider.as_str() == DEFAULT && self.remote.is_none();
-        let logs = state_dir(&self.store).join("logs").join(tenant.as_str());
+        let logs = self.kept.state_dir().join("logs").join(tenant.as_str());
         (kept_here && logs.is_dir()).then_some(logs)
     }
 
@@ -179,26 +177,13 @@ impl Place {
         })
     }
 
-    /// Where a server of this store listens.
-    pub(crate) fn socket(&self) -> PathBuf {
-        let mut socket = self.store.as_os_str().to_owned();
-        socket.push(".sock");
-        socket.into()
-    }
-
     /// The server that was named, or that of this store, if one runs.
     pub(crate) async fn server(&self) -> Option<Client> {
         if let Some(remote) = &self.remote {
             return Some(remote.clone());
         }
-        let socket = self.socket();
+        let socket = self.kept.socket();
         Client::answers(&socket).await.then(|| Client::unix(socket))
-    }
-
-    /// The store, as its files say, also while an engine has it.
-    pub(crate) fn reader(&self) -> Result<SqliteReader, Failure> {
-        self.require()?;
-        Ok(SqliteReader::open(&self.store)?)
     }
 
     /// Whoever can say what is known of the tenants, also while another engine has the store.
@@ -206,10 +191,8 @@ impl Place {
         if let Some(server) = self.server().await {
             return Ok(server);
         }
-        let reader = self.reader()?;
-        let name = reader.engine().await?;
-        let served = Served::store(reader.clone(), name, self.providers.clone());
-        Ok(here::client(served.attended(move || attended(reader.attendance()))))
+        let reader = self.kept.reader().await?;
+        Ok(here::client(reader.served(self.providers.clone()).await?))
     }
 
     /// The same where there may be no store yet: then there are no tenants.
@@ -228,15 +211,10 @@ impl Place {
     pub(crate) fn engine(&self, missing: Missing) -> Result<EngineBuilder, Failure> {
         match missing {
             Missing::Create => {}
-            Missing::Refuse => self.require()?,
+            Missing::Refuse => self.kept.require()?,
         }
-        let retention = &self.configuration.retention;
-        let (history, waits) = (Some(retention.events.get()), retention.waits.0);
-        let owner = Some(self.owner.clone());
-        let store =
-            SqliteStore::new(SqliteOptions { owner, history, waits, ..SqliteOptions::new(&self.store) });
-        let engine =
-            Engine::builder(store).policy(self.configuration.policy()).limits(self.configuration.limits());
+        let engine = self.kept.engine(&self.owner, &self.configuration.retention)?;
+        let engine = engine.policy(self.configuration.policy()).limits(self.configuration.limits());
         Ok(self.providers.iter().cloned().fold(engine, EngineBuilder::provider))
     }
 
@@ -255,7 +233,7 @@ impl Place {
             }
             if let Some(engine) = turn.engine(self.engine(missing)?.observe(observe)).await? {
                 let engine = Arc::new(engine);
-                let client = here::client(self.served(&engine)?);
+                let client = here::client(self.served(&engine).await?);
                 return Ok(Started::Engine(engine, client));
             }
         }
@@ -278,56 +256,24 @@ impl Place {
     }
 
     /// What an engine of this store answers.
-    pub(crate) fn served(&self, engine: &Arc<Engine>) -> Result<Served, Failure> {
-        let reader = self.reader()?;
-        Ok(Served::engine(Arc::clone(engine)).attended(move || attended(reader.attendance())))
+    pub(crate) async fn served(&self, engine: &Arc<Engine>) -> Result<Served, Failure> {
+        Ok(self.kept.reader().await?.attends(Served::engine(Arc::clone(engine))))
     }
-
-    fn require(&self) -> Result<(), Failure> {
-        // When the path cannot be read, opening the store reports it.
-        if let Ok(false) = self.store.try_exists() {
-            return Err(Failure::NoStore(self.store.clone()));
-        }
-        Ok(())
-    }
-}
-
-/// The path without links as far as it exists, so that a store has one directory of processes however it is named.
-fn resolve(path: &Path) -> PathBuf {
-    if let Ok(resolved) = path.canonicalize() {
-        return resolved;
-    }
-    let parent = match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        Some(_) | None => Path::new("."),
-    };
-    match (parent.canonicalize(), path.file_name()) {
-        (Ok(parent), Some(name)) => parent.join(name),
-        // It cannot be a store; opening it says why.
-        (Ok(_) | Err(_), _) => path.to_owned(),
-    }
-}
-
-/// What providers keep beside a store: logs and records of launches.
-pub(crate) fn state_dir(store: &Path) -> PathBuf {
-    let mut dir = store.as_os_str().to_owned();
-    dir.push(".d");
-    dir.into()
 }
 
 /// A provider over the configuration in a file.
-fn configured(built: &Built, store: &Path, file: &Path) -> Result<Arc<dyn Provider>, Failure> {
+fn configured(built: &Built, kept: &Kept, file: &Path) -> Result<Arc<dyn Provider>, Failure> {
     let Document { origin, text, format } = spec_file::document(file)?;
     let unfit = |message: String| Failure::Config { file: origin.to_string(), message };
     match format.parse(&text) {
-        Ok(config) => started(built, store, built.kind, config).map_err(|source| unfit(source.to_string())),
+        Ok(config) => started(built, kept, built.kind, config).map_err(|source| unfit(source.to_string())),
         Err(source) => Err(unfit(source.to_string())),
     }
 }
 
 /// A provider of a configuration's section.
 pub(crate) fn of_section(
-    store: &Path,
+    kept: &Kept,
     name: &str,
     kind: &str,
     section: &Section,
@@ -341,11 +287,11 @@ pub(crate) fn of_section(
         true => Value::Null,
         false => Value::Object(section.config.clone()),
     };
-    started(built, store, name, config)
+    started(built, kept, name, config)
 }
 
-fn started(built: &Built, store: &Path, name: &str, config: Value) -> Result<Arc<dyn Provider>, SetupError> {
-    let mut state_dir = state_dir(store);
+fn started(built: &Built, kept: &Kept, name: &str, config: Value) -> Result<Arc<dyn Provider>, SetupError> {
+    let mut state_dir = kept.state_dir();
     // What a kind keeps under its own name is where it always was.
     if name != built.kind {
         state_dir = state_dir.join("providers").join(name);

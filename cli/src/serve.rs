@@ -20,6 +20,7 @@ use super::doctor;
 use super::events::Lines;
 use super::failure::{Failure, with_causes};
 use super::here;
+use super::kept::{Kept, Told};
 use super::observed::{self, Observed};
 use super::place::{self, Place};
 use super::screen::Screen;
@@ -42,7 +43,7 @@ pub(crate) async fn serve(
     telemetry.asks(&engine);
     let exported = CancellationToken::new();
     let exporting = tokio::spawn(exports.run(exported.clone(), LAST_EXPORT));
-    let served = place.served(&engine)?;
+    let served = place.served(&engine).await?;
     let scrape = Arc::clone(&telemetry);
     let served = served.metrics(CONTENT_TYPE, move || scrape.prometheus());
     let here = place.clone();
@@ -73,7 +74,7 @@ async fn answer(
     answering.spawn(observed::look(served.clone(), telemetry, stop.clone()));
     let mut reloads =
         Reloads { file, now: place.configuration().clone(), served: served.clone(), certificates: None };
-    let socket = Socket::bind(place.socket())
+    let socket = Socket::bind(place.kept().socket())
         .map_err(|source| Failure::System { doing: "listen on the socket beside the store", source })?;
     let bounds = place.configuration().bounds();
     let asked = with_page(served.clone(), router(served.clone()));
@@ -110,7 +111,7 @@ async fn answer(
     screen.note(&format!(
         "running on {}; other terminals reach it by that name, and browsers by `landlord-compute page`; Ctrl-C ends the engine, and \
          tenants go on running",
-        place.store().display()
+        place.kept()
     ));
     answering.spawn(place.configuration().deliveries().run(served.clone(), stop.clone()));
     answering.spawn(watchdog(Arc::clone(engine), stop.clone()));
@@ -151,13 +152,17 @@ async fn answer(
 }
 
 /// Says everything that is wrong with a configuration.
-pub(crate) fn check(screen: &Screen, file: Option<&Path>, store: Option<&Path>) -> Result<(), Failure> {
+pub(crate) fn check(screen: &Screen, file: Option<&Path>, told: Told<'_>) -> Result<(), Failure> {
     let Draft { sound, mut problems } = configuration::read(file);
-    let store = sound.store_or(store);
-    for (name, kind, section) in sound.sections() {
-        if let Err(error) = place::of_section(&store, name, kind, section) {
-            problems.0.push(format!("providers.{name}: {}", with_causes(&error)));
+    match Kept::of(told, &sound) {
+        Ok(kept) => {
+            for (name, kind, section) in sound.sections() {
+                if let Err(error) = place::of_section(&kept, name, kind, section) {
+                    problems.0.push(format!("providers.{name}: {}", with_causes(&error)));
+                }
+            }
         }
+        Err(failure) => problems.0.push(format!("store: {failure}")),
     }
     problems.0.extend(self::problems(&sound));
     problems.or((), file)?;

@@ -101,7 +101,7 @@ async fn survey(
         counts: survey.counts.into_iter().map(count).collect(),
         concerns,
         minutes,
-        engine: served.attendance(),
+        engine: served.attendance().await,
     })
 }
 

@@ -40,7 +40,7 @@ pub(crate) async fn status(
         .await
         .unwrap_or_else(|_elapsed| Err(ProviderError::status_timeout(&id)))?;
     let tenant = view(&served, &tenant).await?;
-    Ok(Json(StatusDocument { status, tenant, engine: served.attendance() }))
+    Ok(Json(StatusDocument { status, tenant, engine: served.attendance().await }))
 }
 
 /// Says what an update to a spec would change, without changing anything.

@@ -25,6 +25,14 @@ use crate::webhooks::{self, Webhooks};
 #[derive(Clone)]
 pub struct Served(Arc<Parts>);
 
+/// Says who looks after the tenants.
+type Attend = Arc<dyn Fn() -> BoxFuture<'static, Attended> + Send + Sync>;
+
+/// Says what is known without asking anybody.
+fn always(state: Attendance) -> Attend {
+    Arc::new(move || Box::pin(async move { Attended { owner: None, state, looked_at: None } }))
+}
+
 #[derive(Clone)]
 struct Parts {
     reads: Arc<dyn Reads>,
@@ -33,7 +41,7 @@ struct Parts {
     providers: Vec<Arc<dyn Provider>>,
     engine: Option<Arc<Engine>>,
     tokens: Tokens,
-    attended: Arc<dyn Fn() -> Attended + Send + Sync>,
+    attended: Attend,
     sessions: Sessions,
     fleet: Fleet,
     acks: Acks,
@@ -52,7 +60,7 @@ impl Served {
             providers: engine.providers(),
             engine: Some(engine),
             tokens: Tokens::default(),
-            attended: Arc::new(|| Attended { owner: None, state: Attendance::Runs, looked_at: None }),
+            attended: always(Attendance::Runs),
             sessions: Sessions::default(),
             fleet: Fleet::default(),
             acks: Acks::default(),
@@ -71,7 +79,7 @@ impl Served {
             providers,
             engine: None,
             tokens: Tokens::default(),
-            attended: Arc::new(|| Attended { owner: None, state: Attendance::Unknown, looked_at: None }),
+            attended: always(Attendance::Unknown),
             sessions: Sessions::default(),
             fleet: Fleet::default(),
             acks: Acks::default(),
@@ -82,9 +90,12 @@ impl Served {
         }))
     }
 
-    /// With answers that say by `attended` who looks after the tenants.
+    /// With answers that say by `attended` who looks after the tenants. Requests wait for it.
     #[must_use]
-    pub fn attended(self, attended: impl Fn() -> Attended + Send + Sync + 'static) -> Self {
+    pub fn attended(
+        self,
+        attended: impl Fn() -> BoxFuture<'static, Attended> + Send + Sync + 'static,
+    ) -> Self {
         Self(Arc::new(Parts { attended: Arc::new(attended), ..Parts::clone(&self.0) }))
     }
 
@@ -204,8 +215,8 @@ impl Served {
         &self.0.store
     }
 
-    pub(crate) fn attendance(&self) -> Attended {
-        (self.0.attended)()
+    pub(crate) async fn attendance(&self) -> Attended {
+        (self.0.attended)().await
     }
 
     pub(crate) fn providers(&self) -> &[Arc<dyn Provider>] {

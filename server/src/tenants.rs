@@ -101,7 +101,7 @@ pub(crate) async fn list(
             next => break next,
         }
     };
-    Ok(Json(TenantsDocument { tenants, engine: served.attendance(), next }))
+    Ok(Json(TenantsDocument { tenants, engine: served.attendance().await, next }))
 }
 
 /// All that is known of a tenant.
@@ -114,7 +114,7 @@ pub(crate) async fn tenant(
     let view = view(&served, &tenant).await?;
     let operations = operations(&served, &view, &latest.events).await?;
     let limits = served.provider(&tenant.provider).map(|provider| provider.capabilities().not_enforced);
-    let engine = served.attendance();
+    let engine = served.attendance().await;
     Ok(Json(TenantDocument {
         spec: spec(&tenant),
         containers: containers(&tenant),
@@ -144,7 +144,7 @@ pub(crate) async fn living(served: &Served, id: &TenantId) -> Result<Arc<Tenant>
             (Refused::gone(tombstone, left), latest.past)
         }
     };
-    Err(refused.explained(explain(&record, &past, served.attendance().goes_on())))
+    Err(refused.explained(explain(&record, &past, served.attendance().await.goes_on())))
 }
 
 /// A tenant's record, and what its last failed operation was.

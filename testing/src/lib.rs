@@ -3,6 +3,8 @@
 pub mod conformance;
 pub mod faults;
 pub mod fixtures;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 #[cfg(feature = "recorded")]
 pub mod recorded;
 pub mod scripted;

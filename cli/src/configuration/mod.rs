@@ -1,5 +1,6 @@
 //! What a server is told by its file: where it listens, how patient and how large it is, and its providers.
 
+mod postgres;
 mod read;
 mod telemetry;
 
@@ -19,13 +20,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
+pub(crate) use postgres::Postgres;
 pub(crate) use read::{Draft, read};
 pub(crate) use telemetry::{Log, LogFormat, Telemetry};
 
 use super::failure::Failure;
+use super::store_at::StoreAt;
 
 /// Where a store is, when nobody says it.
-const STORE: &str = "landlord.db";
+pub(crate) const STORE: &str = "landlord.db";
 
 /// What a span of time looks like.
 const SPAN: &str = "^[0-9]{1,9}(ms|s|m|h|d)( ?[0-9]{1,9}(ms|s|m|h|d))*$";
@@ -75,12 +78,16 @@ impl JsonSchema for Span {
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Configuration {
-    /// The store's file. `--store` goes before it.
-    pub(crate) store: Option<PathBuf>,
+    /// The store's file, or the URL of its database. `--store` goes before it.
+    pub(crate) store: Option<StoreAt>,
+    /// The directory for what belongs to a store in a database. `--data` goes before it.
+    pub(crate) data: Option<PathBuf>,
     /// How long what is on its way may take to come to a rest when the server ends. Tenants go on running.
     pub(crate) shutdown: Span,
     /// A TCP port beside the socket, for whoever has a token.
     pub(crate) listen: Option<Listen>,
+    /// How a store in a database is reached.
+    pub(crate) postgres: Postgres,
     /// What clients may do.
     pub(crate) requests: Requests,
     /// How much the engine takes on.
@@ -243,8 +250,10 @@ impl Default for Configuration {
     fn default() -> Self {
         Self {
             store: None,
+            data: None,
             shutdown: Span(Duration::from_secs(30)),
             listen: None,
+            postgres: Postgres::default(),
             requests: Requests::default(),
             limits: EngineLimits::default(),
             retry: Retry::default(),
@@ -329,11 +338,6 @@ impl Default for Webhooks {
 }
 
 impl Configuration {
-    /// The store's file.
-    pub(crate) fn store_or(&self, told: Option<&Path>) -> PathBuf {
-        told.or(self.store.as_deref()).unwrap_or(Path::new(STORE)).to_owned()
-    }
-
     /// How patient the machine is.
     pub(crate) fn policy(&self) -> Policy {
         let Retry { attempts, first, cap, stop_grace } = self.retry;
@@ -397,8 +401,10 @@ impl Configuration {
     pub(crate) fn needs_a_start(&self, new: &Self) -> Vec<&'static str> {
         let Self {
             store,
+            data,
             shutdown: _,
             listen,
+            postgres,
             requests,
             limits,
             retry,
@@ -416,6 +422,8 @@ impl Configuration {
         };
         let changed = [
             ("store", *store != new.store),
+            ("data", *data != new.data),
+            ("postgres", *postgres != new.postgres),
             ("listen", *listen != new.listen),
             ("requests (but for its rates)", rate_aside(requests) != rate_aside(&new.requests)),
             ("limits", *limits != new.limits),
@@ -434,9 +442,14 @@ impl Configuration {
     /// Paths are from the folder of the file.
     fn place_in(&mut self, folder: &Path) {
         let listen = self.listen.iter_mut().flat_map(|listen| [&mut listen.certificate, &mut listen.key]);
-        for path in listen.chain([&mut self.store, &mut self.webhooks.ca]).flatten() {
+        for path in listen.chain([&mut self.data, &mut self.webhooks.ca]).flatten() {
             *path = folder.join(&path);
         }
+        match &mut self.store {
+            Some(StoreAt::File(file)) => *file = folder.join(&file),
+            Some(StoreAt::Database(_)) | None => {}
+        }
+        self.postgres.place_in(folder);
         self.telemetry.place_in(folder);
     }
 

@@ -126,6 +126,8 @@ fn said(error: &ValidationError<'_>) -> Vec<(String, String)> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
     use super::*;
 
     /// Every key of the example, without its comment sign, is what there is without it.
@@ -142,7 +144,7 @@ mod tests {
             .take_while(|line| !line.starts_with("# What tenants can run on"))
             .filter_map(|line| if line.starts_with('[') { Some(line.to_owned()) } else { keys(line) })
             .collect();
-        // The port, its names and the authorities are examples.
+        // The port, its names, files and directories are examples.
         let text: Vec<&String> = text
             .iter()
             .filter(|line| {
@@ -150,11 +152,13 @@ mod tests {
                     "address",
                     "ca",
                     "certificate",
+                    "data",
                     "endpoint",
                     "headers_file",
                     "key",
                     "metrics_address",
                     "names",
+                    "password_file",
                     "plain",
                 ]
                 .iter()
@@ -162,7 +166,7 @@ mod tests {
             })
             .collect();
         let text = text.into_iter().map(|line| format!("{line}\n")).collect::<String>();
-        assert_eq!(text.lines().count(), 44, "a key is missing, or one is new: {text}");
+        assert_eq!(text.lines().count(), 47, "a key is missing, or one is new: {text}");
         let document: Value = Config::builder()
             .add_source(File::from_str(&text, FileFormat::Toml))
             .build()
@@ -171,7 +175,7 @@ mod tests {
             .unwrap();
         let Draft { sound, problems } = checked(document, None);
         assert_eq!(problems, Problems(Vec::new()));
-        let store = Some("landlord.db".into());
+        let store = Some(OsString::from("landlord.db").into());
         assert_eq!(sound, Configuration { store, ..Configuration::default() });
     }
 }

@@ -225,7 +225,7 @@ async fn kill_an_engine(
         .map_err(system("write a spec"))?;
     let mut engine = Command::new(&stage.program)
         .arg("--store")
-        .arg(stage.place.store())
+        .arg(stage.store())
         .arg("provision")
         .arg("--file")
         .arg(&file)
@@ -236,7 +236,7 @@ async fn kill_an_engine(
         .spawn()
         .map_err(system("start this program again"))?;
     let pid = engine.id().unwrap_or_default();
-    let look = stage.place.reader()?;
+    let look = stage.reader()?;
     let scope = Scope::Tenant(dora.clone());
     let operation = loop {
         let events = match look.events(Position(0), &scope, EVENTS).await.map_err(Failure::from)? {

@@ -11,16 +11,21 @@ use landlord_compute::machines::status::Endpoint;
 use landlord_compute::machines::tenant::{Backoff, LifecycleEvent, Policy, Record, RepairPolicy, Settled};
 use landlord_compute::store::{Position, Reads, Scope};
 use landlord_compute::{Delivery, Engine, ObservePolicy, OperationHandle, Options};
+use landlord_store_sqlite::SqliteReader;
 use tempfile::TempDir;
 
 use super::super::built_with::Configs;
 use super::super::failure::Failure;
+use super::super::kept::Kept;
 use super::super::place::{Missing, Place};
 use super::super::screen::Screen;
 use super::super::words;
 use super::http;
 use super::processes::Sweep;
 use super::tenant::Version;
+
+/// The file that the demo's tenants are kept in.
+const STORE: &str = "landlord.db";
 
 /// Why a scene did not play as it should.
 #[derive(Debug, thiserror::Error)]
@@ -58,10 +63,10 @@ impl Stage {
         let system = |doing| move |source| Failure::System { doing, source };
         let folder = TempDir::with_prefix("landlord-demo-").map_err(system("make a temporary folder"))?;
         let program = std::env::current_exe().map_err(system("find this program"))?;
-        let store = folder.path().join("landlord.db");
-        let place = Place::new(&store, &Configs::default(), Arc::default())?;
+        let store = folder.path().join(STORE);
+        let place = Place::new(Kept::file(&store), &Configs::default(), Arc::default())?;
         let engine = start(&place).await?;
-        let name = place.reader()?.engine().await?.to_string();
+        let name = SqliteReader::open(&store)?.engine().await?.to_string();
         Ok(Self {
             screen: screen.clone(),
             place,
@@ -79,6 +84,15 @@ impl Stage {
 
     pub(super) fn folder(&self) -> &std::path::Path {
         self.folder.path()
+    }
+
+    pub(super) fn store(&self) -> PathBuf {
+        self.folder().join(STORE)
+    }
+
+    /// The store, as somebody sees it who has no engine.
+    pub(super) fn reader(&self) -> Result<SqliteReader, Failure> {
+        Ok(SqliteReader::open(self.store())?)
     }
 
     pub(super) fn engine(&self) -> Result<&Engine, Trouble> {
@@ -123,7 +137,7 @@ impl Stage {
 
     /// Where a tenant answers.
     pub(super) async fn endpoint(&self, tenant: &TenantId) -> Result<Endpoint, Trouble> {
-        let record = self.place.reader()?.load(tenant).await.map_err(Failure::from)?;
+        let record = self.reader()?.load(tenant).await.map_err(Failure::from)?;
         let endpoint = match record {
             Record::Live(tenant) => {
                 tenant.ledger.as_ref().and_then(|ledger| ledger.endpoints.first().cloned())

@@ -7,7 +7,7 @@ use landlord_api::Finding;
 use rustix::fs::{StatVfsMountFlags, statvfs};
 
 use super::size;
-use crate::place::state_dir;
+use crate::kept::Kept;
 
 const MB: u64 = 1 << 20;
 /// With less, commits soon fail: a log of SQLite takes some of it.
@@ -40,9 +40,8 @@ pub(super) struct Room {
 
 impl Disk {
     /// The file systems that a store and what is beside it are on.
-    pub(super) fn of(store: &Path) -> Vec<Self> {
-        let parent = store.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
-        let beside = state_dir(store);
+    pub(super) fn of(kept: &Kept) -> Vec<Self> {
+        let (parent, beside) = (kept.directory(), kept.state_dir());
         let device = |path: &Path| std::fs::metadata(path).ok().map(|found| found.dev());
         let elsewhere = device(&beside).is_some_and(|device_of| Some(device_of) != device(parent));
         // A directory that is not there is the store's to tell.
@@ -80,8 +79,7 @@ impl Disk {
             return vec![Finding::failed(CHECK, found, "mount it writable, or keep the store elsewhere")];
         }
         let room = format!("{} of {} are free in {directory}", size(*free), size(*total));
-        let free_some =
-            "free some room, or move the store: without room nothing is recorded, and so nothing is done";
+        let free_some = "free some room, or move what is kept there: without room nothing is recorded, and so nothing is done";
         let of_bytes = match *free {
             ..TOO_LITTLE => Finding::failed(CHECK, room, free_some),
             TOO_LITTLE..LITTLE => Finding::warning(CHECK, room, free_some),
@@ -134,11 +132,11 @@ mod tests {
     #[test]
     fn what_is_beside_the_store_on_the_same_disk_is_looked_at_once() {
         let folder = tempfile::tempdir().unwrap();
-        let store = folder.path().join("landlord.db");
-        std::fs::create_dir(state_dir(&store)).unwrap();
+        let store = Kept::file(&folder.path().join("landlord.db"));
+        std::fs::create_dir(store.state_dir()).unwrap();
         let disks = Disk::of(&store);
         assert_eq!(disks.len(), 1);
         assert!(disks[0].room.is_ok(), "{disks:?}");
-        assert!(Disk::of(&folder.path().join("nowhere/landlord.db")).is_empty());
+        assert!(Disk::of(&Kept::file(&folder.path().join("nowhere/landlord.db"))).is_empty());
     }
 }

@@ -69,7 +69,7 @@ impl Listeners {
             },
         });
         let certificate = configuration.listen.as_ref().and_then(shown);
-        Self { socket: place.socket(), ports: ports.collect(), certificate }
+        Self { socket: place.kept().socket(), ports: ports.collect(), certificate }
     }
 
     pub(super) fn findings(&self, now: Timestamp) -> Vec<Finding> {

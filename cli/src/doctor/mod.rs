@@ -1,6 +1,7 @@
 //! `doctor`: how the store, the providers, the clock, the disk and the limits are, and what to do about what is wrong.
 
 mod clock;
+mod database;
 mod disk;
 mod limits;
 mod listeners;
@@ -20,6 +21,7 @@ use super::built_with::Configs;
 use super::configuration::{self, Draft};
 use super::failure::Failure;
 use super::here;
+use super::kept::{Kept, Told};
 use super::place::Place;
 use super::screen::{Screen, table};
 use super::serve;
@@ -66,11 +68,11 @@ pub(crate) enum Looks {
 /// Looks at everything but the providers, changes nothing, and says what was found.
 pub(crate) async fn look(place: &Place, who: Looks) -> Vec<Finding> {
     let clock = clock::Watch::begin();
-    let store = Store::look(place).await;
+    let store = Store::look(place.kept()).await;
     let configuration = place.configuration();
     let receivers = Receivers::look(&configuration.telemetry).await;
     let facts = Facts {
-        disks: Disk::of(place.store()),
+        disks: Disk::of(place.kept()),
         clock: clock.end(store.newest()),
         limits: Limits::look(place, who),
         listeners: Listeners::look(place, who),
@@ -84,13 +86,13 @@ pub(crate) async fn look(place: &Place, who: Looks) -> Vec<Finding> {
 pub(crate) async fn doctor(
     screen: &Screen,
     file: Option<&Path>,
-    store: Option<&Path>,
+    told: Told<'_>,
     configs: &Configs,
     remote: Option<Client>,
 ) -> Result<(), Failure> {
     let diagnosis = match remote {
         Some(server) => of_another_machine(&server).await?,
-        None => of_this_machine(file, store, configs).await?,
+        None => of_this_machine(file, told, configs).await?,
     };
     let count = |grade| diagnosis.findings.iter().filter(|finding| finding.grade == grade).count();
     screen.show(&diagnosis, || text(&diagnosis))?;
@@ -125,19 +127,27 @@ fn skew(at: Timestamp, now: Timestamp) -> Finding {
 
 async fn of_this_machine(
     file: Option<&Path>,
-    store: Option<&Path>,
+    told: Told<'_>,
     configs: &Configs,
 ) -> Result<Diagnosis, Failure> {
-    let Draft { sound, problems } = configuration::read(file);
-    let store = sound.store_or(store);
-    let (place, unsound) = Place::of_what_is_sound(&store, configs, Arc::new(sound));
+    let Draft { sound, mut problems } = configuration::read(file);
+    let kept = match Kept::of(told, &sound) {
+        Ok(kept) => kept,
+        // Without a store there is nobody to ask and nothing to look at.
+        Err(failure) => {
+            problems.0.push(format!("store: {failure}"));
+            problems.0.extend(serve::problems(&sound));
+            return Ok(Diagnosis { at: Timestamp::now(), findings: configured(file, &problems.0) });
+        }
+    };
+    let (place, unsound) = Place::of_what_is_sound(kept, configs, Arc::new(sound));
     let unsound = unsound.into_iter().map(|failure| failure.to_string());
     let problems: Vec<String> =
         problems.0.into_iter().chain(serve::problems(place.configuration())).chain(unsound).collect();
     let mut findings = configured(file, &problems);
     let diagnosis = match place.server().await {
         Some(server) => {
-            let socket = place.socket();
+            let socket = place.kept().socket();
             findings.push(Finding::ok("server", format!("it answers at {}", socket.display())));
             server.doctor().await?
         }
@@ -172,11 +182,8 @@ fn configured(file: Option<&Path>, problems: &[String]) -> Vec<Finding> {
 /// Looks from here.
 async fn alone(place: Place) -> Result<Diagnosis, Failure> {
     let providers = place.providers().to_vec();
-    let served = match place.reader() {
-        Ok(reader) => {
-            let name = reader.engine().await?;
-            Served::store(reader, name, providers)
-        }
+    let served = match place.kept().reader().await {
+        Ok(reader) => reader.served(providers).await?,
         // What is wrong with the store is among what is found.
         Err(_) => Served::store(MemoryStore::new(MemoryOptions::default()), "nobody".into(), providers),
     };

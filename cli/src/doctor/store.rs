@@ -1,4 +1,4 @@
-//! The store: whether it opens, is whole and may be written, how large it is, and who has it.
+//! The store: whether it opens, is whole and may be written, how large it is, and who has it. What is here is of one in a file.
 
 use std::path::{Path, PathBuf};
 
@@ -8,12 +8,14 @@ use landlord_compute::store::{Events, Position, Reads, Scope};
 use landlord_store_sqlite::SqliteReader;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
+use super::database::Database;
 use super::size;
-use crate::attended::attended;
+use crate::attended;
 use crate::failure::{Failure, with_causes};
-use crate::place::Place;
+use crate::kept::Kept;
+use crate::reader::Reader;
 
-const CHECK: &str = "store";
+pub(super) const CHECK: &str = "store";
 
 /// Of a larger file the pages are not read: that would take minutes, and hold up its log meanwhile.
 const READ_WHOLE: u64 = 2 << 30;
@@ -31,6 +33,7 @@ pub(super) enum Store {
     /// It cannot be read, and why.
     Unreadable(String),
     Open(Open),
+    Database(Database),
 }
 
 /// The directory of a store that is not there.
@@ -68,13 +71,15 @@ enum Pages {
 
 impl Store {
     /// Looks at it, also while an engine has it.
-    pub(super) async fn look(place: &Place) -> Self {
-        let file = place.store().to_owned();
-        match place.reader() {
-            Ok(reader) => match Open::look(file, &reader).await {
-                Ok(open) => Self::Open(open),
-                Err(error) => Self::Unreadable(with_causes(&error)),
-            },
+    pub(super) async fn look(kept: &Kept) -> Self {
+        let unreadable = |error| Self::Unreadable(with_causes(&error));
+        match kept.reader().await {
+            Ok(Reader::File(file, reader)) => {
+                Open::look(file, &reader).await.map_or_else(unreadable, Self::Open)
+            }
+            Ok(Reader::Database(reader)) => {
+                Database::look(kept.to_string(), &reader).await.map_or_else(unreadable, Self::Database)
+            }
             Err(Failure::NoStore(file)) => {
                 let parent =
                     file.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
@@ -93,6 +98,7 @@ impl Store {
     pub(super) fn newest(&self) -> Option<Timestamp> {
         match self {
             Self::Open(open) => open.newest,
+            Self::Database(database) => database.newest,
             Self::Missing { .. } | Self::Unreadable(_) => None,
         }
     }
@@ -108,7 +114,18 @@ impl Store {
                 )]
             }
             Self::Open(open) => open.findings(),
+            Self::Database(database) => database.findings(),
         }
+    }
+}
+
+/// Who has it.
+pub(super) fn whose(attended: &Attended) -> String {
+    match (attended.state, &attended.owner) {
+        (Attendance::LooksAfter | Attendance::Runs, Some(owner)) => format!("{owner} has it"),
+        (Attendance::LooksAfter | Attendance::Runs, None) => "an engine has it".to_owned(),
+        (Attendance::None, _) => "no engine has it".to_owned(),
+        (Attendance::Unknown, _) => "who has it cannot be seen".to_owned(),
     }
 }
 
@@ -156,19 +173,14 @@ impl Open {
         let directory = file.parent().unwrap_or(Path::new("."));
         let not_writable = [file.as_path(), directory].into_iter().find(|path| !is_writable(path));
         let not_writable = not_writable.map(Path::to_owned);
-        let attended = attended(reader.attendance());
+        let attended = attended::of_file(reader.attendance());
         Ok(Self { file, size, log, pages, not_writable, attended, newest })
     }
 
     fn findings(&self) -> Vec<Finding> {
         let Self { file, size: bytes, log, pages, not_writable, attended, newest: _ } = self;
         let name = file.display();
-        let owner = match (attended.state, &attended.owner) {
-            (Attendance::LooksAfter | Attendance::Runs, Some(owner)) => format!("{owner} has it"),
-            (Attendance::LooksAfter | Attendance::Runs, None) => "an engine has it".to_owned(),
-            (Attendance::None, _) => "no engine has it".to_owned(),
-            (Attendance::Unknown, _) => "who has it cannot be seen".to_owned(),
-        };
+        let owner = whose(attended);
         let opens = format!("{name} opens, of this program's version, {}; {owner}", size(*bytes));
         let mut findings = Vec::new();
         findings.push(match not_writable {

@@ -140,3 +140,38 @@ fn a_store_of_a_newer_program_says_so() {
         refused(&bench.run(command), 5, "is of a newer program: it has version 999");
     }
 }
+
+/// What is wrong with a store in a database, where no server is needed to see it.
+#[test]
+fn databases_that_are_none() {
+    let bench = Bench::new();
+    let spec = bench.spec("acme", &Version::good("hello"));
+    let store = "postgres://me:hunter2@127.0.0.1:1/tenants";
+    for (store, code, words) in [
+        (store, 5, "look whether the server runs"),
+        ("postgres://me:hunter2@127.0.0.1:port/tenants", 2, "its URL cannot be understood"),
+        ("postgres://me:hun@ter2@127.0.0.1/tenants", 2, "%40"),
+    ] {
+        for command in [&["list"][..], &["provision", "-f", &spec], &["serve"], &["migrate"]] {
+            let ran = bench.run(&[command, &["--data", "data", "--store", store]].concat());
+            assert!(!ran.err.contains("ter2"), "{}", ran.err);
+            refused(&ran, code, words);
+        }
+    }
+    refused(&bench.run(&["migrate"]), 2, "--store postgres://user@host/database");
+    refused(&bench.run(&["list", "--data", "data"]), 2, "--data");
+    let doctor = bench.run(&["doctor", "--data", "data", "--store", store]);
+    assert!(
+        doctor.code == 13 && doctor.out.contains("failed") && !doctor.out.contains("hunter2"),
+        "{doctor:?}"
+    );
+
+    let spoken = format!("store = \"{store}\"\ndata = \"data\"\n[postgres]\npassword_file = \"none\"\n");
+    let configuration = bench.file("c.toml", &spoken);
+    refused(&bench.run(&["--config", &configuration, "list"]), 5, "look whether the server runs");
+    let spoken = format!("store = \"{}\"\n[postgres]\nstandby = \"perhaps\"\n", store.replace(":1/", ":x/"));
+    let configuration = bench.file("c.toml", &spoken);
+    let checked = bench.run(&["--config", &configuration, "serve", "--check"]);
+    assert!(checked.err.contains("postgres.standby") && checked.err.contains("store: "), "{}", checked.err);
+    assert!(!checked.err.contains("hunter2"), "{}", checked.err);
+}

@@ -1,10 +1,12 @@
 //! What PostgreSQL and the way to it say, as [`StoreError`]s: by their codes, never by their words.
 
 use std::error::Error as StdError;
+use std::io;
 use std::time::Duration;
 
 use tokio_postgres::Error;
 use tokio_postgres::error::{DbError, Severity, SqlState};
+use tokio_rustls::rustls;
 
 use landlord_compute::store::StoreError;
 
@@ -147,9 +149,18 @@ pub(crate) fn is_unconfirmed(notice: &DbError) -> bool {
 
 /// PostgreSQL, or the way to it, refused something.
 pub(crate) fn postgres(place: &str, doing: &str, cause: Error) -> StoreError {
-    let hint = match cause.code() {
-        Some(code) => hint(code),
-        None => "its connection was lost, or was not made; look whether the server runs and can be reached",
+    let hint = match (cause.code(), cause.source().and_then(<dyn StdError>::downcast_ref::<io::Error>)) {
+        (Some(code), _) => hint(code),
+        (None, Some(way)) if way.get_ref().is_some_and(<dyn StdError + Send + Sync>::is::<rustls::Error>) => {
+            "TLS was not agreed on; where an authority of your own signed the server's certificate, name it: `[postgres] ca` of \
+             the configuration, or PostgresOptions::ca"
+        }
+        (None, None) if !cause.is_closed() => {
+            "it lets nobody in so: a password that is missing, TLS that only one side has, or no server of PostgreSQL at all"
+        }
+        (None, Some(_) | None) => {
+            "its connection was lost, or was not made; look whether the server runs and can be reached"
+        }
     };
     let message = match cause.code() {
         Some(code) => format!("cannot {doing} {place}: {hint} (PostgreSQL's code {})", code.code()),

@@ -3,8 +3,10 @@
 // One connection commits, and a few more do all else. A pool of another library would hide the server's notices, one of which
 // says that a commit did not reach the standby.
 
+mod attendance;
 mod batch;
 mod commit;
+mod condition;
 mod documents;
 mod error;
 mod link;
@@ -28,6 +30,8 @@ use landlord_state_machines::id::{OperationId, SpecVersion, TenantId};
 use landlord_state_machines::spec::Spec;
 use landlord_state_machines::tenant::{Record, Tenant};
 
+pub use attendance::Attendance;
+pub use condition::Condition;
 use landlord_compute::store::{
     Document, DocumentKind, DocumentMismatch, DocumentRevision, DocumentWrite, Epoch, Events, NotedRequest,
     Opened, OperationRecord, Page, Position, Reads, Requested, Scope, Seen, Store, StoreError, Survey,
@@ -198,6 +202,12 @@ impl Store for PostgresStore {
 
     fn batch_limit(&self) -> NonZeroU64 {
         BATCH
+    }
+
+    async fn looked(&self, at: Timestamp) {
+        if let Ok(session) = self.open_session() {
+            session.looked(at).await;
+        }
     }
 
     async fn close(&self) -> Result<(), StoreError> {

@@ -77,8 +77,20 @@ impl Server {
 
     /// A new connection.
     async fn connect(&self) -> Result<Link, StoreError> {
-        let (server, patience) = (&self.options.server, self.options.patience);
-        let failed = |failed: Failed| failed.told(&self.place, "connect to");
+        let (server, patience) = (&self.options.server, self.options.connects_within());
+        let failed = |failed: Failed| match failed {
+            Failed::Late(patience) => StoreError::Unavailable {
+                message: format!(
+                    "cannot connect to {}: nobody answered within {patience:?}; look whether the server runs, also where a pooler \
+                     between does",
+                    self.place
+                ),
+                source: None,
+            },
+            failed @ (Failed::Postgres(_) | Failed::Unreached(_) | Failed::Unconfirmed) => {
+                failed.told(&self.place, "connect to")
+            }
+        };
         let warned = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&warned);
         let (client, driver) = match self.tls().await? {

@@ -65,7 +65,7 @@ fn shard(place: &str, number: i16) -> Result<Shard, StoreError> {
 #[async_trait]
 impl Members for PostgresMembers {
     async fn renew(&self) -> Result<(), StoreError> {
-        let sql = "UPDATE landlord.beats SET beat = beat + 1 WHERE epoch = $1
+        let sql = "UPDATE landlord.beats SET beat = beat + 1, at = clock_timestamp() WHERE epoch = $1
             RETURNING (SELECT position FROM landlord.head)";
         let place = self.session.place();
         let known = self.session.head.load(Ordering::Acquire);

@@ -12,6 +12,8 @@ use landlord_state_machines::id::{OperationId, SpecVersion, TenantId};
 use landlord_state_machines::spec::Spec;
 use landlord_state_machines::tenant::{Record, Tenant};
 
+use super::attendance::{self, Attendance};
+use super::condition::{self, Condition};
 use super::link::{Links, Server};
 use super::load::Loader;
 use super::options::PostgresOptions;
@@ -56,6 +58,22 @@ impl PostgresReader {
     /// [`StoreError`] when it cannot be read.
     pub async fn engine(&self) -> Result<Arc<str>, StoreError> {
         read::engine(&self.links).await
+    }
+
+    /// Whether an engine has the store now, and when one last looked after its tenants.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    pub async fn attendance(&self) -> Result<Attendance, StoreError> {
+        attendance::attendance(&self.links).await
+    }
+
+    /// How the server is.
+    ///
+    /// # Errors
+    /// [`StoreError`] also where the server is none for a store, such as one that loses what it answered.
+    pub async fn condition(&self) -> Result<Condition, StoreError> {
+        condition::condition(&self.links).await
     }
 }
 

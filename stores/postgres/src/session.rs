@@ -238,7 +238,7 @@ fn no_standby(place: &str) -> StoreError {
 }
 
 /// Whether the server keeps what it answers, and has a synchronous standby.
-async fn check_server(links: &Arc<Links>) -> Result<bool, StoreError> {
+pub(crate) async fn check_server(links: &Arc<Links>) -> Result<bool, StoreError> {
     let sql = "SELECT current_setting('server_version_num')::bigint, pg_is_in_recovery(),
         current_setting('synchronous_commit'), current_setting('fsync'), current_setting('full_page_writes'),
         current_setting('synchronous_standby_names') <> ''";

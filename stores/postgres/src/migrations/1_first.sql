@@ -7,12 +7,16 @@ CREATE TABLE landlord.meta (
     one    boolean PRIMARY KEY DEFAULT true CHECK (one),
     engine text    NOT NULL,
     epoch  bigint  NOT NULL,
-    shards integer NOT NULL
+    shards integer NOT NULL,
+    looked_at timestamptz,
+    looked_by bigint
 );
 COMMENT ON TABLE landlord.meta IS 'One row: what the store is called, and how many engines opened it.';
 COMMENT ON COLUMN landlord.meta.engine IS 'Names the store for ever, in the ownership tags of every resource.';
 COMMENT ON COLUMN landlord.meta.epoch IS 'Counts the engines that opened it; a write under an older one is refused.';
 COMMENT ON COLUMN landlord.meta.shards IS 'Into how many shards tenants are divided.';
+COMMENT ON COLUMN landlord.meta.looked_at IS 'When an engine that looks after running tenants had asked for each of them last.';
+COMMENT ON COLUMN landlord.meta.looked_by IS 'The epoch of that engine.';
 INSERT INTO landlord.meta (engine, epoch, shards) VALUES ('{engine}', 0, {shards});
 
 CREATE TABLE landlord.engines (
@@ -29,9 +33,11 @@ COMMENT ON COLUMN landlord.engines.owner IS 'Process, program, host.';
 
 CREATE TABLE landlord.beats (
     epoch bigint PRIMARY KEY,
-    beat  bigint NOT NULL
+    beat  bigint NOT NULL,
+    at    timestamptz NOT NULL DEFAULT clock_timestamp()
 ) WITH (fillfactor = 10);
 COMMENT ON TABLE landlord.beats IS 'An open engine counts its beat up once a second. Whoever sees the same beat for 5 s may delete it, and so fence that engine.';
+COMMENT ON COLUMN landlord.beats.at IS 'By the clock of the database, for people who look; nothing is decided by it.';
 
 CREATE TABLE landlord.head (
     one      boolean PRIMARY KEY DEFAULT true CHECK (one),

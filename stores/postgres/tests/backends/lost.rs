@@ -29,7 +29,7 @@ async fn events(store: &PostgresStore) -> u64 {
 async fn a_commit_whose_answer_is_lost_is_told_as_in_doubt_and_is_there() {
     let cluster = Cluster::start().await;
     let options = cluster.migrated().await;
-    let proxy = Proxy::before(cluster.port).await;
+    let proxy = Proxy::before(cluster.port()).await;
     let store = PostgresStore::new(cluster.options_at(proxy.port, database(&options)));
     let epoch = store.open().await.expect("opens").epoch;
     let mut life = StoredLife::new("acme");
@@ -53,7 +53,7 @@ async fn a_commit_whose_answer_is_lost_is_told_as_in_doubt_and_is_there() {
 async fn a_commit_that_arrives_after_somebody_looked_is_not_made() {
     let cluster = Cluster::start().await;
     let options = cluster.migrated().await;
-    let proxy = Proxy::before(cluster.port).await;
+    let proxy = Proxy::before(cluster.port()).await;
     let store = PostgresStore::new(cluster.options_at(proxy.port, database(&options)));
     let epoch = store.open().await.expect("opens").epoch;
     let mut life = StoredLife::new("acme");
@@ -80,7 +80,7 @@ async fn a_commit_that_arrives_after_somebody_looked_is_not_made() {
 async fn a_commit_that_arrives_before_somebody_looks_is_made_and_seen() {
     let cluster = Cluster::start().await;
     let options = cluster.migrated().await;
-    let proxy = Proxy::before(cluster.port).await;
+    let proxy = Proxy::before(cluster.port()).await;
     let store = PostgresStore::new(cluster.options_at(proxy.port, database(&options)));
     let epoch = store.open().await.expect("opens").epoch;
     let mut held = proxy.hold_next();

@@ -1,75 +1,32 @@
 //! Through pgbouncer in transaction mode, where every statement may run in another session of the server.
 
-use std::fs;
-use std::path::Path;
-use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use landlord_compute::store::{Position, Reads, Store};
 use landlord_store_postgres::{PostgresOptions, PostgresStore};
 use landlord_testing::fixtures::{engine, run, scripted};
+use landlord_testing::postgres::Pooler;
 use landlord_testing::store::contract;
 use landlord_testing::store::samples::{StoredLife, id};
 
-use super::cluster::{Cluster, as_postgres, database, free_port, give, until};
+use super::cluster::{Cluster, database};
 
-/// It ends when it is dropped.
-struct Pooler {
-    port: u16,
-    server: Child,
-    _directory: tempfile::TempDir,
+async fn before(cluster: &Cluster) -> Pooler {
+    Pooler::before(cluster).await.expect("pgbouncer starts")
 }
 
-impl Pooler {
-    async fn before(cluster: &Cluster) -> Self {
-        let directory = tempfile::Builder::new().prefix("pgb").tempdir_in("/tmp").expect("a directory");
-        let port = free_port();
-        // Fewer sessions than clients, so that they share them.
-        let settings = format!(
-            "[databases]\n* = host=127.0.0.1 port={} user=postgres\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
-             listen_port = {port}\nunix_socket_dir =\nauth_type = any\npool_mode = transaction\ndefault_pool_size = 3\n\
-             max_client_conn = 200\nlogfile = {}\npidfile =\n",
-            cluster.port,
-            directory.path().join("log").display(),
-        );
-        let file = directory.path().join("pgbouncer.ini");
-        fs::write(&file, settings).expect("writes");
-        give(directory.path());
-        let program = Path::new("/usr/sbin/pgbouncer");
-        assert!(program.exists(), "pgbouncer is not installed: ./test.sh backends installs it");
-        let server = as_postgres(program)
-            .arg(&file)
-            .current_dir("/")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("pgbouncer starts");
-        let address = ("127.0.0.1", port);
-        until("pgbouncer listens", async || tokio::net::TcpStream::connect(address).await.is_ok()).await;
-        Self { port, server, _directory: directory }
-    }
-
-    fn options(&self, cluster: &Cluster, options: &PostgresOptions) -> PostgresOptions {
-        cluster.options_at(self.port, database(options))
-    }
-}
-
-impl Drop for Pooler {
-    fn drop(&mut self) {
-        let _gone = self.server.kill();
-        let _ended = self.server.wait();
-    }
+fn through(pooler: &Pooler, cluster: &Cluster, options: &PostgresOptions) -> PostgresOptions {
+    cluster.options_at(pooler.port(), database(options))
 }
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: ./test.sh backends"]
 async fn the_whole_contract_is_kept_through_a_pooler() {
     let cluster = Cluster::start().await;
-    let pooler = Pooler::before(&cluster).await;
+    let pooler = before(&cluster).await;
     contract::run(async || {
-        let options = pooler.options(&cluster, &cluster.options(&cluster.empty().await));
+        let options = through(&pooler, &cluster, &cluster.options(&cluster.empty().await));
         PostgresStore::migrate(&options).await.expect("migrates through it too");
         PostgresStore::new(options)
     })
@@ -80,8 +37,8 @@ async fn the_whole_contract_is_kept_through_a_pooler() {
 #[ignore = "needs PostgreSQL: ./test.sh backends"]
 async fn many_statements_at_a_time_share_its_sessions() {
     let cluster = Cluster::start().await;
-    let pooler = Pooler::before(&cluster).await;
-    let options = pooler.options(&cluster, &cluster.migrated().await);
+    let pooler = before(&cluster).await;
+    let options = through(&pooler, &cluster, &cluster.migrated().await);
     let store = PostgresStore::new(PostgresOptions { connections: 16, ..options.clone() });
     let epoch = store.open().await.expect("opens").epoch;
     let mut lives: Vec<_> = (0..500).map(|number| StoredLife::new(&format!("t{number}"))).collect();
@@ -105,8 +62,8 @@ async fn many_statements_at_a_time_share_its_sessions() {
 #[ignore = "needs PostgreSQL: ./test.sh backends"]
 async fn an_engine_works_through_a_pooler_and_outlives_the_server() {
     let mut cluster = Cluster::start().await;
-    let pooler = Pooler::before(&cluster).await;
-    let options = pooler.options(&cluster, &cluster.migrated().await);
+    let pooler = before(&cluster).await;
+    let options = through(&pooler, &cluster, &cluster.migrated().await);
     let provider = scripted();
     let engine = engine(PostgresStore::new(options.clone()), &provider).start().await.expect("starts");
     run(&engine, "acme", "nginx:1").await;

@@ -23,8 +23,8 @@ async fn what_was_answered_is_on_the_standby_that_is_promoted() {
 
     let both = format!(
         "postgres://postgres@127.0.0.1:{},127.0.0.1:{}/{}?sslmode=disable&target_session_attrs=read-write",
-        primary.port,
-        standby.port,
+        primary.port(),
+        standby.port(),
         database(&options)
     );
     let both = PostgresOptions {

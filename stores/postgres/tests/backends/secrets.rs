@@ -8,7 +8,9 @@ use std::process::Command;
 use landlord_compute::store::{Store, StoreError};
 use landlord_store_postgres::{PostgresOptions, PostgresStore};
 
-use super::cluster::{Cluster, give};
+use landlord_testing::postgres::give;
+
+use super::cluster::Cluster;
 
 fn openssl(directory: &Path, arguments: &[&str]) {
     let output =
@@ -43,7 +45,7 @@ fn certificates() -> tempfile::TempDir {
     ];
     openssl(at, &[&server[..], &ec[..]].concat());
     for file in ["server.key", "server.pem", "ca.pem"] {
-        give(&at.join(file));
+        give(&at.join(file)).expect("ours");
         fs::set_permissions(at.join(file), fs::Permissions::from_mode(0o600)).expect("ours");
     }
     fs::set_permissions(at, fs::Permissions::from_mode(0o755)).expect("ours");
@@ -51,7 +53,7 @@ fn certificates() -> tempfile::TempDir {
 }
 
 fn options(cluster: &Cluster, host: &str, rest: &str) -> PostgresOptions {
-    let port = cluster.port;
+    let port = cluster.port();
     PostgresOptions::new(&format!("postgres://postgres:hunter2@{host}:{port}/postgres?{rest}"))
         .expect("a good URL")
 }
