@@ -2,6 +2,7 @@
 
 mod attended;
 mod diagnosis;
+mod engines;
 mod event;
 mod fleet;
 mod operation;
@@ -17,6 +18,7 @@ mod webhook;
 
 pub use attended::{Attendance, Attended};
 pub use diagnosis::{Diagnosis, Finding, Grade};
+pub use engines::{EngineDocument, EngineStanding, EnginesDocument};
 pub use event::{CloudEvent, Cursor, CursorError, Gap};
 pub use fleet::{Concern, ConcernedTenant, FleetDocument, Minute, TenantCount};
 pub use operation::{Accepted, OperationDocument};

@@ -265,6 +265,10 @@ pub(crate) enum Command {
     /// configuration of --config. Nothing is changed, and no secret is shown. A warning is no failure; where something
     /// failed, the exit code is 13.
     Doctor,
+    /// List the engines that share the store, and how many of its 1,024 shards each has.
+    ///
+    /// Any engine takes any command; the one that has a tenant's shard makes its calls. The one that answers is marked.
+    Engines,
     /// Check a spec, without changing anything.
     Validate {
         #[command(flatten)]
@@ -332,6 +336,7 @@ impl Command {
             Self::Events { .. } => "events",
             Self::Sweep { .. } => "sweep",
             Self::Doctor => "doctor",
+            Self::Engines => "engines",
             Self::Validate { .. } => "validate",
             Self::Schema => "schema",
             Self::Plan { .. } => "plan",

@@ -9,6 +9,7 @@ mod configuration;
 mod demo;
 mod describe;
 mod doctor;
+mod engines;
 mod events;
 mod exit;
 mod explained;
@@ -264,6 +265,7 @@ async fn command(screen: &Screen, cli: Cli, observed: Option<Observed>) -> Resul
         Command::Validate { files } => {
             validate::validate(screen, place, spec_file::documents(&files.file)).await
         }
+        Command::Engines => engines::engines(screen, place).await,
         // It was done above: it also looks at a configuration that is not sound.
         Command::Doctor => Ok(()),
         Command::Schema => {

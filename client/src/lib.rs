@@ -10,11 +10,11 @@ use std::time::Duration;
 use futures_util::stream::BoxStream;
 use http::Method;
 use landlord_api::{
-    Accepted, AccessDocument, Acknowledgement, BearerToken, Cursor, Diagnosis, EventBatch, FleetDocument,
-    LogDocument, MadeToken, NewToken, OperationDocument, Orphan, PlanDocument, ProviderDocument,
-    ProvidersDocument, SpecDocument, StatusDocument, SubscriptionDocument, SubscriptionRequest,
-    SubscriptionsDocument, SweepDocument, TenantDocument, TenantsDocument, TokensDocument, Verdict,
-    WebhookDocument, WebhookRequest, WebhooksDocument,
+    Accepted, AccessDocument, Acknowledgement, BearerToken, Cursor, Diagnosis, EnginesDocument, EventBatch,
+    FleetDocument, LogDocument, MadeToken, NewToken, OperationDocument, Orphan, PlanDocument,
+    ProviderDocument, ProvidersDocument, SpecDocument, StatusDocument, SubscriptionDocument,
+    SubscriptionRequest, SubscriptionsDocument, SweepDocument, TenantDocument, TenantsDocument,
+    TokensDocument, Verdict, WebhookDocument, WebhookRequest, WebhooksDocument,
 };
 use landlord_state_machines::id::{OperationId, ProviderName, SpecVersion, TenantId};
 
@@ -104,6 +104,14 @@ impl Client {
     /// [`ClientError`].
     pub async fn fleet(&self) -> Result<FleetDocument, ClientError> {
         Ask::new(Method::GET, "/v1/fleet").json(self).await
+    }
+
+    /// The engines that share the store.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn engines(&self) -> Result<EnginesDocument, ClientError> {
+        Ask::new(Method::GET, "/v1/engines").json(self).await
     }
 
     /// Who this client is to the server, and what it may do.

@@ -63,6 +63,31 @@ type Attended struct {
 	LookedAt *time.Time `json:"looked_at,omitempty"`
 }
 
+// Engines are those that share the store, as the one that is asked sees them.
+type Engines struct {
+	// Shared is whether several engines may share the store.
+	Shared  bool             `json:"shared"`
+	Engines []EngineDocument `json:"engines"`
+	// Unclaimed is of how many shards none of them has a claim.
+	Unclaimed uint16 `json:"unclaimed"`
+	// Behind is how many events the engine that is asked has yet to read.
+	Behind uint64 `json:"behind"`
+}
+
+// EngineDocument is one of the engines that share a store.
+type EngineDocument struct {
+	Epoch uint64 `json:"epoch"`
+	// Owner is its process, program and host, and since when.
+	Owner string `json:"owner"`
+	// Standing is "open", "alone" or "leaving".
+	Standing string `json:"standing"`
+	Shards   uint16 `json:"shards"`
+	// Beat counts up once a second while it lives.
+	Beat *uint64 `json:"beat,omitempty"`
+	// Answers is whether it is the one that is asked.
+	Answers bool `json:"answers"`
+}
+
 // Fleet is what the living tenants are like, in short.
 type Fleet struct {
 	// At is when that was counted, at most some seconds ago.

@@ -47,6 +47,12 @@ func (c *Client) Fleet(ctx context.Context) (*Fleet, error) {
 	return fleet, c.get(ctx, "/v1/fleet", nil, fleet)
 }
 
+// Engines shows the engines that share the store.
+func (c *Client) Engines(ctx context.Context) (*Engines, error) {
+	engines := new(Engines)
+	return engines, c.get(ctx, "/v1/engines", nil, engines)
+}
+
 // Tenant shows all that is recorded of a tenant. errors.Is finds ErrTenantNotFound where it is not there, or gone.
 func (c *Client) Tenant(ctx context.Context, tenantID string) (*TenantDocument, error) {
 	document := new(TenantDocument)

@@ -44,7 +44,7 @@ func TestTypesHaveTheFieldsOfTheAPI(t *testing.T) {
 	schemas := schemas(t)
 	types := map[string]interface{}{
 		"Advice": Advice{}, "Coming": Coming{}, "Diagnosis": Diagnosis{}, "Explanation": Explanation{}, "Finding": Finding{},
-		"AccessDocument": Access{}, "FleetDocument": Fleet{}, "TenantCount": TenantCount{}, "ConcernedTenant": ConcernedTenant{}, "Minute": Minute{},
+		"AccessDocument": Access{}, "EnginesDocument": Engines{}, "EngineDocument": EngineDocument{}, "FleetDocument": Fleet{}, "TenantCount": TenantCount{}, "ConcernedTenant": ConcernedTenant{}, "Minute": Minute{},
 		"Accepted": Accepted{}, "Acknowledgement": acknowledgement{}, "Attended": Attended{}, "CapabilitiesDocument": Capabilities{}, "CloudEvent": Event{},
 		"ContainerSpec": ContainerSpec{}, "ContainerStatus": ContainerStatus{}, "ContainerView": ContainerView{},
 		"Dependency": Dependency{}, "DnsConfig": DNSConfig{}, "Duration": Span{}, "EndpointView": Endpoint{},

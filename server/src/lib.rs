@@ -5,6 +5,7 @@ mod asked;
 mod commands;
 mod doctor;
 mod documents;
+mod engines;
 mod events;
 mod filter;
 mod fleet;

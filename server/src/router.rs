@@ -13,6 +13,7 @@ use crate::access::Rate;
 use crate::refused::Refused;
 use crate::routes::routes;
 use crate::served::Served;
+use crate::tokens::Tokens;
 use crate::{access, metrics, openapi, probes};
 
 /// The API, to be mounted in a router of one's own at its root: its paths begin with `/v1/`, but for `/metrics`,
@@ -24,12 +25,13 @@ pub fn router(served: Served) -> Router {
 
 /// The same for whoever has a token, which is asked for with every request but for `/healthz` and `/readyz`; the cookie of a
 /// session stands for one ([`with_page`](crate::with_page)). Tokens are read now; those that are made and revoked through the API are known at
-/// once.
+/// once, and those of other servers that share the store within 2 s.
 ///
 /// # Errors
 /// [`StoreError`] when the tokens cannot be read.
 pub async fn guarded(served: Served, rate: Rate) -> Result<Router, StoreError> {
     served.tokens().load(&served, rate).await?;
+    tokio::spawn(Tokens::follow(served.clone()));
     let asked = table().layer(from_fn_with_state(served.clone(), access::by_token));
     Ok(with_probes(asked).with_state(served))
 }

@@ -3,11 +3,11 @@
 use axum::http::Method;
 use axum::routing::{MethodRouter, delete, get, post, put};
 use landlord_api::{
-    Accepted, AccessDocument, Acknowledgement, CloudEvent, Code, Diagnosis, EventBatch, FleetDocument,
-    LogDocument, MadeToken, NewToken, OperationDocument, Orphan, PlanDocument, ProviderDocument,
-    ProvidersDocument, SpecDocument, StatusDocument, SubscriptionDocument, SubscriptionRequest,
-    SubscriptionsDocument, SweepDocument, TenantDocument, TenantsDocument, TokensDocument, Verdict,
-    WebhookDocument, WebhookRequest, WebhooksDocument,
+    Accepted, AccessDocument, Acknowledgement, CloudEvent, Code, Diagnosis, EnginesDocument, EventBatch,
+    FleetDocument, LogDocument, MadeToken, NewToken, OperationDocument, Orphan, PlanDocument,
+    ProviderDocument, ProvidersDocument, SpecDocument, StatusDocument, SubscriptionDocument,
+    SubscriptionRequest, SubscriptionsDocument, SweepDocument, TenantDocument, TenantsDocument,
+    TokensDocument, Verdict, WebhookDocument, WebhookRequest, WebhooksDocument,
 };
 use landlord_compute::TenantComputeSpec;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -23,8 +23,8 @@ use crate::subscriptions::{NamesQuery, PullQuery};
 use crate::tenants::ListQuery;
 use crate::verdict::ValidateQuery;
 use crate::{
-    access, commands, doctor, events, fleet, metrics, operations, platform, providers, specs, subscriptions,
-    tenants, tokens, verdict, webhooks,
+    access, commands, doctor, engines, events, fleet, metrics, operations, platform, providers, specs,
+    subscriptions, tenants, tokens, verdict, webhooks,
 };
 
 /// Makes a schema.
@@ -464,6 +464,10 @@ pub(crate) fn routes() -> Vec<Route> {
             .about("Show what all tenants are like, in short: how many are so, who needs a look first, and what happened in the \
                     last hour.")
             .done(const { &[json::<FleetDocument>("The fleet at a glance.")] }),
+        Route::new(Method::GET, "/v1/engines", "getEngines", || get(engines::engines))
+            .about("Show the engines that share the store, and how many of the 1,024 shards each has.")
+            .needs(Needs::LookAtAll)
+            .done(const { &[json::<EnginesDocument>("The engines.")] }),
         Route::new(Method::GET, "/v1/access", "getAccess", || get(access::shown))
             .about("Show who asks, and what that may do.")
             .done(const { &[json::<AccessDocument>("Whose request this is.")] }),

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
@@ -28,6 +29,8 @@ const PREFIX: &str = "llt_";
 const KIND: DocumentKind = DocumentKind::Token;
 /// How many patterns a token may have.
 const PATTERNS: usize = 64;
+/// How often tokens are read that other servers may have made or revoked.
+const FOLLOWS: Duration = Duration::from_secs(2);
 
 /// The SHA-256 of what proves a token, as 64 hexadecimal digits. As that is random and long, whoever reads the hash cannot find
 /// it.
@@ -74,6 +77,34 @@ impl Tokens {
 
     /// Those that a store keeps, from now on. One that cannot be read, as a newer version made it, is valid for nobody.
     pub(crate) async fn load(&self, served: &Served, rate: Rate) -> Result<(), StoreError> {
+        self.read(served, rate, |_| None).await
+    }
+
+    /// Reads them again and again until the engine ends: other servers of a store that is shared make and revoke them too.
+    pub(crate) async fn follow(served: Served) {
+        let Some(engine) = served.any_engine().map(Arc::clone).filter(|engine| engine.is_shared()) else {
+            return;
+        };
+        loop {
+            tokio::select! {
+                _ = engine.closed() => return,
+                () = tokio::time::sleep(FOLLOWS) => {}
+            }
+            let tokens = served.tokens();
+            let rate = tokens.0.valid.read().unwrap_or_else(PoisonError::into_inner).rate;
+            // What a token has used up of its rate stays used up.
+            if let Err(error) = tokens.read(&served, rate, |hash| tokens.find_by_hash(hash)).await {
+                tracing::warn!(%error, "the tokens cannot be read now; those from before are valid on");
+            }
+        }
+    }
+
+    async fn read(
+        &self,
+        served: &Served,
+        rate: Rate,
+        known: impl Fn(&Hash) -> Option<Arc<Grant>>,
+    ) -> Result<(), StoreError> {
         let _turn = self.0.turn.lock().await;
         let mut grants = HashMap::new();
         for document in documents::all(served, KIND).await? {
@@ -82,6 +113,7 @@ impl Tokens {
                 continue;
             };
             let (hash, grant) = kept.grant(document.name, rate);
+            let grant = known(&hash).unwrap_or(grant);
             grants.insert(hash, grant);
         }
         *self.0.valid.write().unwrap_or_else(PoisonError::into_inner) = Valid { rate, grants };

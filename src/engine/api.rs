@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::Stream;
 use landlord_state_machines::id::{OperationId, ProviderName, TenantId};
+use landlord_state_machines::members::View;
 use landlord_state_machines::tenant::Tenant;
 
 use super::closing::Closed;
@@ -16,7 +17,7 @@ use super::handle::{Options, TenantHandle};
 use super::loops::member;
 use super::operation::OperationHandle;
 use crate::provider::Provider;
-use crate::store::{Page, Position, Reads, Scope, Store, StoreError, TenantFilter};
+use crate::store::{Epoch, Page, Position, Reads, Scope, Store, StoreError, TenantFilter};
 use crate::sweep::{Orphan, Sweep, SweepError, sweep};
 use crate::telemetry::{ProviderVitals, Vitals};
 
@@ -109,6 +110,33 @@ impl Engine {
     /// What the store is called for ever; part of the ownership tags of every resource.
     pub fn store_name(&self) -> Arc<str> {
         Arc::clone(&self.core.opened.engine)
+    }
+
+    /// Its epoch: which of the engines that opened the store it is.
+    pub fn epoch(&self) -> Epoch {
+        self.core.opened.epoch
+    }
+
+    /// The engines that share the store now, and which shards each has. None where this one has it alone.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store cannot be read.
+    pub async fn sharing(&self) -> Result<Option<View>, StoreError> {
+        match self.core.ownership.shared() {
+            None => Ok(None),
+            Some(shared) => shared.members.view().await.map(Some),
+        }
+    }
+
+    /// Whether several engines may share its store.
+    pub fn is_shared(&self) -> bool {
+        self.core.ownership.shared().is_some()
+    }
+
+    /// Whether this engine is to do what has to be done once for the whole store. One of several is at a time; for a moment
+    /// none is, after that engine has ended.
+    pub fn leads(&self) -> bool {
+        self.core.ownership.leads()
     }
 
     /// The registered providers, by their names.

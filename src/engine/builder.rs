@@ -84,6 +84,14 @@ impl EngineBuilder {
             registry.register(provider)?;
         }
         let opened = self.store.open().await?;
+        if let Some(members) = &opened.members {
+            let alone = registry.iter().any(|registered| !registered.capabilities.reachable_from_anywhere);
+            if let Err(error) = member::begin(&**members, opened.epoch, alone).await {
+                // What cannot be given up in order is ended by others.
+                let _ = self.store.close().await;
+                return Err(error.into());
+            }
+        }
         if self.watched.is_watched() {
             let providers: Vec<_> = registry.iter().map(|registered| registered.provider.name()).collect();
             let survey = self.store.survey(Box::new(|_| true), 0).await?;

@@ -363,6 +363,10 @@ impl Home for CallHome {
     fn journal(&self) -> Option<&dyn Journal> {
         Some(self)
     }
+
+    fn holds(&self) -> bool {
+        self.core.ownership.holds()
+    }
 }
 
 #[async_trait]

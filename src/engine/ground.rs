@@ -62,7 +62,7 @@ impl Ground {
         let log = Arc::new(EventLog::new(opened.head));
         let waiters = Arc::new(Waiters::new());
         let wakeups = Arc::new(Wakeups::new());
-        let ownership = Arc::new(Ownership::of(opened.members.clone()));
+        let ownership = Arc::new(Ownership::of(opened.epoch, opened.members.clone()));
         let told = Told {
             log: Arc::clone(&log),
             waiters: Arc::clone(&waiters),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use landlord_state_machines::id::TenantId;
+use landlord_state_machines::id::{Epoch, TenantId};
 use landlord_state_machines::members::{SHARDS, Shard, ShardSet};
 use tokio::sync::Notify;
 
@@ -30,12 +30,12 @@ pub(crate) struct Shared {
 }
 
 impl Ownership {
-    pub(crate) fn of(members: Option<Arc<dyn Members>>) -> Self {
+    pub(crate) fn of(me: Epoch, members: Option<Arc<dyn Members>>) -> Self {
         match members {
             None => Self::All,
             Some(members) => Self::Shared(Shared {
                 members,
-                lease: Lease::default(),
+                lease: Lease::new(me),
                 since: (0..SHARDS).map(|_| AtomicU64::new(0)).collect(),
                 look: Notify::new(),
             }),
@@ -53,6 +53,22 @@ impl Ownership {
     /// Whether the tenant is this engine's.
     pub(crate) fn has(&self, tenant: &TenantId) -> bool {
         self.since(tenant).is_some()
+    }
+
+    /// Whether the engine may ask platforms for something now.
+    pub(crate) fn holds(&self) -> bool {
+        match self {
+            Self::All => true,
+            Self::Shared(shared) => shared.lease.holds(),
+        }
+    }
+
+    /// Whether what is to be done once for all tenants is for this engine: it has the first shard.
+    pub(crate) fn leads(&self) -> bool {
+        match self {
+            Self::All => true,
+            Self::Shared(shared) => Shard::new(0).is_some_and(|first| shared.since(first).is_some()),
+        }
     }
 
     /// Where the log stood when the tenant became this engine's: whatever was committed after it, no other engine has acted

@@ -21,13 +21,15 @@ pub struct Capabilities {
     pub undoes_alone: bool,
     /// Whether images must be OCI references.
     pub oci_images: bool,
+    /// Whether engines on other machines reach its tenants. Otherwise no other engine shares the store.
+    pub reachable_from_anywhere: bool,
     /// Limits of a spec that are not enforced there, each with the reason; shown to the caller, never ignored
     /// silently.
     pub not_enforced: Vec<&'static str>,
 }
 
 impl Default for Capabilities {
-    /// 64 calls at a time, of at most 15 minutes each, that undo alone what they did, and nothing more.
+    /// 64 calls at a time, of at most 15 minutes each, that undo alone what they did, and reach their platform from anywhere.
     fn default() -> Self {
         Self {
             max_concurrent_calls: 64,
@@ -35,6 +37,7 @@ impl Default for Capabilities {
             lists_tenants: false,
             undoes_alone: true,
             oci_images: false,
+            reachable_from_anywhere: true,
             not_enforced: Vec::new(),
         }
     }
@@ -73,6 +76,13 @@ impl Capabilities {
     #[must_use]
     pub fn oci_images(mut self) -> Self {
         self.oci_images = true;
+        self
+    }
+
+    /// With tenants that only engines on this machine reach.
+    #[must_use]
+    pub fn reachable_from_here_alone(mut self) -> Self {
+        self.reachable_from_anywhere = false;
         self
     }
 

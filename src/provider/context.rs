@@ -108,6 +108,9 @@ pub(crate) trait Home: Send + Sync {
 
     /// None: only the context keeps the ledger.
     fn journal(&self) -> Option<&dyn Journal>;
+
+    /// Whether the engine may still ask a platform for something.
+    fn holds(&self) -> bool;
 }
 
 struct Given {
@@ -122,6 +125,10 @@ impl Home for Given {
 
     fn journal(&self) -> Option<&dyn Journal> {
         self.journal.as_deref()
+    }
+
+    fn holds(&self) -> bool {
+        true
     }
 }
 
@@ -190,6 +197,12 @@ impl Context {
     /// Now.
     pub fn now(&self) -> Timestamp {
         self.kept.home.now()
+    }
+
+    /// Whether the engine may still ask the platform for something. One that shares its store and could not renew its
+    /// [`Lease`](super::Lease) may not: another one goes on. [`Converge`](super::converge::Converge) looks before each call of the platform's API.
+    pub fn holds(&self) -> bool {
+        self.kept.home.holds()
     }
 
     /// Returns when something of the tenant changed on its platform, as far as [`Provider::observe`] saw it: it is time

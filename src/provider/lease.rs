@@ -1,11 +1,16 @@
 //! For how long an engine may act upon what is its own.
 
 use std::fmt;
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use landlord_state_machines::id::Epoch;
 use rustix::time::{ClockId, clock_gettime};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// How long a lease holds after the renewal was sent. Others wait longer until they take over.
 const HOLDS: Duration = Duration::from_secs(4);
@@ -15,13 +20,24 @@ const HOLDS: Duration = Duration::from_secs(4);
 /// An engine that shares its store renews its lease there each second. Where it cannot, because the store is away or the machine
 /// was stopped, the lease ends before any other engine takes over. So whoever is about to send something looks here at the
 /// last moment, beneath TLS, and sends nothing once it has ended. Time is counted while the machine sleeps, too.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Lease {
+    engine: Epoch,
     /// Until when it holds, in nanoseconds since the machine was started.
     until: Arc<AtomicU64>,
 }
 
 impl Lease {
+    /// Of the engine with this epoch, which has not renewed it yet.
+    pub(crate) fn new(engine: Epoch) -> Self {
+        Self { engine, until: Arc::default() }
+    }
+
+    /// Whose it is.
+    pub fn engine(&self) -> Epoch {
+        self.engine
+    }
+
     /// Whether it holds now.
     pub fn holds(&self) -> bool {
         now() < self.until.load(Ordering::Acquire)
@@ -45,6 +61,77 @@ impl fmt::Debug for Lease {
     }
 }
 
+/// A connection that hands on nothing once the lease has ended. TLS goes over it, so that what was encrypted before a pause is not
+/// sent after it.
+///
+/// What stays possible is what the kernel already has, and a pause between the look at the lease and the call of the kernel.
+#[derive(Debug)]
+pub struct Guarded<T> {
+    connection: T,
+    lease: Lease,
+}
+
+impl<T> Guarded<T> {
+    /// A connection that is used while the lease holds.
+    pub fn new(connection: T, lease: Lease) -> Self {
+        Self { connection, lease }
+    }
+
+    /// The connection itself.
+    pub fn get_ref(&self) -> &T {
+        &self.connection
+    }
+
+    fn look(&self) -> io::Result<()> {
+        match self.lease.holds() {
+            true => Ok(()),
+            false => Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "this engine's lease has ended; another engine goes on",
+            )),
+        }
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Guarded<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        task: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.connection).poll_read(task, into)
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
+    fn poll_write(mut self: Pin<&mut Self>, task: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.look()?;
+        Pin::new(&mut self.connection).poll_write(task, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        task: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.look()?;
+        Pin::new(&mut self.connection).poll_write_vectored(task, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.connection.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.look()?;
+        Pin::new(&mut self.connection).poll_flush(task)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.connection).poll_shutdown(task)
+    }
+}
+
 /// Nanoseconds since the machine was started, also those in which it slept.
 pub(crate) fn now() -> u64 {
     let time = clock_gettime(ClockId::Boottime);
@@ -54,11 +141,34 @@ pub(crate) fn now() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_connection_sends_nothing_once_the_lease_has_ended() {
+        let lease = Lease::new(Epoch(1));
+        let (ours, mut theirs) = tokio::io::duplex(64);
+        let mut guarded = Guarded::new(ours, lease.clone());
+        assert!(guarded.write_all(b"early").await.is_err(), "nobody has renewed it yet");
+        lease.renewed(now());
+        guarded.write_all(b"held").await.unwrap();
+        lease.end();
+        let refused = guarded.write_all(b"late").await.unwrap_err();
+        assert!(refused.to_string().contains("lease has ended"), "{refused}");
+        // What comes is still read.
+        theirs.write_all(b"answer").await.unwrap();
+        let mut answer = [0; 6];
+        guarded.read_exact(&mut answer).await.unwrap();
+        drop(guarded);
+        let mut sent = Vec::new();
+        theirs.read_to_end(&mut sent).await.unwrap();
+        assert_eq!((&answer, &*sent), (b"answer", &b"held"[..]));
+    }
 
     #[test]
     fn a_lease_holds_for_as_long_as_it_was_renewed() {
-        let lease = Lease::default();
+        let lease = Lease::new(Epoch(1));
         assert!(!lease.holds(), "nobody has renewed it yet");
         lease.renewed(now());
         assert!(lease.holds() && lease.clone().holds());
@@ -66,7 +176,7 @@ mod tests {
         assert!(lease.holds(), "an older renewal takes nothing away");
         lease.end();
         assert!(!lease.holds());
-        let late = Lease::default();
+        let late = Lease::new(Epoch(1));
         late.renewed(now() - 5_000_000_000);
         assert!(!late.holds(), "the answer took too long");
     }

@@ -21,7 +21,7 @@ pub use capabilities::Capabilities;
 pub use context::{CheckpointError, Context, Initiator, Journal, UndoBy, Work};
 pub(crate) use context::{Home, Kept};
 pub use kind::{ProviderKind, Setup, SetupError};
-pub use lease::Lease;
+pub use lease::{Guarded, Lease};
 pub use registry::RegistryError;
 pub use support::{check, plan};
 

@@ -58,6 +58,15 @@ pub trait Members: fmt::Debug + Send + Sync + 'static {
     /// As `claim`.
     async fn release(&self, shards: &ShardSet, quiet_since: Position) -> Result<(), StoreError>;
 
+    /// What the store is called, for people.
+    fn store(&self) -> String;
+
+    /// From now on the others know that this engine shares the store with nobody.
+    ///
+    /// # Errors
+    /// As `claim`.
+    async fn stand_alone(&self) -> Result<(), StoreError>;
+
     /// From now on this engine takes no shards, and the others know it.
     ///
     /// # Errors

@@ -6,12 +6,13 @@ use futures_util::StreamExt;
 use landlord_compute::machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_compute::machines::members::SHARDS;
 use landlord_compute::machines::tenant::{EventKind, LifecycleEvent, Method, Settled};
-use landlord_compute::store::{MemoryOptions, Position, Scope};
-use landlord_compute::{Closed, Delivery, Engine, Options};
+use landlord_compute::provider::Capabilities;
+use landlord_compute::store::{MemoryOptions, Position, Scope, StoreError};
+use landlord_compute::{Closed, Delivery, Engine, Options, StartError};
 use landlord_testing::scripted::{Scripted, Step};
 use landlord_testing::store::shared::{Seat, SharedMemory};
 
-use super::{end, engine, events_until, live, run, scripted, spec, tenant};
+use super::{end, engine, events_until, live, run, scripted, scripted_with, spec, tenant};
 
 fn store() -> SharedMemory {
     SharedMemory::new(MemoryOptions { history: 100_000, settled: 100_000, ..MemoryOptions::default() })
@@ -149,6 +150,11 @@ async fn what_an_engine_had_is_taken_over_when_it_is_silent() {
     events_until(&second, "busy", |event| matches!(event.what, EventKind::Progressed { .. })).await;
     events_until(&second, "waits", |event| matches!(event.what, EventKind::WillRetry { .. })).await;
     events_until(&second, "rests", |event| !event.settled.is_empty()).await;
+    // The second engine knows the tenants as they are on their way, which is another engine's matter yet.
+    for id in ["busy", "waits"] {
+        let joined = second.tenant(tenant(id)).provision(spec(id, "v1"), Options::default()).await;
+        assert!(operations.contains(&joined.expect("is part of it").id().expect("an operation")));
+    }
     seat.cut(true);
     for operation in operations {
         let operation = second.operation(operation).await.expect("known");
@@ -164,6 +170,38 @@ async fn what_an_engine_had_is_taken_over_when_it_is_silent() {
     seat.cut(false);
     let ended = tokio::time::timeout(Duration::from_secs(60), first.closed()).await;
     assert!(matches!(ended.expect("it learns of it"), Closed::Fenced(_)));
+}
+
+/// An engine whose tenants no other one reaches shares with nobody, until it has ended.
+#[tokio::test(start_paused = true)]
+async fn an_engine_with_tenants_of_its_own_machine_is_alone() {
+    let store = store();
+    let (local, remote) = (scripted_with(Capabilities::default().reachable_from_here_alone()), scripted());
+    let seat = store.seat();
+    let first = engine(seat.clone(), &local).start().await.expect("starts");
+    run(&first, "acme", "v1").await;
+    for provider in [&local, &remote] {
+        let refused = engine(store.seat(), provider).start().await.err().expect("is refused");
+        let StartError::Store(StoreError::InUse { owner, .. }) = &refused else { panic!("{refused:?}") };
+        assert_eq!(owner, "engine 1");
+    }
+    assert_eq!(divided(&store, 1).await, [1024], "who was refused has left nothing");
+    run(&first, "other", "v1").await;
+    // Others that are there are not shared with either.
+    first.shutdown(Duration::from_secs(10)).await.expect("in order");
+    let (second, _) = join(&store, &remote).await;
+    let refused = engine(store.seat(), &local).start().await.err().expect("is refused");
+    assert!(matches!(refused, StartError::Store(StoreError::InUse { .. })), "{refused:?}");
+    second.shutdown(Duration::from_secs(10)).await.expect("in order");
+
+    // Who has ended without a word is waited for.
+    let seat = store.seat();
+    let third = engine(seat.clone(), &local).start().await.expect("starts");
+    seat.cut(true);
+    let fourth = engine(store.seat(), &local).start().await.expect("takes over");
+    assert_eq!(divided(&store, 1).await, [1024]);
+    run(&fourth, "last", "v1").await;
+    drop(third);
 }
 
 /// Shards move to an engine that comes, without any operation being disturbed, and back when it leaves.

@@ -384,6 +384,7 @@ impl Provider for ProcessProvider {
     fn capabilities(&self) -> Capabilities {
         Capabilities::default()
             .lists_tenants()
+            .reachable_from_here_alone()
             .max_concurrent_calls(CALLS)
             .not_enforced(validate::NOT_ENFORCED)
     }

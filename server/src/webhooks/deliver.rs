@@ -70,7 +70,7 @@ impl Deliveries {
     }
 
     /// Delivers events to the webhooks of the served engine, until `stop`, or until the engine ends. A delivery that is
-    /// on its way then is made again by the next server.
+    /// on its way then is made again by the next server. Of several engines that share a store one delivers.
     pub async fn run(self, served: Served, stop: CancellationToken) {
         let Some(engine) = served.any_engine().map(Arc::clone) else { return };
         let sender = Sender::new(Trust::new(self.authorities), self.private_addresses);
@@ -80,7 +80,8 @@ impl Deliveries {
         loop {
             let changed = served.webhooks().0.changed.notified();
             match documents::all(&served, KIND).await {
-                Ok(found) => tasks.follow(&engine, found, &mut running),
+                Ok(found) if engine.leads() => tasks.follow(&engine, found, &mut running),
+                Ok(_) => tasks.follow(&engine, Vec::new(), &mut running),
                 Err(error) => tracing::warn!(%error, "the webhooks cannot be read now; they are read again"),
             }
             tokio::select! {

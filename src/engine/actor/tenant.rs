@@ -65,6 +65,8 @@ pub(crate) struct TenantState {
 struct Own {
     /// Whether the record was loaded since the command came that is being handled.
     is_fresh: bool,
+    /// Since when the tenant was this engine's when the record was loaded, and so taken up. None: it was another engine's.
+    taken_up: Option<Position>,
     /// From this revision on nobody but this engine has made the tenant's calls, since it has had the tenant from that
     /// position on.
     sure: Option<(Position, Revision)>,
@@ -232,6 +234,11 @@ impl TenantState {
     }
 
     async fn handle(&mut self, message: Message) {
+        let since = self.core.ownership.since(self.id());
+        if self.own.taken_up != since {
+            // The tenant has become another engine's, or this one's: what is on its way was not taken up when it was loaded.
+            self.record = None;
+        }
         match message {
             Message::Command(message) => self.command(message).await,
             Message::CallEnded { call, outcome } => self.call_ended(call, outcome).await,
@@ -504,7 +511,8 @@ impl TenantState {
         };
         self.record = Some(record);
         self.own.is_fresh = true;
-        let Some(since) = self.core.ownership.since(self.id()) else { return Ok(()) };
+        self.own.taken_up = self.core.ownership.since(self.id());
+        let Some(since) = self.own.taken_up else { return Ok(()) };
         if let Some(operation) = operation
             && !self.begun.iter().any(|begun| begun.operation == operation)
         {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use landlord_state_machines::id::TenantId;
-use landlord_state_machines::members::{Act, Membership, Shard, ShardSet};
+use landlord_state_machines::members::{Act, Membership, Shard, ShardSet, in_the_way};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
@@ -17,7 +17,7 @@ use crate::engine::calls::Dropped;
 use crate::engine::core::Core;
 use crate::engine::ownership::Shared;
 use crate::provider::lease;
-use crate::store::{Claimed, StoreError};
+use crate::store::{Claimed, Epoch, Members, StoreError};
 
 /// How often the lease is renewed.
 const RENEWS: Duration = Duration::from_secs(1);
@@ -29,6 +29,38 @@ const LOOKS: Duration = Duration::from_millis(500);
 const STOPPED_WITHIN: Duration = Duration::from_secs(20);
 /// How many tenants with a call are read at a time.
 const PAGE: usize = 512;
+
+/// How long an engine that was opened later has to give way.
+const GIVES_WAY: Duration = Duration::from_secs(10);
+
+/// Returns when this engine may begin: it shares the store with those that are there, or they have ended.
+pub(crate) async fn begin(members: &dyn Members, me: Epoch, alone: bool) -> Result<(), StoreError> {
+    if alone {
+        members.stand_alone().await?;
+    }
+    let (begun, mut membership) = (Instant::now(), Membership::new(me));
+    let mut seen: Option<(Epoch, Option<u64>)> = None;
+    loop {
+        let view = members.view().await?;
+        let Some((engine, other)) = in_the_way(me, &view) else { return Ok(()) };
+        let beats = seen.is_some_and(|(earlier, beat)| earlier == engine && beat != other.beat);
+        if beats && (engine < me || begun.elapsed() > GIVES_WAY) {
+            return Err(StoreError::InUse { store: members.store(), owner: other.owner.to_string() });
+        }
+        seen = Some((engine, other.beat));
+        for act in membership.look(begun.elapsed(), &view) {
+            match act {
+                Act::Fence { engine, beat } => {
+                    members.fence(engine, beat).await?;
+                }
+                Act::Claim(_) | Act::HandOver(_) => {}
+            }
+        }
+        // So that others do not end this one meanwhile.
+        members.renew().await?;
+        tokio::time::sleep(LOOKS / 2).await;
+    }
+}
 
 /// Keeps the lease until the engine ends.
 pub(crate) async fn renew(core: Weak<Core>) {

@@ -217,7 +217,10 @@ impl<'a, A: Api> Drive<'a, A> {
         let tenant_id = &self.cx.subject.tenant;
         let provider = self.provider;
         async {
-            let reply = self.api.call(self.cx, &act.call).await;
+            let reply = match self.cx.holds() {
+                true => self.api.call(self.cx, &act.call).await,
+                false => Err(CallError::Refused(lease_ended())),
+            };
             match (&reply, act.kind) {
                 (Ok(_), Kind::Write) => tracing::info!(%tenant_id, %provider, step = act.step, "done"),
                 (Ok(_), Kind::Read) => tracing::debug!(%tenant_id, %provider, step = act.step, "done"),
@@ -351,6 +354,16 @@ fn unreadable(message: String) -> ProviderError {
 
 fn no_end() -> ProviderError {
     defect(format!("the plan did not end within {MAX_ROUNDS} rounds"))
+}
+
+/// Nothing is asked any more: another engine goes on.
+fn lease_ended() -> ProviderError {
+    ProviderError::new(
+        ErrorKind::ProvisionFailed,
+        Remedy::Retry,
+        ErrorCode::ProviderUnavailable,
+        "this engine could not renew its lease in the store, so that another one may have the tenant; nothing was asked",
+    )
 }
 
 /// A planner that is wrong.

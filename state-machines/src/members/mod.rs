@@ -12,6 +12,7 @@
 mod shard;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use shard::{SHARDS, Shard, ShardSet};
@@ -37,8 +38,10 @@ pub struct View {
 }
 
 /// One of the engines that share a store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
+    /// For people: its process, program and host, and since when.
+    pub owner: Arc<str>,
     /// It counts up. None where it has none yet, or no more.
     pub beat: Option<u64>,
     /// Whether it stays.
@@ -52,6 +55,8 @@ pub struct Member {
 pub enum Standing {
     /// It takes shards.
     Open,
+    /// It takes shards, and shares the store with nobody: it has tenants that no other engine reaches.
+    Alone,
     /// It hands over what it has, and ends.
     Leaving,
 }
@@ -111,8 +116,8 @@ impl Membership {
         match mine.standing {
             Standing::Leaving if mine.shards.is_empty() => {}
             Standing::Leaving => acts.push(Act::HandOver(mine.shards)),
-            Standing::Open => {
-                let takers = view.engines.iter().filter(|(_, member)| member.standing == Standing::Open);
+            Standing::Open | Standing::Alone => {
+                let takers = view.engines.iter().filter(|(_, member)| member.standing != Standing::Leaving);
                 let takers: BTreeSet<Epoch> = takers.map(|(engine, _)| *engine).collect();
                 let me = self.me;
                 let is_mine = |shard: &Shard| target(*shard, &takers) == Some(me);
@@ -182,6 +187,19 @@ impl Membership {
             }
         }
     }
+}
+
+/// An engine with which this one cannot share the store; none: it may begin. Of two the one that was there first stays.
+pub fn in_the_way(me: Epoch, view: &View) -> Option<(Epoch, &Member)> {
+    let mine = view.engines.get(&me)?;
+    let mut others = view.engines.iter().filter(|(engine, _)| **engine != me);
+    let found = others.find(|(engine, other)| match (mine.standing, other.standing) {
+        // One that is newer has not begun, or began when this one was not alone yet.
+        (Standing::Alone, _) => true,
+        (_, Standing::Alone) => **engine < me,
+        (_, Standing::Open | Standing::Leaving) => false,
+    });
+    found.map(|(engine, other)| (*engine, other))
 }
 
 /// The shards of no engine that has not ended.

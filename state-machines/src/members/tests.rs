@@ -36,7 +36,7 @@ impl World {
 
     fn open(&mut self) -> Epoch {
         let epoch = Epoch(self.engines.len() as u64 + 1);
-        let member = Member { beat: Some(0), standing: Standing::Open, shards: ShardSet::NONE };
+        let member = member(Standing::Open);
         self.view.engines.insert(epoch, member);
         let membership = Membership::new(epoch);
         let engine = Engine { membership, paused: Duration::ZERO, dead: false, beaten: self.now };
@@ -103,6 +103,29 @@ impl World {
             member.standing = Standing::Leaving;
         }
     }
+}
+
+fn member(standing: Standing) -> Member {
+    Member { owner: "somebody".into(), beat: Some(0), standing, shards: ShardSet::NONE }
+}
+
+/// Who has tenants that no other engine reaches shares with nobody, and of two the one that was there first stays.
+#[test]
+fn an_engine_that_is_alone_is_in_the_way_of_others_and_they_in_its() {
+    let view = |standings: &[Standing]| View {
+        engines: (1..).map(Epoch).zip(standings.iter().map(|standing| member(*standing))).collect(),
+    };
+    let blocks =
+        |me: u64, standings: &[Standing]| in_the_way(Epoch(me), &view(standings)).map(|(engine, _)| engine.0);
+    assert_eq!(blocks(1, &[Standing::Alone]), None);
+    assert_eq!(blocks(2, &[Standing::Open, Standing::Open]), None);
+    assert_eq!(blocks(2, &[Standing::Open, Standing::Alone]), Some(1));
+    assert_eq!(blocks(2, &[Standing::Alone, Standing::Open]), Some(1));
+    assert_eq!(blocks(2, &[Standing::Alone, Standing::Alone]), Some(1));
+    assert_eq!(blocks(1, &[Standing::Open, Standing::Alone]), None, "the other one gives way");
+    assert_eq!(blocks(1, &[Standing::Alone, Standing::Open]), Some(2), "it may have begun before");
+    assert_eq!(blocks(2, &[Standing::Leaving, Standing::Alone]), Some(1), "until it has left");
+    assert_eq!(blocks(3, &[Standing::Open, Standing::Open]), None, "it has ended itself");
 }
 
 #[test]

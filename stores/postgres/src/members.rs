@@ -45,6 +45,15 @@ impl PostgresMembers {
         StoreError::Fenced { ours, current: ours + 1 }
     }
 
+    /// Tells the others how this engine stands.
+    async fn stand(&self, state: &str) -> Result<(), StoreError> {
+        let sql =
+            format!("UPDATE landlord.engines SET state = $2 WHERE epoch = $1 AND {LIVES} RETURNING epoch");
+        let values: [Value<'_>; 2] = [(&self.session.epoch, Type::INT8), (&state, Type::TEXT)];
+        let rows = self.write("change how this engine stands in", &sql, &values).await?;
+        if rows.is_empty() { Err(self.fenced()) } else { Ok(()) }
+    }
+
     /// Writes something about this engine.
     async fn write(&self, what: &str, sql: &str, values: &[Value<'_>]) -> Result<Vec<Row>, StoreError> {
         let answer = self.session.others.ask(sql, values).await;
@@ -81,6 +90,7 @@ impl Members for PostgresMembers {
     async fn view(&self) -> Result<View, StoreError> {
         let sql = format!(
             "SELECT engines.epoch, engines.state, beats.beat,
+                owner || ' since ' || to_char(opened_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'),
                 coalesce((SELECT array_agg(shard) FROM landlord.shards WHERE owner = engines.epoch), ARRAY[]::smallint[])
             FROM landlord.engines LEFT JOIN landlord.beats USING (epoch) WHERE engines.{LIVES}"
         );
@@ -90,12 +100,14 @@ impl Members for PostgresMembers {
             let epoch = Epoch(unsigned(column(place, &row, 0)?));
             let standing = match column(place, &row, 1)? {
                 "leaving" => Standing::Leaving,
+                "alone" => Standing::Alone,
                 _ => Standing::Open,
             };
             let beat = column::<Option<i64>>(place, &row, 2)?.map(unsigned);
-            let shards: Vec<i16> = column(place, &row, 3)?;
+            let owner: &str = column(place, &row, 3)?;
+            let shards: Vec<i16> = column(place, &row, 4)?;
             let shards = shards.into_iter().map(|number| shard(place, number)).collect::<Result<_, _>>()?;
-            engines.insert(epoch, Member { beat, standing, shards });
+            engines.insert(epoch, Member { owner: owner.into(), beat, standing, shards });
         }
         Ok(View { engines })
     }
@@ -163,8 +175,15 @@ impl Members for PostgresMembers {
     }
 
     async fn leave(&self) -> Result<(), StoreError> {
-        let sql = "UPDATE landlord.engines SET state = 'leaving' WHERE epoch = $1 AND state = 'open'";
-        self.write("leave", sql, &[(&self.session.epoch, Type::INT8)]).await.map(drop)
+        self.stand("leaving").await
+    }
+
+    fn store(&self) -> String {
+        self.session.place().to_owned()
+    }
+
+    async fn stand_alone(&self) -> Result<(), StoreError> {
+        self.stand("alone").await
     }
 
     async fn due(

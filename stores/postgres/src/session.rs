@@ -179,7 +179,7 @@ impl Session {
         if position < known || epoch < self.epoch {
             return error::went_back(self.place(), known, position);
         }
-        if !matches!(&*state, "open" | "leaving") {
+        if !matches!(&*state, "open" | "alone" | "leaving") {
             return StoreError::Fenced { ours: unsigned(self.epoch), current: unsigned(epoch) };
         }
         if self.needs_standby && !has_standby {

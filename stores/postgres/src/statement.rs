@@ -13,7 +13,7 @@ use super::batch::{Batch, Parts, TENANT};
 const FIRST: usize = 4;
 
 /// What is so of the row of an engine that has not ended.
-pub(crate) const LIVES: &str = "state IN ('open', 'leaving')";
+pub(crate) const LIVES: &str = "state IN ('open', 'alone', 'leaving')";
 
 /// What must also be so of the server, where commits have to reach a standby.
 pub(crate) fn guard(needs_standby: bool) -> &'static str {

@@ -201,6 +201,8 @@ pub async fn an_engine_that_leaves_is_seen_to(one: &dyn Store, other: &dyn Store
         members.view().await.expect("reads").engines.get(&first.epoch).map(|member| member.standing)
     };
     assert_eq!(standing(&*theirs).await, Some(Standing::Open));
+    ours.stand_alone().await.expect("it has not ended");
+    assert_eq!(standing(&*theirs).await, Some(Standing::Alone));
     ours.leave().await.expect("leaves");
     assert_eq!(standing(&*theirs).await, Some(Standing::Leaving));
     assert_eq!(has(&*theirs, first.epoch).await, Some(ShardSet::ALL));

@@ -79,6 +79,14 @@ impl Seat {
         self.epoch.lock().unwrap_or_else(PoisonError::into_inner).ok_or_else(StoreError::not_open)
     }
 
+    /// Under which epoch what this engine writes is kept.
+    fn kept_under(&self, epoch: Epoch) -> Result<Epoch, StoreError> {
+        self.change(|engines, current| match epoch == current {
+            true => Ok(engines.kept_under.as_ref().map_or(epoch, |opened| opened.epoch)),
+            false => Err(StoreError::Fenced { ours: epoch.0, current: current.0 }),
+        })?
+    }
+
     /// What an engine that has not ended does to the others' table.
     fn change<T>(&self, change: impl FnOnce(&mut Engines, Epoch) -> T) -> Result<T, StoreError> {
         let epoch = self.epoch()?;
@@ -163,7 +171,12 @@ impl Store for Seat {
             engines.kept_under = Some(opened.clone());
             engines.last += 1;
             let epoch = Epoch(engines.last);
-            let member = Member { beat: Some(0), standing: Standing::Open, shards: ShardSet::NONE };
+            let member = Member {
+                owner: format!("engine {}", epoch.0).into(),
+                beat: Some(0),
+                standing: Standing::Open,
+                shards: ShardSet::NONE,
+            };
             engines.members.insert(epoch, member);
             epoch
         };
@@ -193,8 +206,7 @@ impl Store for Seat {
         epoch: Epoch,
         request: &NotedRequest,
     ) -> Result<Result<(), WriteError>, StoreError> {
-        let under =
-            self.change(|engines, _| engines.kept_under.clone())?.map_or(epoch, |opened| opened.epoch);
+        let under = self.kept_under(epoch)?;
         self.reach()?.kept.note_request(under, request).await
     }
 
@@ -203,8 +215,7 @@ impl Store for Seat {
         epoch: Epoch,
         write: &DocumentWrite,
     ) -> Result<Result<DocumentRevision, DocumentMismatch>, StoreError> {
-        let under =
-            self.change(|engines, _| engines.kept_under.clone())?.map_or(epoch, |opened| opened.epoch);
+        let under = self.kept_under(epoch)?;
         self.reach()?.kept.put_document(under, write).await
     }
 
@@ -214,6 +225,7 @@ impl Store for Seat {
 
     async fn close(&self) -> Result<(), StoreError> {
         self.change(|engines, epoch| engines.members.remove(&epoch))?;
+        *self.epoch.lock().unwrap_or_else(PoisonError::into_inner) = None;
         Ok(())
     }
 }
@@ -263,6 +275,18 @@ impl Members for Seat {
                 let given = shards.iter().filter(|shard| member.shards.has(*shard));
                 engines.quiet_since.extend(given.map(|shard| (shard, quiet_since)));
                 member.shards = member.shards.without(shards);
+            }
+        })
+    }
+
+    fn store(&self) -> String {
+        "in memory".to_owned()
+    }
+
+    async fn stand_alone(&self) -> Result<(), StoreError> {
+        self.change(|engines, epoch| {
+            if let Some(member) = engines.members.get_mut(&epoch) {
+                member.standing = Standing::Alone;
             }
         })
     }

@@ -1,9 +1,9 @@
 -- Version 2: several engines share the store.
 
 ALTER TABLE landlord.engines DROP CONSTRAINT engines_state_check;
-ALTER TABLE landlord.engines ADD CONSTRAINT engines_state_check CHECK (state IN ('open', 'leaving', 'closed', 'fenced'));
-COMMENT ON COLUMN landlord.engines.state IS 'open: it takes shards; leaving: it hands over what it has; closed: it has ended; fenced: another engine has ended it.';
-CREATE INDEX engines_live ON landlord.engines (epoch) WHERE state IN ('open', 'leaving');
+ALTER TABLE landlord.engines ADD CONSTRAINT engines_state_check CHECK (state IN ('open', 'alone', 'leaving', 'closed', 'fenced'));
+COMMENT ON COLUMN landlord.engines.state IS 'open: it takes shards; alone: the same, and it shares the store with nobody; leaving: it hands over what it has; closed: it has ended; fenced: another engine has ended it.';
+CREATE INDEX engines_live ON landlord.engines (epoch) WHERE state IN ('open', 'alone', 'leaving');
 
 CREATE TABLE landlord.shards (
     shard smallint PRIMARY KEY,

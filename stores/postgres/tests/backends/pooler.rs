@@ -10,7 +10,7 @@ use landlord_testing::postgres::Pooler;
 use landlord_testing::store::contract;
 use landlord_testing::store::samples::{StoredLife, id};
 
-use super::cluster::{Cluster, database};
+use super::cluster::{Cluster, database, until};
 
 async fn before(cluster: &Cluster) -> Pooler {
     Pooler::before(cluster).await.expect("pgbouncer starts")
@@ -69,6 +69,8 @@ async fn an_engine_works_through_a_pooler_and_outlives_the_server() {
     run(&engine, "acme", "nginx:1").await;
     cluster.kill();
     cluster.start_again().await;
+    // The pooler waits a while before it asks the server again.
+    until("the pooler lets us in", async || engine.tenant(id("acme")).snapshot().await.is_ok()).await;
     run(&engine, "other", "nginx:1").await;
     engine.shutdown(Duration::from_secs(10)).await.expect("ends");
 }
