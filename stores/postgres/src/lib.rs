@@ -10,7 +10,6 @@ mod condition;
 mod documents;
 mod error;
 mod link;
-mod load;
 mod members;
 mod migrate;
 mod options;
