@@ -1,7 +1,7 @@
 //! Reading: one statement each, and so one moment.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -375,6 +375,28 @@ pub(crate) async fn survey(links: &Arc<Links>, seen: &Seen, first: usize) -> Res
     let read = async { links.take().await?.stream(sql, &[], each).await };
     read.await.map_err(|unreadable: Unreadable| unreadable.told(links.server().place()))?;
     Ok(surveyor.survey())
+}
+
+/// One row for each provider, of those that have a call in flight or wait for something: the others have no operation.
+pub(crate) async fn oldest_operations(
+    links: &Arc<Links>,
+) -> Result<BTreeMap<ProviderName, OperationId>, StoreError> {
+    // Operations are counted within an epoch.
+    let sql = "SELECT DISTINCT ON (provider) provider, operation FROM (
+            SELECT provider, operation, paused_at FROM landlord.tenants WHERE call IS NOT NULL
+            UNION ALL
+            SELECT provider, operation, paused_at FROM landlord.tenants WHERE wake_at IS NOT NULL AND call IS NULL
+        ) AS busy
+        WHERE operation IS NOT NULL AND paused_at IS NULL
+        ORDER BY provider, split_part(operation, '-', 1)::bigint, split_part(operation, '-', 2)::bigint";
+    let found = links.read(sql, &[]).await?;
+    let place = links.server().place();
+    let each = found.iter().map(|row| {
+        let operation = rows::operation_id("operation", Some(column(place, row, 1)?));
+        let operation = operation.map_err(|bad| Unreadable::from(bad).told(place))?;
+        Ok((ProviderName::from_stored(column(place, row, 0)?), operation))
+    });
+    each.collect()
 }
 
 pub(crate) async fn spec(

@@ -1,5 +1,6 @@
 //! A look at a store, which can change nothing.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -8,7 +9,7 @@ use landlord_compute::store::{
     Document, DocumentKind, Events, OperationRecord, Page, Position, Reads, Requested, Scope, Seen,
     StoreError, Survey, TenantFilter,
 };
-use landlord_state_machines::id::{OperationId, SpecVersion, TenantId};
+use landlord_state_machines::id::{OperationId, ProviderName, SpecVersion, TenantId};
 use landlord_state_machines::spec::Spec;
 use landlord_state_machines::tenant::{Record, Tenant};
 use landlord_store_rows::Loader;
@@ -114,6 +115,10 @@ impl Reads for PostgresReader {
 
     async fn survey(&self, seen: Seen, first: usize) -> Result<Survey, StoreError> {
         read::survey(&self.links, &seen, first).await
+    }
+
+    async fn oldest_operations(&self) -> Result<BTreeMap<ProviderName, OperationId>, StoreError> {
+        read::oldest_operations(&self.links).await
     }
 
     async fn operation(&self, id: OperationId) -> Result<Option<OperationRecord>, StoreError> {
