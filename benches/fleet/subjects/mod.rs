@@ -9,6 +9,7 @@ pub(crate) mod events;
 pub(crate) mod filled;
 pub(crate) mod fleet;
 pub(crate) mod landlord;
+pub(crate) mod postgres;
 pub(crate) mod restate;
 pub(crate) mod toy;
 
@@ -32,7 +33,11 @@ pub(crate) struct Unmeasurable {
 /// How many clients command a subject's tenants at a time. Many more wait for a disk together than for memory.
 pub(crate) fn clients(subject: Subject) -> usize {
     match subject {
-        Subject::LandlordSqlite | Subject::BareSqlite => 2048,
+        Subject::LandlordSqlite | Subject::BareSqlite | Subject::LandlordPostgres | Subject::BarePostgres => {
+            2048
+        }
+        // What it gets the most done with, of 4, 16 and 64.
+        Subject::TaskTable => 16,
         // What it gets the most done with.
         Subject::Restate => 1024,
         Subject::LandlordMemory
@@ -57,7 +62,10 @@ pub(crate) fn command(
         | Subject::LandlordSqlite
         | Subject::BareTokio
         | Subject::BareRactor
-        | Subject::BareSqlite => this_program(subject, workload, parameters),
+        | Subject::BareSqlite
+        | Subject::LandlordPostgres
+        | Subject::BarePostgres
+        | Subject::TaskTable => this_program(subject, workload, parameters),
         Subject::Erlang | Subject::ErlangHibernated => erlang::command(subject, workload, parameters),
         Subject::Restate => restate::command(workload, parameters),
     }
@@ -86,7 +94,8 @@ fn this_program(
         | Workload::Start
         | Workload::Fanout
         | Workload::Growth
-        | Workload::Memory => {}
+        | Workload::Memory
+        | Workload::Batches => {}
     }
     if let Ok(now) = SystemTime::UNIX_EPOCH.elapsed() {
         // For what counts from the start of its process, which is at once.

@@ -64,7 +64,13 @@ pub(crate) fn run(subject: Subject, parameters: &Parameters) -> Vec<Figure> {
                 let actors = Actors::start(Call::Returns, Publisher::Actors(readers)).await;
                 measure(drive(actors, load), ends, load).await
             }
-            Subject::BareSqlite | Subject::Erlang | Subject::ErlangHibernated | Subject::Restate => {
+            Subject::BareSqlite
+            | Subject::LandlordPostgres
+            | Subject::BarePostgres
+            | Subject::TaskTable
+            | Subject::Erlang
+            | Subject::ErlangHibernated
+            | Subject::Restate => {
                 panic!("{subject} publishes no events here")
             }
         }

@@ -59,6 +59,9 @@ pub(crate) fn children(subject: Subject, round: &Round<'_>) -> Result<Vec<Parame
         | Subject::BareTokio
         | Subject::BareRactor
         | Subject::Erlang
+        | Subject::LandlordPostgres
+        | Subject::BarePostgres
+        | Subject::TaskTable
         | Subject::ErlangHibernated => (64, round.size.of(100_000, 20_000)),
     };
     let child = |alive: usize| {
@@ -76,6 +79,9 @@ pub(crate) fn children(subject: Subject, round: &Round<'_>) -> Result<Vec<Parame
             | Subject::BareTokio
             | Subject::BareRactor
             | Subject::Erlang
+            | Subject::LandlordPostgres
+            | Subject::BarePostgres
+            | Subject::TaskTable
             | Subject::ErlangHibernated
             | Subject::Restate => Ok(child.with("tenants", alive).with("times", lives.div_ceil(alive))),
         }
@@ -149,7 +155,12 @@ pub(crate) fn run(subject: Subject, parameters: &Parameters) -> Vec<Figure> {
             Subject::BareRactor => {
                 figures(load, drive(Actors::start(Call::Returns, Publisher::Nobody).await, load, LIFE).await)
             }
-            Subject::Erlang | Subject::ErlangHibernated | Subject::Restate => {
+            Subject::LandlordPostgres
+            | Subject::BarePostgres
+            | Subject::TaskTable
+            | Subject::Erlang
+            | Subject::ErlangHibernated
+            | Subject::Restate => {
                 panic!("{subject} is not driven from here")
             }
         }

@@ -49,6 +49,9 @@ pub(crate) fn run(subject: Subject, parameters: &Parameters) -> Vec<Figure> {
             Subject::LandlordSqlite
             | Subject::BareSqlite
             | Subject::Erlang
+            | Subject::LandlordPostgres
+            | Subject::BarePostgres
+            | Subject::TaskTable
             | Subject::ErlangHibernated
             | Subject::Restate => panic!("{subject} has no hot tenant here"),
         }

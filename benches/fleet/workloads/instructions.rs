@@ -17,6 +17,9 @@ pub(crate) fn command(subject: Subject) -> Command {
         | Subject::BareRactor
         | Subject::BareSqlite
         | Subject::Erlang
+        | Subject::LandlordPostgres
+        | Subject::BarePostgres
+        | Subject::TaskTable
         | Subject::ErlangHibernated
         | Subject::Restate => panic!("{subject} is not counted"),
     };

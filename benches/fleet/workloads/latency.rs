@@ -49,6 +49,9 @@ pub(crate) fn children(subject: Subject, round: &Round<'_>) -> Vec<Parameters> {
         | Subject::BareRactor
         | Subject::BareSqlite
         | Subject::Erlang
+        | Subject::LandlordPostgres
+        | Subject::BarePostgres
+        | Subject::TaskTable
         | Subject::ErlangHibernated => 10_000,
     };
     let parameters = Parameters::default()
@@ -99,7 +102,12 @@ pub(crate) fn run(subject: Subject, parameters: &Parameters) -> Vec<Figure> {
                 )
                 .await
             }
-            Subject::Erlang | Subject::ErlangHibernated | Subject::Restate => {
+            Subject::LandlordPostgres
+            | Subject::BarePostgres
+            | Subject::TaskTable
+            | Subject::Erlang
+            | Subject::ErlangHibernated
+            | Subject::Restate => {
                 panic!("{subject} has a program of its own")
             }
         }

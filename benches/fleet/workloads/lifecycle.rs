@@ -15,6 +15,7 @@ use crate::subjects::counted::Counted;
 use crate::subjects::events::Publisher;
 use crate::subjects::fleet::{Call, Fleet};
 use crate::subjects::landlord::{self, Tenants};
+use crate::subjects::postgres::{Databases, Recorder, Used, replay, tasks};
 use crate::subjects::toy::LIFE;
 use crate::subjects::{self, Subject, bare_sqlite};
 use landlord_benchmark_page::{Figure, Unit};
@@ -29,6 +30,9 @@ pub(crate) const SUBJECTS: &[Subject] = &[
     Subject::LandlordSqlite,
     Subject::BareSqlite,
     Subject::Restate,
+    Subject::LandlordPostgres,
+    Subject::BarePostgres,
+    Subject::TaskTable,
 ];
 
 /// Provision, update and destroy each begin and end: six transitions a tenant.
@@ -44,7 +48,9 @@ pub(crate) struct Load {
 pub(crate) fn children(subject: Subject, round: &Round<'_>) -> Result<Vec<Parameters>, String> {
     let tenants = match subject {
         // As many as it gets done in some seconds: it takes no longer for each of more.
-        Subject::Restate => round.size.of(5_000, 1_000),
+        Subject::Restate | Subject::TaskTable => round.size.of(5_000, 1_000),
+        // So that its events fit into one partition of their table.
+        Subject::LandlordPostgres | Subject::BarePostgres => round.size.of(40_000, 2_000),
         Subject::LandlordMemory
         | Subject::LandlordSqlite
         | Subject::BareTokio
@@ -66,6 +72,9 @@ pub(crate) fn children(subject: Subject, round: &Round<'_>) -> Result<Vec<Parame
         | Subject::LandlordSqlite
         | Subject::BareTokio
         | Subject::BareRactor
+        | Subject::LandlordPostgres
+        | Subject::BarePostgres
+        | Subject::TaskTable
         | Subject::Erlang
         | Subject::ErlangHibernated
         | Subject::Restate => Ok(vec![load]),
@@ -107,11 +116,49 @@ pub(crate) fn run(subject: Subject, parameters: &Parameters) -> Vec<Figure> {
                 let (took, _) = bare_sqlite::run(&plan).await;
                 vec![throughput(load, took)]
             }
+            Subject::LandlordPostgres => {
+                let databases = Databases::start().await;
+                let (store, commits) = Counted::new(databases.store("lives").await);
+                let tenants = Tenants::of(landlord::builder(store, Call::Returns)).await;
+                let before = databases.used();
+                let took = drive(tenants.clone(), load).await;
+                let used = databases.used() - before;
+                tenants.check(load.tenants * TRANSITIONS);
+                let commits = commits.load(Ordering::Relaxed) as f64;
+                vec![throughput(load, took), Figure::new("commits", Unit::Count, commits), server(load, used)]
+            }
+            Subject::BarePostgres => {
+                let databases = Databases::start().await;
+                let recorder = Recorder::before(databases.port());
+                let store = databases.recorded("recorded", &recorder).await;
+                let tenants = Tenants::of(landlord::builder(store, Call::Returns)).await;
+                drive(tenants.clone(), load).await;
+                tenants.check(load.tenants * TRANSITIONS);
+                let requests = recorder.take();
+                let _owner = databases.to_replay("lives").await;
+                let before = databases.used();
+                let (took, _connection) = replay(databases.port(), "lives", &requests);
+                let used = databases.used() - before;
+                assert_eq!(databases.events("lives"), load.tenants * TRANSITIONS + 1, "all was written");
+                let commits = Figure::new("commits", Unit::Count, requests.len() as f64);
+                vec![throughput(load, took), commits, server(load, used)]
+            }
+            Subject::TaskTable => {
+                let databases = Databases::start().await;
+                let took = tasks::run(&databases.empty("lives"), load.tenants, load.clients).await;
+                vec![throughput(load, took)]
+            }
             Subject::Erlang | Subject::ErlangHibernated | Subject::Restate => {
                 panic!("{subject} has no lifecycle of its own here")
             }
         }
     })
+}
+
+/// What of the server's processor time a transition takes.
+fn server(load: Load, used: Used) -> Figure {
+    let transitions = (load.tenants * TRANSITIONS) as f64;
+    Figure::new("server", Unit::Seconds, used.backends.as_secs_f64() / transitions)
 }
 
 /// How many transitions go into a commit, if there are so many commits.

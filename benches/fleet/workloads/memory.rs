@@ -55,6 +55,9 @@ pub(crate) fn children(subject: Subject, round: &Round<'_>) -> Result<Vec<Parame
         | Subject::BareRactor
         | Subject::BareSqlite
         | Subject::Erlang
+        | Subject::LandlordPostgres
+        | Subject::BarePostgres
+        | Subject::TaskTable
         | Subject::ErlangHibernated
         | Subject::Restate => child("idle", idle),
     };
@@ -102,6 +105,9 @@ async fn idle(subject: Subject, load: Load) -> f64 {
         Subject::LandlordSqlite
         | Subject::BareSqlite
         | Subject::Erlang
+        | Subject::LandlordPostgres
+        | Subject::BarePostgres
+        | Subject::TaskTable
         | Subject::ErlangHibernated
         | Subject::Restate => panic!("{subject} has no idle tenants here"),
     }
@@ -142,7 +148,13 @@ async fn busy(subject: Subject, load: Load) -> f64 {
         }
         Subject::BareTokio => open_all(Tasks::new(call, Publisher::Nobody), load, &open).await,
         Subject::BareRactor => open_all(Actors::start(call, Publisher::Nobody).await, load, &open).await,
-        Subject::BareSqlite | Subject::Erlang | Subject::ErlangHibernated | Subject::Restate => {
+        Subject::BareSqlite
+        | Subject::LandlordPostgres
+        | Subject::BarePostgres
+        | Subject::TaskTable
+        | Subject::Erlang
+        | Subject::ErlangHibernated
+        | Subject::Restate => {
             panic!("{subject} is not driven from here")
         }
     }

@@ -1,5 +1,6 @@
 //! What is done, and measured.
 
+pub(crate) mod batches;
 pub(crate) mod fanout;
 pub(crate) mod growth;
 pub(crate) mod hot;
@@ -59,6 +60,7 @@ pub(crate) fn subjects(workload: Workload) -> &'static [Subject] {
         Workload::Hot => hot::SUBJECTS,
         Workload::Growth => growth::SUBJECTS,
         Workload::Memory => memory::SUBJECTS,
+        Workload::Batches => batches::SUBJECTS,
     }
 }
 
@@ -80,6 +82,7 @@ pub(crate) fn children(
         Workload::Hot => Ok(hot::children(subject, round)),
         Workload::Growth => growth::children(subject, round),
         Workload::Memory => memory::children(subject, round),
+        Workload::Batches => Ok(batches::children(round)),
     }
 }
 
@@ -94,6 +97,7 @@ pub(crate) fn run(workload: Workload, subject: Subject, parameters: &Parameters)
         Workload::Hot => hot::run(subject, parameters),
         Workload::Growth => growth::run(subject, parameters),
         Workload::Memory => memory::run(subject, parameters),
+        Workload::Batches => batches::run(subject, parameters),
     }
 }
 
@@ -107,6 +111,7 @@ pub(crate) fn derived(workload: Workload, figures: &[Figure]) -> Vec<Figure> {
         | Workload::Start
         | Workload::Fanout
         | Workload::Hot
-        | Workload::Memory => Vec::new(),
+        | Workload::Memory
+        | Workload::Batches => Vec::new(),
     }
 }

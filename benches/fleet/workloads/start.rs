@@ -105,6 +105,9 @@ pub(crate) fn run(subject: Subject, parameters: &Parameters) -> Vec<Figure> {
         | Subject::BareTokio
         | Subject::BareRactor
         | Subject::Erlang
+        | Subject::LandlordPostgres
+        | Subject::BarePostgres
+        | Subject::TaskTable
         | Subject::ErlangHibernated
         | Subject::Restate => panic!("{subject} keeps nothing to start from"),
     }

@@ -26,6 +26,8 @@ enum Bound {
     AtMost(f64, Subject),
     /// At most this.
     Below(f64, Unit),
+    /// At least this.
+    Above(f64, Unit),
 }
 
 /// All goals, on two cores.
@@ -61,6 +63,38 @@ pub(crate) const GOALS: &[Goal] = &[
         load: None,
         subject: Subject::LandlordSqlite,
         bound: Bound::AtLeast(50.0, Subject::Restate),
+    },
+    Goal {
+        what: "transitions a second over PostgreSQL",
+        workload: Workload::Lifecycle,
+        measure: "transitions",
+        load: None,
+        subject: Subject::LandlordPostgres,
+        bound: Bound::Above(10e3, Unit::PerSecond),
+    },
+    Goal {
+        what: "transitions a second over PostgreSQL",
+        workload: Workload::Lifecycle,
+        measure: "transitions",
+        load: None,
+        subject: Subject::LandlordPostgres,
+        bound: Bound::AtLeast(0.7, Subject::BarePostgres),
+    },
+    Goal {
+        what: "rows a second of PostgreSQL's store alone, 256 a commit",
+        workload: Workload::Batches,
+        measure: "rows_of_256",
+        load: None,
+        subject: Subject::LandlordPostgres,
+        bound: Bound::AtLeast(0.7, Subject::BarePostgres),
+    },
+    Goal {
+        what: "processor time of PostgreSQL a row, 256 a commit",
+        workload: Workload::Batches,
+        measure: "server_of_256",
+        load: None,
+        subject: Subject::LandlordPostgres,
+        bound: Bound::Below(35e-6, Unit::Seconds),
     },
     Goal {
         what: "from a command to its provider call in memory, p99 at 50 % load",
@@ -134,6 +168,7 @@ impl Goal {
             Bound::AtLeast(times, baseline) => format!("≥ {times} × `{baseline}`"),
             Bound::AtMost(times, baseline) => format!("≤ {times} × `{baseline}`"),
             Bound::Below(most, unit) => format!("≤ {}", plain(&unit.show(most))),
+            Bound::Above(least, unit) => format!("≥ {}", plain(&unit.show(least))),
         };
         format!("{}: {bound}", self.what)
     }
@@ -151,6 +186,7 @@ impl Goal {
         let ratio = |baseline| results.ratio(self.workload, self.measure, self.subject, baseline);
         let (figure, reached, unit) = match self.bound {
             Bound::Below(most, _) => (ours.median, ours.median <= most, unit),
+            Bound::Above(least, _) => (ours.median, ours.median >= least, unit),
             Bound::AtLeast(times, baseline) => match ratio(baseline) {
                 Some(ratio) => (ratio, ratio >= times, Unit::Times),
                 None => return Outcome::NotMeasured,
@@ -179,9 +215,12 @@ pub fn baselines(subject: Subject) -> &'static [Subject] {
     match subject {
         Subject::LandlordMemory => &[Subject::BareTokio, Subject::BareRactor, Subject::Erlang],
         Subject::LandlordSqlite => &[Subject::BareSqlite, Subject::Restate],
+        Subject::LandlordPostgres => &[Subject::BarePostgres, Subject::TaskTable],
         Subject::BareTokio
         | Subject::BareRactor
         | Subject::BareSqlite
+        | Subject::BarePostgres
+        | Subject::TaskTable
         | Subject::Erlang
         | Subject::ErlangHibernated
         | Subject::Restate => &[],
@@ -190,7 +229,7 @@ pub fn baselines(subject: Subject) -> &'static [Subject] {
 
 /// The engine that is compared with this baseline.
 pub(crate) fn engine_beside(baseline: Subject) -> Option<Subject> {
-    let engines = [Subject::LandlordMemory, Subject::LandlordSqlite];
+    let engines = [Subject::LandlordMemory, Subject::LandlordSqlite, Subject::LandlordPostgres];
     engines.into_iter().find(|engine| baselines(*engine).contains(&baseline))
 }
 

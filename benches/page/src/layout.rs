@@ -26,6 +26,7 @@ pub(crate) fn sections() -> Vec<Section> {
         Workload::Hot,
         Workload::Growth,
         Workload::Memory,
+        Workload::Batches,
     ];
     order.into_iter().map(section).collect()
 }
@@ -71,6 +72,11 @@ fn section(workload: Workload) -> Section {
             "Memory",
             "Resident memory a tenant: a million idle ones, and 100,000 with a provider call open. Less is better.",
             vec![(None, memory())],
+        ),
+        Workload::Batches => (
+            "Batches",
+            "Commits of so many rows each to PostgreSQL, by its store without an engine, and by a loop that sends the same bytes.",
+            batches(),
         ),
     };
     Section { workload, title, about, tables }
@@ -177,4 +183,18 @@ fn memory() -> Table {
         Column::median("busy", "busy"),
         Column::ratio(format!("idle, {RATIO}"), "idle"),
     ])
+}
+
+fn batches() -> Vec<(Option<String>, Table)> {
+    let sizes = [1, 16, 64, 256, 1_024];
+    let table = |title: &str, measure: &str| {
+        let column = |size| Column::median(format!("{size}"), format!("{measure}_of_{size}"));
+        let mut columns: Vec<Column> = sizes.into_iter().map(column).collect();
+        columns.push(Column::ratio(format!("at 256, {RATIO}"), format!("{measure}_of_256")));
+        (Some(title.to_owned()), Table::of(columns))
+    };
+    vec![
+        table("Rows a second, by rows of a commit; more is better", "rows"),
+        table("Processor time of the server's process that answers, a row; less is better", "server"),
+    ]
 }

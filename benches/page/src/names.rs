@@ -24,6 +24,8 @@ pub enum Workload {
     Growth,
     /// Tenants run and have nothing to do, or have a call open.
     Memory,
+    /// A store alone makes commits of so many rows.
+    Batches,
 }
 
 /// Who does it: the engine, and what one would take instead.
@@ -33,12 +35,18 @@ pub enum Subject {
     LandlordMemory,
     /// The engine over SQLite, every commit on the disk.
     LandlordSqlite,
+    /// The engine over PostgreSQL, every commit on its disk.
+    LandlordPostgres,
     /// A task and a channel a tenant.
     BareTokio,
     /// An actor a tenant, under sharded supervisors.
     BareRactor,
     /// A loop of the store's own statements.
     BareSqlite,
+    /// A loop that sends the bytes that the store sent.
+    BarePostgres,
+    /// Tasks as rows of PostgreSQL, and workers that take them.
+    TaskTable,
     /// A gen_statem a tenant, under supervisors.
     Erlang,
     /// The same, hibernated when idle.

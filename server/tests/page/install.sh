@@ -24,15 +24,7 @@ if [ "${LANDLORD_INSTALL:-}" != 1 ]; then
   echo 'a browser, its driver, node or axe-core is not installed; ./test.sh backends installs them' >&2
   exit 1
 fi
-if [ ${#packages[@]} -gt 0 ]; then
-  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-    echo "These packages of Debian are missing, and only root can install them: ${packages[*]}" >&2
-    exit 1
-  fi
-  export DEBIAN_FRONTEND=noninteractive
-  apt-get -q -o DPkg::Lock::Timeout=300 update
-  apt-get -q -y -o DPkg::Lock::Timeout=300 install --no-install-recommends "${packages[@]}"
-fi
+"$here/../../../testing/debian.sh" "${packages[@]}"
 if ! has_axe; then
   cp "$here/package.json" "$here/package-lock.json" "$root"
   (cd "$root" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)

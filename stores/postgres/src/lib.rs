@@ -10,7 +10,6 @@ mod condition;
 mod documents;
 mod error;
 mod link;
-mod load;
 mod members;
 mod migrate;
 mod options;
@@ -21,12 +20,13 @@ mod session;
 mod statement;
 mod tls;
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use landlord_state_machines::id::{OperationId, SpecVersion, TenantId};
+use landlord_state_machines::id::{OperationId, ProviderName, SpecVersion, TenantId};
 use landlord_state_machines::spec::Spec;
 use landlord_state_machines::tenant::{Record, Tenant};
 
@@ -130,6 +130,10 @@ impl Reads for PostgresStore {
 
     async fn survey(&self, seen: Seen, first: usize) -> Result<Survey, StoreError> {
         self.reader().await?.survey(seen, first).await
+    }
+
+    async fn oldest_operations(&self) -> Result<BTreeMap<ProviderName, OperationId>, StoreError> {
+        self.reader().await?.oldest_operations().await
     }
 
     async fn operation(&self, id: OperationId) -> Result<Option<OperationRecord>, StoreError> {

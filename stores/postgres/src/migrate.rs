@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_step_is_one_transaction_that_notes_its_version_first() {
-        let [first, _] = &MIGRATIONS;
+        let [first, ..] = &MIGRATIONS;
         let step = step(1, first);
         let at = |part: &str| step.sql.find(part).expect(part);
         assert!(at("pg_advisory_xact_lock") < at("INSERT INTO landlord.migrations"));

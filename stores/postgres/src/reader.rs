@@ -1,5 +1,6 @@
 //! A look at a store, which can change nothing.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -8,14 +9,14 @@ use landlord_compute::store::{
     Document, DocumentKind, Events, OperationRecord, Page, Position, Reads, Requested, Scope, Seen,
     StoreError, Survey, TenantFilter,
 };
-use landlord_state_machines::id::{OperationId, SpecVersion, TenantId};
+use landlord_state_machines::id::{OperationId, ProviderName, SpecVersion, TenantId};
 use landlord_state_machines::spec::Spec;
 use landlord_state_machines::tenant::{Record, Tenant};
+use landlord_store_rows::Loader;
 
 use super::attendance::{self, Attendance};
 use super::condition::{self, Condition};
 use super::link::{Links, Server};
-use super::load::Loader;
 use super::options::PostgresOptions;
 use super::{migrate, read};
 
@@ -48,7 +49,14 @@ impl PostgresReader {
     }
 
     pub(crate) fn over(links: Arc<Links>) -> Self {
-        Self { loader: Loader::new(Arc::clone(&links)), links }
+        // A statement costs the server more to understand than to answer, and a way there and back. With thousands of tenants
+        // that are wanted at the same time, commits would be answered behind all of those.
+        let reads = Arc::clone(&links);
+        let loader = Loader::new(move |tenants| {
+            let reads = Arc::clone(&reads);
+            Box::pin(async move { read::load(&reads, &tenants).await })
+        });
+        Self { links, loader }
     }
 
     /// What the store is called in the ownership tags of resources:
@@ -107,6 +115,10 @@ impl Reads for PostgresReader {
 
     async fn survey(&self, seen: Seen, first: usize) -> Result<Survey, StoreError> {
         read::survey(&self.links, &seen, first).await
+    }
+
+    async fn oldest_operations(&self) -> Result<BTreeMap<ProviderName, OperationId>, StoreError> {
+        read::oldest_operations(&self.links).await
     }
 
     async fn operation(&self, id: OperationId) -> Result<Option<OperationRecord>, StoreError> {

@@ -6,6 +6,10 @@
 //! - A part that writes runs also where nothing refers to it. It runs in the order in which the others need what it returns.
 //! - The row of this engine is locked first and shared, so that an engine that is fenced meanwhile waits for the commit, and the
 //!   commit is not made after it. The row that counts positions is locked last, because every other commit waits for it.
+//! - It is planned anew each time, as a pooler keeps no plans, and also before anybody counted the rows of the tables. So it is
+//!   written for a planner that knows nothing: of a table with one row it is said that there is one; what was made is passed on
+//!   whole, and not joined again by its number; and what holds for most rows is not said as a comparison ([`often`]). A planner that
+//!   takes few rows for many compiles the statement, which takes seconds, and one that takes many for few compares each with each.
 
 use super::batch::{Batch, Parts, TENANT};
 
@@ -24,11 +28,17 @@ pub(crate) fn guard(needs_standby: bool) -> &'static str {
 fn me(guard: &str) -> String {
     format!(
         "me AS MATERIALIZED (
-    SELECT engines.epoch FROM landlord.engines CROSS JOIN landlord.head
+    SELECT engines.epoch FROM landlord.engines CROSS JOIN (SELECT position FROM landlord.head LIMIT 1) AS head
     WHERE engines.epoch = $1 AND engines.generation = $2 AND engines.{LIVES} AND head.position >= $3{guard}
     FOR SHARE OF engines
 )"
     )
+}
+
+/// The same condition, for a planner that knows nothing of its columns: it takes a comparison for true of one row in two hundred,
+/// and this for true of every second one.
+fn often(condition: &str) -> String {
+    format!("CASE WHEN {condition} THEN true ELSE false END")
 }
 
 /// The statement for a batch that has these parts. It answers with no row where this engine may not write. Otherwise each row has
@@ -42,8 +52,7 @@ pub(crate) fn commit(batch: &Batch<'_>, guard: &str) -> String {
     if batch.parts.gone {
         with.push(
             "dropped AS (
-    DELETE FROM landlord.specs USING judged JOIN made USING (n)
-    WHERE specs.tenant = judged.id AND judged.state IS NULL
+    DELETE FROM landlord.specs USING made WHERE specs.tenant = made.id AND made.state IS NULL
     RETURNING 1
 )"
             .to_owned(),
@@ -54,7 +63,7 @@ pub(crate) fn commit(batch: &Batch<'_>, guard: &str) -> String {
         with.push(
             "described AS (
     INSERT INTO landlord.specs (tenant, version, body_json)
-    SELECT judged.id, spec_version, spec_body_json FROM judged JOIN made USING (n) WHERE spec_version IS NOT NULL
+    SELECT id, spec_version, spec_body_json FROM made WHERE spec_version IS NOT NULL
     RETURNING 1
 )"
             .to_owned(),
@@ -66,9 +75,9 @@ pub(crate) fn commit(batch: &Batch<'_>, guard: &str) -> String {
             "began AS (
     INSERT INTO landlord.operations (id, tenant, incarnation, kind, target_spec, accepted_at, request_id, asked, reason,
         traceparent, tracestate, settled_at, settled_json)
-    SELECT opened, judged.id, opened_incarnation, opened_kind, opened_target_spec, opened_accepted_at, request_id,
+    SELECT opened, id, opened_incarnation, opened_kind, opened_target_spec, opened_accepted_at, request_id,
         request_asked, opened_reason, opened_traceparent, opened_tracestate, opened_settled_at, opened_settled_json
-    FROM judged JOIN made USING (n) WHERE opened IS NOT NULL
+    FROM made WHERE opened IS NOT NULL
     RETURNING 1
 )"
             .to_owned(),
@@ -90,9 +99,10 @@ pub(crate) fn commit(batch: &Batch<'_>, guard: &str) -> String {
     }
     with.push(counted(&before));
     with.push(
-        "ranked AS MATERIALIZED (
-    SELECT made.n, counted.position - (SELECT count(*) FROM made) + row_number() OVER (ORDER BY made.n) AS position
-    FROM made CROSS JOIN counted
+        "ranked AS NOT MATERIALIZED (
+    SELECT made.*,
+        (SELECT position FROM counted) - (SELECT count(*) FROM made) + row_number() OVER (ORDER BY made.n) AS position
+    FROM made
 )"
         .to_owned(),
     );
@@ -100,9 +110,9 @@ pub(crate) fn commit(batch: &Batch<'_>, guard: &str) -> String {
         "happened AS (
     INSERT INTO landlord.events (position, tenant, incarnation, revision, at, from_state, to_state, operation, attempt,
         what_json, settled_json, settles)
-    SELECT ranked.position, judged.id, event_incarnation, judged.revision, event_at, event_from_state, event_to_state,
+    SELECT position, id, event_incarnation, revision, event_at, event_from_state, event_to_state,
         event_operation, event_attempt, event_what_json, event_settled_json, event_settles
-    FROM judged JOIN ranked USING (n)
+    FROM ranked
 )"
         .to_owned(),
     );
@@ -110,8 +120,8 @@ pub(crate) fn commit(batch: &Batch<'_>, guard: &str) -> String {
         with.push(
             "named AS (
     INSERT INTO landlord.requests (tenant, request_id, began, operation, asked, revision, position)
-    SELECT judged.id, request_id, request_began = 1, request_operation, request_asked, judged.revision, ranked.position
-    FROM judged JOIN ranked USING (n) WHERE request_id IS NOT NULL
+    SELECT id, request_id, request_began = 1, request_operation, request_asked, revision, position
+    FROM ranked WHERE request_id IS NOT NULL
 )"
             .to_owned(),
         );
@@ -119,7 +129,7 @@ pub(crate) fn commit(batch: &Batch<'_>, guard: &str) -> String {
     format!(
         "WITH {}
 SELECT counted.position, (SELECT count(*) FROM made), refused.n, refused.actual, refused.problem
-FROM counted LEFT JOIN (
+FROM (SELECT position FROM counted LIMIT 1) AS counted LEFT JOIN (
     SELECT n, actual, problem FROM judged WHERE n NOT IN (SELECT n FROM made)
 ) AS refused ON true",
         with.join(", ")
@@ -162,7 +172,7 @@ fn judged(parts: Parts, names: &[&str], arrays: &str) -> String {
     )
 }
 
-/// The records, and which were written.
+/// The records, and which writes were made.
 fn tenants(parts: Parts) -> Vec<String> {
     let (mut with, mut made) = (Vec::new(), Vec::new());
     let columns: Vec<&str> = TENANT.iter().map(|(name, _)| *name).collect();
@@ -174,25 +184,27 @@ fn tenants(parts: Parts) -> Vec<String> {
             "went_on AS (
     UPDATE landlord.tenants SET {}
     FROM judged
-    WHERE judged.problem IS NULL AND judged.expected > 0
-        AND tenants.id = judged.id AND tenants.revision = judged.expected
-    RETURNING judged.n
+    WHERE {} AND tenants.id = judged.id AND {}
+    RETURNING judged.*
 )",
-            values.join(", ")
+            values.join(", "),
+            often("judged.problem IS NULL AND judged.expected > 0"),
+            often("tenants.revision = judged.expected"),
         ));
-        made.push("SELECT n FROM went_on");
+        made.push("SELECT * FROM went_on");
     }
     if parts.begins {
         with.push(format!(
             "begun AS (
     INSERT INTO landlord.tenants ({0})
-    SELECT {0} FROM judged WHERE judged.problem IS NULL AND judged.expected = 0
+    SELECT {0} FROM judged WHERE {1}
     ON CONFLICT (id) DO NOTHING
     RETURNING id
 )",
-            columns.join(", ")
+            columns.join(", "),
+            often("judged.problem IS NULL AND judged.expected = 0"),
         ));
-        made.push("SELECT judged.n FROM begun JOIN judged USING (id)");
+        made.push("SELECT judged.* FROM begun JOIN judged USING (id)");
     }
     with.push(format!("made AS MATERIALIZED ({})", made.join(" UNION ALL ")));
     with

@@ -1,10 +1,10 @@
-//! A tenant as the narrow row that every transition rewrites, and back. Knows nothing of a database.
+//! What the stores of landlord-compute that write SQL have in common: a tenant as the narrow row that every transition rewrites, and
+//! back; and a [`Loader`], which reads together what is asked for at the same time. Knows nothing of a database.
 //!
 //! What people look for has a column of its own; JSON is only what is rare or opaque. Times are microseconds
-//! since 1970 UTC; what is finer is cut off.
-//!
-//! For the stores of landlord-compute that write SQL: each writes its own, and these are the columns that they have in
-//! common.
+//! since 1970 UTC; what is finer is cut off. Each store writes its own SQL.
+
+mod load;
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -24,6 +24,8 @@ use landlord_state_machines::tenant::{
 use serde::Serialize;
 use serde::de::value::StrDeserializer;
 use serde::de::{Deserialize, DeserializeOwned};
+
+pub use load::{Loader, Reading};
 
 /// A column that cannot be understood.
 #[derive(Debug, thiserror::Error)]

@@ -19,7 +19,6 @@
 mod documents;
 mod error;
 mod file;
-mod load;
 mod ownership;
 mod read;
 mod reader;

@@ -215,11 +215,7 @@ fn record(connection: &Connection, row: &TenantRow<'_>) -> Result<Record, Unread
     })
 }
 
-pub(super) fn load(connection: &Connection, tenant: TenantId) -> Result<Record, Unreadable> {
-    load_with(&mut load_statement(connection)?, connection, tenant)
-}
-
-/// The same for many, in their order.
+/// What is kept under these ids, in their order.
 pub(super) fn load_all(connection: &Connection, tenants: Vec<TenantId>) -> Result<Vec<Record>, Unreadable> {
     let mut statement = load_statement(connection)?;
     tenants.into_iter().map(|tenant| load_with(&mut statement, connection, tenant)).collect()

@@ -13,10 +13,10 @@ use landlord_compute::store::{
 use landlord_state_machines::id::{OperationId, ProviderName, SpecVersion, TenantId};
 use landlord_state_machines::spec::Spec;
 use landlord_state_machines::tenant::{Record, Tenant};
+use landlord_store_rows::Loader;
 
 use super::documents;
 use super::file;
-use super::load::Loader;
 use super::ownership::{self, Attendance};
 use super::read::{self, Readers};
 
@@ -48,7 +48,15 @@ impl SqliteReader {
     }
 
     pub(super) fn over(readers: Arc<Readers>) -> Self {
-        Self { loader: Loader::new(Arc::clone(&readers)), readers }
+        // To hand one read to a thread and back costs more than the read itself. The answer arrives from outside the runtime,
+        // which takes such wake-ups one by one between its own tasks. With thousands of reads waiting, commits would be
+        // answered behind all of them.
+        let reads = Arc::clone(&readers);
+        let loader = Loader::new(move |tenants| {
+            let reads = Arc::clone(&reads);
+            Box::pin(async move { reads.read(move |connection| read::load_all(connection, tenants)).await })
+        });
+        Self { readers, loader }
     }
 
     /// What the store is called in the ownership tags of resources:

@@ -30,16 +30,7 @@ if [ "${2:-}" = engine ]; then
   # All that is in the image: a busybox that needs no libraries, unlike the one of the package busybox.
   dpkg-query -W -f '${Status}' busybox-static 2>/dev/null | grep -q ' installed$' || packages+=(busybox-static)
 fi
-if [ ${#packages[@]} -gt 0 ]; then
-  may_install
-  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-    echo "These packages of Debian are missing, and only root can install them: ${packages[*]}"
-    exit 1
-  fi
-  export DEBIAN_FRONTEND=noninteractive
-  apt-get -q -o DPkg::Lock::Timeout=300 update
-  apt-get -q -y -o DPkg::Lock::Timeout=300 install --no-install-recommends "${packages[@]}"
-fi
+"$here/../../../../../testing/debian.sh" "${packages[@]}"
 
 # Named by what is in it: another version gets an environment of its own, and none is changed while it is used.
 key=$({ echo "$root"; python3 --version; cat "$here/requirements.txt" "$here/constraints.txt"; } | sha256sum)

@@ -30,16 +30,7 @@ command -v iptables >/dev/null || packages+=(iptables)
 command -v openssl >/dev/null || packages+=(openssl)
 # All that is in the images: a busybox that needs no libraries, unlike the one of the package busybox.
 dpkg-query -W -f '${Status}' busybox-static 2>/dev/null | grep -q ' installed$' || packages+=(busybox-static)
-if [ ${#packages[@]} -gt 0 ]; then
-  may_install
-  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-    echo "These packages of Debian are missing, and only root can install them: ${packages[*]}"
-    exit 1
-  fi
-  export DEBIAN_FRONTEND=noninteractive
-  apt-get -q -o DPkg::Lock::Timeout=300 update
-  apt-get -q -y -o DPkg::Lock::Timeout=300 install --no-install-recommends "${packages[@]}"
-fi
+"$here/../../../../../testing/debian.sh" "${packages[@]}"
 
 # Named by how it is built: another way gets a directory of its own, and none is changed while it is used.
 key=$({ uname -m; cat "$here/build.sh"; } | sha256sum)

@@ -26,16 +26,7 @@ packages=()
 command -v linux.uml >/dev/null || packages+=(user-mode-linux)
 command -v debootstrap >/dev/null || packages+=(debootstrap)
 command -v mke2fs >/dev/null || packages+=(e2fsprogs)
-if [ ${#packages[@]} -gt 0 ]; then
-  may_install
-  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-    echo "These packages of Debian are missing, and only root can install them: ${packages[*]}"
-    exit 1
-  fi
-  export DEBIAN_FRONTEND=noninteractive
-  apt-get -q -o DPkg::Lock::Timeout=300 update
-  apt-get -q -y -o DPkg::Lock::Timeout=300 install --no-install-recommends "${packages[@]}"
-fi
+"$here/../../../../../testing/debian.sh" "${packages[@]}"
 
 # Named by what is in it: another version gets a directory of its own, and none is changed while it is used.
 release=$(. /etc/os-release && echo "$VERSION_CODENAME")

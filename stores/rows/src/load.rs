@@ -1,17 +1,13 @@
 //! Loading tenants: those that are asked for while others are read are read together.
-//!
-//! To hand one read to a thread and back costs more than the read itself. The answer arrives from outside the runtime,
-//! which takes such wake-ups one by one between its own tasks. With thousands of reads waiting, commits would be
-//! answered behind all of them.
 
+use std::fmt;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use landlord_compute::store::StoreError;
 use landlord_state_machines::id::TenantId;
 use landlord_state_machines::tenant::Record;
 use tokio::sync::oneshot;
-
-use super::read::{self, Readers};
-use landlord_compute::store::StoreError;
 
 /// How many tenants are read in one go.
 const TOGETHER: usize = 128;
@@ -19,11 +15,19 @@ const TOGETHER: usize = 128;
 /// How many such reads run at the same time.
 const SIDE_BY_SIDE: usize = 2;
 
+/// What is kept under some ids, in their order, as it arrives.
+pub type Reading = Pin<Box<dyn Future<Output = Result<Vec<Record>, StoreError>> + Send>>;
+
 /// Reads tenants for all who ask.
-#[derive(Debug)]
-pub(super) struct Loader {
-    readers: Arc<Readers>,
+pub struct Loader {
+    read: Box<dyn Fn(Vec<TenantId>) -> Reading + Send + Sync>,
     asked: Mutex<Asked>,
+}
+
+impl fmt::Debug for Loader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loader").field("asked", &self.asked).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -41,13 +45,13 @@ struct Question {
 }
 
 /// The right to read for those who wait. When it is lost, they read alone.
-struct Reading {
+struct Turn {
     loader: Arc<Loader>,
     /// False once nobody waited any more.
     held: bool,
 }
 
-impl Reading {
+impl Turn {
     /// Who is read for next. When nobody waits, the right is given back.
     fn next(&mut self) -> Option<Vec<Question>> {
         let mut asked = self.loader.asked();
@@ -61,7 +65,7 @@ impl Reading {
     }
 }
 
-impl Drop for Reading {
+impl Drop for Turn {
     fn drop(&mut self) {
         if !self.held {
             return;
@@ -75,8 +79,9 @@ impl Drop for Reading {
 }
 
 impl Loader {
-    pub(super) fn new(readers: Arc<Readers>) -> Arc<Self> {
-        Arc::new(Self { readers, asked: Mutex::default() })
+    /// One that reads by `read`, which answers for each id.
+    pub fn new(read: impl Fn(Vec<TenantId>) -> Reading + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self { read: Box::new(read), asked: Mutex::default() })
     }
 
     fn asked(&self) -> MutexGuard<'_, Asked> {
@@ -84,13 +89,16 @@ impl Loader {
     }
 
     /// What is kept under a tenant id.
-    pub(super) async fn load(self: &Arc<Self>, tenant: &TenantId) -> Result<Record, StoreError> {
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read, though others may that were asked for at the same time.
+    pub async fn load(self: &Arc<Self>, tenant: &TenantId) -> Result<Record, StoreError> {
         match self.ask(tenant.clone()).await {
             Ok(record) => Ok(record),
             // When a read of several tenants fails, each is read alone, so that each gets an error of its own, if any.
             Err(_lost) => {
-                let tenant = tenant.clone();
-                self.readers.read(move |connection| read::load(connection, tenant)).await
+                let mut records = (self.read)(vec![tenant.clone()]).await?;
+                Ok(records.pop().unwrap_or_else(|| Record::Absent(tenant.clone())))
             }
         }
     }
@@ -102,19 +110,18 @@ impl Loader {
         if asked.reading < SIDE_BY_SIDE && asked.waiting.len() > asked.reading * TOGETHER {
             asked.reading += 1;
             drop(asked);
-            tokio::spawn(read_all(Reading { loader: Arc::clone(self), held: true }));
+            tokio::spawn(read_all(Turn { loader: Arc::clone(self), held: true }));
         }
         answered
     }
 }
 
 /// Reads until nobody waits.
-async fn read_all(mut reading: Reading) {
-    while let Some(questions) = reading.next() {
+async fn read_all(mut turn: Turn) {
+    while let Some(questions) = turn.next() {
         let (tenants, answers): (Vec<_>, Vec<_>) =
             questions.into_iter().map(|Question { tenant, answer }| (tenant, answer)).unzip();
-        let records =
-            reading.loader.readers.read(move |connection| read::load_all(connection, tenants)).await;
+        let records = (turn.loader.read)(tenants).await;
         for (answer, record) in answers.into_iter().zip(records.into_iter().flatten()) {
             // Whoever asked may have stopped waiting.
             let _ = answer.send(record);
