@@ -56,7 +56,10 @@ impl Batch {
         self.count
     }
 
-    pub(crate) fn add(&mut self, span: SpanData) {
+    pub(crate) fn add(&mut self, mut span: SpanData) {
+        if let Some(name) = full_name(&span) {
+            span.name = name.into();
+        }
         field(SPANS, &Span::from(span), &mut self.spans);
         self.count += 1;
     }
@@ -76,6 +79,19 @@ impl Batch {
         request.extend_from_slice(&self.spans);
         request.into()
     }
+}
+
+/// What a page lists the span as: `step look for processes`. There are as many such names as the program has words for them.
+fn full_name(span: &SpanData) -> Option<String> {
+    let key = match span.name.as_ref() {
+        "command" => "command",
+        "transition" => "kind",
+        "call" | "provider" | "request" => "method",
+        "step" => "step",
+        _ => return None,
+    };
+    let said = span.attributes.iter().find(|attribute| attribute.key.as_str() == key)?;
+    Some(format!("{} {}", span.name, said.value))
 }
 
 /// Writes a field that is a message.
