@@ -5,6 +5,7 @@ pub mod faults;
 pub mod fixtures;
 #[cfg(feature = "recorded")]
 pub mod recorded;
+pub mod requests;
 pub mod scripted;
 pub mod server;
 pub mod store;
