@@ -25,17 +25,18 @@ pub trait Watcher: Send + Sync + 'static {
     /// The engine starts with these providers, over a store that holds so many tenants of each sort.
     fn starts(&self, _providers: &[ProviderName], _tenants: &BTreeMap<Sort, u64>) {}
 
-    /// A batch is durable: so many transitions, which the store took so long for.
-    fn committed(&self, _transitions: usize, _took: Duration) {}
+    /// A batch is durable: so many transitions, which the store took so long for. None: it had not to be waited for.
+    fn committed(&self, _transitions: usize, _took: Option<Duration>) {}
 
     /// The store did not make a commit, or it is not known whether it did. Whoever needs it tries again.
     fn commit_failed(&self) {}
 
-    /// A transition is durable. None: it is not known any more who runs the tenant.
-    fn transition(&self, _provider: Option<&ProviderName>, _event: &LifecycleEvent) {}
+    /// A transition is durable, and where the tenant is counted elsewhere from now on, it says so. None: it is not known any
+    /// more who runs the tenant, which then is counted nowhere.
+    fn transition(&self, _provider: Option<&ProviderName>, _event: &LifecycleEvent, _moved: Option<Moved>) {}
 
-    /// A tenant is counted elsewhere now. None: it does not live.
-    fn moved(&self, _provider: &ProviderName, _before: Option<Stand>, _after: Option<Stand>) {}
+    /// A tenant is counted elsewhere now, because of what became durable without being told.
+    fn moved(&self, _provider: &ProviderName, _moved: Moved) {}
 
     /// An operation has settled.
     fn settled(&self, _operation: &Ended<'_>) {}
@@ -63,6 +64,15 @@ pub struct Stand {
     pub state: StateName,
     /// What its health checks say.
     pub health: Health,
+}
+
+/// A tenant is counted elsewhere than before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moved {
+    /// Where it was counted; none: it did not live.
+    pub from: Option<Stand>,
+    /// Where it is counted now; none: it does not live.
+    pub to: Option<Stand>,
 }
 
 /// An operation that has settled.

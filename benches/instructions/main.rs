@@ -2,7 +2,8 @@
 //! repeat within one percent, on a busy machine too, so they show a change that times would hide.
 //!
 //! `cargo bench --bench instructions`, with `-- memory` or `-- sqlite` for one store only, and `-- --figures` before that
-//! for JSON; `-- --watched` before the stores has the engine counted and traced, and sent to a receiver. Needs Valgrind.
+//! for JSON; `-- --watched` before the stores says what it costs to be watched: by nobody, by a watcher that does nothing, by
+//! `landlord-telemetry` without a receiver, and with one for metrics and traces. Needs Valgrind.
 //!
 //! One engine runs N tenants, and another one 4 N. The difference of the two counts, divided by the 3 N, leaves out what
 //! a start costs. All threads are counted: SQLite's writer runs on a thread of its own.
@@ -62,14 +63,18 @@ fn run(words: &[String]) -> Result<(), Box<dyn Error>> {
         [first, rest @ ..] if first == "--figures" => (true, rest),
         all => (false, all),
     };
-    let (watch, words) = match words {
-        [first, rest @ ..] if first == "--watched" => (Watch::Both, rest),
-        all => (Watch::Nobody, all),
+    let (watched, words) = match words {
+        [first, rest @ ..] if first == "--watched" => (true, rest),
+        all => (false, all),
     };
     let stores = words.iter().map(|word| word.parse()).collect::<Result<Vec<StoreKind>, _>>()?;
     let stores = if stores.is_empty() { vec![StoreKind::Memory, StoreKind::Sqlite] } else { stores };
     for store in stores {
-        for figure in counted(store, watch)? {
+        if watched {
+            compare(store)?;
+            continue;
+        }
+        for figure in counted(store)? {
             if as_json {
                 println!("{}", serde_json::to_string(&figure)?);
             } else {
@@ -82,13 +87,25 @@ fn run(words: &[String]) -> Result<(), Box<dyn Error>> {
 
 /// What is counted of a store. Over SQLite the heap is mostly SQLite's cache of pages, which has a limit: it says nothing
 /// about a tenant.
-fn counted(store: StoreKind, watch: Watch) -> Result<Vec<Figure>, ValgrindError> {
-    let instructions = valgrind::each(Work::Lives, store, watch)?;
+fn counted(store: StoreKind) -> Result<Vec<Figure>, ValgrindError> {
+    let instructions = valgrind::each(Work::Lives, store, Watch::Nobody)?;
     let mut figures = vec![Figure::new("instructions", Unit::Count, instructions)];
-    if store == StoreKind::Memory && watch == Watch::Nobody {
-        figures.push(Figure::new("heap", Unit::Bytes, valgrind::each(Work::Idle, store, watch)?));
+    if store == StoreKind::Memory {
+        figures.push(Figure::new("heap", Unit::Bytes, valgrind::each(Work::Idle, store, Watch::Nobody)?));
     }
     Ok(figures)
+}
+
+/// What it costs to be watched, beside an engine that is not.
+fn compare(store: StoreKind) -> Result<(), ValgrindError> {
+    let mut unwatched = None;
+    for watch in Watch::ALL {
+        let count = valgrind::each(Work::Lives, store, watch)?;
+        let of = *unwatched.get_or_insert(count);
+        let (shown, more) = (Unit::Count.show(count), 100.0 * (count - of) / of);
+        println!("{store}, {watch}: {shown} instructions a transition ({more:+.1} %)");
+    }
+    Ok(())
 }
 
 fn words_for(figure: &Figure) -> &'static str {

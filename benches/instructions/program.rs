@@ -63,8 +63,16 @@ impl StoreKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Watch {
     Nobody,
+    /// A watcher that does nothing, and a subscriber that takes nothing: what it costs to be told.
+    Idle,
+    /// Its metrics are counted, and wait to be asked for; nothing leaves the program.
+    Counted,
     /// Its metrics and its traces go to a receiver, as `serve` sends them.
     Both,
+}
+
+impl Watch {
+    pub(crate) const ALL: [Self; 4] = [Self::Nobody, Self::Idle, Self::Counted, Self::Both];
 }
 
 /// A run, with its engine in a new process.
@@ -87,9 +95,14 @@ impl Program {
         };
         let runtime = engine::runtime();
         let engine = runtime.block_on(async {
-            let watched = match self.watch {
+            let telemetry = match self.watch {
                 Watch::Nobody => None,
-                Watch::Both => Some(watched::begin()),
+                Watch::Idle => {
+                    watched::ignore();
+                    None
+                }
+                Watch::Counted => Some(watched::count()),
+                Watch::Both => Some(watched::export()),
             };
             let engine = match self.store {
                 StoreKind::Memory => engine::builder(MemoryStore::default(), limits),
@@ -98,12 +111,13 @@ impl Program {
                     engine::builder(SqliteStore::new(options), limits)
                 }
             };
-            let engine = match &watched {
-                None => engine,
-                Some(telemetry) => engine.watched_by(telemetry.watcher()),
+            let engine = match (&telemetry, self.watch) {
+                (Some(telemetry), _) => engine.watched_by(telemetry.watcher()),
+                (None, Watch::Idle) => engine.watched_by(Arc::new(watched::Ignores)),
+                (None, Watch::Nobody | Watch::Counted | Watch::Both) => engine,
             };
             let engine = Arc::new(engine.start().await.expect("it starts"));
-            if let Some(telemetry) = &watched {
+            if let Some(telemetry) = &telemetry {
                 telemetry.asks(&engine);
             }
             self.drive(&engine).await;
@@ -183,6 +197,8 @@ impl fmt::Display for Watch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Nobody => "nobody",
+            Self::Idle => "idle",
+            Self::Counted => "counted",
             Self::Both => "both",
         })
     }
@@ -194,8 +210,10 @@ impl FromStr for Watch {
     fn from_str(word: &str) -> Result<Self, UnknownWord> {
         match word {
             "nobody" => Ok(Self::Nobody),
+            "idle" => Ok(Self::Idle),
+            "counted" => Ok(Self::Counted),
             "both" => Ok(Self::Both),
-            other => Err(UnknownWord { word: other.to_owned(), known: "nobody, both" }),
+            other => Err(UnknownWord { word: other.to_owned(), known: "nobody, idle, counted, both" }),
         }
     }
 }

@@ -1,15 +1,40 @@
-//! Metrics and traces of an engine, sent to a receiver that says yes to everything.
+//! Who watches an engine: somebody who does nothing, somebody who counts, and somebody who sends metrics and traces to a receiver
+//! that says yes to everything.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
+use landlord_compute::OperationId;
+use landlord_compute::machines::trace::TraceContext;
+use landlord_compute::telemetry::Watcher;
 use landlord_telemetry::{Settings, Telemetry};
 use tokio_util::sync::CancellationToken;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 
-/// As `serve` does it by default: with its share of operations traced, and metrics once a minute.
-pub(crate) fn begin() -> Telemetry {
+/// Is told everything, and does nothing.
+pub(crate) struct Ignores;
+
+impl Watcher for Ignores {
+    fn traces(&self, _operation: OperationId, _trace: Option<&TraceContext>) -> bool {
+        false
+    }
+}
+
+/// A subscriber that takes nothing.
+pub(crate) fn ignore() {
+    let subscriber = tracing_subscriber::registry().with(LevelFilter::OFF);
+    tracing::subscriber::set_global_default(subscriber).expect("the first one");
+}
+
+/// As `serve` does it where no receiver is named: metrics are counted for whoever asks.
+pub(crate) fn count() -> Telemetry {
+    begin(&Settings::default())
+}
+
+/// As `serve` does it by default where one is: with its share of operations traced, and metrics once a minute.
+pub(crate) fn export() -> Telemetry {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = format!("http://{}", listener.local_addr().expect("an address"));
     std::thread::spawn(move || {
@@ -18,7 +43,11 @@ pub(crate) fn begin() -> Telemetry {
         }
     });
     let settings = Settings::default().endpoint("the benchmark", &address).expect("an address");
-    let (telemetry, exports) = Telemetry::new(&settings).expect("set up");
+    begin(&settings)
+}
+
+fn begin(settings: &Settings) -> Telemetry {
+    let (telemetry, exports) = Telemetry::new(settings).expect("set up");
     let subscriber = tracing_subscriber::registry().with(telemetry.layer());
     tracing::subscriber::set_global_default(subscriber).expect("the first one");
     tokio::spawn(exports.run(CancellationToken::new(), Duration::ZERO));

@@ -39,7 +39,7 @@ fn next(coming: &Coming, now: Timestamp) -> String {
 mod tests {
     use clap::Parser;
     use landlord_compute::machines::tenant::samples::configurations;
-    use landlord_compute::machines::tenant::{Past, explain};
+    use landlord_compute::machines::tenant::{Attention, Past, explain};
 
     use super::*;
     use crate::args::Cli;
@@ -49,8 +49,8 @@ mod tests {
     fn every_command_that_is_told_is_one() {
         let mut commands = 0;
         for each in configurations() {
-            for attended in [true, false] {
-                let told = explain(&each.record, &Past::default(), attended);
+            for attention in [Attention::Nobody, Attention::Engine, Attention::EngineWithoutRepairs] {
+                let told = explain(&each.record, &Past::default(), attention);
                 for advice in told.iter().flat_map(|told| &told.todo) {
                     let parsed = Cli::try_parse_from(advice.command.split(' '));
                     assert!(parsed.is_ok(), "{}: {:?}", advice.command, parsed.err());

@@ -1,4 +1,5 @@
-//! Commands that a person is told to run work where they are: with the options that name the store and the providers.
+//! Commands that a person is told to run work where they are: with the options that name the store, the server and the
+//! providers.
 
 use clap::ArgMatches;
 use clap::parser::ValueSource;
@@ -17,9 +18,14 @@ impl Hints {
     /// Those that were given.
     pub(crate) fn of(matches: &ArgMatches) -> Self {
         let configs = BUILT_WITH.iter().map(|built| built.option());
-        let options = ["store", "data"].map(str::to_owned).into_iter().chain(configs);
+        let named = ["store", "data", "server", "token_file", "ca"].map(str::to_owned);
+        let options = named.into_iter().chain(configs);
         let given = options.filter(|id| matches.value_source(id) == Some(ValueSource::CommandLine));
-        Self(given.filter_map(|id| Some(format!("--{id} {} ", value(matches, &id)?))).collect())
+        Self(
+            given
+                .filter_map(|id| Some(format!("--{} {} ", id.replace('_', "-"), value(matches, &id)?)))
+                .collect(),
+        )
     }
 
     /// A text whose commands have them, but for those that name a store themselves.

@@ -18,6 +18,7 @@ use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota};
 use landlord_api::{AccessDocument, Code, Role, TenantPattern};
 use landlord_compute::machines::id::TenantId;
+use tokio_util::sync::CancellationToken;
 
 use crate::origin::{self, Sender};
 use crate::refused::Refused;
@@ -54,6 +55,8 @@ pub(crate) struct Grant {
     role: Role,
     tenants: Vec<TenantPattern>,
     rate: DefaultDirectRateLimiter,
+    /// Cancelled once the token is worth nothing.
+    pub(crate) revoked: CancellationToken,
 }
 
 /// How many requests the holder of a token may send. Those beyond are answered 429, and when to send them again.
@@ -84,7 +87,8 @@ impl Default for Rate {
 impl Grant {
     pub(crate) fn new(name: String, role: Role, tenants: Vec<TenantPattern>, rate: Rate) -> Self {
         let quota = Quota::per_second(rate.per_second).allow_burst(rate.burst);
-        Self { name, role, tenants, rate: DefaultDirectRateLimiter::direct(quota) }
+        let (rate, revoked) = (DefaultDirectRateLimiter::direct(quota), CancellationToken::new());
+        Self { name, role, tenants, rate, revoked }
     }
 
     fn has_all(&self) -> bool {
@@ -166,6 +170,15 @@ impl Access {
             Self::Owner => None,
             Self::Holder(grant) => Some(&grant.name),
         }
+    }
+
+    /// Returns once it is worth nothing any more. What is answered little by little ends then.
+    pub(crate) fn revoked(&self) -> impl Future<Output = ()> + Send + use<> {
+        let revoked = match self {
+            Self::Owner => CancellationToken::new(),
+            Self::Holder(grant) => grant.revoked.clone(),
+        };
+        revoked.cancelled_owned()
     }
 
     /// What it may do.

@@ -104,7 +104,7 @@ async fn answer(
         (true, None) => looking(served.clone(), after, scope, None).boxed(),
         (false, _) => looking(served.clone(), after, scope, Some(head)).boxed(),
     };
-    let seen = deliveries.filter(move |delivery| {
+    let seen = deliveries.take_until(access.revoked()).filter(move |delivery| {
         std::future::ready(match delivery {
             Ok(Delivery::Event { event, .. }) => access.sees(&event.tenant_id),
             Ok(Delivery::Gap { .. }) | Err(_) => true,

@@ -1,7 +1,7 @@
 //! What all tenants are like, in short, for whoever looks at a fleet: counted at most every few seconds.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Json;
@@ -11,7 +11,7 @@ use landlord_api::{Concern, ConcernedTenant, FleetDocument, Minute, TenantCount}
 use landlord_compute::Record;
 use landlord_compute::machines::tenant::{EventKind, LifecycleEvent, Settled};
 use landlord_compute::store::{self, Events, Position, Scope, Sort, StoreError};
-use tokio::sync::Mutex;
+use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::Instant;
 
 use crate::access::Access;
@@ -32,15 +32,46 @@ const READ: u64 = 20_000;
 const MINUTE: i64 = 60;
 
 /// What was counted last. Clones are the same.
-#[derive(Clone, Default)]
-pub(crate) struct Fleet(Arc<Mutex<Counted>>);
+#[derive(Clone)]
+pub(crate) struct Fleet(Arc<Counted>);
 
-/// Whoever has it counts, so that all who ask meanwhile get the same answer.
-#[derive(Default)]
 struct Counted {
-    minutes: Minutes,
+    /// One count at a time, as each reads all tenants.
+    turn: Semaphore,
+    minutes: Mutex<Minutes>,
     /// By the token; none: whoever sees all tenants.
-    answers: HashMap<Option<String>, (Instant, FleetDocument)>,
+    answers: Mutex<HashMap<Option<String>, Answer>>,
+}
+
+/// Whoever asks first counts, and all who ask meanwhile wait for that answer.
+type Answer = Arc<OnceCell<(Instant, FleetDocument)>>;
+
+impl Default for Fleet {
+    fn default() -> Self {
+        let (turn, minutes, answers) = (Semaphore::new(1), Mutex::default(), Mutex::default());
+        Self(Arc::new(Counted { turn, minutes, answers }))
+    }
+}
+
+impl Fleet {
+    /// The answer that is fresh or on its way, or a new one.
+    fn answer(&self, asks: Option<String>) -> Answer {
+        let mut answers = held(&self.0.answers);
+        answers.retain(|_, answer| answer.get().is_none_or(|(at, _)| at.elapsed() < FRESH));
+        Arc::clone(answers.entry(asks).or_default())
+    }
+
+    /// What happened in the last minutes. A count that is cut off on its way forgets what it had counted.
+    async fn minutes(&self, served: &Served) -> Result<Vec<Minute>, StoreError> {
+        let mut minutes = std::mem::take(&mut *held(&self.0.minutes));
+        let now = minutes.now(served).await;
+        *held(&self.0.minutes) = minutes;
+        now
+    }
+}
+
+fn held<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What happened in the last minutes.
@@ -58,15 +89,18 @@ pub(crate) async fn fleet(
 ) -> Result<Json<FleetDocument>, Refused> {
     let sees_all = access.sees_all();
     let asks = if sees_all { None } else { access.token().map(str::to_owned) };
-    let mut counted = served.fleet().0.lock().await;
-    counted.answers.retain(|_, (at, _)| at.elapsed() < FRESH);
-    if let Some((_, answer)) = counted.answers.get(&asks) {
-        return Ok(Json(answer.clone()));
-    }
-    let minutes = if sees_all { Some(counted.minutes.now(&served).await?) } else { None };
-    let answer = survey(&served, access, minutes).await?;
-    counted.answers.insert(asks, (Instant::now(), answer.clone()));
-    Ok(Json(answer))
+    let answer = served.fleet().answer(asks);
+    let counted = answer.get_or_try_init(|| count(&served, access, sees_all)).await?;
+    Ok(Json(counted.1.clone()))
+}
+
+async fn count(served: &Served, access: Access, sees_all: bool) -> Result<(Instant, FleetDocument), Refused> {
+    let fleet = served.fleet();
+    // It is never closed.
+    let _turn = fleet.0.turn.acquire().await;
+    let minutes = if sees_all { Some(fleet.minutes(served).await?) } else { None };
+    let document = survey(served, access, minutes).await?;
+    Ok((Instant::now(), document))
 }
 
 async fn survey(

@@ -22,6 +22,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::access::Access;
 use crate::asked::{Asked, Named, SpecBody};
 use crate::refused::Refused;
 use crate::served::Served;
@@ -122,6 +123,7 @@ pub(crate) struct LogsQuery {
 /// What a tenant's containers print, as JSON Lines. Where that breaks off, the last line is `{"problem": …}`.
 pub(crate) async fn logs(
     State(served): State<Served>,
+    access: Access,
     Named(id): Named<TenantId>,
     Asked(query): Asked<LogsQuery>,
 ) -> Result<Response, Refused> {
@@ -151,6 +153,7 @@ pub(crate) async fn logs(
         };
         return Err(Refused::new(Code::NotSupported, detail));
     };
+    let lines = lines.take_until(access.revoked());
     let lines = lines.map(|line| Ok::<Bytes, std::convert::Infallible>(json_line(line)));
     Ok(([(header::CONTENT_TYPE, "application/jsonl")], Body::from_stream(lines)).into_response())
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use landlord_api::{Attendance, Attended, Cursor, Finding};
+use landlord_compute::machines::tenant::{Attention, RepairPolicy};
 use landlord_compute::provider::{Provider, RegistryError};
 use landlord_compute::store::{Position, Reads, StoreError};
 use landlord_compute::{Engine, ProviderName};
@@ -213,6 +214,17 @@ impl Served {
 
     pub(crate) fn store_name(&self) -> &Arc<str> {
         &self.0.store
+    }
+
+    /// Who goes on with what is on its way.
+    pub(crate) async fn attention(&self) -> Attention {
+        let goes_on = self.attendance().await.goes_on();
+        match (goes_on, self.any_engine().map(|engine| &engine.policy().repair)) {
+            (false, _) => Attention::Nobody,
+            (true, Some(RepairPolicy::Off)) => Attention::EngineWithoutRepairs,
+            // Of an engine that is not here it is not known.
+            (true, Some(RepairPolicy::On { .. }) | None) => Attention::Engine,
+        }
     }
 
     pub(crate) async fn attendance(&self) -> Attended {

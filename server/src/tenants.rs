@@ -119,7 +119,7 @@ pub(crate) async fn tenant(
         spec: spec(&tenant),
         containers: containers(&tenant),
         not_enforced: limits.unwrap_or_default().into_iter().map(str::to_owned).collect(),
-        explanation: explain(&Record::Live(tenant), &latest.past, engine.goes_on()),
+        explanation: explain(&Record::Live(tenant), &latest.past, served.attention().await),
         engine,
         operations,
         events: latest.events.into(),
@@ -144,7 +144,7 @@ pub(crate) async fn living(served: &Served, id: &TenantId) -> Result<Arc<Tenant>
             (Refused::gone(tombstone, left), latest.past)
         }
     };
-    Err(refused.explained(explain(&record, &past, served.attendance().await.goes_on())))
+    Err(refused.explained(explain(&record, &past, served.attention().await)))
 }
 
 /// A tenant's record, and what its last failed operation was.

@@ -116,19 +116,30 @@ impl Tokens {
             let grant = known(&hash).unwrap_or(grant);
             grants.insert(hash, grant);
         }
-        *self.0.valid.write().unwrap_or_else(PoisonError::into_inner) = Valid { rate, grants };
+        let mut valid = self.0.valid.write().unwrap_or_else(PoisonError::into_inner);
+        for (hash, before) in &valid.grants {
+            match grants.get_mut(hash) {
+                // What its holder is answered goes on.
+                Some(grant) => grant.revoked = before.revoked.clone(),
+                None => before.revoked.cancel(),
+            }
+        }
+        let grants = grants.into_iter().map(|(hash, grant)| (hash, Arc::new(grant))).collect();
+        *valid = Valid { rate, grants };
         Ok(())
     }
 
     fn add(&self, name: &str, kept: &Kept) {
         let mut valid = self.0.valid.write().unwrap_or_else(PoisonError::into_inner);
         let (hash, grant) = kept.clone().grant(name.to_owned(), valid.rate);
-        valid.grants.insert(hash, grant);
+        valid.grants.insert(hash, Arc::new(grant));
     }
 
     fn remove(&self, name: &str) {
         let mut valid = self.0.valid.write().unwrap_or_else(PoisonError::into_inner);
-        valid.grants.retain(|_, grant| grant.name != name);
+        for (_, revoked) in valid.grants.extract_if(|_, grant| grant.name == name) {
+            revoked.revoked.cancel();
+        }
     }
 }
 
@@ -172,7 +183,7 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, Json(MadeToken { token: kept.shown(write.name), secret })))
 }
 
-/// Makes a token worth nothing, from the next request on.
+/// Makes a token worth nothing: from the next request on, and what is still being answered ends.
 pub(crate) async fn revoke(
     State(served): State<Served>,
     Named(name): Named<String>,
@@ -199,9 +210,9 @@ pub(crate) async fn revoke(
 }
 
 impl Kept {
-    fn grant(self, name: String, rate: Rate) -> (Hash, Arc<Grant>) {
+    fn grant(self, name: String, rate: Rate) -> (Hash, Grant) {
         let Self { sha256, role, tenants, created_at: _ } = self;
-        (sha256, Arc::new(Grant::new(name, role, tenants, rate)))
+        (sha256, Grant::new(name, role, tenants, rate))
     }
 
     fn shown(self, name: String) -> TokenDocument {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::Stream;
 use landlord_state_machines::id::{OperationId, ProviderName, TenantId};
 use landlord_state_machines::members::View;
-use landlord_state_machines::tenant::Tenant;
+use landlord_state_machines::tenant::{Policy, Tenant};
 
 use super::closing::Closed;
 use super::core::Core;
@@ -95,6 +95,11 @@ impl Engine {
     /// [`CommandError`]: the tenant's record is no longer what the sweep saw, or it lives at another provider.
     pub async fn reclaim(&self, orphan: &Orphan, options: Options) -> Result<OperationHandle, CommandError> {
         self.tenant(orphan.tenant_id.clone()).reclaim(orphan, options).await
+    }
+
+    /// How patient it is, and whether it repairs what breaks.
+    pub fn policy(&self) -> &Policy {
+        &self.core.policy
     }
 
     /// The store, to look at.

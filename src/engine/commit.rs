@@ -316,14 +316,13 @@ impl Committer {
             return None;
         }
         let mut doubt = Doubt(Some(&self.behind));
-        let begun = self.watched.commit_begins();
         let Some(result) = self.store.commit_now(self.epoch, write) else {
             doubt.0 = None;
             return None;
         };
         Some(match result {
             Ok(result) => {
-                self.watched.committed(begun, usize::from(result.is_ok()));
+                self.watched.committed(None, usize::from(result.is_ok()));
                 self.publish(result.as_ref().ok().map(|position| (*position, write)).into_iter());
                 doubt.0 = None;
                 answer(result)

@@ -198,12 +198,13 @@ fn continue_trace(span: &Span, trace: Option<&TraceContext>) {
         return;
     }
     if let Some(trace) = trace {
-        let mut headers =
-            std::collections::HashMap::from([("traceparent".to_owned(), trace.traceparent.clone())]);
-        headers.extend(trace.tracestate.clone().map(|state| ("tracestate".to_owned(), state)));
-        let parent = opentelemetry_sdk::propagation::TraceContextPropagator::new().extract(&headers);
+        let parent = opentelemetry_sdk::propagation::TraceContextPropagator::new().extract(&Carried(trace));
+        let continued = parent.span().span_context().clone();
         // It fails when no OpenTelemetry layer is installed, and then there is no trace to continue.
-        let _ = span.set_parent(parent);
+        if span.set_parent(parent).is_ok() && continued.is_valid() {
+            span.record("trace_id", tracing::field::display(continued.trace_id()));
+            return;
+        }
     }
     let context = span.context();
     let context = context.span().span_context().clone();
@@ -211,6 +212,44 @@ fn continue_trace(span: &Span, trace: Option<&TraceContext>) {
         span.record("trace_id", tracing::field::display(context.trace_id()));
     } else {
         say_trace(span, trace);
+    }
+}
+
+/// A caller's trace, to be read by OpenTelemetry.
+#[cfg(feature = "opentelemetry")]
+struct Carried<'a>(&'a TraceContext);
+
+#[cfg(feature = "opentelemetry")]
+impl opentelemetry::propagation::Extractor for Carried<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        match key {
+            "traceparent" => Some(&self.0.traceparent),
+            "tracestate" => self.0.tracestate.as_deref(),
+            _ => None,
+        }
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        vec!["traceparent", "tracestate"]
+    }
+}
+
+/// A span's trace, as OpenTelemetry writes it.
+#[cfg(feature = "opentelemetry")]
+#[derive(Default)]
+struct Carrying {
+    traceparent: Option<String>,
+    tracestate: Option<String>,
+}
+
+#[cfg(feature = "opentelemetry")]
+impl opentelemetry::propagation::Injector for Carrying {
+    fn set(&mut self, key: &str, value: String) {
+        match key {
+            "traceparent" => self.traceparent = Some(value),
+            "tracestate" => self.tracestate = Some(value).filter(|state| !state.is_empty()),
+            _ => {}
+        }
     }
 }
 
@@ -239,14 +278,11 @@ pub(crate) fn trace_of(span: &Span) -> Option<TraceContext> {
     if span.is_disabled() {
         return None;
     }
-    let mut headers = std::collections::HashMap::new();
+    let mut carrying = Carrying::default();
     opentelemetry_sdk::propagation::TraceContextPropagator::new()
-        .inject_context(&span.context(), &mut headers);
-    let traceparent = headers.remove("traceparent")?;
-    Some(TraceContext {
-        traceparent,
-        tracestate: headers.remove("tracestate").filter(|state| !state.is_empty()),
-    })
+        .inject_context(&span.context(), &mut carrying);
+    let Carrying { traceparent, tracestate } = carrying;
+    Some(TraceContext { traceparent: traceparent?, tracestate })
 }
 
 /// The place of a span in its trace: not known without OpenTelemetry.

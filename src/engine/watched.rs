@@ -10,7 +10,7 @@ use landlord_state_machines::tenant::{LifecycleEvent, Method, OperationKind, Rec
 use landlord_state_machines::trace::TraceContext;
 
 use crate::store::Sort;
-use crate::telemetry::{CallEnd, Ended, LookEnd, Stand, Watcher};
+use crate::telemetry::{CallEnd, Ended, LookEnd, Moved, Stand, Watcher};
 
 /// The watcher of an engine, if it has one.
 #[derive(Clone, Default)]
@@ -36,15 +36,15 @@ impl Watched {
         self.0.as_ref().is_none_or(|watcher| watcher.traces(operation, trace))
     }
 
-    /// Where somebody watches: when a commit begins.
+    /// Where somebody watches: when a commit begins that has to be waited for.
     pub(crate) fn commit_begins(&self) -> Option<Instant> {
         self.0.as_ref().map(|_| Instant::now())
     }
 
-    /// So many transitions of a commit that began then are durable.
+    /// So many transitions of a commit are durable, which began then if it had to be waited for.
     pub(crate) fn committed(&self, begun: Option<Instant>, transitions: usize) {
-        if let (Some(watcher), Some(begun)) = (&self.0, begun) {
-            watcher.committed(transitions, begun.elapsed());
+        if let Some(watcher) = &self.0 {
+            watcher.committed(transitions, begun.map(|begun| begun.elapsed()));
         }
     }
 
@@ -56,17 +56,24 @@ impl Watched {
     }
 
     /// A transition is durable.
-    pub(crate) fn transition(&self, before: Option<&Record>, after: &Record, event: &LifecycleEvent) {
+    pub(crate) fn transition(
+        &self,
+        provider: Option<&ProviderName>,
+        before: Option<&Record>,
+        after: &Record,
+        event: &LifecycleEvent,
+    ) {
         if let Some(watcher) = &self.0 {
-            watcher.transition(provider(before, after), event);
-            moved(&**watcher, before, after);
+            watcher.transition(provider, event, moved(before, after));
         }
     }
 
     /// A tenant was loaded again after it had been lost: what became durable meanwhile was told late.
     pub(crate) fn loaded(&self, before: Option<&Record>, after: &Record) {
-        if let Some(watcher) = &self.0 {
-            moved(&**watcher, before, after);
+        if let Some(watcher) = &self.0
+            && let (Some(provider), Some(moved)) = (provider(before, after), moved(before, after))
+        {
+            watcher.moved(provider, moved);
         }
     }
 
@@ -89,7 +96,7 @@ impl Watched {
     /// An event became durable although its commit had failed.
     pub(crate) fn late(&self, event: &LifecycleEvent) {
         if let Some(watcher) = &self.0 {
-            watcher.transition(None, event);
+            watcher.transition(None, event, None);
             for settlement in &event.settled {
                 self.settled(None, None, settlement, event.at);
             }
@@ -155,11 +162,7 @@ fn stand(record: &Record) -> Option<Stand> {
     }
 }
 
-fn moved(watcher: &dyn Watcher, before: Option<&Record>, after: &Record) {
-    let (was, is) = (before.and_then(stand), stand(after));
-    if was != is
-        && let Some(provider) = provider(before, after)
-    {
-        watcher.moved(provider, was, is);
-    }
+fn moved(before: Option<&Record>, after: &Record) -> Option<Moved> {
+    let (from, to) = (before.and_then(stand), stand(after));
+    (from != to).then_some(Moved { from, to })
 }

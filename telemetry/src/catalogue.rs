@@ -192,8 +192,13 @@ pub(crate) const COMMIT_TRANSITIONS: Metric = Metric::new(
     &[],
     "How many transitions a commit of the store made durable",
 );
-pub(crate) const COMMIT_DURATION: Metric =
-    Metric::new("landlord_commit_duration", Histogram, &[], "How long the store took for a commit").seconds();
+pub(crate) const COMMIT_DURATION: Metric = Metric::new(
+    "landlord_commit_duration",
+    Histogram,
+    &[],
+    "How long the store took for a commit that was waited for",
+)
+.seconds();
 pub(crate) const COMMIT_FAILURES: Metric = Metric::new(
     "landlord_commit_failures",
     Counter,

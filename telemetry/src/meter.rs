@@ -10,7 +10,7 @@ use std::time::Duration;
 use crossbeam_utils::CachePadded;
 use landlord_compute::machines::tenant::{EventKind, LifecycleEvent, Method, OperationKind, StateName};
 use landlord_compute::store::Sort;
-use landlord_compute::telemetry::{CallEnd, Ended, LookEnd, Stand};
+use landlord_compute::telemetry::{CallEnd, Ended, LookEnd, Moved, Stand};
 use landlord_compute::{Health, ProviderName, Settled};
 
 use crate::histogram::{BATCH, COMMIT, Histogram, Sum, WORK};
@@ -108,6 +108,15 @@ impl Stripe {
             Health::Unknown => 2,
         };
         self.tenants[state][health].fetch_add(more, Ordering::Relaxed);
+    }
+
+    fn shift(&self, Moved { from, to }: Moved) {
+        if let Some(from) = from {
+            self.count(from, -1);
+        }
+        if let Some(to) = to {
+            self.count(to, 1);
+        }
     }
 }
 
@@ -210,31 +219,37 @@ impl Meter {
         }
     }
 
-    pub(crate) fn committed(&self, transitions: usize, took: Duration) {
+    pub(crate) fn committed(&self, transitions: usize, took: Option<Duration>) {
         let commits = &self.commits[stripe()];
         commits.sizes.observe(&BATCH, transitions as u64);
-        commits.durations.observe(&COMMIT, nanoseconds(took));
+        if let Some(took) = took {
+            commits.durations.observe(&COMMIT, nanoseconds(took));
+        }
     }
 
     pub(crate) fn commit_failed(&self) {
         self.commits[stripe()].failures.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn transition(&self, provider: Option<&ProviderName>, event: &LifecycleEvent) {
+    pub(crate) fn transition(
+        &self,
+        provider: Option<&ProviderName>,
+        event: &LifecycleEvent,
+        moved: Option<Moved>,
+    ) {
         let Some(counts) = self.of(provider.map(ProviderName::as_str)) else { return };
         counts.events[index_of(&event.what)].fetch_add(1, Ordering::Relaxed);
         if let EventKind::Began { operation_kind: OperationKind::Repair, .. } = &event.what {
             counts.repairs.fetch_add(1, Ordering::Relaxed);
         }
+        if let Some(moved) = moved {
+            counts.shift(moved);
+        }
     }
 
-    pub(crate) fn moved(&self, provider: &ProviderName, before: Option<Stand>, after: Option<Stand>) {
-        let Some(counts) = self.of(Some(provider.as_str())) else { return };
-        if let Some(before) = before {
-            counts.count(before, -1);
-        }
-        if let Some(after) = after {
-            counts.count(after, 1);
+    pub(crate) fn moved(&self, provider: &ProviderName, moved: Moved) {
+        if let Some(counts) = self.of(Some(provider.as_str())) {
+            counts.shift(moved);
         }
     }
 

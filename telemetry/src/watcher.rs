@@ -7,7 +7,7 @@ use std::time::Duration;
 use landlord_compute::machines::tenant::{LifecycleEvent, Method};
 use landlord_compute::machines::trace::TraceContext;
 use landlord_compute::store::Sort;
-use landlord_compute::telemetry::{CallEnd, Ended, LookEnd, Stand, Watcher};
+use landlord_compute::telemetry::{CallEnd, Ended, LookEnd, Moved, Watcher};
 use landlord_compute::{OperationId, ProviderName};
 
 use crate::meter::Meter;
@@ -25,7 +25,7 @@ impl Watcher for Watches {
         self.meter.starts(providers, tenants);
     }
 
-    fn committed(&self, transitions: usize, took: Duration) {
+    fn committed(&self, transitions: usize, took: Option<Duration>) {
         self.meter.committed(transitions, took);
     }
 
@@ -33,12 +33,12 @@ impl Watcher for Watches {
         self.meter.commit_failed();
     }
 
-    fn transition(&self, provider: Option<&ProviderName>, event: &LifecycleEvent) {
-        self.meter.transition(provider, event);
+    fn transition(&self, provider: Option<&ProviderName>, event: &LifecycleEvent, moved: Option<Moved>) {
+        self.meter.transition(provider, event, moved);
     }
 
-    fn moved(&self, provider: &ProviderName, before: Option<Stand>, after: Option<Stand>) {
-        self.meter.moved(provider, before, after);
+    fn moved(&self, provider: &ProviderName, moved: Moved) {
+        self.meter.moved(provider, moved);
     }
 
     fn settled(&self, operation: &Ended<'_>) {

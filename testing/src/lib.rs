@@ -7,6 +7,7 @@ pub mod fixtures;
 pub mod postgres;
 #[cfg(feature = "recorded")]
 pub mod recorded;
+pub mod requests;
 pub mod scripted;
 pub mod server;
 pub mod store;

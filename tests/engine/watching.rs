@@ -9,7 +9,7 @@ use landlord_compute::machines::id::{OperationId, ProviderName};
 use landlord_compute::machines::tenant::{LifecycleEvent, Method};
 use landlord_compute::machines::trace::TraceContext;
 use landlord_compute::store::{Position, Reads, Scope, Sort};
-use landlord_compute::telemetry::{CallEnd, Ended, LookEnd, Stand, Watcher};
+use landlord_compute::telemetry::{CallEnd, Ended, LookEnd, Moved, Stand, Watcher};
 use landlord_compute::{ObservePolicy, Options, Settled};
 use landlord_testing::faults::Commits;
 use landlord_testing::scripted::{Mood, Step};
@@ -61,7 +61,7 @@ impl Watcher for Notes {
         }
     }
 
-    fn committed(&self, transitions: usize, _took: Duration) {
+    fn committed(&self, transitions: usize, _took: Option<Duration>) {
         self.say(format!("committed {transitions}"));
     }
 
@@ -69,18 +69,21 @@ impl Watcher for Notes {
         self.say("commit failed".to_owned());
     }
 
-    fn transition(&self, provider: Option<&ProviderName>, event: &LifecycleEvent) {
+    fn transition(&self, provider: Option<&ProviderName>, event: &LifecycleEvent, moved: Option<Moved>) {
+        if let (Some(provider), Some(moved)) = (provider, moved) {
+            self.moved(provider, moved);
+        }
         let provider = provider.map_or("?", ProviderName::as_str);
         self.say(format!("{provider}: {}", event.what.name()));
     }
 
-    fn moved(&self, provider: &ProviderName, before: Option<Stand>, after: Option<Stand>) {
-        assert_ne!(before, after);
-        if let Some(after) = after {
-            self.count(provider, after, 1);
+    fn moved(&self, provider: &ProviderName, Moved { from, to }: Moved) {
+        assert_ne!(from, to);
+        if let Some(to) = to {
+            self.count(provider, to, 1);
         }
-        if let Some(before) = before {
-            self.count(provider, before, -1);
+        if let Some(from) = from {
+            self.count(provider, from, -1);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::lifecycle::get;
 use super::{Bench, Ran};
@@ -10,6 +10,8 @@ use super::{Bench, Ran};
 #[cfg(feature = "ecs")]
 #[test]
 fn ecs_is_there_where_it_is_configured() {
+    use serde_json::json;
+
     let bench = Bench::new();
     let file = bench.file("ecs.yaml", "region: eu-west-1\ncluster_arn: main\nsubnets: [subnet-1]\n");
     let ecs = bench.json(&["providers", "ecs", "--ecs-config", &file]);

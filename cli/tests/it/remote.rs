@@ -98,6 +98,10 @@ fn the_holder_of_a_token_runs_its_tenants_from_elsewhere() {
         assert_eq!(ran.code, code, "{args:?}: {}", ran.err);
         assert!(ran.err.contains(says), "{args:?}: {}", ran.err);
     }
+    // Where the tenant that is asked for is not there, what can be done is said for the same server.
+    let hinted = server.ask(&operator, &["describe", "acme-9"]);
+    let list = format!("`landlord-compute --server {} list`", server.url);
+    assert!(hinted.err.contains(&list), "{}", hinted.err);
     let viewer = server.token("look", "viewer", "*");
     assert_eq!(server.ask(&viewer, &["describe", "acme-1"]).code, 0);
     let refused = server.ask(&viewer, &["restart", "acme-1"]);

@@ -2,13 +2,16 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
+use http_body_util::BodyExt;
 use landlord_compute::store::{MemoryOptions, MemoryStore};
 use landlord_server::{Rate, Served, guarded, openapi};
 use serde_json::{Value, json};
+use tower_service::Service;
 
 use super::{Answer, Desk, answered, request, spec};
 
@@ -248,6 +251,31 @@ async fn a_token_that_is_revoked_is_worth_nothing_at_once_and_stays_so() {
     let next = Guarded::with(store, Rate::default()).await;
     assert_eq!(next.ask("GET /v1/tenants", &first).await.problem(), "unauthorized");
     assert_eq!(next.ask("GET /v1/tenants", &second).await.status.as_u16(), 200);
+}
+
+/// So does what is answered little by little, and no other token's.
+#[tokio::test(start_paused = true)]
+async fn a_stream_of_events_ends_when_its_token_is_revoked() {
+    const LONG: Duration = Duration::from_secs(600);
+    let guarded = Guarded::new().await;
+    let (first, second) =
+        (guarded.token("first", "viewer", &["*"]).await, guarded.token("second", "viewer", &["*"]).await);
+    let open = async |secret: &str| {
+        let asked = with("GET /v1/events", secret).body(Body::empty()).expect("a request");
+        let answer = guarded.door.clone().call(asked).await.expect("answers");
+        assert_eq!(answer.status().as_u16(), 200);
+        answer.into_body()
+    };
+    let (ends, mut goes_on) = (open(&first).await, open(&second).await);
+    assert_eq!(guarded.desk.ask("DELETE /v1/tokens/first").await.status.as_u16(), 204);
+    tokio::time::timeout(LONG, ends.collect()).await.expect("it ends").expect("whole");
+    guarded.desk.served.reload_tokens(Rate::default()).await.expect("they are read");
+    guarded.desk.runs("acme", "v1").await;
+    let told =
+        tokio::time::timeout(LONG, goes_on.frame()).await.expect("it goes on").expect("more").expect("read");
+    assert!(told.is_data());
+    assert_eq!(guarded.desk.ask("DELETE /v1/tokens/second").await.status.as_u16(), 204);
+    tokio::time::timeout(LONG, goes_on.collect()).await.expect("it ends").expect("whole");
 }
 
 /// The store has forgotten it, and whoever revoked it was not there any more for the answer.

@@ -651,8 +651,8 @@ impl TenantState {
             }
         };
         telemetry::published(&span, position);
-        self.core.watched.transition(before.as_ref(), &record, &event);
         let provider = watched::provider(before.as_ref(), &record);
+        self.core.watched.transition(provider, before.as_ref(), &record, &event);
         if let Some(opened) = opened {
             let (trace, caller) =
                 by.map_or((trace, None), |message| (message.trace.take(), message.settled.take()));

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use effect::{Decision, Effect, OpenedOperation, OperationKind, Rejection, StartCall, Transition};
 pub use event::{EventKind, LifecycleEvent, Settlement, StateName, StopReason};
-pub use explain::{Advice, Coming, Explanation, Past, explain};
+pub use explain::{Advice, Attention, Coming, Explanation, Past, explain};
 pub use input::{Command, Input, Outcome, Request, Stamp};
 pub use policy::{Backoff, Policy, RepairPolicy, after};
 pub use settled::Settled;

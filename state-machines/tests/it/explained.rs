@@ -10,8 +10,8 @@ use landlord_state_machines::observation::{Observation, Seen};
 use landlord_state_machines::render::fold;
 use landlord_state_machines::tenant::samples::configurations;
 use landlord_state_machines::tenant::{
-    Command, Decision, Explanation, Input, LifecycleEvent, Outcome, Past, Policy, Record, Request, Stamp,
-    StateName, explain, step,
+    Attention, Command, Decision, Explanation, Input, LifecycleEvent, Outcome, Past, Policy, Record, Request,
+    Stamp, StateName, explain, step,
 };
 
 fn snapshot(name: &str, text: String) {
@@ -55,7 +55,7 @@ fn every_configuration_is_explained() {
     ] {
         let all = configurations().into_iter().filter(|each| each.state() == state && !each.name.repair_off);
         let all = all.map(|each| {
-            let explained = explain(&each.record, &Past::default(), true);
+            let explained = explain(&each.record, &Past::default(), Attention::Engine);
             (format!("# {}", each.name), told(explained.as_ref()))
         });
         let mut text = String::new();
@@ -70,7 +70,7 @@ fn every_configuration_is_explained() {
 #[test]
 fn nobody_is_left_without_an_answer() {
     for each in configurations() {
-        let Some(told) = explain(&each.record, &Past::default(), false) else {
+        let Some(told) = explain(&each.record, &Past::default(), Attention::Nobody) else {
             assert!(each.name.base == "running, healthy" && !each.name.paused, "{}", each.name);
             continue;
         };
@@ -79,6 +79,22 @@ fn nobody_is_left_without_an_answer() {
         let needs_one = told.next.iter().any(|coming| coming.at.is_some()) && !each.name.paused;
         assert!(runs_an_engine || !needs_one, "{}: {told:?}", each.name);
     }
+}
+
+/// Nobody is told of repairs that do not come.
+#[test]
+fn where_repairs_are_off_none_is_promised() {
+    let off = configurations().into_iter().filter(|each| each.name.repair_off);
+    let running = off.filter(|each| each.state() == Some(StateName::Running));
+    let mut unhealthy = 0;
+    for each in running {
+        let told = told(explain(&each.record, &Past::default(), Attention::EngineWithoutRepairs).as_ref());
+        let promises =
+            ["is repaired", "a repair begins", "the next repair", "repair 1 begins", "repair 2 begins"];
+        assert!(!promises.iter().any(|promise| told.contains(promise)), "{}: {told}", each.name);
+        unhealthy += usize::from(told.contains("repairs are switched off"));
+    }
+    assert!(unhealthy > 0);
 }
 
 /// A tenant's life, event by event.
@@ -165,7 +181,7 @@ impl Life {
     }
 
     fn told(&self) -> String {
-        told(explain(&self.record, &self.past, true).as_ref())
+        told(explain(&self.record, &self.past, Attention::Engine).as_ref())
     }
 }
 
@@ -314,7 +330,7 @@ fn what_is_gone_says_since_when() {
     life.succeeds();
     life.asked(Request::Destroy);
     life.succeeds();
-    let explained = explain(&life.record, &life.past, true).expect("it does not run");
+    let explained = explain(&life.record, &life.past, Attention::Engine).expect("it does not run");
     assert_eq!((explained.why.as_str(), explained.since), ("It is gone: it was destroyed.", Some(life.at())));
     let Record::Gone(tombstone) = &life.record else { panic!("it lives") };
     assert_eq!((tombstone.incarnation, tombstone.revision), (Incarnation(1), Revision(4)));

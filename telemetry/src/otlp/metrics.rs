@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use http::Uri;
 use opentelemetry_proto::tonic::collector::metrics::v1::{
     ExportMetricsServiceRequest, ExportMetricsServiceResponse,
@@ -15,6 +16,7 @@ use opentelemetry_proto::tonic::metrics::v1::{
 use opentelemetry_proto::tonic::resource::v1::Resource as ProtoResource;
 use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
 use opentelemetry_sdk::Resource;
+use prost::Message;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -58,8 +60,8 @@ impl Metrics {
         let families = (self.sample)();
         let count = families.iter().map(|family| family.points.len() as u64).sum();
         let times = Times { begun: nanoseconds(begun), now: nanoseconds(SystemTime::now()) };
-        let request = request(families, &self.resource, times);
-        match self.sender.send::<ExportMetricsServiceResponse>(&self.to, &request).await {
+        let request = Bytes::from(request(families, &self.resource, times).encode_to_vec());
+        match self.sender.send::<ExportMetricsServiceResponse>(&self.to, request).await {
             Ok(answer) => {
                 let rejected = answer.partial_success.map_or(0, |partial| partial.rejected_data_points);
                 let rejected = u64::try_from(rejected).unwrap_or_default().min(count);

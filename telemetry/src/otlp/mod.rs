@@ -1,6 +1,7 @@
 //! Sends spans and metrics to a receiver over OTLP: HTTP with protobuf. What is not sent in time is dropped and counted; the
 //! engine waits for none of it.
 
+mod batch;
 mod metrics;
 mod send;
 mod spans;

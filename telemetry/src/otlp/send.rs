@@ -64,22 +64,18 @@ impl Sender {
         Ok(Self { client, headers, within })
     }
 
-    /// Sends a message, and reads the answer; redirects are not followed.
-    pub(crate) async fn send<A: Message + Default>(
-        &self,
-        to: &Uri,
-        message: &impl Message,
-    ) -> Result<A, NotTaken> {
-        let exchanged = tokio::time::timeout(self.within, self.exchange(to, message.encode_to_vec())).await;
+    /// Sends a message that is written already, and reads the answer; redirects are not followed.
+    pub(crate) async fn send<A: Message + Default>(&self, to: &Uri, message: Bytes) -> Result<A, NotTaken> {
+        let exchanged = tokio::time::timeout(self.within, self.exchange(to, message)).await;
         exchanged.unwrap_or(Err(NotTaken { why: Dropped::TimedOut, passes: false }))
     }
 
-    async fn exchange<A: Message + Default>(&self, to: &Uri, body: Vec<u8>) -> Result<A, NotTaken> {
+    async fn exchange<A: Message + Default>(&self, to: &Uri, body: Bytes) -> Result<A, NotTaken> {
         let refused = NotTaken { why: Dropped::Refused, passes: false };
         let mut request = Request::post(to.clone())
             .header(header::CONTENT_TYPE, "application/x-protobuf")
             .header(header::USER_AGENT, concat!("landlord-compute/", env!("CARGO_PKG_VERSION")))
-            .body(Full::new(Bytes::from(body)))
+            .body(Full::new(body))
             .map_err(|_| refused)?;
         for (name, value) in &self.headers.0 {
             request.headers_mut().insert(name, value.clone());

@@ -4,17 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Uri;
-use opentelemetry_proto::tonic::collector::trace::v1::{
-    ExportTraceServiceRequest, ExportTraceServiceResponse,
-};
-use opentelemetry_proto::transform::common::tonic::ResourceAttributesWithSchema;
-use opentelemetry_proto::transform::trace::tonic::group_spans_by_resource_and_scope;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::batch::{Batch, Frame};
 use super::send::Sender;
 use super::tally::{Dropped, Signal, Tally};
 
@@ -22,8 +19,9 @@ use super::tally::{Dropped, Signal, Tally};
 const QUEUE: usize = 4096;
 /// How many are sent at a time.
 const BATCH: usize = 512;
-/// How long the first of a batch waits for others.
-const GATHER: Duration = Duration::from_secs(1);
+/// How often, and after which pauses, more is added to a batch before it goes out. Nobody is woken for each span.
+const LOOKS: u32 = 100;
+const LOOK: Duration = Duration::from_millis(10);
 /// The pauses before a batch is sent again that may be taken then.
 const AGAIN: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 
@@ -74,53 +72,60 @@ pub(crate) struct Spans {
 impl Spans {
     /// Sends what ends until `stop`, and then once more what is left.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
-        let resource = ResourceAttributesWithSchema::from(&self.resource);
+        let frame = Frame::of(&self.resource);
         loop {
-            let mut batch = Vec::with_capacity(BATCH);
+            let mut batch = Batch::default();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 first = self.ended.0.recv() => match first {
-                    Some(first) => batch.push(first),
+                    Some(first) => batch.add(first),
                     None => return,
                 },
             }
             self.gather(&mut batch, &stop).await;
-            self.send(batch, &resource, &stop).await;
+            self.send(batch, &frame, &stop).await;
         }
-        while !self.ended.0.is_empty() {
-            let mut batch = Vec::with_capacity(BATCH);
-            self.ended.0.recv_many(&mut batch, BATCH).await;
-            self.send(batch, &resource, &stop).await;
+        loop {
+            let mut batch = Batch::default();
+            self.take(&mut batch);
+            if batch.count() == 0 {
+                return;
+            }
+            self.send(batch, &frame, &stop).await;
+        }
+    }
+
+    /// What is there already.
+    fn take(&mut self, batch: &mut Batch) {
+        while batch.count() < BATCH
+            && let Ok(span) = self.ended.0.try_recv()
+        {
+            batch.add(span);
         }
     }
 
     /// Waits a moment for more.
-    async fn gather(&mut self, batch: &mut Vec<SpanData>, stop: &CancellationToken) {
-        let until = tokio::time::Instant::now() + GATHER;
-        while batch.len() < BATCH {
-            let room = BATCH - batch.len();
+    async fn gather(&mut self, batch: &mut Batch, stop: &CancellationToken) {
+        for _ in 0..LOOKS {
+            self.take(batch);
+            if batch.count() == BATCH {
+                return;
+            }
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep_until(until) => return,
-                count = self.ended.0.recv_many(batch, room) => if count == 0 { return },
+                () = tokio::time::sleep(LOOK) => {}
             }
         }
     }
 
-    async fn send(
-        &self,
-        batch: Vec<SpanData>,
-        resource: &ResourceAttributesWithSchema,
-        stop: &CancellationToken,
-    ) {
-        let count = batch.len() as u64;
-        let resource_spans = group_spans_by_resource_and_scope(batch, resource);
-        let request = ExportTraceServiceRequest { resource_spans };
+    async fn send(&self, batch: Batch, frame: &Frame, stop: &CancellationToken) {
+        let count = batch.count() as u64;
+        let request = batch.into_request(frame);
         let mut pauses = AGAIN.into_iter();
         loop {
-            let answer = self.sender.send::<ExportTraceServiceResponse>(&self.to, &request).await;
+            let answer = self.sender.send::<ExportTraceServiceResponse>(&self.to, request.clone()).await;
             let not_taken = match answer {
                 Ok(answer) => {
                     let rejected = answer.partial_success.map_or(0, |partial| partial.rejected_spans);

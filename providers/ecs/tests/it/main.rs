@@ -13,6 +13,7 @@ mod logs;
 mod looks;
 mod provider;
 mod quota;
+mod requests;
 mod shown;
 mod takeover;
 mod world;

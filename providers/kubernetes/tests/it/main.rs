@@ -18,6 +18,8 @@ mod mishaps;
 #[cfg(feature = "testing")]
 mod plans;
 #[cfg(feature = "testing")]
+mod requests;
+#[cfg(feature = "testing")]
 mod rights;
 #[cfg(feature = "testing")]
 mod site;

@@ -56,15 +56,27 @@ pub struct Advice {
     pub what: String,
 }
 
+/// Who goes on with what is on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attention {
+    /// No engine does.
+    Nobody,
+    /// An engine does, and repairs what breaks, as far as that is known.
+    Engine,
+    /// An engine does, and repairs nothing.
+    EngineWithoutRepairs,
+}
+
 /// Why a tenant does not plainly run; none where it does, and is healthy. `past` has taken all of its events in that are kept.
-/// `attended`: an engine goes on with what is on its way.
-pub fn explain(record: &Record, past: &Past, attended: bool) -> Option<Explanation> {
+pub fn explain(record: &Record, past: &Past, attention: Attention) -> Option<Explanation> {
     let tenant = match record {
         Record::Absent(id) => return Some(never_there(id)),
         Record::Gone(tombstone) => return Some(gone(tombstone, past)),
         Record::Live(tenant) => &**tenant,
     };
-    let it = Telling { tenant, past, attended };
+    let it = Telling { tenant, past, attention };
+    // A repair that is due is not made once repairs are switched off.
+    let repair = tenant.repair.due.filter(|_| attention != Attention::EngineWithoutRepairs);
     Some(match (&tenant.state, tenant.paused) {
         (State::Pending, None) => it.has_nothing(),
         (State::Pending, Some(since)) => it.has_nothing_and_is_paused(since),
@@ -100,21 +112,17 @@ pub fn explain(record: &Record, past: &Past, attended: bool) -> Option<Explanati
             }
         }
 
-        (State::Running { applied }, paused) => {
-            match (tenant.health, tenant.repair.due, paused, &tenant.last_failure) {
-                (_, Some(due), None, _) => it.is_broken(Some(due)),
-                (_, Some(_), Some(since), _) => it.is_broken_and_paused(since),
-                (Health::Unhealthy, None, None, _) => it.is_unhealthy(),
-                (Health::Unhealthy, None, Some(since), _) => it.is_unhealthy_and_paused(since),
-                (Health::Healthy | Health::Unknown, None, Some(since), _) => it.is_paused(applied, since),
-                (Health::Unknown, None, None, _) => it.is_not_seen_yet(applied),
-                (Health::Healthy, None, None, Some(failure)) => it.runs_after_a_failure(applied, failure),
-                (Health::Healthy, None, None, None) if tenant.repair.count > 1 => {
-                    it.runs_after_repairs(applied)
-                }
-                (Health::Healthy, None, None, None) => return None,
-            }
-        }
+        (State::Running { applied }, paused) => match (tenant.health, repair, paused, &tenant.last_failure) {
+            (_, Some(due), None, _) => it.is_broken(Some(due)),
+            (_, Some(_), Some(since), _) => it.is_broken_and_paused(since),
+            (Health::Unhealthy, None, None, _) => it.is_unhealthy(),
+            (Health::Unhealthy, None, Some(since), _) => it.is_unhealthy_and_paused(since),
+            (Health::Healthy | Health::Unknown, None, Some(since), _) => it.is_paused(applied, since),
+            (Health::Unknown, None, None, _) => it.is_not_seen_yet(applied),
+            (Health::Healthy, None, None, Some(failure)) => it.runs_after_a_failure(applied, failure),
+            (Health::Healthy, None, None, None) if tenant.repair.count > 1 => it.runs_after_repairs(applied),
+            (Health::Healthy, None, None, None) => return None,
+        },
 
         (State::Destroying(removal), _) => match &removal.run {
             RemovalRun::Calling(_) => it.is_being_removed(removal),

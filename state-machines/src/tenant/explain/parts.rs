@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::super::{Change, Direction, Removal, State};
 use super::past::Tries;
 use super::telling::Telling;
-use super::{Advice, Coming, Explanation};
+use super::{Advice, Attention, Coming, Explanation};
 use crate::error::{ErrorCode, Remedy};
 use crate::id::{OperationId, TenantId};
 use crate::ledger::Waiting;
@@ -205,9 +205,9 @@ impl<'a> Telling<'a> {
 
     /// Where no engine runs, nothing happens by itself.
     pub(super) fn unattended(self, told: Explanation) -> Explanation {
-        match self.attended {
-            true => told,
-            false => told
+        match self.attention {
+            Attention::Engine | Attention::EngineWithoutRepairs => told,
+            Attention::Nobody => told
                 .comes(None, "no engine runs: nothing of this happens until one does")
                 .todo("serve", "keeps an engine running, which goes on with it"),
         }

@@ -4,9 +4,9 @@ use jiff::Timestamp;
 
 use super::super::effect::OperationKind;
 use super::super::{Change, Failure, Removal, Removes, Rolled, Settled, Tenant, Tombstone, UndoCause};
-use super::Explanation;
 use super::parts::with_deadline;
 use super::past::Past;
+use super::{Attention, Explanation};
 use crate::error::Remedy;
 use crate::id::TenantId;
 
@@ -15,8 +15,7 @@ use crate::id::TenantId;
 pub(super) struct Telling<'a> {
     pub(super) tenant: &'a Tenant,
     pub(super) past: &'a Past,
-    /// Whether an engine goes on with what is on its way.
-    pub(super) attended: bool,
+    pub(super) attention: Attention,
 }
 
 /// Nothing is known of such a tenant.
@@ -269,9 +268,17 @@ impl Telling<'_> {
     pub(super) fn is_unhealthy(self) -> Explanation {
         let why = format!("It runs, and is unhealthy{}.", self.seen());
         let told = self.unattended(Explanation::new(why).since(self.trouble_since()));
+        let comes = match self.attention {
+            Attention::Nobody | Attention::Engine => {
+                "it is looked at again and again; a repair begins only when it is broken"
+            }
+            Attention::EngineWithoutRepairs => {
+                "it is looked at again and again; repairs are switched off, so that none begins when it is broken"
+            }
+        };
         told.tried(self.repairs())
             .tried(self.last_failed())
-            .comes(None, "it is looked at again and again; a repair begins only when it is broken")
+            .comes(None, comes)
             .todo(format!("status {}", self.id()), "asks its platform how it is now")
             .todo(format!("logs {}", self.id()), "shows what it printed")
             .todo(format!("restart {}", self.id()), "starts it anew")
@@ -348,7 +355,17 @@ impl Telling<'_> {
         let why = format!("It runs spec {}, and is healthy since it was repaired.", applied.version);
         self.unattended(Explanation::new(why).since(self.tenant.repair.last))
             .tried(self.repairs())
-            .comes(None, "where it breaks again, the next repair waits for longer")
+            .comes(
+                None,
+                match self.attention {
+                    Attention::Nobody | Attention::Engine => {
+                        "where it breaks again, the next repair waits for longer"
+                    }
+                    Attention::EngineWithoutRepairs => {
+                        "where it breaks again, nothing: repairs are switched off"
+                    }
+                },
+            )
             .todo(format!("logs {}", self.id()), "shows what it printed")
     }
 

@@ -3,8 +3,14 @@
 use futures_util::StreamExt;
 use landlord_state_machines::observation::Seen;
 use serde_json::json;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::super::fake::{Kind, Mishap, Refusal, Trap, Verb};
+use super::logged::Logged;
 use super::{WATCHES, at_rest, observed, watched};
 
 const NAMESPACE: &str = "landlord-acme";
@@ -92,4 +98,22 @@ async fn a_watch_that_is_refused_begins_again_and_one_that_is_too_old_lists_agai
     assert_eq!(site.fake.count(Verb::List, "/api/v1/services"), 2, "twice it was too old");
     site.fake.remove(Kind::Service, NAMESPACE, "acme");
     observed(&mut observations, |it| told(&it.seen)).await;
+}
+
+/// It is no failure: more happened than the cluster remembers, and what is asked for again is asked for as it is now.
+#[tokio::test]
+async fn a_list_that_the_cluster_forgot_is_asked_for_again_at_once() {
+    let (site, mut observations, _) = at_rest(&json!({})).await;
+    let logged = Logged::default();
+    let layer = fmt::layer().with_ansi(false).with_writer(logged.clone()).with_filter(LevelFilter::DEBUG);
+    let _guard = tracing_subscriber::registry().with(layer).set_default();
+    let pods = format!("/namespaces/{NAMESPACE}/pods");
+    site.fake.take_counts();
+    site.fake.trap(Trap::on(Verb::List, &pods, Mishap::Refuse(Refusal::expired())).times(2));
+    site.fake.remove(Kind::Service, NAMESPACE, "acme");
+    let why = observed(&mut observations, |it| told(&it.seen)).await;
+    assert_eq!(why, "Service/acme was deleted");
+    assert_eq!(site.fake.count(Verb::List, &pods), 3, "twice it was too old");
+    let lines = logged.lines();
+    assert!(!lines.contains("could not look"), "{lines}");
 }

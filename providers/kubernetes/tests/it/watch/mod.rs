@@ -3,6 +3,7 @@
 mod drift;
 mod feeds;
 mod fleet;
+mod logged;
 mod rollouts;
 
 use std::sync::Arc;

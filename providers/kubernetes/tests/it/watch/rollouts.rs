@@ -1,7 +1,6 @@
 //! A rollout wakes whoever waits for it.
 
-use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -11,12 +10,13 @@ use serde_json::json;
 use tokio::time::Instant;
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::fmt::{self, MakeWriter};
+use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::super::fake::{Pace, Settings, User, Verb};
 use super::super::site::{Site, TOKEN, subject};
+use super::logged::Logged;
 use super::{WATCHES, beside, observe, spec, watched};
 
 /// How long a pod takes to be ready here. While it is watched, it would be looked at after three times this.
@@ -71,29 +71,6 @@ async fn without_the_right_to_watch_it_is_polled() {
         done = provision => drop(done.expect("in time").expect("a provision")),
         () = async { while observations.next().await.is_some() {} } => unreachable!("it goes on"),
     }
-    let lines = logged.0.lock().expect("nobody panics");
-    let lines = String::from_utf8_lossy(&lines).into_owned();
+    let lines = logged.lines();
     assert_eq!(lines.matches("not everything may be watched").count(), 1, "{lines}");
-}
-
-/// What was logged.
-#[derive(Clone, Default)]
-struct Logged(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Logged {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("nobody panics").write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Logged {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
 }
