@@ -159,8 +159,20 @@ pub struct Vitals {
     pub subscribers: usize,
     /// How many events the slowest of them has still to get.
     pub subscriber_lag: u64,
+    /// What it has of a store that it shares. None where it has its store alone.
+    pub sharing: Option<SharingVitals>,
     /// The providers, by name.
     pub providers: Vec<ProviderVitals>,
+}
+
+/// What one of several engines has at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SharingVitals {
+    /// Of how many of the 1,024 shards it makes the tenants' calls.
+    pub shards: usize,
+    /// Whether its lease holds. Otherwise it asks platforms for nothing.
+    pub holds: bool,
 }
 
 /// What a provider holds at a moment.

@@ -70,6 +70,9 @@ pub struct TenantView {
     /// The labels of what runs, or else of what should.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+    /// The engine that makes its calls, where several share the store; absent also while none has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<u64>,
     /// Which of its lives.
     pub incarnation: Incarnation,
     /// How many transitions it has made.
@@ -218,6 +221,7 @@ impl From<&Tenant> for TenantView {
             health: tenant.health,
             provider: tenant.provider.clone(),
             labels: labels(tenant).cloned().unwrap_or_default(),
+            owner: None,
             incarnation: tenant.incarnation,
             revision: tenant.revision,
             spec: tenant.applied().map(|applied| applied.version),

@@ -161,7 +161,7 @@ fn table(views: &[TenantView], attended: &Attended, now: Timestamp) -> String {
     )
 }
 
-/// With where they answer, and their labels.
+/// With where they answer, their labels, and the engine that makes their calls where several share the store.
 fn wide(views: &[TenantView], attended: &Attended, now: Timestamp) -> String {
     let rows = views.iter().map(|view| {
         let [tenant, state, health, provider, spec, operation, settled, remark] = row(view, attended, now);
@@ -175,6 +175,7 @@ fn wide(views: &[TenantView], attended: &Attended, now: Timestamp) -> String {
             provider,
             spec,
             view.revision.to_string(),
+            or_none(view.owner.map(|engine| engine.to_string()).unwrap_or_default()),
             operation,
             settled,
             or_none(answers.join(",")),
@@ -189,6 +190,7 @@ fn wide(views: &[TenantView], attended: &Attended, now: Timestamp) -> String {
         "PROVIDER",
         "SPEC",
         "REVISION",
+        "ENGINE",
         "OPERATION",
         "SETTLED",
         "ANSWERS",

@@ -149,8 +149,10 @@ type Tenant struct {
 	Health   HealthStatus `json:"health"`
 	Provider string       `json:"provider"`
 	// Labels are those of the spec that runs, or else of the one that should.
-	Labels      map[string]string `json:"labels,omitempty"`
-	Incarnation uint64            `json:"incarnation"`
+	Labels map[string]string `json:"labels,omitempty"`
+	// Owner is the epoch of the engine that makes its calls, where several share the store.
+	Owner       *uint64 `json:"owner,omitempty"`
+	Incarnation uint64  `json:"incarnation"`
 	// Revision is how many transitions it has made; Options.IfMatch compares it.
 	Revision uint64 `json:"revision"`
 	// Spec is the version of the spec that runs.

@@ -9,6 +9,7 @@ use landlord_api::{
     LabelSelector, OperationDocument, TenantDocument, TenantView, TenantsDocument, containers, labels, spec,
 };
 use landlord_compute::machines::id::{OperationId, ProviderName, TenantId};
+use landlord_compute::machines::members::{Shard, View};
 use landlord_compute::machines::status::Health;
 use landlord_compute::machines::tenant::{EventKind, LifecycleEvent, Past, StateName, explain};
 use landlord_compute::store::{Position, Scope, TenantFilter};
@@ -101,6 +102,10 @@ pub(crate) async fn list(
             next => break next,
         }
     };
+    let owners = owners(&served).await?;
+    for tenant in &mut tenants {
+        tenant.owner = owners.of(&tenant.tenant_id);
+    }
     Ok(Json(TenantsDocument { tenants, engine: served.attendance().await, next }))
 }
 
@@ -111,7 +116,8 @@ pub(crate) async fn tenant(
 ) -> Result<Json<TenantDocument>, Refused> {
     let tenant = living(&served, &id).await?;
     let latest = latest(&served, &id).await?;
-    let view = view(&served, &tenant).await?;
+    let mut view = view(&served, &tenant).await?;
+    view.owner = owners(&served).await?.of(&id);
     let operations = operations(&served, &view, &latest.events).await?;
     let limits = served.provider(&tenant.provider).map(|provider| provider.capabilities().not_enforced);
     let engine = served.attendance().await;
@@ -154,6 +160,24 @@ pub(crate) async fn view(served: &Served, tenant: &Tenant) -> Result<TenantView,
         failure.kind = served.reads().operation(failure.operation).await?.map(|operation| operation.kind);
     }
     Ok(view)
+}
+
+/// Who has which tenants, where several engines share the store.
+struct Owners(View);
+
+impl Owners {
+    fn of(&self, tenant: &TenantId) -> Option<u64> {
+        let shard = Shard::of(tenant);
+        self.0.engines.iter().find(|(_, member)| member.shards.has(shard)).map(|(engine, _)| engine.0)
+    }
+}
+
+async fn owners(served: &Served) -> Result<Owners, Refused> {
+    let sharing = match served.any_engine() {
+        Some(engine) => engine.sharing().await?,
+        None => None,
+    };
+    Ok(Owners(sharing.unwrap_or_default()))
 }
 
 /// The end of a tenant's history.

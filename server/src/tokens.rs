@@ -112,19 +112,20 @@ impl Tokens {
                 tracing::warn!(token = document.name, "a token cannot be read, and is not valid");
                 continue;
             };
-            let (hash, grant) = kept.grant(document.name, rate);
-            let grant = known(&hash).unwrap_or(grant);
+            let (hash, mut grant) = kept.grant(document.name, rate);
+            // What its holder is answered goes on.
+            if let Some(before) = self.find_by_hash(&hash) {
+                grant.revoked = before.revoked.clone();
+            }
+            let grant = known(&hash).unwrap_or_else(|| Arc::new(grant));
             grants.insert(hash, grant);
         }
         let mut valid = self.0.valid.write().unwrap_or_else(PoisonError::into_inner);
         for (hash, before) in &valid.grants {
-            match grants.get_mut(hash) {
-                // What its holder is answered goes on.
-                Some(grant) => grant.revoked = before.revoked.clone(),
-                None => before.revoked.cancel(),
+            if !grants.contains_key(hash) {
+                before.revoked.cancel();
             }
         }
-        let grants = grants.into_iter().map(|(hash, grant)| (hash, Arc::new(grant))).collect();
         *valid = Valid { rate, grants };
         Ok(())
     }

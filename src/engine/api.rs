@@ -19,7 +19,7 @@ use super::operation::OperationHandle;
 use crate::provider::Provider;
 use crate::store::{Epoch, Page, Position, Reads, Scope, Store, StoreError, TenantFilter};
 use crate::sweep::{Orphan, Sweep, SweepError, sweep};
-use crate::telemetry::{ProviderVitals, Vitals};
+use crate::telemetry::{ProviderVitals, SharingVitals, Vitals};
 
 /// How long an engine that ends waits for calls that it dropped.
 const DROPPED_GONE: Duration = Duration::from_secs(5);
@@ -171,6 +171,10 @@ impl Engine {
             head: core.log.head(),
             subscribers,
             subscriber_lag,
+            sharing: core
+                .ownership
+                .shared()
+                .map(|shared| SharingVitals { shards: shared.shards().len(), holds: shared.lease.holds() }),
             providers: providers.collect(),
         }
     }

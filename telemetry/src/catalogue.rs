@@ -82,7 +82,7 @@ impl Metric {
 use Kind::{Counter, Gauge, Histogram};
 
 /// All of them, in the order in which they are exported.
-pub const CATALOGUE: [&Metric; 34] = [
+pub const CATALOGUE: [&Metric; 36] = [
     &TENANTS,
     &TRANSITIONS,
     &OPERATIONS,
@@ -106,6 +106,8 @@ pub const CATALOGUE: [&Metric; 34] = [
     &EVENTS,
     &SUBSCRIBERS,
     &SUBSCRIBER_LAG,
+    &SHARDS,
+    &LEASE,
     &SUBSCRIPTION_LAG,
     &WEBHOOK_LAG,
     &WEBHOOKS_FAILING,
@@ -223,6 +225,18 @@ pub(crate) const SUBSCRIBER_LAG: Metric = Metric::new(
     Gauge,
     &[],
     "How many events the slowest subscriber to all tenants has still to get",
+);
+pub(crate) const SHARDS: Metric = Metric::new(
+    "landlord_shards",
+    Gauge,
+    &[],
+    "Of how many of the 1,024 shards this engine makes the tenants' calls, where it shares its store",
+);
+pub(crate) const LEASE: Metric = Metric::new(
+    "landlord_lease",
+    Gauge,
+    &[],
+    "Whether this engine's lease holds, where it shares its store: 1, or 0 while it asks platforms for nothing",
 );
 pub(crate) const SUBSCRIPTION_LAG: Metric = Metric::new(
     "landlord_subscription_lag",

@@ -69,6 +69,7 @@ pub(crate) fn sample(sources: &Sources<'_>) -> Vec<Family> {
     let blocks = meter.blocks();
     let level =
         |metric, level: Option<u64>| Family::of(metric, level.map(|level| alone(Value::Level(level as f64))));
+    let sharing = vitals.and_then(|vitals| vitals.sharing);
     let held = |metric, of: fn(&Vitals) -> u64| level(metric, vitals.map(of));
     vec![
         Family::of(&catalogue::TENANTS, blocks.iter().flat_map(tenants)),
@@ -97,6 +98,8 @@ pub(crate) fn sample(sources: &Sources<'_>) -> Vec<Family> {
         held(&catalogue::EVENTS, |vitals| vitals.head.0),
         held(&catalogue::SUBSCRIBERS, |vitals| vitals.subscribers as u64),
         held(&catalogue::SUBSCRIBER_LAG, |vitals| vitals.subscriber_lag),
+        level(&catalogue::SHARDS, sharing.map(|sharing| sharing.shards as u64)),
+        level(&catalogue::LEASE, sharing.map(|sharing| u64::from(sharing.holds))),
         level(&catalogue::SUBSCRIPTION_LAG, lags.subscription()),
         level(&catalogue::WEBHOOK_LAG, lags.webhook()),
         level(&catalogue::WEBHOOKS_FAILING, lags.failing()),
