@@ -268,7 +268,7 @@ impl Pooler {
         let settings = format!(
             "[databases]\n* = host=127.0.0.1 port={} user=postgres\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
              listen_port = {port}\nunix_socket_dir =\nauth_type = any\npool_mode = transaction\ndefault_pool_size = 3\n\
-             max_client_conn = 200\nlogfile = {}\npidfile =\n",
+             max_client_conn = 200\nserver_login_retry = 0.1\nlogfile = {}\npidfile =\n",
             server.port,
             directory.path().join("log").display(),
         );

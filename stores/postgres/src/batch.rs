@@ -163,6 +163,15 @@ impl<'a> Column<'a> {
         }
     }
 
+    /// Whether a row has a value of it.
+    fn is_filled(&self) -> bool {
+        match self {
+            Self::Text(values) => values.iter().any(Option::is_some),
+            Self::Number(values) => values.iter().any(Option::is_some),
+            Self::Time(values) => values.iter().any(Option::is_some),
+        }
+    }
+
     fn value(&self) -> Value<'_> {
         match self {
             Self::Text(values) => (values as &(dyn ToSql + Sync), Type::TEXT_ARRAY),
@@ -172,7 +181,7 @@ impl<'a> Column<'a> {
     }
 }
 
-/// Rows as columns.
+/// Rows as columns. A column that is not there is empty in all of them.
 #[derive(Debug)]
 pub(crate) struct Table<'a> {
     columns: Vec<(&'static str, Kind, Column<'a>)>,
@@ -195,6 +204,16 @@ impl<'a> Table<'a> {
             column.push(cell);
         }
         Ok(())
+    }
+
+    /// Leaves out the columns that no row has a value of: the server would understand and carry along each of them.
+    fn leave_out_empty(&mut self) {
+        self.columns.retain(|(_, _, column)| column.is_filled());
+    }
+
+    /// Whether a row has a value of this column.
+    pub(crate) fn has(&self, column: &str) -> bool {
+        self.columns.iter().any(|(name, _, _)| *name == column)
     }
 
     /// What its columns are called.
@@ -269,6 +288,7 @@ impl<'a> Batch<'a> {
             }
         }
         batch.numbers.sort_unstable();
+        batch.writes.leave_out_empty();
         batch
     }
 

@@ -47,16 +47,17 @@ fn often(condition: &str) -> String {
 pub(crate) fn commit(batch: &Batch<'_>, guard: &str) -> String {
     let names: Vec<&str> = batch.writes.names().collect();
     let mut with = vec![me(guard), judged(batch.parts, &names, &batch.writes.arrays(FIRST))];
-    with.extend(tenants(batch.parts));
+    with.extend(tenants(batch));
+    let columns = |names: &[&str]| selected(batch, names);
     let mut before = Vec::new();
     if batch.parts.gone {
-        with.push(
+        with.push(format!(
             "dropped AS (
-    DELETE FROM landlord.specs USING made WHERE specs.tenant = made.id AND made.state IS NULL
+    DELETE FROM landlord.specs USING made WHERE specs.tenant = made.id AND {} IS NULL
     RETURNING 1
-)"
-            .to_owned(),
-        );
+)",
+            columns(&["state"])
+        ));
         before.push("dropped");
     }
     if batch.parts.specs {
@@ -72,15 +73,30 @@ pub(crate) fn commit(batch: &Batch<'_>, guard: &str) -> String {
     }
     if batch.parts.opened {
         with.push(
-            "began AS (
+            format!(
+                "began AS (
     INSERT INTO landlord.operations (id, tenant, incarnation, kind, target_spec, accepted_at, request_id, asked, reason,
         traceparent, tracestate, settled_at, settled_json)
-    SELECT opened, id, opened_incarnation, opened_kind, opened_target_spec, opened_accepted_at, request_id,
-        request_asked, opened_reason, opened_traceparent, opened_tracestate, opened_settled_at, opened_settled_json
+    SELECT {}
     FROM made WHERE opened IS NOT NULL
     RETURNING 1
-)"
-            .to_owned(),
+)",
+                columns(&[
+                    "opened",
+                    "id",
+                    "opened_incarnation",
+                    "opened_kind",
+                    "opened_target_spec",
+                    "opened_accepted_at",
+                    "request_id",
+                    "request_asked",
+                    "opened_reason",
+                    "opened_traceparent",
+                    "opened_tracestate",
+                    "opened_settled_at",
+                    "opened_settled_json",
+                ])
+            ),
         );
         before.push("began");
     }
@@ -106,25 +122,36 @@ pub(crate) fn commit(batch: &Batch<'_>, guard: &str) -> String {
 )"
         .to_owned(),
     );
-    with.push(
+    with.push(format!(
         "happened AS (
     INSERT INTO landlord.events (position, tenant, incarnation, revision, at, from_state, to_state, operation, attempt,
         what_json, settled_json, settles)
-    SELECT position, id, event_incarnation, revision, event_at, event_from_state, event_to_state,
-        event_operation, event_attempt, event_what_json, event_settled_json, event_settles
+    SELECT position, {}
     FROM ranked
-)"
-        .to_owned(),
-    );
+)",
+        columns(&[
+            "id",
+            "event_incarnation",
+            "revision",
+            "event_at",
+            "event_from_state",
+            "event_to_state",
+            "event_operation",
+            "event_attempt",
+            "event_what_json",
+            "event_settled_json",
+            "event_settles",
+        ])
+    ));
     if batch.parts.requests {
-        with.push(
+        with.push(format!(
             "named AS (
     INSERT INTO landlord.requests (tenant, request_id, began, operation, asked, revision, position)
-    SELECT id, request_id, request_began = 1, request_operation, request_asked, revision, position
+    SELECT id, request_id, request_began = 1, {}, revision, position
     FROM ranked WHERE request_id IS NOT NULL
-)"
-            .to_owned(),
-        );
+)",
+            columns(&["request_operation", "request_asked"])
+        ));
     }
     format!(
         "WITH {}
@@ -172,13 +199,23 @@ fn judged(parts: Parts, names: &[&str], arrays: &str) -> String {
     )
 }
 
+/// Columns of the writes, in this order; one that no write has is empty.
+fn selected(batch: &Batch<'_>, names: &[&str]) -> String {
+    let columns: Vec<&str> =
+        names.iter().map(|name| if batch.writes.has(name) { *name } else { "NULL" }).collect();
+    columns.join(", ")
+}
+
 /// The records, and which writes were made.
-fn tenants(parts: Parts) -> Vec<String> {
-    let (mut with, mut made) = (Vec::new(), Vec::new());
-    let columns: Vec<&str> = TENANT.iter().map(|(name, _)| *name).collect();
+fn tenants(batch: &Batch<'_>) -> Vec<String> {
+    let (parts, mut with, mut made) = (batch.parts, Vec::new(), Vec::new());
+    let columns = || TENANT.iter().map(|(name, _)| *name);
     if parts.goes_on {
-        let values = columns.iter().filter(|name| **name != "id");
-        let values: Vec<String> = values.map(|name| format!("{name} = judged.{name}")).collect();
+        let value = |name| match batch.writes.has(name) {
+            true => format!("{name} = judged.{name}"),
+            false => format!("{name} = NULL"),
+        };
+        let values: Vec<String> = columns().filter(|name| *name != "id").map(value).collect();
         // The revision is checked once more where somebody wrote the row after the snapshot.
         with.push(format!(
             "went_on AS (
@@ -201,7 +238,7 @@ fn tenants(parts: Parts) -> Vec<String> {
     ON CONFLICT (id) DO NOTHING
     RETURNING id
 )",
-            columns.join(", "),
+            columns().filter(|name| batch.writes.has(name)).collect::<Vec<_>>().join(", "),
             often("judged.problem IS NULL AND judged.expected = 0"),
         ));
         made.push("SELECT judged.* FROM begun JOIN judged USING (id)");
@@ -256,6 +293,18 @@ mod tests {
             assert!(!sql.contains(part), "{part} in {sql}");
         }
         assert!(commit(&batch(&[life.end()]), "").contains("dropped AS"));
+    }
+
+    #[test]
+    fn what_no_write_has_is_written_as_nothing() {
+        let mut life = StoredLife::new("a");
+        let begin = [life.begin()];
+        let sql = commit(&batch(&begin), "");
+        assert!(!sql.contains("next_operation"), "a new row has it empty: {sql}");
+        let done = [life.done()];
+        let sql = commit(&batch(&done), "");
+        assert!(sql.contains("next_operation = NULL") && sql.contains("ledger_json = "), "{sql}");
+        assert!(!sql.contains("judged.next_operation"), "{sql}");
     }
 
     #[test]

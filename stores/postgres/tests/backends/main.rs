@@ -10,6 +10,7 @@ mod kills;
 mod lost;
 mod migrations;
 mod owners;
+mod plans;
 mod pooler;
 mod promotion;
 mod proxy;
