@@ -27,9 +27,14 @@ bench *args:
 bench-micro *args:
     cargo bench --bench micro --all-features -- {{args}}
 
-# How many instructions a transition takes, which repeats where times do not; needs valgrind.
+# How many instructions a transition takes, which repeats where times do not; needs valgrind. Of the engine's package alone: other
+# crates of the workspace switch features of tracing on that cost some.
 bench-instructions *args:
-    cargo bench --bench instructions -- {{args}}
+    cargo bench -p landlord-compute --bench instructions -- {{args}}
+
+# The same beside engines that are watched.
+bench-watched *args:
+    cargo bench -p landlord-compute --bench instructions -- --watched {{args}}
 
 # A thousand tenants on ECS against AWS's quotas, on simulated time, beside a client with the SDK's retries alone.
 bench-ecs tenants="1000":

@@ -26,7 +26,8 @@ pub(crate) fn command(subject: Subject) -> Command {
     // The one that runs this program.
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(cargo);
-    command.args(["bench", "--quiet", "--bench", "instructions", "--", "--figures", store]);
+    let package = ["-p", env!("CARGO_PKG_NAME"), "--bench", "instructions"];
+    command.args(["bench", "--quiet"]).args(package).args(["--", "--figures", store]);
     command.current_dir(env!("CARGO_MANIFEST_DIR"));
     command
 }

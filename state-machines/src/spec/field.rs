@@ -1,11 +1,13 @@
 //! Every field of a spec by name, for what a provider says of each.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use serde_json::Value;
 
 use super::invalid::Problem;
-use super::{Spec, TenantComputeSpec, path};
+use super::path::Place;
+use super::{Spec, TenantComputeSpec};
 
 /// A field that a spec may have. Those of an object are named each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -339,7 +341,13 @@ impl Field {
 
     /// The field with this path.
     fn at(path: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|field| field.path() == path)
+        static BY_PATH: LazyLock<[Field; Field::ALL.len()]> = LazyLock::new(|| {
+            let mut fields = Field::ALL;
+            fields.sort_unstable_by_key(|field| field.path());
+            fields
+        });
+        let at = BY_PATH.binary_search_by(|field| field.path().cmp(path)).ok()?;
+        Some(BY_PATH[at])
     }
 }
 
@@ -391,36 +399,44 @@ impl Spec {
         let mut asked = Asked::default();
         // A spec is text, numbers, lists and objects: it is always written.
         if let Ok(written) = serde_json::to_value(self) {
-            walk("", "", &written, &mut |field, at| match support(field) {
+            walk(&mut String::new(), &Place::Root, &written, &mut |field, at| match support(field) {
                 Support::Mapped => {}
-                Support::NotEnforced(why) => asked.not_enforced.push(Problem::new(at, why)),
-                Support::Refused(why) => asked.refused.push(Problem::new(at, why)),
+                Support::NotEnforced(why) => asked.not_enforced.push(Problem::new(at.path(), why)),
+                Support::Refused(why) => asked.refused.push(Problem::new(at.path(), why)),
             });
         }
         asked
     }
 }
 
-/// Visits every field that has a value; `pattern` is its path without the numbers of elements.
-fn walk(pattern: &str, at: &str, value: &Value, visit: &mut dyn FnMut(Field, &str)) {
-    let field = Field::at(pattern);
+/// Visits every field that has a value; `pattern` is its path without the numbers of elements. It is asked of every spec, so no
+/// path is written that nobody reads.
+fn walk(pattern: &mut String, at: &Place<'_>, value: &Value, visit: &mut dyn FnMut(Field, &Place<'_>)) {
     // The one field whose `false` asks for something.
-    if is_empty(value) && field != Some(Field::UpdateRollback) {
+    if is_empty(value) && pattern != Field::UpdateRollback.path() {
         return;
     }
-    if let Some(field) = field {
+    if let Some(field) = Field::at(pattern) {
         visit(field, at);
         return;
     }
+    let parent = pattern.len();
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {
-                walk(&path::field(pattern, name), &path::field(at, name), value, visit);
+                if parent > 0 {
+                    pattern.push('.');
+                }
+                pattern.push_str(name);
+                walk(pattern, &at.field(name), value, visit);
+                pattern.truncate(parent);
             }
         }
         Value::Array(items) => {
             for (n, item) in items.iter().enumerate() {
-                walk(&format!("{pattern}[]"), &path::index(at, n), item, visit);
+                pattern.push_str("[]");
+                walk(pattern, &at.index(n), item, visit);
+                pattern.truncate(parent);
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}

@@ -237,6 +237,20 @@ fn a_provision_that_fails_and_is_undone() {
     snapshot("a_provision_that_fails", text);
 }
 
+/// A line for each kind of failure, and not for each try.
+#[test]
+fn what_fails_alike_is_counted() {
+    let mut life = Life::new();
+    life.provision("web:1");
+    for _ in 0..2 {
+        life.fails_at("start web", Remedy::Retry, "no memory");
+        life.later();
+    }
+    let told = life.told();
+    assert!(told.contains("2 tries failed so at the step"), "{told}");
+    assert_eq!(told.matches("    tried ").count(), 1, "{told}");
+}
+
 #[test]
 fn an_update_that_fails_and_one_that_waited() {
     let mut life = Life::new();

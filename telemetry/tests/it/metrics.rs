@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use landlord_compute::machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_compute::machines::tenant::Method;
+use landlord_compute::telemetry::LookEnd;
 use landlord_compute::{Options, ProviderName};
 use landlord_telemetry::catalogue::{CATALOGUE, Kind};
 use landlord_telemetry::{Settings, Telemetry};
@@ -99,6 +100,28 @@ async fn a_scrape_has_every_metric_of_the_catalogue() {
     );
     drop(engine);
     assert!(!telemetry.prometheus().contains("\nlandlord_events "), "an engine that is gone holds nothing");
+}
+
+#[test]
+fn each_commit_and_each_look_is_counted() {
+    let (telemetry, _exports) = Telemetry::new(&Settings::default()).expect("set up");
+    let (watcher, name) = (telemetry.watcher(), ProviderName::new("scripted").expect("a valid name"));
+    watcher.starts(std::slice::from_ref(&name), &BTreeMap::new());
+    watcher.committed(3, Some(Duration::from_millis(200)));
+    watcher.committed(2, None);
+    watcher.commit_failed();
+    watcher.looked(&name, LookEnd::Answered);
+    watcher.looked(&name, LookEnd::Failed);
+    watcher.looked(&name, LookEnd::Failed);
+    let text = telemetry.prometheus();
+    let samples = samples(&text);
+    let of = |name: &str| *samples.get(name).unwrap_or_else(|| panic!("{name} in {text}"));
+    assert_eq!(of("landlord_commit_transitions_sum"), 5.0);
+    assert_eq!(of("landlord_commit_duration_seconds_count"), 1.0, "the other one had not to be waited for");
+    assert_eq!(of("landlord_commit_duration_seconds_sum"), 0.2);
+    assert_eq!(of("landlord_commit_failures_total"), 1.0);
+    assert_eq!(of(r#"landlord_looks_total{provider="scripted",outcome="answered"}"#), 1.0);
+    assert_eq!(of(r#"landlord_looks_total{provider="scripted",outcome="failed"}"#), 2.0);
 }
 
 #[tokio::test]
