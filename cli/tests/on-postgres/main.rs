@@ -130,7 +130,7 @@ async fn the_same_through_a_pooler() {
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: ./test.sh backends"]
-async fn a_command_without_a_server_does_it_itself_also_beside_one_elsewhere() {
+async fn a_command_without_a_server_does_it_itself_and_not_beside_one_with_processes() {
     let server = Server::start("").await.expect("starts");
     let program = Commands::on(server.url("postgres"));
     program.json(&["migrate"]);
@@ -144,10 +144,10 @@ async fn a_command_without_a_server_does_it_itself_also_beside_one_elsewhere() {
     assert_eq!(elsewhere.json(&["list"])["tenants"][0]["tenant_id"], "acme");
     let engine = elsewhere.json(&["list"])["engine"].to_string();
     assert!(engine.contains("(landlord-compute serve) on host"), "{engine}");
-    assert_eq!(elsewhere.run(&["pause", "acme"]).code, 0, "any engine takes commands");
-    let tenant = program.json(&["describe", "acme"])["tenant"].to_string();
-    assert!(tenant.contains("\"paused\""), "{tenant}");
-    assert_eq!(elsewhere.run(&["resume", "acme"]).code, 0);
+    // Processes are reached from their machine alone, so that their engine shares the store with nobody.
+    elsewhere.refused(&["--wait", "0s", "pause", "acme"], 5, "(landlord-compute serve) on host");
+    let engines = program.json(&["engines"]);
+    assert!(engines["shared"] == true && engines["engines"][0]["standing"] == "alone", "{engines}");
     serves.kill().expect("killed");
     serves.wait().expect("it ends");
     // The directory of the one is not the other's.
