@@ -1,5 +1,6 @@
 //! What the figures were measured on.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
@@ -27,6 +28,7 @@ pub(crate) fn describe(results: &mut Results) {
     results.note("one fsync there", fsync(&folder).unwrap_or_else(|error| format!("not measured: {error}")));
     results.note("compiler", output("rustc", &["--version"]));
     results.note("SQLite", rusqlite::version());
+    results.note("PostgreSQL", postgres());
     results.note("Erlang/OTP", erlang());
     results.note("Restate", restate::version().unwrap_or_else(|| "none".to_owned()));
     results.note("Valgrind", output("valgrind", &["--version"]).trim_start_matches("valgrind-"));
@@ -47,11 +49,18 @@ fn field<'t>(text: &'t str, name: &str) -> Option<&'t str> {
 }
 
 /// What a command prints, in one line.
-fn output(program: &str, arguments: &[&str]) -> String {
+fn output(program: impl AsRef<OsStr>, arguments: &[&str]) -> String {
     match Command::new(program).args(arguments).output() {
         Ok(output) if output.status.success() => String::from_utf8_lossy(&output.stdout).trim().to_owned(),
         Ok(_) | Err(_) => "none".to_owned(),
     }
+}
+
+/// The newest one that is installed, which the benchmark starts.
+fn postgres() -> String {
+    let installed = Path::new("/usr/lib/postgresql").exists();
+    let version = || output(landlord_testing::postgres::programs().join("postgres"), &["--version"]);
+    if installed { version() } else { "none".to_owned() }
 }
 
 fn erlang() -> String {

@@ -36,7 +36,7 @@ pub(crate) fn clients(subject: Subject) -> usize {
         Subject::LandlordSqlite | Subject::BareSqlite | Subject::LandlordPostgres | Subject::BarePostgres => {
             2048
         }
-        // What it gets the most done with, of 4, 16 and 64.
+        // Its workers, each with a connection.
         Subject::TaskTable => 16,
         // What it gets the most done with.
         Subject::Restate => 1024,

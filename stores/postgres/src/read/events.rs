@@ -40,9 +40,9 @@ pub(crate) async fn events(
         }
         Scope::Tenant(_) => "AND false",
     };
-    // The mark and the events are of one moment.
+    // The mark and the events are of one moment. That there is one mark is said for the planner.
     let sql = format!(
-        "SELECT head.trimmed, page.* FROM landlord.head LEFT JOIN LATERAL (
+        "SELECT head.trimmed, page.* FROM (SELECT trimmed FROM landlord.head LIMIT 1) AS head LEFT JOIN LATERAL (
             SELECT position, tenant, incarnation, revision, at, from_state, to_state, operation, attempt, what_json,
                 settled_json
             FROM landlord.events WHERE position > $1 {whose} ORDER BY position LIMIT $2
