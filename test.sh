@@ -8,7 +8,7 @@
 #   LANDLORD_KILLS=n        kill the engine n times (20)
 #   LANDLORD_FAULTS=n       try n cases with several faults for each operation of a planner (5)
 #   LANDLORD_FUZZED=n       ask a server made-up things for n seconds (40)
-#   LANDLORD_EXPLORE=n      explore for n seconds in each long test (60); 0 explores all, which takes an hour
+#   LANDLORD_EXPLORE=n      explore for n seconds in each long test (30); 0 explores all, which takes an hour
 #   LANDLORD_LOAD=n         load a server with so many hundredths of 10,000 tenants and 3,000 clients (10)
 #   LANDLORD_CLUSTER_KILLS=n  kill or stop one of three engines n times, and the primary once in twenty (20)
 #   LANDLORD_SEED=n         repeat a run of kills, or of faults
@@ -49,7 +49,7 @@ everyday() {
 }
 
 long() {
-  export LANDLORD_EXPLORE="${LANDLORD_EXPLORE:-60}"
+  export LANDLORD_EXPLORE="${LANDLORD_EXPLORE:-30}"
   # The same cases each time, so that a change fails for what it changed. Another seed explores others.
   export LANDLORD_SEED="${LANDLORD_SEED:-20261123}"
   tests --lib -- --ignored --nocapture --test-threads 2
