@@ -77,11 +77,6 @@ impl<T> Guarded<T> {
         Self { connection, lease }
     }
 
-    /// The connection itself.
-    pub fn get_ref(&self) -> &T {
-        &self.connection
-    }
-
     fn look(&self) -> io::Result<()> {
         match self.lease.holds() {
             true => Ok(()),

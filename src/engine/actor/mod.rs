@@ -2,6 +2,7 @@
 
 mod directory;
 mod mailbox;
+mod own;
 mod supervisor;
 mod tenant;
 

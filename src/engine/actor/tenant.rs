@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use tracing::{Instrument, Span};
 
 use super::mailbox::{Delivery, Mailbox, Retired};
+use super::own::{Own, is_final};
 use super::{Answer, CommandMessage, Message, Refusal};
 use crate::engine::calls::{Dropped, Over, Particulars};
 use crate::engine::closing::Closed;
@@ -58,47 +59,6 @@ pub(crate) struct TenantState {
     spare: Option<OperationId>,
     /// What this actor knows of its own doings, where other engines may have the tenant.
     own: Own,
-}
-
-/// What an actor knows of its own doings. Only of use where a store is shared.
-#[derive(Default)]
-struct Own {
-    /// Whether the record was loaded since the command came that is being handled.
-    is_fresh: bool,
-    /// Since when the tenant was this engine's when the record was loaded, and so taken up. None: it was another engine's.
-    taken_up: Option<Position>,
-    /// From this revision on nobody but this engine has made the tenant's calls, since it has had the tenant from that
-    /// position on.
-    sure: Option<(Position, Revision)>,
-    /// The last call that was made.
-    made: Option<CallId>,
-    /// Who waits for the end of the call of a tenant that is another engine's by now.
-    handing_over: Vec<oneshot::Sender<()>>,
-}
-
-impl Own {
-    /// A transition was committed at `position`, while the tenant is this engine's since `since`.
-    fn sure(&mut self, since: Position, position: Position, revision: Revision) {
-        if position > since && self.sure.is_none_or(|(earlier, _)| earlier != since) {
-            self.sure = Some((since, revision));
-        }
-    }
-
-    /// Whether a call that is in no slot was not begun by anybody: another engine committed it, or a commit of this one was in
-    /// doubt. Any other may have been begun, and is taken up.
-    fn is_to_be_made(&self, since: Position, call: CallId) -> bool {
-        let made = self.made == Some(call);
-        !made && self.sure.is_some_and(|(known, from)| known == since && from.0 <= call.0)
-    }
-}
-
-/// Whether what a call came back with would be the same another time.
-fn is_final(outcome: &Outcome) -> bool {
-    match outcome {
-        Outcome::Succeeded { .. } => true,
-        Outcome::Failed(error) => error.remedy == Remedy::Permanent,
-        Outcome::TimedOut(_) | Outcome::Lost(_) | Outcome::Held(_) => false,
-    }
 }
 
 /// An operation on its way.
