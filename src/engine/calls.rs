@@ -13,7 +13,7 @@ use crossbeam_utils::CachePadded;
 use foldhash::fast::RandomState;
 use futures_util::FutureExt;
 use jiff::Timestamp;
-use landlord_state_machines::id::{CallId, TenantId};
+use landlord_state_machines::id::{CallId, Epoch, TenantId};
 use landlord_state_machines::ledger::Ledger;
 use landlord_state_machines::planner::Subject;
 use landlord_state_machines::tenant::{Outcome, StartCall};
@@ -366,6 +366,10 @@ impl Home for CallHome {
 
     fn holds(&self) -> bool {
         self.core.ownership.holds()
+    }
+
+    fn engine(&self) -> Option<Epoch> {
+        Some(self.core.opened.epoch)
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use landlord_state_machines::id::{CallId, OperationId, Rollout};
+use landlord_state_machines::id::{CallId, Epoch, OperationId, Rollout};
 use landlord_state_machines::ledger::Ledger;
 use landlord_state_machines::planner::Subject;
 use landlord_state_machines::spec::Spec;
@@ -111,6 +111,9 @@ pub(crate) trait Home: Send + Sync {
 
     /// Whether the engine may still ask a platform for something.
     fn holds(&self) -> bool;
+
+    /// Which engine it is; none: it is used alone.
+    fn engine(&self) -> Option<Epoch>;
 }
 
 struct Given {
@@ -129,6 +132,10 @@ impl Home for Given {
 
     fn holds(&self) -> bool {
         true
+    }
+
+    fn engine(&self) -> Option<Epoch> {
+        None
     }
 }
 
@@ -203,6 +210,12 @@ impl Context {
     /// [`Lease`](super::Lease) may not: another one goes on. [`Converge`](super::converge::Converge) looks before each call of the platform's API.
     pub fn holds(&self) -> bool {
         self.kept.home.holds()
+    }
+
+    /// Which of the engines that opened the store makes this call; none where a provider is used alone, and for a look. It is written
+    /// into the ledger, so that the next one knows what was intended by another.
+    pub(crate) fn engine(&self) -> Option<Epoch> {
+        self.kept.home.engine()
     }
 
     /// Returns when something of the tenant changed on its platform, as far as [`Provider::observe`] saw it: it is time

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::id::CallId;
+use crate::id::{CallId, Epoch};
 use crate::status::Endpoint;
 
 /// Persisted for the provider, and opaque to the engine but for the part that people want to see.
@@ -23,6 +23,9 @@ pub struct Ledger {
     /// What the call that wrote it waits for; none while it does something.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits: Option<Waiting>,
+    /// Which engine wrote it. What another one intended may still be on its way. None where no engine did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<Epoch>,
     /// The provider's own facts, as JSON.
     pub facts: Box<RawValue>,
 }
@@ -52,6 +55,7 @@ impl PartialEq for Ledger {
             && self.resources == other.resources
             && self.endpoints == other.endpoints
             && self.waits == other.waits
+            && self.engine == other.engine
             && self.facts.get() == other.facts.get()
     }
 }

@@ -14,6 +14,7 @@ mod retained;
 mod sharing;
 mod store_faults;
 mod sweep;
+mod taken_over;
 mod tracing;
 mod waiting;
 mod watching;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
-use landlord_state_machines::id::ProviderName;
+use landlord_state_machines::id::{Epoch, ProviderName};
 use landlord_state_machines::ledger::{Ledger, Waiting};
 use landlord_state_machines::planner::{Act, CallError, Goal, Holdings, Kind, Next, Planner};
 use landlord_state_machines::status::ComputeState;
@@ -87,11 +87,17 @@ impl<'a, A: Api> Drive<'a, A> {
         provider: &'a ProviderName,
         cx: &'a Context,
     ) -> Result<Self, ProviderError> {
-        let stored = match cx.ledger() {
+        let ledger = cx.ledger();
+        let stored = match &ledger {
             None => Facts::<A>::default(),
-            Some(ledger) => read::<A::Planner>(&ledger)?,
+            Some(ledger) => read::<A::Planner>(ledger)?,
         };
-        let facts = stored.clone();
+        let mut facts = stored.clone();
+        if let (Some(ledger), Some(engine)) = (ledger, cx.engine())
+            && ledger.engine != Some(engine)
+        {
+            A::Planner::taken_over(&mut facts, cx.now());
+        }
         let (waits, written) = (Waits::default(), Vec::new());
         Ok(Self { api, provider, cx, facts, stored, waits, written, found_running: false })
     }
@@ -261,7 +267,7 @@ impl<'a, A: Api> Drive<'a, A> {
     }
 
     async fn keep(&mut self, waits: Option<Waiting>, step: &str) -> Result<(), Halt> {
-        let ledger = write::<A::Planner>(&self.facts, waits).map_err(Halt::Failed)?;
+        let ledger = write::<A::Planner>(&self.facts, waits, self.cx.engine()).map_err(Halt::Failed)?;
         self.cx.checkpoint(ledger, step).await.map_err(Halt::NotStored)?;
         self.stored = self.facts.clone();
         Ok(())
@@ -336,11 +342,15 @@ fn read<P: Planner>(ledger: &Ledger) -> Result<P::Facts, ProviderError> {
     })
 }
 
-fn write<P: Planner>(facts: &P::Facts, waits: Option<Waiting>) -> Result<Ledger, ProviderError> {
+fn write<P: Planner>(
+    facts: &P::Facts,
+    waits: Option<Waiting>,
+    engine: Option<Epoch>,
+) -> Result<Ledger, ProviderError> {
     let Holdings { resources, endpoints } = P::holdings(facts);
     let facts = serde_json::value::to_raw_value(facts)
         .map_err(|error| defect(format!("the ledger cannot be written: {error}")).with_source(error))?;
-    Ok(Ledger { version: P::LEDGER_VERSION, resources, endpoints, waits, facts })
+    Ok(Ledger { version: P::LEDGER_VERSION, resources, endpoints, waits, engine, facts })
 }
 
 fn unreadable(message: String) -> ProviderError {

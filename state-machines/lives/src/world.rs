@@ -348,6 +348,7 @@ pub fn progressed(call: CallId) -> Input {
         resources: [("web".to_owned(), call.to_string())].into(),
         endpoints: Vec::new(),
         waits: None,
+        engine: None,
         facts: serde_json::value::RawValue::NULL.to_owned(),
     };
     Input::Progressed { call, ledger: Arc::new(ledger), step: "on its way".to_owned() }

@@ -166,6 +166,10 @@ pub trait Planner {
     );
     /// Names and ids stay, states become unknown: after a resume and after a wait.
     fn stale(facts: &mut Self::Facts);
+    /// Another engine has intended what is here and has no end. It ended without a word, or was ended, so that what it sent last may
+    /// have left it until now: it may happen for as long as what is intended now. Default: on this platform nothing happens
+    /// late.
+    fn taken_over(_facts: &mut Self::Facts, _now: Timestamp) {}
     /// What the tenant holds, by the facts.
     fn holdings(facts: &Self::Facts) -> Holdings;
     /// What the facts say about the tenant; `None` when it has nothing on the platform.

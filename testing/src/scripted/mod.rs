@@ -304,6 +304,7 @@ impl Scripted {
             resources: BTreeMap::from([(step.to_owned(), cx.subject.tenant.to_string())]),
             endpoints: Vec::new(),
             waits,
+            engine: None,
             facts: RawValue::NULL.to_owned(),
         };
         cx.checkpoint(ledger, step)

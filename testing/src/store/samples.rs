@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use landlord_compute::machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_compute::machines::id::{
-    CallId, Incarnation, OperationId, ProviderName, Revision, Rollout, SpecVersion, TenantId,
+    CallId, Epoch, Incarnation, OperationId, ProviderName, Revision, Rollout, SpecVersion, TenantId,
 };
 use landlord_compute::machines::ledger::Ledger;
 use landlord_compute::machines::spec::{
@@ -86,6 +86,7 @@ fn ledger() -> Arc<Ledger> {
             container_port: Some(80),
         }],
         waits: None,
+        engine: Some(Epoch(3)),
         facts: serde_json::value::RawValue::from_string(facts).expect("valid JSON"),
     })
 }

@@ -224,6 +224,7 @@ async fn a_newer_ledger_is_refused_and_nothing_is_called() {
         resources: Default::default(),
         endpoints: Vec::new(),
         waits: None,
+        engine: None,
         facts: facts.clone(),
     };
     cx.checkpoint(ledger(2), "newer").await.unwrap();

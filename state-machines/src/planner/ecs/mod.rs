@@ -27,6 +27,8 @@ mod page;
 mod site;
 pub mod tags;
 mod tasks;
+#[cfg(test)]
+mod tests;
 mod token;
 mod told;
 mod validate;
@@ -89,6 +91,10 @@ impl Planner for EcsPlanner {
 
     fn stale(facts: &mut EcsFacts) {
         learn::stale(facts);
+    }
+
+    fn taken_over(facts: &mut EcsFacts, now: Timestamp) {
+        facts.pending.iter_mut().for_each(|pending| pending.since = now);
     }
 
     fn holdings(facts: &EcsFacts) -> Holdings {

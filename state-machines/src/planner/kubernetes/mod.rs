@@ -103,6 +103,10 @@ impl Planner for KubernetesPlanner {
         learn::stale(facts);
     }
 
+    fn taken_over(facts: &mut KubernetesFacts, now: Timestamp) {
+        facts.pending.iter_mut().for_each(|pending| pending.since = now);
+    }
+
     fn holdings(facts: &KubernetesFacts) -> Holdings {
         view::holdings(facts)
     }

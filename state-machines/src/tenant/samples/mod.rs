@@ -162,6 +162,7 @@ fn ledger(pid: &str) -> Arc<Ledger> {
         resources: [("web process".to_owned(), pid.to_owned())].into(),
         endpoints: Vec::new(),
         waits: None,
+        engine: None,
         facts: RawValue::NULL.to_owned(),
     })
 }

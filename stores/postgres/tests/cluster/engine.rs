@@ -75,6 +75,7 @@ impl Asks {
             resources: [("row".to_owned(), cx.subject.tenant.to_string())].into(),
             endpoints: Vec::new(),
             waits: None,
+            engine: None,
             facts: serde_json::value::RawValue::NULL.to_owned(),
         };
         let noted = cx.checkpoint(ledger, "writes").await;

@@ -91,7 +91,8 @@ impl Model {
             false => step.to_owned(),
         };
         let facts = serde_json::value::RawValue::from_string(facts).expect("valid JSON");
-        let ledger = Ledger { version: 1, resources, endpoints: Vec::new(), waits: None, facts };
+        let ledger =
+            Ledger { version: 1, resources, endpoints: Vec::new(), waits: None, engine: None, facts };
         match cx.checkpoint(ledger, &step).await {
             Err(_) if self.is(Defect::IgnoresFence) => Ok(()),
             stored => stored.map_err(Halt::Fenced),

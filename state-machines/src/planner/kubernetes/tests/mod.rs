@@ -2,6 +2,7 @@
 
 mod drift;
 mod failing;
+mod late;
 mod reading;
 mod remnants;
 mod rest;
