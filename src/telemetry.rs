@@ -173,6 +173,8 @@ pub struct SharingVitals {
     pub shards: usize,
     /// Whether its lease holds. Otherwise it asks platforms for nothing.
     pub holds: bool,
+    /// How many of the events that were there a second ago it has still to read.
+    pub behind: u64,
 }
 
 /// What a provider holds at a moment.

@@ -21,6 +21,9 @@ EMPTY = {
     "Requests a second, at most, and at best": "only platforms with quotas have budgets",
     "Requests that wait": "only platforms with quotas have budgets",
     "Times that a platform throttled": "only platforms with quotas have budgets",
+    "Shards by engine": "only engines on PostgreSQL share a store",
+    "Leases that hold": "only engines on PostgreSQL share a store",
+    "Events of others still to read": "only engines on PostgreSQL share a store",
 }
 # What fires here: a destroy was given up, and left something.
 FIRE = {"LandlordAbandoned", "LandlordOrphans"}

@@ -171,10 +171,11 @@ impl Engine {
             head: core.log.head(),
             subscribers,
             subscriber_lag,
-            sharing: core
-                .ownership
-                .shared()
-                .map(|shared| SharingVitals { shards: shared.shards().len(), holds: shared.lease.holds() }),
+            sharing: core.ownership.shared().map(|shared| SharingVitals {
+                shards: shared.shards().len(),
+                holds: shared.lease.holds(),
+                behind: shared.behind(core.log.head()),
+            }),
             providers: providers.collect(),
         }
     }

@@ -12,6 +12,7 @@ use super::core::Core;
 use super::error::StartError;
 use super::ground::{Ground, Parts};
 use super::loops::{member, observe, passivate, recover, tail, wake};
+use super::quotas::Stored;
 use super::watched::Watched;
 use crate::clock::{Clock, SystemClock};
 use crate::provider::Provider;
@@ -143,6 +144,7 @@ fn run(engine: &Arc<Core>, exits: ExitReports, observe: ObservePolicy) {
         Some(shared) => {
             for registered in engine.registry.iter() {
                 registered.provider.leased(shared.lease.clone());
+                registered.provider.rationed(Arc::new(Stored(Arc::clone(&shared.members))));
             }
             tokio::spawn(member::renew(core()));
             tokio::spawn(member::look(core()));

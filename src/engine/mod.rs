@@ -22,6 +22,7 @@ pub(crate) mod handle;
 mod loops;
 pub(crate) mod operation;
 mod ownership;
+mod quotas;
 mod telemetry;
 mod waiters;
 mod wakeups;

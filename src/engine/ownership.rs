@@ -25,6 +25,8 @@ pub(crate) struct Shared {
     pub(crate) lease: Lease,
     /// For each shard one more than the position that the log had when it became this engine's; 0 where it is not.
     since: Box<[AtomicU64]>,
+    /// Where the log ended at the last renewal.
+    end: AtomicU64,
     /// Somebody waits for what others have committed.
     pub(crate) look: Notify,
 }
@@ -37,6 +39,7 @@ impl Ownership {
                 members,
                 lease: Lease::new(me),
                 since: (0..SHARDS).map(|_| AtomicU64::new(0)).collect(),
+                end: AtomicU64::new(0),
                 look: Notify::new(),
             }),
         }
@@ -107,6 +110,16 @@ impl Shared {
         for place in shards.iter().filter_map(|shard| self.place(shard)) {
             place.store(0, Ordering::Release);
         }
+    }
+
+    /// The log reaches at least so far.
+    pub(crate) fn log_reaches(&self, end: Position) {
+        self.end.fetch_max(end.0, Ordering::Relaxed);
+    }
+
+    /// How many events were committed a second ago, or longer, and are after this one.
+    pub(crate) fn behind(&self, read: Position) -> u64 {
+        self.end.load(Ordering::Relaxed).saturating_sub(read.0)
     }
 
     /// Returns when somebody waits for what others have committed, or after `pause`.

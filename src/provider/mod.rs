@@ -7,6 +7,7 @@ mod context;
 pub mod converge;
 mod kind;
 pub(crate) mod lease;
+mod quotas;
 pub(crate) mod registry;
 mod shared;
 mod support;
@@ -22,6 +23,7 @@ pub use context::{CheckpointError, Context, Initiator, Journal, UndoBy, Work};
 pub(crate) use context::{Home, Kept};
 pub use kind::{ProviderKind, Setup, SetupError};
 pub use lease::{Guarded, Lease};
+pub use quotas::{Draw, Drawn, Quotas};
 pub use registry::RegistryError;
 pub use support::{check, plan};
 
@@ -129,6 +131,10 @@ pub trait Provider: Send + Sync + 'static {
     /// connection, beneath TLS, so that an engine that was stopped for a while sends nothing when it goes on. Default: it is
     /// not looked at.
     fn leased(&self, _lease: Lease) {}
+
+    /// Told once, before anything else, by an engine that shares its store with others: what the platform takes of all of them
+    /// together is drawn from here. Default: each engine asks as if it were alone.
+    fn rationed(&self, _quotas: Arc<dyn Quotas>) {}
 
     /// What may be asked of its platform now, for whoever watches the engine. Answered at once, from memory; a bounded
     /// number of them, whatever the number of tenants. Default: nothing limits it.

@@ -13,7 +13,8 @@ use landlord_state_machines::status::{ComputeStatus, ProvisionResult, UpdateResu
 use serde_json::Value;
 
 use super::{
-    Capabilities, Context, Destroyed, Lease, LogLine, LogQuery, Looked, OwnedTenant, Plan, Provider, Released,
+    Capabilities, Context, Destroyed, Lease, LogLine, LogQuery, Looked, OwnedTenant, Plan, Provider, Quotas,
+    Released,
 };
 use crate::clock::Clock;
 
@@ -70,6 +71,10 @@ impl<P: Provider + ?Sized> Provider for Arc<P> {
 
     fn leased(&self, lease: Lease) {
         (**self).leased(lease);
+    }
+
+    fn rationed(&self, quotas: Arc<dyn Quotas>) {
+        (**self).rationed(quotas);
     }
 
     fn support(&self, field: Field) -> Support {

@@ -8,6 +8,7 @@ use landlord_state_machines::id::TenantId;
 use landlord_state_machines::members::{Shard, ShardSet, View};
 
 use super::{Epoch, Position, StoreError};
+use crate::provider::{Draw, Drawn};
 
 /// A shard that was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,11 +28,11 @@ pub struct Claimed {
 /// not have happened.
 #[async_trait]
 pub trait Members: fmt::Debug + Send + Sync + 'static {
-    /// Counts this engine's beat up.
+    /// Counts this engine's beat up, and says where the log ended then.
     ///
     /// # Errors
     /// [`StoreError::Fenced`] where this engine was ended; otherwise as the store's state has it.
-    async fn renew(&self) -> Result<(), StoreError>;
+    async fn renew(&self) -> Result<Position, StoreError>;
 
     /// The engines that have not ended, and what each has. One moment's.
     ///
@@ -72,6 +73,13 @@ pub trait Members: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// As `claim`.
     async fn leave(&self) -> Result<(), StoreError>;
+
+    /// Takes tokens out of a bucket that all engines have in common and that fills by the store's own clock: whatever the engines
+    /// draw, in any time no more than `burst` and what comes in it. Where it was never drawn from before, it is full.
+    ///
+    /// # Errors
+    /// As `claim`.
+    async fn draw(&self, draw: &Draw<'_>) -> Result<Drawn, StoreError>;
 
     /// As [`Reads::due`](super::Reads::due), of the tenants of these shards alone.
     ///

@@ -82,7 +82,7 @@ impl Metric {
 use Kind::{Counter, Gauge, Histogram};
 
 /// All of them, in the order in which they are exported.
-pub const CATALOGUE: [&Metric; 36] = [
+pub const CATALOGUE: [&Metric; 37] = [
     &TENANTS,
     &TRANSITIONS,
     &OPERATIONS,
@@ -108,6 +108,7 @@ pub const CATALOGUE: [&Metric; 36] = [
     &SUBSCRIBER_LAG,
     &SHARDS,
     &LEASE,
+    &TAIL_LAG,
     &SUBSCRIPTION_LAG,
     &WEBHOOK_LAG,
     &WEBHOOKS_FAILING,
@@ -237,6 +238,12 @@ pub(crate) const LEASE: Metric = Metric::new(
     Gauge,
     &[],
     "Whether this engine's lease holds, where it shares its store: 1, or 0 while it asks platforms for nothing",
+);
+pub(crate) const TAIL_LAG: Metric = Metric::new(
+    "landlord_tail_lag",
+    Gauge,
+    &[],
+    "How many of the events that were there a second ago this engine has still to read, where it shares its store",
 );
 pub(crate) const SUBSCRIPTION_LAG: Metric = Metric::new(
     "landlord_subscription_lag",

@@ -100,6 +100,7 @@ pub(crate) fn sample(sources: &Sources<'_>) -> Vec<Family> {
         held(&catalogue::SUBSCRIBER_LAG, |vitals| vitals.subscriber_lag),
         level(&catalogue::SHARDS, sharing.map(|sharing| sharing.shards as u64)),
         level(&catalogue::LEASE, sharing.map(|sharing| u64::from(sharing.holds))),
+        level(&catalogue::TAIL_LAG, sharing.map(|sharing| sharing.behind)),
         level(&catalogue::SUBSCRIPTION_LAG, lags.subscription()),
         level(&catalogue::WEBHOOK_LAG, lags.webhook()),
         level(&catalogue::WEBHOOKS_FAILING, lags.failing()),

@@ -1,4 +1,4 @@
-//! A page that a comment or another page refers to is in the repository, and so is the section that it names; and
+//! A page or a file of code that a page or a comment refers to is in the repository, and so is the section that it names.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -88,6 +88,25 @@ fn every_page_that_is_referred_to_is_here() {
         sections > 10,
         "it found {sections} references to a section only: it does not look where they are"
     );
+}
+
+/// The files of code that a page names in backticks.
+fn files_of_code(page: &str) -> impl Iterator<Item = &str> {
+    let quoted = page.split('`').skip(1).step_by(2);
+    quoted.filter(|name| name.ends_with(".rs") && !name.contains([' ', '*', '{', '<']))
+}
+
+#[test]
+fn every_file_of_code_that_a_page_names_is_here() {
+    let texts = texts();
+    let mut found = 0;
+    for (path, text) in texts.iter().filter(|(path, _)| path.extension().is_some_and(|it| it == "md")) {
+        for file in files_of_code(text) {
+            assert!(find(&texts, file).is_some(), "{}: there is no {file}", path.display());
+            found += 1;
+        }
+    }
+    assert!(found > 100, "it found {found} names of files only: it does not look where they are");
 }
 
 /// What two crates share is a crate. A file that is compiled into another crate than its own has no room.

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use aws_config::identity::IdentityCache;
@@ -19,11 +19,13 @@ use aws_sdk_ecs::config::{SharedCredentialsProvider, SharedHttpClient};
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_http_client::{Builder, Connector};
+use landlord_compute::provider;
+use landlord_state_machines::id::ProviderName;
 use landlord_state_machines::planner::ecs::{AssumeRole, Place};
 use tokio::sync::OnceCell;
 
 use super::batch::Batches;
-use super::budget::{Budget, Throttles};
+use super::budget::{Budget, Rations, Throttles};
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -87,6 +89,8 @@ pub(super) struct Clients {
     budgets: Kept<Quotas, Arc<Budget>>,
     quota_factor: u32,
     throttles: Arc<Throttles>,
+    /// What all engines that share a store draw from, and what this provider is called there.
+    shared: OnceLock<(Arc<dyn provider::Quotas>, ProviderName)>,
 }
 
 impl fmt::Debug for Clients {
@@ -105,7 +109,16 @@ impl Clients {
     ) -> Self {
         let http = http.unwrap_or_else(https);
         let (accounts, bases, budgets) = (Kept::new(), Kept::new(), Kept::new());
-        Self { credentials, http, accounts, bases, budgets, quota_factor, throttles: Arc::default() }
+        Self {
+            credentials,
+            http,
+            accounts,
+            bases,
+            budgets,
+            quota_factor,
+            throttles: Arc::default(),
+            shared: OnceLock::new(),
+        }
     }
 
     /// The client for a place.
@@ -123,8 +136,24 @@ impl Clients {
     }
 
     /// What may be asked of AWS.
-    pub(super) fn budgets(&self) -> Vec<landlord_compute::provider::Budget> {
+    pub(super) fn budgets(&self) -> Vec<provider::Budget> {
         Budget::told(&self.budgets.values(), &self.throttles)
+    }
+
+    /// From now on all quotas are those of all engines together.
+    pub(super) fn ration(&self, quotas: Arc<dyn provider::Quotas>, name: ProviderName) {
+        // The engine tells it once.
+        let _ = self.shared.set((quotas, name));
+    }
+
+    /// Where the tokens of these quotas are drawn from.
+    fn rations(&self, of: &Quotas) -> Option<Rations> {
+        let (quotas, name) = self.shared.get()?;
+        let known = |it: &Option<String>| it.as_deref().unwrap_or("-").to_owned();
+        // Whose identity this engine has is not known; a provider of the same name has the same one at each.
+        let account = of.account.clone().unwrap_or_else(|| name.to_string());
+        let name = format!("ecs {account} {} {}", known(&of.region), known(&of.endpoint_url));
+        Some(Rations::new(Arc::clone(quotas), name))
     }
 
     async fn open(&self, key: Key) -> Arc<Account> {
@@ -141,7 +170,9 @@ impl Clients {
         };
         let budget = self.budgets.cell(&quotas);
         let budget = budget
-            .get_or_init(async || Arc::new(Budget::new(self.quota_factor, Arc::clone(&self.throttles))))
+            .get_or_init(async || {
+                Arc::new(Budget::new(self.quota_factor, Arc::clone(&self.throttles), self.rations(&quotas)))
+            })
             .await;
         let config = match key.assume_role {
             None => config,

@@ -70,7 +70,7 @@ use error::Failure;
 use landlord_compute::provider::converge::Converge;
 use landlord_compute::provider::{
     Budget, Capabilities, Context, Destroyed, LogLine, LogQuery, LogRun, Looked, OwnedTenant, Plan,
-    PlannedEffect, Provider, ProviderKind, Setup, SetupError,
+    PlannedEffect, Provider, ProviderKind, Quotas, Setup, SetupError,
 };
 use reads::Cluster;
 
@@ -383,6 +383,10 @@ impl Provider for EcsProvider {
             .lists_tenants()
             .oci_images()
             .not_enforced(NOT_ENFORCED)
+    }
+
+    fn rationed(&self, quotas: Arc<dyn Quotas>) {
+        self.ecs().clients.ration(quotas, self.name());
     }
 
     fn budgets(&self) -> Vec<Budget> {

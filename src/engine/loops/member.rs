@@ -77,8 +77,9 @@ pub(crate) async fn renew(core: Weak<Core>) {
         }
         let sent = lease::now();
         match timeout(RENEWED_WITHIN, shared.members.renew()).await {
-            Ok(Ok(())) => {
+            Ok(Ok(end)) => {
                 shared.lease.renewed(sent);
+                shared.log_reaches(end);
                 is_away = false;
             }
             Ok(Err(error @ StoreError::Fenced { .. })) => {

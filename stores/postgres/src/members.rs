@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use landlord_compute::provider::{Draw, Drawn};
 use landlord_compute::store::{Claimed, Epoch, Members, Position, StoreError};
 use landlord_state_machines::id::TenantId;
 use landlord_state_machines::members::{Member, Shard, ShardSet, Standing, View};
@@ -19,7 +20,7 @@ use tokio_postgres::types::Type;
 use super::error;
 use super::link::{Links, Value};
 use super::read;
-use super::session::{Session, column, signed, unsigned};
+use super::session::{Session, column, one, signed, unsigned};
 use super::statement::LIVES;
 
 /// The beat of an engine that has none: it was stopped while it opened.
@@ -73,7 +74,7 @@ fn shard(place: &str, number: i16) -> Result<Shard, StoreError> {
 
 #[async_trait]
 impl Members for PostgresMembers {
-    async fn renew(&self) -> Result<(), StoreError> {
+    async fn renew(&self) -> Result<Position, StoreError> {
         let sql = "UPDATE landlord.beats SET beat = beat + 1, at = clock_timestamp() WHERE epoch = $1
             RETURNING (SELECT position FROM landlord.head)";
         let place = self.session.place();
@@ -83,7 +84,7 @@ impl Members for PostgresMembers {
         let Some(row) = rows.first() else { return Err(self.fenced()) };
         match column::<i64>(place, row, 0)? {
             position if position < known => Err(error::went_back(place, known, position)),
-            _ => Ok(()),
+            position => Ok(Position(unsigned(position))),
         }
     }
 
@@ -184,6 +185,36 @@ impl Members for PostgresMembers {
 
     async fn stand_alone(&self) -> Result<(), StoreError> {
         self.stand("alone").await
+    }
+
+    async fn draw(&self, draw: &Draw<'_>) -> Result<Drawn, StoreError> {
+        // A row that others draw from is waited for, and read anew then. The parameters: $2 burst, $3 a second, $4 left, $5 wanted.
+        let sql = "INSERT INTO landlord.quotas AS quota (name, tokens, taken, at)
+            SELECT $1, $2 - taken, taken, clock_timestamp()
+            FROM (SELECT greatest(0, least($5, floor($2 - $4)))::bigint AS taken) AS full_one
+            ON CONFLICT (name) DO UPDATE SET (tokens, taken, at) = (
+                SELECT filled - taken, taken, now FROM (
+                    SELECT filled, now, greatest(0, least($5, floor(filled - $4)))::bigint AS taken FROM (
+                        SELECT now, least($2, quota.tokens + $3 * greatest(0, extract(epoch FROM now - quota.at)::double precision)) AS filled
+                        FROM (SELECT clock_timestamp() AS now) AS clock
+                    ) AS bucket
+                ) AS drawn
+            )
+            RETURNING taken, tokens";
+        let (burst, per_second) = (f64::from(draw.burst), f64::from(draw.per_second));
+        let (leave, wanted) = (f64::from(draw.leave), f64::from(draw.wanted));
+        let values: [Value<'_>; 5] = [
+            (&draw.quota, Type::TEXT),
+            (&burst, Type::FLOAT8),
+            (&per_second, Type::FLOAT8),
+            (&leave, Type::FLOAT8),
+            (&wanted, Type::FLOAT8),
+        ];
+        let rows = self.write("draw from a quota in", sql, &values).await?;
+        let place = self.session.place();
+        let row = one(place, &rows)?;
+        let tokens = u32::try_from(column::<i64>(place, row, 0)?).unwrap_or(0);
+        Ok(Drawn { tokens, next: Drawn::until(draw, column(place, row, 1)?) })
     }
 
     async fn due(

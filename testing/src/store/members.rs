@@ -2,13 +2,16 @@
 //! open yet.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::{BoxFuture, join, join_all};
 use landlord_compute::machines::id::Revision;
 use landlord_compute::machines::members::{Shard, ShardSet, Standing};
+use landlord_compute::provider::Draw;
 use landlord_compute::store::{
     Claimed, Epoch, Events, Members, Opened, Position, Scope, Store, StoreError, WriteError,
 };
+use tokio::time::Instant;
 
 use super::contract::commit_one;
 use super::samples::{StoredLife, id, time};
@@ -17,7 +20,7 @@ use super::samples::{StoredLife, id, time};
 pub type Promise = for<'s> fn(&'s dyn Store, &'s dyn Store) -> BoxFuture<'s, ()>;
 
 /// Every promise by its name.
-pub const PROMISES: [(&str, Promise); 8] = [
+pub const PROMISES: [(&str, Promise); 9] = [
     ("each_engine_writes_under_an_epoch_of_its_own", |one, other| {
         Box::pin(each_engine_writes_under_an_epoch_of_its_own(one, other))
     }),
@@ -31,6 +34,9 @@ pub const PROMISES: [(&str, Promise); 8] = [
     }),
     ("what_is_given_up_says_since_when", |one, other| Box::pin(what_is_given_up_says_since_when(one, other))),
     ("an_engine_that_leaves_is_seen_to", |one, other| Box::pin(an_engine_that_leaves_is_seen_to(one, other))),
+    ("engines_draw_together_what_a_quota_gives", |one, other| {
+        Box::pin(engines_draw_together_what_a_quota_gives(one, other))
+    }),
     ("who_is_due_is_told_of_shards", |one, other| Box::pin(who_is_due_is_told_of_shards(one, other))),
 ];
 
@@ -245,4 +251,40 @@ pub async fn who_is_due_is_told_of_shards(one: &dyn Store, other: &dyn Store) {
     assert_eq!(due.into_iter().map(|(_, tenant)| tenant).collect::<Vec<_>>(), wanted);
     assert_eq!(members.due(&even, time(8), None, 100).await.expect("reads"), []);
     assert_eq!(members.in_flight(&ShardSet::NONE, None, 100).await.expect("reads"), []);
+}
+
+/// However many draw, a bucket gives what was in it and what comes; what is to stay in it stays.
+pub async fn engines_draw_together_what_a_quota_gives(one: &dyn Store, other: &dyn Store) {
+    let ((_, ours), (_, theirs)) = (join_in(one).await, join_in(other).await);
+    let begun = Instant::now();
+    let draw = Draw { quota: "writes", burst: 20, per_second: 10, leave: 0, wanted: 3 };
+    let fewer = Draw { leave: 10, ..draw };
+    let looked = ours.draw(&fewer).await.expect("draws").tokens;
+    assert_eq!(looked, 3, "a bucket that was never drawn from is full");
+    let draws = (0..40).map(|number| {
+        let members = if number % 2 == 0 { &ours } else { &theirs };
+        members.draw(if number % 4 < 2 { &draw } else { &fewer })
+    });
+    let mut drawn = looked;
+    for got in join_all(draws).await {
+        let got = got.expect("draws");
+        assert!(got.tokens <= 3, "more than was wanted: {got:?}");
+        drawn += got.tokens;
+    }
+    let most = 20.0 + 10.0 * begun.elapsed().as_secs_f64();
+    assert!(drawn >= 20 && f64::from(drawn) <= most, "{drawn} of at most {most}");
+    // What comes is for whoever asks first; what is to stay is not touched.
+    for members in [&theirs, &ours] {
+        let mut got = members.draw(&draw).await.expect("draws");
+        while got.tokens == 0 {
+            assert!(got.next > Duration::ZERO, "nothing is there");
+            tokio::time::sleep(got.next).await;
+            got = members.draw(&draw).await.expect("draws");
+        }
+        drawn += got.tokens;
+    }
+    let most = 20.0 + 10.0 * begun.elapsed().as_secs_f64();
+    assert!(f64::from(drawn) <= most, "{drawn} of at most {most}");
+    let another = ours.draw(&Draw { quota: "reads", ..draw }).await.expect("draws");
+    assert_eq!(another.tokens, 3, "each quota has a bucket of its own");
 }

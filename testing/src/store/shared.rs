@@ -10,11 +10,13 @@ use jiff::Timestamp;
 use landlord_compute::machines::id::{OperationId, TenantId};
 use landlord_compute::machines::members::{Member, Shard, ShardSet, Standing, View};
 use landlord_compute::machines::tenant::{Record, Tenant};
+use landlord_compute::provider::{Draw, Drawn};
 use landlord_compute::store::{
     Claimed, Document, DocumentKind, DocumentMismatch, DocumentRevision, DocumentWrite, Epoch, Events,
     Members, MemoryOptions, MemoryStore, NotedRequest, Opened, OperationRecord, Page, Position, Reads,
     Requested, Scope, Store, StoreError, TenantFilter, Write, WriteError,
 };
+use tokio::time::Instant;
 
 /// What the engines share. Clones are of the same.
 #[derive(Clone, Debug)]
@@ -31,6 +33,8 @@ struct Engines {
     members: BTreeMap<Epoch, Member>,
     /// Of the shards that were given up.
     quiet_since: BTreeMap<Shard, Position>,
+    /// How many tokens were left in each bucket, and when.
+    quotas: BTreeMap<String, (f64, Instant)>,
 }
 
 impl SharedMemory {
@@ -232,12 +236,13 @@ impl Store for Seat {
 
 #[async_trait]
 impl Members for Seat {
-    async fn renew(&self) -> Result<(), StoreError> {
+    async fn renew(&self) -> Result<Position, StoreError> {
         self.change(|engines, epoch| {
             if let Some(member) = engines.members.get_mut(&epoch) {
                 member.beat = member.beat.map(|beat| beat + 1);
             }
-        })
+        })?;
+        self.head().await
     }
 
     async fn view(&self) -> Result<View, StoreError> {
@@ -288,6 +293,18 @@ impl Members for Seat {
             if let Some(member) = engines.members.get_mut(&epoch) {
                 member.standing = Standing::Alone;
             }
+        })
+    }
+
+    async fn draw(&self, draw: &Draw<'_>) -> Result<Drawn, StoreError> {
+        self.change(|engines, _| {
+            let (now, full) = (Instant::now(), f64::from(draw.burst));
+            let (left, at) = engines.quotas.get(draw.quota).copied().unwrap_or((full, now));
+            let came = now.duration_since(at).as_secs_f64() * f64::from(draw.per_second);
+            let filled = (left + came).min(full);
+            let drawn = Drawn::from(draw, filled);
+            engines.quotas.insert(draw.quota.to_owned(), (filled - f64::from(drawn.tokens), now));
+            drawn
         })
     }
 

@@ -23,6 +23,11 @@ pub(super) struct Seed {
 }
 
 impl Seed {
+    /// How many tokens this part of a full bucket is.
+    pub(super) fn reserve(self, part: f64) -> u32 {
+        (f64::from(self.burst) * part).floor() as u32
+    }
+
     /// So many times as much.
     pub(super) fn times(self, factor: u32) -> Self {
         Self { burst: self.burst.saturating_mul(factor), per_second: self.per_second.saturating_mul(factor) }
@@ -48,15 +53,19 @@ impl Bucket {
         Self { seed, tokens: seed.burst.into(), rate: seed.per_second.into(), at: now, cut: None }
     }
 
-    /// Takes a token, if this part of a full bucket stays; else says in what time there is one at the latest.
-    pub(super) fn take(&mut self, now: Instant, reserve: f64) -> Result<(), Duration> {
+    /// Whether there is a token, if this part of a full bucket stays; else in what time there is one at the latest.
+    pub(super) fn has(&mut self, now: Instant, reserve: f64) -> Result<(), Duration> {
         self.fill(now);
-        let enough = (f64::from(self.seed.burst) * reserve).floor() + 1.0;
+        let enough = f64::from(self.seed.reserve(reserve)) + 1.0;
         if self.tokens + OFF < enough {
             return Err(Duration::from_secs_f64((enough - self.tokens) / self.rate));
         }
-        self.tokens = (self.tokens - 1.0).max(0.0);
         Ok(())
+    }
+
+    /// Takes a token, which is there.
+    pub(super) fn take(&mut self) {
+        self.tokens = (self.tokens - 1.0).max(0.0);
     }
 
     /// The platform throttled a request: the bucket is empty, and fills more slowly for a while. Returns the new rate a
@@ -70,6 +79,11 @@ impl Bucket {
         self.cut = Some(now);
         self.rate = (self.rate / 2.0).max(self.full_rate() * FLOOR);
         Some(self.rate)
+    }
+
+    /// What it began with.
+    pub(super) fn seed(&self) -> Seed {
+        self.seed
     }
 
     /// How long it takes until so many came.

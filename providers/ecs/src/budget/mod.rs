@@ -6,6 +6,7 @@
 
 mod bucket;
 mod line;
+mod ration;
 #[cfg(test)]
 mod tests;
 
@@ -21,11 +22,15 @@ use tokio::time::Instant;
 use bucket::{Bucket, Seed};
 use landlord_compute::provider::{self, Context, Initiator};
 use line::{Line, Ticket};
+use ration::Ration;
+pub(super) use ration::Rations;
 
 /// How many requests of one kind may wait; one more is refused.
 const WAITING: usize = 10_000;
 /// The part of a bucket that looks leave to others, so that these do not wait when they come.
 const RESERVE: f64 = 0.5;
+/// The shortest pause until engines that share a quota draw again: what comes meanwhile is drawn at once.
+const DRAWS: Duration = Duration::from_millis(100);
 /// A wait that is longer than this is worth a line in the log.
 const LONG: Duration = Duration::from_secs(5);
 
@@ -136,6 +141,8 @@ impl Rank {
 pub(super) struct Budget {
     lanes: [Mutex<Lane>; Quota::ALL.len()],
     throttles: Arc<Throttles>,
+    /// Where the engines that share a store draw from; none: this one is alone.
+    rations: Option<Rations>,
 }
 
 /// How often AWS asked for fewer requests, of all accounts in all regions.
@@ -147,17 +154,19 @@ pub(super) struct Throttles([AtomicU64; Quota::ALL.len()]);
 struct Lane {
     bucket: Bucket,
     line: Line,
+    /// What was drawn and is not used yet, where engines share the quota.
+    ration: Ration,
 }
 
 impl Budget {
-    /// Full buckets, `factor` times as large as AWS's default ones.
-    pub(super) fn new(factor: u32, throttles: Arc<Throttles>) -> Self {
+    /// Full buckets, `factor` times as large as AWS's default ones. With `rations`, each request takes a token out of these too.
+    pub(super) fn new(factor: u32, throttles: Arc<Throttles>, rations: Option<Rations>) -> Self {
         let now = Instant::now();
         let lane = |quota: Quota| {
             let bucket = Bucket::new(quota.seed().times(factor), now);
-            Mutex::new(Lane { bucket, line: Line::default() })
+            Mutex::new(Lane { bucket, line: Line::default(), ration: Ration::default() })
         };
-        Self { lanes: Quota::ALL.map(lane), throttles }
+        Self { lanes: Quota::ALL.map(lane), throttles, rations }
     }
 
     /// Returns when a request may go out. Until then poll the future or drop it: a future that is kept without being
@@ -170,16 +179,25 @@ impl Budget {
         let begun = Instant::now();
         let mut place = Place::take(lane, quota, who)?;
         loop {
-            let more = place.try_leave();
-            match more {
+            let pause = match place.try_leave(self.rations.as_ref()) {
                 More::No => break,
-                More::Behind => place.called.notified().await,
-                More::First(pause) => {
-                    tokio::select! {
-                        () = tokio::time::sleep(pause) => {}
-                        () = place.called.notified() => {}
-                    }
+                More::Behind => {
+                    place.called.notified().await;
+                    continue;
                 }
+                More::First(pause) => pause,
+                More::Draws { from, seed, leave, wanted } => {
+                    let drawn = from.draw(quota.name(), seed, leave, wanted).await;
+                    lock(lane).ration.add(drawn.tokens, Instant::now());
+                    if drawn.tokens > 0 {
+                        continue;
+                    }
+                    drawn.next.max(DRAWS)
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = place.called.notified() => {}
             }
         }
         let waited = begun.elapsed();
@@ -234,10 +252,17 @@ struct Place<'a> {
 }
 
 /// Whether a waiter has to go on waiting.
-enum More {
+enum More<'r> {
     No,
     /// It is the first, and there may be a token after this time.
     First(Duration),
+    /// It is the first, and lacks only a token of those that all engines share.
+    Draws {
+        from: &'r Rations,
+        seed: Seed,
+        leave: u32,
+        wanted: u32,
+    },
     /// Others are before it; it is called.
     Behind,
 }
@@ -258,24 +283,31 @@ impl<'a> Place<'a> {
     }
 
     /// Takes a token if it is this place's turn and there is one.
-    fn try_leave(&mut self) -> More {
+    fn try_leave<'r>(&mut self, rations: Option<&'r Rations>) -> More<'r> {
         let Some(ticket) = &self.ticket else { return More::No };
         let mut lane = lock(self.lane);
         if !lane.line.is_first(ticket) {
             return More::Behind;
         }
         // A look leaves half of the burst to others, unless it has waited for long.
-        let reserve = lane.line.leaves_a_reserve(ticket);
-        match lane.bucket.take(Instant::now(), if reserve { RESERVE } else { 0.0 }) {
-            Err(pause) => More::First(pause),
-            Ok(()) => {
-                lane.line.serve(ticket);
-                lane.line.call_first();
-                drop(lane);
-                self.ticket = None;
-                More::No
-            }
+        let reserve = if lane.line.leaves_a_reserve(ticket) { RESERVE } else { 0.0 };
+        let now = Instant::now();
+        if let Err(pause) = lane.bucket.has(now, reserve) {
+            return More::First(pause);
         }
+        if let Some(from) = rations
+            && !lane.ration.take(now)
+        {
+            let seed = lane.bucket.seed();
+            let wanted = u32::try_from(lane.line.len()).unwrap_or(u32::MAX).clamp(1, seed.per_second);
+            return More::Draws { from, seed, leave: seed.reserve(reserve), wanted };
+        }
+        lane.bucket.take();
+        lane.line.serve(ticket);
+        lane.line.call_first();
+        drop(lane);
+        self.ticket = None;
+        More::No
     }
 }
 

@@ -1,15 +1,18 @@
 use std::cell::RefCell;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use futures_util::FutureExt;
 use futures_util::future::join_all;
+use landlord_compute::provider::{Draw, Drawn, Quotas};
 use landlord_state_machines::error::{ErrorCode, Remedy};
 use landlord_state_machines::id::TenantId;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::bucket::{Bucket, Seed};
-use super::{Budget, Quota, Rank, Throttles, WAITING, Who};
+use super::{Budget, Quota, Rank, Rations, Throttles, WAITING, Who};
 
 fn who(tenant: &str, rank: Rank) -> Who {
     Who { tenant: Some(TenantId::new(tenant).unwrap()), rank }
@@ -21,7 +24,7 @@ fn person(tenant: &str) -> Who {
 
 /// A budget of whose quota nothing is left now.
 async fn spent(quota: Quota) -> Budget {
-    let budget = Budget::new(1, Arc::default());
+    let budget = Budget::new(1, Arc::default(), None);
     for _ in 0..quota.seed().burst {
         budget.turn(quota, &person("spender")).await.unwrap();
     }
@@ -48,7 +51,7 @@ fn each_quota_has_its_lane() {
 
 #[tokio::test(start_paused = true)]
 async fn no_more_goes_out_than_the_quota_gives_and_no_less() {
-    let budget = Budget::new(1, Arc::default());
+    let budget = Budget::new(1, Arc::default(), None);
     let begun = Instant::now();
     let names: Vec<Who> = (0..150).map(|n| person(&format!("t{n}"))).collect();
     let times = join_all(names.iter().map(async |who| {
@@ -65,6 +68,93 @@ async fn no_more_goes_out_than_the_quota_gives_and_no_less() {
     assert!((20.0..20.1).contains(&last), "the last one went out after {last} s");
 }
 
+/// The buckets of a store that engines share, and how often they were drawn from.
+#[derive(Debug, Default)]
+struct Kept(Mutex<(HashMap<String, (f64, Instant)>, u32)>);
+
+#[async_trait]
+impl Quotas for Kept {
+    async fn draw(&self, draw: &Draw<'_>) -> Drawn {
+        tokio::task::yield_now().await;
+        let (now, mut kept) = (Instant::now(), self.0.lock().unwrap());
+        kept.1 += 1;
+        let (left, at) = kept.0.entry(draw.quota.to_owned()).or_insert((draw.burst.into(), now));
+        let came = now.duration_since(*at).as_secs_f64() * f64::from(draw.per_second);
+        (*left, *at) = ((*left + came).min(draw.burst.into()), now);
+        let drawn = Drawn::from(draw, *left);
+        *left -= f64::from(drawn.tokens);
+        drawn
+    }
+}
+
+fn sharing(kept: &Arc<Kept>) -> Budget {
+    let rations = Rations::new(Arc::clone(kept) as Arc<dyn Quotas>, "ecs 1 r -".to_owned());
+    Budget::new(1, Arc::default(), Some(rations))
+}
+
+#[tokio::test(start_paused = true)]
+async fn engines_that_share_a_store_ask_for_no_more_than_one_and_no_less() {
+    let kept = Arc::new(Kept::default());
+    let engines = [sharing(&kept), sharing(&kept), sharing(&kept)];
+    let begun = Instant::now();
+    let times = join_all((0..150).map(async |n: usize| {
+        engines[n % 3].turn(Quota::ServiceModify, &person(&format!("t{n}"))).await.unwrap();
+        begun.elapsed().as_secs_f64()
+    }))
+    .await;
+    for at in &times {
+        let gone = times.iter().filter(|time| *time <= at).count();
+        // What was drawn may be used within a second.
+        assert!(gone as f64 <= 50.0 + 5.0 * (at + 1.0) + 1e-3, "{gone} after {at} s");
+    }
+    let last = times.into_iter().fold(0.0, f64::max);
+    assert!((19.0..21.0).contains(&last), "the last one went out after {last} s");
+    let draws = kept.0.lock().unwrap().1;
+    assert!(f64::from(draws) < 50.0 + 3.0 * 10.0 * last, "{draws} draws: a few a second for each engine");
+}
+
+#[tokio::test(start_paused = true)]
+async fn looks_leave_the_others_their_half_of_what_engines_share() {
+    let kept = Arc::new(Kept::default());
+    let (one, other) = (sharing(&kept), sharing(&kept));
+    let look = who("looked-at", Rank::Look);
+    for _ in 0..25 {
+        one.turn(Quota::ServiceModify, &look).await.unwrap();
+    }
+    assert!(one.turn(Quota::ServiceModify, &look).now_or_never().is_none(), "half of it stays");
+    let begun = Instant::now();
+    for _ in 0..25 {
+        other.turn(Quota::ServiceModify, &person("acme")).await.unwrap();
+    }
+    assert_eq!(begun.elapsed(), Duration::ZERO, "people at another engine do not wait");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_drawn_is_not_kept() {
+    let kept = Arc::new(Kept::default());
+    let budget = sharing(&kept);
+    // The first draws for itself; the next one draws for all that wait behind it, of whom the others go then.
+    let people: Vec<Who> = (0..10).map(|n| person(&format!("t{n}"))).collect();
+    let mut waiters: Vec<_> = Vec::new();
+    for who in &people {
+        let mut turn = Box::pin(budget.turn(Quota::ServiceModify, who));
+        assert!(futures_util::poll!(&mut turn).is_pending(), "it draws, or is behind one that does");
+        waiters.push(turn);
+    }
+    waiters.remove(0).await.unwrap();
+    let mut second = waiters.remove(0);
+    assert!(futures_util::poll!(&mut second).is_pending(), "it draws");
+    waiters.clear();
+    second.await.unwrap();
+    let draws = || kept.0.lock().unwrap().1;
+    assert_eq!(draws(), 2);
+    budget.turn(Quota::ServiceModify, &person("soon")).await.unwrap();
+    assert_eq!(draws(), 2, "what is left of it is used");
+    sleep(Duration::from_millis(1_001)).await;
+    budget.turn(Quota::ServiceModify, &person("late")).await.unwrap();
+    assert_eq!(draws(), 3, "a second later others have it");
+}
+
 #[tokio::test(start_paused = true)]
 async fn quotas_are_apart() {
     let budget = spent(Quota::DefinitionModify).await;
@@ -75,7 +165,7 @@ async fn quotas_are_apart() {
 
 #[tokio::test(start_paused = true)]
 async fn a_raised_quota_is_used() {
-    let budget = Budget::new(10, Arc::default());
+    let budget = Budget::new(10, Arc::default(), None);
     let begun = Instant::now();
     for _ in 0..200 {
         budget.turn(Quota::DefinitionModify, &person("a")).await.unwrap();
@@ -141,7 +231,7 @@ async fn looks_come_last_and_not_never() {
 
 #[tokio::test(start_paused = true)]
 async fn looks_leave_half_of_what_may_be_asked_at_once() {
-    let budget = Budget::new(1, Arc::default());
+    let budget = Budget::new(1, Arc::default(), None);
     let begun = Instant::now();
     for _ in 0..60 {
         budget.turn(Quota::ServiceRead, &who("look", Rank::Look)).await.unwrap();
@@ -208,10 +298,14 @@ async fn too_many_are_turned_away_with_a_time_to_come_again() {
     assert!(futures_util::poll!(&mut next).is_pending());
 }
 
+fn take(bucket: &mut Bucket, now: Instant) -> Result<(), Duration> {
+    bucket.has(now, 0.0).map(|()| bucket.take())
+}
+
 /// How many tokens a bucket gives within a time, asked every millisecond.
 fn taken(bucket: &mut Bucket, from: Instant, within: Duration) -> u32 {
     let moments = (0..within.as_millis() as u64).map(Duration::from_millis);
-    moments.filter(|after| bucket.take(from + *after, 0.0).is_ok()).count() as u32
+    moments.filter(|after| take(bucket, from + *after).is_ok()).count() as u32
 }
 
 #[tokio::test(start_paused = true)]
@@ -247,14 +341,14 @@ async fn the_rate_is_never_nothing() {
     for second in 0..20 {
         bucket.throttled(now + Duration::from_secs(second));
     }
-    let pause = bucket.take(now + Duration::from_secs(19), 0.0).unwrap_err();
+    let pause = bucket.has(now + Duration::from_secs(19), 0.0).unwrap_err();
     assert!(pause <= Duration::from_secs(16), "{pause:?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_may_be_asked_is_told_of_all_accounts_together() {
     let throttles = Arc::new(Throttles::default());
-    let budgets = [1, 3].map(|factor| Arc::new(Budget::new(factor, Arc::clone(&throttles))));
+    let budgets = [1, 3].map(|factor| Arc::new(Budget::new(factor, Arc::clone(&throttles), None)));
     budgets[0].throttled(Quota::Tag);
     let tag = |budgets: &[Arc<Budget>]| {
         let told = Budget::told(budgets, &throttles);

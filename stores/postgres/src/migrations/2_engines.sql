@@ -15,6 +15,16 @@ COMMENT ON COLUMN landlord.shards.owner IS 'The epoch of the engine. A shard of 
 COMMENT ON COLUMN landlord.shards.quiet_since IS 'Of a shard that was given up in order: its last owner has begun nothing that was committed after this position.';
 INSERT INTO landlord.shards (shard) SELECT generate_series(0, shards - 1) FROM landlord.meta;
 
+CREATE TABLE landlord.quotas (
+    name   text COLLATE "C" PRIMARY KEY,
+    tokens double precision NOT NULL,
+    taken  bigint NOT NULL,
+    at     timestamptz NOT NULL
+) WITH (fillfactor = 10);
+COMMENT ON TABLE landlord.quotas IS 'What a platform takes of all engines together: buckets that fill while time passes, by the clock of the database.';
+COMMENT ON COLUMN landlord.quotas.tokens IS 'How many requests could be made when it was drawn from last.';
+COMMENT ON COLUMN landlord.quotas.taken IS 'How many tokens were taken out then.';
+
 DROP INDEX landlord.tenants_in_flight;
 DROP INDEX landlord.tenants_due;
 CREATE INDEX tenants_in_flight ON landlord.tenants (id) INCLUDE (shard) WHERE call IS NOT NULL;
