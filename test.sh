@@ -18,7 +18,12 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 not_run=()
-step() { printf '\n== %s\n' "$*"; "$@"; }
+step() {
+  local begun=$SECONDS
+  printf '\n== %s\n' "$*"
+  "$@"
+  printf '== took %d s\n' $((SECONDS - begun))
+}
 
 # Runs a component of the toolchain. Without it the tests still say what they can; CI does not pass.
 component() {
@@ -116,5 +121,5 @@ case ${1:-} in
     ;;
 esac
 
-printf '\n== passed\n'
+printf '\n== passed, after %d s\n' "$SECONDS"
 for what in "${not_run[@]}"; do printf 'not covered: %s\n' "$what"; done
