@@ -81,7 +81,14 @@ pub(crate) enum Format {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Show what the engine does, on real processes, in less than a minute.
-    Demo,
+    ///
+    /// With --engines: several engines share a database of PostgreSQL, which --store names and which has to be empty. One is killed and
+    /// one is stopped; the others go on. The platform is made up then. That takes about a minute and a half.
+    Demo {
+        /// So many engines, on one database of PostgreSQL.
+        #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u8).range(3..=9))]
+        engines: Option<u8>,
+    },
     /// Make tenants run the specs in files, whether they are there or not.
     ///
     /// All files are read and checked before anything is sent. What runs already as it should is left as it is.
@@ -305,13 +312,20 @@ pub(crate) enum Command {
     /// What the demo's tenants run.
     #[command(hide = true)]
     DemoTenant(DemoTenant),
+    /// One of the demo's engines.
+    #[command(hide = true)]
+    DemoEngine {
+        /// The port of the platform that is made up.
+        #[arg(long)]
+        cloud: u16,
+    },
 }
 
 impl Command {
     /// What it is called where another program is told who has the store.
     pub(crate) fn name(&self) -> &'static str {
         match self {
-            Self::Demo => "demo",
+            Self::Demo { .. } => "demo",
             Self::Apply(_) => "apply",
             Self::Provision { .. } => "provision",
             Self::Update { .. } => "update",
@@ -345,6 +359,7 @@ impl Command {
             Self::Migrate { .. } => "migrate",
             Self::Completions { .. } => "completions",
             Self::DemoTenant(_) => "demo-tenant",
+            Self::DemoEngine { .. } => "demo-engine",
         }
     }
 }

@@ -163,7 +163,7 @@ async fn command(screen: &Screen, cli: Cli, observed: Option<Observed>) -> Resul
         return Err(Failure::Usage("-o wide and -o name are for `landlord-compute list`".to_owned()));
     }
     let remote = cli.remote.client()?;
-    let own_engine = matches!(cli.command, Command::Serve { .. } | Command::Demo);
+    let own_engine = matches!(cli.command, Command::Serve { .. } | Command::Demo { .. });
     if remote.is_some() && own_engine {
         let message = format!("`{}` runs an engine here; leave out --server", cli.command.name());
         return Err(Failure::Usage(message));
@@ -181,9 +181,15 @@ async fn command(screen: &Screen, cli: Cli, observed: Option<Observed>) -> Resul
         return done.map(|()| Exit::Done);
     }
     let configuration = Arc::new(configuration::of(file)?);
+    let store = cli.store.as_ref().or(configuration.store.as_ref());
     if let Command::Migrate { plan } = cli.command {
-        let store = cli.store.as_ref().or(configuration.store.as_ref());
         return migrate::migrate(screen, store, &configuration, plan).await.map(|()| Exit::Done);
+    }
+    if let Command::Demo { engines: Some(engines) } = cli.command {
+        return demo::several(screen, store, &configuration, engines.into()).await.map(|()| Exit::Done);
+    }
+    if let Command::DemoEngine { cloud } = cli.command {
+        return demo::engine(screen, store, &configuration, cloud).await.map(|()| Exit::Done);
     }
     let kept = Kept::of(cli.told(), &configuration)?;
     let place = Place::new(kept, &cli.configs, configuration)?.for_command(cli.command.name(), cli.wait);
@@ -194,7 +200,7 @@ async fn command(screen: &Screen, cli: Cli, observed: Option<Observed>) -> Resul
     let operate =
         |tenant, ask, with: (CommandOptions, Patience)| operate::operate(screen, place, tenant, ask, with);
     let done = match cli.command {
-        Command::Demo => demo::demo(screen).await,
+        Command::Demo { engines: _ } => demo::demo(screen).await,
         Command::Apply(asked) => apply::apply(screen, place, asked).await,
         Command::Provision { files, options } => match spec_file::documents(&files.file).one_or_more()? {
             Ok(spec) => operate::apply(screen, place, spec, Ask::Provision, options).await,
@@ -281,6 +287,8 @@ async fn command(screen: &Screen, cli: Cli, observed: Option<Observed>) -> Resul
             clap_complete::generate(shell, &mut Cli::command(), "landlord-compute", &mut script);
             screen.print(&String::from_utf8_lossy(&script))
         }
+        // It was done above: it needs no providers.
+        Command::DemoEngine { cloud: _ } => Ok(()),
         Command::DemoTenant(tenant) => demo::tenant(tenant).await,
     };
     done.map(|()| Exit::Done)

@@ -27,6 +27,11 @@ impl Url {
     pub(crate) fn options(&self) -> Result<PostgresOptions, StoreError> {
         PostgresOptions::new(&self.0)
     }
+
+    /// All of it, for a process of this program.
+    pub(crate) fn with_its_password(&self) -> &str {
+        &self.0
+    }
 }
 
 impl fmt::Display for Url {

@@ -304,8 +304,10 @@ pub enum StoreError {
         /// Who owns it: process, host, since when.
         owner: String,
     },
-    /// Another engine has taken it over: every write of this one is refused from now on.
-    #[error("another engine (epoch {current}) has taken over the store; this one (epoch {ours}) must stop")]
+    /// Another engine has ended this one: every write of it is refused from now on.
+    #[error(
+        "another engine has ended this one (epoch {ours}), which must stop: what it had is another engine's now"
+    )]
     Fenced {
         /// Our epoch.
         ours: u64,

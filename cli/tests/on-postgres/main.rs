@@ -193,3 +193,20 @@ async fn each_way_not_to_get_in_says_what_to_do_and_shows_no_password() {
         }
     }
 }
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: ./test.sh backends"]
+async fn the_demo_with_several_engines_does_all_that_it_says() {
+    let server = Server::start("").await.expect("starts");
+    let program = Commands::on(server.url("postgres"));
+    let file = program.run(&["--store", "landlord.db", "demo", "--engines", "3"]);
+    assert!(file.code == 2 && file.err.contains("engines share a store on PostgreSQL"), "{}", file.err);
+    let played = program.json(&["demo", "--engines", "3"]);
+    let scenes = played["scenes"].as_array().expect("a list");
+    assert!(played["ok"] == true && scenes.len() == 5, "{played}");
+    // What it leaves is empty; where somebody has tenants it kills nobody.
+    assert_eq!(program.json(&["list"])["tenants"], Value::Array(Vec::new()));
+    let spec = program.bench.spec("acme", &Version::good("hello"));
+    assert_eq!(program.json(&["provision", "-f", &spec])["settled"]["as"], "done");
+    program.refused(&["demo", "--engines", "3"], 2, "give it a database of its own");
+}

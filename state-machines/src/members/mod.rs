@@ -5,7 +5,8 @@
 //! - **Fence.** An engine counts its beat up. Whoever has seen the same beat for [`SILENT`] ends that engine. The time is the
 //!   observer's own, and only counts while it can read: no clocks are compared, and who was away begins again.
 //! - **Claim.** A shard whose owner is gone, or that has none, is claimed by the engine that the hash of both names. All
-//!   engines name the same one, unless they see other engines; then the store decides who was first.
+//!   engines name the same one, unless they see other engines; then the store decides who was first. One that has just come
+//!   looks twice before it claims: those that start together see each other, so that the first one does not take all.
 //! - **Hand over.** Shards move of themselves only when the engines have been the same for a while and one has far more or far fewer
 //!   than its share, and then a few a second. An engine that leaves hands over all it has.
 
@@ -111,6 +112,7 @@ impl Membership {
 
     /// What to do about `view`. `now` is a time of this engine's own, which never goes back.
     pub fn look(&mut self, now: Duration, view: &View) -> Vec<Act> {
+        let has_just_come = self.looked.is_none();
         let mut acts = self.silent(now, view);
         let Some(mine) = view.engines.get(&self.me) else { return acts };
         match mine.standing {
@@ -123,7 +125,8 @@ impl Membership {
                 let is_mine = |shard: &Shard| target(*shard, &takers) == Some(me);
                 let orphans = orphans(view);
                 let claimed: ShardSet = orphans.iter().filter(is_mine).collect();
-                if !claimed.is_empty() {
+                let waits = has_just_come && mine.standing == Standing::Open;
+                if !claimed.is_empty() && !waits {
                     acts.push(Act::Claim(claimed));
                 }
                 if orphans.is_empty() && self.moves(now, view, &takers) {

@@ -129,11 +129,35 @@ fn an_engine_that_is_alone_is_in_the_way_of_others_and_they_in_its() {
 }
 
 #[test]
-fn the_first_engine_has_all_at_once() {
+fn an_engine_that_has_just_come_looks_twice_before_it_claims() {
     let mut world = World::new();
     world.open();
     world.turn();
+    assert_eq!(world.counts(), [0]);
+    world.turn();
     assert_eq!(world.counts(), [1024]);
+}
+
+#[test]
+fn engines_that_start_together_divide_at_once() {
+    let mut world = World::new();
+    world.open();
+    world.turn();
+    world.open();
+    world.turn();
+    world.turn();
+    let counts = world.counts();
+    assert!(counts.iter().all(|count| count.abs_diff(512) < 80), "{counts:?}");
+    assert_eq!(counts.iter().sum::<usize>(), 1024);
+    assert_eq!(world.moved, 0);
+}
+
+#[test]
+fn an_engine_that_shares_with_nobody_does_not_wait_for_others() {
+    let epoch = Epoch(1);
+    let view = View { engines: [(epoch, member(Standing::Alone))].into() };
+    let acts = Membership::new(epoch).look(Duration::ZERO, &view);
+    assert_eq!(acts, [Act::Claim(ShardSet::ALL)]);
 }
 
 #[test]
