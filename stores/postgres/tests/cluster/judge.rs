@@ -1,43 +1,23 @@
 //! What must be so of a trial, whatever happened in it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use tokio_postgres::Client;
 
 use super::cloud::Asked;
-
-/// What the engines said.
-#[derive(Default)]
-pub(crate) struct Said {
-    /// Every operation that a caller was told of, and its tenant.
-    pub(crate) accepted: HashMap<String, String>,
-    /// Those whose end a caller was told of.
-    pub(crate) settled: HashSet<String>,
-    /// How many commands failed for the store, and what the last one said.
-    pub(crate) failed: (usize, String),
-    /// What subscribers heard: by position the tenant and its revision.
-    pub(crate) events: BTreeMap<u64, (String, u64)>,
-    /// Where two of them heard different things.
-    pub(crate) differ: Vec<String>,
-}
-
-impl Said {
-    pub(crate) fn event(&mut self, position: u64, tenant: &str, revision: u64) {
-        let heard = (tenant.to_owned(), revision);
-        let first = self.events.entry(position).or_insert_with(|| heard.clone());
-        if *first != heard {
-            self.differ.push(format!("at {position} {first:?} and {heard:?}"));
-        }
-    }
-}
+use super::history::{self, ABSENT, Changes, Did};
+use super::said::Said;
 
 /// Everything that is wrong, a sentence each.
 pub(crate) async fn judge(said: &Said, asked: &[Asked], client: &Client) -> Vec<String> {
     let mut wrong = requests(asked);
     wrong.extend(said.differ.iter().map(|differ| format!("subscribers heard different things {differ}")));
-    wrong.extend(log(said, client).await);
+    let (holes, changes) = log(said, client).await;
+    wrong.extend(holes);
     wrong.extend(operations(said, client).await);
+    let history: Vec<Did> = said.history.iter().map(|(_, did)| did.clone()).collect();
+    wrong.extend(history::judge(&history, &changes));
     wrong
 }
 
@@ -75,31 +55,51 @@ fn requests(asked: &[Asked]) -> Vec<String> {
     wrong
 }
 
-/// Positions and revisions have no holes, and subscribers heard what is there.
-async fn log(said: &Said, client: &Client) -> Vec<String> {
-    let rows =
-        client.query("SELECT position, tenant, revision FROM landlord.events ORDER BY position", &[]).await;
-    let mut wrong = Vec::new();
-    let mut revisions: HashMap<String, i64> = HashMap::new();
+/// Positions and revisions have no holes, and subscribers heard what is there. And how the tenants changed.
+async fn log(said: &Said, client: &Client) -> (Vec<String>, Changes) {
+    let rows = client
+        .query(
+            // A destroy that first stops what is on its way is not named by the event with which it was accepted.
+            "SELECT position, events.tenant, revision, to_state, operation,
+                coalesce(what_json::jsonb ->> 'queued', destroys.id), settles
+            FROM landlord.events LEFT JOIN landlord.operations AS destroys
+                ON what_json::jsonb ->> 'kind' = 'stopping' AND destroys.tenant = events.tenant
+                AND destroys.accepted_at = at AND destroys.kind = 'destroy'
+            ORDER BY position",
+            &[],
+        )
+        .await;
+    let (mut wrong, mut changes) = (Vec::new(), Changes::default());
+    let mut revisions: HashMap<String, u64> = HashMap::new();
     for (number, row) in rows.expect("reads").iter().enumerate() {
-        let (position, tenant, revision): (i64, String, i64) = (row.get(0), row.get(1), row.get(2));
-        if position != number as i64 + 1 {
+        let (position, tenant) = (row.get::<_, i64>(0).unsigned_abs(), row.get::<_, String>(1));
+        let revision = row.get::<_, i64>(2).unsigned_abs();
+        if position != number as u64 + 1 {
             wrong.push(format!("position {position} comes where {} should", number + 1));
+        }
+        changes.add(&tenant, revision, row.get::<_, Option<&str>>(3).unwrap_or(ABSENT));
+        for named in [4, 5] {
+            if let Some(operation) = row.get::<_, Option<&str>>(named) {
+                changes.names(operation, revision);
+            }
+        }
+        for operation in row.get::<_, Option<&str>>(6).into_iter().flat_map(|ended| ended.split(',')) {
+            changes.ends(operation, revision);
         }
         let last = revisions.entry(tenant.clone()).or_default();
         if revision != *last + 1 {
             wrong.push(format!("{tenant} goes from revision {last} to {revision}"));
         }
         *last = revision;
-        match said.events.get(&(position as u64)) {
-            Some((heard, at)) if (heard, *at) == (&tenant, revision as u64) => {}
+        match said.events.get(&position) {
+            Some((heard, at)) if (heard, *at) == (&tenant, revision) => {}
             heard => wrong.push(format!("at {position} is {tenant} {revision}, and was heard {heard:?}")),
         }
         if wrong.len() > 20 {
             break;
         }
     }
-    wrong
+    (wrong, changes)
 }
 
 /// Every operation that was accepted is there, and each ended once.
