@@ -1,6 +1,6 @@
 //! What must be so of a trial, whatever happened in it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use tokio_postgres::Client;
@@ -9,9 +9,25 @@ use super::cloud::Asked;
 use super::history::{self, ABSENT, Changes, Did};
 use super::said::Said;
 
+/// What happened to engines, by epoch.
+pub(crate) struct Befell {
+    /// The first time that something happened to one.
+    pub(crate) touched: HashMap<u64, Duration>,
+    /// Those that others ended.
+    pub(crate) fenced: HashSet<u64>,
+}
+
+impl Befell {
+    /// Whether an engine may have got a tenant back from another one by then: something had happened to that, and not to this.
+    fn may_have_it_back(&self, engine: u64, from: u64, by: Duration) -> bool {
+        let touched = |engine| self.touched.get(&engine).is_some_and(|at| *at < by);
+        touched(from) && !(self.fenced.contains(&engine) && touched(engine))
+    }
+}
+
 /// Everything that is wrong, a sentence each.
-pub(crate) async fn judge(said: &Said, asked: &[Asked], client: &Client) -> Vec<String> {
-    let mut wrong = requests(asked);
+pub(crate) async fn judge(said: &Said, asked: &[Asked], befell: &Befell, client: &Client) -> Vec<String> {
+    let mut wrong = requests(asked, befell);
     wrong.extend(said.differ.iter().map(|differ| format!("subscribers heard different things {differ}")));
     let (holes, changes) = log(said, client).await;
     wrong.extend(holes);
@@ -21,9 +37,9 @@ pub(crate) async fn judge(said: &Said, asked: &[Asked], client: &Client) -> Vec<
     wrong
 }
 
-/// Once another engine has asked for a tenant, the one before it never does again; and writes of two never overlap. Engines come and go
-/// too fast here for shards to move back.
-fn requests(asked: &[Asked]) -> Vec<String> {
+/// Once another engine has asked for a tenant, the one before it never does again, unless it has the tenant anew; and writes of two
+/// never overlap.
+fn requests(asked: &[Asked], befell: &Befell) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut by_tenant: BTreeMap<&str, Vec<&Asked>> = BTreeMap::new();
     for asked in asked {
@@ -35,7 +51,9 @@ fn requests(asked: &[Asked]) -> Vec<String> {
             let [one, next] = pair else { continue };
             if one.epoch != next.epoch {
                 before.insert(one.epoch, one.began);
-                if let Some(own) = before.get(&next.epoch) {
+                if let Some(own) = before.get(&next.epoch)
+                    && !befell.may_have_it_back(next.epoch, one.epoch, next.began)
+                {
                     let (late, at) = (next.epoch, next.began);
                     wrong.push(format!(
                         "{tenant}: engine {late} asked at {own:?}, then another one, then it again at {at:?}"

@@ -60,7 +60,7 @@ const MIX: [Mishap; 14] = [
     Mishap::Stop,
     Mishap::Stop,
     Mishap::Stop,
-    Mishap::Cut,
+    Mishap::Stop,
     Mishap::Cut,
     Mishap::Cut,
     Mishap::Kill,

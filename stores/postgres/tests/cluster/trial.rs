@@ -12,7 +12,7 @@ use super::cloud::Cloud;
 use super::database::Database;
 use super::figures::Figures;
 use super::fleet::Fleet;
-use super::judge::judge;
+use super::judge::{Befell, judge};
 use super::mishaps::deck;
 use super::{history, now};
 
@@ -143,7 +143,8 @@ impl Trial {
             said.last_failure
         ));
         let beyond = figures.tell(&said, &asked, &fenced);
-        wrong.extend(judge(&said, &asked, client).await);
+        let befell = Befell { touched: figures.touched, fenced };
+        wrong.extend(judge(&said, &asked, &befell, client).await);
         match judges_times {
             true => wrong.extend(beyond),
             false => beyond.iter().for_each(|beyond| println!("not judged: {beyond}")),
