@@ -63,11 +63,12 @@ kills count="200" seed="":
     cargo build --package landlord-compute --example engine-process
     LANDLORD_KILLS={{count}} LANDLORD_SEED={{seed}} cargo test --package landlord-compute --test main kills:: -- --nocapture
 
-# Kill and stop three engines that share a PostgreSQL, and lose its primary, while a cloud judges: `just cluster kills=200 seed=7`. Installs
-# PostgreSQL, as root, on Debian.
-cluster kills="20" seed="":
+# Kill, stop and cut off three engines that share a PostgreSQL, and lose its primary, while a cloud judges:
+# `just cluster kills=200 seed=7`; with `times=judged` also how long it takes. Installs PostgreSQL, as root, on Debian.
+cluster kills="20" seed="" times="":
     LANDLORD_INSTALL=1 stores/postgres/tests/backends/install.sh
     LANDLORD_CLUSTER_KILLS={{trim_start_match(kills, "kills=")}} LANDLORD_SEED={{trim_start_match(seed, "seed=")}} \
+      LANDLORD_CLUSTER_TIMES={{trim_start_match(times, "times=")}} \
       cargo test --workspace --all-features --test postgres-cluster
 
 # Ask a server, with schemathesis, everything that its OpenAPI document allows, and much that it does not.

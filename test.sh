@@ -10,7 +10,8 @@
 #   LANDLORD_FUZZED=n       ask a server made-up things for n seconds (40)
 #   LANDLORD_EXPLORE=n      explore for n seconds in each long test (30); 0 explores all, which takes an hour
 #   LANDLORD_LOAD=n         load a server with so many hundredths of 10,000 tenants and 3,000 clients (10)
-#   LANDLORD_CLUSTER_KILLS=n  kill or stop one of three engines n times, and the primary once in twenty (20)
+#   LANDLORD_CLUSTER_KILLS=n  kill, stop or cut off one of three engines n times, or once in twenty the primary (20)
+#   LANDLORD_CLUSTER_TIMES=judged  judge there also how long it takes
 #   LANDLORD_SEED=n         repeat a run of kills, or of faults
 #   PROPTEST_CASES=n        widen the properties
 #   LANDLORD_MODEL_DEPTH=n  explore a tenant's lives to depth n (8), or all of them
@@ -79,7 +80,7 @@ backends() {
   tests --test postgres-backends -- --include-ignored --test-threads 4
   # The program on it.
   tests --test on-postgres -- --include-ignored
-  # Several engines, kills, stops and a lost primary; LANDLORD_CLUSTER_KILLS says how many.
+  # Several engines, kills, stops, cuts and a lost primary; LANDLORD_CLUSTER_KILLS says how many.
   tests --test postgres-cluster
   printf '\n== install nginx, redis and Python\n'
   LANDLORD_INSTALL=1 providers/process/tests/backends/servers/install.sh

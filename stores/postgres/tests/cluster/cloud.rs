@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+
+use super::now;
 
 /// A request, as the cloud saw it.
 #[derive(Clone, Debug)]
@@ -15,8 +17,9 @@ pub(crate) struct Asked {
     pub(crate) tenant: String,
     /// Whether it changes something.
     pub(crate) writes: bool,
-    /// When its first byte was read, and when its answer was sent, since the cloud began.
+    /// When all of it had come: before that nothing is done about it.
     pub(crate) began: Duration,
+    /// When its answer was sent.
     pub(crate) ended: Option<Duration>,
 }
 
@@ -24,14 +27,18 @@ pub(crate) struct Asked {
 #[derive(Default)]
 pub(crate) struct Seen {
     /// What runs for each tenant.
-    pub(crate) runs: HashMap<String, String>,
+    runs: HashMap<String, String>,
+    /// In the order in which they had come.
     pub(crate) asked: Vec<Asked>,
+    /// Requests whose end never came.
+    pub(crate) torn: usize,
+    /// What is done as soon as an engine is in the middle of a request.
+    catch: Option<(u64, Box<dyn FnOnce() + Send>)>,
 }
 
 #[derive(Clone)]
 pub(crate) struct Cloud {
-    pub(crate) seen: Arc<Mutex<Seen>>,
-    begun: Instant,
+    seen: Arc<Mutex<Seen>>,
     pub(crate) port: u16,
 }
 
@@ -39,7 +46,7 @@ impl Cloud {
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
-        let cloud = Self { seen: Arc::default(), begun: Instant::now(), port };
+        let cloud = Self { seen: Arc::default(), port };
         let serves = cloud.clone();
         tokio::spawn(async move {
             while let Ok((connection, _)) = listener.accept().await {
@@ -53,12 +60,21 @@ impl Cloud {
         cloud
     }
 
-    pub(crate) fn now(&self) -> Duration {
-        self.begun.elapsed()
+    pub(crate) fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Does something as soon as this engine is in the middle of a request.
+    pub(crate) fn catch(&self, epoch: u64, then: impl FnOnce() + Send + 'static) {
+        self.seen().catch = Some((epoch, Box::new(then)));
+    }
+
+    /// An engine is in the middle of a request.
+    fn begins(&self, epoch: u64) {
+        let caught = self.seen().catch.take_if(|(whose, _)| *whose == epoch);
+        if let Some((_, then)) = caught {
+            then();
+        }
     }
 
     /// Requests of one connection, one after the other: `METHOD /tenant/epoch` with a body.
@@ -69,31 +85,22 @@ impl Cloud {
             if connection.read_line(&mut line).await? == 0 {
                 return Ok(());
             }
-            let began = self.now();
             let mut parts = line.split_whitespace();
             let method = parts.next().unwrap_or_default().to_owned();
             let mut path = parts.next().unwrap_or_default().split('/').skip(1).map(str::to_owned);
             let (tenant, epoch) = (path.next().unwrap_or_default(), path.next().unwrap_or_default());
-            let writes = method != "GET";
+            let (epoch, writes) = (epoch.parse().expect("an epoch"), method != "GET");
+            self.begins(epoch);
+            let Ok(body) = rest(&mut connection).await else {
+                self.seen().torn += 1;
+                return Ok(());
+            };
             let number = {
                 let mut seen = self.seen();
-                let epoch = epoch.parse().expect("an epoch");
-                seen.asked.push(Asked { epoch, tenant: tenant.clone(), writes, began, ended: None });
+                let (tenant, began) = (tenant.clone(), now());
+                seen.asked.push(Asked { epoch, tenant, writes, began, ended: None });
                 seen.asked.len() - 1
             };
-            let mut length = 0;
-            loop {
-                let mut header = String::new();
-                connection.read_line(&mut header).await?;
-                match header.trim_end().split_once(": ") {
-                    Some(("content-length", value)) => length = value.parse().expect("a length"),
-                    Some(_) => {}
-                    None => break,
-                }
-            }
-            let mut body = vec![0; length];
-            connection.read_exact(&mut body).await?;
-            let body = String::from_utf8(body).expect("text");
             // A change takes its time, and happens whoever waits for it.
             if writes {
                 tokio::time::sleep(Duration::from_millis(fastrand::u64(1..40))).await;
@@ -106,9 +113,8 @@ impl Cloud {
                     _ => {}
                 }
                 let answer = seen.runs.get(&tenant).cloned().unwrap_or_default();
-                let ended = self.now();
                 if let Some(asked) = seen.asked.get_mut(number) {
-                    asked.ended = Some(ended);
+                    asked.ended = Some(now());
                 }
                 answer
             };
@@ -116,4 +122,23 @@ impl Cloud {
             connection.get_mut().write_all(answer.as_bytes()).await?;
         }
     }
+}
+
+/// The headers and the body of a request.
+async fn rest(connection: &mut BufReader<TcpStream>) -> std::io::Result<String> {
+    let mut length = 0;
+    loop {
+        let mut header = String::new();
+        if connection.read_line(&mut header).await? == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        match header.trim_end().split_once(": ") {
+            Some(("content-length", value)) => length = value.parse().expect("a length"),
+            Some(_) => {}
+            None => break,
+        }
+    }
+    let mut body = vec![0; length];
+    connection.read_exact(&mut body).await?;
+    String::from_utf8(body).map_err(std::io::Error::other)
 }

@@ -1,194 +1,34 @@
 //! An engine in a process of its own: it works on tenants of its choice, and says what it was told.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
-use landlord_compute::machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
-use landlord_compute::machines::id::{ProviderName, TenantId};
-use landlord_compute::machines::ledger::Ledger;
-use landlord_compute::machines::spec::{ContainerSpec, ResourceRequirements, Spec, TenantComputeSpec};
-use landlord_compute::machines::status::{
-    ComputeState, ComputeStatus, Health, ProvisionResult, ProvisionStatus, UpdateResult, UpdateStatus,
-};
-use landlord_compute::provider::{Context, Destroyed, Guarded, Lease, Provider};
+use landlord_compute::machines::id::{Revision, TenantId};
+use landlord_compute::machines::spec::{ContainerSpec, ResourceRequirements, TenantComputeSpec};
+use landlord_compute::machines::tenant::{Record, Rejection};
 use landlord_compute::store::{Position, Scope};
-use landlord_compute::{CommandError, Delivery, Engine, ObservePolicy, Options};
+use landlord_compute::{
+    CommandError, Delivery, Engine, ObservePolicy, OperationHandle, Options, TenantHandle,
+};
 use landlord_store_postgres::{PostgresOptions, PostgresStore};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::signal::unix::SignalKind;
+use tokio::sync::Notify;
 
-use super::{TENANTS, words};
+use super::asks::Asks;
+use super::history::{ABSENT, Did, What};
+use super::{TENANTS, now, words};
 
 /// How many commands an engine has on their way.
 const BUSY: usize = 12;
+/// How long it takes to leave in order.
+const LEAVES: Duration = Duration::from_secs(10);
 
-/// A provider that asks the cloud, over connections that look at the lease.
-struct Asks {
-    port: u16,
-    /// Whether its connections look at the lease.
-    guarded: bool,
-    lease: OnceLock<Lease>,
-}
-
-impl Asks {
-    /// One request on a connection of its own: what runs then.
-    async fn ask(&self, method: &str, tenant: &TenantId, body: &str) -> Result<String, ProviderError> {
-        let asked = async {
-            let connection = TcpStream::connect(("127.0.0.1", self.port)).await?;
-            let lease = self.lease.get().expect("the engine shares its store");
-            let epoch = lease.engine().0;
-            let length = body.len();
-            let request =
-                format!("{method} /{tenant}/{epoch} HTTP/1.1\r\ncontent-length: {length}\r\n\r\n{body}");
-            match self.guarded {
-                true => exchange(Guarded::new(connection, lease.clone()), &request).await,
-                false => exchange(connection, &request).await,
-            }
-        };
-        asked.await.map_err(|error: std::io::Error| {
-            let kind = if method == "DELETE" { ErrorKind::DestroyFailed } else { ErrorKind::UpdateFailed };
-            let code = ErrorCode::ProviderUnavailable;
-            ProviderError::new(kind, Remedy::Retry, code, error.to_string())
-        })
-    }
-
-    /// Makes what is wanted run: it looks, says what it is about to do, and does it.
-    async fn make(&self, cx: &Context, spec: &Spec) -> Result<bool, ProviderError> {
-        let (tenant, wanted) = (&cx.subject.tenant, &spec.containers[0].image);
-        if self.ask("GET", tenant, "").await? == *wanted {
-            return Ok(false);
-        }
-        self.note(cx).await?;
-        let runs = self.ask("PUT", tenant, wanted).await?;
-        self.look_for(tenant, &runs).await?;
-        Ok(true)
-    }
-
-    async fn note(&self, cx: &Context) -> Result<(), ProviderError> {
-        let ledger = Ledger {
-            version: 1,
-            resources: [("row".to_owned(), cx.subject.tenant.to_string())].into(),
-            endpoints: Vec::new(),
-            waits: None,
-            engine: None,
-            facts: serde_json::value::RawValue::NULL.to_owned(),
-        };
-        let noted = cx.checkpoint(ledger, "writes").await;
-        noted.map_err(|error| {
-            let (kind, code) = (ErrorKind::UpdateFailed, ErrorCode::ProviderUnavailable);
-            ProviderError::new(kind, Remedy::Retry, code, error.to_string())
-        })
-    }
-
-    /// Waits a while, as for something that becomes healthy.
-    async fn look_for(&self, tenant: &TenantId, wanted: &str) -> Result<(), ProviderError> {
-        for _ in 0..3 {
-            tokio::time::sleep(Duration::from_millis(fastrand::u64(5..60))).await;
-            if self.ask("GET", tenant, "").await? != wanted {
-                let (kind, code) = (ErrorKind::UpdateFailed, ErrorCode::Conflict);
-                return Err(ProviderError::new(kind, Remedy::Retry, code, "somebody else changed it"));
-            }
-        }
-        Ok(())
-    }
-}
-
-async fn exchange(
-    connection: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
-    request: &str,
-) -> std::io::Result<String> {
-    let mut connection = BufReader::new(connection);
-    connection.get_mut().write_all(request.as_bytes()).await?;
-    connection.get_mut().flush().await?;
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        connection.read_line(&mut line).await?;
-        match line.trim_end().split_once(": ") {
-            Some(("content-length", value)) => length = value.parse().map_err(std::io::Error::other)?,
-            Some(_) => {}
-            None if line.starts_with("HTTP") => {}
-            None if line.is_empty() => return Err(std::io::ErrorKind::UnexpectedEof.into()),
-            None => break,
-        }
-    }
-    let mut body = vec![0; length];
-    connection.read_exact(&mut body).await?;
-    String::from_utf8(body).map_err(std::io::Error::other)
-}
-
-#[async_trait]
-impl Provider for Asks {
-    fn name(&self) -> ProviderName {
-        ProviderName::new("cloud").expect("a valid name")
-    }
-
-    fn leased(&self, lease: Lease) {
-        let _ = self.lease.set(lease);
-    }
-
-    async fn provision(&self, cx: &Context, spec: &Spec) -> Result<ProvisionResult, ProviderError> {
-        self.make(cx, spec).await?;
-        Ok(ProvisionResult {
-            tenant_id: cx.subject.tenant.clone(),
-            provider_type: self.name(),
-            status: ProvisionStatus::Success,
-            resource_ids: BTreeMap::new(),
-            endpoints: Vec::new(),
-            message: None,
-            provisioned_at: cx.now(),
-        })
-    }
-
-    async fn update(&self, cx: &Context, _: &TenantId, spec: &Spec) -> Result<UpdateResult, ProviderError> {
-        let changed = self.make(cx, spec).await?;
-        let status = if changed { UpdateStatus::Success } else { UpdateStatus::NoChanges };
-        Ok(UpdateResult {
-            tenant_id: cx.subject.tenant.clone(),
-            provider_type: self.name(),
-            status,
-            changes: Vec::new(),
-            message: None,
-            updated_at: cx.now(),
-        })
-    }
-
-    async fn destroy(&self, cx: &Context, tenant: &TenantId) -> Result<Destroyed, ProviderError> {
-        if !self.ask("GET", tenant, "").await?.is_empty() {
-            self.note(cx).await?;
-            self.ask("DELETE", tenant, "").await?;
-        }
-        Ok(Destroyed::default())
-    }
-
-    async fn get_status(&self, cx: &Context, tenant: &TenantId) -> Result<ComputeStatus, ProviderError> {
-        match self.ask("GET", tenant, "").await?.is_empty() {
-            true => Err(ProviderError::tenant_not_found(tenant.clone())),
-            false => Ok(ComputeStatus {
-                tenant_id: tenant.clone(),
-                provider_type: self.name(),
-                state: ComputeState::Running,
-                containers: Vec::new(),
-                health: Health::Healthy,
-                last_updated: cx.now(),
-                metadata: BTreeMap::new(),
-            }),
-        }
-    }
-
-    async fn validate(&self, _: &Context, _: &Spec) -> Result<(), ProviderError> {
-        Ok(())
-    }
-}
-
-fn spec(tenant: &str, image: String) -> TenantComputeSpec {
+fn spec(tenant: &TenantId, image: String) -> TenantComputeSpec {
     TenantComputeSpec {
-        tenant_id: tenant.to_owned(),
+        tenant_id: tenant.to_string(),
         provider_type: "cloud".to_owned(),
         containers: vec![ContainerSpec { name: "web".to_owned(), image, ..ContainerSpec::default() }],
         resources: ResourceRequirements { cpu: 128, memory: 128, ..ResourceRequirements::default() },
@@ -215,37 +55,78 @@ pub(crate) async fn run_if_told() -> bool {
     let Some(url) = told("STORE") else { return false };
     let port = told("CLOUD").and_then(|port| port.parse().ok()).expect("a port");
     fastrand::seed(told("SEED").and_then(|seed| seed.parse().ok()).expect("a seed"));
-    let provider = Arc::new(Asks { port, guarded: told("UNGUARDED").is_none(), lease: OnceLock::new() });
+    let provider = Arc::new(Asks::new(port, told("UNGUARDED").is_none()));
     let engine = loop {
         let options = PostgresOptions::new(&url).expect("a good URL");
         let options = PostgresOptions { patience: Duration::from_secs(5), ..options };
         let builder = Engine::builder(PostgresStore::new(options)).observe(ObservePolicy::Off);
         match builder.provider(Arc::clone(&provider)).start().await {
-            Ok(engine) => break engine,
+            Ok(engine) => break Arc::new(engine),
             Err(error) => {
                 eprintln!("not yet: {error}");
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
         }
     };
-    let engine = &engine;
+    say(format_args!("{} {}", words::OPEN, engine.epoch().0));
+    let over = Notify::new();
     let works = async {
-        let mut over = tokio::signal::unix::signal(SignalKind::user_defined1()).expect("a signal");
         if told("OVER").is_some() {
-            over.recv().await;
+            std::future::pending().await
         }
         tokio::select! {
-            _ = join_all((0..BUSY).map(|_| work(engine))) => {}
+            _ = join_all((0..BUSY).map(|_| work(&engine))) => {}
             // What is on its way is finished.
-            _ = over.recv() => std::future::pending().await,
+            () = over.notified() => std::future::pending().await,
         }
     };
+    let mut leaves = tokio::signal::unix::signal(SignalKind::terminate()).expect("a signal");
     tokio::select! {
         () = works => {}
-        () = tell(engine) => {}
+        () = listen(&engine, &over) => {}
+        () = tell(&engine) => {}
         why = engine.closed() => eprintln!("ended: {why}"),
+        _ = leaves.recv() => {
+            if let Err(error) = engine.shutdown(LEAVES).await {
+                eprintln!("not in order: {error}");
+            }
+        }
     }
     true
+}
+
+/// Does what the judge says: `TENANT IMAGE`, or that it is over.
+async fn listen(engine: &Arc<Engine>, over: &Notify) {
+    let mut lines = BufReader::new(tokio::io::stdin()).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        match line.split_once(' ') {
+            Some((tenant, image)) => {
+                let (tenant, image) = (tenant.to_owned(), image.to_owned());
+                let engine = Arc::clone(engine);
+                tokio::spawn(async move { make(&engine, &tenant, image).await });
+            }
+            None => {
+                assert_eq!(line, words::OVER);
+                over.notify_one();
+            }
+        }
+    }
+    std::future::pending().await
+}
+
+/// Makes a tenant run something, whether it runs or not.
+async fn make(engine: &Engine, tenant: &str, image: String) {
+    let handle = engine.tenant(TenantId::new(tenant).expect("a valid id"));
+    let from = now();
+    let asked = handle.update(spec(handle.id(), image.clone()), Options::default()).await;
+    match asked {
+        Err(CommandError::Rejected(Rejection::NotProvisioned)) => {
+            let from = now();
+            let asked = handle.provision(spec(handle.id(), image), Options::default()).await;
+            answered(from, &handle, None, asked).await;
+        }
+        asked => drop(answered(from, &handle, None, asked).await),
+    }
 }
 
 /// Commands tenants for ever.
@@ -254,31 +135,76 @@ async fn work(engine: &Engine) {
         let tenant = format!("t{}", fastrand::usize(0..TENANTS));
         let handle = engine.tenant(TenantId::new(&tenant).expect("a valid id"));
         let image = format!("v{}", fastrand::u32(0..5));
-        let asked = match fastrand::u8(0..10) {
-            0..4 => handle.provision(spec(&tenant, image), Options::default()).await,
-            4..9 => handle.update(spec(&tenant, image), Options::default()).await,
-            _ => handle.destroy(Options::default()).await,
+        // One in three looks before, and only changes what it saw.
+        let guard = if fastrand::u8(0..3) == 0 { look(&handle).await } else { None };
+        let options = Options::default();
+        let options = match guard {
+            Some(revision) => options.expected_revision(Revision(revision)),
+            None => options,
         };
-        match asked {
-            Ok(operation) => {
-                if let Some(id) = operation.id() {
-                    say(format_args!("{} {tenant} {id}", words::ACCEPTED));
-                    // It is not waited for at all costs: another engine may be asked too.
-                    let within = Duration::from_millis(fastrand::u64(0..3000));
-                    if let Ok(Ok(_)) = tokio::time::timeout(within, operation).await {
-                        say(format_args!("{} {id}", words::SETTLED));
-                    }
-                }
+        let from = now();
+        let asked = match fastrand::u8(0..10) {
+            0..4 => handle.provision(spec(handle.id(), image), options).await,
+            4..9 => handle.update(spec(handle.id(), image), options).await,
+            _ => handle.destroy(options).await,
+        };
+        if let Some(operation) = answered(from, &handle, guard, asked).await {
+            let id = operation.id();
+            // It is not waited for at all costs: another engine may be asked too.
+            let within = Duration::from_millis(fastrand::u64(0..3000));
+            if let (Some(id), Ok(Ok(_))) = (id, tokio::time::timeout(within, operation).await) {
+                say(format_args!("{} {id}", words::SETTLED));
             }
-            Err(CommandError::Store(error)) => {
-                say(format_args!("{} {error}", words::FAILED));
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-            Err(CommandError::Closed(_)) => std::future::pending().await,
-            // It was judged: there is nothing to update, or something else runs.
-            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
         }
     }
+}
+
+/// Looks at a tenant; the revision that it is at.
+async fn look(handle: &TenantHandle) -> Option<u64> {
+    let from = now();
+    let record = handle.snapshot().await.ok()?;
+    let revision = record.revision().0;
+    let state = match &record {
+        Record::Live(tenant) => tenant.state.name().as_str(),
+        Record::Absent(_) | Record::Gone(_) => ABSENT,
+    };
+    did(from, handle, None, What::Saw { revision, state: state.to_owned() });
+    Some(revision)
+}
+
+fn did(from: Duration, handle: &TenantHandle, guard: Option<u64>, what: What) {
+    let did = Did { from, to: now(), tenant: handle.id().to_string(), guard, what };
+    say(format_args!("{} {did}", words::DID));
+}
+
+/// Says what a command was answered.
+async fn answered(
+    from: Duration,
+    handle: &TenantHandle,
+    guard: Option<u64>,
+    asked: Result<OperationHandle, CommandError>,
+) -> Option<OperationHandle> {
+    match asked {
+        Ok(operation) => {
+            if let Some(id) = operation.id() {
+                did(from, handle, guard, What::Began(id.to_string()));
+            } else if let Some(revision) = operation.already() {
+                did(from, handle, guard, What::Already(revision.0));
+            }
+            return Some(operation);
+        }
+        Err(CommandError::Rejected(Rejection::RevisionMismatch { actual, .. })) => {
+            did(from, handle, guard, What::Refused(actual.0));
+        }
+        Err(CommandError::Store(error)) => {
+            say(format_args!("{} {} {error}", words::FAILED, now().as_nanos()));
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Err(CommandError::Closed(_)) => std::future::pending().await,
+        // It was judged: there is nothing to update, or something else runs.
+        Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+    }
+    None
 }
 
 /// Tells the judge every event, as a subscriber hears of it.

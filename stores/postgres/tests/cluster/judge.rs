@@ -6,44 +6,40 @@ use std::time::Duration;
 use tokio_postgres::Client;
 
 use super::cloud::Asked;
+use super::history::{self, ABSENT, Changes, Did};
+use super::said::Said;
 
-/// What the engines said.
-#[derive(Default)]
-pub(crate) struct Said {
-    /// Every operation that a caller was told of, and its tenant.
-    pub(crate) accepted: HashMap<String, String>,
-    /// Those whose end a caller was told of.
-    pub(crate) settled: HashSet<String>,
-    /// How many commands failed for the store, and what the last one said.
-    pub(crate) failed: (usize, String),
-    /// What subscribers heard: by position the tenant and its revision.
-    pub(crate) events: BTreeMap<u64, (String, u64)>,
-    /// Where two of them heard different things.
-    pub(crate) differ: Vec<String>,
+/// What happened to engines, by epoch.
+pub(crate) struct Befell {
+    /// The first time that something happened to one.
+    pub(crate) touched: HashMap<u64, Duration>,
+    /// Those that others ended.
+    pub(crate) fenced: HashSet<u64>,
 }
 
-impl Said {
-    pub(crate) fn event(&mut self, position: u64, tenant: &str, revision: u64) {
-        let heard = (tenant.to_owned(), revision);
-        let first = self.events.entry(position).or_insert_with(|| heard.clone());
-        if *first != heard {
-            self.differ.push(format!("at {position} {first:?} and {heard:?}"));
-        }
+impl Befell {
+    /// Whether an engine may have got a tenant back from another one by then: something had happened to that, and not to this.
+    fn may_have_it_back(&self, engine: u64, from: u64, by: Duration) -> bool {
+        let touched = |engine| self.touched.get(&engine).is_some_and(|at| *at < by);
+        touched(from) && !(self.fenced.contains(&engine) && touched(engine))
     }
 }
 
 /// Everything that is wrong, a sentence each.
-pub(crate) async fn judge(said: &Said, asked: &[Asked], client: &Client) -> Vec<String> {
-    let mut wrong = requests(asked);
+pub(crate) async fn judge(said: &Said, asked: &[Asked], befell: &Befell, client: &Client) -> Vec<String> {
+    let mut wrong = requests(asked, befell);
     wrong.extend(said.differ.iter().map(|differ| format!("subscribers heard different things {differ}")));
-    wrong.extend(log(said, client).await);
+    let (holes, changes) = log(said, client).await;
+    wrong.extend(holes);
     wrong.extend(operations(said, client).await);
+    let history: Vec<Did> = said.history.iter().map(|(_, did)| did.clone()).collect();
+    wrong.extend(history::judge(&history, &changes));
     wrong
 }
 
-/// Once another engine has asked for a tenant, the one before it never does again; and writes of two never overlap. Engines come and go
-/// too fast here for shards to move back.
-fn requests(asked: &[Asked]) -> Vec<String> {
+/// Once another engine has asked for a tenant, the one before it never does again, unless it has the tenant anew; and writes of two
+/// never overlap.
+fn requests(asked: &[Asked], befell: &Befell) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut by_tenant: BTreeMap<&str, Vec<&Asked>> = BTreeMap::new();
     for asked in asked {
@@ -55,7 +51,9 @@ fn requests(asked: &[Asked]) -> Vec<String> {
             let [one, next] = pair else { continue };
             if one.epoch != next.epoch {
                 before.insert(one.epoch, one.began);
-                if let Some(own) = before.get(&next.epoch) {
+                if let Some(own) = before.get(&next.epoch)
+                    && !befell.may_have_it_back(next.epoch, one.epoch, next.began)
+                {
                     let (late, at) = (next.epoch, next.began);
                     wrong.push(format!(
                         "{tenant}: engine {late} asked at {own:?}, then another one, then it again at {at:?}"
@@ -75,31 +73,51 @@ fn requests(asked: &[Asked]) -> Vec<String> {
     wrong
 }
 
-/// Positions and revisions have no holes, and subscribers heard what is there.
-async fn log(said: &Said, client: &Client) -> Vec<String> {
-    let rows =
-        client.query("SELECT position, tenant, revision FROM landlord.events ORDER BY position", &[]).await;
-    let mut wrong = Vec::new();
-    let mut revisions: HashMap<String, i64> = HashMap::new();
+/// Positions and revisions have no holes, and subscribers heard what is there. And how the tenants changed.
+async fn log(said: &Said, client: &Client) -> (Vec<String>, Changes) {
+    let rows = client
+        .query(
+            // A destroy that first stops what is on its way is not named by the event with which it was accepted.
+            "SELECT position, events.tenant, revision, to_state, operation,
+                coalesce(what_json::jsonb ->> 'queued', destroys.id), settles
+            FROM landlord.events LEFT JOIN landlord.operations AS destroys
+                ON what_json::jsonb ->> 'kind' = 'stopping' AND destroys.tenant = events.tenant
+                AND destroys.accepted_at = at AND destroys.kind = 'destroy'
+            ORDER BY position",
+            &[],
+        )
+        .await;
+    let (mut wrong, mut changes) = (Vec::new(), Changes::default());
+    let mut revisions: HashMap<String, u64> = HashMap::new();
     for (number, row) in rows.expect("reads").iter().enumerate() {
-        let (position, tenant, revision): (i64, String, i64) = (row.get(0), row.get(1), row.get(2));
-        if position != number as i64 + 1 {
+        let (position, tenant) = (row.get::<_, i64>(0).unsigned_abs(), row.get::<_, String>(1));
+        let revision = row.get::<_, i64>(2).unsigned_abs();
+        if position != number as u64 + 1 {
             wrong.push(format!("position {position} comes where {} should", number + 1));
+        }
+        changes.add(&tenant, revision, row.get::<_, Option<&str>>(3).unwrap_or(ABSENT));
+        for named in [4, 5] {
+            if let Some(operation) = row.get::<_, Option<&str>>(named) {
+                changes.names(operation, revision);
+            }
+        }
+        for operation in row.get::<_, Option<&str>>(6).into_iter().flat_map(|ended| ended.split(',')) {
+            changes.ends(operation, revision);
         }
         let last = revisions.entry(tenant.clone()).or_default();
         if revision != *last + 1 {
             wrong.push(format!("{tenant} goes from revision {last} to {revision}"));
         }
         *last = revision;
-        match said.events.get(&(position as u64)) {
-            Some((heard, at)) if (heard, *at) == (&tenant, revision as u64) => {}
+        match said.events.get(&position) {
+            Some((heard, at)) if (heard, *at) == (&tenant, revision) => {}
             heard => wrong.push(format!("at {position} is {tenant} {revision}, and was heard {heard:?}")),
         }
         if wrong.len() > 20 {
             break;
         }
     }
-    wrong
+    (wrong, changes)
 }
 
 /// Every operation that was accepted is there, and each ended once.
