@@ -17,7 +17,13 @@ use tracing::Span;
 use crate::provider::Budget;
 use crate::store::{Position, Sort};
 
-/// Is told what an engine does. One that panics harms the engine.
+/// A registered provider's place in the list that [`Watcher::starts`] was told. What is told often says this, so that nobody
+/// has to look for a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place(pub usize);
+
+/// Is told what an engine does. One that panics harms the engine. Where the place of a provider is told as none, it is not
+/// known, or the engine does not have that provider.
 ///
 /// What became durable although its commit had failed is told late, and of that only the event is known. Such an event
 /// may be told twice. A tenant whose actor panicked over its commit may be counted where it was until the next start.
@@ -31,27 +37,23 @@ pub trait Watcher: Send + Sync + 'static {
     /// The store did not make a commit, or it is not known whether it did. Whoever needs it tries again.
     fn commit_failed(&self) {}
 
-    /// A transition is durable, and where the tenant is counted elsewhere from now on, it says so. None: it is not known any
-    /// more who runs the tenant, which then is counted nowhere.
-    fn transition(&self, _provider: Option<&ProviderName>, _event: &LifecycleEvent, _moved: Option<Moved>) {}
+    /// A transition is durable, and where the tenant is counted elsewhere from now on, it says so.
+    fn transition(&self, _provider: Option<Place>, _event: &LifecycleEvent, _moved: Option<Moved>) {}
 
     /// A tenant is counted elsewhere now, because of what became durable without being told.
-    fn moved(&self, _provider: &ProviderName, _moved: Moved) {}
+    fn moved(&self, _provider: Option<Place>, _moved: Moved) {}
 
     /// An operation has settled.
     fn settled(&self, _operation: &Ended<'_>) {}
 
-    /// A call of a provider has got its turn.
-    fn call_began(&self, _provider: &ProviderName, _method: Method) {}
-
-    /// A call that had begun is over.
-    fn call_ended(&self, _provider: &ProviderName, _method: Method, _end: CallEnd, _took: Duration) {}
+    /// A call of a provider that had got its turn is over, which took so long. None: it had not to be waited for.
+    fn call_ended(&self, _provider: Place, _method: Method, _end: CallEnd, _took: Option<Duration>) {}
 
     /// A running tenant was looked at.
-    fn looked(&self, _provider: &ProviderName, _end: LookEnd) {}
+    fn looked(&self, _provider: Place, _end: LookEnd) {}
 
-    /// Whether an operation has spans. `trace` is what is kept of its caller's. Asked for every span, also after a restart:
-    /// the same operation has to be answered the same. Default: every operation has.
+    /// Whether an operation has spans. `trace` is what is kept of its caller's. Asked more than once, also after a restart: the
+    /// same operation has to be answered the same. Default: every operation has.
     fn traces(&self, _operation: OperationId, _trace: Option<&TraceContext>) -> bool {
         true
     }
@@ -78,8 +80,8 @@ pub struct Moved {
 /// An operation that has settled.
 #[derive(Clone, Copy, Debug)]
 pub struct Ended<'a> {
-    /// Who did it, where that is known.
-    pub provider: Option<&'a ProviderName>,
+    /// Who did it.
+    pub provider: Option<Place>,
     /// What it did, where that is known.
     pub kind: Option<OperationKind>,
     /// How it ended.

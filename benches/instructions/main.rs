@@ -59,6 +59,9 @@ fn run(words: &[String]) -> Result<(), Box<dyn Error>> {
         let (work, store, watch) = (work.parse()?, store.parse()?, watch.parse()?);
         return Program { work, store, watch, tenants: tenants.parse()?, folder }.run();
     }
+    if words == [watched::RECEIVER] {
+        return watched::receive();
+    }
     let (as_json, words) = match words {
         [first, rest @ ..] if first == "--figures" => (true, rest),
         all => (false, all),

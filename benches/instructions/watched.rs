@@ -1,8 +1,10 @@
 //! Who watches an engine: somebody who does nothing, somebody who counts, and somebody who sends metrics and traces to a receiver
 //! that says yes to everything.
 
+use std::error::Error;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use landlord_compute::OperationId;
@@ -22,6 +24,9 @@ impl Watcher for Ignores {
     }
 }
 
+/// The first word of the process that receives.
+pub(crate) const RECEIVER: &str = "--receiver";
+
 /// A subscriber that takes nothing.
 pub(crate) fn ignore() {
     let subscriber = tracing_subscriber::registry().with(LevelFilter::OFF);
@@ -34,16 +39,32 @@ pub(crate) fn count() -> Telemetry {
 }
 
 /// As `serve` does it by default where one is: with its share of operations traced, and metrics once a minute.
+#[allow(clippy::zombie_processes, reason = "it ends when this process does")]
 pub(crate) fn export() -> Telemetry {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = format!("http://{}", listener.local_addr().expect("an address"));
+    // A process of its own, which is not counted: a receiver is never a part of who sends.
+    let mut receiver = Command::new(std::env::current_exe().expect("this program"));
+    let receiver =
+        receiver.arg(RECEIVER).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it runs");
+    let mut address = String::new();
+    BufReader::new(receiver.stdout.expect("stdout")).read_line(&mut address).expect("it says where");
+    // Its end of this is closed when this process ends.
+    std::mem::forget(receiver.stdin);
+    let address = format!("http://{}", address.trim());
+    let settings = Settings::default().endpoint("the benchmark", &address).expect("an address");
+    begin(&settings)
+}
+
+/// Says yes to everything until stdin ends, at an address that it prints.
+pub(crate) fn receive() -> Result<(), Box<dyn Error>> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    println!("{}", listener.local_addr()?);
     std::thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
             std::thread::spawn(move || while take(&stream).is_some() {});
         }
     });
-    let settings = Settings::default().endpoint("the benchmark", &address).expect("an address");
-    begin(&settings)
+    std::io::copy(&mut std::io::stdin(), &mut std::io::sink())?;
+    Ok(())
 }
 
 fn begin(settings: &Settings) -> Telemetry {

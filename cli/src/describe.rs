@@ -211,3 +211,75 @@ fn asked_for(spec: &SpecView) -> Vec<(&'static str, String)> {
     }
     lines
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn everything_that_is_known_has_a_line() {
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let later = (now + SignedDuration::from_secs(30)).to_string();
+        let known = json!({
+            "tenant": {
+                "tenant_id": "acme", "state": "updating", "health": "healthy", "provider": "process",
+                "incarnation": 2, "revision": 7, "spec": 1, "paused": now.to_string(), "protected": true,
+                "operation": {
+                    "id": "1-9", "direction": "forward", "attempt": 2, "run": "waiting", "until": later,
+                    "target": 2, "deadline": later,
+                },
+                "next": { "id": "1-10", "target": 3 },
+                "resources": { "web/1-1": "pid 7" },
+            },
+            "spec": {
+                "resources": { "cpu": 100, "memory": 64 },
+                "networking": { "public_ip": false },
+                "secrets": [{ "name": "key", "source": "env:KEY", "env_var": "API_KEY" }],
+                "labels": { "team": "blue" },
+                "provider_config": ["stop_grace_seconds"],
+            },
+            "containers": [{
+                "name": "web", "image": "web:1", "env": ["GREETING", "TONE"],
+                "ports": [{ "container_port": 80, "protocol": "tcp", "name": "http", "host_port": 8080 }],
+                "resources": { "cpu": 50, "memory": 32, "requests": { "cpu": 10 } },
+            }],
+            "not_enforced": ["storage: nothing limits it"],
+            "engine": { "state": "looks_after" },
+            "operations": [], "events": [], "cursor": "local.7",
+        });
+        let logs = Some("/var/lib/landlord/logs/acme".into());
+        let described = Described { known: serde_json::from_value(known).unwrap(), logs };
+        let lines: Vec<String> =
+            described.facts(now).into_iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        for line in [
+            "life: 2",
+            "revision: 7",
+            "spec: v1",
+            "container: web, image web:1",
+            "  port: 80 tcp (http), host port 8080",
+            "  resources: 50 millicores, 32 MB of memory; set aside: 10 millicores, 32 MB",
+            "  env: GREETING, TONE",
+            "resources: 100 millicores, 64 MB of memory",
+            "secret: key from env:KEY as API_KEY",
+            "label: team=blue",
+            "config: provider_config gives stop_grace_seconds",
+            "queued: update 1-10 to spec v3",
+            "resource: web/1-1: pid 7",
+            "limits: storage: nothing limits it",
+            "logs: /var/lib/landlord/logs/acme",
+        ] {
+            assert!(lines.iter().any(|it| it == line), "{line:?} is not in {lines:#?}");
+        }
+        for (name, words) in [
+            ("operation: 1-9, try 2, ", "deadline in 30 s"),
+            ("paused: ", "`landlord-compute resume acme` lets it go on"),
+            ("protected: ", "deletion_protection: false lifts that"),
+        ] {
+            let is_it = |line: &String| line.starts_with(name) && line.contains(words);
+            assert!(lines.iter().any(is_it), "{name} {words} is not in {lines:#?}");
+        }
+    }
+}

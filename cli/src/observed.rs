@@ -57,3 +57,54 @@ pub(crate) async fn look(served: Served, telemetry: Arc<Telemetry>, stop: Cancel
         telemetry.orphans(served.orphans());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use landlord_compute::clock::SystemClock;
+    use landlord_compute::machines::id::Incarnation;
+    use landlord_compute::machines::planner::Subject;
+    use landlord_compute::provider::{Context, Provider};
+    use landlord_telemetry::Settings;
+    use landlord_testing::fixtures;
+
+    use super::*;
+    use crate::here;
+
+    /// What nobody counts as it happens: it is found by looks at the store, and by sweeps.
+    #[tokio::test(start_paused = true)]
+    async fn what_looks_and_sweeps_have_found_is_among_the_figures() {
+        let provider = fixtures::scripted();
+        let engine = fixtures::engine(fixtures::memory(), &provider).start().await.unwrap();
+        let (telemetry, _exports) = Telemetry::new(&Settings::default()).unwrap();
+        let telemetry = Arc::new(telemetry);
+        let engine = Arc::new(engine);
+        let served = Served::engine(Arc::clone(&engine));
+        let stop = CancellationToken::new();
+        let looking = tokio::spawn(look(served.clone(), Arc::clone(&telemetry), stop.clone()));
+        let orphans = r#"landlord_orphans{provider="scripted"}"#;
+        let figures = async |has: &str| {
+            // As long as this takes, time passes.
+            while !telemetry.prometheus().contains(has) {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            telemetry.prometheus()
+        };
+        let text = figures("landlord_subscription_lag 0").await;
+        assert!(!text.contains(orphans), "nobody has swept: {text}");
+
+        // Something of a tenant is there that no engine was asked for.
+        let (name, tenant) = (provider.name(), fixtures::tenant("lost"));
+        let subject = Subject {
+            engine: engine.store_name(),
+            provider: name.clone(),
+            tenant,
+            incarnation: Incarnation(1),
+        };
+        let spec = fixtures::spec("lost", "v1").check().unwrap();
+        provider.provision(&Context::alone(subject, Arc::new(SystemClock)), &spec).await.unwrap();
+        here::client(served).sweep(&name).await.unwrap();
+        tokio::time::timeout(LOOKS * 2, figures(&format!("{orphans} 1"))).await.unwrap();
+        stop.cancel();
+        looking.await.unwrap();
+    }
+}

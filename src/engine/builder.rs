@@ -94,9 +94,8 @@ impl EngineBuilder {
             }
         }
         if self.watched.is_watched() {
-            let providers: Vec<_> = registry.iter().map(|registered| registered.provider.name()).collect();
             let survey = self.store.survey(Box::new(|_| true), 0).await?;
-            self.watched.starts(&providers, &survey.counts);
+            self.watched.starts(&registry.names(), &survey.counts);
         }
         let (directory, exits) =
             Directory::start().await.map_err(|error| StartError::Supervisors(error.to_string()))?;

@@ -51,12 +51,15 @@ async fn turn(ground: &Ground, start: &StartCall, cx: &Context) -> Outcome {
             "stopped before it began",
         )));
     };
-    let watched = ground.watched.call(&start.provider, start.method);
+    let mut watched = ground.watched.call(registered.place, start.method);
     let mut answer = pin!(AssertUnwindSafe(make_call(registered, cx, start)).catch_unwind());
     // A timer is only worth its while when there is something to wait for.
     let answer = match poll_fn(|task| Poll::Ready(answer.as_mut().poll(task))).await {
         Poll::Ready(answer) => Ok(answer),
-        Poll::Pending => Box::pin(tokio::time::timeout(registered.call_timeout, answer)).await,
+        Poll::Pending => {
+            watched.waits();
+            Box::pin(tokio::time::timeout(registered.call_timeout, answer)).await
+        }
     };
     watched.ended(match &answer {
         Ok(Ok(Ok(_))) => CallEnd::Succeeded,

@@ -17,7 +17,6 @@ use landlord_state_machines::id::{CallId, Epoch, TenantId};
 use landlord_state_machines::ledger::Ledger;
 use landlord_state_machines::planner::Subject;
 use landlord_state_machines::tenant::{Outcome, StartCall};
-use landlord_state_machines::trace::TraceContext;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -28,7 +27,7 @@ use super::call::outcome;
 use super::config::SHARDS;
 use super::core::TenantCore;
 use super::count::{Count, Counted};
-use super::telemetry;
+use super::telemetry::{self, Traced};
 use crate::provider::{self, CheckpointError, Context, Home, Initiator, Journal, Kept};
 
 /// The first and the longest pause before a checkpoint is sent again to an actor that was lost.
@@ -106,7 +105,7 @@ impl Dropped {
 pub(crate) struct Particulars {
     pub(crate) subject: Subject,
     pub(crate) ledger: Option<Arc<Ledger>>,
-    pub(crate) trace: Option<TraceContext>,
+    pub(crate) traced: Traced,
     pub(crate) initiator: Initiator,
 }
 
@@ -178,7 +177,7 @@ impl Calls {
     }
 
     fn begin(&self, core: &Arc<TenantCore>, mut start: StartCall, particulars: Particulars) -> Begun {
-        let Particulars { subject, ledger, trace, initiator } = particulars;
+        let Particulars { subject, ledger, traced: Traced { trace, has_spans }, initiator } = particulars;
         let home = CallHome { core: Arc::clone(core), call: start.call };
         let kept = Arc::new(Kept::new(ledger, home));
         let mut cx = Context::of(subject, Arc::clone(&kept) as Arc<Kept<dyn Home>>);
@@ -191,9 +190,10 @@ impl Calls {
         cx.rollout = start.rollout;
         cx.applied_rollout = start.applied_rollout;
         let (call, cancel) = (start.call, cx.cancel.clone());
-        let traced = core.watched.traces(start.operation, cx.trace.as_ref());
-        let span =
-            if traced { telemetry::call_span(&core.tenant, &start, cx.trace.as_ref()) } else { Span::none() };
+        let span = match has_spans {
+            true => telemetry::call_span(&core.tenant, &start, cx.trace.as_ref()),
+            false => Span::none(),
+        };
         let ends = span.clone();
         let in_flight = Counted::at(CallCount(Arc::clone(core)));
         // In a box: it is large, and moves into the task when it is not over at once. An `async fn` that took its

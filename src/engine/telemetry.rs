@@ -13,6 +13,13 @@ use tracing::field::Empty;
 use crate::store::Position;
 use crate::telemetry::TRACE_TARGET;
 
+/// What is kept of an operation's trace, and whether the operation has spans. That is decided once.
+#[derive(Clone)]
+pub(crate) struct Traced {
+    pub(crate) trace: Option<TraceContext>,
+    pub(crate) has_spans: bool,
+}
+
 /// The span of a command, until it is answered.
 pub(crate) fn command_span(
     tenant: &TenantId,
@@ -20,6 +27,7 @@ pub(crate) fn command_span(
     operation: OperationId,
     trace: Option<&TraceContext>,
 ) -> Span {
+    let parent = Parent::of(trace);
     let span = tracing::info_span!(
         target: TRACE_TARGET,
         parent: None,
@@ -29,9 +37,9 @@ pub(crate) fn command_span(
         provider = request.provider().map(tracing::field::display),
         %operation,
         traceparent = Empty,
-        trace_id = Empty,
+        trace_id = parent.trace_id(trace).map(tracing::field::display),
     );
-    continue_trace(&span, trace);
+    continue_trace(&span, trace, parent);
     span
 }
 
@@ -48,7 +56,7 @@ pub(crate) fn own_command_span(event: &LifecycleEvent, kind: OperationKind, prov
         traceparent = Empty,
         trace_id = Empty,
     );
-    continue_trace(&span, None);
+    continue_trace(&span, None, Parent::none());
     span
 }
 
@@ -64,6 +72,7 @@ pub(crate) fn admission_span(command: &Span) -> Span {
 /// The span of one use of a provider.
 pub(crate) fn call_span(tenant: &TenantId, start: &StartCall, trace: Option<&TraceContext>) -> Span {
     let method = start.method.name();
+    let parent = Parent::of(trace);
     let span = tracing::info_span!(
         target: TRACE_TARGET,
         parent: None,
@@ -73,14 +82,14 @@ pub(crate) fn call_span(tenant: &TenantId, start: &StartCall, trace: Option<&Tra
         provider = %start.provider,
         operation = %start.operation,
         call = %start.call,
-        attempt = start.attempt,
+        attempt = i64::from(start.attempt),
         traceparent = Empty,
-        trace_id = Empty,
+        trace_id = parent.trace_id(trace).map(tracing::field::display),
         outcome = Empty,
         code = Empty,
         otel.status_code = Empty,
     );
-    continue_trace(&span, trace);
+    continue_trace(&span, trace, parent);
     span
 }
 
@@ -104,7 +113,7 @@ pub(crate) fn call_ended(span: &Span, outcome: &Outcome) {
 }
 
 /// The span of a transition becoming durable. It is part of the command that asked for it, where one did, else of its
-/// operation's trace.
+/// operation's trace; `trace` is that of either.
 pub(crate) fn transition_span(
     command: Option<&Span>,
     trace: Option<&TraceContext>,
@@ -112,6 +121,14 @@ pub(crate) fn transition_span(
     provider: &ProviderName,
 ) -> Span {
     let to = event.to.map_or("gone", landlord_state_machines::tenant::StateName::as_str);
+    let parent = match command {
+        Some(_) => Parent::none(),
+        None => Parent::of(trace),
+    };
+    let trace_id = match command {
+        Some(_) => trace.and_then(trace_id),
+        None => parent.trace_id(trace),
+    };
     let span = tracing::info_span!(
         target: TRACE_TARGET,
         parent: command.and_then(Span::id),
@@ -119,15 +136,17 @@ pub(crate) fn transition_span(
         tenant_id = %event.tenant_id,
         %provider,
         operation = event.operation.map(tracing::field::display),
-        attempt = event.attempt,
+        attempt = event.attempt.map(i64::from),
         from = event.from.as_str(),
         to,
         kind = event.what.name(),
-        revision = event.revision.0,
+        revision = number(event.revision.0),
         traceparent = Empty,
-        trace_id = Empty,
+        trace_id = trace_id.map(tracing::field::display),
     );
-    continue_trace(&span, if command.is_some() { None } else { trace });
+    if command.is_none() || trace_id.is_none() {
+        continue_trace(&span, if command.is_some() { None } else { trace }, parent);
+    }
     span
 }
 
@@ -143,7 +162,7 @@ pub(crate) fn commit_span(transition: &Span) -> Span {
 /// The event of a transition is published, at this position.
 pub(crate) fn published(transition: &Span, position: Position) {
     if !transition.is_disabled() {
-        tracing::info_span!(target: TRACE_TARGET, parent: transition, "publish", position = position.0);
+        tracing::info_span!(target: TRACE_TARGET, parent: transition, "publish", position = number(position.0));
     }
 }
 
@@ -187,24 +206,81 @@ pub(crate) fn transition(event: &LifecycleEvent) {
     }
 }
 
-/// Makes the span part of the caller's trace, and says which that is.
+/// As a number of OpenTelemetry, which has signed ones alone: others would become texts.
+fn number(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// The id of a caller's trace, as its text says it.
+fn trace_id(trace: &TraceContext) -> Option<&str> {
+    trace.traceparent.split('-').nth(1)
+}
+
+/// The caller's span that a span goes on from; none where there is none, or no layer of OpenTelemetry could know it.
 #[cfg(feature = "opentelemetry")]
-fn continue_trace(span: &Span, trace: Option<&TraceContext>) {
-    use opentelemetry::propagation::TextMapPropagator;
+struct Parent(Option<opentelemetry::Context>);
+
+#[cfg(feature = "opentelemetry")]
+impl Parent {
+    fn none() -> Self {
+        Self(None)
+    }
+
+    fn of(trace: Option<&TraceContext>) -> Self {
+        use opentelemetry::propagation::TextMapPropagator;
+        use opentelemetry::trace::TraceContextExt;
+        use tracing::level_filters::LevelFilter;
+
+        let trace = trace.filter(|_| LevelFilter::current() >= LevelFilter::INFO);
+        let parent = trace.map(|trace| {
+            opentelemetry_sdk::propagation::TraceContextPropagator::new().extract(&Carried(trace))
+        });
+        Self(parent.filter(|parent| parent.span().span_context().is_valid()))
+    }
+
+    /// The id of its trace, which `trace` says. It is given to a span at its beginning, because to add it later costs more than
+    /// to begin one.
+    fn trace_id<'t>(&self, trace: Option<&'t TraceContext>) -> Option<&'t str> {
+        self.0.as_ref().and(trace).and_then(trace_id)
+    }
+}
+
+/// Without OpenTelemetry there is nothing to go on from.
+#[cfg(not(feature = "opentelemetry"))]
+struct Parent;
+
+#[cfg(not(feature = "opentelemetry"))]
+impl Parent {
+    fn none() -> Self {
+        Self
+    }
+
+    fn of(_trace: Option<&TraceContext>) -> Self {
+        Self
+    }
+
+    fn trace_id<'t>(&self, _trace: Option<&'t TraceContext>) -> Option<&'t str> {
+        None
+    }
+}
+
+/// Makes the span part of the caller's trace, and says which that is where it was not said at the span's beginning.
+#[cfg(feature = "opentelemetry")]
+fn continue_trace(span: &Span, trace: Option<&TraceContext>, Parent(parent): Parent) {
     use opentelemetry::trace::TraceContextExt;
     use tracing_opentelemetry::OpenTelemetrySpanExt;
 
     if span.is_disabled() {
         return;
     }
-    if let Some(trace) = trace {
-        let parent = opentelemetry_sdk::propagation::TraceContextPropagator::new().extract(&Carried(trace));
-        let continued = parent.span().span_context().clone();
+    if let Some(parent) = parent {
         // It fails when no OpenTelemetry layer is installed, and then there is no trace to continue.
-        if span.set_parent(parent).is_ok() && continued.is_valid() {
-            span.record("trace_id", tracing::field::display(continued.trace_id()));
-            return;
+        if span.set_parent(parent).is_err()
+            && let Some(trace) = trace
+        {
+            span.record("traceparent", trace.traceparent.as_str());
         }
+        return;
     }
     let context = span.context();
     let context = context.span().span_context().clone();
@@ -255,7 +331,7 @@ impl opentelemetry::propagation::Injector for Carrying {
 
 /// Without OpenTelemetry the caller's trace is a field of the span.
 #[cfg(not(feature = "opentelemetry"))]
-fn continue_trace(span: &Span, trace: Option<&TraceContext>) {
+fn continue_trace(span: &Span, trace: Option<&TraceContext>, _: Parent) {
     say_trace(span, trace);
 }
 
@@ -263,7 +339,7 @@ fn continue_trace(span: &Span, trace: Option<&TraceContext>) {
 fn say_trace(span: &Span, trace: Option<&TraceContext>) {
     if let Some(trace) = trace {
         span.record("traceparent", trace.traceparent.as_str());
-        if let Some(id) = trace.traceparent.split('-').nth(1) {
+        if let Some(id) = trace_id(trace) {
             span.record("trace_id", id);
         }
     }

@@ -9,8 +9,13 @@ use landlord_state_machines::id::{OperationId, ProviderName};
 use landlord_state_machines::tenant::{LifecycleEvent, Method, OperationKind, Record, Settlement};
 use landlord_state_machines::trace::TraceContext;
 
+use crate::provider::registry::Registry;
 use crate::store::Sort;
-use crate::telemetry::{CallEnd, Ended, LookEnd, Moved, Stand, Watcher};
+use crate::telemetry::{CallEnd, Ended, LookEnd, Moved, Place, Stand, Watcher};
+
+/// The place of a tenant's provider, once it was looked up.
+#[derive(Default)]
+pub(crate) struct Placed(Option<(ProviderName, Option<Place>)>);
 
 /// The watcher of an engine, if it has one.
 #[derive(Clone, Default)]
@@ -55,10 +60,29 @@ impl Watched {
         }
     }
 
+    /// The place of who runs, or ran, a tenant; none where nobody watches. It is looked up when that is another one than before.
+    pub(crate) fn place(
+        &self,
+        placed: &mut Placed,
+        registry: &Registry,
+        provider: Option<&ProviderName>,
+    ) -> Option<Place> {
+        let provider = provider.filter(|_| self.is_watched())?;
+        match &placed.0 {
+            // A tenant's record keeps the very text, so that this does not read it.
+            Some((known, place)) if known == provider => *place,
+            Some(_) | None => {
+                let place = registry.place(provider.as_str());
+                placed.0 = Some((provider.clone(), place));
+                place
+            }
+        }
+    }
+
     /// A transition is durable.
     pub(crate) fn transition(
         &self,
-        provider: Option<&ProviderName>,
+        provider: Option<Place>,
         before: Option<&Record>,
         after: &Record,
         event: &LifecycleEvent,
@@ -69,18 +93,18 @@ impl Watched {
     }
 
     /// A tenant was loaded again after it had been lost: what became durable meanwhile was told late.
-    pub(crate) fn loaded(&self, before: Option<&Record>, after: &Record) {
+    pub(crate) fn loaded(&self, registry: &Registry, before: Option<&Record>, after: &Record) {
         if let Some(watcher) = &self.0
             && let (Some(provider), Some(moved)) = (provider(before, after), moved(before, after))
         {
-            watcher.moved(provider, moved);
+            watcher.moved(registry.place(provider.as_str()), moved);
         }
     }
 
     /// An operation of this provider has settled; it is of that kind and was accepted then, where that is known.
     pub(crate) fn settled(
         &self,
-        provider: Option<&ProviderName>,
+        provider: Option<Place>,
         begun: Option<(OperationKind, Timestamp)>,
         settlement: &Settlement,
         at: Timestamp,
@@ -104,18 +128,16 @@ impl Watched {
     }
 
     /// A running tenant was looked at.
-    pub(crate) fn looked(&self, provider: &ProviderName, end: LookEnd) {
+    pub(crate) fn looked(&self, provider: Place, end: LookEnd) {
         if let Some(watcher) = &self.0 {
             watcher.looked(provider, end);
         }
     }
 
-    /// A call begins.
-    pub(crate) fn call<'a>(&'a self, provider: &'a ProviderName, method: Method) -> WatchedCall<'a> {
-        WatchedCall(self.0.as_deref().map(|watcher| {
-            watcher.call_began(provider, method);
-            Told { watcher, provider, method, begun: Instant::now(), end: CallEnd::Dropped }
-        }))
+    /// A call has got its turn.
+    pub(crate) fn call(&self, provider: Place, method: Method) -> WatchedCall<'_> {
+        let told = |watcher| Told { watcher, provider, method, waits: None, end: CallEnd::Dropped };
+        WatchedCall(self.0.as_deref().map(told))
     }
 }
 
@@ -124,13 +146,21 @@ pub(crate) struct WatchedCall<'a>(Option<Told<'a>>);
 
 struct Told<'a> {
     watcher: &'a dyn Watcher,
-    provider: &'a ProviderName,
+    provider: Place,
     method: Method,
-    begun: Instant,
+    /// Since when it is waited for. One that is over at once costs no look at the clock.
+    waits: Option<Instant>,
     end: CallEnd,
 }
 
 impl WatchedCall<'_> {
+    /// It has begun, and is waited for from now on.
+    pub(crate) fn waits(&mut self) {
+        if let Some(told) = &mut self.0 {
+            told.waits = Some(Instant::now());
+        }
+    }
+
     /// It was not dropped, but ended like this.
     pub(crate) fn ended(mut self, end: CallEnd) {
         if let Some(told) = &mut self.0 {
@@ -141,8 +171,8 @@ impl WatchedCall<'_> {
 
 impl Drop for WatchedCall<'_> {
     fn drop(&mut self) {
-        if let Some(Told { watcher, provider, method, begun, end }) = &self.0 {
-            watcher.call_ended(provider, *method, *end, begun.elapsed());
+        if let Some(Told { watcher, provider, method, waits, end }) = &self.0 {
+            watcher.call_ended(*provider, *method, *end, waits.map(|since| since.elapsed()));
         }
     }
 }

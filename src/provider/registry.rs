@@ -8,6 +8,7 @@ use landlord_state_machines::id::ProviderName;
 use tokio::sync::Semaphore;
 
 use super::{Capabilities, Provider};
+use crate::telemetry::Place;
 
 /// A provider that cannot be registered, or is not.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +29,8 @@ pub enum RegistryError {
 
 /// A registered provider. Its calls take turns in the order in which they came, whichever tenant they are for.
 pub(crate) struct Registered {
+    /// In the order in which they were registered.
+    pub(crate) place: Place,
     pub(crate) provider: Arc<dyn Provider>,
     pub(crate) capabilities: Capabilities,
     pub(crate) permits: Arc<Semaphore>,
@@ -56,6 +59,7 @@ impl Registry {
         }
         let capabilities = provider.capabilities();
         let registered = Registered {
+            place: Place(self.providers.len()),
             permits: Arc::new(Semaphore::new(
                 capabilities.max_concurrent_calls.clamp(1, Semaphore::MAX_PERMITS),
             )),
@@ -75,6 +79,18 @@ impl Registry {
                 false => self.providers.keys().map(ProviderName::as_str).collect::<Vec<_>>().join(", "),
             },
         })
+    }
+
+    /// The place of this provider among all; none where it is not registered.
+    pub(crate) fn place(&self, name: &str) -> Option<Place> {
+        self.providers.get(name).map(|registered| registered.place)
+    }
+
+    /// The names of all, each in its place.
+    pub(crate) fn names(&self) -> Vec<ProviderName> {
+        let mut all: Vec<_> = self.providers.iter().collect();
+        all.sort_unstable_by_key(|(_, registered)| registered.place);
+        all.into_iter().map(|(name, _)| name.clone()).collect()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Registered>> {

@@ -166,7 +166,7 @@ pub(crate) const CALL_DURATION: Metric = Metric::new(
     "landlord_call_duration",
     Histogram,
     &["provider", "method", "outcome"],
-    "How long calls of providers took once they had their turn",
+    "How long calls of providers took once they had their turn; one that had not to be waited for took none",
 )
 .seconds();
 pub(crate) const CALLS_RUNNING: Metric =

@@ -54,7 +54,8 @@ pub(crate) struct Histogram {
 
 impl Histogram {
     pub(crate) fn observe(&self, ends: &Ends, size: u64) {
-        let part = ends.partition_point(|end| *end < size);
+        // Most is small, so that this ends sooner than a search by halves.
+        let part = ends.iter().position(|end| size <= *end).unwrap_or(ends.len());
         self.parts[part].fetch_add(1, Ordering::Relaxed);
         self.sum.fetch_add(size, Ordering::Relaxed);
     }

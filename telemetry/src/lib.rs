@@ -167,18 +167,22 @@ impl Telemetry {
                 Wanted::Within => context.lookup_current().is_some(),
                 Wanted::Never => false,
             });
-        let ours = within.with_callsite_filter(|metadata| match wanted(metadata) {
-            Wanted::Always => Interest::always(),
-            Wanted::Within => Interest::sometimes(),
-            Wanted::Never => Interest::never(),
-        });
+        let ours = within
+            .with_callsite_filter(|metadata| match wanted(metadata) {
+                Wanted::Always => Interest::always(),
+                Wanted::Within => Interest::sometimes(),
+                Wanted::Never => Interest::never(),
+            })
+            .with_max_level_hint(Level::INFO);
         let tracer = self.tracer.clone()?;
         let layer = tracing_opentelemetry::layer()
             .with_tracer(tracer)
             .with_location(false)
             .with_threads(false)
             .with_target(false)
-            .with_tracked_inactivity(false);
+            .with_tracked_inactivity(false)
+            // Spans find their parents by tracing alone. OpenTelemetry's own current span would be set whenever one is entered.
+            .with_context_activation(false);
         Some(layer.with_filter(ours))
     }
 

@@ -1,4 +1,4 @@
-//! What is counted as it happens. Each count is an atomic at a place that is known beforehand: nothing is looked up by a hash,
+//! What is counted as it happens. Each count is an atomic at a place that is known beforehand: nothing is looked up by a name,
 //! nothing is allocated, and no lock is taken.
 
 use std::cell::Cell;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use crossbeam_utils::CachePadded;
 use landlord_compute::machines::tenant::{EventKind, LifecycleEvent, Method, OperationKind, StateName};
 use landlord_compute::store::Sort;
-use landlord_compute::telemetry::{CallEnd, Ended, LookEnd, Moved, Stand};
+use landlord_compute::telemetry::{CallEnd, Ended, LookEnd, Moved, Place, Stand};
 use landlord_compute::{Health, ProviderName, Settled};
 
 use crate::histogram::{BATCH, COMMIT, Histogram, Sum, WORK};
@@ -47,7 +47,7 @@ pub(crate) const HEALTHS: [&str; 3] = ["healthy", "unhealthy", "unknown"];
 /// All counts of an engine.
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
-    /// One for each provider, and a last one for all others. Known once the engine starts.
+    /// One for each provider in its place, and a last one for all others. Known once the engine starts.
     blocks: OnceLock<Box<[Block]>>,
     commits: [CachePadded<Commits>; STRIPES],
 }
@@ -66,7 +66,6 @@ struct Stripe {
     operations: [[AtomicU64; RESULTS.len()]; KIND_NAMES.len()],
     operation_durations: [[Histogram; RESULTS.len()]; KIND_NAMES.len()],
     calls: [[Histogram; CallEnd::ALL.len()]; METHODS.len()],
-    running: AtomicI64,
     looks: [AtomicU64; LookEnd::ALL.len()],
     /// More or fewer than there were: a tenant may come in one part and go in another.
     tenants: [[AtomicI64; HEALTHS.len()]; STATES.len()],
@@ -161,10 +160,6 @@ impl Block {
         self.sizes(|stripe| &stripe.calls[method][end])
     }
 
-    pub(crate) fn running(&self) -> u64 {
-        self.balance(|stripe| &stripe.running)
-    }
-
     pub(crate) fn looks(&self, end: usize) -> u64 {
         self.sum(|stripe| &stripe.looks[end])
     }
@@ -196,12 +191,12 @@ impl Meter {
         self.commits.iter().map(|commits| commits.failures.load(Ordering::Relaxed)).sum()
     }
 
-    /// Where to count what is of this provider. There are few, so the names are compared one by one.
-    fn of(&self, provider: Option<&str>) -> Option<&Stripe> {
+    /// Where to count what is of this provider.
+    fn of(&self, provider: Option<Place>) -> Option<&Stripe> {
         let blocks = self.blocks.get()?;
-        let (other, known) = blocks.split_last()?;
-        let found = provider.and_then(|name| known.iter().find(|block| *block.provider == *name));
-        found.unwrap_or(other).stripes.get(stripe()).map(|stripe| &**stripe)
+        let other = blocks.len() - 1;
+        let at = provider.map_or(other, |place| place.0.min(other));
+        blocks[at].stripes.get(stripe()).map(|stripe| &**stripe)
     }
 
     pub(crate) fn starts(&self, providers: &[ProviderName], tenants: &BTreeMap<Sort, u64>) {
@@ -213,7 +208,8 @@ impl Meter {
         }
         for (sort, count) in tenants {
             let more = i64::try_from(*count).unwrap_or(i64::MAX);
-            if let Some(counts) = self.of(Some(sort.provider.as_str())) {
+            let place = providers.iter().position(|provider| *provider == sort.provider).map(Place);
+            if let Some(counts) = self.of(place) {
                 counts.count(Stand { state: sort.state, health: sort.health }, more);
             }
         }
@@ -231,13 +227,8 @@ impl Meter {
         self.commits[stripe()].failures.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn transition(
-        &self,
-        provider: Option<&ProviderName>,
-        event: &LifecycleEvent,
-        moved: Option<Moved>,
-    ) {
-        let Some(counts) = self.of(provider.map(ProviderName::as_str)) else { return };
+    pub(crate) fn transition(&self, provider: Option<Place>, event: &LifecycleEvent, moved: Option<Moved>) {
+        let Some(counts) = self.of(provider) else { return };
         counts.events[index_of(&event.what)].fetch_add(1, Ordering::Relaxed);
         if let EventKind::Began { operation_kind: OperationKind::Repair, .. } = &event.what {
             counts.repairs.fetch_add(1, Ordering::Relaxed);
@@ -247,14 +238,14 @@ impl Meter {
         }
     }
 
-    pub(crate) fn moved(&self, provider: &ProviderName, moved: Moved) {
-        if let Some(counts) = self.of(Some(provider.as_str())) {
+    pub(crate) fn moved(&self, provider: Option<Place>, moved: Moved) {
+        if let Some(counts) = self.of(provider) {
             counts.shift(moved);
         }
     }
 
     pub(crate) fn settled(&self, operation: &Ended<'_>) {
-        let Some(counts) = self.of(operation.provider.map(ProviderName::as_str)) else { return };
+        let Some(counts) = self.of(operation.provider) else { return };
         let kind = operation.kind.map_or(KINDS.len(), |kind| match kind {
             OperationKind::Provision => 0,
             OperationKind::Update => 1,
@@ -277,26 +268,20 @@ impl Meter {
         }
     }
 
-    pub(crate) fn call_began(&self, provider: &ProviderName) {
-        if let Some(counts) = self.of(Some(provider.as_str())) {
-            counts.running.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    pub(crate) fn call_ended(&self, provider: &ProviderName, method: Method, end: CallEnd, took: Duration) {
-        let Some(counts) = self.of(Some(provider.as_str())) else { return };
+    /// One that had not to be waited for took no time.
+    pub(crate) fn call_ended(&self, provider: Place, method: Method, end: CallEnd, took: Option<Duration>) {
+        let Some(counts) = self.of(Some(provider)) else { return };
         let method = match method {
             Method::Provision => 0,
             Method::Update => 1,
             Method::Destroy => 2,
             Method::Release => 3,
         };
-        counts.running.fetch_sub(1, Ordering::Relaxed);
-        counts.calls[method][end as usize].observe(&WORK, nanoseconds(took));
+        counts.calls[method][end as usize].observe(&WORK, took.map_or(0, nanoseconds));
     }
 
-    pub(crate) fn looked(&self, provider: &ProviderName, end: LookEnd) {
-        if let Some(counts) = self.of(Some(provider.as_str())) {
+    pub(crate) fn looked(&self, provider: Place, end: LookEnd) {
+        if let Some(counts) = self.of(Some(provider)) {
             counts.looks[end as usize].fetch_add(1, Ordering::Relaxed);
         }
     }

@@ -85,7 +85,7 @@ pub(crate) fn sample(sources: &Sources<'_>) -> Vec<Family> {
         each(&catalogue::REPAIRS, blocks, |block| Value::Count(block.repairs())),
         each(&catalogue::WAITS, blocks, |block| Value::Count(block.events(meter::WAITS))),
         Family::of(&catalogue::CALL_DURATION, blocks.iter().flat_map(calls)),
-        each(&catalogue::CALLS_RUNNING, blocks, |block| Value::Level(block.running() as f64)),
+        Family::of(&catalogue::CALLS_RUNNING, vitals.iter().flat_map(|vitals| running(vitals))),
         Family::of(&catalogue::LOOKS, blocks.iter().flat_map(looks)),
         Family::of(&catalogue::ORPHANS, looked.orphans().into_iter().map(orphans)),
         held(&catalogue::CALLS_IN_FLIGHT, |vitals| vitals.calls as u64),
@@ -187,6 +187,14 @@ fn oldest(blocks: &[Block], ages: &BTreeMap<ProviderName, Duration>) -> Vec<Poin
     levels
         .map(|(block, level)| Point { labels: vec![name(block)], value: Value::Level(level.as_secs_f64()) })
         .collect()
+}
+
+/// One for each provider that the engine has.
+fn running(vitals: &Vitals) -> impl Iterator<Item = Point> {
+    vitals.providers.iter().map(|provider| Point {
+        labels: vec![provider.provider.to_string().into()],
+        value: Value::Level(provider.calls as f64),
+    })
 }
 
 fn looks(block: &Block) -> impl Iterator<Item = Point> {

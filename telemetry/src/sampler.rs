@@ -11,8 +11,8 @@ use landlord_compute::machines::trace::TraceContext;
 pub struct Sampler {
     /// Whether a caller that says in its `traceparent` whether it is traced decides.
     parent_based: bool,
-    /// Of 2⁶⁴ operations, how many are.
-    threshold: u128,
+    /// Which of the others are: those that are spread to a number up to this one. None: none is.
+    most: Option<u64>,
 }
 
 /// A name that is no sampler's, or a share that is none.
@@ -32,14 +32,14 @@ pub enum SamplerError {
 impl Default for Sampler {
     /// What callers have sampled, and of the other operations one in a hundred.
     fn default() -> Self {
-        Self { parent_based: true, threshold: threshold(0.01) }
+        Self { parent_based: true, most: most(0.01) }
     }
 }
 
 impl Sampler {
     /// Only what callers have sampled.
     pub fn callers() -> Self {
-        Self { parent_based: true, threshold: 0 }
+        Self { parent_based: true, most: None }
     }
 
     /// By its name in OpenTelemetry's variables, and its argument, which those that have a ratio take.
@@ -62,7 +62,7 @@ impl Sampler {
             "traceidratio" => ratio()?,
             _ => return Err(SamplerError::Unknown(name.to_owned())),
         };
-        Ok(Self { parent_based, threshold: threshold(share) })
+        Ok(Self { parent_based, most: most(share) })
     }
 
     /// Whether an operation is traced.
@@ -72,12 +72,14 @@ impl Sampler {
         {
             return sampled;
         }
-        u128::from(mixed(operation)) < self.threshold
+        self.most.is_some_and(|most| mixed(operation) <= most)
     }
 }
 
-fn threshold(share: f64) -> u128 {
-    (share * (u64::MAX as f64 + 1.0)) as u128
+/// The largest of the numbers that are this share of all.
+fn most(share: f64) -> Option<u64> {
+    // As many as there are numbers, at most.
+    ((share * (u64::MAX as f64 + 1.0)) as u128).checked_sub(1).map(|most| most as u64)
 }
 
 /// Whether the caller's trace is sampled; none where its `traceparent` is none.

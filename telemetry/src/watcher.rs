@@ -7,7 +7,7 @@ use std::time::Duration;
 use landlord_compute::machines::tenant::{LifecycleEvent, Method};
 use landlord_compute::machines::trace::TraceContext;
 use landlord_compute::store::Sort;
-use landlord_compute::telemetry::{CallEnd, Ended, LookEnd, Moved, Watcher};
+use landlord_compute::telemetry::{CallEnd, Ended, LookEnd, Moved, Place, Watcher};
 use landlord_compute::{OperationId, ProviderName};
 
 use crate::meter::Meter;
@@ -33,11 +33,11 @@ impl Watcher for Watches {
         self.meter.commit_failed();
     }
 
-    fn transition(&self, provider: Option<&ProviderName>, event: &LifecycleEvent, moved: Option<Moved>) {
+    fn transition(&self, provider: Option<Place>, event: &LifecycleEvent, moved: Option<Moved>) {
         self.meter.transition(provider, event, moved);
     }
 
-    fn moved(&self, provider: &ProviderName, moved: Moved) {
+    fn moved(&self, provider: Option<Place>, moved: Moved) {
         self.meter.moved(provider, moved);
     }
 
@@ -45,15 +45,11 @@ impl Watcher for Watches {
         self.meter.settled(operation);
     }
 
-    fn call_began(&self, provider: &ProviderName, _method: Method) {
-        self.meter.call_began(provider);
-    }
-
-    fn call_ended(&self, provider: &ProviderName, method: Method, end: CallEnd, took: Duration) {
+    fn call_ended(&self, provider: Place, method: Method, end: CallEnd, took: Option<Duration>) {
         self.meter.call_ended(provider, method, end, took);
     }
 
-    fn looked(&self, provider: &ProviderName, end: LookEnd) {
+    fn looked(&self, provider: Place, end: LookEnd) {
         self.meter.looked(provider, end);
     }
 

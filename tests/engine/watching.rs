@@ -1,7 +1,7 @@
 //! What an engine tells its watcher, and asks it.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use landlord_compute::machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
@@ -9,7 +9,7 @@ use landlord_compute::machines::id::{OperationId, ProviderName};
 use landlord_compute::machines::tenant::{LifecycleEvent, Method};
 use landlord_compute::machines::trace::TraceContext;
 use landlord_compute::store::{Position, Reads, Scope, Sort};
-use landlord_compute::telemetry::{CallEnd, Ended, LookEnd, Moved, Stand, Watcher};
+use landlord_compute::telemetry::{CallEnd, Ended, LookEnd, Moved, Place, Stand, Watcher};
 use landlord_compute::{ObservePolicy, Options, Settled};
 use landlord_testing::faults::Commits;
 use landlord_testing::scripted::{Mood, Step};
@@ -22,6 +22,7 @@ use super::{end, engine, memory, run, scripted, spec, tenant};
 #[derive(Default)]
 struct Notes {
     lines: Mutex<Vec<String>>,
+    providers: OnceLock<Vec<ProviderName>>,
     tenants: Mutex<BTreeMap<String, i64>>,
     looks: Mutex<BTreeMap<&'static str, u64>>,
     traces: bool,
@@ -36,7 +37,12 @@ impl Notes {
         self.lines().push(line);
     }
 
-    fn count(&self, provider: &ProviderName, stand: Stand, more: i64) {
+    fn name(&self, provider: Option<Place>) -> &str {
+        let providers = self.providers.get().expect("it has started");
+        provider.map_or("?", |place| providers[place.0].as_str())
+    }
+
+    fn count(&self, provider: &str, stand: Stand, more: i64) {
         let key = format!("{provider} {} {:?}", stand.state, stand.health);
         let mut tenants = self.tenants.lock().expect("no panic in here");
         let count = tenants.entry(key.clone()).or_default();
@@ -55,9 +61,10 @@ impl Notes {
 impl Watcher for Notes {
     fn starts(&self, providers: &[ProviderName], tenants: &BTreeMap<Sort, u64>) {
         self.say(format!("starts with {providers:?}"));
+        self.providers.set(providers.to_vec()).expect("it starts once");
         for (Sort { provider, state, health }, tenants) in tenants {
             let tenants = i64::try_from(*tenants).expect("few");
-            self.count(provider, Stand { state: *state, health: *health }, tenants);
+            self.count(provider.as_str(), Stand { state: *state, health: *health }, tenants);
         }
     }
 
@@ -69,16 +76,16 @@ impl Watcher for Notes {
         self.say("commit failed".to_owned());
     }
 
-    fn transition(&self, provider: Option<&ProviderName>, event: &LifecycleEvent, moved: Option<Moved>) {
-        if let (Some(provider), Some(moved)) = (provider, moved) {
+    fn transition(&self, provider: Option<Place>, event: &LifecycleEvent, moved: Option<Moved>) {
+        if let Some(moved) = moved {
             self.moved(provider, moved);
         }
-        let provider = provider.map_or("?", ProviderName::as_str);
-        self.say(format!("{provider}: {}", event.what.name()));
+        self.say(format!("{}: {}", self.name(provider), event.what.name()));
     }
 
-    fn moved(&self, provider: &ProviderName, Moved { from, to }: Moved) {
+    fn moved(&self, provider: Option<Place>, Moved { from, to }: Moved) {
         assert_ne!(from, to);
+        let provider = self.name(provider);
         if let Some(to) = to {
             self.count(provider, to, 1);
         }
@@ -89,7 +96,7 @@ impl Watcher for Notes {
 
     fn settled(&self, operation: &Ended<'_>) {
         let Ended { provider, kind, settled, took } = operation;
-        let provider = provider.map_or("?", ProviderName::as_str);
+        let provider = self.name(*provider);
         let kind = kind.map_or("?", |kind| kind.name());
         let took = took.map(|took| took.as_secs());
         self.say(format!(
@@ -98,16 +105,13 @@ impl Watcher for Notes {
         ));
     }
 
-    fn call_began(&self, provider: &ProviderName, method: Method) {
-        self.say(format!("{provider}: call {}", method.name()));
+    fn call_ended(&self, provider: Place, method: Method, end: CallEnd, took: Option<Duration>) {
+        let waited = if took.is_some() { "waited for, " } else { "" };
+        self.say(format!("{}: call {}, {waited}{}", self.name(Some(provider)), method.name(), end.name()));
     }
 
-    fn call_ended(&self, provider: &ProviderName, method: Method, end: CallEnd, _took: Duration) {
-        self.say(format!("{provider}: call {} {}", method.name(), end.name()));
-    }
-
-    fn looked(&self, provider: &ProviderName, end: LookEnd) {
-        assert_eq!(provider.as_str(), "scripted");
+    fn looked(&self, provider: Place, end: LookEnd) {
+        assert_eq!(self.name(Some(provider)), "scripted");
         *self.looks.lock().expect("no panic in here").entry(end.name()).or_default() += 1;
     }
 
@@ -176,12 +180,7 @@ async fn a_call_that_is_dropped_is_told_too() {
     let called: Vec<String> = notes.lines().iter().filter(|line| line.contains("call")).cloned().collect();
     assert_eq!(
         called,
-        [
-            "scripted: call provision",
-            "scripted: call provision dropped",
-            "scripted: call destroy",
-            "scripted: call destroy succeeded"
-        ]
+        ["scripted: call provision, waited for, dropped", "scripted: call destroy, succeeded"]
     );
 }
 

@@ -159,7 +159,8 @@ mod tests {
         let now = Timestamp::from_second(1_800_000_000).unwrap();
         let day = |days: i64| now + SignedDuration::from_hours(24 * days);
         let judged = |validity| of_certificate(&Shown { file: "server.pem".into(), validity }, now);
-        assert_eq!(judged(Ok(Some((day(-1), day(30))))).grade, Grade::Ok);
+        let well = judged(Ok(Some((day(-1), day(30)))));
+        assert!(well.grade == Grade::Ok && well.found.contains("30 d more"), "{well:?}");
         let soon = judged(Ok(Some((day(-1), day(13)))));
         assert!(soon.grade == Grade::Warning && soon.found.contains("13 d more"), "{soon:?}");
         assert_eq!(judged(Ok(Some((day(-9), day(0))))).grade, Grade::Failed);

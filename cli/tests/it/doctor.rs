@@ -124,6 +124,28 @@ fn a_directory_that_is_missing_fails_with_what_to_do() {
     );
 }
 
+/// Where nothing else reads, too: one page is enough, whichever commands do not meet it.
+#[test]
+fn a_page_that_is_damaged_is_found() {
+    let bench = Bench::new();
+    let spec = bench.spec("acme", &Version::good("hello"));
+    bench.json(&["provision", "-f", &spec]);
+    bench.json(&["destroy", "acme"]);
+    let store = bench.path("landlord.db");
+    let sound = fs::read(&store).expect("there");
+    let is_found = |page: usize| {
+        let mut damaged = sound.clone();
+        damaged[page * 4096..][..512].fill(0xA5);
+        fs::write(&store, damaged).expect("written");
+        let findings = diagnosed(&bench.run(&["doctor", "-o", "json"]));
+        let of_pages =
+            |(grade, words): &(&str, &str)| *grade == "failed" && words.starts_with("it is damaged: ");
+        found(&findings, "store").iter().any(of_pages) && bench.run(&["events"]).code == 0
+    };
+    assert!((1..sound.len() / 4096).rev().any(is_found));
+    fs::remove_file(&store).expect("the test's own");
+}
+
 #[test]
 fn a_store_that_is_damaged_fails() {
     let bench = Bench::new();

@@ -258,3 +258,32 @@ fn a_fixed_port_is_remarked_and_a_plan_says_how_the_update_goes() {
     assert!(!updated["message"].to_string().contains("itself"), "{updated}");
     assert_eq!(effect(&own), "replace");
 }
+
+/// Its undo leaves nothing else: who comes later reads there why it failed.
+#[test]
+fn what_a_failed_provision_printed_stays_where_the_operator_says_so() {
+    for retains in [true, false] {
+        let bench = Bench::new();
+        let config =
+            format!("store = \"landlord.db\"\n[providers.process]\nlogs = {{ retain = {retains} }}\n");
+        bench.file("landlord.toml", &config);
+        let run = |args: &[&str]| bench.run(&[&["--config", "landlord.toml"], args].concat());
+        let mut spec = Version::good("never").spec("acme");
+        spec["containers"][0]["command"] = json!(["sh", "-c", "echo no such table; exit 3"]);
+        let spec = bench.file("acme.json", &spec.to_string());
+        let failed = run(&["provision", "-f", &spec, "--deadline", "2s"]);
+        assert!(failed.code == 1 && failed.out.contains("provision failed, and undone"), "{failed:?}");
+        assert!(!failed.err.contains("no such table"), "{}", failed.err);
+        assert_eq!(failed.err.contains("the output of its processes is in "), retains, "{}", failed.err);
+        let logs = run(&["logs", "acme"]);
+        match retains {
+            true => assert!(logs.code == 0 && logs.out.contains("no such table"), "{logs:?}"),
+            false => assert_eq!((logs.code, logs.out.as_str()), (4, ""), "{}", logs.err),
+        }
+        let described = run(&["describe", "acme"]).out;
+        assert!(
+            described.contains("exited with code 3") && !described.contains("no such table"),
+            "{described}"
+        );
+    }
+}

@@ -10,6 +10,7 @@ mod fleet;
 mod keys;
 mod listening;
 mod load;
+mod logs;
 mod metrics;
 mod openapi;
 mod page;

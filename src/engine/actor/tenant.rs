@@ -24,9 +24,11 @@ use crate::engine::closing::Closed;
 use crate::engine::commit::{CommitFailure, CommitLater};
 use crate::engine::config::STORE_PAUSE;
 use crate::engine::core::TenantCore;
-use crate::engine::{telemetry, watched};
+use crate::engine::telemetry::{self, Traced};
+use crate::engine::watched::{self, Placed};
 use crate::provider::{CheckpointError, Initiator};
 use crate::store::{Events, NotedRequest, OperationRecord, Position, Requested, Scope, StoreError, Write};
+use crate::telemetry::Place;
 
 /// The first and the longest pause before something that must not be lost is committed again.
 const RECOMMIT: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(5));
@@ -59,6 +61,8 @@ pub(crate) struct TenantState {
     spare: Option<OperationId>,
     /// What this actor knows of its own doings, where other engines may have the tenant.
     own: Own,
+    /// For who watches.
+    placed: Placed,
 }
 
 /// An operation on its way.
@@ -66,7 +70,7 @@ struct Begun {
     operation: OperationId,
     /// What it does, and when it was accepted; none where the store could not say it.
     accepted: Option<(OperationKind, Timestamp)>,
-    trace: Option<TraceContext>,
+    traced: Traced,
     /// Who asked for it. Where this is lost, the caller finds the settlement in the store.
     caller: Option<oneshot::Sender<Settled>>,
 }
@@ -175,6 +179,7 @@ impl TenantState {
             starting: None,
             spare: None,
             own: Own::default(),
+            placed: Placed::default(),
         }
     }
 
@@ -458,7 +463,7 @@ impl TenantState {
         let call = record.call();
         let due = record.wake_at().is_some_and(|at| at <= self.core.now());
         if let Some(lost) = self.lost.take() {
-            self.core.watched.loaded(Some(&lost), &record);
+            self.core.watched.loaded(&self.core.registry, Some(&lost), &record);
         }
         let operation = match &record {
             Record::Live(tenant) => tenant.operation(),
@@ -612,14 +617,19 @@ impl TenantState {
         };
         telemetry::published(&span, position);
         let provider = watched::provider(before.as_ref(), &record);
-        self.core.watched.transition(provider, before.as_ref(), &record, &event);
+        let place = self.core.watched.place(&mut self.placed, &self.core.registry, provider);
+        self.core.watched.transition(place, before.as_ref(), &record, &event);
         if let Some(opened) = opened {
+            let first = by.as_deref().map_or(&span, |message| &message.span);
+            // Where nobody watches, whoever subscribes to spans decides for each.
+            let has_spans = !self.core.watched.is_watched() || !first.is_disabled();
             let (trace, caller) =
                 by.map_or((trace, None), |message| (message.trace.take(), message.settled.take()));
             let accepted = Some((opened.kind, event.at));
-            self.begun.push(Begun { operation: opened.operation, accepted, trace, caller });
+            let traced = Traced { trace, has_spans };
+            self.begun.push(Begun { operation: opened.operation, accepted, traced, caller });
         }
-        self.settle(&event, provider);
+        self.settle(&event, place);
         match self.core.ownership.since(self.id()) {
             Some(since) => {
                 self.own.sure(since, position, event.revision);
@@ -647,7 +657,7 @@ impl TenantState {
     }
 
     /// Tells callers of this actor what they wait for. Others are told by whoever publishes.
-    fn settle(&mut self, event: &LifecycleEvent, provider: Option<&ProviderName>) {
+    fn settle(&mut self, event: &LifecycleEvent, provider: Option<Place>) {
         for settlement in &event.settled {
             let at = self.begun.iter().position(|begun| begun.operation == settlement.operation);
             let begun = at.map(|at| self.begun.swap_remove(at));
@@ -681,8 +691,8 @@ impl TenantState {
         let (incarnation, ledger) = (tenant.incarnation, tenant.ledger.clone());
         let provider = tenant.provider.clone();
         let initiator = initiator(&tenant.state);
-        let trace = match self.begun.iter().find(|begun| begun.operation == start.operation) {
-            Some(begun) => begun.trace.clone(),
+        let traced = match self.begun.iter().find(|begun| begun.operation == start.operation) {
+            Some(begun) => begun.traced.clone(),
             None => Box::pin(self.look_up(start.operation)).await,
         };
         // A call that is not started now is taken up at the next start of the engine.
@@ -692,17 +702,19 @@ impl TenantState {
         self.own.made = Some(start.call);
         let engine = Arc::clone(&self.engine);
         let subject = Subject { engine, provider, tenant: self.id().clone(), incarnation };
-        Some(Particulars { subject, ledger, trace, initiator })
+        Some(Particulars { subject, ledger, traced, initiator })
     }
 
     /// What an operation is that another actor has seen begin, also before a restart, and the trace that it is part of. It
     /// costs a read of the store; when that fails, the operation goes on without a trace.
-    async fn look_up(&mut self, operation: OperationId) -> Option<TraceContext> {
+    async fn look_up(&mut self, operation: OperationId) -> Traced {
         let found = self.core.store.operation(operation).await.ok().flatten();
         let accepted = found.as_ref().map(|operation| (operation.kind, operation.accepted_at));
         let trace = found.and_then(|operation| operation.trace);
-        self.begun.push(Begun { operation, accepted, trace: trace.clone(), caller: None });
-        trace
+        let has_spans = self.core.watched.traces(operation, trace.as_ref());
+        let traced = Traced { trace, has_spans };
+        self.begun.push(Begun { operation, accepted, traced: traced.clone(), caller: None });
+        traced
     }
 
     /// The span of a transition, and the trace of an operation that begins with it and that nobody asked for.
@@ -717,12 +729,18 @@ impl TenantState {
         let watched = &self.core.watched;
         match (by, opened) {
             (Some(message), _) if !message.span.is_disabled() => {
-                (telemetry::transition_span(Some(&message.span), None, event, provider), None)
+                let trace = message.trace.as_ref();
+                (telemetry::transition_span(Some(&message.span), trace, event, provider), None)
+            }
+            // It was asked about with the command.
+            (Some(message), _) if watched.is_watched() && event.operation == Some(message.operation) => {
+                (Span::none(), None)
             }
             (None, Some(opened)) if watched.traces(opened.operation, None) => {
                 let command = telemetry::own_command_span(event, opened.kind, provider);
-                let span = telemetry::transition_span(Some(&command), None, event, provider);
-                (span, telemetry::trace_of(&command))
+                let trace = telemetry::trace_of(&command);
+                let span = telemetry::transition_span(Some(&command), trace.as_ref(), event, provider);
+                (span, trace)
             }
             (Some(_), _) | (None, _) => {
                 let Some(operation) = event.operation else {
@@ -734,11 +752,14 @@ impl TenantState {
                     return (span, None);
                 };
                 let begun = self.begun.iter().find(|begun| begun.operation == operation);
-                let trace = match begun {
-                    Some(begun) => begun.trace.as_ref(),
-                    None => by.and_then(|message| message.trace.as_ref()),
+                let (trace, has_spans) = match begun {
+                    Some(Begun { traced: Traced { trace, has_spans }, .. }) => (trace.as_ref(), *has_spans),
+                    None => {
+                        let trace = by.and_then(|message| message.trace.as_ref());
+                        (trace, watched.traces(operation, trace))
+                    }
                 };
-                match watched.traces(operation, trace) {
+                match has_spans {
                     true => (telemetry::transition_span(None, trace, event, provider), None),
                     false => (Span::none(), None),
                 }

@@ -195,7 +195,7 @@ fn tell(
     begun: Timestamp,
     (end, seen): (LookEnd, Seen),
 ) {
-    core.watched.looked(&registered.provider.name(), end);
+    core.watched.looked(registered.place, end);
     let news = match &seen {
         Seen::Unclear => false,
         Seen::Healthy => !was_well,

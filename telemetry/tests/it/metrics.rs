@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use landlord_compute::machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_compute::machines::tenant::Method;
-use landlord_compute::telemetry::LookEnd;
+use landlord_compute::telemetry::{LookEnd, Place};
 use landlord_compute::{Options, ProviderName};
 use landlord_telemetry::catalogue::{CATALOGUE, Kind};
 use landlord_telemetry::{Settings, Telemetry};
@@ -110,9 +110,9 @@ fn each_commit_and_each_look_is_counted() {
     watcher.committed(3, Some(Duration::from_millis(200)));
     watcher.committed(2, None);
     watcher.commit_failed();
-    watcher.looked(&name, LookEnd::Answered);
-    watcher.looked(&name, LookEnd::Failed);
-    watcher.looked(&name, LookEnd::Failed);
+    watcher.looked(Place(0), LookEnd::Answered);
+    watcher.looked(Place(0), LookEnd::Failed);
+    watcher.looked(Place(0), LookEnd::Failed);
     let text = telemetry.prometheus();
     let samples = samples(&text);
     let of = |name: &str| *samples.get(name).unwrap_or_else(|| panic!("{name} in {text}"));
