@@ -52,7 +52,7 @@ async fn turn(ground: &Ground, start: &StartCall, cx: &Context) -> Outcome {
         )));
     };
     let mut watched = ground.watched.call(registered.place, start.method);
-    let mut answer = pin!(AssertUnwindSafe(make_call(registered, cx, start)).catch_unwind());
+    let mut answer = pin!(AssertUnwindSafe(in_one_term(registered, cx, start)).catch_unwind());
     // A timer is only worth its while when there is something to wait for.
     let answer = match poll_fn(|task| Poll::Ready(answer.as_mut().poll(task))).await {
         Poll::Ready(answer) => Ok(answer),
@@ -109,6 +109,37 @@ struct Done {
     message: Option<String>,
     /// What a destroy left on purpose.
     retained: BTreeMap<String, String>,
+}
+
+/// Makes the call while the engine's lease holds. What fails around the end of the lease says nothing about the tenant: the same try
+/// begins again once the lease is renewed. Where it is not, another engine goes on, and this one ends.
+async fn in_one_term(
+    registered: &Registered,
+    cx: &Context,
+    start: &StartCall,
+) -> Result<Done, ProviderError> {
+    loop {
+        let term = cx.term();
+        match make_call(registered, cx, start).await {
+            Err(error) if !cx.is_over() && (term.is_none() || cx.term() != term) => {
+                tracing::warn!(%error, "the lease ended during a call; it is made again once the lease is renewed");
+                // In a box, so that the future of a call stays small.
+                if !Box::pin(renewed(cx)).await {
+                    return Err(error);
+                }
+            }
+            answer => return answer,
+        }
+    }
+}
+
+/// Whether the lease holds again before the call is to stop.
+async fn renewed(cx: &Context) -> bool {
+    tokio::select! {
+        biased;
+        () = cx.cancel.cancelled() => false,
+        () = cx.held() => true,
+    }
 }
 
 /// The call itself: what it did, or why it failed.

@@ -28,7 +28,7 @@ use super::config::SHARDS;
 use super::core::TenantCore;
 use super::count::{Count, Counted};
 use super::telemetry::{self, Traced};
-use crate::provider::{self, CheckpointError, Context, Home, Initiator, Journal, Kept};
+use crate::provider::{self, CheckpointError, Context, Home, Initiator, Journal, Kept, Lease};
 
 /// The first and the longest pause before a checkpoint is sent again to an actor that was lost.
 const RESEND: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
@@ -364,8 +364,8 @@ impl Home for CallHome {
         Some(self)
     }
 
-    fn holds(&self) -> bool {
-        self.core.ownership.holds()
+    fn lease(&self) -> Option<&Lease> {
+        self.core.ownership.shared().map(|shared| &shared.lease)
     }
 
     fn engine(&self) -> Option<Epoch> {

@@ -58,14 +58,6 @@ impl Ownership {
         self.since(tenant).is_some()
     }
 
-    /// Whether the engine may ask platforms for something now.
-    pub(crate) fn holds(&self) -> bool {
-        match self {
-            Self::All => true,
-            Self::Shared(shared) => shared.lease.holds(),
-        }
-    }
-
     /// Whether what is to be done once for all tenants is for this engine: it has the first shard.
     pub(crate) fn leads(&self) -> bool {
         match self {

@@ -1,5 +1,6 @@
 //! What a provider's method is given besides its arguments (CONTRACT.md, "Context").
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -13,6 +14,7 @@ use landlord_state_machines::trace::TraceContext;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::lease::{Lease, Term};
 use crate::clock::Clock;
 
 /// Why a ledger was not stored. The provider must make no further call and return.
@@ -97,6 +99,8 @@ pub struct Context {
 /// What the clones of a context share.
 pub(crate) struct Kept<H: ?Sized> {
     ledger: Mutex<Option<Arc<Ledger>>>,
+    /// Whether a ledger was refused: the call is to make no further call, whatever else becomes of it.
+    refused: AtomicBool,
     /// Rings when something of the tenant changed. One ring is kept for whoever listens next.
     changed: Notify,
     pub(crate) home: H,
@@ -109,8 +113,8 @@ pub(crate) trait Home: Send + Sync {
     /// None: only the context keeps the ledger.
     fn journal(&self) -> Option<&dyn Journal>;
 
-    /// Whether the engine may still ask a platform for something.
-    fn holds(&self) -> bool;
+    /// What says whether the engine may still ask a platform for something. None: it is alone, and always may.
+    fn lease(&self) -> Option<&Lease>;
 
     /// Which engine it is; none: it is used alone.
     fn engine(&self) -> Option<Epoch>;
@@ -130,8 +134,8 @@ impl Home for Given {
         self.journal.as_deref()
     }
 
-    fn holds(&self) -> bool {
-        true
+    fn lease(&self) -> Option<&Lease> {
+        None
     }
 
     fn engine(&self) -> Option<Epoch> {
@@ -147,7 +151,7 @@ impl<H: ?Sized> Kept<H> {
 
 impl<H> Kept<H> {
     pub(crate) fn new(ledger: Option<Arc<Ledger>>, home: H) -> Self {
-        Self { ledger: Mutex::new(ledger), changed: Notify::new(), home }
+        Self { ledger: Mutex::new(ledger), refused: AtomicBool::new(false), changed: Notify::new(), home }
     }
 }
 
@@ -207,9 +211,29 @@ impl Context {
     }
 
     /// Whether the engine may still ask the platform for something. One that shares its store and could not renew its
-    /// [`Lease`](super::Lease) may not: another one goes on. [`Converge`](super::converge::Converge) looks before each call of the platform's API.
+    /// [`Lease`] may not: another one goes on. [`Converge`](super::converge::Converge) looks before each call of the platform's API.
     pub fn holds(&self) -> bool {
-        self.kept.home.holds()
+        self.kept.home.lease().is_none_or(Lease::holds)
+    }
+
+    /// In which of its terms the engine's lease is. None: it does not hold.
+    pub(crate) fn term(&self) -> Option<Term> {
+        match self.kept.home.lease() {
+            None => Some(Term::ALONE),
+            Some(lease) => lease.term(),
+        }
+    }
+
+    /// Whether a [`checkpoint`](Self::checkpoint) was refused.
+    pub(crate) fn is_over(&self) -> bool {
+        self.kept.refused.load(Ordering::Relaxed)
+    }
+
+    /// Returns when the engine may ask the platform for something.
+    pub(crate) async fn held(&self) {
+        if let Some(lease) = self.kept.home.lease() {
+            lease.held().await;
+        }
     }
 
     /// Which of the engines that opened the store makes this call; none where a provider is used alone, and for a look. It is written
@@ -244,7 +268,8 @@ impl Context {
     pub async fn checkpoint(&self, ledger: Ledger, step: &str) -> Result<(), CheckpointError> {
         let ledger = Arc::new(ledger);
         if let Some(journal) = self.kept.home.journal() {
-            journal.write(Arc::clone(&ledger), step).await?;
+            let written = journal.write(Arc::clone(&ledger), step).await;
+            written.inspect_err(|_| self.kept.refused.store(true, Ordering::Relaxed))?;
         }
         *self.kept.ledger.lock().unwrap_or_else(PoisonError::into_inner) = Some(ledger);
         Ok(())

@@ -11,6 +11,7 @@ use std::time::Duration;
 use landlord_state_machines::id::Epoch;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
 
 /// How long a lease holds after the renewal was sent. Others wait longer until they take over.
 const HOLDS: Duration = Duration::from_secs(4);
@@ -23,14 +24,40 @@ const HOLDS: Duration = Duration::from_secs(4);
 #[derive(Clone)]
 pub struct Lease {
     engine: Epoch,
+    kept: Arc<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
     /// Until when it holds, in nanoseconds since the machine was started.
-    until: Arc<AtomicU64>,
+    until: AtomicU64,
+    /// How often it was renewed after it had ended, or for the first time.
+    terms: AtomicU64,
+    /// Rings with each renewal.
+    renewed: Notify,
+}
+
+/// A time in which a lease held without a break.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Term(u64);
+
+impl Term {
+    /// That of an engine that is alone, which has no end.
+    pub(crate) const ALONE: Self = Self(0);
 }
 
 impl Lease {
     /// Of the engine with this epoch, which has not renewed it yet.
     pub(crate) fn new(engine: Epoch) -> Self {
-        Self { engine, until: Arc::default() }
+        Self { engine, kept: Arc::default() }
+    }
+
+    /// One that holds until [`end`](Self::end), for a test of what a provider sends. A provider of an engine is
+    /// [told of its own](super::Provider::leased).
+    pub fn until_ended(engine: Epoch) -> Self {
+        let lease = Self::new(engine);
+        lease.kept.until.store(u64::MAX, Ordering::Release);
+        lease
     }
 
     /// Whose it is.
@@ -40,18 +67,51 @@ impl Lease {
 
     /// Whether it holds now.
     pub fn holds(&self) -> bool {
-        now() < self.until.load(Ordering::Acquire)
+        now() < self.kept.until.load(Ordering::Acquire)
+    }
+
+    /// As an error of a connection, that it does not hold.
+    pub(super) fn look(&self) -> io::Result<()> {
+        match self.holds() {
+            true => Ok(()),
+            false => Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "this engine's lease has ended; another engine goes on",
+            )),
+        }
+    }
+
+    /// Ends it, until the engine renews it.
+    pub fn end(&self) {
+        self.kept.until.store(0, Ordering::Release);
+    }
+
+    /// In which of its terms it is. None: it does not hold.
+    pub(crate) fn term(&self) -> Option<Term> {
+        // Read first: a term that ends meanwhile is not taken for the next one.
+        let term = Term(self.kept.terms.load(Ordering::Acquire));
+        self.holds().then_some(term)
+    }
+
+    /// Returns when it holds.
+    pub(crate) async fn held(&self) {
+        loop {
+            let renewed = self.kept.renewed.notified();
+            if self.holds() {
+                return;
+            }
+            renewed.await;
+        }
     }
 
     /// It was renewed with what was sent at `sent`.
     pub(crate) fn renewed(&self, sent: u64) {
+        if !self.holds() {
+            self.kept.terms.fetch_add(1, Ordering::AcqRel);
+        }
         let holds = u64::try_from(HOLDS.as_nanos()).unwrap_or(u64::MAX);
-        self.until.fetch_max(sent.saturating_add(holds), Ordering::AcqRel);
-    }
-
-    /// It has ended for good.
-    pub(crate) fn end(&self) {
-        self.until.store(0, Ordering::Release);
+        self.kept.until.fetch_max(sent.saturating_add(holds), Ordering::AcqRel);
+        self.kept.renewed.notify_waiters();
     }
 }
 
@@ -72,19 +132,19 @@ pub struct Guarded<T> {
 }
 
 impl<T> Guarded<T> {
+    /// The connection itself.
+    #[cfg(feature = "hyper")]
+    pub(super) fn connection(&self) -> &T {
+        &self.connection
+    }
+
     /// A connection that is used while the lease holds.
     pub fn new(connection: T, lease: Lease) -> Self {
         Self { connection, lease }
     }
 
     fn look(&self) -> io::Result<()> {
-        match self.lease.holds() {
-            true => Ok(()),
-            false => Err(io::Error::new(
-                io::ErrorKind::PermissionDenied,
-                "this engine's lease has ended; another engine goes on",
-            )),
-        }
+        self.lease.look()
     }
 }
 
@@ -174,5 +234,30 @@ mod tests {
         let late = Lease::new(Epoch(1));
         late.renewed(now() - 5_000_000_000);
         assert!(!late.holds(), "the answer took too long");
+    }
+
+    #[tokio::test]
+    async fn a_lease_that_ended_and_is_renewed_is_in_another_term() {
+        let lease = Lease::new(Epoch(1));
+        assert_eq!(lease.term(), None);
+        lease.renewed(now());
+        let first = lease.term().unwrap();
+        lease.renewed(now());
+        assert_eq!(lease.term(), Some(first), "it went on to hold");
+        lease.held().await;
+        lease.end();
+        assert_eq!(lease.term(), None);
+        let (waits, waiting) = (
+            lease.clone(),
+            tokio::spawn({
+                let lease = lease.clone();
+                async move { lease.held().await }
+            }),
+        );
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        waits.renewed(now());
+        waiting.await.unwrap();
+        assert!(lease.term().is_some_and(|next| next != first));
     }
 }

@@ -3,6 +3,8 @@
 mod answer;
 mod budget;
 mod capabilities;
+#[cfg(feature = "hyper")]
+mod connect;
 mod context;
 pub mod converge;
 mod kind;
@@ -18,7 +20,8 @@ pub use answer::{
 };
 pub use budget::Budget;
 pub use capabilities::Capabilities;
-
+#[cfg(feature = "hyper")]
+pub use connect::GuardedConnector;
 pub use context::{CheckpointError, Context, Initiator, Journal, UndoBy, Work};
 pub(crate) use context::{Home, Kept};
 pub use kind::{ProviderKind, Setup, SetupError};
@@ -128,8 +131,9 @@ pub trait Provider: Send + Sync + 'static {
 
     /// Told once, before anything else, by an engine that shares its store with others: nothing may be sent to the platform any more
     /// once the lease has ended. A provider that sends something over a network looks at it when it hands bytes to a
-    /// connection, beneath TLS, so that an engine that was stopped for a while sends nothing when it goes on. Default: it is
-    /// not looked at.
+    /// connection, beneath TLS, so that an engine that was stopped for a while sends nothing when it goes on: [`Guarded`], and for
+    /// hyper's client `GuardedConnector` of the feature `hyper`. Whatever error such a call ends with is no try. Default:
+    /// it is not looked at.
     fn leased(&self, _lease: Lease) {}
 
     /// Told once, before anything else, by an engine that shares its store with others: what the platform takes of all of them

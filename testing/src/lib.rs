@@ -10,6 +10,8 @@ pub mod recorded;
 pub mod requests;
 pub mod scripted;
 pub mod server;
+#[cfg(feature = "sockets")]
+pub mod sockets;
 pub mod store;
 
 /// What an environment variable says, which widens a test or repeats one; else `default`.

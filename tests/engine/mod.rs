@@ -6,6 +6,7 @@ mod documents;
 mod events;
 mod every_commit;
 mod faulty;
+mod lease;
 mod lifecycle;
 mod observing;
 mod pressure;

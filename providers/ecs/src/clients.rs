@@ -16,16 +16,14 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_ecs::Client;
 use aws_sdk_ecs::config::retry::RetryConfig;
 use aws_sdk_ecs::config::{SharedCredentialsProvider, SharedHttpClient};
-use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use aws_smithy_http_client::{Builder, Connector};
-use landlord_compute::provider;
+use landlord_compute::provider::{self, Lease};
 use landlord_state_machines::id::ProviderName;
 use landlord_state_machines::planner::ecs::{AssumeRole, Place};
 use tokio::sync::OnceCell;
 
 use super::batch::Batches;
 use super::budget::{Budget, Rations, Throttles};
+use super::https::{self, Leased};
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -83,6 +81,7 @@ pub(super) struct Clients {
     /// None: the default chain's.
     credentials: Option<SharedCredentialsProvider>,
     http: SharedHttpClient,
+    leased: Leased,
     accounts: Kept<Key, Arc<Account>>,
     /// The default chain's answer in a region.
     bases: Kept<Option<String>, SdkConfig>,
@@ -101,17 +100,19 @@ impl fmt::Debug for Clients {
 
 impl Clients {
     /// Starts without open clients. `credentials` are the engine's; without them, the default chain's. `http` makes the
-    /// requests; without it, HTTP/1 and 2 over rustls, through the proxy that the environment names.
+    /// requests; without it, HTTP/1 and 2 over rustls, through the proxy that the environment names, while the lease holds.
     pub(super) fn new(
         credentials: Option<SharedCredentialsProvider>,
         http: Option<SharedHttpClient>,
         quota_factor: u32,
     ) -> Self {
-        let http = http.unwrap_or_else(https);
+        let leased = Leased::default();
+        let http = http.unwrap_or_else(|| https::client(Arc::clone(&leased)));
         let (accounts, bases, budgets) = (Kept::new(), Kept::new(), Kept::new());
         Self {
             credentials,
             http,
+            leased,
             accounts,
             bases,
             budgets,
@@ -119,6 +120,12 @@ impl Clients {
             throttles: Arc::default(),
             shared: OnceLock::new(),
         }
+    }
+
+    /// From now on nothing is sent once the lease has ended, unless another HTTP client was given.
+    pub(super) fn leased(&self, lease: Lease) {
+        // An engine tells it once.
+        let _ = self.leased.set(lease);
     }
 
     /// The client for a place.
@@ -232,17 +239,6 @@ fn logs(config: &SdkConfig) -> aws_sdk_cloudwatchlogs::Client {
 
 fn timeouts(within: Duration) -> TimeoutConfig {
     TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(within).build()
-}
-
-fn https() -> SharedHttpClient {
-    Builder::new().build_with_connector_fn(|settings, components| {
-        let mut connector = Connector::builder()
-            .proxy_config(ProxyConfig::from_env())
-            .tls_provider(Provider::Rustls(CryptoMode::Ring));
-        connector.set_connector_settings(settings.cloned());
-        connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
-        connector.build()
-    })
 }
 
 /// What was used lately, at most [`KEPT`] of it.

@@ -33,6 +33,7 @@ mod error;
 #[cfg(any(test, feature = "testing"))]
 pub mod faults;
 mod find;
+mod https;
 mod logs;
 mod looks;
 mod reads;
@@ -69,7 +70,7 @@ use clients::Clients;
 use error::Failure;
 use landlord_compute::provider::converge::Converge;
 use landlord_compute::provider::{
-    Budget, Capabilities, Context, Destroyed, LogLine, LogQuery, LogRun, Looked, OwnedTenant, Plan,
+    Budget, Capabilities, Context, Destroyed, Lease, LogLine, LogQuery, LogRun, Looked, OwnedTenant, Plan,
     PlannedEffect, Provider, ProviderKind, Quotas, Setup, SetupError,
 };
 use reads::Cluster;
@@ -109,7 +110,8 @@ pub struct EcsOptions {
     /// the machine's role.
     pub credentials: Option<SharedCredentialsProvider>,
     /// What makes the HTTP requests. None: HTTP over rustls with the system's certificates, through the proxy that the
-    /// environment names.
+    /// environment names. Of an engine that shares its store, that sends nothing once the engine's lease has ended; another
+    /// client does not look at it.
     pub http_client: Option<SharedHttpClient>,
     /// How many times AWS's default quotas the accounts have: 1, unless they were raised. Emulators have none; 1,000
     /// is as good as none.
@@ -383,6 +385,10 @@ impl Provider for EcsProvider {
             .lists_tenants()
             .oci_images()
             .not_enforced(NOT_ENFORCED)
+    }
+
+    fn leased(&self, lease: Lease) {
+        self.ecs().clients.leased(lease);
     }
 
     fn rationed(&self, quotas: Arc<dyn Quotas>) {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -10,6 +10,7 @@ use http::StatusCode;
 use http_body_util::{BodyExt, Limited};
 use jiff::{SignedDuration, Timestamp};
 use kube::client::Body;
+use landlord_compute::provider::Lease;
 use landlord_compute::telemetry;
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::planner::kubernetes::ClusterSource;
@@ -38,6 +39,8 @@ pub(super) struct Cluster {
     source: ClusterSource,
     within: Duration,
     connection: Mutex<Arc<Connection>>,
+    /// For how long anything may be sent; none where the engine is alone.
+    lease: OnceLock<Lease>,
     pub(super) budget: Budget,
     pub(super) discovered: Mutex<Option<Arc<Discovered>>>,
 }
@@ -66,7 +69,14 @@ impl Cluster {
     /// A cluster that is not asked yet.
     pub(super) fn new(source: ClusterSource, within: Duration, budget: Budget) -> Self {
         let connection = Mutex::new(Arc::new(Connection::new()));
-        Self { source, within, connection, budget, discovered: Mutex::new(None) }
+        Self { source, within, connection, lease: OnceLock::new(), budget, discovered: Mutex::new(None) }
+    }
+
+    /// From now on nothing is sent once the lease has ended.
+    pub(super) fn leased(&self, lease: Lease) {
+        // An engine tells it once.
+        let _ = self.lease.set(lease);
+        *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(Connection::new());
     }
 
     /// Makes one request, once, when it is its turn, and reads the JSON of the answer.
@@ -149,7 +159,7 @@ impl Cluster {
     /// A connection whose client is made. That may take as long as a request: nothing has gone out yet.
     async fn connected(&self, ask: &Ask) -> Result<Arc<Connection>, Failure> {
         let connection = self.connection();
-        let made = connection.client(&self.source).with_subscriber(Dispatch::none());
+        let made = connection.client(self).with_subscriber(Dispatch::none());
         match tokio::time::timeout(self.within, made).await {
             Ok(Ok(_)) => Ok(connection),
             Ok(Err(error)) => Err(not_connected(ask, &error)),
@@ -234,9 +244,9 @@ impl Connection {
     }
 
     /// The client, which is made by the first who needs it.
-    async fn client(&self, source: &ClusterSource) -> Result<&Opened, SourceError> {
+    async fn client(&self, cluster: &Cluster) -> Result<&Opened, SourceError> {
         let made = self.client.get_or_init(async || {
-            let (client, address) = source::connect(source).await?;
+            let (client, address) = source::connect(&cluster.source, cluster.lease.get().cloned()).await?;
             Ok(Opened { client, address, at: Instant::now() })
         });
         match made.await {
@@ -246,7 +256,7 @@ impl Connection {
     }
 
     async fn exchange(&self, cluster: &Cluster, ask: &Ask, span: &Span) -> Result<Body, Failure> {
-        let opened = self.client(&cluster.source).await.map_err(|error| not_connected(ask, &error))?;
+        let opened = self.client(cluster).await.map_err(|error| not_connected(ask, &error))?;
         let request = ask.http().map_err(|error| Failure::not_built(ask, &error))?;
         let answer = opened.client.send(request).await;
         let answer = answer.map_err(|error| Failure::of_transport(ask, &opened.address, &error))?;

@@ -37,6 +37,7 @@ mod events;
 pub mod faults;
 mod find;
 mod fleet;
+mod guarded;
 mod kind;
 mod logs;
 mod looks;

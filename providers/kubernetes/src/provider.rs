@@ -12,8 +12,8 @@ use landlord_compute::clock::Clock;
 use landlord_compute::provider::converge::Api;
 use landlord_compute::provider::converge::Converge;
 use landlord_compute::provider::{
-    self, Capabilities, Context, Destroyed, LogLine, LogQuery, Looked, OwnedTenant, Plan, PlannedEffect,
-    Provider, STATUS_WITHIN,
+    self, Capabilities, Context, Destroyed, Lease, LogLine, LogQuery, Looked, OwnedTenant, Plan,
+    PlannedEffect, Provider, STATUS_WITHIN,
 };
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::id::{ProviderName, TenantId};
@@ -210,6 +210,10 @@ impl Provider for KubernetesProvider {
             .lists_tenants()
             .oci_images()
             .not_enforced(NOT_ENFORCED)
+    }
+
+    fn leased(&self, lease: Lease) {
+        self.kubernetes().cluster.leased(lease);
     }
 
     fn budgets(&self) -> Vec<provider::Budget> {

@@ -7,7 +7,10 @@ use std::time::Duration;
 use kube::Config;
 use kube::client::ClientBuilder;
 use kube::config::{ExecConfig, InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
+use landlord_compute::provider::Lease;
 use landlord_state_machines::planner::kubernetes::ClusterSource;
+
+use super::guarded;
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -94,11 +97,15 @@ pub(super) fn check(source: &ClusterSource) -> Result<(), SourceError> {
     }
 }
 
-/// A client for a cluster, and its address, for people. It may run an exec plugin, which takes as long as that does.
+/// A client for a cluster, and its address, for people. It sends nothing once the lease has ended, where there is one. It may run an
+/// exec plugin, which takes as long as that does.
 ///
 /// # Errors
 /// [`SourceError`].
-pub(super) async fn connect(source: &ClusterSource) -> Result<(kube::Client, String), SourceError> {
+pub(super) async fn connect(
+    source: &ClusterSource,
+    lease: Option<Lease>,
+) -> Result<(kube::Client, String), SourceError> {
     let mut config = match source {
         ClusterSource::InCluster => in_cluster()?,
         ClusterSource::Kubeconfig { path, context } => {
@@ -115,7 +122,10 @@ pub(super) async fn connect(source: &ClusterSource) -> Result<(kube::Client, Str
     // Every request has a time of its own; a log that is followed has none.
     config.read_timeout = None;
     let address = address(&config.cluster_url);
-    let built = tokio::task::spawn_blocking(|| ClientBuilder::try_from(config).map(ClientBuilder::build));
+    let built = tokio::task::spawn_blocking(|| match lease {
+        None => ClientBuilder::try_from(config).map(ClientBuilder::build),
+        Some(lease) => guarded::client(&config, lease),
+    });
     match built.await {
         Ok(Ok(client)) => Ok((client, address)),
         Ok(Err(error)) => Err(SourceError::Client(Arc::new(error))),

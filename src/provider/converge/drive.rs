@@ -40,6 +40,8 @@ pub(super) enum Halt {
     Late,
     /// The ledger can no longer be stored: no further call, no undo.
     NotStored(CheckpointError),
+    /// The engine's lease ended: no further call, no undo. What went wrong meanwhile says nothing, and is as after a crash.
+    Lapsed,
 }
 
 impl Halt {
@@ -62,6 +64,12 @@ impl Halt {
                 ProviderError::new(kind, Remedy::Retry, ErrorCode::UnknownError, error.to_string())
                     .with_source(error)
             }
+            Self::Lapsed => ProviderError::new(
+                kind,
+                Remedy::Retry,
+                ErrorCode::ProviderUnavailable,
+                "this engine could not renew its lease in the store, so that another one may have the tenant; nothing more is asked",
+            ),
         }
     }
 }
@@ -114,7 +122,7 @@ impl<'a, A: Api> Drive<'a, A> {
             ) => {
                 self.store("settle").await?;
             }
-            (Err(Halt::NotStored(_)), Goal::Present { .. } | Goal::Absent)
+            (Err(Halt::NotStored(_) | Halt::Lapsed), Goal::Present { .. } | Goal::Absent)
             | (Ok(()) | Err(_), Goal::Known) => {}
         }
         result
@@ -190,10 +198,11 @@ impl<'a, A: Api> Drive<'a, A> {
         }
         let replies = join_all(acts.iter().map(async |(act, turn)| match turn {
             Ok(()) => self.call(act).await,
-            Err(error) => Err(error.clone()),
+            Err(error) => Ok(Err(error.clone())),
         }))
         .await;
         let now = self.cx.now();
+        let replies = replies.into_iter().collect::<Result<Vec<_>, Halt>>()?;
         for ((act, _), reply) in acts.iter().zip(replies) {
             A::Planner::learn(&mut self.facts, &act.call, reply, now);
         }
@@ -218,15 +227,17 @@ impl<'a, A: Api> Drive<'a, A> {
         }
     }
 
-    async fn call(&self, act: &Act<Call<A>>) -> Result<Reply<A>, CallError> {
+    /// Makes a call while the engine's lease holds. An error after its end is no answer of the platform.
+    async fn call(&self, act: &Act<Call<A>>) -> Result<Result<Reply<A>, CallError>, Halt> {
         let span = tracing::info_span!("step", step = act.step);
         let tenant_id = &self.cx.subject.tenant;
         let provider = self.provider;
         async {
-            let reply = match self.cx.holds() {
-                true => self.api.call(self.cx, &act.call).await,
-                false => Err(CallError::Refused(lease_ended())),
-            };
+            let Some(term) = self.cx.term() else { return Err(Halt::Lapsed) };
+            let reply = self.api.call(self.cx, &act.call).await;
+            if reply.is_err() && self.cx.term() != Some(term) {
+                return Err(Halt::Lapsed);
+            }
             match (&reply, act.kind) {
                 (Ok(_), Kind::Write) => tracing::info!(%tenant_id, %provider, step = act.step, "done"),
                 (Ok(_), Kind::Read) => tracing::debug!(%tenant_id, %provider, step = act.step, "done"),
@@ -242,7 +253,7 @@ impl<'a, A: Api> Drive<'a, A> {
                     tracing::warn!(%tenant_id, %provider, step = act.step, %error, "no answer; it may have happened");
                 }
             }
-            reply
+            Ok(reply)
         }
         .instrument(span)
         .await
@@ -364,16 +375,6 @@ fn unreadable(message: String) -> ProviderError {
 
 fn no_end() -> ProviderError {
     defect(format!("the plan did not end within {MAX_ROUNDS} rounds"))
-}
-
-/// Nothing is asked any more: another engine goes on.
-fn lease_ended() -> ProviderError {
-    ProviderError::new(
-        ErrorKind::ProvisionFailed,
-        Remedy::Retry,
-        ErrorCode::ProviderUnavailable,
-        "this engine could not renew its lease in the store, so that another one may have the tenant; nothing was asked",
-    )
 }
 
 /// A planner that is wrong.

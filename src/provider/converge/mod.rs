@@ -262,7 +262,7 @@ impl<A: Api> Converge<A> {
         let undo = match (&halt, cx.undo) {
             (Halt::Failed(_) | Halt::Cancelled | Halt::Late, UndoBy::Provider) => !drive.written.is_empty(),
             (Halt::Failed(_) | Halt::Cancelled | Halt::Late, UndoBy::Engine)
-            | (Halt::NotStored(_), UndoBy::Provider | UndoBy::Engine) => false,
+            | (Halt::NotStored(_) | Halt::Lapsed, UndoBy::Provider | UndoBy::Engine) => false,
         };
         let error = as_kind(halt.into_error(kind), kind);
         if !undo {
@@ -297,7 +297,9 @@ impl<A: Api> Converge<A> {
                 (Err(Halt::Failed(_) | Halt::Cancelled | Halt::Late), Some(pause)) => {
                     tokio::time::sleep(*pause).await;
                 }
-                (Err(halt @ Halt::NotStored(_)), Some(_)) | (Err(halt), None) => return Err(halt),
+                (Err(halt @ (Halt::NotStored(_) | Halt::Lapsed)), Some(_)) | (Err(halt), None) => {
+                    return Err(halt);
+                }
             }
         }
     }

@@ -4,5 +4,6 @@ mod answers;
 mod calls;
 mod errors;
 mod finding;
+mod lease;
 mod secrets;
 mod sharing;

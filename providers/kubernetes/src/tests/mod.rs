@@ -1,2 +1,3 @@
 mod errors;
+mod lease;
 mod requests;

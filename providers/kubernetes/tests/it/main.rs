@@ -8,6 +8,8 @@ mod conformance;
 mod fake;
 mod fake_tests;
 #[cfg(feature = "testing")]
+mod lease;
+#[cfg(feature = "testing")]
 mod lives;
 #[cfg(feature = "testing")]
 mod logs;
