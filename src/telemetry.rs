@@ -31,6 +31,11 @@ pub trait Watcher: Send + Sync + 'static {
     /// The engine starts with these providers, over a store that holds so many tenants of each sort.
     fn starts(&self, _providers: &[ProviderName], _tenants: &BTreeMap<Sort, u64>) {}
 
+    /// So many tenants of each sort are this engine's to tell of: what was told of that before no longer counts. Told now and then
+    /// by an engine that shares its store, which never says where a single tenant is counted. One engine at a time tells of all
+    /// tenants, and the others of none.
+    fn counted(&self, _tenants: &BTreeMap<Sort, u64>) {}
+
     /// A batch is durable: so many transitions, which the store took so long for. None: it had not to be waited for.
     fn committed(&self, _transitions: usize, _took: Option<Duration>) {}
 

@@ -1,5 +1,6 @@
 //! How an engine is put together and started.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use landlord_state_machines::tenant::Policy;
@@ -11,7 +12,7 @@ use super::config::{Limits, ObservePolicy};
 use super::core::Core;
 use super::error::StartError;
 use super::ground::{Ground, Parts};
-use super::loops::{member, observe, passivate, recover, tail, wake};
+use super::loops::{count, member, observe, passivate, recover, tail, wake};
 use super::quotas::Stored;
 use super::watched::Watched;
 use crate::clock::{Clock, SystemClock};
@@ -93,10 +94,20 @@ impl EngineBuilder {
                 return Err(error.into());
             }
         }
-        if self.watched.is_watched() {
-            let survey = self.store.survey(Box::new(|_| true), 0).await?;
-            self.watched.starts(&registry.names(), &survey.counts);
-        }
+        let watched = match &opened.members {
+            // Counted while it runs, by one of the engines.
+            Some(_) => {
+                self.watched.starts(&registry.names(), &BTreeMap::new());
+                self.watched.counts_anew()
+            }
+            None => {
+                if self.watched.is_watched() {
+                    let survey = self.store.survey(Box::new(|_| true), 0).await?;
+                    self.watched.starts(&registry.names(), &survey.counts);
+                }
+                self.watched
+            }
+        };
         let (directory, exits) =
             Directory::start().await.map_err(|error| StartError::Supervisors(error.to_string()))?;
         let observe = self.observe;
@@ -106,7 +117,7 @@ impl EngineBuilder {
             policy: self.policy,
             limits: self.limits,
             clock: self.clock,
-            watched: self.watched,
+            watched,
         };
         let ground = Ground::new(parts, opened);
         let core = Arc::new(Core { ground, directory, calls: Calls::new() });
@@ -148,6 +159,9 @@ fn run(engine: &Arc<Core>, exits: ExitReports, observe: ObservePolicy) {
             tokio::spawn(member::renew(core()));
             tokio::spawn(member::look(core()));
             tokio::spawn(tail::read(core()));
+            if engine.watched.is_watched() {
+                tokio::spawn(count::count(core()));
+            }
         }
     }
     tokio::spawn(passivate::end_when_closed(core(), Arc::clone(&engine.closing)));

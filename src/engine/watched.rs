@@ -19,15 +19,36 @@ pub(crate) struct Placed(Option<(ProviderName, Option<Place>)>);
 
 /// The watcher of an engine, if it has one.
 #[derive(Clone, Default)]
-pub(crate) struct Watched(Option<Arc<dyn Watcher>>);
+pub(crate) struct Watched(Option<Arc<dyn Watcher>>, Counts);
+
+/// How the watcher knows how many tenants there are.
+#[derive(Clone, Copy, Default)]
+enum Counts {
+    /// By each transition.
+    #[default]
+    Followed,
+    /// They are counted anew: other engines change tenants too.
+    Anew,
+}
 
 impl Watched {
     pub(crate) fn by(watcher: Arc<dyn Watcher>) -> Self {
-        Self(Some(watcher))
+        Self(Some(watcher), Counts::Followed)
     }
 
     pub(crate) fn is_watched(&self) -> bool {
         self.0.is_some()
+    }
+
+    /// The same, where other engines change tenants too.
+    pub(crate) fn counts_anew(self) -> Self {
+        Self(self.0, Counts::Anew)
+    }
+
+    pub(crate) fn counted(&self, tenants: &BTreeMap<Sort, u64>) {
+        if let Some(watcher) = &self.0 {
+            watcher.counted(tenants);
+        }
     }
 
     pub(crate) fn starts(&self, providers: &[ProviderName], tenants: &BTreeMap<Sort, u64>) {
@@ -88,16 +109,24 @@ impl Watched {
         event: &LifecycleEvent,
     ) {
         if let Some(watcher) = &self.0 {
-            watcher.transition(provider, event, moved(before, after));
+            watcher.transition(provider, event, self.moved(before, after));
         }
     }
 
     /// A tenant was loaded again after it had been lost: what became durable meanwhile was told late.
     pub(crate) fn loaded(&self, registry: &Registry, before: Option<&Record>, after: &Record) {
         if let Some(watcher) = &self.0
-            && let (Some(provider), Some(moved)) = (provider(before, after), moved(before, after))
+            && let (Some(provider), Some(moved)) = (provider(before, after), self.moved(before, after))
         {
             watcher.moved(registry.place(provider.as_str()), moved);
+        }
+    }
+
+    /// Where a tenant is counted now, if that is told.
+    fn moved(&self, before: Option<&Record>, after: &Record) -> Option<Moved> {
+        match self.1 {
+            Counts::Followed => moved(before, after),
+            Counts::Anew => None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! What a store that several engines share says of them, and how they divide the tenants.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use async_trait::async_trait;
@@ -7,7 +8,7 @@ use jiff::Timestamp;
 use landlord_state_machines::id::TenantId;
 use landlord_state_machines::members::{Shard, ShardSet, View};
 
-use super::{Epoch, Position, StoreError};
+use super::{Epoch, Position, Sort, StoreError};
 use crate::provider::{Draw, Drawn};
 
 /// A shard that was taken.
@@ -80,6 +81,12 @@ pub trait Members: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// As `claim`.
     async fn draw(&self, draw: &Draw<'_>) -> Result<Drawn, StoreError>;
+
+    /// How many living tenants there are of each sort. It costs as much as a look at each of them, and nothing for who asks.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    async fn counts(&self) -> Result<BTreeMap<Sort, u64>, StoreError>;
 
     /// As [`Reads::due`](super::Reads::due), of the tenants of these shards alone.
     ///

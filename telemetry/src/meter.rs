@@ -92,20 +92,26 @@ fn stripe() -> usize {
     })
 }
 
+/// Where in the list of states, and in that of healths, a tenant is counted.
+fn cell(stand: Stand) -> (usize, usize) {
+    let state = match stand.state {
+        StateName::Pending => 0,
+        StateName::Provisioning => 1,
+        StateName::Running => 2,
+        StateName::Updating => 3,
+        StateName::Destroying => 4,
+    };
+    let health = match stand.health {
+        Health::Healthy => 0,
+        Health::Unhealthy => 1,
+        Health::Unknown => 2,
+    };
+    (state, health)
+}
+
 impl Stripe {
     fn count(&self, stand: Stand, more: i64) {
-        let state = match stand.state {
-            StateName::Pending => 0,
-            StateName::Provisioning => 1,
-            StateName::Running => 2,
-            StateName::Updating => 3,
-            StateName::Destroying => 4,
-        };
-        let health = match stand.health {
-            Health::Healthy => 0,
-            Health::Unhealthy => 1,
-            Health::Unknown => 2,
-        };
+        let (state, health) = cell(stand);
         self.tenants[state][health].fetch_add(more, Ordering::Relaxed);
     }
 
@@ -211,6 +217,30 @@ impl Meter {
             let place = providers.iter().position(|provider| *provider == sort.provider).map(Place);
             if let Some(counts) = self.of(place) {
                 counts.count(Stand { state: sort.state, health: sort.health }, more);
+            }
+        }
+    }
+
+    /// So many tenants there are; what was told of that before no longer counts. Whoever is told this is never told where a single
+    /// tenant is counted, so that one stripe has them all.
+    pub(crate) fn counted(&self, tenants: &BTreeMap<Sort, u64>) {
+        let Some(blocks) = self.blocks.get() else { return };
+        let other = blocks.len() - 1;
+        let place = |sort: &Sort| {
+            blocks[..other]
+                .iter()
+                .position(|block| *block.provider == *sort.provider.as_str())
+                .unwrap_or(other)
+        };
+        for (at, block) in blocks.iter().enumerate() {
+            let mut counts = [[0_i64; HEALTHS.len()]; STATES.len()];
+            for (sort, count) in tenants.iter().filter(|(sort, _)| place(sort) == at) {
+                let (state, health) = cell(Stand { state: sort.state, health: sort.health });
+                counts[state][health] += i64::try_from(*count).unwrap_or(i64::MAX);
+            }
+            let held = block.stripes.iter().take(1).flat_map(|stripe| stripe.tenants.iter().flatten());
+            for (held, count) in held.zip(counts.into_iter().flatten()) {
+                held.store(count, Ordering::Relaxed);
             }
         }
     }

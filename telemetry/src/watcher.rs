@@ -25,6 +25,10 @@ impl Watcher for Watches {
         self.meter.starts(providers, tenants);
     }
 
+    fn counted(&self, tenants: &BTreeMap<Sort, u64>) {
+        self.meter.counted(tenants);
+    }
+
     fn committed(&self, transitions: usize, took: Option<Duration>) {
         self.meter.committed(transitions, took);
     }

@@ -8,11 +8,12 @@ use landlord_compute::machines::error::{ErrorCode, ErrorKind, ProviderError, Rem
 use landlord_compute::machines::id::{OperationId, ProviderName};
 use landlord_compute::machines::tenant::{LifecycleEvent, Method};
 use landlord_compute::machines::trace::TraceContext;
-use landlord_compute::store::{Position, Reads, Scope, Sort};
+use landlord_compute::store::{MemoryOptions, Position, Reads, Scope, Sort};
 use landlord_compute::telemetry::{CallEnd, Ended, LookEnd, Moved, Place, Stand, Watcher};
 use landlord_compute::{ObservePolicy, Options, Settled};
 use landlord_testing::faults::Commits;
 use landlord_testing::scripted::{Mood, Step};
+use landlord_testing::store::shared::SharedMemory;
 
 use super::faulty::{BOTH, Fault, Faulty, both_ways};
 use super::tracing::{Spans, listen};
@@ -62,6 +63,14 @@ impl Watcher for Notes {
     fn starts(&self, providers: &[ProviderName], tenants: &BTreeMap<Sort, u64>) {
         self.say(format!("starts with {providers:?}"));
         self.providers.set(providers.to_vec()).expect("it starts once");
+        for (Sort { provider, state, health }, tenants) in tenants {
+            let tenants = i64::try_from(*tenants).expect("few");
+            self.count(provider.as_str(), Stand { state: *state, health: *health }, tenants);
+        }
+    }
+
+    fn counted(&self, tenants: &BTreeMap<Sort, u64>) {
+        self.tenants.lock().expect("no panic in here").clear();
         for (Sort { provider, state, health }, tenants) in tenants {
             let tenants = i64::try_from(*tenants).expect("few");
             self.count(provider.as_str(), Stand { state: *state, health: *health }, tenants);
@@ -291,4 +300,38 @@ async fn vitals_say_what_an_engine_holds() {
     assert_eq!((vitals.calls, vitals.providers[0].calls, vitals.subscriber_lag), (0, 0, 2));
     drop((slow, narrow));
     assert_eq!((engine.vitals().subscribers, engine.vitals().subscriber_lag), (0, 0));
+}
+
+/// An engine does not hear of each tenant that another one changes. So one of those that share a store counts all of them, and the
+/// others none: what they tell can be added up.
+#[tokio::test(start_paused = true)]
+async fn engines_that_share_a_store_count_its_tenants_once() {
+    let (store, provider) = (SharedMemory::new(MemoryOptions::default()), scripted());
+    let notes = [Arc::new(Notes::default()), Arc::new(Notes::default())];
+    let start = async |notes: &Arc<Notes>| {
+        let engine = engine(store.seat(), &provider).watched_by(Arc::clone(notes) as Arc<dyn Watcher>);
+        engine.start().await.expect("starts")
+    };
+    let (one, other) = tokio::join!(start(&notes[0]), start(&notes[1]));
+    for name in ["a", "b", "c", "d", "e"] {
+        run(&one, name, "v1").await;
+    }
+    let all = BTreeMap::from([("scripted running Unknown".to_owned(), 5)]);
+    let told = async |what: &str, is_so: &dyn Fn([BTreeMap<String, i64>; 2]) -> bool| {
+        let looks = async {
+            while !is_so([notes[0].tenants(), notes[1].tenants()]) {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(1000), looks).await.expect(what);
+    };
+    let once = |[one, other]: [BTreeMap<String, i64>; 2]| {
+        (one == all && other.is_empty()) || (other == all && one.is_empty())
+    };
+    told("one of them counts them", &once).await;
+    let leader = if one.leads() { 0 } else { 1 };
+    let (leads, stays) = if leader == 0 { (one, other) } else { (other, one) };
+    leads.shutdown(Duration::from_secs(10)).await.expect("in order");
+    told("the one that is left counts them", &|tenants| tenants[1 - leader] == all).await;
+    drop(stays);
 }

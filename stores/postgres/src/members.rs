@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use landlord_compute::provider::{Draw, Drawn};
-use landlord_compute::store::{Claimed, Epoch, Members, Position, StoreError};
+use landlord_compute::store::{Claimed, Epoch, Members, Position, Sort, StoreError};
 use landlord_state_machines::id::TenantId;
 use landlord_state_machines::members::{Member, Shard, ShardSet, Standing, View};
 use tokio_postgres::Row;
@@ -185,6 +185,10 @@ impl Members for PostgresMembers {
 
     async fn stand_alone(&self) -> Result<(), StoreError> {
         self.stand("alone").await
+    }
+
+    async fn counts(&self) -> Result<BTreeMap<Sort, u64>, StoreError> {
+        read::counts(&self.session.others).await
     }
 
     async fn draw(&self, draw: &Draw<'_>) -> Result<Drawn, StoreError> {

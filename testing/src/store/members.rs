@@ -87,6 +87,9 @@ pub async fn each_engine_writes_under_an_epoch_of_its_own(one: &dyn Store, other
     assert_eq!((events.len(), &events), (10, &read(other).await));
     let engines: Vec<Epoch> = members.view().await.expect("reads").engines.into_keys().collect();
     assert_eq!(engines, [first.epoch, second.epoch]);
+    let counted = members.counts().await.expect("reads");
+    assert_eq!(counted, one.survey(Box::new(|_| true), 0).await.expect("reads").counts);
+    assert_eq!(counted.values().sum::<u64>(), 10);
 }
 
 /// Of two engines that write a tenant at the same revision one does, and the other learns of it.

@@ -14,7 +14,7 @@ use landlord_compute::provider::{Draw, Drawn};
 use landlord_compute::store::{
     Claimed, Document, DocumentKind, DocumentMismatch, DocumentRevision, DocumentWrite, Epoch, Events,
     Members, MemoryOptions, MemoryStore, NotedRequest, Opened, OperationRecord, Page, Position, Reads,
-    Requested, Scope, Store, StoreError, TenantFilter, Write, WriteError,
+    Requested, Scope, Sort, Store, StoreError, TenantFilter, Write, WriteError,
 };
 use tokio::time::Instant;
 
@@ -294,6 +294,10 @@ impl Members for Seat {
                 member.standing = Standing::Alone;
             }
         })
+    }
+
+    async fn counts(&self) -> Result<BTreeMap<Sort, u64>, StoreError> {
+        Ok(self.reach()?.kept.survey(Box::new(|_| true), 0).await?.counts)
     }
 
     async fn draw(&self, draw: &Draw<'_>) -> Result<Drawn, StoreError> {

@@ -1,6 +1,6 @@
 //! Tenants: one by its id, those that something is due of, and all of them at a glance.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -17,7 +17,7 @@ use super::rows::{SPECS, record, tenant_columns};
 use super::{Unreadable, until_nul};
 use crate::batch::{EARLIEST, is_storable};
 use crate::link::{Links, Value};
-use crate::session::{column, signed};
+use crate::session::{column, signed, unsigned};
 
 /// What is kept under these ids, in their order.
 pub(crate) async fn load(links: &Arc<Links>, tenants: &[TenantId]) -> Result<Vec<Record>, StoreError> {
@@ -83,6 +83,28 @@ fn tenant_id(place: &str, row: &Row, number: usize) -> Result<TenantId, StoreErr
     Ok(TenantId::from_stored(column(place, row, number)?))
 }
 
+/// How many living tenants there are of each sort.
+pub(crate) async fn counts(links: &Arc<Links>) -> Result<BTreeMap<Sort, u64>, StoreError> {
+    let sql = "SELECT provider, state, health, count(*) FROM landlord.tenants
+        WHERE state IS NOT NULL GROUP BY provider, state, health";
+    let place = links.server().place();
+    let mut counts = BTreeMap::new();
+    for row in links.read(sql, &[]).await? {
+        let sort = sort(&row, 0).map_err(|unreadable| unreadable.told(place))?;
+        counts.insert(sort, unsigned(column(place, &row, 3)?));
+    }
+    Ok(counts)
+}
+
+/// The provider, the state and the health that begin at this column.
+fn sort(row: &Row, at: usize) -> Result<Sort, Unreadable> {
+    Ok(Sort {
+        provider: ProviderName::from_stored(row.try_get::<_, Option<&str>>(at)?.unwrap_or_default()),
+        state: rows::name("state", row.try_get(at + 1)?)?,
+        health: rows::name("health", row.try_get(at + 2)?)?,
+    })
+}
+
 /// One pass over what is short in each row. What is long, such as ledgers, is not read.
 pub(crate) async fn survey(links: &Arc<Links>, seen: &Seen, first: usize) -> Result<Survey, StoreError> {
     let sql = "SELECT id, provider, state, health, operation,
@@ -99,11 +121,7 @@ pub(crate) async fn survey(links: &Arc<Links>, seen: &Seen, first: usize) -> Res
         let operation = operation.map(|text| rows::operation_id("operation", Some(text))).transpose()?;
         let settled_at: Option<Timestamp> = row.try_get(8)?;
         let tenant = Surveyed {
-            sort: Sort {
-                provider: ProviderName::from_stored(row.try_get::<_, Option<&str>>(1)?.unwrap_or_default()),
-                state: rows::name("state", row.try_get(2)?)?,
-                health: rows::name("health", row.try_get(3)?)?,
-            },
+            sort: sort(row, 1)?,
             operation,
             troubled: row.try_get(5)?,
             repair_due: row.try_get(6)?,
