@@ -16,7 +16,7 @@ use super::wire::Statement;
 use super::{RESTING, now};
 
 /// When a commit begins whose engine is about to be ended: the others have seen its last beat for less than 5 s.
-const BEFORE_THE_END: Duration = Duration::from_millis(3_600);
+const BEFORE_THE_END: Duration = Duration::from_secs(3);
 /// How long it may take until an engine that is silent is ended.
 const ENDED: Duration = Duration::from_secs(15);
 /// How long there may be no engine for a mishap.
