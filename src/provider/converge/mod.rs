@@ -314,7 +314,8 @@ impl<A: Api> Converge<A> {
     ) -> Result<T, ProviderError> {
         let (tenant_id, provider) = (&cx.subject.tenant, &self.name);
         let operation = cx.work.map(|work| tracing::field::display(work.operation));
-        let attempt = cx.work.map(|work| work.attempt);
+        // As a number of OpenTelemetry, which has signed ones alone.
+        let attempt = cx.work.map(|work| i64::from(work.attempt));
         let span = tracing::info_span!("provider", method, %tenant_id, %provider, operation, attempt);
         let result = work.instrument(span.clone()).await;
         span.in_scope(|| match (&result, kind) {
