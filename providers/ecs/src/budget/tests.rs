@@ -70,7 +70,10 @@ async fn no_more_goes_out_than_the_quota_gives_and_no_less() {
 
 /// The buckets of a store that engines share, and how often they were drawn from.
 #[derive(Debug, Default)]
-struct Kept(Mutex<(HashMap<String, (f64, Instant)>, u32)>);
+struct Kept(Mutex<(Buckets, u32)>);
+
+/// How much is left of each, and since when.
+type Buckets = HashMap<String, (f64, Instant)>;
 
 #[async_trait]
 impl Quotas for Kept {
