@@ -16,8 +16,8 @@ use crate::provider::{Draw, Drawn};
 pub struct Claimed {
     /// Which.
     pub shard: Shard,
-    /// Nobody has begun a call that was committed after this position. None where its last owner ended without a word, or there
-    /// was none.
+    /// Nobody has begun a call that was committed after this position; 0 where nobody ever had it. None where its last owner ended
+    /// without a word.
     pub quiet_since: Option<Position>,
 }
 

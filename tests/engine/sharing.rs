@@ -258,3 +258,15 @@ async fn an_engine_that_comes_takes_its_part_and_leaves_it_again() {
     }
     assert_eq!(provider.overlaps(), 0);
 }
+
+/// A command that comes before its engine has taken the tenant's shard is no try more: nobody has ever begun a call in a new store.
+#[tokio::test(start_paused = true)]
+async fn what_is_asked_for_before_the_first_claim_is_begun_once() {
+    let (store, provider) = (store(), scripted());
+    let (engine, _seat) = join(&store, &provider).await;
+    let accepted = engine.tenant(tenant("acme")).provision(spec("acme", "v1"), Options::default()).await;
+    assert!(store.view().engines.values().all(|member| member.shards.is_empty()), "it has just come");
+    assert_eq!(end(accepted.expect("accepted")).await, Settled::Done);
+    let attempts: Vec<_> = provider.calls_for(&tenant("acme")).iter().map(|call| call.attempt).collect();
+    assert_eq!(attempts, [Some(1)]);
+}

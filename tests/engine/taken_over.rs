@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use landlord_compute::clock::TokioClock;
 use landlord_compute::machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_compute::machines::planner::{
     Act, CallError, Goal, Holdings, Kind, Next, Planner, Report, Subject,
@@ -139,8 +140,9 @@ async fn facts(engine: &landlord_compute::Engine, id: &str) -> Facts {
 /// A write whose answer the engine did not live to see may come late. For how long, counts from when the next engine goes on.
 #[tokio::test(start_paused = true)]
 async fn what_another_engine_intended_is_late_from_the_take_over() {
-    let (store, platform) = (memory(), Platform::new());
-    let builder = || without_providers(store.clone()).provider(platform.clone());
+    let (store, platform, clock) =
+        (memory(), Platform::new(), TokioClock::starting_at(Timestamp::UNIX_EPOCH));
+    let builder = || without_providers(store.clone()).provider(platform.clone()).clock(clock);
     let first = builder().start().await.expect("starts");
     let acme = first.tenant(tenant("acme"));
     let operation = acme.provision(spec("acme", "v1"), Options::default()).await.expect("accepted");

@@ -164,7 +164,7 @@ fn an_engine_that_shares_with_nobody_does_not_wait_for_others() {
 fn shards_move_to_an_engine_that_stays_and_not_before() {
     let mut world = World::new();
     world.open();
-    world.turn();
+    world.run(1);
     world.open();
     world.run(29);
     assert_eq!(world.counts(), [1024, 0]);
@@ -182,7 +182,7 @@ fn shards_move_to_an_engine_that_stays_and_not_before() {
 fn the_shards_of_an_engine_that_is_silent_go_to_the_others_within_seconds() {
     let mut world = World::new();
     let engines = [world.open(), world.open(), world.open()];
-    world.turn();
+    world.run(1);
     let before = world.counts();
     assert_eq!(before.iter().sum::<usize>(), 1024);
     assert!(before.iter().all(|count| count.abs_diff(341) < 60), "{before:?}");

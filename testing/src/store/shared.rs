@@ -40,7 +40,10 @@ struct Engines {
 impl SharedMemory {
     /// An empty one.
     pub fn new(options: MemoryOptions) -> Self {
-        Self { kept: MemoryStore::new(options), engines: Arc::default() }
+        // Nobody has begun anything.
+        let quiet_since = Shard::all().map(|shard| (shard, Position(0))).collect();
+        let engines = Engines { quiet_since, ..Engines::default() };
+        Self { kept: MemoryStore::new(options), engines: Arc::new(Mutex::new(engines)) }
     }
 
     /// The store of one more engine.

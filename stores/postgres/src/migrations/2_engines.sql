@@ -12,8 +12,10 @@ CREATE TABLE landlord.shards (
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE landlord.shards IS 'Which engine makes the calls of which tenants. Any engine takes their commands.';
 COMMENT ON COLUMN landlord.shards.owner IS 'The epoch of the engine. A shard of an engine that has ended is nobody''s.';
-COMMENT ON COLUMN landlord.shards.quiet_since IS 'Of a shard that was given up in order: its last owner has begun nothing that was committed after this position.';
-INSERT INTO landlord.shards (shard) SELECT generate_series(0, shards - 1) FROM landlord.meta;
+COMMENT ON COLUMN landlord.shards.quiet_since IS 'Of a shard that was given up in order, or that nobody ever had: nothing was begun that was committed after this position.';
+-- Nothing has ever begun in a store without an event.
+INSERT INTO landlord.shards (shard, quiet_since)
+    SELECT generate_series(0, shards - 1), CASE WHEN position = 0 THEN 0 END FROM landlord.meta, landlord.head;
 
 CREATE TABLE landlord.quotas (
     name   text COLLATE "C" PRIMARY KEY,
