@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use landlord_compute::machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_compute::machines::id::{ProviderName, TenantId};
+use landlord_compute::machines::members::SHARDS;
 use landlord_compute::machines::planner::{
     Act, CallError, Goal, Holdings, Kind, Next, Planner, Report, Subject,
 };
@@ -154,6 +156,13 @@ async fn engine(second: Second) -> (Engine, Arc<Platform>) {
     let planned = Planned(Converge::new(name, Arc::clone(&platform), |_, _| Vec::new()));
     let store = SharedMemory::new(MemoryOptions::default());
     let engine = without_providers(store.seat()).provider(planned).start().await.expect("starts");
+    // What is committed before the tenant is this engine's, another one may have begun.
+    let divided = async {
+        while engine.vitals().sharing.is_none_or(|sharing| sharing.shards < usize::from(SHARDS)) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(1000), divided).await.expect("it takes all shards");
     (engine, platform)
 }
 

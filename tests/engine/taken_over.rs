@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use landlord_compute::clock::TokioClock;
 use landlord_compute::machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_compute::machines::planner::{
     Act, CallError, Goal, Holdings, Kind, Next, Planner, Report, Subject,
@@ -140,7 +141,9 @@ async fn facts(engine: &landlord_compute::Engine, id: &str) -> Facts {
 #[tokio::test(start_paused = true)]
 async fn what_another_engine_intended_is_late_from_the_take_over() {
     let (store, platform) = (memory(), Platform::new());
-    let builder = || without_providers(store.clone()).provider(platform.clone());
+    // Time goes on from one engine to the next.
+    let clock = TokioClock::starting_at("2026-01-01T12:00:00Z".parse().expect("a valid time"));
+    let builder = || without_providers(store.clone()).clock(clock).provider(platform.clone());
     let first = builder().start().await.expect("starts");
     let acme = first.tenant(tenant("acme"));
     let operation = acme.provision(spec("acme", "v1"), Options::default()).await.expect("accepted");
