@@ -316,7 +316,7 @@ async fn engines_that_share_a_store_count_its_tenants_once() {
     for name in ["a", "b", "c", "d", "e"] {
         run(&one, name, "v1").await;
     }
-    let all = BTreeMap::from([("scripted running Unknown".to_owned(), 5)]);
+    let all = BTreeMap::from([("scripted running Healthy".to_owned(), 5)]);
     let told = async |what: &str, is_so: &dyn Fn([BTreeMap<String, i64>; 2]) -> bool| {
         let looks = async {
             while !is_so([notes[0].tenants(), notes[1].tenants()]) {
