@@ -72,6 +72,12 @@ describe("over the socket, without a token", () => {
     await browser.says("failed", "section:has(#concerns)");
     await server.settled("awry");
     await browser.says(/awry\s+pending/, ".tenants");
+    // A bar for each minute of the last hour.
+    for (const words of ["Done", "Failed"]) {
+      const find = `const bars = document.querySelector(".charts svg[aria-label^='${words}: ']");`;
+      const tells = "/^\\w+: [1-9]/.test(bars.getAttribute('aria-label')) && [...bars.children].some((bar) => Number(bar.getAttribute('height')) > 0)";
+      await until(`a bar that says ${words}`, () => browser.run(`${find} return bars !== null && ${tells}`));
+    }
     await inspect("fleet");
 
     await browser.click('.tenants a[href="#/tenants/acme"]');

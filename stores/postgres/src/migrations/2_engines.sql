@@ -15,7 +15,7 @@ COMMENT ON COLUMN landlord.shards.owner IS 'The epoch of the engine. A shard of 
 COMMENT ON COLUMN landlord.shards.quiet_since IS 'Of a shard that was given up in order, or that nobody ever had: nothing was begun that was committed after this position.';
 -- Nothing has ever begun in a store without an event.
 INSERT INTO landlord.shards (shard, quiet_since)
-    SELECT generate_series(0, shards - 1), CASE WHEN position = 0 THEN 0 END FROM landlord.meta, landlord.head;
+    SELECT generate_series(0, shards - 1), (SELECT 0 FROM landlord.head WHERE position = 0) FROM landlord.meta;
 
 CREATE TABLE landlord.quotas (
     name   text COLLATE "C" PRIMARY KEY,

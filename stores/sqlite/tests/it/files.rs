@@ -138,7 +138,7 @@ async fn an_engine_whose_lock_was_taken_away_writes_nothing_more() {
 
     let told = first.tenant(tenant("acme")).destroy(Options::default()).await.expect_err("fenced");
     assert!(matches!(told, CommandError::Closed(Closed::Fenced(_))), "{told:?}");
-    assert!(told.to_string().contains("another engine (epoch 2) has taken over"), "{told}");
+    assert!(told.to_string().contains("another engine has ended this one (epoch 1)"), "{told}");
     assert!(matches!(first.closed().await, Closed::Fenced(_)));
     let again = first.tenant(tenant("other")).provision(spec("other", "v1"), Options::default()).await;
     assert!(matches!(again, Err(CommandError::Closed(_))), "{again:?}");
