@@ -34,13 +34,13 @@ fn i1_i3_every_single_fault_in_full() {
 #[test]
 #[ignore = "minutes: ./test.sh long"]
 fn i1_i3_every_single_fault_and_a_cancel_at_every_call_in_full() {
-    trial::all::<Processes>(Part::Interrupted(Interrupt::Cancel, Length::Short), 15_000);
+    trial::for_a_while::<Processes>(Part::Interrupted(Interrupt::Cancel, Length::Short), 15_000);
 }
 
 #[test]
 #[ignore = "minutes: ./test.sh long"]
 fn i1_i3_every_single_fault_and_a_destroy_at_every_call_in_full() {
-    trial::all::<Processes>(Part::Interrupted(Interrupt::Destroy, Length::Short), 8_000);
+    trial::for_a_while::<Processes>(Part::Interrupted(Interrupt::Destroy, Length::Short), 8_000);
 }
 
 #[test]
