@@ -139,6 +139,23 @@ async fn what_did_not_reach_the_standby_is_in_doubt_until_it_has() {
     let client = cluster.client(database(&options)).await;
     client.batch_execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'").await.expect("sets");
     client.query(reload, &[]).await.expect("reloads");
+    // The server takes that up in its own time. A write that waits shows that it has.
+    let writes = cluster.client(database(&options)).await;
+    let cancel = |waits: &str| format!("SELECT pg_cancel_backend(pid) FROM ({waits}) AS waits");
+    let waits = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+    until("writes wait for the standby", async || {
+        let write = writes.batch_execute("UPDATE landlord.meta SET looked_at = looked_at");
+        let waits =
+            until("it waits", async || !client.query(&cancel(waits), &[]).await.expect("cancels").is_empty());
+        tokio::select! {
+            written = write => {
+                written.expect("is made here");
+                false
+            }
+            () = waits => true,
+        }
+    })
+    .await;
     let waits = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE 'WITH me %'";
     let done = life.done();
     let batch = [done.clone()];
@@ -147,8 +164,7 @@ async fn what_did_not_reach_the_standby_is_in_doubt_until_it_has() {
             !client.query(waits, &[]).await.expect("reads").is_empty()
         })
         .await;
-        let cancel = format!("SELECT pg_cancel_backend(pid) FROM ({waits}) AS waits");
-        client.query(&cancel, &[]).await.expect("cancels");
+        client.query(&cancel(waits), &[]).await.expect("cancels");
     };
     let (answer, ()) = tokio::join!(store.commit(epoch, &batch), cut);
     let error = answer.expect_err("it is in doubt");
