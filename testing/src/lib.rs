@@ -5,6 +5,7 @@ pub mod faults;
 pub mod fixtures;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+pub mod quotas;
 #[cfg(feature = "recorded")]
 pub mod recorded;
 pub mod requests;

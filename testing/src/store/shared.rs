@@ -16,7 +16,8 @@ use landlord_compute::store::{
     Members, MemoryOptions, MemoryStore, NotedRequest, Opened, OperationRecord, Page, Position, Reads,
     Requested, Scope, Sort, Store, StoreError, TenantFilter, Write, WriteError,
 };
-use tokio::time::Instant;
+
+use crate::quotas::Buckets;
 
 /// What the engines share. Clones are of the same.
 #[derive(Clone, Debug)]
@@ -33,8 +34,7 @@ struct Engines {
     members: BTreeMap<Epoch, Member>,
     /// Of the shards that were given up.
     quiet_since: BTreeMap<Shard, Position>,
-    /// How many tokens were left in each bucket, and when.
-    quotas: BTreeMap<String, (f64, Instant)>,
+    quotas: Buckets,
 }
 
 impl SharedMemory {
@@ -304,15 +304,7 @@ impl Members for Seat {
     }
 
     async fn draw(&self, draw: &Draw<'_>) -> Result<Drawn, StoreError> {
-        self.change(|engines, _| {
-            let (now, full) = (Instant::now(), f64::from(draw.burst));
-            let (left, at) = engines.quotas.get(draw.quota).copied().unwrap_or((full, now));
-            let came = now.duration_since(at).as_secs_f64() * f64::from(draw.per_second);
-            let filled = (left + came).min(full);
-            let drawn = Drawn::from(draw, filled);
-            engines.quotas.insert(draw.quota.to_owned(), (filled - f64::from(drawn.tokens), now));
-            drawn
-        })
+        self.change(|engines, _| engines.quotas.draw(draw))
     }
 
     async fn leave(&self) -> Result<(), StoreError> {

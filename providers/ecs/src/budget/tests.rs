@@ -1,5 +1,4 @@
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,6 +9,7 @@ use futures_util::future::join_all;
 use landlord_compute::provider::{Draw, Drawn, Quotas};
 use landlord_state_machines::error::{ErrorCode, Remedy};
 use landlord_state_machines::id::TenantId;
+use landlord_testing::quotas::Buckets;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::bucket::{Bucket, Seed};
@@ -72,7 +72,7 @@ async fn no_more_goes_out_than_the_quota_gives_and_no_less() {
 /// The buckets of a store that engines share, and how often they were drawn from.
 #[derive(Debug, Default)]
 struct Kept {
-    buckets: Mutex<HashMap<String, (f64, Instant)>>,
+    buckets: Mutex<Buckets>,
     draws: AtomicU32,
 }
 
@@ -81,13 +81,7 @@ impl Quotas for Kept {
     async fn draw(&self, draw: &Draw<'_>) -> Drawn {
         tokio::task::yield_now().await;
         self.draws.fetch_add(1, Ordering::Relaxed);
-        let (now, mut buckets) = (Instant::now(), self.buckets.lock().unwrap());
-        let (left, at) = buckets.entry(draw.quota.to_owned()).or_insert((draw.burst.into(), now));
-        let came = now.duration_since(*at).as_secs_f64() * f64::from(draw.per_second);
-        (*left, *at) = ((*left + came).min(draw.burst.into()), now);
-        let drawn = Drawn::from(draw, *left);
-        *left -= f64::from(drawn.tokens);
-        drawn
+        self.buckets.lock().unwrap().draw(draw)
     }
 }
 
