@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::super::failure::Failure;
 use super::super::screen::{Screen, table};
-use super::stage::{Seen, Trouble};
+use super::stage::Seen;
 
 /// How long one scene may take.
 const WITHIN: Duration = Duration::from_secs(60);
@@ -37,7 +37,7 @@ impl Acts {
         let begun = Instant::now();
         let (ok, seen) = match tokio::time::timeout(WITHIN, plays).await {
             Ok(Ok(seen)) => (true, seen),
-            Ok(Err(trouble @ (Trouble::Wrong(_) | Trouble::Failed(_)))) => (false, trouble.to_string()),
+            Ok(Err(trouble)) => (false, trouble.to_string()),
             Err(_elapsed) => (false, format!("it did not happen within {} s", WITHIN.as_secs())),
         };
         let seconds = seconds(begun);

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::str::FromStr;
 use std::sync::OnceLock;
 
 use async_trait::async_trait;
@@ -19,6 +18,7 @@ use landlord_compute::machines::status::{
 use landlord_compute::provider::{Context, Destroyed, Guarded, Lease, Provider};
 use landlord_compute::{CommandError, Engine, ObservePolicy, OperationHandle, Options};
 use landlord_store_postgres::PostgresStore;
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -32,8 +32,8 @@ use super::super::super::store_at::StoreAt;
 /// What the platform is called in specs.
 const CLOUD: &str = "cloud";
 
-/// What an engine says, a line each.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What an engine says, a line of JSON each.
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Said {
     /// It has started, with this epoch.
     Ready(u64),
@@ -49,53 +49,6 @@ pub(super) enum Said {
     Closed(String),
 }
 
-impl std::fmt::Display for Said {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Ready(epoch) => write!(f, "ready {epoch}"),
-            Self::Accepted { tenant, operation } => write!(f, "accepted {tenant} {operation}"),
-            Self::Refused(why) => write!(f, "refused {why}"),
-            Self::Ended { operation, how } => write!(f, "ended {operation} {how}"),
-            Self::Shards(shards) => {
-                f.write_str("shards ")?;
-                shards.iter().try_for_each(|(epoch, count)| write!(f, "{epoch}:{count},"))
-            }
-            Self::Closed(why) => write!(f, "closed {why}"),
-        }
-    }
-}
-
-impl FromStr for Said {
-    type Err = ();
-
-    fn from_str(line: &str) -> Result<Self, ()> {
-        let (word, rest) = line.split_once(' ').ok_or(())?;
-        let two = || rest.split_once(' ').ok_or(());
-        Ok(match word {
-            "ready" => Self::Ready(rest.parse().map_err(drop)?),
-            "accepted" => {
-                let (tenant, operation) = two()?;
-                Self::Accepted { tenant: tenant.to_owned(), operation: operation.to_owned() }
-            }
-            "refused" => Self::Refused(rest.to_owned()),
-            "ended" => {
-                let (operation, how) = two()?;
-                Self::Ended { operation: operation.to_owned(), how: how.to_owned() }
-            }
-            "shards" => {
-                let pair = |pair: &str| {
-                    let (epoch, count) = pair.split_once(':').ok_or(())?;
-                    Ok((epoch.parse().map_err(drop)?, count.parse().map_err(drop)?))
-                };
-                let pairs = rest.split(',').filter(|pair| !pair.is_empty());
-                Self::Shards(pairs.map(pair).collect::<Result<_, ()>>()?)
-            }
-            "closed" => Self::Closed(rest.to_owned()),
-            _ => return Err(()),
-        })
-    }
-}
-
 /// Runs the engine until stdin ends, or it is ended.
 pub(crate) async fn run(
     screen: &Screen,
@@ -109,7 +62,10 @@ pub(crate) async fn run(
     let store = PostgresStore::new(kept::database(url, configuration)?);
     let builder = Engine::builder(store).observe(ObservePolicy::Off);
     let engine = builder.provider(Asks { port, lease: OnceLock::new() }).start().await?;
-    let say = |said: Said| screen.print(&said.to_string());
+    let say = |said: Said| {
+        let line = serde_json::to_string(&said).map_err(|error| Failure::Output(error.into()))?;
+        screen.print(&line)
+    };
     say(Said::Ready(engine.epoch().0))?;
     let mut told = BufReader::new(tokio::io::stdin()).lines();
     let mut ends: JoinSet<Option<Said>> = JoinSet::new();

@@ -67,7 +67,7 @@ impl Fleet {
             tokio::spawn(async move {
                 let mut lines = BufReader::new(says).lines();
                 while let Ok(Some(line)) = lines.next_line().await {
-                    if let Ok(said) = line.parse()
+                    if let Ok(said) = serde_json::from_str(&line)
                         && say.send((number, said)).await.is_err()
                     {
                         return;
