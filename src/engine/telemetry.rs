@@ -121,13 +121,11 @@ pub(crate) fn transition_span(
     provider: &ProviderName,
 ) -> Span {
     let to = event.to.map_or("gone", landlord_state_machines::tenant::StateName::as_str);
-    let parent = match command {
-        Some(_) => Parent::none(),
-        None => Parent::of(trace),
-    };
+    let own = trace.filter(|_| command.is_none());
+    let parent = Parent::of(own);
     let trace_id = match command {
         Some(_) => trace.and_then(trace_id),
-        None => parent.trace_id(trace),
+        None => parent.trace_id(own),
     };
     let span = tracing::info_span!(
         target: TRACE_TARGET,
@@ -145,7 +143,7 @@ pub(crate) fn transition_span(
         trace_id = trace_id.map(tracing::field::display),
     );
     if command.is_none() || trace_id.is_none() {
-        continue_trace(&span, if command.is_some() { None } else { trace }, parent);
+        continue_trace(&span, own, parent);
     }
     span
 }
