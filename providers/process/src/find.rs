@@ -249,7 +249,7 @@ mod tests {
     #[tokio::test]
     async fn a_later_engine_finds_what_an_earlier_one_started() {
         let mut bench = Bench::new();
-        let leader = bench.start(bench.command(&["sleep", "60"])).await;
+        let leader = bench.start(bench.command(&["sleep", "600"])).await;
         bench.restart();
         assert_eq!(bench.life().await, Some(ProcessLife::Leader(leader)));
         // Without the records, by the tags alone.
@@ -263,7 +263,7 @@ mod tests {
     #[tokio::test]
     async fn another_engine_does_not_see_them() {
         let mut bench = Bench::new();
-        bench.start(bench.command(&["sleep", "60"])).await;
+        bench.start(bench.command(&["sleep", "600"])).await;
         let engine = std::mem::replace(&mut bench.subject.engine, "another".into());
         assert_eq!(bench.life().await, None);
         bench.subject.engine = engine;
@@ -273,7 +273,7 @@ mod tests {
     #[tokio::test]
     async fn a_program_that_overwrites_its_environment_is_found_with_its_children() {
         let mut bench = Bench::new();
-        let leader = bench.start(bench.script("env -i sleep 60 & exec env -i sleep 61")).await;
+        let leader = bench.start(bench.script("env -i sleep 600 & exec env -i sleep 610")).await;
         let name = || std::fs::read_to_string(format!("/proc/{}/comm", leader.pid)).unwrap();
         until("the program", || name() == "sleep\n");
         bench.restart();
@@ -288,7 +288,7 @@ mod tests {
     #[tokio::test]
     async fn children_whose_first_process_died_are_orphans() {
         let bench = Bench::new();
-        let leader = bench.start(bench.script("setsid sleep 60 & echo ready; exec sleep 61")).await;
+        let leader = bench.start(bench.script("setsid sleep 600 & echo ready; exec sleep 610")).await;
         bench.until_alive("both", 2).await;
         until("its line", || bench.printed() == "stdout F ready\n");
         kill(leader);

@@ -263,7 +263,7 @@ mod tests {
     #[tokio::test]
     async fn a_launch_is_a_process_of_its_own_group_with_its_limits_and_only_its_own_files() {
         let bench = Bench::new();
-        let mut start = bench.script("echo out; echo err >&2; exec sleep 60");
+        let mut start = bench.script("echo out; echo err >&2; exec sleep 600");
         start.resources = ResourceRequirements {
             cpu: 250,
             memory: 256,
@@ -296,7 +296,7 @@ mod tests {
     #[tokio::test]
     async fn of_the_engines_environment_a_launch_has_where_programs_are_and_its_home() {
         let bench = Bench::new();
-        let leader = bench.start(bench.command(&["sleep", "60"])).await;
+        let leader = bench.start(bench.command(&["sleep", "600"])).await;
         until("the program", || proc_file(leader.pid, "comm") == "sleep\n");
         let environ = proc_file(leader.pid, "environ");
         let variables = environ.split('\0').filter_map(|variable| variable.split_once('='));
@@ -322,7 +322,7 @@ mod tests {
             return;
         }
         let bench = Bench::new();
-        let mut start = bench.command(&["sleep", "60"]);
+        let mut start = bench.command(&["sleep", "600"]);
         start.container.image = "/".into();
         let leader = bench.start(start).await;
         until("the program", || proc_file(leader.pid, "comm") == "sleep\n");
@@ -392,7 +392,7 @@ mod tests {
         let files = bench.machine.state.launch_of(&theirs);
         files.create_record(&theirs, "boot").unwrap();
         let error =
-            bench.make(ProcessCall::Start(Box::new(bench.command(&["sleep", "60"])))).await.unwrap_err();
+            bench.make(ProcessCall::Start(Box::new(bench.command(&["sleep", "600"])))).await.unwrap_err();
         assert_eq!((error.remedy, error.code), (Remedy::Permanent, ErrorCode::Conflict));
         assert!(files.record().exists());
         assert!(bench.seen().await.is_none());
@@ -403,7 +403,7 @@ mod tests {
         for millis in 0..8 {
             let bench = Bench::new();
             bench.make(ProcessCall::Keep).await.unwrap();
-            let start = bench.make(ProcessCall::Start(Box::new(bench.command(&["sleep", "60"]))));
+            let start = bench.make(ProcessCall::Start(Box::new(bench.command(&["sleep", "600"]))));
             let _given_up = timeout(Duration::from_millis(millis), start).await;
             sleep(Duration::from_secs(1)).await;
             let life = bench.life().await;
@@ -415,7 +415,7 @@ mod tests {
     #[tokio::test]
     async fn a_secret_without_a_value_stops_the_start() {
         let bench = Bench::new();
-        let mut start = bench.command(&["sleep", "60"]);
+        let mut start = bench.command(&["sleep", "600"]);
         let (source, key) = ("file".to_owned(), "/nowhere/db".to_owned());
         start.secrets = vec![SecretReference {
             name: "db".into(),
@@ -433,7 +433,7 @@ mod tests {
     #[tokio::test]
     async fn nothing_stays_a_zombie() {
         let bench = Bench::new();
-        let leader = bench.start(bench.command(&["sleep", "60"])).await;
+        let leader = bench.start(bench.command(&["sleep", "600"])).await;
         bench.signal(Stop::Kill).await;
         let pid = Pid::from_raw(leader.pid.cast_signed()).unwrap();
         until("the end", || procfs::stat(pid).unwrap().is_none());

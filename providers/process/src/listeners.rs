@@ -223,7 +223,7 @@ mod tests {
         assert_eq!(name, std::fs::read_to_string("/proc/self/comm").unwrap().trim_end());
         assert_eq!(listeners_at(Protocol::Udp, address.port(), &["127.0.0.1"]), []);
 
-        let mut other = Command::new("sleep").arg("60").stdin(Stdio::null()).spawn().unwrap();
+        let mut other = Command::new("sleep").arg("600").stdin(Stdio::null()).spawn().unwrap();
         assert!(!owns(Pid::from_child(&other), one.inode).unwrap());
         other.kill().unwrap();
         other.wait().unwrap();

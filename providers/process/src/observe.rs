@@ -277,7 +277,7 @@ mod tests {
     #[tokio::test]
     async fn what_ended_while_no_engine_ran_is_told_and_what_was_told_to_end_is_not() {
         let mut bench = Bench::new();
-        bench.start(bench.command(&["sleep", "60"])).await;
+        bench.start(bench.command(&["sleep", "600"])).await;
         bench.signal(Stop::Kill).await;
         bench.until_alive("the end", 0).await;
         let mut watching = observed(&bench);
@@ -295,7 +295,7 @@ mod tests {
             let bench = Bench::new();
             let mut stream = observed(&bench);
             let quiet = Duration::from_millis(100);
-            bench.start(bench.script("sleep 60")).await;
+            bench.start(bench.script("sleep 600")).await;
             let told = tokio::time::timeout(quiet, stream.next()).await;
             assert!(told.is_err(), "{told:?}");
             bench.signal(Stop::Kill).await;
@@ -314,7 +314,7 @@ mod tests {
     #[tokio::test]
     async fn no_keeper_is_started_for_a_tenant_that_is_being_destroyed() {
         let bench = Bench::new();
-        bench.start(bench.script("sleep 60")).await;
+        bench.start(bench.script("sleep 600")).await;
         let mut stream = observed(&bench);
         assert!(stream.next().now_or_never().is_none());
         let destroying = bench.machine.turns.take(&bench.subject.tenant).await;

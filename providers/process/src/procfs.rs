@@ -293,7 +293,7 @@ mod tests {
     use crate::testing::until;
 
     fn sleeper() -> (std::process::Child, Identity) {
-        let child = Command::new("sleep").arg("60").stdin(Stdio::null()).spawn().unwrap();
+        let child = Command::new("sleep").arg("600").stdin(Stdio::null()).spawn().unwrap();
         let pid = Pid::from_child(&child);
         let identity = stat(pid).unwrap().unwrap().identity;
         (child, identity)

@@ -46,7 +46,7 @@ mod tests {
     async fn one_that_ignores_sigterm_is_killed_with_its_grandchildren() {
         let bench = Bench::new();
         let script =
-            "trap '' TERM; sh -c 'sleep 60 & wait' & setsid sleep 61 & echo ready; sleep 62; sleep 63";
+            "trap '' TERM; sh -c 'sleep 600 & wait' & setsid sleep 610 & echo ready; sleep 620; sleep 630";
         bench.start(bench.script(script)).await;
         bench.until_alive("all processes", 5).await;
         bench.signal(Stop::Term).await;
@@ -74,7 +74,7 @@ mod tests {
     #[tokio::test]
     async fn a_reused_pid_is_not_touched() {
         let bench = Bench::new();
-        let mut stranger = Command::new("sleep").arg("60").stdin(Stdio::null()).spawn().unwrap();
+        let mut stranger = Command::new("sleep").arg("600").stdin(Stdio::null()).spawn().unwrap();
         let pid = Pid::from_child(&stranger);
         let identity = procfs::stat(pid).unwrap().unwrap().identity;
 

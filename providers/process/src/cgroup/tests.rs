@@ -10,10 +10,7 @@ use landlord_state_machines::id::{ProviderName, TenantId};
 use rustix::process::{Pid, Signal, geteuid};
 
 use super::{Groups, LaunchGroup, Limits, NoGroups, TenantGroup, Version};
-use crate::testing::until;
-
-/// Longer than it takes the kernel to kill a few processes.
-const LONG: Duration = Duration::from_secs(10);
+use crate::testing::{PATIENCE, until};
 
 /// A tenant's group in those of an engine that no other test uses; all of it ends with this.
 struct Scene {
@@ -53,7 +50,7 @@ impl Scene {
 impl Drop for Scene {
     fn drop(&mut self) {
         // A test that failed is not to fail twice.
-        let _left = self.tenant.kill_all(LONG);
+        let _left = self.tenant.kill_all(PATIENCE);
         let _removed = self.groups.remove();
     }
 }
@@ -102,7 +99,7 @@ fn no_more_processes_start_than_the_limit() {
     let Some(scene) = Scene::new("pids") else { return };
     let launch = scene.launch(&Limits { pids: Some(5), ..Limits::default() });
     // The shell gives up when it cannot fork.
-    let status = start(&launch, "while :; do sleep 60 & done").wait().unwrap();
+    let status = start(&launch, "while :; do sleep 600 & done").wait().unwrap();
     assert_ne!(status.code(), Some(99), "not in the group");
     assert_eq!(launch.processes().unwrap().len(), 4);
 }
@@ -118,7 +115,7 @@ fn a_busy_loop_is_throttled() {
         let text = std::fs::read_to_string(&stat).unwrap();
         text.lines().any(|line| line.strip_prefix("nr_throttled ").is_some_and(|count| count != "0"))
     });
-    assert_eq!(launch.kill(LONG).unwrap(), []);
+    assert_eq!(launch.kill(PATIENCE).unwrap(), []);
     shell.wait().unwrap();
 }
 
@@ -128,9 +125,8 @@ fn a_killed_launch_leaves_nothing_and_its_keeper_lives() {
     let launch = scene.launch(&Limits::default());
     let keeper = LaunchGroup(scene.tenant.0.join(super::KEEPER));
     keeper.make(&Limits::default()).unwrap();
-    let mut kept = start(&keeper, "exec sleep 60");
-    let script =
-        "(setsid sh -c 'trap \"\" TERM HUP; sleep 61 & sleep 62' &) & setsid env -i sleep 63 & exec sleep 64";
+    let mut kept = start(&keeper, "exec sleep 600");
+    let script = "(setsid sh -c 'trap \"\" TERM HUP; sleep 610 & sleep 620' &) & setsid env -i sleep 630 & exec sleep 640";
     let mut shell = start(&launch, script);
     until("all processes", || launch.processes().unwrap().len() == 5);
     until("the keeper", || scene.tenant.processes().unwrap().len() == 6);
@@ -141,7 +137,7 @@ fn a_killed_launch_leaves_nothing_and_its_keeper_lives() {
     let ids: Vec<String> = scene.tenant.launches().unwrap().into_iter().map(|(id, _)| id).collect();
     assert_eq!(ids, ["web.1-3"]);
 
-    assert_eq!(scene.tenant.kill_launches(LONG).unwrap(), []);
+    assert_eq!(scene.tenant.kill_launches(PATIENCE).unwrap(), []);
     assert_eq!(launch.processes().unwrap(), []);
     until("the end of all", || !all.iter().any(|pid| running(*pid)));
     assert!(running(Pid::from_child(&kept)), "the keeper was killed");
@@ -149,13 +145,13 @@ fn a_killed_launch_leaves_nothing_and_its_keeper_lives() {
     launch.remove().unwrap();
     assert!(scene.tenant.launches().unwrap().is_empty());
 
-    assert_eq!(scene.tenant.kill_all(LONG).unwrap(), []);
+    assert_eq!(scene.tenant.kill_all(PATIENCE).unwrap(), []);
     assert_eq!(kept.wait().unwrap().signal(), Some(Signal::KILL.as_raw()));
     shell.wait().unwrap();
     scene.tenant.remove().unwrap();
     scene.tenant.remove().unwrap();
     assert!(scene.tenant.processes().unwrap().is_empty());
-    assert_eq!(launch.kill(LONG).unwrap(), []);
+    assert_eq!(launch.kill(PATIENCE).unwrap(), []);
     assert_eq!(launch.oom_kills().unwrap(), 0);
 }
 
@@ -170,13 +166,13 @@ fn a_launch_that_starts_processes_as_fast_as_it_can_is_killed() {
         }
         // Each starts the next, and ends.
         let comet = "export COMET='sh -c \"$COMET\" &'; for _ in 1 2 3 4; do sh -c \"$COMET\"; done";
-        let mut shell = start(&launch, &format!("{comet}; exec sleep 60"));
+        let mut shell = start(&launch, &format!("{comet}; exec sleep 600"));
         let mut seen = HashSet::new();
         until("many processes", || {
             seen.extend(launch.processes().unwrap());
             seen.len() > 40
         });
-        assert_eq!(launch.kill(LONG).unwrap(), []);
+        assert_eq!(launch.kill(PATIENCE).unwrap(), []);
         shell.wait().unwrap();
         assert_eq!(launch.processes().unwrap(), []);
         launch.remove().unwrap();
@@ -187,7 +183,7 @@ fn a_launch_that_starts_processes_as_fast_as_it_can_is_killed() {
 fn one_pass_of_killing_does_not_wait() {
     let Some(scene) = Scene::new("pass") else { return };
     let launch = scene.launch(&Limits::default());
-    let mut shell = start(&launch, "exec sleep 60");
+    let mut shell = start(&launch, "exec sleep 600");
     until("the start", || !launch.processes().unwrap().is_empty());
     launch.kill(Duration::ZERO).unwrap();
     assert_eq!(shell.wait().unwrap().signal(), Some(Signal::KILL.as_raw()));

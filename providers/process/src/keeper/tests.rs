@@ -17,11 +17,17 @@ use super::client::{self, AskError};
 use super::protocol::{Answer, Refusal, Request, SOCKET, VERSION};
 use crate::procfs;
 use crate::tags::Owner;
-use crate::testing::{Bench, until};
+use crate::testing::{Bench, PATIENCE, until};
 
 /// A launch with this check.
 async fn checked(bench: &Bench, check: &str) -> Process {
-    let mut start = bench.command(&["sleep", "60"]);
+    checked_within(bench, PATIENCE, check).await
+}
+
+/// A launch with this check, and how long a try of it may take.
+async fn checked_within(bench: &Bench, timeout: Duration, check: &str) -> Process {
+    let mut start = bench.command(&["sleep", "600"]);
+    start.manifest.readiness.timeout_seconds = timeout.as_secs().try_into().unwrap();
     start.manifest.readiness.check = Check::Exec;
     start.container.env = [("COLOUR".to_owned(), "blue".to_owned())].into();
     start.working_dir = "/usr".to_owned();
@@ -57,7 +63,7 @@ async fn an_exec_check_that_fails_says_how() {
 #[tokio::test]
 async fn an_exec_check_is_killed_with_its_group_when_its_time_is_over() {
     let bench = Bench::new();
-    let leader = checked(&bench, "sleep 50 & sleep 51").await;
+    let leader = checked_within(&bench, Duration::from_secs(1), "sleep 500 & sleep 501").await;
     assert_eq!(failed(bench.probe(leader, Check::Exec).await), "exec check: not done within 1s");
     bench.until_alive("the end of the check", 1).await;
 }
@@ -74,7 +80,7 @@ async fn a_launch_that_ended_is_gone() {
 #[tokio::test]
 async fn nothing_escapes_by_going_into_the_background() {
     let bench = Bench::new();
-    let script = "(setsid env -i sleep 60 &) ; env -i setsid sh -c 'sleep 61 & exit' & exec sleep 62";
+    let script = "(setsid env -i sleep 600 &) ; env -i setsid sh -c 'sleep 610 & exit' & exec sleep 620";
     let leader = bench.start(bench.script(script)).await;
     let name = || std::fs::read_to_string(format!("/proc/{}/comm", leader.pid)).unwrap();
     until("the program", || name() == "sleep\n");
@@ -88,7 +94,7 @@ async fn nothing_escapes_by_going_into_the_background() {
 #[tokio::test]
 async fn a_program_that_goes_into_the_background_is_named() {
     let bench = Bench::new();
-    bench.start(bench.script("setsid env -i sleep 60 & exit 0")).await;
+    bench.start(bench.script("setsid env -i sleep 600 & exit 0")).await;
     assert_eq!(
         bench.until_left(&["sleep"]).await.to_string(),
         "exited with code 0 and left sleep in the background; run it in the foreground"
@@ -175,12 +181,12 @@ async fn a_tenant_runs_as_the_user_of_its_configuration() {
 #[tokio::test]
 async fn who_ends_a_launch_is_told_what_is_left_of_it() {
     let bench = Bench::new();
-    let leader = bench.start(bench.script("trap '' TERM; sleep 60 & echo ready; wait; wait")).await;
+    let leader = bench.start(bench.script("trap '' TERM; sleep 600 & echo ready; wait; wait")).await;
     until("its line", || bench.printed().contains("ready"));
     assert_eq!(bench.signal(Stop::Term).await, Some(ProcessLife::Leader(leader)));
     let killed = Exit::of(ExitCause::Signal(9));
     // Where there is no group, the others are killed after the first one, and may take a moment more.
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + PATIENCE;
     let mut told = bench.signal(Stop::Kill).await;
     while matches!(told, Some(ProcessLife::Orphans(_))) && Instant::now() < deadline {
         told = bench.signal(Stop::Kill).await;
@@ -189,7 +195,7 @@ async fn who_ends_a_launch_is_told_what_is_left_of_it() {
 
     let bench = Bench::new();
     let is_there = "while [ $(cat /proc/$!/comm) != sleep ]; do :; done";
-    bench.start(bench.script(&format!("setsid sleep 60 & {is_there}; echo ready; exec sleep 61"))).await;
+    bench.start(bench.script(&format!("setsid sleep 600 & {is_there}; echo ready; exec sleep 610"))).await;
     until("its line", || bench.printed().contains("ready"));
     bench.until_alive("both", 2).await;
     let exit = Exit { cause: ExitCause::Signal(15), left: vec!["sleep".to_owned()] };
@@ -214,7 +220,7 @@ async fn a_launch_whose_port_another_process_took_is_not_started_and_leaves_noth
     let bench = Bench::new();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let host_port = taken.local_addr().unwrap().port();
-    let mut start = bench.command(&["sleep", "60"]);
+    let mut start = bench.command(&["sleep", "600"]);
     start.manifest.ports = vec![Port {
         container_port: 80,
         host_port,
@@ -332,7 +338,7 @@ async fn dismiss(bench: &Bench) -> Result<ProcessReply, ProviderError> {
 #[tokio::test]
 async fn a_keeper_is_dismissed_with_what_has_ended_and_not_with_what_runs() {
     let bench = Bench::new();
-    let leader = bench.start(bench.script("sleep 60 & sleep 61")).await;
+    let leader = bench.start(bench.script("sleep 600 & sleep 610")).await;
     bench.until_alive("all of it", 3).await;
     let refused = dismiss(&bench).await.unwrap_err();
     assert!(refused.message.contains("launch 1-1 still runs"), "{refused}");
