@@ -212,13 +212,14 @@ pub(super) struct Held(OwnedFd);
 /// Opens the process for signals and makes sure, after opening, that it is the one meant and alive. `None` when
 /// it is gone, even if another process has its pid now.
 pub(super) fn hold(identity: Identity) -> io::Result<Option<Held>> {
-    let held = match pidfd_open(identity.pid, PidfdFlags::NONBLOCK) {
-        Ok(pidfd) => Held(pidfd),
-        Err(Errno::SRCH) => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    let same = stat(identity.pid)?.is_some_and(|stat| stat.identity == identity && stat.alive);
-    Ok(same.then_some(held))
+    let opened = pidfd_open(identity.pid, PidfdFlags::NONBLOCK);
+    let lives = stat(identity.pid)?.is_some_and(|stat| stat.identity == identity && stat.alive);
+    match opened {
+        Ok(pidfd) => Ok(lives.then_some(Held(pidfd))),
+        // ESRCH, and of a process that ends at this moment, or whose pid a thread has now, EINVAL from some kernels.
+        Err(_) if !lives => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 impl Held {
@@ -318,6 +319,17 @@ mod tests {
         assert_eq!(kibibytes(text, "SwapTotal:"), Some(0));
         assert_eq!(kibibytes(text, "Nothing:"), None);
         assert!(memory().unwrap() > 0);
+    }
+
+    #[test]
+    fn a_process_whose_pid_a_thread_has_now_is_gone() {
+        let asked = || {
+            let pid = rustix::thread::gettid();
+            assert_ne!(pidfd_open(pid, PidfdFlags::NONBLOCK).unwrap_err(), Errno::SRCH, "it is there");
+            let thread = stat(pid).unwrap().unwrap().identity;
+            hold(Identity { pid, started: thread.started - 1 }).unwrap().is_none()
+        };
+        assert!(std::thread::spawn(asked).join().unwrap());
     }
 
     #[test]
