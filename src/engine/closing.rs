@@ -13,7 +13,7 @@ pub enum Closed {
     /// It was shut down, or dropped.
     #[error("the engine was shut down")]
     ShutDown,
-    /// Another engine has taken over the store.
+    /// Another engine has taken the store over, or what this one had of it.
     #[error("{0}")]
     Fenced(String),
 }

@@ -88,7 +88,7 @@ impl Session {
             // Until a connection is there, nothing is sent and nothing is in doubt.
             let mut link = self.commits.take().await?;
             let doubt = self.doubt();
-            let answer = link.ask(&sql, &values).await;
+            let answer = link.ask_often(&sql, &values).await;
             let verdict = answer.as_ref().err().map(Failed::verdict);
             match verdict {
                 Some(Verdict::InDoubt) => drop(doubt),

@@ -55,11 +55,15 @@ impl Failed {
         }
     }
 
-    /// Whether the connection was lost, so that a question may be asked again on another one.
+    /// Whether the connection was lost, or its session forgot what it was told, so that a question may be asked again on another
+    /// one.
     pub(crate) fn is_of_the_connection(&self) -> bool {
         match self {
             Self::Postgres(cause) => match cause.as_db_error() {
-                Some(refusal) => class(refusal.code()) == "08" || class(refusal.code()) == "57",
+                Some(refusal) => {
+                    matches!(class(refusal.code()), "08" | "57")
+                        || *refusal.code() == SqlState::INVALID_SQL_STATEMENT_NAME
+                }
                 None => true,
             },
             Self::Late(_) | Self::Unreached(_) | Self::Unconfirmed => false,
@@ -119,6 +123,8 @@ fn judge(code: &SqlState, severity: Option<Severity>) -> Verdict {
         _ if *code == SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN => Verdict::InDoubt,
         // Serialization, deadlock.
         "40" => Verdict::Again,
+        // The session knows no statement of this name: it forgot it, or is another one.
+        _ if *code == SqlState::INVALID_SQL_STATEMENT_NAME => Verdict::Again,
         _ if *code == SqlState::UNIQUE_VIOLATION => Verdict::Again,
         // There is no partition for it, which is not the write's fault.
         _ if *code == SqlState::CHECK_VIOLATION => Verdict::NotMade,
@@ -229,6 +235,7 @@ mod tests {
             (SqlState::T_R_DEADLOCK_DETECTED, error, Verdict::Again),
             (SqlState::T_R_SERIALIZATION_FAILURE, error, Verdict::Again),
             (SqlState::UNIQUE_VIOLATION, error, Verdict::Again),
+            (SqlState::INVALID_SQL_STATEMENT_NAME, error, Verdict::Again),
             (SqlState::T_R_STATEMENT_COMPLETION_UNKNOWN, error, Verdict::InDoubt),
             (SqlState::PROGRAM_LIMIT_EXCEEDED, error, Verdict::Unfit),
             (SqlState::CHARACTER_NOT_IN_REPERTOIRE, error, Verdict::Unfit),

@@ -1,5 +1,5 @@
-//! Connections: each is asked one thing at a time, with typed statements that have no name, so that a pooler may give every
-//! statement another session.
+//! Connections: each is asked one thing at a time, with typed statements. They have no name where a pooler may give every statement
+//! another session; where there is none, what is asked again and again has one.
 
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +17,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use landlord_compute::store::StoreError;
 
 use super::error::{self, Failed};
+use super::named::Named;
 use super::options::PostgresOptions;
 use super::tls;
 
@@ -104,7 +105,7 @@ impl Server {
                 (client, tokio::spawn(drive(connection, told)))
             }
         };
-        Ok(Link { client, warned, driver: driver.abort_handle() })
+        Ok(Link { client, warned, named: Named::default(), driver: driver.abort_handle() })
     }
 }
 
@@ -145,6 +146,7 @@ struct Link {
     client: Client,
     /// The server did not wait for its standby.
     warned: Arc<AtomicBool>,
+    named: Named,
     driver: AbortHandle,
 }
 
@@ -217,8 +219,8 @@ pub(crate) struct Taken {
 }
 
 impl Taken {
-    fn link(&self) -> Result<&Link, Failed> {
-        self.link.as_ref().ok_or_else(|| Failed::Unreached(StoreError::not_open()))
+    fn link(&mut self) -> Result<&mut Link, Failed> {
+        self.link.as_mut().ok_or_else(|| Failed::Unreached(StoreError::not_open()))
     }
 
     /// Asks for rows, within the time that a statement may take.
@@ -227,10 +229,31 @@ impl Taken {
         let patience = self.links.server.options.patience;
         let link = self.link()?;
         link.warned.store(false, Ordering::Release);
-        let asked = link.client.query_typed(sql, values);
+        let answer = within(patience, link.client.query_typed(sql, values)).await;
+        self.answered(answer)
+    }
+
+    /// The same for what is asked again and again in the same words, which the server then plans once.
+    pub(crate) async fn ask_often(&mut self, sql: &str, values: &[Value<'_>]) -> Result<Vec<Row>, Failed> {
+        self.busy = true;
+        let patience = self.links.server.options.patience;
+        let Link { client, warned, named, .. } = self.link()?;
+        warned.store(false, Ordering::Release);
+        let types = || values.iter().map(|(_, kind)| kind.clone()).collect();
+        let asked = async {
+            let Some(statement) = named.statement(client, sql, types).await? else {
+                return client.query_typed(sql, values).await;
+            };
+            let values: Vec<_> = values.iter().map(|(value, _)| *value).collect();
+            client.query(&statement, &values).await
+        };
         let answer = within(patience, asked).await;
+        self.answered(answer)
+    }
+
+    fn answered(&mut self, answer: Result<Vec<Row>, Failed>) -> Result<Vec<Row>, Failed> {
         if let Ok(rows) = &answer
-            && link.warned.load(Ordering::Acquire)
+            && self.link()?.warned.load(Ordering::Acquire)
         {
             tracing::warn!(rows = rows.len(), "PostgreSQL did not wait for its synchronous standby");
             self.busy = false;

@@ -6,10 +6,11 @@
 //! - A part that writes runs also where nothing refers to it. It runs in the order in which the others need what it returns.
 //! - The row of this engine is locked first and shared, so that an engine that is fenced meanwhile waits for the commit, and the
 //!   commit is not made after it. The row that counts positions is locked last, because every other commit waits for it.
-//! - It is planned anew each time, as a pooler keeps no plans, and also before anybody counted the rows of the tables. So it is
-//!   written for a planner that knows nothing: of a table with one row it is said that there is one; what was made is passed on
-//!   whole, and not joined again by its number; and what holds for most rows is not said as a comparison ([`often`]). A planner that
-//!   takes few rows for many compiles the statement, which takes seconds, and one that takes many for few compares each with each.
+//! - It is planned before it is known how many rows an array has, where the plan is kept, and also before anybody counted the rows
+//!   of the tables. So it is written for a planner that knows nothing: of a table with one row it is said that there is one;
+//!   what was made is passed on whole, or looked up, and not joined again ([`is_in`]); and what holds for most rows is not said as a
+//!   comparison ([`often`]). A planner that takes few rows for many compiles the statement, which takes seconds, and one that
+//!   takes many for few compares each with each.
 
 use super::batch::{Batch, Parts, TENANT};
 
@@ -39,6 +40,12 @@ fn me(guard: &str) -> String {
 /// and this for true of every second one.
 fn often(condition: &str) -> String {
     format!("CASE WHEN {condition} THEN true ELSE false END")
+}
+
+/// Whether a column is among the values of another one, which are looked up whatever the planner takes their number for: a join of
+/// few rows would compare each with each.
+fn is_in(column: &str, values: &str, of: &str) -> String {
+    often(&format!("{column} IN (SELECT {values} FROM {of})"))
 }
 
 /// The statement for a batch that has these parts. It answers with no row where this engine may not write. Otherwise each row has
@@ -106,10 +113,11 @@ pub(crate) fn commit(batch: &Batch<'_>, guard: &str) -> String {
         with.push(format!(
             "settled AS (
     UPDATE landlord.operations SET settled_at = settlement.settled_at, settled_json = settlement.settled_json
-    FROM unnest({arrays}) AS settlement ({names}) JOIN made USING (n)
-    WHERE operations.id = settlement.operation
+    FROM unnest({arrays}) AS settlement ({names})
+    WHERE operations.id = settlement.operation AND {}
     RETURNING 1
-)"
+)",
+            is_in("settlement.n", "n", "made")
         ));
         before.push("settled");
     }
@@ -228,7 +236,7 @@ fn tenants(batch: &Batch<'_>) -> Vec<String> {
             often("judged.problem IS NULL AND judged.expected > 0"),
             often("tenants.revision = judged.expected"),
         ));
-        made.push("SELECT * FROM went_on");
+        made.push("SELECT * FROM went_on".to_owned());
     }
     if parts.begins {
         with.push(format!(
@@ -241,7 +249,7 @@ fn tenants(batch: &Batch<'_>) -> Vec<String> {
             columns().filter(|name| batch.writes.has(name)).collect::<Vec<_>>().join(", "),
             often("judged.problem IS NULL AND judged.expected = 0"),
         ));
-        made.push("SELECT judged.* FROM begun JOIN judged USING (id)");
+        made.push(format!("SELECT * FROM judged WHERE {}", is_in("judged.id", "id", "begun")));
     }
     with.push(format!("made AS MATERIALIZED ({})", made.join(" UNION ALL ")));
     with

@@ -4,6 +4,7 @@
 //! The bytes come from a proxy between a store and its database. So the loop has the store's statements and values,
 //! whatever they are, and the two cannot drift apart.
 
+use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -12,6 +13,12 @@ use std::time::{Duration, Instant};
 
 /// What is in the statement of a commit, and in no other.
 const COMMIT: &[u8] = b"happened AS";
+
+/// The messages of PostgreSQL's protocol that name a statement: one that makes it, with its text, and those that use it and give it
+/// up.
+const PARSE: u8 = b'P';
+const BIND: u8 = b'B';
+const CLOSE: u8 = b'C';
 
 /// What a client sends for one statement, up to and with `Sync`.
 type Request = Vec<u8>;
@@ -79,6 +86,8 @@ struct Requests {
     at: usize,
     /// The first message says who asks. It has no type.
     greeted: bool,
+    /// The statements that make commits.
+    names: HashSet<Vec<u8>>,
 }
 
 impl Requests {
@@ -96,12 +105,48 @@ impl Requests {
                 let rest = self.bytes.split_off(end);
                 let request = std::mem::replace(&mut self.bytes, rest);
                 self.at = 0;
-                if request.windows(COMMIT.len()).any(|part| part == COMMIT) {
+                if self.is_of_a_commit(&request) {
                     keeps.lock().expect("no panic").push(request);
                 }
             }
         }
     }
+
+    /// Whether a request makes a commit, or its statement, or gives that up.
+    fn is_of_a_commit(&mut self, request: &[u8]) -> bool {
+        let mut is_one = false;
+        for (kind, body) in messages(request) {
+            let mut words = body.split(|byte| *byte == 0);
+            let mut next = || words.next().unwrap_or_default();
+            is_one |= match kind {
+                PARSE => {
+                    let (name, text) = (next(), next());
+                    let makes = text.windows(COMMIT.len()).any(|part| part == COMMIT);
+                    if makes && !name.is_empty() {
+                        self.names.insert(name.to_owned());
+                    }
+                    makes
+                }
+                BIND => {
+                    let _portal = next();
+                    self.names.contains(next())
+                }
+                CLOSE => next().strip_prefix(b"S").is_some_and(|name| self.names.remove(name)),
+                _ => false,
+            };
+        }
+        is_one
+    }
+}
+
+/// The messages of a request, each with its type.
+fn messages(mut request: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+    std::iter::from_fn(move || {
+        let (kind, rest) = request.split_first()?;
+        let (message, rest) = rest.split_at_checked(length(rest)?)?;
+        request = rest;
+        Some((*kind, message.get(4..)?))
+    })
 }
 
 /// What a message says of its length, which counts itself.

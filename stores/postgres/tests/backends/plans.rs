@@ -1,37 +1,111 @@
-//! How the server makes a commit while nobody has counted the rows of the tables.
+//! How the server plans a commit: whether anew each time, and what it makes of tables whose rows nobody has counted.
 
 use landlord_compute::store::{Store, Write};
+use landlord_store_postgres::PostgresStore;
+use landlord_testing::postgres::Pooler;
 use landlord_testing::store::samples::StoredLife;
 
 use super::cluster::Cluster;
+use super::secrets::over_tls;
 
 /// The server writes down how it makes each statement, and counts no rows.
 const EXPLAINS: &str =
     "session_preload_libraries = 'auto_explain'\nauto_explain.log_min_duration = 0\nautovacuum = off";
+
+/// The server writes each statement down.
+const WRITES_DOWN: &str = "log_min_duration_statement = 0";
+
+/// How a commit begins in the log of such a server.
+const COMMIT: &str = ": WITH me AS";
+
+/// Commits of so many tenants: all begin, and go on from then.
+async fn commit_often(store: &PostgresStore, tenants: usize, times: usize) {
+    let epoch = store.open().await.expect("opens").epoch;
+    let mut lives: Vec<StoredLife> = (0..tenants).map(|n| StoredLife::new(&format!("t{n}"))).collect();
+    for time in 0..times {
+        let step = |life: &mut StoredLife| match time {
+            0 => life.begin(),
+            1 => life.done(),
+            _ => life.again(),
+        };
+        let batch: Vec<Write> = lives.iter_mut().map(step).collect();
+        for answer in store.commit(epoch, &batch).await.expect("commits") {
+            answer.expect("is made");
+        }
+    }
+}
+
+/// Commits of so many tenants, some of which begin, go on, are written again and are gone in each but the first.
+async fn commit_of_all_kinds(store: &PostgresStore, tenants: usize, times: usize) {
+    let epoch = store.open().await.expect("opens").epoch;
+    let mut names = (0..).map(|n| StoredLife::new(&format!("t{n}")));
+    let mut lives: Vec<StoredLife> = names.by_ref().take(tenants).collect();
+    for time in 0..times {
+        let mut batch: Vec<Write> = Vec::new();
+        for (number, life) in lives.iter_mut().enumerate() {
+            let Some(step) = usize::checked_sub(time, number % 4) else { continue };
+            batch.push(match step % 4 {
+                0 => life.begin(),
+                1 => life.done(),
+                2 => life.again(),
+                _ => std::mem::replace(life, names.next().expect("there are more")).end(),
+            });
+        }
+        for answer in store.commit(epoch, &batch).await.expect("commits") {
+            answer.expect("is made");
+        }
+    }
+}
+
+/// How many commits had no name, and how many had one.
+fn commits(log: &str) -> (usize, usize) {
+    let executed = log.lines().filter(|line| line.contains(COMMIT) && line.contains(" execute "));
+    let (unnamed, named): (Vec<_>, Vec<_>) = executed.partition(|line| line.contains(" execute <unnamed>:"));
+    (unnamed.len(), named.len())
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: ./test.sh backends"]
+async fn a_commit_is_planned_once_where_the_session_is_ours() {
+    let cluster = Cluster::start_with(WRITES_DOWN).await;
+    commit_often(&cluster.store().await, 3, 42).await;
+    // Begin, done, and the first of 40 that go on: each has no name when it is asked for the first time.
+    assert_eq!(commits(&cluster.log()), (3, 39));
+
+    let (cluster, options, _certificates) = over_tls(WRITES_DOWN).await;
+    commit_often(&PostgresStore::new(options), 3, 5).await;
+    assert_eq!(commits(&cluster.log()), (3, 2), "over TLS");
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: ./test.sh backends"]
+async fn behind_a_pooler_no_statement_has_a_name() {
+    let cluster = Cluster::start_with(WRITES_DOWN).await;
+    let pooler = Pooler::before(&cluster).await.expect("pgbouncer starts");
+    let database = cluster.migrated().await.server.get_dbname().expect("it names one").to_owned();
+    commit_often(&PostgresStore::new(cluster.options_at(pooler.port(), &database)), 3, 42).await;
+    assert_eq!(commits(&cluster.log()), (42, 0));
+}
+
+/// A plan that is kept was made before it is known how many rows a commit has.
+#[tokio::test]
+#[ignore = "needs PostgreSQL: ./test.sh backends"]
+async fn a_plan_that_is_kept_compares_no_row_with_each_other_one() {
+    let cluster = Cluster::start_with(&format!("{EXPLAINS}\nauto_explain.log_analyze = on")).await;
+    commit_of_all_kinds(&cluster.store().await, 400, 16).await;
+    let log = cluster.log();
+    assert_eq!(log.matches("CTE happened").count(), 16, "each commit is written down: {log}");
+    let compared = log.lines().filter_map(|line| line.trim().strip_prefix("Rows Removed by Join Filter: "));
+    let compared: Vec<u64> = compared.map(|rows| rows.parse().expect("a number")).collect();
+    assert!(compared.iter().all(|rows| *rows <= 1_000), "{compared:?} rows were compared in vain: {log}");
+}
 
 /// A planner that takes one row for hundreds has each commit compiled, which takes seconds.
 #[tokio::test]
 #[ignore = "needs PostgreSQL: ./test.sh backends"]
 async fn a_commit_to_new_tables_is_not_compiled() {
     let cluster = Cluster::start_with(EXPLAINS).await;
-    let store = cluster.store().await;
-    let epoch = store.open().await.expect("opens").epoch;
-    let mut lives: Vec<StoredLife> = (0..1_000).map(|n| StoredLife::new(&format!("t{n}"))).collect();
-    for round in 0..4 {
-        // Of every kind in each batch, but for the first.
-        let step = |(number, life): (usize, &mut StoredLife)| -> Option<Write> {
-            Some(match usize::checked_sub(round, number % 3)? {
-                0 => life.begin(),
-                1 => life.done(),
-                2 => life.again(),
-                _ => life.end(),
-            })
-        };
-        let batch: Vec<Write> = lives.iter_mut().enumerate().filter_map(step).collect();
-        for answer in store.commit(epoch, &batch).await.expect("commits") {
-            answer.expect("is made");
-        }
-    }
+    commit_of_all_kinds(&cluster.store().await, 1_000, 4).await;
     let log = cluster.log();
     assert_eq!(log.matches("CTE happened").count(), 4, "each commit is written down: {log}");
     assert!(!log.contains("JIT:"), "{log}");

@@ -58,16 +58,23 @@ fn options(cluster: &Cluster, host: &str, rest: &str) -> PostgresOptions {
         .expect("a good URL")
 }
 
+/// A server that speaks TLS, and what leads to a database with tables that way.
+pub(super) async fn over_tls(settings: &str) -> (Cluster, PostgresOptions, tempfile::TempDir) {
+    let certificates = certificates();
+    let at = certificates.path().display();
+    let tls = format!("ssl = on\nssl_cert_file = '{at}/server.pem'\nssl_key_file = '{at}/server.key'");
+    let cluster = Cluster::start_with(&format!("{tls}\n{settings}")).await;
+    let ca = Some(certificates.path().join("ca.pem"));
+    let trusted = PostgresOptions { ca, ..options(&cluster, "localhost", "sslmode=verify-full") };
+    PostgresStore::migrate(&trusted).await.expect("migrates over TLS");
+    (cluster, trusted, certificates)
+}
+
 #[tokio::test]
 #[ignore = "needs PostgreSQL: ./test.sh backends"]
 async fn a_certificate_is_checked_with_its_name() {
-    let certificates = certificates();
-    let at = certificates.path().display();
-    let settings = format!("ssl = on\nssl_cert_file = '{at}/server.pem'\nssl_key_file = '{at}/server.key'");
-    let cluster = Cluster::start_with(&settings).await;
-    let ca = Some(certificates.path().join("ca.pem"));
-    let trusted = PostgresOptions { ca: ca.clone(), ..options(&cluster, "localhost", "sslmode=verify-full") };
-    PostgresStore::migrate(&trusted).await.expect("migrates over TLS");
+    let (cluster, trusted, _certificates) = over_tls("").await;
+    let ca = trusted.ca.clone();
     let store = PostgresStore::new(trusted);
     store.open().await.expect("opens over TLS");
     let plain = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)
