@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::future::join;
 use jiff::Timestamp;
 use landlord_state_machines::id::Revision;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::engine::closing::{Closed, Closing};
 use crate::engine::events::EventLog;
@@ -81,6 +81,14 @@ pub(crate) struct Committer {
     queue: Mutex<Queue>,
     /// A commit ended without anybody knowing what it did: events may be durable that were not published.
     behind: AtomicBool,
+    outage: Outage,
+}
+
+/// Whether the store failed last, and who waits for its end.
+#[derive(Default)]
+struct Outage {
+    lasts: AtomicBool,
+    over: Notify,
 }
 
 /// What waits for the turn, which at most one has.
@@ -191,7 +199,34 @@ impl Committer {
         let Told { log, waiters, wakeups, watched } = told;
         let limit = usize::try_from(store.batch_limit().get()).unwrap_or(usize::MAX);
         let (queue, behind) = (Mutex::default(), AtomicBool::new(false));
-        Self { store, epoch, limit, log, waiters, wakeups, closing, ownership, watched, queue, behind }
+        let outage = Outage::default();
+        Self {
+            store,
+            epoch,
+            limit,
+            log,
+            waiters,
+            wakeups,
+            closing,
+            ownership,
+            watched,
+            queue,
+            behind,
+            outage,
+        }
+    }
+
+    /// The store has answered: whoever could not commit tries again at once.
+    pub(crate) fn store_answers(&self) {
+        // Looked at first, because each commit comes here and all of them would write to it.
+        if self.outage.lasts.load(Ordering::Acquire) && self.outage.lasts.swap(false, Ordering::AcqRel) {
+            self.outage.over.notify_waiters();
+        }
+    }
+
+    /// Returns when the store answers again after an outage.
+    pub(crate) async fn outage_over(&self) {
+        self.outage.over.notified().await;
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -322,6 +357,7 @@ impl Committer {
         };
         Some(match result {
             Ok(result) => {
+                self.store_answers();
                 self.watched.committed(None, usize::from(result.is_ok()));
                 self.publish(result.as_ref().ok().map(|position| (*position, write)).into_iter());
                 doubt.0 = None;
@@ -348,6 +384,7 @@ impl Committer {
         let begun = self.watched.commit_begins();
         match self.store.commit(self.epoch, writes).await {
             Ok(results) => {
+                self.store_answers();
                 self.watched.committed(begun, results.iter().filter(|result| result.is_ok()).count());
                 Ok(Made { results, doubt })
             }
@@ -383,6 +420,7 @@ impl Committer {
             | StoreError::InUse { .. }
             | StoreError::Corrupt { .. }) => {
                 tracing::warn!(%error, transitions, "commit failed; it is tried again");
+                self.outage.lasts.store(true, Ordering::Release);
                 self.watched.commit_failed();
                 CommitFailure::Unavailable(Arc::new(error))
             }

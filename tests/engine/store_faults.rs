@@ -42,6 +42,28 @@ async fn i2_an_outcome_is_committed_when_the_store_is_back() {
         .await;
 }
 
+/// I2: an outcome does not wait for its next try once the store works for anybody.
+#[tokio::test(start_paused = true)]
+async fn i2_an_outcome_is_committed_as_soon_as_the_store_is_back() {
+    both_ways(async |commits| {
+        let store = Faulty::new(commits);
+        let provider = scripted();
+        let engine = engine(store.clone(), &provider).start().await.expect("starts");
+        provider.script(&tenant("acme"), Method::Provision, [Step::Gate("go"), Step::Work]);
+        let operation = engine.tenant(tenant("acme")).provision(spec("acme", "v1"), Options::default()).await;
+        let operation = operation.expect("accepted");
+        // Tries after 20, 40, 80 ms and so on, the ninth 5.1 s after the first; the next one would come 5 s later.
+        store.next([Fault::Fail(When::Before); 9]);
+        provider.open("go");
+        tokio::time::sleep(Duration::from_millis(5_200)).await;
+        let begun = tokio::time::Instant::now();
+        run(&engine, "other", "v1").await;
+        assert_eq!(operation.await.expect("settles"), Settled::Done);
+        assert!(begun.elapsed() < Duration::from_millis(100), "{:?}", begun.elapsed());
+    })
+    .await;
+}
+
 /// I2: a commit that failed may have been durable all the same.
 #[tokio::test(start_paused = true)]
 async fn i2_an_outcome_that_was_durable_although_its_commit_failed_counts_once() {

@@ -14,6 +14,7 @@ use landlord_state_machines::tenant::{
 use landlord_state_machines::trace::TraceContext;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 use tracing::{Instrument, Span};
 
 use super::mailbox::{Delivery, Mailbox, Retired};
@@ -438,7 +439,7 @@ impl TenantState {
                         return Err(why);
                     }
                     tracing::warn!(tenant_id = %self.id(), %error, ?pause, "the store cannot be used; trying again");
-                    Box::pin(tokio::time::sleep(pause)).await;
+                    let _over = Box::pin(timeout(pause, self.core.committer.outage_over())).await;
                     pause = (pause * 2).min(RECOMMIT.1);
                 }
             }

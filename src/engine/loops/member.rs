@@ -80,6 +80,7 @@ pub(crate) async fn renew(core: Weak<Core>) {
             Ok(Ok(end)) => {
                 shared.lease.renewed(sent);
                 shared.log_reaches(end);
+                core.committer.store_answers();
                 is_away = false;
             }
             Ok(Err(error @ StoreError::Fenced { .. })) => {
