@@ -1,8 +1,11 @@
 //! The actors: one a tenant that is busy, under sharded supervisors. No type of the actor library leaves here.
 
+mod begun;
+mod calling;
 mod directory;
 mod mailbox;
 mod own;
+mod step;
 mod supervisor;
 mod tenant;
 

@@ -1,35 +1,28 @@
-//! One tenant's actor: takes a message, asks the machine, commits what it decides, and runs the effects.
+//! One tenant's actor: takes a message, and answers it once what follows from it is durable.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
-use landlord_state_machines::id::{CallId, OperationId, ProviderName, Revision, TenantId};
-use landlord_state_machines::planner::Subject;
-use landlord_state_machines::tenant::{
-    Decision, Direction, Effect, Input, LifecycleEvent, OpenedOperation, OperationKind, Outcome, Record,
-    Rejection, Settled, Stamp, StartCall, State, Transition, step,
-};
-use landlord_state_machines::trace::TraceContext;
+use landlord_state_machines::id::{CallId, OperationId, Revision, TenantId};
+use landlord_state_machines::tenant::{Input, Outcome, Record, StartCall};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use tokio::sync::oneshot;
 use tokio::time::timeout;
-use tracing::{Instrument, Span};
+use tracing::Span;
 
+use super::begun::Begun;
 use super::mailbox::{Delivery, Mailbox, Retired};
 use super::own::{Own, is_final};
+use super::step::{Advanced, Setback, noted};
 use super::{Answer, CommandMessage, Message, Refusal};
-use crate::engine::calls::{Dropped, Over, Particulars};
+use crate::engine::calls::{Dropped, Over};
 use crate::engine::closing::Closed;
-use crate::engine::commit::{CommitFailure, CommitLater};
 use crate::engine::config::STORE_PAUSE;
 use crate::engine::core::TenantCore;
-use crate::engine::telemetry::{self, Traced};
-use crate::engine::watched::{self, Placed};
-use crate::provider::{CheckpointError, Initiator};
-use crate::store::{Events, NotedRequest, OperationRecord, Position, Requested, Scope, StoreError, Write};
-use crate::telemetry::Place;
+use crate::engine::watched::Placed;
+use crate::provider::CheckpointError;
+use crate::store::{Events, Position, Requested, Scope, StoreError};
 
 /// The first and the longest pause before something that must not be lost is committed again.
 const RECOMMIT: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(5));
@@ -43,90 +36,27 @@ pub(super) struct TenantActor {
 
 /// What an actor knows of its tenant. Nothing is in here that the store does not have.
 pub(crate) struct TenantState {
-    core: Arc<TenantCore>,
+    pub(super) core: Arc<TenantCore>,
     /// The engine's name: its actor's copy.
-    engine: Arc<str>,
+    pub(super) engine: Arc<str>,
     /// None until it is loaded, and after a commit whose outcome is unknown.
-    record: Option<Record>,
+    pub(super) record: Option<Record>,
     /// Calls that were dropped: the next one starts when they are gone.
-    leaving: Dropped,
+    pub(super) leaving: Dropped,
     /// Whether an [`Message::Activate`] is on its way.
     activation_due: bool,
     /// What was known before a commit whose outcome is unknown.
-    lost: Option<Record>,
+    pub(super) lost: Option<Record>,
     /// The operations on their way that this actor has seen begin, or has looked up.
-    begun: Vec<Begun>,
+    pub(super) begun: Vec<Begun>,
     /// A call that the last commit wants made.
-    starting: Option<StartCall>,
+    pub(super) starting: Option<StartCall>,
     /// An id for an operation that no command asks for; most inputs begin none.
-    spare: Option<OperationId>,
+    pub(super) spare: Option<OperationId>,
     /// What this actor knows of its own doings, where other engines may have the tenant.
-    own: Own,
+    pub(super) own: Own,
     /// For who watches.
-    placed: Placed,
-}
-
-/// An operation on its way.
-struct Begun {
-    operation: OperationId,
-    /// What it does, and when it was accepted; none where the store could not say it.
-    accepted: Option<(OperationKind, Timestamp)>,
-    traced: Traced,
-    /// Who asked for it. Where this is lost, the caller finds the settlement in the store.
-    caller: Option<oneshot::Sender<Settled>>,
-}
-
-/// What came of an input.
-enum Advanced {
-    /// The tenant changed; a request with a name is kept with that.
-    Applied(Answer),
-    /// What was asked for is on its way, or so: nothing changed.
-    Unchanged(Answer),
-    Rejected(Rejection),
-    /// Another request has the command's name, which is, or is part of, this operation.
-    NameTaken(Option<OperationId>),
-}
-
-/// What the machine decided.
-enum Decided {
-    Over(Advanced),
-    /// It is not known yet whether this is durable.
-    Committing(Box<Follows>, CommitLater),
-}
-
-/// What follows a transition once it is durable.
-struct Follows {
-    record: Record,
-    event: Arc<LifecycleEvent>,
-    opened: Option<OpenedOperation>,
-    effects: Vec<Effect>,
-    before: Option<Record>,
-    /// The trace of an operation that nobody asked for.
-    trace: Option<TraceContext>,
-    span: Span,
-    commit: Span,
-}
-
-/// Why an input brought nothing.
-enum Setback {
-    /// The tenant changed under us: it is loaded again, and the input tried at once.
-    Stale,
-    /// The store can never keep what was decided.
-    Refused(String),
-    /// The store cannot be used now. What it holds is unknown.
-    Store(Arc<StoreError>),
-    Closed(Closed),
-}
-
-impl From<CommitFailure> for Setback {
-    fn from(failure: CommitFailure) -> Self {
-        match failure {
-            CommitFailure::Stale { .. } => Self::Stale,
-            CommitFailure::Refused(message) => Self::Refused(message),
-            CommitFailure::Unavailable(error) => Self::Store(error),
-            CommitFailure::Closed(why) => Self::Closed(why),
-        }
-    }
+    pub(super) placed: Placed,
 }
 
 impl Actor for TenantActor {
@@ -184,7 +114,7 @@ impl TenantState {
         }
     }
 
-    fn id(&self) -> &TenantId {
+    pub(super) fn id(&self) -> &TenantId {
         &self.core.tenant
     }
 
@@ -518,284 +448,6 @@ impl TenantState {
             self.core.wakeups.expect(at);
         }
     }
-
-    /// One step of the machine. When its commit fails the record is forgotten: what the store has is unknown.
-    async fn advance(
-        &mut self,
-        input: Input,
-        mut by: Option<&mut CommandMessage>,
-    ) -> Result<Advanced, Setback> {
-        // An earlier step wants this call made: it begins before the next step.
-        if let Some(start) = self.starting.take() {
-            Box::pin(self.hand_over(start)).await;
-        }
-        match self.decide(input, by.as_deref_mut())? {
-            Decided::Over(advanced) => Ok(advanced),
-            Decided::Committing(follows, answer) => {
-                let answer = answer.over().instrument(follows.commit.clone()).await;
-                self.follow(*follows, answer, by)
-            }
-        }
-    }
-
-    /// Asks the machine, and begins to commit what it decides. Most often that is over at once.
-    fn decide(&mut self, input: Input, by: Option<&mut CommandMessage>) -> Result<Decided, Setback> {
-        let Some(record) = &self.record else { return Err(Setback::Stale) };
-        let stamp = Stamp {
-            now: self.core.now(),
-            jitter: fastrand::u16(0..1000),
-            operation: match &by {
-                Some(message) => message.operation,
-                None => *self.spare.get_or_insert_with(|| self.core.mint()),
-            },
-        };
-        let transition = match step(&self.core.policy, record, stamp, input) {
-            Decision::Apply(transition) => transition,
-            Decision::Join(operation) => {
-                let answer = Answer { operation: Some(operation), revision: record.revision() };
-                return Ok(Decided::Over(Advanced::Unchanged(answer)));
-            }
-            Decision::Ignore => {
-                let answer = Answer { operation: None, revision: record.revision() };
-                return Ok(Decided::Over(Advanced::Unchanged(answer)));
-            }
-            Decision::Reject(rejection) => return Ok(Decided::Over(Advanced::Rejected(rejection))),
-        };
-        let Transition { record, event, opened, spec, effects } = transition;
-        let before = self.record.take();
-        let provider = watched::provider(before.as_ref(), &record);
-        let (span, trace) = self.spans(by.as_deref(), opened, &event, provider);
-        if opened.is_some() {
-            self.spare = None;
-        }
-        span.in_scope(|| telemetry::transition(&event));
-        let noted = match (opened, by.as_deref()) {
-            (None, Some(message)) => {
-                let answer = Answer { operation: event.operation, revision: event.revision };
-                noted(message, &event.tenant_id, answer).map(Box::new)
-            }
-            // It has the name of the request itself.
-            (Some(_), _) | (None, None) => None,
-        };
-        let write = Write {
-            expected: before.as_ref().map(Record::revision).unwrap_or_default(),
-            opened: opened
-                .map(|opened| Arc::new(operation_record(opened, &event, by.as_deref(), trace.as_ref()))),
-            record,
-            event,
-            spec: spec.map(|versioned| (versioned.version, versioned.spec)),
-            noted,
-        };
-        let commit = telemetry::commit_span(&span);
-        if let Some(answer) = commit.in_scope(|| self.core.committer.commit_now(&write)) {
-            let Write { record, event, .. } = write;
-            let follows = Follows { record, event, opened, effects, before, trace, span, commit };
-            return self.follow(follows, answer, by).map(Decided::Over);
-        }
-        let (record, event) = (write.record.clone(), Arc::clone(&write.event));
-        let answer = commit.in_scope(|| self.core.committer.commit_later(write));
-        let follows = Follows { record, event, opened, effects, before, trace, span, commit };
-        Ok(Decided::Committing(Box::new(follows), answer))
-    }
-
-    /// What follows when a commit is over.
-    fn follow(
-        &mut self,
-        follows: Follows,
-        answer: Result<Position, CommitFailure>,
-        by: Option<&mut CommandMessage>,
-    ) -> Result<Advanced, Setback> {
-        let Follows { record, event, opened, effects, before, trace, span, commit } = follows;
-        drop(commit);
-        let position = match answer {
-            Ok(position) => position,
-            Err(failure) => {
-                // Who waits for them finds in the store how they ended, if they did.
-                self.begun.clear();
-                self.lost = self.lost.take().or(before);
-                return Err(failure.into());
-            }
-        };
-        telemetry::published(&span, position);
-        let provider = watched::provider(before.as_ref(), &record);
-        let place = self.core.watched.place(&mut self.placed, &self.core.registry, provider);
-        self.core.watched.transition(place, before.as_ref(), &record, &event);
-        if let Some(opened) = opened {
-            let first = by.as_deref().map_or(&span, |message| &message.span);
-            // Where nobody watches, whoever subscribes to spans decides for each.
-            let has_spans = !self.core.watched.is_watched() || !first.is_disabled();
-            let (trace, caller) =
-                by.map_or((trace, None), |message| (message.trace.take(), message.settled.take()));
-            let accepted = Some((opened.kind, event.at));
-            let traced = Traced { trace, has_spans };
-            self.begun.push(Begun { operation: opened.operation, accepted, traced, caller });
-        }
-        self.settle(&event, place);
-        match self.core.ownership.since(self.id()) {
-            Some(since) => {
-                self.own.sure(since, position, event.revision);
-                self.record = Some(record);
-                for effect in effects {
-                    self.run(effect);
-                }
-            }
-            // The engine that has the tenant reads it. Who waits for the end is told by whoever publishes.
-            None => self.begun.clear(),
-        }
-        let operation = opened.map(|opened| opened.operation).or(event.operation);
-        Ok(Advanced::Applied(Answer { operation, revision: event.revision }))
-    }
-
-    fn run(&mut self, effect: Effect) {
-        match effect {
-            Effect::StopCall(call) => self.core.calls.stop(self.id(), call),
-            Effect::DropCall(call) => {
-                let dropped = self.core.calls.drop_call(self.id(), call);
-                self.leaving = std::mem::take(&mut self.leaving).and(dropped);
-            }
-            Effect::StartCall(start) => self.starting = Some(start),
-        }
-    }
-
-    /// Tells callers of this actor what they wait for. Others are told by whoever publishes.
-    fn settle(&mut self, event: &LifecycleEvent, provider: Option<Place>) {
-        for settlement in &event.settled {
-            let at = self.begun.iter().position(|begun| begun.operation == settlement.operation);
-            let begun = at.map(|at| self.begun.swap_remove(at));
-            let accepted = begun.as_ref().and_then(|begun| begun.accepted);
-            self.core.watched.settled(provider, accepted, settlement, event.at);
-            if let Some(caller) = begun.and_then(|begun| begun.caller) {
-                // Whoever gave up does not listen.
-                let _ = caller.send(settlement.settled.clone());
-            }
-        }
-    }
-
-    /// Makes a call. It is over already, or becomes a task that tells when it is.
-    async fn make(&mut self, start: StartCall) -> Option<Over> {
-        let particulars = self.particulars(&start).await?;
-        let leaving = std::mem::take(&mut self.leaving);
-        self.core.calls.make(&self.core, start, particulars, leaving)
-    }
-
-    /// Makes a call, in a task whatever comes of it.
-    async fn hand_over(&mut self, start: StartCall) {
-        if let Some(particulars) = self.particulars(&start).await {
-            let leaving = std::mem::take(&mut self.leaving);
-            self.core.calls.hand_over(&self.core, start, particulars, leaving);
-        }
-    }
-
-    /// What a call needs; none when it must not begin.
-    async fn particulars(&mut self, start: &StartCall) -> Option<Particulars> {
-        let Some(Record::Live(tenant)) = &self.record else { return None };
-        let (incarnation, ledger) = (tenant.incarnation, tenant.ledger.clone());
-        let provider = tenant.provider.clone();
-        let initiator = initiator(&tenant.state);
-        let traced = match self.begun.iter().find(|begun| begun.operation == start.operation) {
-            Some(begun) => begun.traced.clone(),
-            None => Box::pin(self.look_up(start.operation)).await,
-        };
-        // A call that is not started now is taken up at the next start of the engine.
-        if self.core.draining() || !self.core.ownership.has(self.id()) {
-            return None;
-        }
-        self.own.made = Some(start.call);
-        let engine = Arc::clone(&self.engine);
-        let subject = Subject { engine, provider, tenant: self.id().clone(), incarnation };
-        Some(Particulars { subject, ledger, traced, initiator })
-    }
-
-    /// What an operation is that another actor has seen begin, also before a restart, and the trace that it is part of. It
-    /// costs a read of the store; when that fails, the operation goes on without a trace.
-    async fn look_up(&mut self, operation: OperationId) -> Traced {
-        let found = self.core.store.operation(operation).await.ok().flatten();
-        let accepted = found.as_ref().map(|operation| (operation.kind, operation.accepted_at));
-        let trace = found.and_then(|operation| operation.trace);
-        let has_spans = self.core.watched.traces(operation, trace.as_ref());
-        let traced = Traced { trace, has_spans };
-        self.begun.push(Begun { operation, accepted, traced: traced.clone(), caller: None });
-        traced
-    }
-
-    /// The span of a transition, and the trace of an operation that begins with it and that nobody asked for.
-    fn spans(
-        &self,
-        by: Option<&CommandMessage>,
-        opened: Option<OpenedOperation>,
-        event: &LifecycleEvent,
-        provider: Option<&ProviderName>,
-    ) -> (Span, Option<TraceContext>) {
-        let Some(provider) = provider else { return (Span::none(), None) };
-        let watched = &self.core.watched;
-        match (by, opened) {
-            (Some(message), _) if !message.span.is_disabled() => {
-                let trace = message.trace.as_ref();
-                (telemetry::transition_span(Some(&message.span), trace, event, provider), None)
-            }
-            // It was asked about with the command.
-            (Some(message), _) if watched.is_watched() && event.operation == Some(message.operation) => {
-                (Span::none(), None)
-            }
-            (None, Some(opened)) if watched.traces(opened.operation, None) => {
-                let command = telemetry::own_command_span(event, opened.kind, provider);
-                let trace = telemetry::trace_of(&command);
-                let span = telemetry::transition_span(Some(&command), trace.as_ref(), event, provider);
-                (span, trace)
-            }
-            (Some(_), _) | (None, _) => {
-                let Some(operation) = event.operation else {
-                    // It is part of no operation, which somebody could have asked to be traced.
-                    let span = match watched.is_watched() {
-                        true => Span::none(),
-                        false => telemetry::transition_span(None, None, event, provider),
-                    };
-                    return (span, None);
-                };
-                let begun = self.begun.iter().find(|begun| begun.operation == operation);
-                let (trace, has_spans) = match begun {
-                    Some(Begun { traced: Traced { trace, has_spans }, .. }) => (trace.as_ref(), *has_spans),
-                    None => {
-                        let trace = by.and_then(|message| message.trace.as_ref());
-                        (trace, watched.traces(operation, trace))
-                    }
-                };
-                match has_spans {
-                    true => (telemetry::transition_span(None, trace, event, provider), None),
-                    false => (Span::none(), None),
-                }
-            }
-        }
-    }
-}
-
-/// What the store keeps of an operation that begins.
-fn operation_record(
-    opened: OpenedOperation,
-    event: &LifecycleEvent,
-    by: Option<&CommandMessage>,
-    own: Option<&TraceContext>,
-) -> OperationRecord {
-    OperationRecord {
-        id: opened.operation,
-        tenant: event.tenant_id.clone(),
-        incarnation: event.incarnation,
-        kind: opened.kind,
-        target: opened.target,
-        accepted_at: event.at,
-        request_id: by.and_then(|message| message.request_id.clone()),
-        asked: by.and_then(|message| message.asked),
-        reason: by.and_then(|message| message.reason.clone()),
-        trace: by.map_or(own, |message| message.trace.as_ref()).cloned(),
-        settled: None,
-    }
-}
-
-/// What the store keeps of a request with a name that began no operation.
-fn noted(message: &CommandMessage, tenant: &TenantId, answer: Answer) -> Option<NotedRequest> {
-    let (request_id, asked) = (message.request_id.clone()?, message.asked?);
-    let Answer { operation, revision } = answer;
-    Some(NotedRequest { tenant: tenant.clone(), request_id, asked, operation, revision })
 }
 
 /// What takes the place of an input that the store can never keep: the call that it came from has failed. A wake-up,
@@ -815,16 +467,5 @@ fn refused(input: Input) -> Option<Input> {
         | Input::Observed(_)
         | Input::HandedOver { .. }
         | Input::Recovered => None,
-    }
-}
-
-/// Who initiated what a tenant is doing: the engine for a repair, a person for all else.
-fn initiator(state: &State) -> Initiator {
-    match state {
-        State::Provisioning(change) | State::Updating { change, .. } => match change.direction {
-            Direction::Repair => Initiator::Engine,
-            Direction::Forward { .. } | Direction::Undo(_) => Initiator::Person,
-        },
-        State::Pending | State::Running { .. } | State::Destroying(_) => Initiator::Person,
     }
 }
