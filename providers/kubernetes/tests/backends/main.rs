@@ -8,6 +8,7 @@ mod cluster;
 mod failing;
 mod holding;
 mod kills;
+mod leased;
 mod mishaps;
 mod plans;
 mod proxy;
