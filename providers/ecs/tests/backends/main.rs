@@ -8,4 +8,5 @@ mod emulators;
 mod examples;
 mod faulted;
 mod kit;
+mod leased;
 mod site;

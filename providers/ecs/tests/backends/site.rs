@@ -7,6 +7,7 @@ use aws_sdk_ecs::config::{BehaviorVersion, Credentials, Region, retry::RetryConf
 use aws_sdk_ecs::types::{ServiceField, TaskDefinitionStatus};
 use aws_sdk_ecs::{Client, Config};
 use landlord_compute::machines::spec::{ContainerSpec, ResourceRequirements, TenantComputeSpec};
+use landlord_compute::provider::{Lease, Provider as _};
 use landlord_provider_ecs::{EcsOptions, EcsProvider, SharedCredentialsProvider, SharedHttpClient};
 use serde_json::{Value, json};
 use tracing::instrument::WithSubscriber;
@@ -77,9 +78,20 @@ impl Site {
 
     /// A provider as a program that was just started makes it.
     pub(super) fn provider(&self) -> EcsProvider {
+        self.provider_over(Some(plain_http()))
+    }
+
+    /// The same of an engine that shares its store: its own client looks at this lease.
+    pub(super) fn leased(&self, lease: Lease) -> EcsProvider {
+        let provider = self.provider_over(None);
+        provider.leased(lease);
+        provider
+    }
+
+    fn provider_over(&self, http_client: Option<SharedHttpClient>) -> EcsProvider {
         let mut options = EcsOptions::new(self.defaults.clone());
         options.credentials = Some(SharedCredentialsProvider::new(credentials()));
-        options.http_client = Some(plain_http());
+        options.http_client = http_client;
         options.quota_factor = 1000;
         EcsProvider::new(options).expect("good defaults")
     }
