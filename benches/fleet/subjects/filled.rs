@@ -1,4 +1,4 @@
-//! A SQLite store in which many tenants run already, made once a run.
+//! Stores in which many tenants run already. One on SQLite is made once a run.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,6 @@ use landlord_compute::machines::tenant::{
     EventKind, LifecycleEvent, Record, Repair, Rolled, State, StateName, Tenant,
 };
 use landlord_compute::store::{Store, Write};
-use landlord_store_sqlite::SqliteStore;
 
 use super::landlord::{sqlite, tenant_name};
 use crate::spec::spec;
@@ -40,7 +39,8 @@ pub(crate) fn copy(from: &Path, to: &Path) {
     }
 }
 
-async fn fill(store: &SqliteStore, tenants: usize) {
+/// Writes tenants that run to a store that nobody has open.
+pub(crate) async fn fill(store: &impl Store, tenants: usize) {
     let epoch = store.open().await.expect("it opens").epoch;
     let numbers: Vec<usize> = (0..tenants).collect();
     for chunk in numbers.chunks(BATCH) {

@@ -11,6 +11,7 @@ pub(crate) mod fleet;
 pub(crate) mod landlord;
 pub(crate) mod postgres;
 pub(crate) mod restate;
+pub(crate) mod shared;
 pub(crate) mod toy;
 
 use std::process::Command;
@@ -95,7 +96,9 @@ fn this_program(
         | Workload::Fanout
         | Workload::Growth
         | Workload::Memory
-        | Workload::Batches => {}
+        | Workload::Batches
+        | Workload::Engines
+        | Workload::Claim => {}
     }
     if let Ok(now) = SystemTime::UNIX_EPOCH.elapsed() {
         // For what counts from the start of its process, which is at once.

@@ -1,6 +1,8 @@
 //! What is done, and measured.
 
 pub(crate) mod batches;
+pub(crate) mod claim;
+pub(crate) mod engines;
 pub(crate) mod fanout;
 pub(crate) mod growth;
 pub(crate) mod hot;
@@ -61,6 +63,8 @@ pub(crate) fn subjects(workload: Workload) -> &'static [Subject] {
         Workload::Growth => growth::SUBJECTS,
         Workload::Memory => memory::SUBJECTS,
         Workload::Batches => batches::SUBJECTS,
+        Workload::Engines => engines::SUBJECTS,
+        Workload::Claim => claim::SUBJECTS,
     }
 }
 
@@ -83,6 +87,8 @@ pub(crate) fn children(
         Workload::Growth => growth::children(subject, round),
         Workload::Memory => memory::children(subject, round),
         Workload::Batches => Ok(batches::children(round)),
+        Workload::Engines => Ok(engines::children(round)),
+        Workload::Claim => Ok(claim::children(round)),
     }
 }
 
@@ -98,6 +104,8 @@ pub(crate) fn run(workload: Workload, subject: Subject, parameters: &Parameters)
         Workload::Growth => growth::run(subject, parameters),
         Workload::Memory => memory::run(subject, parameters),
         Workload::Batches => batches::run(subject, parameters),
+        Workload::Engines => engines::run(parameters),
+        Workload::Claim => claim::run(parameters),
     }
 }
 
@@ -105,6 +113,7 @@ pub(crate) fn run(workload: Workload, subject: Subject, parameters: &Parameters)
 pub(crate) fn derived(workload: Workload, figures: &[Figure]) -> Vec<Figure> {
     match workload {
         Workload::Growth => growth::derived(figures),
+        Workload::Engines => engines::derived(figures),
         Workload::Instructions
         | Workload::Lifecycle
         | Workload::Latency
@@ -112,6 +121,7 @@ pub(crate) fn derived(workload: Workload, figures: &[Figure]) -> Vec<Figure> {
         | Workload::Fanout
         | Workload::Hot
         | Workload::Memory
-        | Workload::Batches => Vec::new(),
+        | Workload::Batches
+        | Workload::Claim => Vec::new(),
     }
 }

@@ -97,6 +97,22 @@ pub(crate) const GOALS: &[Goal] = &[
         bound: Bound::Below(35e-6, Unit::Seconds),
     },
     Goal {
+        what: "transitions a second of 2 engines together over PostgreSQL, over one's",
+        workload: Workload::Engines,
+        measure: "2_over_one",
+        load: None,
+        subject: Subject::LandlordPostgres,
+        bound: Bound::Above(0.9, Unit::Times),
+    },
+    Goal {
+        what: "transitions a second of 4 engines together over PostgreSQL, over one's",
+        workload: Workload::Engines,
+        measure: "4_over_one",
+        load: None,
+        subject: Subject::LandlordPostgres,
+        bound: Bound::Above(0.9, Unit::Times),
+    },
+    Goal {
         what: "from a command to its provider call in memory, p99 at 50 % load",
         workload: Workload::Latency,
         measure: "call_p99_at_50_percent",
@@ -111,6 +127,14 @@ pub(crate) const GOALS: &[Goal] = &[
         load: None,
         subject: Subject::LandlordSqlite,
         bound: Bound::Below(5.0, Unit::Seconds),
+    },
+    Goal {
+        what: "claim of a lost engine's third of the shards, until its 10,000 calls are begun again",
+        workload: Workload::Claim,
+        measure: "calls_begun_again",
+        load: None,
+        subject: Subject::LandlordPostgres,
+        bound: Bound::Below(2.0, Unit::Seconds),
     },
     Goal {
         what: "growth of a transition's processor time in memory, from 1,000 to 1,000,000 tenants",

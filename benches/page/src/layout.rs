@@ -27,6 +27,8 @@ pub(crate) fn sections() -> Vec<Section> {
         Workload::Growth,
         Workload::Memory,
         Workload::Batches,
+        Workload::Engines,
+        Workload::Claim,
     ];
     order.into_iter().map(section).collect()
 }
@@ -77,6 +79,19 @@ fn section(workload: Workload) -> Section {
             "Batches",
             "Commits of so many rows each to PostgreSQL, by its store without an engine, and by a loop that sends the same bytes.",
             batches(),
+        ),
+        Workload::Engines => (
+            "Engines",
+            "The lives of *Lifecycle* over PostgreSQL, led by 1, 2 and 4 engines that share the database: each takes as many \
+             commands, and the engine that has the tenant makes the call.",
+            engines(),
+        ),
+        Workload::Claim => (
+            "Claim",
+            "One of three engines that share a PostgreSQL with a million tenants is killed while 10,000 of its own have a call in \
+             flight. Times count from the moment at which its shards are nobody's; *ended* is how long that took from the kill. \
+             Less is better.",
+            vec![(None, claim())],
         ),
     };
     Section { workload, title, about, tables }
@@ -197,4 +212,40 @@ fn batches() -> Vec<(Option<String>, Table)> {
         table("Rows a second, by rows of a commit; more is better", "rows"),
         table("Processor time of the server's process that answers, a row; less is better", "server"),
     ]
+}
+
+fn engines() -> Vec<(Option<String>, Table)> {
+    let numbers = [1, 2, 4];
+    let by_number =
+        |measure: &str| numbers.map(|n| Column::median(format!("{n}"), format!("{measure}_of_{n}")));
+    let mut transitions: Vec<Column> = by_number("transitions").into();
+    for n in [2, 4] {
+        transitions.push(Column::median(format!("{n} ÷ 1"), format!("{n}_over_one")));
+        transitions.push(Column::range(format!("{n} ÷ 1, {RANGE}"), format!("{n}_over_one")));
+    }
+    let titled = |title: &str, columns| (Some(title.to_owned()), Table::of(columns));
+    vec![
+        titled(
+            "Transitions a second of all engines together, by number of engines; more is better",
+            transitions,
+        ),
+        titled(
+            "Processor time of all engines together, a transition; less is better",
+            by_number("engines").into(),
+        ),
+        titled(
+            "Processor time of the server's processes that answer, a transition; less is better",
+            by_number("server").into(),
+        ),
+    ]
+}
+
+fn claim() -> Table {
+    Table::of(vec![
+        Column::median("ended", "ended"),
+        Column::median("all shards owned", "all_shards_owned"),
+        Column::median("calls begun again", "calls_begun_again"),
+        Column::range(RANGE, "calls_begun_again"),
+        Column::median("in flight settled", "in_flight_settled"),
+    ])
 }

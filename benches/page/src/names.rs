@@ -26,6 +26,10 @@ pub enum Workload {
     Memory,
     /// A store alone makes commits of so many rows.
     Batches,
+    /// Several engines share a database, and any of them takes any command.
+    Engines,
+    /// One of the engines that share a database is lost, and the others take up its calls.
+    Claim,
 }
 
 /// Who does it: the engine, and what one would take instead.

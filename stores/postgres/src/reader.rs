@@ -33,7 +33,8 @@ use super::{migrate, read};
 #[derive(Clone, Debug)]
 pub struct PostgresReader {
     links: Arc<Links>,
-    loader: Arc<Loader>,
+    tenants: Arc<Loader<TenantId, Record>>,
+    operations: Arc<Loader<OperationId, Option<OperationRecord>>>,
 }
 
 impl PostgresReader {
@@ -52,11 +53,17 @@ impl PostgresReader {
         // A statement costs the server more to understand than to answer, and a way there and back. With thousands of tenants
         // that are wanted at the same time, commits would be answered behind all of those.
         let reads = Arc::clone(&links);
-        let loader = Loader::new(move |tenants| {
+        let tenants = Loader::new(move |tenants| {
             let reads = Arc::clone(&reads);
             Box::pin(async move { read::load(&reads, &tenants).await })
         });
-        Self { links, loader }
+        // An engine that has tenants whose commands another one took asks about the operation of each.
+        let reads = Arc::clone(&links);
+        let operations = Loader::new(move |operations| {
+            let reads = Arc::clone(&reads);
+            Box::pin(async move { read::operations(&reads, &operations).await })
+        });
+        Self { links, tenants, operations }
     }
 
     /// What the store is called in the ownership tags of resources:
@@ -88,7 +95,7 @@ impl PostgresReader {
 #[async_trait]
 impl Reads for PostgresReader {
     async fn load(&self, tenant: &TenantId) -> Result<Record, StoreError> {
-        self.loader.load(tenant).await
+        Ok(self.tenants.load(tenant).await?.unwrap_or_else(|| Record::Absent(tenant.clone())))
     }
 
     async fn due(
@@ -122,7 +129,7 @@ impl Reads for PostgresReader {
     }
 
     async fn operation(&self, id: OperationId) -> Result<Option<OperationRecord>, StoreError> {
-        read::operation(&self.links, id).await
+        Ok(self.operations.load(&id).await?.flatten())
     }
 
     async fn spec(&self, tenant: &TenantId, version: SpecVersion) -> Result<Option<Spec>, StoreError> {

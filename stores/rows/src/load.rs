@@ -1,59 +1,57 @@
-//! Loading tenants: those that are asked for while others are read are read together.
+//! Loading what has an id, such as tenants: what is asked for while others are read is read together.
 
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use landlord_compute::store::StoreError;
-use landlord_state_machines::id::TenantId;
-use landlord_state_machines::tenant::Record;
 use tokio::sync::oneshot;
 
-/// How many tenants are read in one go.
+/// How many are read in one go.
 const TOGETHER: usize = 128;
 
 /// How many such reads run at the same time.
 const SIDE_BY_SIDE: usize = 2;
 
 /// What is kept under some ids, in their order, as it arrives.
-pub type Reading = Pin<Box<dyn Future<Output = Result<Vec<Record>, StoreError>> + Send>>;
+pub type Reading<V> = Pin<Box<dyn Future<Output = Result<Vec<V>, StoreError>> + Send>>;
 
-/// Reads tenants for all who ask.
-pub struct Loader {
-    read: Box<dyn Fn(Vec<TenantId>) -> Reading + Send + Sync>,
-    asked: Mutex<Asked>,
+/// Reads for all who ask.
+pub struct Loader<K, V> {
+    read: Box<dyn Fn(Vec<K>) -> Reading<V> + Send + Sync>,
+    asked: Mutex<Asked<K, V>>,
 }
 
-impl fmt::Debug for Loader {
+impl<K: fmt::Debug, V: fmt::Debug> fmt::Debug for Loader<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Loader").field("asked", &self.asked).finish_non_exhaustive()
     }
 }
 
-#[derive(Debug, Default)]
-struct Asked {
+#[derive(Debug)]
+struct Asked<K, V> {
     /// How many tasks read.
     reading: usize,
-    waiting: Vec<Question>,
+    waiting: Vec<Question<K, V>>,
 }
 
-/// A tenant that is not read yet, and who waits for it.
+/// An id that is not read yet, and who waits for it.
 #[derive(Debug)]
-struct Question {
-    tenant: TenantId,
-    answer: oneshot::Sender<Record>,
+struct Question<K, V> {
+    id: K,
+    answer: oneshot::Sender<V>,
 }
 
 /// The right to read for those who wait. When it is lost, they read alone.
-struct Turn {
-    loader: Arc<Loader>,
+struct Turn<K, V> {
+    loader: Arc<Loader<K, V>>,
     /// False once nobody waited any more.
     held: bool,
 }
 
-impl Turn {
+impl<K, V> Turn<K, V> {
     /// Who is read for next. When nobody waits, the right is given back.
-    fn next(&mut self) -> Option<Vec<Question>> {
+    fn next(&mut self) -> Option<Vec<Question<K, V>>> {
         let mut asked = self.loader.asked();
         if asked.waiting.is_empty() {
             asked.reading -= 1;
@@ -65,7 +63,7 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl<K, V> Drop for Turn<K, V> {
     fn drop(&mut self) {
         if !self.held {
             return;
@@ -78,35 +76,29 @@ impl Drop for Turn {
     }
 }
 
-impl Loader {
+impl<K: Clone + Send + 'static, V: Send + 'static> Loader<K, V> {
     /// One that reads by `read`, which answers for each id.
-    pub fn new(read: impl Fn(Vec<TenantId>) -> Reading + Send + Sync + 'static) -> Arc<Self> {
-        Arc::new(Self { read: Box::new(read), asked: Mutex::default() })
+    pub fn new(read: impl Fn(Vec<K>) -> Reading<V> + Send + Sync + 'static) -> Arc<Self> {
+        let asked = Mutex::new(Asked { reading: 0, waiting: Vec::new() });
+        Arc::new(Self { read: Box::new(read), asked })
     }
 
-    fn asked(&self) -> MutexGuard<'_, Asked> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What is kept under a tenant id.
+    /// What is kept under an id. None where the read did not answer for it.
     ///
     /// # Errors
     /// [`StoreError`] when it cannot be read, though others may that were asked for at the same time.
-    pub async fn load(self: &Arc<Self>, tenant: &TenantId) -> Result<Record, StoreError> {
-        match self.ask(tenant.clone()).await {
-            Ok(record) => Ok(record),
-            // When a read of several tenants fails, each is read alone, so that each gets an error of its own, if any.
-            Err(_lost) => {
-                let mut records = (self.read)(vec![tenant.clone()]).await?;
-                Ok(records.pop().unwrap_or_else(|| Record::Absent(tenant.clone())))
-            }
+    pub async fn load(self: &Arc<Self>, id: &K) -> Result<Option<V>, StoreError> {
+        match self.ask(id.clone()).await {
+            Ok(found) => Ok(Some(found)),
+            // When a read of several fails, each is read alone, so that each gets an error of its own, if any.
+            Err(_lost) => Ok((self.read)(vec![id.clone()]).await?.pop()),
         }
     }
 
-    fn ask(self: &Arc<Self>, tenant: TenantId) -> oneshot::Receiver<Record> {
+    fn ask(self: &Arc<Self>, id: K) -> oneshot::Receiver<V> {
         let (answer, answered) = oneshot::channel();
         let mut asked = self.asked();
-        asked.waiting.push(Question { tenant, answer });
+        asked.waiting.push(Question { id, answer });
         if asked.reading < SIDE_BY_SIDE && asked.waiting.len() > asked.reading * TOGETHER {
             asked.reading += 1;
             drop(asked);
@@ -116,15 +108,21 @@ impl Loader {
     }
 }
 
+impl<K, V> Loader<K, V> {
+    fn asked(&self) -> MutexGuard<'_, Asked<K, V>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Reads until nobody waits.
-async fn read_all(mut turn: Turn) {
+async fn read_all<K: Send, V: Send>(mut turn: Turn<K, V>) {
     while let Some(questions) = turn.next() {
-        let (tenants, answers): (Vec<_>, Vec<_>) =
-            questions.into_iter().map(|Question { tenant, answer }| (tenant, answer)).unzip();
-        let records = (turn.loader.read)(tenants).await;
-        for (answer, record) in answers.into_iter().zip(records.into_iter().flatten()) {
+        let (ids, answers): (Vec<_>, Vec<_>) =
+            questions.into_iter().map(|Question { id, answer }| (id, answer)).unzip();
+        let found = (turn.loader.read)(ids).await;
+        for (answer, found) in answers.into_iter().zip(found.into_iter().flatten()) {
             // Whoever asked may have stopped waiting.
-            let _ = answer.send(record);
+            let _ = answer.send(found);
         }
     }
 }

@@ -33,7 +33,7 @@ use super::read::{self, Readers};
 #[derive(Clone, Debug)]
 pub struct SqliteReader {
     readers: Arc<Readers>,
-    loader: Arc<Loader>,
+    loader: Arc<Loader<TenantId, Record>>,
 }
 
 impl SqliteReader {
@@ -92,7 +92,7 @@ impl SqliteReader {
 #[async_trait]
 impl Reads for SqliteReader {
     async fn load(&self, tenant: &TenantId) -> Result<Record, StoreError> {
-        self.loader.load(tenant).await
+        Ok(self.loader.load(tenant).await?.unwrap_or_else(|| Record::Absent(tenant.clone())))
     }
 
     async fn due(

@@ -10,6 +10,7 @@ use landlord_compute::store::Store;
 use landlord_store_postgres::{PostgresOptions, PostgresStore};
 use landlord_testing::postgres::Server;
 use landlord_testing::store::samples::StoredLife;
+use tokio_postgres::{Client, NoTls};
 
 pub(crate) use replay::{Recorder, replay};
 
@@ -63,7 +64,8 @@ impl Databases {
         PostgresStore::new(options)
     }
 
-    async fn migrated(&self, name: &str) -> PostgresOptions {
+    /// A new database with the tables of a store.
+    pub(crate) async fn migrated(&self, name: &str) -> PostgresOptions {
         let options = PostgresOptions::new(&self.empty(name)).expect("a good URL");
         PostgresStore::migrate(&options).await.expect("the tables are made");
         options
@@ -76,6 +78,16 @@ impl Databases {
         let first = store.commit(epoch, &[StoredLife::new("first").begin()]).await;
         first.expect("it is written").pop().expect("an answer").expect("it is made");
         store
+    }
+
+    /// What leads to a database.
+    pub(crate) fn url(&self, name: &str) -> String {
+        self.server.url(name)
+    }
+
+    /// Asks a database, beside what is measured.
+    pub(crate) async fn client(&self, name: &str) -> Client {
+        connect(&self.url(name)).await
     }
 
     /// How many events a database has.
@@ -97,6 +109,13 @@ impl Databases {
         }
         used
     }
+}
+
+/// A connection that has no settings of its own.
+async fn connect(url: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("it lets us in");
+    tokio::spawn(connection);
+    client
 }
 
 /// Of the user and of the kernel.

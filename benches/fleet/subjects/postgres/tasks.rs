@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio_postgres::{Client, NoTls, Statement};
+use tokio_postgres::{Client, Statement};
+
+use super::connect;
 
 const TABLES: &str = "
 CREATE TABLE workflows (
@@ -46,12 +48,6 @@ struct Worker {
     happened: Statement,
     done: Statement,
     next: Statement,
-}
-
-async fn connect(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("it lets us in");
-    tokio::spawn(connection);
-    client
 }
 
 impl Worker {

@@ -1,6 +1,6 @@
 //! Operations, and what callers call them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use landlord_state_machines::id::{Incarnation, OperationId, ProviderName, Revision, SpecVersion, TenantId};
@@ -15,6 +15,7 @@ use super::Unreadable;
 use crate::batch::is_storable;
 use crate::link::Links;
 use crate::session::{column, unsigned};
+use crate::statement::LOOKED_UP;
 
 /// One row for each provider, of those that have a call in flight or wait for something: the others have no operation.
 pub(crate) async fn oldest_operations(
@@ -62,15 +63,25 @@ fn operation_record(row: &Row) -> Result<OperationRecord, Unreadable> {
     })
 }
 
-pub(crate) async fn operation(
+/// What is kept under these ids, in their order.
+pub(crate) async fn operations(
     links: &Arc<Links>,
-    id: OperationId,
-) -> Result<Option<OperationRecord>, StoreError> {
-    let sql = format!("SELECT {OPERATION} FROM landlord.operations WHERE id = $1");
-    let id = rows::operation_text(id);
-    let found = links.read(&sql, &[(&id, Type::TEXT)]).await?;
-    let record = found.first().map(operation_record).transpose();
-    record.map_err(|unreadable| unreadable.told(links.server().place()))
+    ids: &[OperationId],
+) -> Result<Vec<Option<OperationRecord>>, StoreError> {
+    let sql = format!(
+        "SELECT {OPERATION} FROM unnest($1) AS asked (id) CROSS JOIN LATERAL (
+            SELECT * FROM landlord.operations WHERE operations.id = asked.id {LOOKED_UP}
+        ) AS operations"
+    );
+    let texts: Vec<_> = ids.iter().map(|id| rows::operation_text(*id)).collect();
+    let rows = links.read(&sql, &[(&texts, Type::TEXT_ARRAY)]).await?;
+    let mut found = HashMap::with_capacity(rows.len());
+    for row in &rows {
+        let record = operation_record(row).map_err(|unreadable| unreadable.told(links.server().place()))?;
+        found.insert(record.id, record);
+    }
+    // The same id may be asked for twice.
+    Ok(ids.iter().map(|id| found.get(id).cloned()).collect())
 }
 
 pub(crate) async fn request(

@@ -86,16 +86,20 @@ pub(super) fn tenant_columns() -> String {
     format!("{}, applied.body_json, target.body_json, waiting.body_json", columns.join(", "))
 }
 
-/// Joins those bodies to the tenants.
-pub(super) const SPECS: &str = "LEFT JOIN landlord.specs AS applied
-        ON applied.tenant = tenants.id AND applied.version = tenants.applied_spec
-    LEFT JOIN landlord.specs AS target
-        ON target.tenant = tenants.id AND target.version = tenants.target_spec
-        AND tenants.target_spec IS DISTINCT FROM tenants.applied_spec
-    LEFT JOIN landlord.specs AS waiting
-        ON waiting.tenant = tenants.id AND waiting.version = tenants.next_spec
-        AND tenants.next_spec IS DISTINCT FROM tenants.applied_spec
-        AND tenants.next_spec IS DISTINCT FROM tenants.target_spec";
+/// Joins those bodies to the tenants. Each is looked up by its key ([`LOOKED_UP`](crate::statement::LOOKED_UP)).
+pub(super) const SPECS: &str = "LEFT JOIN LATERAL (
+        SELECT body_json FROM landlord.specs
+        WHERE specs.tenant = tenants.id AND specs.version = tenants.applied_spec LIMIT 1
+    ) AS applied ON true LEFT JOIN LATERAL (
+        SELECT body_json FROM landlord.specs
+        WHERE specs.tenant = tenants.id AND specs.version = tenants.target_spec
+            AND tenants.target_spec IS DISTINCT FROM tenants.applied_spec LIMIT 1
+    ) AS target ON true LEFT JOIN LATERAL (
+        SELECT body_json FROM landlord.specs
+        WHERE specs.tenant = tenants.id AND specs.version = tenants.next_spec
+            AND tenants.next_spec IS DISTINCT FROM tenants.applied_spec
+            AND tenants.next_spec IS DISTINCT FROM tenants.target_spec LIMIT 1
+    ) AS waiting ON true";
 
 /// A row of [`tenant_columns`].
 pub(super) fn record(row: &Row) -> Result<Record, Unreadable> {

@@ -18,11 +18,16 @@ use super::{Unreadable, until_nul};
 use crate::batch::{EARLIEST, is_storable};
 use crate::link::{Links, Value};
 use crate::session::{column, signed, unsigned};
+use crate::statement::LOOKED_UP;
 
 /// What is kept under these ids, in their order.
 pub(crate) async fn load(links: &Arc<Links>, tenants: &[TenantId]) -> Result<Vec<Record>, StoreError> {
-    let sql =
-        format!("SELECT {} FROM landlord.tenants {SPECS} WHERE tenants.id = ANY ($1)", tenant_columns());
+    let sql = format!(
+        "SELECT {} FROM unnest($1) AS asked (id) CROSS JOIN LATERAL (
+            SELECT * FROM landlord.tenants WHERE tenants.id = asked.id {LOOKED_UP}
+        ) AS tenants {SPECS}",
+        tenant_columns()
+    );
     let ids: Vec<&str> = tenants.iter().map(TenantId::as_str).filter(|id| is_storable(id)).collect();
     let found = links.read(&sql, &[(&ids, Type::TEXT_ARRAY)]).await?;
     let told = |unreadable: Unreadable| unreadable.told(links.server().place());

@@ -1,6 +1,7 @@
-//! How the server plans a commit: whether anew each time, and what it makes of tables whose rows nobody has counted.
+//! How the server plans commits and reads: whether anew each time, and what it makes of tables whose rows nobody has counted.
 
-use landlord_compute::store::{Store, Write};
+use futures_util::future::join_all;
+use landlord_compute::store::{Reads, Store, Write};
 use landlord_store_postgres::PostgresStore;
 use landlord_testing::postgres::Pooler;
 use landlord_testing::store::samples::StoredLife;
@@ -109,4 +110,34 @@ async fn a_commit_to_new_tables_is_not_compiled() {
     let log = cluster.log();
     assert_eq!(log.matches("CTE happened").count(), 4, "each commit is written down: {log}");
     assert!(!log.contains("JIT:"), "{log}");
+}
+
+/// What has a key is looked up by it, in tables that are small too. With several engines, an owner reads each tenant that another
+/// engine was told to change, and a server that read whole tables for a few of them would do little else.
+#[tokio::test]
+#[ignore = "needs PostgreSQL: ./test.sh backends"]
+async fn what_has_a_key_is_looked_up() {
+    let cluster = Cluster::start_with(EXPLAINS).await;
+    let store = cluster.store().await;
+    let epoch = store.open().await.expect("opens").epoch;
+    let lives = (0..3_000).map(|n| StoredLife::new(&format!("t{n}")).begin());
+    let writes: Vec<Write> = lives.collect();
+    for batch in writes.chunks(1_000) {
+        for answer in store.commit(epoch, batch).await.expect("commits") {
+            answer.expect("is made");
+        }
+    }
+    let begun: Vec<_> = writes.iter().take(200).filter_map(|write| write.opened.clone()).collect();
+    let tenants = join_all(begun.iter().map(|operation| store.load(&operation.tenant)));
+    let operations = join_all(begun.iter().map(|operation| store.operation(operation.id)));
+    let (tenants, operations) = (tenants.await, operations.await);
+    for ((begun, tenant), operation) in begun.iter().zip(tenants).zip(operations) {
+        assert_eq!(*tenant.expect("reads").id(), begun.tenant);
+        assert_eq!(operation.expect("reads").as_ref(), Some(&**begun), "each is answered with its own");
+    }
+    let log = cluster.log();
+    for table in ["tenants", "operations", "specs"] {
+        assert!(log.contains(&format!("using {table}_pkey")), "{table} are looked up: {log}");
+        assert!(!log.contains(&format!("Seq Scan on {table}")), "all {table} are read: {log}");
+    }
 }
