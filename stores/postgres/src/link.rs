@@ -150,6 +150,13 @@ struct Link {
     driver: AbortHandle,
 }
 
+/// How often something is asked in the same words.
+#[derive(Clone, Copy)]
+enum Asked {
+    Seldom,
+    Often,
+}
+
 /// Some connections to one server. More statements than connections wait for their turn.
 #[derive(Debug)]
 pub(crate) struct Links {
@@ -196,12 +203,36 @@ impl Links {
         sql: &str,
         values: &[Value<'_>],
     ) -> Result<Vec<Row>, StoreError> {
-        let first = self.ask(sql, values).await;
-        let answer = match first {
-            Err(failed) if failed.is_of_the_connection() => self.ask(sql, values).await,
-            answer => answer,
-        };
-        answer.map_err(|failed| failed.told(self.server.place(), "read"))
+        self.read_as(Asked::Seldom, sql, values).await
+    }
+
+    /// The same for what is read again and again, and found in one way however many rows there are: the server plans it once.
+    pub(crate) async fn read_often(
+        self: &Arc<Self>,
+        sql: &str,
+        values: &[Value<'_>],
+    ) -> Result<Vec<Row>, StoreError> {
+        self.read_as(Asked::Often, sql, values).await
+    }
+
+    async fn read_as(
+        self: &Arc<Self>,
+        asked: Asked,
+        sql: &str,
+        values: &[Value<'_>],
+    ) -> Result<Vec<Row>, StoreError> {
+        let mut again = false;
+        loop {
+            let answer = match (self.take().await, asked) {
+                (Err(failed), _) => Err(failed),
+                (Ok(mut link), Asked::Seldom) => link.ask(sql, values).await,
+                (Ok(mut link), Asked::Often) => link.ask_often(sql, values).await,
+            };
+            match answer {
+                Err(failed) if failed.is_of_the_connection() && !again => again = true,
+                answer => return answer.map_err(|failed| failed.told(self.server.place(), "read")),
+            }
+        }
     }
 
     /// Asks for rows, once.

@@ -74,7 +74,7 @@ pub(crate) async fn operations(
         ) AS operations"
     );
     let texts: Vec<_> = ids.iter().map(|id| rows::operation_text(*id)).collect();
-    let rows = links.read(&sql, &[(&texts, Type::TEXT_ARRAY)]).await?;
+    let rows = links.read_often(&sql, &[(&texts, Type::TEXT_ARRAY)]).await?;
     let mut found = HashMap::with_capacity(rows.len());
     for row in &rows {
         let record = operation_record(row).map_err(|unreadable| unreadable.told(links.server().place()))?;

@@ -29,7 +29,7 @@ pub(crate) async fn load(links: &Arc<Links>, tenants: &[TenantId]) -> Result<Vec
         tenant_columns()
     );
     let ids: Vec<&str> = tenants.iter().map(TenantId::as_str).filter(|id| is_storable(id)).collect();
-    let found = links.read(&sql, &[(&ids, Type::TEXT_ARRAY)]).await?;
+    let found = links.read_often(&sql, &[(&ids, Type::TEXT_ARRAY)]).await?;
     let told = |unreadable: Unreadable| unreadable.told(links.server().place());
     let mut records = HashMap::with_capacity(found.len());
     for row in &found {
