@@ -1,5 +1,7 @@
 //! PostgreSQL and pgbouncer, as Debian installs them, for tests of a store: each in a directory of its own, which ends with it.
 
+mod statements;
+
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
@@ -10,6 +12,8 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 use tempfile::TempDir;
+
+pub use statements::{Does, Statements};
 
 /// How long a server may take to start, also after it was killed.
 const STARTS: Duration = Duration::from_secs(60);

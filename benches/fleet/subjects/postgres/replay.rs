@@ -4,21 +4,16 @@
 //! The bytes come from a proxy between a store and its database. So the loop has the store's statements and values,
 //! whatever they are, and the two cannot drift apart.
 
-use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What is in the statement of a commit, and in no other.
-const COMMIT: &[u8] = b"happened AS";
+use landlord_testing::postgres::Statements;
 
-/// The messages of PostgreSQL's protocol that name a statement: one that makes it, with its text, and those that use it and give it
-/// up.
-const PARSE: u8 = b'P';
-const BIND: u8 = b'B';
-const CLOSE: u8 = b'C';
+/// What is in the statement of a commit, and in no other.
+const COMMIT: &str = "happened AS";
 
 /// What a client sends for one statement, up to and with `Sync`.
 type Request = Vec<u8>;
@@ -47,7 +42,7 @@ impl Recorder {
                 let keeps = Arc::clone(&keeps);
                 thread::spawn(move || pass(back, |_| {}));
                 thread::spawn(move || {
-                    let mut requests = Requests::default();
+                    let mut requests = Requests::new();
                     pass(forth, |bytes| requests.add(bytes, &keeps));
                 });
             }
@@ -79,18 +74,20 @@ fn pass((mut from, mut to): (TcpStream, TcpStream), mut seen: impl FnMut(&[u8]))
 }
 
 /// What a client sends, put together again.
-#[derive(Default)]
 struct Requests {
     bytes: Vec<u8>,
     /// The end of the last message.
     at: usize,
     /// The first message says who asks. It has no type.
     greeted: bool,
-    /// The statements that make commits.
-    names: HashSet<Vec<u8>>,
+    commits: Statements,
 }
 
 impl Requests {
+    fn new() -> Self {
+        Self { bytes: Vec::new(), at: 0, greeted: false, commits: Statements::with(COMMIT) }
+    }
+
     fn add(&mut self, bytes: &[u8], keeps: &Mutex<Vec<Request>>) {
         self.bytes.extend_from_slice(bytes);
         let typed = |greeted: bool| usize::from(greeted);
@@ -105,48 +102,12 @@ impl Requests {
                 let rest = self.bytes.split_off(end);
                 let request = std::mem::replace(&mut self.bytes, rest);
                 self.at = 0;
-                if self.is_of_a_commit(&request) {
+                if self.commits.look(&request).is_some() {
                     keeps.lock().expect("no panic").push(request);
                 }
             }
         }
     }
-
-    /// Whether a request makes a commit, or its statement, or gives that up.
-    fn is_of_a_commit(&mut self, request: &[u8]) -> bool {
-        let mut is_one = false;
-        for (kind, body) in messages(request) {
-            let mut words = body.split(|byte| *byte == 0);
-            let mut next = || words.next().unwrap_or_default();
-            is_one |= match kind {
-                PARSE => {
-                    let (name, text) = (next(), next());
-                    let makes = text.windows(COMMIT.len()).any(|part| part == COMMIT);
-                    if makes && !name.is_empty() {
-                        self.names.insert(name.to_owned());
-                    }
-                    makes
-                }
-                BIND => {
-                    let _portal = next();
-                    self.names.contains(next())
-                }
-                CLOSE => next().strip_prefix(b"S").is_some_and(|name| self.names.remove(name)),
-                _ => false,
-            };
-        }
-        is_one
-    }
-}
-
-/// The messages of a request, each with its type.
-fn messages(mut request: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
-    std::iter::from_fn(move || {
-        let (kind, rest) = request.split_first()?;
-        let (message, rest) = rest.split_at_checked(length(rest)?)?;
-        request = rest;
-        Some((*kind, message.get(4..)?))
-    })
 }
 
 /// What a message says of its length, which counts itself.

@@ -2,13 +2,14 @@
 
 use std::sync::{Arc, Mutex};
 
+use landlord_testing::postgres::{Does, Statements};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 /// What is in the statement that makes a batch, and in no other.
-const COMMIT: &[u8] = b"happened AS";
+const COMMIT: &str = "happened AS";
 /// What ends a request.
 const SYNC: &[u8] = &[b'S', 0, 0, 0, 4];
 /// What ends an answer: the transaction is over.
@@ -98,8 +99,9 @@ async fn pass(
     fates: &Mutex<Option<Fate>>,
 ) -> std::io::Result<()> {
     let (mut asked, mut answered) = (vec![0; 1 << 16], vec![0; 1 << 16]);
-    // What came of a request so far, and was passed on.
+    // What came of a request so far.
     let mut request = Vec::new();
+    let mut commits = Statements::with(COMMIT);
     let mut is_lost = false;
     loop {
         tokio::select! {
@@ -108,29 +110,25 @@ async fn pass(
                 if read == 0 {
                     return server.shutdown().await;
                 }
-                let passed = request.len();
                 request.extend_from_slice(&asked[..read]);
-                if contains(&request, COMMIT) {
+                // What begins a connection ends with nothing that is known here, and is passed on as it comes.
+                if matches!(request.first(), Some(b'P' | b'B' | b'C')) && !request.ends_with(SYNC) {
+                    continue;
+                }
+                if commits.look(&request) == Some(Does::CarryOut) {
                     let fate = fates.lock().expect("no panic").take();
                     match fate {
                         None => {}
                         Some(Fate::Unanswered) => is_lost = true,
                         Some(Fate::Late(held)) => {
-                            while !request.ends_with(SYNC) {
-                                let read = client.read(&mut asked).await?;
-                                request.extend_from_slice(&asked[..read]);
-                            }
                             drop(client);
-                            let request = request.split_off(passed);
                             let _gone = held.send(Held { server, request }).await;
                             return Ok(());
                         }
                     }
                 }
-                server.write_all(&asked[..read]).await?;
-                if request.ends_with(SYNC) {
-                    request.clear();
-                }
+                server.write_all(&request).await?;
+                request.clear();
             }
             read = server.read(&mut answered) => {
                 let read = read?;

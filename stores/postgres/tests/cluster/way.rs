@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::database::DATABASE;
-use super::wire::{Answers, Requests, Statement, end_of};
+use super::wire::{Answers, Known, Requests, Statement, end_of};
 
 /// How a way is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -205,10 +205,12 @@ async fn ask(
     expected: &Expected,
 ) -> io::Result<()> {
     let expect = |who| expected.lock().unwrap_or_else(PoisonError::into_inner).push_back(who);
+    let mut known = Known::new();
     while let Some(request) = queue.recv().await {
+        let what = known.look(&request);
         let caught = {
             let mut trap = trap.lock().unwrap_or_else(PoisonError::into_inner);
-            trap.take_if(|trap| trap.what.is_in(&request))
+            trap.take_if(|trap| Some(trap.what) == what)
         };
         let Some(Trap { caught, .. }) = caught else {
             // Nobody changes it any more once the engine is gone.

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use landlord_testing::postgres::{Does, Statements};
 use tokio::io::{AsyncReadExt, BufReader};
 use tokio::net::tcp::OwnedReadHalf;
 
@@ -17,13 +18,27 @@ pub(crate) enum Statement {
     Renewal,
 }
 
-impl Statement {
-    pub(crate) fn is_in(self, request: &[u8]) -> bool {
-        let part: &[u8] = match self {
-            Self::Commit => b"happened AS",
-            Self::Renewal => b"UPDATE landlord.beats SET beat = beat + 1",
-        };
-        request.ends_with(SYNC) && request.windows(part.len()).any(|window| window == part)
+/// The statements of one connection.
+pub(crate) struct Known {
+    commits: Statements,
+    renewals: Statements,
+}
+
+impl Known {
+    pub(crate) fn new() -> Self {
+        Self {
+            commits: Statements::with("happened AS"),
+            renewals: Statements::with("UPDATE landlord.beats SET beat = beat + 1"),
+        }
+    }
+
+    /// What a request carries out, of these. Each request of the connection is to be looked at.
+    pub(crate) fn look(&mut self, request: &[u8]) -> Option<Statement> {
+        match (self.commits.look(request), self.renewals.look(request)) {
+            (Some(Does::CarryOut), _) => Some(Statement::Commit),
+            (_, Some(Does::CarryOut)) => Some(Statement::Renewal),
+            (Some(Does::Make | Does::GiveUp) | None, Some(Does::Make | Does::GiveUp) | None) => None,
+        }
     }
 }
 
