@@ -26,7 +26,7 @@ pub use context::{CheckpointError, Context, Initiator, Journal, UndoBy, Work};
 pub(crate) use context::{Home, Kept};
 pub use kind::{ProviderKind, Setup, SetupError};
 pub use lease::{Guarded, Lease};
-pub use quotas::{Draw, Drawn, Quotas};
+pub use quotas::{Draw, Drawn, Quotas, Ration};
 pub use registry::RegistryError;
 pub use support::{check, plan};
 
