@@ -188,6 +188,10 @@ pub(crate) enum Command {
         /// Only say what is wrong with the configuration, all of it.
         #[arg(long)]
         check: bool,
+        /// The site of this id is lost for good, with everything that ran and was kept there: tenants that were there are started
+        /// here. An engine that finds them elsewhere says the id.
+        #[arg(long, value_name = "ID")]
+        lost: Option<String>,
     },
     /// Show the page of the server that runs in a browser, until Ctrl-C.
     ///

@@ -121,8 +121,10 @@ impl Failure {
                 CommandError::Defect | _ => Exit::Defect,
             },
             Self::Start(error) => match error {
-                StartError::Store(_) => Exit::Store,
-                StartError::Registry(_) | StartError::Supervisors(_) | _ => Exit::Defect,
+                StartError::Store(_) | StartError::Elsewhere { .. } => Exit::Store,
+                StartError::Registry(_) | StartError::Provider(_) | StartError::Supervisors(_) | _ => {
+                    Exit::Defect
+                }
             },
             Self::Wait(error) => match error {
                 WaitError::Unknown(_) => Exit::NotFound,
@@ -212,6 +214,10 @@ impl Failure {
                 | ErrorKind::StatusFailed => None,
             },
             Self::Server(error) => distrusted(error),
+            Self::Start(StartError::Elsewhere { there, .. }) => Some(format!(
+                "on the same machine, `--data DIR` names the directory; `landlord-compute serve --lost {}` says that the site is lost",
+                there.id
+            )),
             Self::InUse { .. } => Some(
                 "looking is possible beside it; --wait TIME waits longer for the store; a server that has it on another machine is \
                  asked with --server URL"

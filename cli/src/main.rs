@@ -108,7 +108,7 @@ fn main() -> ExitCode {
         },
     };
     let screen = Screen::new(cli.output, hints);
-    let serves = matches!(cli.command, Command::Serve { check: false });
+    let serves = matches!(cli.command, Command::Serve { check: false, .. });
     if serves {
         match built_with::run_if_process_1() {
             Ok(None) => {}
@@ -173,7 +173,7 @@ async fn command(screen: &Screen, cli: Cli, observed: Option<Observed>) -> Resul
         return Err(Failure::Usage(message.to_owned()));
     }
     let file = cli.config.as_deref();
-    if let Command::Serve { check: true } = cli.command {
+    if let Command::Serve { check: true, .. } = cli.command {
         return serve::check(screen, file, cli.told()).map(|()| Exit::Done);
     }
     if let Command::Doctor = cli.command {
@@ -236,12 +236,12 @@ async fn command(screen: &Screen, cli: Cli, observed: Option<Observed>) -> Resul
         Command::Wait { operation, timeout } => {
             operate::wait(screen, place, operation, Until::within(timeout)).await
         }
-        Command::Serve { check: _ } => {
+        Command::Serve { check: _, lost } => {
             let observed = match observed {
                 Some(observed) => observed,
                 None => Observed::by(file)?,
             };
-            serve::serve(screen, place, file, observed).await
+            serve::serve(screen, place, file, lost, observed).await
         }
         Command::Page { port } => page::page(screen, place, port).await,
         Command::Token(what) => tokens::token(screen, place, what).await,

@@ -244,11 +244,13 @@ impl Place {
         &self,
         screen: &Screen,
         watcher: Arc<dyn Watcher>,
+        lost: Option<String>,
     ) -> Result<Arc<Engine>, Failure> {
         let mut turn = Turn::new(screen, self.wait);
         loop {
             let engine = self.engine(Missing::Create)?.observe(self.configuration.observe());
             let engine = engine.watched_by(Arc::clone(&watcher));
+            let engine = lost.iter().fold(engine, EngineBuilder::lost);
             if let Some(engine) = turn.engine(engine).await? {
                 return Ok(Arc::new(engine));
             }

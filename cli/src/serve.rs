@@ -35,11 +35,12 @@ pub(crate) async fn serve(
     screen: &Screen,
     place: &Place,
     file: Option<&Path>,
+    lost: Option<String>,
     observed: Observed,
 ) -> Result<(), Failure> {
     let Observed { telemetry, exports, log: _ } = observed;
     let hangups = Hangups::listen()?;
-    let engine = place.keep(screen, telemetry.watcher()).await?;
+    let engine = place.keep(screen, telemetry.watcher(), lost).await?;
     telemetry.asks(&engine);
     let exported = CancellationToken::new();
     let exporting = tokio::spawn(exports.run(exported.clone(), LAST_EXPORT));

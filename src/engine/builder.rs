@@ -14,6 +14,7 @@ use super::error::StartError;
 use super::ground::{Ground, Parts};
 use super::loops::{count, member, observe, passivate, recover, tail, wake};
 use super::quotas::Stored;
+use super::sites;
 use super::watched::Watched;
 use crate::clock::{Clock, SystemClock};
 use crate::provider::Provider;
@@ -30,6 +31,7 @@ pub struct EngineBuilder {
     observe: ObservePolicy,
     clock: Arc<dyn Clock>,
     watched: Watched,
+    lost: Option<String>,
 }
 
 impl EngineBuilder {
@@ -75,6 +77,14 @@ impl EngineBuilder {
         self
     }
 
+    /// The site with this id is lost for good, with everything that ran and was kept there: tenants that were there are started here.
+    /// [`StartError::Elsewhere`] says when that is needed, and the id.
+    #[must_use]
+    pub fn lost(mut self, site: impl Into<String>) -> Self {
+        self.lost = Some(site.into());
+        self
+    }
+
     /// Opens the store and starts the engine. It takes commands at once; operations that an earlier engine left
     /// are taken up meanwhile. Must be called within a tokio runtime.
     ///
@@ -88,10 +98,14 @@ impl EngineBuilder {
         let opened = self.store.open().await?;
         if let Some(members) = &opened.members {
             let alone = registry.iter().any(|registered| !registered.capabilities.reachable_from_anywhere);
-            if let Err(error) = member::begin(&**members, opened.epoch, alone).await {
+            let begins = async {
+                member::begin(&**members, opened.epoch, alone).await?;
+                sites::settle(&*self.store, opened.epoch, &registry, self.lost.as_deref()).await
+            };
+            if let Err(error) = begins.await {
                 // What cannot be given up in order is ended by others.
                 let _ = self.store.close().await;
-                return Err(error.into());
+                return Err(error);
             }
         }
         let watched = match &opened.members {
@@ -137,6 +151,7 @@ impl Engine {
             observe: ObservePolicy::default(),
             clock: Arc::new(SystemClock),
             watched: Watched::default(),
+            lost: None,
         }
     }
 }

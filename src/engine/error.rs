@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use landlord_state_machines::error::ProviderError;
-use landlord_state_machines::id::OperationId;
+use landlord_state_machines::id::{OperationId, ProviderName};
+use landlord_state_machines::members::Site;
 use landlord_state_machines::spec::Invalid;
 use landlord_state_machines::tenant::Rejection;
 
@@ -21,6 +22,24 @@ pub enum StartError {
     /// The providers cannot be registered together: two have one name.
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    /// A provider cannot say where its tenants are.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    /// Tenants are at another site, where they may still run.
+    #[error(
+        "the tenants of provider {provider} are at {}, which only an engine of that site reaches, and this is {}; start the engine \
+         there. Where that site is lost for good, with everything that ran and was kept there, say so by its id, {}: its tenants are \
+         started here then",
+        there.at, here.at, there.id
+    )]
+    Elsewhere {
+        /// Whose.
+        provider: ProviderName,
+        /// Where they are.
+        there: Box<Site>,
+        /// Where this engine is.
+        here: Box<Site>,
+    },
     /// The actors could not be started.
     #[error("the supervisors could not be started: {0}")]
     Supervisors(String),

@@ -23,6 +23,7 @@ mod loops;
 pub(crate) mod operation;
 mod ownership;
 mod quotas;
+mod sites;
 mod telemetry;
 mod waiters;
 mod wakeups;

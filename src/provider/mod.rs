@@ -26,7 +26,7 @@ pub use context::{CheckpointError, Context, Initiator, Journal, UndoBy, Work};
 pub(crate) use context::{Home, Kept};
 pub use kind::{ProviderKind, Setup, SetupError};
 pub use lease::{Guarded, Lease};
-pub use quotas::{Draw, Drawn, Quotas};
+pub use quotas::{Draw, Drawn, Quotas, Ration};
 pub use registry::RegistryError;
 pub use support::{check, plan};
 
@@ -38,6 +38,7 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use landlord_state_machines::error::ProviderError;
 use landlord_state_machines::id::{ProviderName, TenantId};
+use landlord_state_machines::members::Site;
 use landlord_state_machines::observation::Observation;
 use landlord_state_machines::spec::{Field, Spec, Support};
 use landlord_state_machines::status::{ComputeStatus, ProvisionResult, UpdateResult};
@@ -127,6 +128,17 @@ pub trait Provider: Send + Sync + 'static {
     /// What this provider can do, as data.
     fn capabilities(&self) -> Capabilities {
         Capabilities::default()
+    }
+
+    /// Where its tenants are, of a provider whose tenants only engines of that site reach
+    /// ([`Capabilities::reachable_from_anywhere`]). Asked before an engine begins whose store can be opened from elsewhere. The
+    /// store remembers the site, and an engine of another one does not begin while there are tenants of this provider, which
+    /// would be started a second time. Default: it is not known, and nothing is refused.
+    ///
+    /// # Errors
+    /// When it cannot be found out.
+    async fn site(&self) -> Result<Option<Site>, ProviderError> {
+        Ok(None)
     }
 
     /// Told once, before anything else, by an engine that shares its store with others: nothing may be sent to the platform any more

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 
 /// A bucket of tokens, one of which goes with each request, and how much is wanted of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,7 +23,7 @@ pub struct Draw<'a> {
 /// What came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Drawn {
-    /// How many were taken out; at most what was wanted. They are used within a second, or not at all.
+    /// How many were taken out; at most what was wanted. They are used while a [`Ration`] of them lasts, or not at all.
     pub tokens: u32,
     /// In what time there is another one, if nobody else takes it.
     pub next: Duration,
@@ -51,9 +52,64 @@ pub trait Quotas: std::fmt::Debug + Send + Sync + 'static {
     async fn draw(&self, draw: &Draw<'_>) -> Drawn;
 }
 
+/// What was drawn of one quota and is not used yet.
+#[derive(Debug, Default)]
+pub struct Ration {
+    tokens: u32,
+    until: Option<Instant>,
+}
+
+impl Ration {
+    /// How long tokens may be used, from when they were asked for: the store may have taken them out right then, whenever its answer
+    /// came. So within any time no more are used than were drawn in it and in so long before it. An engine whose draws all take
+    /// longer uses none; it cannot renew its lease either.
+    pub const LASTS: Duration = Duration::from_secs(3);
+
+    /// So many more, which were asked for then. What is left of earlier ones goes by the same end, the first of the two.
+    pub fn add(&mut self, tokens: u32, asked: Instant) {
+        let until = asked + Self::LASTS;
+        self.until = match self.until {
+            Some(earlier) if self.lasts(Instant::now()) => Some(earlier.min(until)),
+            Some(_) | None => {
+                self.tokens = 0;
+                Some(until)
+            }
+        };
+        self.tokens = self.tokens.saturating_add(tokens);
+    }
+
+    /// Takes one, if there is one.
+    pub fn take(&mut self, now: Instant) -> bool {
+        let has = self.lasts(now);
+        if has {
+            self.tokens -= 1;
+        }
+        has
+    }
+
+    /// Whether there is one that may still be used.
+    fn lasts(&self, now: Instant) -> bool {
+        self.tokens > 0 && self.until.is_some_and(|until| now <= until)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn tokens_last_from_when_they_were_asked_for() {
+        let (mut ration, asked) = (Ration::default(), Instant::now());
+        tokio::time::advance(Ration::LASTS - Duration::from_secs(1)).await;
+        ration.add(2, asked);
+        assert!(ration.take(asked + Ration::LASTS));
+        assert!(!ration.take(asked + Ration::LASTS + Duration::from_nanos(1)), "others took it for used");
+        ration.add(2, Instant::now());
+        assert!(ration.take(asked + Ration::LASTS), "two are left of it, and go together");
+        tokio::time::advance(Duration::from_secs(2)).await;
+        ration.add(1, asked);
+        assert!(!ration.take(Instant::now()), "the answer was on its way for too long");
+    }
 
     #[test]
     fn no_more_is_drawn_than_is_wanted_and_may_go() {

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use landlord_state_machines::error::ProviderError;
 use landlord_state_machines::id::{ProviderName, TenantId};
+use landlord_state_machines::members::Site;
 use landlord_state_machines::observation::Observation;
 use landlord_state_machines::spec::{Field, Spec, Support};
 use landlord_state_machines::status::{ComputeStatus, ProvisionResult, UpdateResult};
@@ -67,6 +68,10 @@ impl<P: Provider + ?Sized> Provider for Arc<P> {
 
     fn capabilities(&self) -> Capabilities {
         (**self).capabilities()
+    }
+
+    async fn site(&self) -> Result<Option<Site>, ProviderError> {
+        (**self).site().await
     }
 
     fn leased(&self, lease: Lease) {

@@ -14,11 +14,13 @@ pub enum DocumentKind {
     Subscription,
     /// An address that events are sent to, and how far they were taken.
     Webhook,
+    /// Where the tenants of a provider are, where only engines of that site reach them.
+    Site,
 }
 
 impl DocumentKind {
     /// Every kind that this program knows.
-    pub const ALL: [Self; 3] = [Self::Token, Self::Subscription, Self::Webhook];
+    pub const ALL: [Self; 4] = [Self::Token, Self::Subscription, Self::Webhook, Self::Site];
 
     /// What it is called where it is stored.
     pub const fn as_str(self) -> &'static str {
@@ -26,6 +28,7 @@ impl DocumentKind {
             Self::Token => "token",
             Self::Subscription => "subscription",
             Self::Webhook => "webhook",
+            Self::Site => "site",
         }
     }
 }

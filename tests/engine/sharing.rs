@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use landlord_compute::machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
-use landlord_compute::machines::members::SHARDS;
+use landlord_compute::machines::members::{SHARDS, Site};
 use landlord_compute::machines::tenant::{EventKind, LifecycleEvent, Method, Settled};
 use landlord_compute::provider::Capabilities;
 use landlord_compute::store::{MemoryOptions, Position, Scope, StoreError};
@@ -202,6 +202,48 @@ async fn an_engine_with_tenants_of_its_own_machine_is_alone() {
     assert_eq!(divided(&store, 1).await, [1024]);
     run(&fourth, "last", "v1").await;
     drop(third);
+}
+
+/// Tenants that only one site reaches are not started at another one while they may run there.
+#[tokio::test(start_paused = true)]
+async fn tenants_of_another_site_are_not_started_here_until_that_is_lost() {
+    let store = store();
+    let site = |id: &str| Site { id: id.to_owned(), at: format!("machine-{id}:/data") };
+    let at = |id| scripted_with(Capabilities::default().reachable_from_here_alone()).at(site(id));
+    let (there, here) = (at("there"), at("here"));
+    // Nobody is anywhere yet.
+    let empty = engine(store.seat(), &there).start().await.expect("starts");
+    empty.shutdown(Duration::from_secs(10)).await.expect("in order");
+    let first = engine(store.seat(), &here).start().await.expect("starts");
+    run(&first, "acme", "v1").await;
+    first.shutdown(Duration::from_secs(10)).await.expect("in order");
+
+    for lost in ["", "there"] {
+        let refused = engine(store.seat(), &there).lost(lost).start().await.err().expect("is refused");
+        let StartError::Elsewhere { provider, there, here } = &refused else { panic!("{refused:?}") };
+        assert_eq!(
+            (&*provider.to_string(), &there.id, &here.id),
+            ("scripted", &site("here").id, &site("there").id)
+        );
+        let told = refused.to_string();
+        assert!(
+            ["at machine-here:/data", "this is machine-there:/data"].iter().all(|part| told.contains(part)),
+            "{told}"
+        );
+    }
+    assert_eq!(there.calls().len(), 0, "nothing was asked of it");
+    // An engine that has nothing to do with such tenants is not refused.
+    let (other, _) = join(&store, &scripted()).await;
+    other.shutdown(Duration::from_secs(10)).await.expect("in order");
+    let again = engine(store.seat(), &here).start().await.expect("is their site");
+    again.shutdown(Duration::from_secs(10)).await.expect("in order");
+
+    let second = engine(store.seat(), &there).lost("here").start().await.expect("takes them");
+    let update = second.tenant(tenant("acme")).update(spec("acme", "v2"), Options::default()).await;
+    end(update.expect("accepted")).await;
+    second.shutdown(Duration::from_secs(10)).await.expect("in order");
+    let refused = engine(store.seat(), &here).start().await.err().expect("is refused");
+    assert!(matches!(refused, StartError::Elsewhere { .. }), "it was lost, and is back: {refused:?}");
 }
 
 /// Shards move to an engine that comes, without any operation being disturbed, and back when it leaves.

@@ -150,6 +150,11 @@ async fn a_command_without_a_server_does_it_itself_and_not_beside_one_with_proce
     assert!(engines["shared"] == true && engines["engines"][0]["standing"] == "alone", "{engines}");
     serves.kill().expect("killed");
     serves.wait().expect("it ends");
+    // Nor are they started a second time where they are not found, once it has ended.
+    let here = elsewhere.bench.path("elsewhere").display().to_string();
+    for told in ["landlord-compute serve --lost", &here, &program.bench.path("data").display().to_string()] {
+        elsewhere.refused(&["restart", "acme"], 5, told);
+    }
     // The directory of the one is not the other's.
     server.psql("postgres", "CREATE DATABASE other").expect("made");
     let other = Commands::on(server.url("other"));

@@ -64,6 +64,11 @@ impl StateDir {
         Self(std::path::absolute(&dir).unwrap_or(dir))
     }
 
+    /// Where that is.
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// The files of a launch.
     pub(super) fn launch(&self, tenant: &TenantId, container: &str, launch: LaunchId) -> LaunchFiles {
         LaunchFiles { dir: self.tenant(tenant), stem: format!("{container}.{launch}") }

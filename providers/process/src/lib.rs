@@ -31,7 +31,7 @@
 //!   are in memory only.
 //!
 //! # Assumptions
-//! - A state directory belongs to one engine, and `/proc` shows the engine its own processes.
+//! - A state directory belongs to one engine, is on one machine at a time, and `/proc` shows the engine its own processes.
 //! - Whoever stops the engine stops only the engine: with systemd, `KillMode=process`.
 //! - The program begins with [`keeper::run_if_asked`], or names one that does.
 //! - Tenants trust each other as processes of one user do; a root directory is no jail.
@@ -75,6 +75,7 @@ mod procfs;
 mod program;
 mod secrets;
 mod signal;
+mod site;
 mod stops;
 mod tags;
 #[cfg(test)]
@@ -92,8 +93,9 @@ use std::sync::{Arc, Once};
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
-use landlord_state_machines::error::ProviderError;
+use landlord_state_machines::error::{ErrorKind, ProviderError};
 use landlord_state_machines::id::{Incarnation, ProviderName, TenantId};
+use landlord_state_machines::members::Site;
 use landlord_state_machines::observation::Observation;
 use landlord_state_machines::planner::CallError;
 use landlord_state_machines::planner::process::diagram;
@@ -387,6 +389,14 @@ impl Provider for ProcessProvider {
             .reachable_from_here_alone()
             .max_concurrent_calls(CALLS)
             .not_enforced(validate::NOT_ENFORCED)
+    }
+
+    async fn site(&self) -> Result<Option<Site>, ProviderError> {
+        let dir = self.machine().state.path().to_owned();
+        let what = format!("finding out which site {} is", dir.display());
+        // If it is cut off, the directory has its name all the same.
+        let site = blocking::read("finding out which site this is", move || site::of(&dir)).await?;
+        site.map(Some).map_err(|error| problem::system(ErrorKind::StatusFailed, what, error))
     }
 
     fn support(&self, field: Field) -> Support {

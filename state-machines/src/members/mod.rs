@@ -11,12 +11,14 @@
 //!   than its share, and then a few a second. An engine that leaves hands over all it has.
 
 mod shard;
+mod site;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use shard::{SHARDS, Shard, ShardSet};
+pub use site::{Arrival, Site, arrive};
 
 use crate::id::Epoch;
 

@@ -14,12 +14,13 @@ use super::batch::{self, is_key, is_storable};
 use super::error::{Failed, Verdict};
 use super::link::Value;
 use super::session::{Session, column, one, signed, unsigned};
+use super::statement::LIVES;
 
 /// Whether this engine still has the store, for as long as the statement takes.
 fn me(guard: &str) -> String {
     format!(
         "me AS MATERIALIZED (
-    SELECT epoch FROM landlord.engines WHERE epoch = $1 AND state = 'open'{guard} FOR SHARE
+    SELECT epoch FROM landlord.engines WHERE epoch = $1 AND {LIVES}{guard} FOR SHARE
 )"
     )
 }

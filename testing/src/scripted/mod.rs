@@ -16,6 +16,7 @@ use futures_util::stream::{self, BoxStream};
 use landlord_state_machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
 use landlord_state_machines::id::{CallId, OperationId, ProviderName, Rollout, TenantId};
 use landlord_state_machines::ledger::{Ledger, Waiting};
+use landlord_state_machines::members::Site;
 use landlord_state_machines::observation::{Observation, Seen};
 use landlord_state_machines::spec::{Field, Spec, Support, changes};
 use landlord_state_machines::status::{
@@ -85,6 +86,7 @@ pub struct SeenCall {
 pub struct Scripted {
     name: ProviderName,
     capabilities: Capabilities,
+    site: Option<Site>,
     shared: Arc<Shared>,
 }
 
@@ -116,7 +118,13 @@ impl Scripted {
     /// A provider with an empty platform.
     pub fn new(name: ProviderName, capabilities: Capabilities) -> Self {
         let shared = Shared { state: Mutex::default(), gates: Notify::new() };
-        Self { name, capabilities, shared: Arc::new(shared) }
+        Self { name, capabilities, site: None, shared: Arc::new(shared) }
+    }
+
+    /// The same platform, whose tenants are at this site.
+    #[must_use]
+    pub fn at(&self, site: Site) -> Self {
+        Self { site: Some(site), ..self.clone() }
     }
 
     fn platform(&self) -> MutexGuard<'_, Platform> {
@@ -626,6 +634,10 @@ impl Provider for Scripted {
 
     fn capabilities(&self) -> Capabilities {
         self.capabilities.clone()
+    }
+
+    async fn site(&self) -> Result<Option<Site>, ProviderError> {
+        Ok(self.site.clone())
     }
 
     fn support(&self, field: Field) -> Support {

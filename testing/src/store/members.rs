@@ -9,7 +9,8 @@ use landlord_compute::machines::id::Revision;
 use landlord_compute::machines::members::{Shard, ShardSet, Standing};
 use landlord_compute::provider::Draw;
 use landlord_compute::store::{
-    Claimed, Epoch, Events, Members, Opened, Position, Scope, Store, StoreError, WriteError,
+    Claimed, DocumentKind, DocumentRevision, DocumentWrite, Epoch, Events, Fingerprint, Members,
+    NotedRequest, Opened, Position, Scope, Store, StoreError, WriteError,
 };
 use tokio::time::Instant;
 
@@ -216,8 +217,10 @@ pub async fn an_engine_that_leaves_is_seen_to(one: &dyn Store, other: &dyn Store
     assert_eq!(standing(&*theirs).await, Some(Standing::Open));
     ours.stand_alone().await.expect("it has not ended");
     assert_eq!(standing(&*theirs).await, Some(Standing::Alone));
+    writes_beside_tenants(one, first.epoch, "alone").await;
     ours.leave().await.expect("leaves");
     assert_eq!(standing(&*theirs).await, Some(Standing::Leaving));
+    writes_beside_tenants(one, first.epoch, "leaving").await;
     assert_eq!(has(&*theirs, first.epoch).await, Some(ShardSet::ALL));
     ours.renew().await.expect("it has not ended");
     commit_one(one, first.epoch, StoredLife::new("acme").begin()).await;
@@ -225,6 +228,26 @@ pub async fn an_engine_that_leaves_is_seen_to(one: &dyn Store, other: &dyn Store
     assert_eq!(standing(&*theirs).await, None);
     let late = one.commit(first.epoch, &[StoredLife::new("late").begin()]).await;
     assert!(late.is_err(), "{late:?}");
+}
+
+/// An engine writes what is not of a tenant's transition.
+async fn writes_beside_tenants(store: &dyn Store, epoch: Epoch, name: &str) {
+    let document = DocumentWrite {
+        kind: DocumentKind::Token,
+        name: name.to_owned(),
+        expected: DocumentRevision::ABSENT,
+        json: Some("{}".to_owned()),
+        reads_from: None,
+    };
+    store.put_document(epoch, &document).await.expect("is written").expect("was not there");
+    let request = NotedRequest {
+        tenant: id("noted"),
+        request_id: name.to_owned(),
+        asked: Fingerprint(1),
+        operation: None,
+        revision: Revision(1),
+    };
+    store.note_request(epoch, &request).await.expect("is written").expect("was not known");
 }
 
 /// Who is due, and who has a call in flight, is told of the shards that are asked for.

@@ -20,9 +20,8 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use bucket::{Bucket, Seed};
-use landlord_compute::provider::{self, Context, Initiator};
+use landlord_compute::provider::{self, Context, Initiator, Ration};
 use line::{Line, Ticket};
-use ration::Ration;
 pub(super) use ration::Rations;
 
 /// How many requests of one kind may wait; one more is refused.
@@ -187,8 +186,9 @@ impl Budget {
                 }
                 More::First(pause) => pause,
                 More::Draws { from, seed, leave, wanted } => {
+                    let asked = Instant::now();
                     let drawn = from.draw(quota.name(), seed, leave, wanted).await;
-                    lock(lane).ration.add(drawn.tokens, Instant::now());
+                    lock(lane).ration.add(drawn.tokens, asked);
                     if drawn.tokens > 0 {
                         continue;
                     }

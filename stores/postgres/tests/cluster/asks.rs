@@ -1,7 +1,7 @@
 //! A provider that asks the cloud for what it is to do.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,25 +12,79 @@ use landlord_compute::machines::spec::Spec;
 use landlord_compute::machines::status::{
     ComputeState, ComputeStatus, Health, ProvisionResult, ProvisionStatus, UpdateResult, UpdateStatus,
 };
-use landlord_compute::provider::{Context, Destroyed, Guarded, Lease, Provider};
+use landlord_compute::provider::{Context, Destroyed, Draw, Guarded, Lease, Provider, Quotas, Ration};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep};
 
-/// A provider that asks the cloud, over connections that look at the lease.
+use super::quota;
+
+/// How many tokens are drawn at a time: what nobody waits for may be used a little later, or is lost.
+const DRAWN: u32 = 10;
+/// The shortest pause until it is drawn again where there was nothing.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What a provider leaves out, so that the judge has to find something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lacks {
+    Nothing,
+    /// Its connections do not look at the lease.
+    Guard,
+    /// It asks without drawing from the quota.
+    Draws,
+}
+
+impl Lacks {
+    /// By the environment.
+    pub(crate) fn read() -> Self {
+        match std::env::var("LANDLORD_CLUSTER_LACKS").as_deref() {
+            Err(_) | Ok("") => Self::Nothing,
+            Ok("guard") => Self::Guard,
+            Ok("draws") => Self::Draws,
+            Ok(other) => panic!("LANDLORD_CLUSTER_LACKS: guard or draws, and not {other}"),
+        }
+    }
+}
+
+/// A provider that asks the cloud, over connections that look at the lease, for no more than all engines may together.
 pub(crate) struct Asks {
     port: u16,
-    /// Whether its connections look at the lease.
-    guarded: bool,
+    lacks: Lacks,
     lease: OnceLock<Lease>,
+    quotas: OnceLock<Arc<dyn Quotas>>,
+    ration: Mutex<Ration>,
+    /// The turn to take a token, or to draw.
+    turn: Semaphore,
 }
 
 impl Asks {
-    pub(crate) fn new(port: u16, guarded: bool) -> Self {
-        Self { port, guarded, lease: OnceLock::new() }
+    pub(crate) fn new(port: u16, lacks: Lacks) -> Self {
+        let (lease, quotas) = (OnceLock::new(), OnceLock::new());
+        Self { port, lacks, lease, quotas, ration: Mutex::default(), turn: Semaphore::new(1) }
+    }
+
+    /// Returns when a request may go out.
+    async fn token(&self) {
+        let _turn = self.turn.acquire().await.expect("it is never closed");
+        let ration = || self.ration.lock().unwrap_or_else(PoisonError::into_inner);
+        while !ration().take(Instant::now()) {
+            let (burst, per_second) = (quota::BURST, quota::PER_SECOND);
+            let draw = Draw { quota: "cloud", burst, per_second, leave: 0, wanted: DRAWN };
+            let asked = Instant::now();
+            let drawn = self.quotas.get().expect("the engine shares its store").draw(&draw).await;
+            ration().add(drawn.tokens, asked);
+            if drawn.tokens == 0 {
+                sleep(drawn.next.max(PAUSE)).await;
+            }
+        }
     }
 
     /// One request on a connection of its own: what runs then.
     async fn ask(&self, method: &str, tenant: &TenantId, body: &str) -> Result<String, ProviderError> {
+        if self.lacks != Lacks::Draws {
+            self.token().await;
+        }
         let asked = async {
             let connection = TcpStream::connect(("127.0.0.1", self.port)).await?;
             connection.set_nodelay(true)?;
@@ -39,9 +93,11 @@ impl Asks {
             let length = body.len();
             let request =
                 format!("{method} /{tenant}/{epoch} HTTP/1.1\r\ncontent-length: {length}\r\n\r\n{body}");
-            match self.guarded {
-                true => exchange(Guarded::new(connection, lease.clone()), &request).await,
-                false => exchange(connection, &request).await,
+            match self.lacks {
+                Lacks::Guard => exchange(connection, &request).await,
+                Lacks::Nothing | Lacks::Draws => {
+                    exchange(Guarded::new(connection, lease.clone()), &request).await
+                }
             }
         };
         asked.await.map_err(|error: std::io::Error| {
@@ -82,7 +138,7 @@ impl Asks {
     /// Waits a while, as for something that becomes healthy.
     async fn look_for(&self, tenant: &TenantId, wanted: &str) -> Result<(), ProviderError> {
         for _ in 0..3 {
-            tokio::time::sleep(Duration::from_millis(fastrand::u64(5..60))).await;
+            sleep(Duration::from_millis(fastrand::u64(5..60))).await;
             if self.ask("GET", tenant, "").await? != wanted {
                 let (kind, code) = (ErrorKind::UpdateFailed, ErrorCode::Conflict);
                 return Err(ProviderError::new(kind, Remedy::Retry, code, "somebody else changed it"));
@@ -101,7 +157,7 @@ async fn exchange(
     let mut connection = BufReader::new(connection);
     let (first, rest) = request.split_at(request.find('\n').map_or(0, |line| line + 1));
     connection.get_mut().write_all(first.as_bytes()).await?;
-    tokio::time::sleep(Duration::from_millis(fastrand::u64(0..25))).await;
+    sleep(Duration::from_millis(fastrand::u64(0..25))).await;
     connection.get_mut().write_all(rest.as_bytes()).await?;
     connection.get_mut().flush().await?;
     let mut length = 0;
@@ -129,6 +185,10 @@ impl Provider for Asks {
 
     fn leased(&self, lease: Lease) {
         let _ = self.lease.set(lease);
+    }
+
+    fn rationed(&self, quotas: Arc<dyn Quotas>) {
+        let _ = self.quotas.set(quotas);
     }
 
     async fn provision(&self, cx: &Context, spec: &Spec) -> Result<ProvisionResult, ProviderError> {

@@ -17,7 +17,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::signal::unix::SignalKind;
 use tokio::sync::Notify;
 
-use super::asks::Asks;
+use super::asks::{Asks, Lacks};
 use super::history::{ABSENT, Did, What};
 use super::{TENANTS, now, words};
 
@@ -55,7 +55,7 @@ pub(crate) async fn run_if_told() -> bool {
     let Some(url) = told("STORE") else { return false };
     let port = told("CLOUD").and_then(|port| port.parse().ok()).expect("a port");
     fastrand::seed(told("SEED").and_then(|seed| seed.parse().ok()).expect("a seed"));
-    let provider = Arc::new(Asks::new(port, told("UNGUARDED").is_none()));
+    let provider = Arc::new(Asks::new(port, Lacks::read()));
     let engine = loop {
         let options = PostgresOptions::new(&url).expect("a good URL");
         let options = PostgresOptions { patience: Duration::from_secs(5), ..options };

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::cloud::Asked;
 use super::mishaps::When;
+use super::quota;
 use super::said::Said;
 use super::wire::Statement;
 
@@ -86,7 +87,12 @@ impl Figures {
             beyond.push(format!("engines were ended that nothing had happened to: {healthy:?}"));
         }
         self.tell_late();
-        println!("at most {} requests came within a second", most_within_a_second(asked));
+        println!(
+            "at most {} requests came within a second, and {:.0} more within a time than the quota gives in it, of {:.0} at most",
+            most_within_a_second(asked),
+            quota::most_beyond(asked).0,
+            quota::allowed()
+        );
         beyond
     }
 

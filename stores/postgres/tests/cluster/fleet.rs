@@ -65,17 +65,15 @@ pub(crate) struct Fleet {
     said: Arc<Mutex<Said>>,
     primary: Arc<AtomicU16>,
     cloud: u16,
-    /// Whether connections look at the lease; otherwise the judge has to find something.
-    unguarded: bool,
     pub(crate) started: u64,
     /// From now on engines command nobody.
     over: bool,
 }
 
 impl Fleet {
-    pub(crate) fn new(said: Arc<Mutex<Said>>, primary: Arc<AtomicU16>, cloud: u16, unguarded: bool) -> Self {
+    pub(crate) fn new(said: Arc<Mutex<Said>>, primary: Arc<AtomicU16>, cloud: u16) -> Self {
         let (awake, asleep) = (Vec::new(), Vec::new());
-        Self { awake, asleep, said, primary, cloud, unguarded, started: 0, over: false }
+        Self { awake, asleep, said, primary, cloud, started: 0, over: false }
     }
 
     pub(crate) fn said(&self) -> MutexGuard<'_, Said> {
@@ -95,9 +93,6 @@ impl Fleet {
             .kill_on_drop(true);
         if self.over {
             command.env("LANDLORD_CLUSTER_OVER", "1");
-        }
-        if !self.unguarded {
-            command.env_remove("LANDLORD_CLUSTER_UNGUARDED");
         }
         let mut child = command.spawn().expect("it starts");
         let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();

@@ -7,6 +7,7 @@ use tokio_postgres::Client;
 
 use super::cloud::Asked;
 use super::history::{self, ABSENT, Changes, Did};
+use super::quota;
 use super::said::Said;
 
 /// What happened to engines, by epoch.
@@ -28,6 +29,7 @@ impl Befell {
 /// Everything that is wrong, a sentence each.
 pub(crate) async fn judge(said: &Said, asked: &[Asked], befell: &Befell, client: &Client) -> Vec<String> {
     let mut wrong = requests(asked, befell);
+    wrong.extend(within_the_quota(asked));
     wrong.extend(said.differ.iter().map(|differ| format!("subscribers heard different things {differ}")));
     let (holes, changes) = log(said, client).await;
     wrong.extend(holes);
@@ -71,6 +73,14 @@ fn requests(asked: &[Asked], befell: &Befell) -> Vec<String> {
         }
     }
     wrong
+}
+
+/// All engines together asked for no more than the cloud takes.
+fn within_the_quota(asked: &[Asked]) -> Option<String> {
+    let ((most, ended), allowed) = (quota::most_beyond(asked), quota::allowed());
+    (most > allowed).then(|| {
+        format!("by {ended:?} {most:.0} requests more began than the quota gave, and {allowed:.0} may")
+    })
 }
 
 /// Positions and revisions have no holes, and subscribers heard what is there. And how the tenants changed.

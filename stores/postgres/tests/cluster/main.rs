@@ -20,6 +20,7 @@ mod fleet;
 mod history;
 mod judge;
 mod mishaps;
+mod quota;
 mod said;
 mod trial;
 mod way;

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::Client;
 
+use super::asks::Lacks;
 use super::cloud::Cloud;
 use super::database::Database;
 use super::figures::Figures;
@@ -25,8 +26,6 @@ struct Wanted {
     kills: usize,
     promotions: usize,
     seed: u64,
-    /// Whether connections look at the lease; otherwise the judge has to find something.
-    unguarded: bool,
     /// Whether what was measured is judged too.
     judges_times: bool,
 }
@@ -42,7 +41,6 @@ impl Wanted {
             kills,
             promotions: (kills / 20).max(1),
             seed: number("LANDLORD_SEED", 20_261_123),
-            unguarded: set("LANDLORD_CLUSTER_UNGUARDED").is_some(),
             judges_times: set("LANDLORD_CLUSTER_TIMES").is_some(),
         }
     }
@@ -67,9 +65,9 @@ pub(crate) struct Trial {
 }
 
 impl Trial {
-    async fn begin(unguarded: bool) -> Self {
+    async fn begin() -> Self {
         let (database, cloud) = (Database::start().await, Cloud::start().await);
-        let fleet = Fleet::new(Arc::default(), Arc::clone(&database.port), cloud.port, unguarded);
+        let fleet = Fleet::new(Arc::default(), Arc::clone(&database.port), cloud.port);
         let (figures, wakes, wrong) = (Arc::default(), JoinSet::new(), Vec::new());
         Self { database, cloud, fleet, figures, wakes, wrong, begun: now() }
     }
@@ -157,8 +155,9 @@ pub(crate) async fn run() {
     history::prove();
     let wanted = Wanted::read();
     fastrand::seed(wanted.seed);
-    println!("{} kills, {} promotions, seed {}", wanted.kills, wanted.promotions, wanted.seed);
-    let mut trial = Trial::begin(wanted.unguarded).await;
+    let (lacks, seed) = (Lacks::read(), wanted.seed);
+    println!("{} kills, {} promotions, seed {seed}; engines lack {lacks:?}", wanted.kills, wanted.promotions);
+    let mut trial = Trial::begin().await;
     trial.make_resting().await;
     for number in 1..=wanted.calm() {
         trial.kill_in_calm(number).await;
