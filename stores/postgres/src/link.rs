@@ -17,7 +17,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use landlord_compute::store::StoreError;
 
 use super::error::{self, Failed};
-use super::named::Named;
+use super::named::{Beside, Named};
 use super::options::PostgresOptions;
 use super::tls;
 
@@ -77,7 +77,7 @@ impl Server {
     }
 
     /// A new connection.
-    async fn connect(&self) -> Result<Link, StoreError> {
+    async fn connect(&self, beside: Beside) -> Result<Link, StoreError> {
         let (server, patience) = (&self.options.server, self.options.connects_within());
         let failed = |failed: Failed| match failed {
             Failed::Late(patience) => StoreError::Unavailable {
@@ -105,7 +105,7 @@ impl Server {
                 (client, tokio::spawn(drive(connection, told)))
             }
         };
-        Ok(Link { client, warned, named: Named::default(), driver: driver.abort_handle() })
+        Ok(Link { client, warned, named: Named::new(beside), driver: driver.abort_handle() })
     }
 }
 
@@ -161,13 +161,24 @@ enum Asked {
 #[derive(Debug)]
 pub(crate) struct Links {
     server: Arc<Server>,
+    beside: Beside,
     idle: Mutex<Vec<Link>>,
     turns: Arc<Semaphore>,
 }
 
 impl Links {
     pub(crate) fn new(server: Arc<Server>, most: usize) -> Arc<Self> {
-        Arc::new(Self { server, idle: Mutex::default(), turns: Arc::new(Semaphore::new(most.max(1))) })
+        Self::beside(Beside::Anything, server, most)
+    }
+
+    /// The same for what is asked again and again, and nothing else.
+    pub(crate) fn often(server: Arc<Server>, most: usize) -> Arc<Self> {
+        Self::beside(Beside::Nothing, server, most)
+    }
+
+    fn beside(beside: Beside, server: Arc<Server>, most: usize) -> Arc<Self> {
+        let turns = Arc::new(Semaphore::new(most.max(1)));
+        Arc::new(Self { server, beside, idle: Mutex::default(), turns })
     }
 
     pub(crate) fn server(&self) -> &Server {
@@ -192,7 +203,7 @@ impl Links {
         };
         let link = match idle {
             Some(link) => link,
-            None => self.server.connect().await.map_err(Failed::Unreached)?,
+            None => self.server.connect(self.beside).await.map_err(Failed::Unreached)?,
         };
         Ok(Taken { link: Some(link), busy: false, links: Arc::clone(self), _turn: turn })
     }

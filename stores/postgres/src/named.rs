@@ -5,6 +5,9 @@
 //!
 //! A plan that is kept suits the tables as they were. The server makes a new one when somebody counts their rows, which may be
 //! a minute late where a table is new and grows. So a name is given up after some uses, and lives longer each time.
+//!
+//! The server keeps a plan of its own accord only where that looks cheaper than one for the values at hand, and for few rows it
+//! does not. So a connection on which nothing else is asked tells it to.
 
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error, Statement};
@@ -14,24 +17,32 @@ use super::direct::is_direct;
 /// How many texts a connection remembers: the server's memory for each is some hundred kilobytes.
 const REMEMBERED: usize = 16;
 
-/// How often the first name of a text is used, how much longer each next one lives, and what that ends with. The server needs
-/// five uses until it keeps a plan.
+/// How often the first name of a text is used, how much longer each next one lives, and what that ends with. Where it is not told to, the
+/// server needs five uses until it keeps a plan.
 const USES: u32 = 16;
 const LONGER: u32 = 4;
 const MOST: u32 = 1_024;
 
+/// What else is asked on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Beside {
+    /// Nothing: all of it is asked again and again, and found in one way however many rows there are.
+    Nothing,
+    Anything,
+}
+
 /// What a connection remembers of what it was asked.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Named {
+    beside: Beside,
     session: Session,
     /// What was asked last is at the end.
     known: Vec<Known>,
 }
 
 /// Whose the server's session is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Session {
-    #[default]
     Unknown,
     /// Of this connection, as long as it lasts.
     Own,
@@ -55,6 +66,10 @@ struct Name {
 }
 
 impl Named {
+    pub(crate) fn new(beside: Beside) -> Self {
+        Self { beside, session: Session::Unknown, known: Vec::new() }
+    }
+
     /// The statement of this text, if it has a name: from the second time on that it is asked for, and with a session that is ours.
     pub(crate) async fn statement(
         &mut self,
@@ -63,7 +78,7 @@ impl Named {
         types: impl FnOnce() -> Vec<Type>,
     ) -> Result<Option<Statement>, Error> {
         if self.session == Session::Unknown {
-            self.session = if is_direct(client).await? { Session::Own } else { Session::Shared };
+            self.session = self.find_out(client).await?;
         }
         match self.session {
             Session::Own => {}
@@ -80,6 +95,17 @@ impl Named {
         let statement = known.used(client, types).await?;
         self.known.push(known);
         Ok(Some(statement))
+    }
+
+    async fn find_out(&self, client: &Client) -> Result<Session, Error> {
+        if !is_direct(client).await? {
+            return Ok(Session::Shared);
+        }
+        match self.beside {
+            Beside::Nothing => client.batch_execute("SET plan_cache_mode = force_generic_plan").await?,
+            Beside::Anything => {}
+        }
+        Ok(Session::Own)
     }
 }
 

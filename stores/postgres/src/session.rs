@@ -64,7 +64,7 @@ impl Drop for Doubt<'_> {
 impl Session {
     /// Takes the store under a new epoch.
     pub(crate) async fn open(server: Arc<Server>) -> Result<(Arc<Self>, Opened), StoreError> {
-        let commits = Links::new(Arc::clone(&server), 1);
+        let commits = Links::often(Arc::clone(&server), 1);
         let others = Links::new(Arc::clone(&server), server.options().connections);
         migrate::check(&others).await?;
         let has_standby = check_server(&others).await?;
