@@ -14,7 +14,7 @@ use tokio_postgres::{Client, Error, Statement};
 
 use super::direct::is_direct;
 
-/// How many texts a connection remembers: the server's memory for each is some hundred kilobytes.
+/// How many texts a connection remembers, each of which takes memory of the server.
 const REMEMBERED: usize = 16;
 
 /// How often the first name of a text is used, how much longer each next one lives, and what that ends with. Where it is not told to, the
