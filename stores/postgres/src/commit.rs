@@ -11,7 +11,7 @@ use landlord_compute::store::{Epoch, Position, StoreError, Write, WriteError};
 
 use super::batch::{self, Batch};
 use super::error::{self, Failed, Verdict};
-use super::link::Value;
+use super::link::{Asked, Value};
 use super::session::{Session, column, one, unsigned};
 use super::statement;
 
@@ -88,7 +88,7 @@ impl Session {
             // Until a connection is there, nothing is sent and nothing is in doubt.
             let mut link = self.commits.take().await?;
             let doubt = self.doubt();
-            let answer = link.ask_often(&sql, &values).await;
+            let answer = link.ask(Asked::Often, &sql, &values).await;
             let verdict = answer.as_ref().err().map(Failed::verdict);
             match verdict {
                 Some(Verdict::InDoubt) => drop(doubt),

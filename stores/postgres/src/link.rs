@@ -152,7 +152,7 @@ struct Link {
 
 /// How often something is asked in the same words.
 #[derive(Clone, Copy)]
-enum Asked {
+pub(crate) enum Asked {
     Seldom,
     Often,
 }
@@ -234,10 +234,9 @@ impl Links {
     ) -> Result<Vec<Row>, StoreError> {
         let mut again = false;
         loop {
-            let answer = match (self.take().await, asked) {
-                (Err(failed), _) => Err(failed),
-                (Ok(mut link), Asked::Seldom) => link.ask(sql, values).await,
-                (Ok(mut link), Asked::Often) => link.ask_often(sql, values).await,
+            let answer = match self.take().await {
+                Ok(mut link) => link.ask(asked, sql, values).await,
+                Err(failed) => Err(failed),
             };
             match answer {
                 Err(failed) if failed.is_of_the_connection() && !again => again = true,
@@ -248,7 +247,7 @@ impl Links {
 
     /// Asks for rows, once.
     pub(crate) async fn ask(self: &Arc<Self>, sql: &str, values: &[Value<'_>]) -> Result<Vec<Row>, Failed> {
-        self.take().await?.ask(sql, values).await
+        self.take().await?.ask(Asked::Seldom, sql, values).await
     }
 }
 
@@ -265,37 +264,30 @@ impl Taken {
         self.link.as_mut().ok_or_else(|| Failed::Unreached(StoreError::not_open()))
     }
 
-    /// Asks for rows, within the time that a statement may take.
-    pub(crate) async fn ask(&mut self, sql: &str, values: &[Value<'_>]) -> Result<Vec<Row>, Failed> {
-        self.busy = true;
-        let patience = self.links.server.options.patience;
-        let link = self.link()?;
-        link.warned.store(false, Ordering::Release);
-        let answer = within(patience, link.client.query_typed(sql, values)).await;
-        self.answered(answer)
-    }
-
-    /// The same for what is asked again and again in the same words, which the server then plans once.
-    pub(crate) async fn ask_often(&mut self, sql: &str, values: &[Value<'_>]) -> Result<Vec<Row>, Failed> {
+    /// Asks for rows, within the time that a statement may take. What is asked often is planned once, where that can be.
+    pub(crate) async fn ask(
+        &mut self,
+        asked: Asked,
+        sql: &str,
+        values: &[Value<'_>],
+    ) -> Result<Vec<Row>, Failed> {
         self.busy = true;
         let patience = self.links.server.options.patience;
         let Link { client, warned, named, .. } = self.link()?;
         warned.store(false, Ordering::Release);
-        let types = || values.iter().map(|(_, kind)| kind.clone()).collect();
-        let asked = async {
-            let Some(statement) = named.statement(client, sql, types).await? else {
-                return client.query_typed(sql, values).await;
+        let answer = async {
+            let types = || values.iter().map(|(_, kind)| kind.clone()).collect();
+            let statement = match asked {
+                Asked::Seldom => None,
+                Asked::Often => named.statement(client, sql, types).await?,
             };
+            let Some(statement) = statement else { return client.query_typed(sql, values).await };
             let values: Vec<_> = values.iter().map(|(value, _)| *value).collect();
             client.query(&statement, &values).await
         };
-        let answer = within(patience, asked).await;
-        self.answered(answer)
-    }
-
-    fn answered(&mut self, answer: Result<Vec<Row>, Failed>) -> Result<Vec<Row>, Failed> {
+        let answer = within(patience, answer).await;
         if let Ok(rows) = &answer
-            && self.link()?.warned.load(Ordering::Acquire)
+            && warned.load(Ordering::Acquire)
         {
             tracing::warn!(rows = rows.len(), "PostgreSQL did not wait for its synchronous standby");
             self.busy = false;
