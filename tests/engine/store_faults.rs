@@ -8,20 +8,25 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use landlord_compute::machines::tenant::{EventKind, Method, Settled, StateName};
 use landlord_compute::store::{Requested, Scope};
-use landlord_compute::{CommandError, Delivery, Options};
-use landlord_testing::scripted::Step;
+use landlord_compute::{CommandError, Delivery, Engine, OperationHandle, Options};
+use landlord_testing::scripted::{Scripted, Step};
 
 use super::faulty::{Fault, Faulty, When, both_ways};
 use super::{engine, events_until, live, run, scripted, spec, tenant};
+
+/// A provision whose call is made, and is over once the gate `go` is opened.
+async fn gated(engine: &Engine, provider: &Scripted, id: &str) -> OperationHandle {
+    provider.script(&tenant(id), Method::Provision, [Step::Gate("go"), Step::Work]);
+    let operation = engine.tenant(tenant(id)).provision(spec(id, "v1"), Options::default()).await;
+    operation.expect("accepted")
+}
 
 async fn outcome_survives(faults: &[Fault]) {
     both_ways(async |commits| {
         let store = Faulty::new(commits);
         let provider = scripted();
         let engine = engine(store.clone(), &provider).start().await.expect("starts");
-        provider.script(&tenant("acme"), Method::Provision, [Step::Gate("go"), Step::Work]);
-        let operation = engine.tenant(tenant("acme")).provision(spec("acme", "v1"), Options::default()).await;
-        let operation = operation.expect("accepted");
+        let operation = gated(&engine, &provider, "acme").await;
         store.next(faults.iter().copied());
         provider.open("go");
         assert_eq!(operation.await.expect("settles"), Settled::Done);
@@ -49,9 +54,7 @@ async fn i2_an_outcome_is_committed_as_soon_as_the_store_is_back() {
         let store = Faulty::new(commits);
         let provider = scripted();
         let engine = engine(store.clone(), &provider).start().await.expect("starts");
-        provider.script(&tenant("acme"), Method::Provision, [Step::Gate("go"), Step::Work]);
-        let operation = engine.tenant(tenant("acme")).provision(spec("acme", "v1"), Options::default()).await;
-        let operation = operation.expect("accepted");
+        let operation = gated(&engine, &provider, "acme").await;
         // Tries after 20, 40, 80 ms and so on, the ninth 5.1 s after the first; the next one would come 5 s later.
         store.next([Fault::Fail(When::Before); 9]);
         provider.open("go");
@@ -81,9 +84,7 @@ async fn i6_what_was_durable_in_doubt_is_told_before_what_comes_after() {
         let names = ["acme", "beta"];
         let mut waiting = Vec::new();
         for name in names {
-            provider.script(&tenant(name), Method::Provision, [Step::Gate("go"), Step::Work]);
-            let operation = engine.tenant(tenant(name)).provision(spec(name, "v1"), Options::default()).await;
-            let id = operation.expect("accepted").id().expect("an operation began");
+            let id = gated(&engine, &provider, name).await.id().expect("an operation began");
             waiting.push(tokio::spawn(engine.operation(id).await.expect("known").into_future()));
         }
         let mut events = Box::pin(engine.subscribe(engine.head(), Scope::All));
@@ -161,9 +162,7 @@ async fn i7_a_settlement_that_an_actor_took_with_it_is_told() {
         let store = Faulty::new(commits);
         let provider = scripted();
         let engine = engine(store.clone(), &provider).start().await.expect("starts");
-        provider.script(&tenant("acme"), Method::Provision, [Step::Gate("go"), Step::Work]);
-        let operation = engine.tenant(tenant("acme")).provision(spec("acme", "v1"), Options::default()).await;
-        let operation = operation.expect("accepted");
+        let operation = gated(&engine, &provider, "acme").await;
         store.next([Fault::Fail(When::After)]);
         store.panics.store(1, SeqCst);
         provider.open("go");
