@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use landlord_compute::store::{Epoch, Store, Write};
-use landlord_testing::store::samples::StoredLife;
+use landlord_testing::store::samples::batches_of_every_kind;
 
 use crate::parameters::Parameters;
 use crate::subjects::Subject;
@@ -104,27 +104,5 @@ fn check(databases: &Databases, database: &str, batches: &[Vec<Write>]) {
 
 /// Tenants that begin, run, are written again and are gone; in each batch some of every kind.
 fn batches(size: usize, rows: usize) -> Vec<Vec<Write>> {
-    let mut tenants = (0..).map(|number| StoredLife::new(&tenant_name(number)));
-    let mut slots: Vec<StoredLife> = tenants.by_ref().take(size).collect();
-    let rounds = 0..rows / size;
-    let batch = |round: usize| {
-        let mut batch = Vec::with_capacity(size);
-        for (slot, life) in slots.iter_mut().enumerate() {
-            let Some(step) = round.checked_sub(slot % 4) else { continue };
-            batch.push(match step % 4 {
-                0 => life.begin(),
-                1 => life.done(),
-                2 => life.again(),
-                _ => {
-                    let end = life.end();
-                    if let Some(next) = tenants.next() {
-                        *life = next;
-                    }
-                    end
-                }
-            });
-        }
-        batch
-    };
-    rounds.map(batch).collect()
+    batches_of_every_kind(size, (0..).map(tenant_name)).take(rows / size).collect()
 }

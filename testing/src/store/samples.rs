@@ -262,6 +262,34 @@ pub fn settleds() -> Vec<Settled> {
     ]
 }
 
+/// Batches for so many tenants at a time, whose names are these: in each but the first some begin, run, are written again and are
+/// gone. The next name takes the place of one that is gone.
+pub fn batches_of_every_kind(
+    size: usize,
+    mut names: impl Iterator<Item = String>,
+) -> impl Iterator<Item = Vec<Write>> {
+    let mut slots: Vec<StoredLife> = names.by_ref().take(size).map(|name| StoredLife::new(&name)).collect();
+    (0..).map(move |round: usize| {
+        let mut batch = Vec::with_capacity(size);
+        for (slot, life) in slots.iter_mut().enumerate() {
+            let Some(step) = round.checked_sub(slot % 4) else { continue };
+            batch.push(match step % 4 {
+                0 => life.begin(),
+                1 => life.done(),
+                2 => life.again(),
+                _ => {
+                    let end = life.end();
+                    if let Some(next) = names.next() {
+                        *life = StoredLife::new(&next);
+                    }
+                    end
+                }
+            });
+        }
+        batch
+    })
+}
+
 /// A tenant's life, written transition by transition.
 pub struct StoredLife {
     id: TenantId,

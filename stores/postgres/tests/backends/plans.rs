@@ -1,10 +1,10 @@
 //! How the server plans commits and reads: whether anew each time, and what it makes of tables whose rows nobody has counted.
 
 use futures_util::future::join_all;
-use landlord_compute::store::{Reads, Store, Write};
+use landlord_compute::store::{Epoch, Reads, Store, Write};
 use landlord_store_postgres::PostgresStore;
 use landlord_testing::postgres::Pooler;
-use landlord_testing::store::samples::StoredLife;
+use landlord_testing::store::samples::{StoredLife, batches_of_every_kind};
 
 use super::cluster::Cluster;
 use super::secrets::over_tls;
@@ -19,6 +19,13 @@ const WRITES_DOWN: &str = "log_min_duration_statement = 0";
 /// How a commit begins in the log of such a server.
 const COMMIT: &str = ": WITH me AS";
 
+/// Makes them all.
+async fn commit(store: &PostgresStore, epoch: Epoch, batch: &[Write]) {
+    for answer in store.commit(epoch, batch).await.expect("commits") {
+        answer.expect("is made");
+    }
+}
+
 /// Commits of so many tenants: all begin, and go on from then.
 async fn commit_often(store: &PostgresStore, tenants: usize, times: usize) {
     let epoch = store.open().await.expect("opens").epoch;
@@ -30,31 +37,15 @@ async fn commit_often(store: &PostgresStore, tenants: usize, times: usize) {
             _ => life.again(),
         };
         let batch: Vec<Write> = lives.iter_mut().map(step).collect();
-        for answer in store.commit(epoch, &batch).await.expect("commits") {
-            answer.expect("is made");
-        }
+        commit(store, epoch, &batch).await;
     }
 }
 
 /// Commits of so many tenants, some of which begin, go on, are written again and are gone in each but the first.
 async fn commit_of_all_kinds(store: &PostgresStore, tenants: usize, times: usize) {
     let epoch = store.open().await.expect("opens").epoch;
-    let mut names = (0..).map(|n| StoredLife::new(&format!("t{n}")));
-    let mut lives: Vec<StoredLife> = names.by_ref().take(tenants).collect();
-    for time in 0..times {
-        let mut batch: Vec<Write> = Vec::new();
-        for (number, life) in lives.iter_mut().enumerate() {
-            let Some(step) = usize::checked_sub(time, number % 4) else { continue };
-            batch.push(match step % 4 {
-                0 => life.begin(),
-                1 => life.done(),
-                2 => life.again(),
-                _ => std::mem::replace(life, names.next().expect("there are more")).end(),
-            });
-        }
-        for answer in store.commit(epoch, &batch).await.expect("commits") {
-            answer.expect("is made");
-        }
+    for batch in batches_of_every_kind(tenants, (0..).map(|n| format!("t{n}"))).take(times) {
+        commit(store, epoch, &batch).await;
     }
 }
 
@@ -123,9 +114,7 @@ async fn what_has_a_key_is_looked_up() {
     let lives = (0..3_000).map(|n| StoredLife::new(&format!("t{n}")).begin());
     let writes: Vec<Write> = lives.collect();
     for batch in writes.chunks(1_000) {
-        for answer in store.commit(epoch, batch).await.expect("commits") {
-            answer.expect("is made");
-        }
+        commit(&store, epoch, batch).await;
     }
     let begun: Vec<_> = writes.iter().take(200).filter_map(|write| write.opened.clone()).collect();
     // So often that plans are kept.
