@@ -1,6 +1,6 @@
 //! Lossless subscriptions: everybody reads by position, from memory while it is there, else from the store.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -58,8 +58,10 @@ pub(crate) struct EventLog {
     /// Tells those of one tenant.
     tenants: Mutex<HashMap<TenantId, watch::Sender<Latest>>>,
     /// Of a store that is shared: this engine's events that others' come before, which are not read yet.
-    ahead: Mutex<BTreeSet<Position>>,
+    ahead: Mutex<Ahead>,
 }
+
+type Ahead = BTreeMap<Position, Arc<LifecycleEvent>>;
 
 /// The last two events of a tenant that has subscribers.
 #[derive(Clone, Copy, Debug)]
@@ -100,25 +102,41 @@ impl EventLog {
         let next = next.map(|(event, _)| event);
         let count = next.clone().count();
         self.append(next);
-        ahead.extend(new.skip(count).map(|(position, _)| position));
+        // What is not remembered is read, like others' events.
+        let room = RING.saturating_sub(ahead.len());
+        ahead.extend(new.skip(count).take(room).map(|(position, event)| (position, Arc::clone(event))));
         !ahead.is_empty()
     }
 
-    /// Takes in what follows the head, as it was read from a store that is shared. Answers with those that are not known to be this
-    /// engine's.
-    pub(crate) fn take_in(
+    /// How many events to read after the head: those before the next one that is known to be this engine's, but no more than
+    /// so many.
+    pub(crate) fn unread(&self, most: usize) -> usize {
+        let ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((own, _)) = ahead.first_key_value() else { return most };
+        let unread = own.0.saturating_sub(self.head().0 + 1);
+        usize::try_from(unread).map_or(most, |unread| unread.clamp(1, most))
+    }
+
+    /// Takes in what follows the head, as it was read from a store that is shared, and this engine's events after it.
+    pub(crate) fn take_in<'e>(
         &self,
-        page: Vec<(Position, Arc<LifecycleEvent>)>,
-    ) -> Vec<(Position, Arc<LifecycleEvent>)> {
+        page: impl Iterator<Item = (Position, &'e Arc<LifecycleEvent>)> + Clone,
+    ) {
         let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
         let head = self.head();
-        let new: Vec<_> = page.into_iter().filter(|(position, _)| *position > head).collect();
-        self.append(new.iter().map(|(position, event)| (*position, event)));
-        let others = new.into_iter().filter(|(position, _)| !ahead.remove(position)).collect();
-        // What is no longer kept is never read.
-        let left = ahead.split_off(&Position(self.head().0 + 1));
-        *ahead = left;
-        others
+        self.append(page.filter(|(position, _)| *position > head));
+        self.follow_on(&mut ahead);
+    }
+
+    /// Takes in this engine's events that nothing unread comes before any more.
+    fn follow_on(&self, ahead: &mut Ahead) {
+        let next = self.head().0 + 1;
+        // Some were read before this engine was told that they are its own.
+        *ahead = ahead.split_off(&Position(next));
+        let follow = ahead.iter().zip(next..).take_while(|((position, _), next)| position.0 == *next);
+        let own: Vec<_> = follow.map(|((position, event), _)| (*position, Arc::clone(event))).collect();
+        own.iter().for_each(|(position, _)| drop(ahead.remove(position)));
+        self.append(own.iter().map(|(position, event)| (*position, event)));
     }
 
     /// Takes in committed events, in the order of their positions, and lets subscribers see them. While there are
@@ -201,6 +219,8 @@ impl EventLog {
         for waiting in tenants.values() {
             waiting.send_replace(Latest::UNKNOWN);
         }
+        drop(tenants);
+        self.follow_on(&mut self.ahead.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// The position of the last published event.
@@ -377,5 +397,53 @@ impl Subscriber {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use landlord_testing::store::samples::StoredLife;
+
+    use super::*;
+
+    fn event(tenant: u64) -> Arc<LifecycleEvent> {
+        StoredLife::new(&format!("t{tenant}")).begin().event
+    }
+
+    fn offer(log: &EventLog, positions: std::ops::RangeInclusive<u64>) -> bool {
+        let events: Vec<_> = positions.map(|n| (Position(n), event(n))).collect();
+        log.offer(events.iter().map(|(position, event)| (*position, event)))
+    }
+
+    fn take_in(log: &EventLog, positions: std::ops::RangeInclusive<u64>) {
+        let events: Vec<_> = positions.map(|n| (Position(n), event(n))).collect();
+        log.take_in(events.iter().map(|(position, event)| (*position, event)));
+    }
+
+    #[test]
+    fn of_a_shared_store_only_what_others_committed_is_read() {
+        let log = Arc::new(EventLog::new(Position(0)));
+        let _reader = log.listen(&Scope::All, Position(0));
+        assert!(!offer(&log, 1..=2), "nothing comes before these");
+        assert_eq!((log.head(), log.unread(10)), (Position(2), 10));
+        assert!(offer(&log, 5..=6) && offer(&log, 8..=9));
+        assert_eq!((log.head(), log.unread(10)), (Position(2), 2), "what is between is to be read");
+        take_in(&log, 3..=4);
+        assert_eq!((log.head(), log.unread(10)), (Position(6), 1), "what is known follows of itself");
+        // A read may show what this engine is told later that it made.
+        take_in(&log, 7..=11);
+        assert!(!offer(&log, 10..=11));
+        assert_eq!((log.head(), log.unread(10)), (Position(11), 10));
+        let kept = log.recent(Position(0), &Scope::All).expect("it is in memory").events;
+        let kept: Vec<u64> = kept.iter().map(|(position, _)| position.0).collect();
+        assert_eq!(kept, (1..=11).collect::<Vec<_>>(), "each once, in order");
+    }
+
+    #[test]
+    fn what_is_no_longer_kept_is_passed_over() {
+        let log = EventLog::new(Position(0));
+        assert!(offer(&log, 4..=5) && offer(&log, 8..=8));
+        log.skip_to(Position(7));
+        assert_eq!((log.head(), log.unread(10)), (Position(8), 10));
     }
 }

@@ -44,7 +44,9 @@ pub(crate) async fn read(core: Weak<Core>) {
 
 /// Passes on what follows; whether there may be more.
 async fn page(core: &Arc<Core>, shared: &Shared) -> Result<bool, StoreError> {
-    let events = match core.store.events(core.log.head(), &Scope::All, PAGE).await? {
+    // What this engine has committed it knows.
+    let unread = core.log.unread(PAGE);
+    let events = match core.store.events(core.log.head(), &Scope::All, unread).await? {
         Events::Page(events) => events,
         Events::Gap { resume } => {
             core.log.skip_to(resume);
@@ -53,8 +55,9 @@ async fn page(core: &Arc<Core>, shared: &Shared) -> Result<bool, StoreError> {
             return Ok(true);
         }
     };
-    let more = events.len() == PAGE;
-    for (position, event) in core.log.take_in(events) {
+    core.log.take_in(events.iter().map(|(position, event)| (*position, event)));
+    let more = events.len() == unread;
+    for (position, event) in events {
         event.settled.iter().for_each(|settlement| core.waiters.settle(settlement));
         if core.ownership.has(&event.tenant_id) {
             core.tell(&event.tenant_id, Message::Changed { position, revision: event.revision });
