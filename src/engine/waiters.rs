@@ -33,6 +33,12 @@ impl Waiters {
     /// already.
     pub(crate) fn wait(&self, id: OperationId) -> oneshot::Receiver<Settled> {
         let (sender, receiver) = oneshot::channel();
+        self.add(id, sender);
+        receiver
+    }
+
+    /// The same for a caller of an operation that is not committed yet, so that no settlement of it is missed.
+    pub(crate) fn add(&self, id: OperationId, caller: oneshot::Sender<Settled>) {
         let mut shard = self.shard(id).lock().unwrap_or_else(PoisonError::into_inner);
         let callers = shard.entry(id).or_insert_with(|| {
             self.operations.fetch_add(1, Ordering::SeqCst);
@@ -42,8 +48,19 @@ impl Waiters {
         if callers.len() >= 8 && callers.len().is_power_of_two() {
             callers.retain(|caller| !caller.is_closed());
         }
-        callers.push(sender);
-        receiver
+        callers.push(caller);
+    }
+
+    /// Gives the last caller of an operation back, which was not committed.
+    pub(crate) fn take_back(&self, id: OperationId) -> Option<oneshot::Sender<Settled>> {
+        let mut shard = self.shard(id).lock().unwrap_or_else(PoisonError::into_inner);
+        let callers = shard.get_mut(&id)?;
+        let last = callers.pop();
+        if callers.is_empty() {
+            shard.remove(&id);
+            self.operations.fetch_sub(1, Ordering::SeqCst);
+        }
+        last
     }
 
     /// Forgets the callers of an operation that gave up.

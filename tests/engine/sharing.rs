@@ -62,6 +62,21 @@ async fn told(engine: &Engine, count: usize) -> Vec<(Position, LifecycleEvent)> 
     tokio::time::timeout(Duration::from_secs(1000), events.collect()).await.expect("they come")
 }
 
+/// Who waits for a command's end at an engine that has not the tenant is told by the log: nothing is read for each.
+#[tokio::test(start_paused = true)]
+async fn who_waits_elsewhere_costs_no_read() {
+    let (store, provider) = (store(), scripted());
+    let [(_owner, owners), (other, others)] = two(&store, &provider).await;
+    for number in 0..40 {
+        let id = format!("tenant-{number}");
+        run(&other, &id, "v1").await;
+        let update = other.tenant(tenant(&id)).update(spec(&id, "v2"), Options::default()).await;
+        assert_eq!(end(update.expect("accepted")).await, Settled::Done);
+    }
+    assert!(owners.operations_read() > 0, "an owner reads what another engine was asked for");
+    assert_eq!(others.operations_read(), 0);
+}
+
 /// Any engine takes any command and waits for any operation; each call is made once; all tell the same events in the same order.
 #[tokio::test(start_paused = true)]
 async fn any_engine_takes_any_command_and_one_makes_the_calls() {

@@ -92,7 +92,7 @@ impl TenantState {
     }
 
     /// Asks the machine, and begins to commit what it decides. Most often that is over at once.
-    fn decide(&mut self, input: Input, by: Option<&mut CommandMessage>) -> Result<Decided, Setback> {
+    fn decide(&mut self, input: Input, mut by: Option<&mut CommandMessage>) -> Result<Decided, Setback> {
         let Some(record) = &self.record else { return Err(Setback::Stale) };
         let stamp = Stamp {
             now: self.core.now(),
@@ -139,6 +139,13 @@ impl TenantState {
             spec: spec.map(|versioned| (versioned.version, versioned.spec)),
             noted,
         };
+        if let (Some(opened), Some(message)) = (opened, by.as_deref_mut())
+            && self.core.ownership.since(self.id()).is_none()
+            && let Some(caller) = message.settled.take()
+        {
+            // Another engine will settle it, perhaps before this one is told of the commit.
+            self.core.waiters.add(opened.operation, caller);
+        }
         let commit = telemetry::commit_span(&span);
         if let Some(answer) = commit.in_scope(|| self.core.committer.commit_now(&write)) {
             let Write { record, event, .. } = write;
@@ -165,6 +172,11 @@ impl TenantState {
             Err(failure) => {
                 // Who waits for them finds in the store how they ended, if they did.
                 self.begun.clear();
+                if let (Some(opened), Some(message)) = (opened, by)
+                    && message.settled.is_none()
+                {
+                    message.settled = self.core.waiters.take_back(opened.operation);
+                }
                 self.lost = self.lost.take().or(before);
                 return Err(failure.into());
             }
@@ -192,7 +204,7 @@ impl TenantState {
                     self.run(effect);
                 }
             }
-            // The engine that has the tenant reads it. Who waits for the end is told by whoever publishes.
+            // The engine that has the tenant reads it. Who waits for the end is told by who reads the log.
             None => self.begun.clear(),
         }
         let operation = opened.map(|opened| opened.operation).or(event.operation);

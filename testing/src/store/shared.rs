@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -48,7 +48,12 @@ impl SharedMemory {
 
     /// The store of one more engine.
     pub fn seat(&self) -> Seat {
-        Seat { shared: self.clone(), epoch: Arc::default(), cut: Arc::default() }
+        Seat {
+            shared: self.clone(),
+            epoch: Arc::default(),
+            cut: Arc::default(),
+            operations_read: Arc::default(),
+        }
     }
 
     /// The engines that have not ended, and what each has.
@@ -67,12 +72,18 @@ pub struct Seat {
     shared: SharedMemory,
     epoch: Arc<Mutex<Option<Epoch>>>,
     cut: Arc<AtomicBool>,
+    operations_read: Arc<AtomicUsize>,
 }
 
 impl Seat {
     /// From now on nothing gets through, or everything does again.
     pub fn cut(&self, is_cut: bool) {
         self.cut.store(is_cut, Ordering::SeqCst);
+    }
+
+    /// How many operations were read here.
+    pub fn operations_read(&self) -> usize {
+        self.operations_read.load(Ordering::SeqCst)
     }
 
     fn reach(&self) -> Result<&SharedMemory, StoreError> {
@@ -134,6 +145,7 @@ impl Reads for Seat {
     }
 
     async fn operation(&self, id: OperationId) -> Result<Option<OperationRecord>, StoreError> {
+        self.operations_read.fetch_add(1, Ordering::SeqCst);
         self.reach()?.kept.operation(id).await
     }
 
