@@ -359,6 +359,22 @@ pub trait Reads: Send + Sync + 'static {
     /// [`StoreError`] when it cannot be read.
     async fn load(&self, tenant: &TenantId) -> Result<Record, StoreError>;
 
+    /// The same, and the operation that is on its way for it. Default: one read after the other.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    async fn load_with_operation(
+        &self,
+        tenant: &TenantId,
+    ) -> Result<(Record, Option<OperationRecord>), StoreError> {
+        let record = self.load(tenant).await?;
+        let operation = match record.operation() {
+            Some(operation) => self.operation(operation).await?,
+            None => None,
+        };
+        Ok((record, operation))
+    }
+
     /// The tenants whose wake-up is due, ordered by (time, tenant), from `after` (exclusive).
     ///
     /// # Errors

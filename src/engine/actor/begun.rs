@@ -10,6 +10,7 @@ use tracing::Span;
 use super::CommandMessage;
 use super::tenant::TenantState;
 use crate::engine::telemetry::{self, Traced};
+use crate::store::OperationRecord;
 use crate::telemetry::Place;
 
 /// An operation on its way.
@@ -41,6 +42,11 @@ impl TenantState {
     /// costs a read of the store; when that fails, the operation goes on without a trace.
     pub(super) async fn look_up(&mut self, operation: OperationId) -> Traced {
         let found = self.core.store.operation(operation).await.ok().flatten();
+        self.remember(operation, found)
+    }
+
+    /// What the store says of an operation on its way.
+    pub(super) fn remember(&mut self, operation: OperationId, found: Option<OperationRecord>) -> Traced {
         let accepted = found.as_ref().map(|operation| (operation.kind, operation.accepted_at));
         let trace = found.and_then(|operation| operation.trace);
         let has_spans = self.core.watched.traces(operation, trace.as_ref());

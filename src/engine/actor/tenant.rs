@@ -390,16 +390,14 @@ impl TenantState {
     async fn load(&mut self) -> Result<(), Setback> {
         let unreadable = |error| Setback::Store(Arc::new(error));
         self.core.committer.catch_up().await.map_err(unreadable)?;
-        let record = self.core.store.load(self.id()).await.map_err(unreadable)?;
+        let loaded = self.core.store.load_with_operation(self.id()).await;
+        let (record, begun) = loaded.map_err(unreadable)?;
         let call = record.call();
         let due = record.wake_at().is_some_and(|at| at <= self.core.now());
         if let Some(lost) = self.lost.take() {
             self.core.watched.loaded(&self.core.registry, Some(&lost), &record);
         }
-        let operation = match &record {
-            Record::Live(tenant) => tenant.operation(),
-            Record::Absent(_) | Record::Gone(_) => None,
-        };
+        let operation = record.operation();
         let wakes = record.wake_at();
         let asks = match &record {
             Record::Live(tenant) => tenant.asks(),
@@ -412,7 +410,7 @@ impl TenantState {
         if let Some(operation) = operation
             && !self.begun.iter().any(|begun| begun.operation == operation)
         {
-            self.look_up(operation).await;
+            self.remember(operation, begun);
         }
         if self.core.ownership.shared().is_some() {
             self.follow_others(call, asks.is_some(), wakes);

@@ -3,7 +3,6 @@
 use super::matrix::matrix;
 use super::{Edge, OUTSIDE, fold, state_diagram, table, words};
 use crate::error::ErrorKind;
-use crate::id::OperationId;
 use crate::tenant::samples::{Configuration, Name, Sample, configurations, inputs};
 use crate::tenant::{Change, Decision, Direction, Input, Outcome, Record, Run, State, step};
 
@@ -97,7 +96,7 @@ pub fn tenant_diagram() -> String {
             let Decision::Apply(transition) = decide(&configuration, &sample) else { continue };
             let (before, after) = (&configuration.record, &transition.record);
             let (from, to) = (state(before), state(after));
-            let another_operation = match (operation(before), operation(after)) {
+            let another_operation = match (before.operation(), after.operation()) {
                 (Some(before), Some(after)) => before != after,
                 (Some(_) | None, Some(_) | None) => false,
             };
@@ -190,13 +189,6 @@ fn state(record: &Record) -> &'static str {
     match record {
         Record::Absent(_) | Record::Gone(_) => OUTSIDE,
         Record::Live(tenant) => words::state(tenant.state.name()),
-    }
-}
-
-fn operation(record: &Record) -> Option<OperationId> {
-    match record {
-        Record::Absent(_) | Record::Gone(_) => None,
-        Record::Live(tenant) => tenant.operation(),
     }
 }
 

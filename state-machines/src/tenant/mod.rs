@@ -78,6 +78,14 @@ impl Record {
             Self::Live(tenant) => tenant.call(),
         }
     }
+
+    /// The operation that is on its way.
+    pub fn operation(&self) -> Option<OperationId> {
+        match self {
+            Self::Absent(_) | Self::Gone(_) => None,
+            Self::Live(tenant) => tenant.operation(),
+        }
+    }
 }
 
 /// What stays of a tenant that is gone, so that its next life continues the count.

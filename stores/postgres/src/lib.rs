@@ -108,6 +108,13 @@ impl Reads for PostgresStore {
         self.reader().await?.load(tenant).await
     }
 
+    async fn load_with_operation(
+        &self,
+        tenant: &TenantId,
+    ) -> Result<(Record, Option<OperationRecord>), StoreError> {
+        self.reader().await?.load_with_operation(tenant).await
+    }
+
     async fn due(
         &self,
         before: Timestamp,

@@ -226,7 +226,7 @@ impl Links {
         self.read_as(Asked::Often, sql, values).await
     }
 
-    async fn read_as(
+    pub(crate) async fn read_as(
         self: &Arc<Self>,
         asked: Asked,
         sql: &str,

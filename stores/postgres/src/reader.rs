@@ -18,6 +18,7 @@ use super::attendance::{self, Attendance};
 use super::condition::{self, Condition};
 use super::link::{Links, Server};
 use super::options::PostgresOptions;
+use super::read::Loaded;
 use super::{migrate, read};
 
 /// A look at a store on PostgreSQL, also at one that an engine owns. Clones share their connections.
@@ -33,8 +34,7 @@ use super::{migrate, read};
 #[derive(Clone, Debug)]
 pub struct PostgresReader {
     links: Arc<Links>,
-    tenants: Arc<Loader<TenantId, Record>>,
-    operations: Arc<Loader<OperationId, Option<OperationRecord>>>,
+    tenants: Arc<Loader<TenantId, Loaded>>,
 }
 
 impl PostgresReader {
@@ -57,13 +57,7 @@ impl PostgresReader {
             let reads = Arc::clone(&reads);
             Box::pin(async move { read::load(&reads, &tenants).await })
         });
-        // An engine that has tenants whose commands another one took asks about the operation of each.
-        let reads = Arc::clone(&links);
-        let operations = Loader::new(move |operations| {
-            let reads = Arc::clone(&reads);
-            Box::pin(async move { read::operations(&reads, &operations).await })
-        });
-        Self { links, tenants, operations }
+        Self { links, tenants }
     }
 
     /// What the store is called in the ownership tags of resources:
@@ -95,7 +89,12 @@ impl PostgresReader {
 #[async_trait]
 impl Reads for PostgresReader {
     async fn load(&self, tenant: &TenantId) -> Result<Record, StoreError> {
-        Ok(self.tenants.load(tenant).await?.unwrap_or_else(|| Record::Absent(tenant.clone())))
+        let (record, _) = self.load_with_operation(tenant).await?;
+        Ok(record)
+    }
+
+    async fn load_with_operation(&self, tenant: &TenantId) -> Result<Loaded, StoreError> {
+        Ok(self.tenants.load(tenant).await?.unwrap_or_else(|| read::absent(tenant)))
     }
 
     async fn due(
@@ -129,7 +128,7 @@ impl Reads for PostgresReader {
     }
 
     async fn operation(&self, id: OperationId) -> Result<Option<OperationRecord>, StoreError> {
-        Ok(self.operations.load(&id).await?.flatten())
+        read::operation(&self.links, id).await
     }
 
     async fn spec(&self, tenant: &TenantId, version: SpecVersion) -> Result<Option<Spec>, StoreError> {

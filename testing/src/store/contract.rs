@@ -446,10 +446,15 @@ pub async fn an_operation_is_kept_and_settles_with_the_event(store: &dyn Store) 
         assert_eq!(store.operation(operation.id).await.expect("reads"), None);
         commit_one(store, epoch, begin).await;
         assert_eq!(store.operation(operation.id).await.expect("reads"), Some(operation.clone()));
+        let (record, on_its_way) = store.load_with_operation(&operation.tenant).await.expect("reads");
+        assert_eq!(record, load(store, &operation.tenant).await);
+        assert_eq!(on_its_way, Some(operation.clone()));
         let mut done = life.done();
         Arc::make_mut(&mut done.event).settled[0].settled = settled.clone();
         commit_one(store, epoch, done).await;
         operation.settled = Some(settled);
+        let (_, on_its_way) = store.load_with_operation(&operation.tenant).await.expect("reads");
+        assert_eq!(on_its_way, None, "it is over");
         assert_eq!(store.operation(operation.id).await.expect("reads"), Some(operation));
     }
 }

@@ -20,8 +20,8 @@ use super::session::{column, one};
 pub(crate) use documents::{document, documents};
 pub(crate) use events::{events, head};
 pub(crate) use list::list;
-pub(crate) use operations::{oldest_operations, operations, request};
-pub(crate) use tenants::{counts, due, in_flight, load, spec, survey};
+pub(crate) use operations::{oldest_operations, operation, request};
+pub(crate) use tenants::{Loaded, absent, counts, due, in_flight, load, spec, survey};
 
 /// Why something could not be read.
 enum Unreadable {

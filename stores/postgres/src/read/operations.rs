@@ -1,6 +1,6 @@
 //! Operations, and what callers call them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use landlord_state_machines::id::{Incarnation, OperationId, ProviderName, Revision, SpecVersion, TenantId};
@@ -15,7 +15,6 @@ use super::Unreadable;
 use crate::batch::is_storable;
 use crate::link::Links;
 use crate::session::{column, unsigned};
-use crate::statement::LOOKED_UP;
 
 /// One row for each provider, of those that have a call in flight or wait for something: the others have no operation.
 pub(crate) async fn oldest_operations(
@@ -39,49 +38,47 @@ pub(crate) async fn oldest_operations(
     each.collect()
 }
 
-const OPERATION: &str = "operations.id, operations.tenant, operations.incarnation, operations.kind, operations.target_spec,
+pub(super) const OPERATION: &str = "operations.id, operations.tenant, operations.incarnation, operations.kind, operations.target_spec,
     operations.accepted_at, operations.request_id, operations.reason, operations.traceparent, operations.tracestate,
     operations.settled_json, operations.asked";
 
-fn operation_record(row: &Row) -> Result<OperationRecord, Unreadable> {
-    let target: Option<i64> = row.try_get(4)?;
-    let traceparent: Option<String> = row.try_get(8)?;
-    let tracestate = row.try_get(9)?;
-    let asked: Option<&str> = row.try_get(11)?;
+/// The columns of [`OPERATION`] from this one on.
+pub(super) fn operation_record(row: &Row, at: usize) -> Result<OperationRecord, Unreadable> {
+    let target: Option<i64> = row.try_get(at + 4)?;
+    let traceparent: Option<String> = row.try_get(at + 8)?;
+    let tracestate = row.try_get(at + 9)?;
+    let asked: Option<&str> = row.try_get(at + 11)?;
     Ok(OperationRecord {
-        id: rows::operation_id("id", row.try_get(0)?)?,
-        tenant: TenantId::from_stored(row.try_get(1)?),
-        incarnation: Incarnation(unsigned(row.try_get(2)?)),
-        kind: rows::name("kind", row.try_get(3)?)?,
+        id: rows::operation_id("id", row.try_get(at)?)?,
+        tenant: TenantId::from_stored(row.try_get(at + 1)?),
+        incarnation: Incarnation(unsigned(row.try_get(at + 2)?)),
+        kind: rows::name("kind", row.try_get(at + 3)?)?,
         target: target.map(|target| SpecVersion(unsigned(target))),
-        accepted_at: row.try_get(5)?,
-        request_id: row.try_get(6)?,
-        reason: row.try_get(7)?,
+        accepted_at: row.try_get(at + 5)?,
+        request_id: row.try_get(at + 6)?,
+        reason: row.try_get(at + 7)?,
         trace: traceparent.map(|traceparent| TraceContext { traceparent, tracestate }),
-        settled: rows::from_json("settled_json", row.try_get(10)?)?,
+        settled: rows::from_json("settled_json", row.try_get(at + 10)?)?,
         asked: asked.map(|asked| rows::fingerprint("asked", asked)).transpose()?,
     })
 }
 
-/// What is kept under these ids, in their order.
-pub(crate) async fn operations(
-    links: &Arc<Links>,
-    ids: &[OperationId],
-) -> Result<Vec<Option<OperationRecord>>, StoreError> {
-    let sql = format!(
-        "SELECT {OPERATION} FROM unnest($1) AS asked (id) CROSS JOIN LATERAL (
-            SELECT * FROM landlord.operations WHERE operations.id = asked.id {LOOKED_UP}
-        ) AS operations"
-    );
-    let texts: Vec<_> = ids.iter().map(|id| rows::operation_text(*id)).collect();
-    let rows = links.read_often(&sql, &[(&texts, Type::TEXT_ARRAY)]).await?;
-    let mut found = HashMap::with_capacity(rows.len());
-    for row in &rows {
-        let record = operation_record(row).map_err(|unreadable| unreadable.told(links.server().place()))?;
-        found.insert(record.id, record);
+/// The same where no operation may have been found.
+pub(super) fn found_operation(row: &Row, at: usize) -> Result<Option<OperationRecord>, Unreadable> {
+    match row.try_get::<_, Option<&str>>(at)? {
+        Some(_) => operation_record(row, at).map(Some),
+        None => Ok(None),
     }
-    // The same id may be asked for twice.
-    Ok(ids.iter().map(|id| found.get(id).cloned()).collect())
+}
+
+pub(crate) async fn operation(
+    links: &Arc<Links>,
+    id: OperationId,
+) -> Result<Option<OperationRecord>, StoreError> {
+    let sql = format!("SELECT {OPERATION} FROM landlord.operations WHERE id = $1");
+    let found = links.read_often(&sql, &[(&rows::operation_text(id), Type::TEXT)]).await?;
+    let record = found.first().map(|row| operation_record(row, 0)).transpose();
+    record.map_err(|unreadable| unreadable.told(links.server().place()))
 }
 
 pub(crate) async fn request(
@@ -104,11 +101,7 @@ pub(crate) async fn request(
     let requested = || -> Result<Option<Requested>, Unreadable> {
         if row.try_get(12)? {
             // An operation that is gone has taken its name with it, but for a moment.
-            let is_there = row.try_get::<_, Option<&str>>(0)?.is_some();
-            return match is_there {
-                true => Ok(Some(Requested::Began(operation_record(row)?))),
-                false => Ok(None),
-            };
+            return Ok(found_operation(row, 0)?.map(Requested::Began));
         }
         let operation: Option<&str> = row.try_get(13)?;
         let asked: Option<&str> = row.try_get(14)?;

@@ -86,6 +86,9 @@ pub(super) fn tenant_columns() -> String {
     format!("{}, applied.body_json, target.body_json, waiting.body_json", columns.join(", "))
 }
 
+/// How many columns these are.
+pub(super) const WIDTH: usize = TENANT.len() + 3;
+
 /// Joins those bodies to the tenants. Each is looked up by its key ([`LOOKED_UP`](crate::statement::LOOKED_UP)).
 pub(super) const SPECS: &str = "LEFT JOIN LATERAL (
         SELECT body_json FROM landlord.specs

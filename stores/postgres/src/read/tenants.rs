@@ -11,34 +11,46 @@ use landlord_store_rows as rows;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-use landlord_compute::store::{Seen, Sort, StoreError, Survey, Surveyed, Surveyor};
+use landlord_compute::store::{OperationRecord, Seen, Sort, StoreError, Survey, Surveyed, Surveyor};
 
-use super::rows::{SPECS, record, tenant_columns};
+use super::operations::{OPERATION, found_operation};
+use super::rows::{SPECS, WIDTH, record, tenant_columns};
 use super::{Unreadable, until_nul};
 use crate::batch::{EARLIEST, is_storable};
 use crate::link::{Links, Value};
 use crate::session::{column, signed, unsigned};
 use crate::statement::LOOKED_UP;
 
+/// A tenant's record, and the operation that is on its way.
+pub(crate) type Loaded = (Record, Option<OperationRecord>);
+
 /// What is kept under these ids, in their order.
-pub(crate) async fn load(links: &Arc<Links>, tenants: &[TenantId]) -> Result<Vec<Record>, StoreError> {
+pub(crate) async fn load(links: &Arc<Links>, tenants: &[TenantId]) -> Result<Vec<Loaded>, StoreError> {
     let sql = format!(
-        "SELECT {} FROM unnest($1) AS asked (id) CROSS JOIN LATERAL (
+        "SELECT {}, {OPERATION} FROM unnest($1) AS asked (id) CROSS JOIN LATERAL (
             SELECT * FROM landlord.tenants WHERE tenants.id = asked.id {LOOKED_UP}
-        ) AS tenants {SPECS}",
+        ) AS tenants {SPECS} LEFT JOIN LATERAL (
+            SELECT * FROM landlord.operations WHERE operations.id = tenants.operation {LOOKED_UP}
+        ) AS operations ON true",
         tenant_columns()
     );
     let ids: Vec<&str> = tenants.iter().map(TenantId::as_str).filter(|id| is_storable(id)).collect();
     let found = links.read_often(&sql, &[(&ids, Type::TEXT_ARRAY)]).await?;
     let told = |unreadable: Unreadable| unreadable.told(links.server().place());
-    let mut records = HashMap::with_capacity(found.len());
+    let mut loaded: HashMap<TenantId, Loaded> = HashMap::with_capacity(found.len());
     for row in &found {
         let record = record(row).map_err(told)?;
-        records.insert(record.id().clone(), record);
+        let operation = found_operation(row, WIDTH).map_err(told)?;
+        loaded.insert(record.id().clone(), (record, operation));
     }
     // The same id may be asked for twice.
-    let of = |id: &TenantId| records.get(id).cloned().unwrap_or_else(|| Record::Absent(id.clone()));
+    let of = |id: &TenantId| loaded.get(id).cloned().unwrap_or_else(|| absent(id));
     Ok(tenants.iter().map(of).collect())
+}
+
+/// What nothing is kept under.
+pub(crate) fn absent(id: &TenantId) -> Loaded {
+    (Record::Absent(id.clone()), None)
 }
 
 /// Of some shards, or of all.

@@ -119,12 +119,11 @@ async fn what_has_a_key_is_looked_up() {
     let begun: Vec<_> = writes.iter().take(200).filter_map(|write| write.opened.clone()).collect();
     // So often that plans are kept.
     for _ in 0..20 {
-        let tenants = join_all(begun.iter().map(|operation| store.load(&operation.tenant)));
-        let operations = join_all(begun.iter().map(|operation| store.operation(operation.id)));
-        let (tenants, operations) = (tenants.await, operations.await);
-        for ((begun, tenant), operation) in begun.iter().zip(tenants).zip(operations) {
-            assert_eq!(*tenant.expect("reads").id(), begun.tenant);
-            assert_eq!(operation.expect("reads").as_ref(), Some(&**begun), "each is answered with its own");
+        let loaded = join_all(begun.iter().map(|operation| store.load_with_operation(&operation.tenant)));
+        for (begun, loaded) in begun.iter().zip(loaded.await) {
+            let (tenant, operation) = loaded.expect("reads");
+            assert_eq!(*tenant.id(), begun.tenant);
+            assert_eq!(operation.as_ref(), Some(&**begun), "each is answered with its own");
         }
     }
     let log = cluster.log();
