@@ -322,7 +322,10 @@ impl Committer {
     async fn read_on(&self, told: Option<Position>) -> Result<(), StoreError> {
         loop {
             match self.store.events(self.log.head(), &Scope::All, self.limit).await? {
-                Events::Gap { resume } => self.log.skip_to(resume),
+                Events::Gap { resume } => {
+                    self.log.skip_to(resume);
+                    self.waiters.clear();
+                }
                 Events::Page(page) if page.is_empty() => break,
                 Events::Page(page) => {
                     for (position, event) in &page {

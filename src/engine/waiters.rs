@@ -90,7 +90,8 @@ impl Waiters {
         }
     }
 
-    /// The engine ends: everybody learns that nothing more comes.
+    /// Nobody is told any more, because the engine ends, or because ends are missing from the log: everybody learns of it, and
+    /// may look for himself.
     pub(crate) fn clear(&self) {
         for shard in &self.shards {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use landlord_compute::machines::error::{ErrorCode, ErrorKind, ProviderError, Remedy};
-use landlord_compute::machines::members::{SHARDS, Site};
+use landlord_compute::machines::members::{SHARDS, Shard, Site};
 use landlord_compute::machines::tenant::{EventKind, LifecycleEvent, Method, Settled};
 use landlord_compute::provider::Capabilities;
 use landlord_compute::store::{MemoryOptions, Position, Scope, StoreError};
@@ -15,7 +15,12 @@ use landlord_testing::store::shared::{Seat, SharedMemory};
 use super::{end, engine, events_until, live, run, scripted, scripted_with, spec, tenant};
 
 fn store() -> SharedMemory {
-    SharedMemory::new(MemoryOptions { history: 100_000, settled: 100_000, ..MemoryOptions::default() })
+    store_of(100_000)
+}
+
+/// One that keeps so many events.
+fn store_of(history: usize) -> SharedMemory {
+    SharedMemory::new(MemoryOptions { history, settled: 100_000, ..MemoryOptions::default() })
 }
 
 /// An engine with a seat of its own.
@@ -75,6 +80,35 @@ async fn who_waits_elsewhere_costs_no_read() {
     }
     assert!(owners.operations_read() > 0, "an owner reads what another engine was asked for");
     assert_eq!(others.operations_read(), 0);
+}
+
+/// An operation ended while an engine heard nothing of the store, and its end is no longer in the log: who waits there is told
+/// all the same.
+#[tokio::test(start_paused = true)]
+async fn who_waits_elsewhere_is_told_of_an_end_that_the_log_has_lost() {
+    let (store, provider) = (store_of(40), scripted());
+    let [(owner, _owners), (other, others)] = two(&store, &provider).await;
+    let view = store.view();
+    let owned = view.engines.values().next().expect("the first engine").shards;
+    let mut ids = (0..).map(|number| format!("tenant-{number}"));
+    let mut next = || ids.find(|id| owned.has(Shard::of(&tenant(id)))).expect("half of all");
+    let id = next();
+    provider.script(&tenant(&id), Method::Provision, [Step::Gate("end")]);
+    let accepted = other.tenant(tenant(&id)).provision(spec(&id, "v1"), Options::default()).await;
+    let mut ends = Box::pin(end(accepted.expect("accepted")));
+    let begun = events_until(&owner, &id, |event| matches!(event.what, EventKind::Began { .. }));
+    tokio::select! {
+        ended = &mut ends => panic!("the gate is shut: {ended:?}"),
+        _ = begun => {}
+    }
+    others.cut(true);
+    provider.open("end");
+    for _ in 0..30 {
+        run(&owner, &next(), "v1").await;
+    }
+    others.cut(false);
+    let ended = tokio::time::timeout(Duration::from_secs(60), ends).await;
+    assert_eq!(ended.expect("it is told"), Settled::Done);
 }
 
 /// Any engine takes any command and waits for any operation; each call is made once; all tell the same events in the same order.

@@ -50,7 +50,8 @@ async fn page(core: &Arc<Core>, shared: &Shared) -> Result<bool, StoreError> {
         Events::Page(events) => events,
         Events::Gap { resume } => {
             core.log.skip_to(resume);
-            // What was missed may have been for this engine's tenants.
+            // What was missed may have been for those who wait, or for this engine's tenants.
+            core.waiters.clear();
             member::activate(core, shared, &shared.shards(), || Message::Activate).await?;
             return Ok(true);
         }
