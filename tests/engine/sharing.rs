@@ -221,6 +221,26 @@ async fn what_an_engine_had_is_taken_over_when_it_is_silent() {
     assert!(matches!(ended.expect("it learns of it"), Closed::Fenced(_)));
 }
 
+/// What was on its way is taken up although it could not be read, at first, what that is: when an engine is lost, the store's
+/// server may be too.
+#[tokio::test(start_paused = true)]
+async fn what_an_engine_had_is_taken_over_though_a_look_at_it_is_lost() {
+    let (store, provider) = (store(), scripted());
+    let (first, silent) = join(&store, &provider).await;
+    divided(&store, 1).await;
+    let (second, seat) = join(&store, &provider).await;
+    provider.script(&tenant("busy"), Method::Provision, [Step::Checkpoint("made"), Step::Hang]);
+    let accepted = first.tenant(tenant("busy")).provision(spec("busy", "v1"), Options::default()).await;
+    let operation = accepted.expect("accepted").id().expect("an operation");
+    events_until(&second, "busy", |event| matches!(event.what, EventKind::Progressed { .. })).await;
+    seat.lose_looks(2);
+    silent.cut(true);
+    let ends = second.operation(operation).await.expect("known");
+    let ended = tokio::time::timeout(Duration::from_secs(60), end(ends)).await;
+    assert_eq!(ended.expect("it is taken up"), Settled::Done);
+    assert_eq!(seat.looks_to_lose(), 0);
+}
+
 /// An engine whose tenants no other one reaches shares with nobody, until it has ended.
 #[tokio::test(start_paused = true)]
 async fn an_engine_with_tenants_of_its_own_machine_is_alone() {

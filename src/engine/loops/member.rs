@@ -105,6 +105,7 @@ pub(crate) async fn renew(core: Weak<Core>) {
 pub(crate) async fn look(core: Weak<Core>) {
     let Some((me, begun)) = core.upgrade().map(|core| (core.opened.epoch, Instant::now())) else { return };
     let mut membership = Membership::new(me);
+    let mut untold = Untold::default();
     let mut is_away = false;
     loop {
         let Some(strong) = core.upgrade() else { return };
@@ -113,7 +114,7 @@ pub(crate) async fn look(core: Weak<Core>) {
         }
         let ownership = Arc::clone(&strong.ownership);
         let Some(shared) = ownership.shared() else { return };
-        let looked = round(&strong, shared, &mut membership, begun).await;
+        let looked = round(&strong, shared, &mut membership, &mut untold, begun).await;
         let closing = Arc::clone(&strong.closing);
         drop(strong);
         match looked {
@@ -147,14 +148,16 @@ async fn round(
     core: &Arc<Core>,
     shared: &Shared,
     membership: &mut Membership,
+    untold: &mut Untold,
     begun: Instant,
 ) -> Result<Looked, StoreError> {
+    untold.tell(core, shared).await?;
     let view = shared.members.view().await?;
     // A claim whose answer was lost is one all the same.
     let mine = view.engines.get(&core.opened.epoch).map(|member| member.shards).unwrap_or_default();
     let unknown = mine.without(&shared.shards());
     let unknown = unknown.iter().map(|shard| Claimed { shard, quiet_since: None });
-    take_up(core, &unknown.collect::<Vec<_>>()).await?;
+    take_up(core, &unknown.collect::<Vec<_>>(), untold).await?;
     let mut looked = Looked::Done;
     for act in membership.look(begun.elapsed(), &view) {
         match act {
@@ -169,7 +172,7 @@ async fn round(
                 if !claimed.is_empty() {
                     tracing::info!(shards = claimed.len(), "took shards");
                 }
-                take_up(core, &claimed).await?;
+                take_up(core, &claimed, untold).await?;
             }
             Act::HandOver(shards) => hand_over(core, shared, &shards).await?,
         }
@@ -177,8 +180,28 @@ async fn round(
     Ok(looked)
 }
 
+/// Shards that are this engine's, with tenants on their way that do not know it yet.
+#[derive(Default)]
+struct Untold {
+    /// Their last owner gave them up.
+    in_order: ShardSet,
+    without_a_word: ShardSet,
+}
+
+impl Untold {
+    /// Tells them. Where that fails, those that are not told are to be told later.
+    async fn tell(&mut self, core: &Arc<Core>, shared: &Shared) -> Result<(), StoreError> {
+        let mine = shared.shards();
+        activate(core, shared, &self.in_order.both(&mine), || Message::Inherited).await?;
+        self.in_order = ShardSet::default();
+        activate(core, shared, &self.without_a_word.both(&mine), || Message::Activate).await?;
+        self.without_a_word = ShardSet::default();
+        Ok(())
+    }
+}
+
 /// These shards are this engine's: what is on its way for their tenants is taken up.
-async fn take_up(core: &Arc<Core>, claimed: &[Claimed]) -> Result<(), StoreError> {
+async fn take_up(core: &Arc<Core>, claimed: &[Claimed], untold: &mut Untold) -> Result<(), StoreError> {
     let Some(shared) = core.ownership.shared() else { return Ok(()) };
     if claimed.is_empty() {
         return Ok(());
@@ -187,14 +210,14 @@ async fn take_up(core: &Arc<Core>, claimed: &[Claimed]) -> Result<(), StoreError
     let head = core.store.head().await?;
     for Claimed { shard, quiet_since } in claimed {
         shared.take(*shard, quiet_since.unwrap_or(head));
+        match quiet_since {
+            Some(_) => untold.in_order.insert(*shard),
+            None => untold.without_a_word.insert(*shard),
+        }
     }
     // Who is due is among them.
     core.wakeups.expect(Timestamp::MIN);
-    let (in_order, without_a_word): (Vec<&Claimed>, Vec<&Claimed>) =
-        claimed.iter().partition(|claimed| claimed.quiet_since.is_some());
-    let shards = |claimed: Vec<&Claimed>| claimed.iter().map(|claimed| claimed.shard).collect();
-    activate(core, shared, &shards(in_order), || Message::Inherited).await?;
-    activate(core, shared, &shards(without_a_word), || Message::Activate).await
+    untold.tell(core, shared).await
 }
 
 /// Tells every tenant that has a call in flight.

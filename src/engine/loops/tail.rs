@@ -4,6 +4,8 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::engine::actor::Message;
 use crate::engine::config::STORE_PAUSE;
 use crate::engine::core::Core;
@@ -49,10 +51,12 @@ async fn page(core: &Arc<Core>, shared: &Shared) -> Result<bool, StoreError> {
     let events = match core.store.events(core.log.head(), &Scope::All, unread).await? {
         Events::Page(events) => events,
         Events::Gap { resume } => {
-            core.log.skip_to(resume);
-            // What was missed may have been for those who wait, or for this engine's tenants.
-            core.waiters.clear();
+            // What was missed may have been for this engine's tenants, or for those who wait. Where that cannot be read, it is
+            // missed again.
             member::activate(core, shared, &shared.shards(), || Message::Activate).await?;
+            core.log.skip_to(resume);
+            core.wakeups.expect(Timestamp::MIN);
+            core.waiters.clear();
             return Ok(true);
         }
     };

@@ -82,6 +82,13 @@ impl ShardSet {
         self
     }
 
+    /// Those that are of `other` too, and no more.
+    #[must_use]
+    pub fn both(mut self, other: &Self) -> Self {
+        self.0.iter_mut().zip(other.0).for_each(|(bits, others)| *bits &= others);
+        self
+    }
+
     /// How many they are.
     pub fn len(&self) -> usize {
         self.0.iter().map(|bits| bits.count_ones() as usize).sum()

@@ -53,6 +53,7 @@ impl SharedMemory {
             epoch: Arc::default(),
             cut: Arc::default(),
             operations_read: Arc::default(),
+            looks_lost: Arc::default(),
         }
     }
 
@@ -73,12 +74,23 @@ pub struct Seat {
     epoch: Arc<Mutex<Option<Epoch>>>,
     cut: Arc<AtomicBool>,
     operations_read: Arc<AtomicUsize>,
+    looks_lost: Arc<AtomicUsize>,
 }
 
 impl Seat {
     /// From now on nothing gets through, or everything does again.
     pub fn cut(&self, is_cut: bool) {
         self.cut.store(is_cut, Ordering::SeqCst);
+    }
+
+    /// The next so many times it cannot be read which calls are in flight.
+    pub fn lose_looks(&self, times: usize) {
+        self.looks_lost.store(times, Ordering::SeqCst);
+    }
+
+    /// How many looks at the calls in flight are still to be lost.
+    pub fn looks_to_lose(&self) -> usize {
+        self.looks_lost.load(Ordering::SeqCst)
     }
 
     /// How many operations were read here.
@@ -344,6 +356,11 @@ impl Members for Seat {
         after: Option<TenantId>,
         limit: usize,
     ) -> Result<Vec<TenantId>, StoreError> {
+        let lost =
+            self.looks_lost.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |times| times.checked_sub(1));
+        if lost.is_ok() {
+            return Err(StoreError::Unavailable { message: "this look is lost".to_owned(), source: None });
+        }
         let all = self.reach()?.kept.in_flight(after, usize::MAX).await?;
         Ok(all.into_iter().filter(|tenant| of.has(Shard::of(tenant))).take(limit).collect())
     }
