@@ -82,17 +82,20 @@ async fn who_waits_elsewhere_costs_no_read() {
     assert_eq!(others.operations_read(), 0);
 }
 
+/// The names of tenants that are the first, or the second, engine's.
+fn tenants_of(store: &SharedMemory, engine: usize) -> impl Iterator<Item = String> + use<> {
+    let owned = store.view().engines.values().nth(engine).expect("it is there").shards;
+    (0..).map(|number| format!("tenant-{number}")).filter(move |id| owned.has(Shard::of(&tenant(id))))
+}
+
 /// An operation ended while an engine heard nothing of the store, and its end is no longer in the log: who waits there is told
 /// all the same.
 #[tokio::test(start_paused = true)]
 async fn who_waits_elsewhere_is_told_of_an_end_that_the_log_has_lost() {
     let (store, provider) = (store_of(40), scripted());
     let [(owner, _owners), (other, others)] = two(&store, &provider).await;
-    let view = store.view();
-    let owned = view.engines.values().next().expect("the first engine").shards;
-    let mut ids = (0..).map(|number| format!("tenant-{number}"));
-    let mut next = || ids.find(|id| owned.has(Shard::of(&tenant(id)))).expect("half of all");
-    let id = next();
+    let mut ids = tenants_of(&store, 0);
+    let id = ids.next().expect("one of many");
     provider.script(&tenant(&id), Method::Provision, [Step::Gate("end")]);
     let accepted = other.tenant(tenant(&id)).provision(spec(&id, "v1"), Options::default()).await;
     let mut ends = Box::pin(end(accepted.expect("accepted")));
@@ -103,12 +106,31 @@ async fn who_waits_elsewhere_is_told_of_an_end_that_the_log_has_lost() {
     }
     others.cut(true);
     provider.open("end");
-    for _ in 0..30 {
-        run(&owner, &next(), "v1").await;
+    for id in ids.take(30) {
+        run(&owner, &id, "v1").await;
     }
     others.cut(false);
     let ended = tokio::time::timeout(Duration::from_secs(60), ends).await;
     assert_eq!(ended.expect("it is told"), Settled::Done);
+}
+
+/// An engine heard nothing of the store while another one was told what to do for its tenant, and that is no longer in the log: it
+/// does it all the same, though it cannot be read, at first, what that is.
+#[tokio::test(start_paused = true)]
+async fn what_was_asked_for_elsewhere_is_done_though_the_log_has_lost_it() {
+    let (store, provider) = (store_of(40), scripted());
+    let [(asked, _seat), (_owner, owners)] = two(&store, &provider).await;
+    owners.cut(true);
+    let id = tenants_of(&store, 1).next().expect("one of many");
+    let accepted = asked.tenant(tenant(&id)).provision(spec(&id, "v1"), Options::default()).await;
+    for id in tenants_of(&store, 0).take(30) {
+        run(&asked, &id, "v1").await;
+    }
+    owners.lose_looks(1);
+    owners.cut(false);
+    let ended = tokio::time::timeout(Duration::from_secs(60), end(accepted.expect("accepted"))).await;
+    assert_eq!(ended.expect("it is done"), Settled::Done);
+    assert_eq!((owners.looks_to_lose(), store.view().engines.len()), (0, 2), "its owner did it");
 }
 
 /// Any engine takes any command and waits for any operation; each call is made once; all tell the same events in the same order.
