@@ -17,7 +17,7 @@ use crate::engine::calls::Dropped;
 use crate::engine::core::Core;
 use crate::engine::ownership::Shared;
 use crate::provider::lease;
-use crate::store::{Claimed, Epoch, Members, StoreError};
+use crate::store::{Claimed, Epoch, Members, Position, StoreError};
 
 /// How often the lease is renewed.
 const RENEWS: Duration = Duration::from_secs(1);
@@ -27,6 +27,8 @@ const RENEWED_WITHIN: Duration = Duration::from_secs(2);
 const LOOKS: Duration = Duration::from_millis(500);
 /// How long calls have to stop when their tenants become another engine's. They are dropped then, and taken up there.
 const STOPPED_WITHIN: Duration = Duration::from_secs(20);
+/// How long those have that are dropped.
+const GONE_WITHIN: Duration = Duration::from_secs(5);
 /// How many tenants with a call are read at a time.
 const PAGE: usize = 512;
 
@@ -105,7 +107,7 @@ pub(crate) async fn renew(core: Weak<Core>) {
 pub(crate) async fn look(core: Weak<Core>) {
     let Some((me, begun)) = core.upgrade().map(|core| (core.opened.epoch, Instant::now())) else { return };
     let mut membership = Membership::new(me);
-    let mut untold = Untold::default();
+    let mut unfinished = Unfinished::default();
     let mut is_away = false;
     loop {
         let Some(strong) = core.upgrade() else { return };
@@ -114,7 +116,7 @@ pub(crate) async fn look(core: Weak<Core>) {
         }
         let ownership = Arc::clone(&strong.ownership);
         let Some(shared) = ownership.shared() else { return };
-        let looked = round(&strong, shared, &mut membership, &mut untold, begun).await;
+        let looked = round(&strong, shared, &mut membership, &mut unfinished, begun).await;
         let closing = Arc::clone(&strong.closing);
         drop(strong);
         match looked {
@@ -148,16 +150,26 @@ async fn round(
     core: &Arc<Core>,
     shared: &Shared,
     membership: &mut Membership,
-    untold: &mut Untold,
+    unfinished: &mut Unfinished,
     begun: Instant,
 ) -> Result<Looked, StoreError> {
-    untold.tell(core, shared).await?;
+    unfinished.finish(core, shared).await?;
     let view = shared.members.view().await?;
     // A claim whose answer was lost is one all the same.
     let mine = view.engines.get(&core.opened.epoch).map(|member| member.shards).unwrap_or_default();
+    let lost = shared.shards().without(&mine);
+    if !lost.is_empty() {
+        tracing::warn!(
+            shards = lost.len(),
+            "shards are another engine's by now; what is on its way for them is dropped"
+        );
+        shared.give_up(&lost);
+        let calls = core.calls.tenants(|tenant| lost.has(Shard::of(tenant)));
+        drop_calls(core, &calls.into_iter().collect()).await;
+    }
     let unknown = mine.without(&shared.shards());
     let unknown = unknown.iter().map(|shard| Claimed { shard, quiet_since: None });
-    take_up(core, &unknown.collect::<Vec<_>>(), untold).await?;
+    take_up(core, &unknown.collect::<Vec<_>>(), unfinished).await?;
     let mut looked = Looked::Done;
     for act in membership.look(begun.elapsed(), &view) {
         match act {
@@ -172,23 +184,42 @@ async fn round(
                 if !claimed.is_empty() {
                     tracing::info!(shards = claimed.len(), "took shards");
                 }
-                take_up(core, &claimed, untold).await?;
+                take_up(core, &claimed, unfinished).await?;
             }
-            Act::HandOver(shards) => hand_over(core, shared, &shards).await?,
+            Act::HandOver(shards) => hand_over(core, shared, &shards, unfinished).await?,
         }
     }
     Ok(looked)
 }
 
-/// Shards that are this engine's, with tenants on their way that do not know it yet.
+/// What was begun with shards and is still to be done.
 #[derive(Default)]
-struct Untold {
-    /// Their last owner gave them up.
+struct Unfinished {
+    /// Shards that are this engine's, with tenants on their way that do not know it yet. Their last owner gave these up.
     in_order: ShardSet,
+    /// The same; their last owner ended.
     without_a_word: ShardSet,
+    /// Shards that this engine acts for no more, and for which position that is so. Perhaps the store knows it.
+    unreleased: Vec<(ShardSet, Position)>,
 }
 
-impl Untold {
+impl Unfinished {
+    /// Does it. Where that fails, what is left is to be done later.
+    async fn finish(&mut self, core: &Arc<Core>, shared: &Shared) -> Result<(), StoreError> {
+        self.release(shared).await?;
+        self.tell(core, shared).await
+    }
+
+    /// Releases shards until the store has answered. They are not taken up again before that, as the answer that was lost may have
+    /// let another engine have them.
+    async fn release(&mut self, shared: &Shared) -> Result<(), StoreError> {
+        while let Some((shards, quiet_since)) = self.unreleased.last() {
+            shared.members.release(shards, *quiet_since).await?;
+            self.unreleased.pop();
+        }
+        Ok(())
+    }
+
     /// Tells them. Where that fails, those that are not told are to be told later.
     async fn tell(&mut self, core: &Arc<Core>, shared: &Shared) -> Result<(), StoreError> {
         let mine = shared.shards();
@@ -201,7 +232,11 @@ impl Untold {
 }
 
 /// These shards are this engine's: what is on its way for their tenants is taken up.
-async fn take_up(core: &Arc<Core>, claimed: &[Claimed], untold: &mut Untold) -> Result<(), StoreError> {
+async fn take_up(
+    core: &Arc<Core>,
+    claimed: &[Claimed],
+    unfinished: &mut Unfinished,
+) -> Result<(), StoreError> {
     let Some(shared) = core.ownership.shared() else { return Ok(()) };
     if claimed.is_empty() {
         return Ok(());
@@ -211,13 +246,13 @@ async fn take_up(core: &Arc<Core>, claimed: &[Claimed], untold: &mut Untold) -> 
     for Claimed { shard, quiet_since } in claimed {
         shared.take(*shard, quiet_since.unwrap_or(head));
         match quiet_since {
-            Some(_) => untold.in_order.insert(*shard),
-            None => untold.without_a_word.insert(*shard),
+            Some(_) => unfinished.in_order.insert(*shard),
+            None => unfinished.without_a_word.insert(*shard),
         }
     }
     // Who is due is among them.
     core.wakeups.expect(Timestamp::MIN);
-    untold.tell(core, shared).await
+    unfinished.tell(core, shared).await
 }
 
 /// Tells every tenant that has a call in flight.
@@ -244,10 +279,11 @@ pub(crate) async fn activate(
 }
 
 /// Gives shards up, once nothing is on its way for their tenants.
-pub(crate) async fn hand_over(
+async fn hand_over(
     core: &Arc<Core>,
     shared: &Shared,
     shards: &ShardSet,
+    unfinished: &mut Unfinished,
 ) -> Result<(), StoreError> {
     // From now on no call begins: none that is committed after this.
     shared.give_up(shards);
@@ -255,29 +291,45 @@ pub(crate) async fn hand_over(
     let given = |tenant: &TenantId| shards.has(Shard::of(tenant));
     let busy: BTreeSet<TenantId> =
         core.directory.tenants(given).into_iter().chain(core.calls.tenants(given)).collect();
-    let ends = busy.iter().map(|tenant| {
+    told(core, &busy, STOPPED_WITHIN).await;
+    let left: BTreeSet<TenantId> = core.calls.tenants(given).into_iter().collect();
+    if !left.is_empty() {
+        tracing::warn!(
+            calls = left.len(),
+            "calls do not stop; they are dropped, and taken up by another engine"
+        );
+        drop_calls(core, &left).await;
+        // Their actors commit that they were handed over.
+        told(core, &left, GONE_WITHIN).await;
+    }
+    tracing::info!(shards = shards.len(), tenants = busy.len(), "gives shards up");
+    unfinished.unreleased.push((*shards, quiet_since));
+    unfinished.release(shared).await
+}
+
+/// Tells tenants that they are another engine's, and returns when their calls have ended, or after so long.
+async fn told(core: &Arc<Core>, tenants: &BTreeSet<TenantId>, within: Duration) {
+    let ends = tenants.iter().map(|tenant| {
         let (done, ended) = oneshot::channel();
         core.tell(tenant, Message::HandOver(done));
         ended
     });
-    if timeout(STOPPED_WITHIN, join_all(ends.collect::<Vec<_>>())).await.is_err() {
-        let calls = core.calls.tenants(given);
-        tracing::warn!(
-            calls = calls.len(),
-            "calls do not stop; they are dropped, and taken up by another engine"
-        );
-        let dropped = calls.iter().map(|tenant| core.calls.drop_all_but(tenant, None));
-        dropped.fold(Dropped::default(), Dropped::and).gone().await;
-    }
-    tracing::info!(shards = shards.len(), tenants = busy.len(), "gives shards up");
-    shared.members.release(shards, quiet_since).await
+    // Whose calls are left then is looked at.
+    let _ = timeout(within, join_all(ends.collect::<Vec<_>>())).await;
+}
+
+/// Drops the calls of tenants. One that blocks its thread is not waited for.
+async fn drop_calls(core: &Core, tenants: &BTreeSet<TenantId>) {
+    let dropped = tenants.iter().map(|tenant| core.calls.drop_all_but(tenant, None));
+    let dropped = dropped.fold(Dropped::default(), Dropped::and);
+    let _ = timeout(GONE_WITHIN, dropped.gone()).await;
 }
 
 /// Leaves the other engines all that is this one's.
 pub(crate) async fn leave(core: &Arc<Core>, shared: &Shared) {
     let left = async {
         shared.members.leave().await?;
-        hand_over(core, shared, &shared.shards()).await
+        hand_over(core, shared, &shared.shards(), &mut Unfinished::default()).await
     };
     if let Err(error) = left.await {
         tracing::warn!(%error, "the shards cannot be given up in order; other engines take them over");
