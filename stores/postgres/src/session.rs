@@ -185,6 +185,8 @@ impl Session {
         if self.needs_standby && !has_standby {
             return no_standby(self.place());
         }
+        // The server counts another generation, as when an earlier question about it came late.
+        self.in_doubt.store(true, Ordering::Release);
         StoreError::Unavailable {
             message: format!("a commit to {} came too late; nothing of it was made", self.place()),
             source: None,
