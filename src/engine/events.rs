@@ -213,6 +213,10 @@ impl EventLog {
 
     /// Events up to `position` are no longer kept anywhere.
     pub(crate) fn skip_to(&self, position: Position) {
+        let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        if position <= self.head() {
+            return;
+        }
         self.ring.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.grow(position);
         let tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
@@ -220,7 +224,7 @@ impl EventLog {
             waiting.send_replace(Latest::UNKNOWN);
         }
         drop(tenants);
-        self.follow_on(&mut self.ahead.lock().unwrap_or_else(PoisonError::into_inner));
+        self.follow_on(&mut ahead);
     }
 
     /// The position of the last published event.

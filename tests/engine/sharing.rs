@@ -119,10 +119,12 @@ async fn who_waits_elsewhere_is_told_of_an_end_that_the_log_has_lost() {
 #[tokio::test(start_paused = true)]
 async fn what_was_asked_for_elsewhere_is_done_though_the_log_has_lost_it() {
     let (store, provider) = (store_of(40), scripted());
-    let [(asked, _seat), (_owner, owners)] = two(&store, &provider).await;
-    owners.cut(true);
+    let [(asked, _seat), (owner, owners)] = two(&store, &provider).await;
     let id = tenants_of(&store, 1).next().expect("one of many");
-    let accepted = asked.tenant(tenant(&id)).provision(spec(&id, "v1"), Options::default()).await;
+    // Its actor knows the tenant as it is before.
+    run(&owner, &id, "v1").await;
+    owners.cut(true);
+    let accepted = asked.tenant(tenant(&id)).update(spec(&id, "v2"), Options::default()).await;
     for id in tenants_of(&store, 0).take(30) {
         run(&asked, &id, "v1").await;
     }
@@ -131,6 +133,87 @@ async fn what_was_asked_for_elsewhere_is_done_though_the_log_has_lost_it() {
     let ended = tokio::time::timeout(Duration::from_secs(60), end(accepted.expect("accepted"))).await;
     assert_eq!(ended.expect("it is done"), Settled::Done);
     assert_eq!((owners.looks_to_lose(), store.view().engines.len()), (0, 2), "its owner did it");
+}
+
+/// An engine that was asked about another one's tenant keeps nothing of it.
+#[tokio::test(start_paused = true)]
+async fn what_is_asked_again_elsewhere_leaves_no_actor_there() {
+    let (store, provider) = (store(), scripted());
+    let [(owner, _), (other, _)] = two(&store, &provider).await;
+    let id = tenants_of(&store, 0).next().expect("one of many");
+    provider.script(&tenant(&id), Method::Provision, [Step::Gate("end")]);
+    let provision = async |engine: &Engine| {
+        let accepted = engine.tenant(tenant(&id)).provision(spec(&id, "v1"), Options::default()).await;
+        accepted.expect("accepted")
+    };
+    let (first, again) = (provision(&owner).await, provision(&other).await);
+    assert_eq!(first.id(), again.id(), "it is part of it");
+    drop(again);
+    let ends = async {
+        while other.vitals().actors > 0 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), ends).await.expect("its actor ends");
+    assert_eq!(owner.vitals().actors, 1, "the call goes on");
+    provider.open("end");
+    assert_eq!(end(first).await, Settled::Done);
+}
+
+/// Who waits at the tenant's engine for what another engine was told to leave out is told at once, and not after the call before it.
+#[tokio::test(start_paused = true)]
+async fn who_waits_is_told_of_an_end_that_another_engine_commits() {
+    let (store, provider) = (store(), scripted());
+    let [(owner, _), (other, _)] = two(&store, &provider).await;
+    let id = tenants_of(&store, 0).next().expect("one of many");
+    run(&owner, &id, "v1").await;
+    provider.script(&tenant(&id), Method::Update, [Step::Gate("end")]);
+    let update = async |engine: &Engine, image| {
+        let accepted = engine.tenant(tenant(&id)).update(spec(&id, image), Options::default()).await;
+        accepted.expect("accepted")
+    };
+    let (first, second) = (update(&owner, "v2").await, update(&owner, "v3").await);
+    let third = update(&other, "v4").await;
+    let ended = tokio::time::timeout(Duration::from_secs(5), end(second)).await;
+    assert!(matches!(ended.expect("it is told"), Settled::Superseded { .. }));
+    provider.open("end");
+    assert_eq!((end(first).await, end(third).await), (Settled::Done, Settled::Done));
+}
+
+/// A call that does not stop when its tenant becomes another engine's is dropped; the other engine makes it again, and who waited at
+/// the first one is told.
+#[tokio::test(start_paused = true)]
+async fn who_waits_is_told_of_the_end_of_a_call_that_did_not_stop_for_another_engine() {
+    let (store, provider) = (store(), scripted());
+    let (first, _) = join(&store, &provider).await;
+    divided(&store, 1).await;
+    let ids: Vec<String> = (0..8).map(|number| format!("tenant-{number}")).collect();
+    let mut destroys = Vec::new();
+    for id in &ids {
+        run(&first, id, "v1").await;
+        provider.script(&tenant(id), Method::Destroy, [Step::Hang]);
+        destroys.push(first.tenant(tenant(id)).destroy(Options::default()).await.expect("accepted"));
+    }
+    let (_second, _) = join(&store, &provider).await;
+    let moves = async {
+        while divided(&store, 2).await.iter().any(|count| count.abs_diff(512) >= 80) {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(1000), moves).await.expect("shards move");
+    let moved = store.view().engines.values().nth(1).expect("the second engine").shards;
+    let mut told = 0;
+    for (id, destroy) in ids.iter().zip(destroys) {
+        if moved.has(Shard::of(&tenant(id))) {
+            let ended = tokio::time::timeout(Duration::from_secs(60), end(destroy)).await;
+            assert_eq!(ended.expect("it is told"), Settled::Done);
+            let attempts: Vec<_> = provider.calls_for(&tenant(id)).iter().map(|call| call.attempt).collect();
+            assert_eq!(attempts, [Some(1); 3], "a hand-over is no try");
+            told += 1;
+        }
+    }
+    assert!(told > 0, "none of the tenants moved");
+    assert_eq!(provider.overlaps(), 0);
 }
 
 /// Any engine takes any command and waits for any operation; each call is made once; all tell the same events in the same order.

@@ -133,7 +133,7 @@ impl TenantState {
         let since = self.core.ownership.since(self.id());
         if self.own.taken_up != since {
             // The tenant has become another engine's, or this one's: what is on its way was not taken up when it was loaded.
-            self.record = None;
+            self.forget();
         }
         match message {
             Message::Command(message) => self.command(message).await,
@@ -153,6 +153,10 @@ impl TenantState {
             Message::Observed(observation) => self.persist_or_end(Input::Observed(observation)).await,
             Message::Activate => {
                 self.activation_due = false;
+                if self.core.ownership.shared().is_some() {
+                    // Another engine may have committed what this one was not told.
+                    self.forget();
+                }
                 self.activate().await;
             }
             Message::Inherited => self.inherited().await,
@@ -188,7 +192,7 @@ impl TenantState {
         if loaded && let Some(call) = self.record.as_ref().and_then(Record::call) {
             self.persist_or_end(Input::HandedOver { call }).await;
         }
-        self.record = None;
+        self.forget();
         for done in self.own.handing_over.drain(..) {
             // Whoever waited has given up.
             let _ = done.send(());
@@ -222,19 +226,29 @@ impl TenantState {
         if self.record.as_ref().is_some_and(|record| record.revision() >= revision) {
             return;
         }
-        self.record = None;
+        self.forget();
         self.activate().await;
+    }
+
+    /// What is known of the tenant may not be so any more. Callers whose operation another engine may have ended look for its end.
+    fn forget(&mut self) {
+        self.record = None;
+        self.begun.clear();
     }
 
     /// The actor of an idle tenant ends when it is asked to, or when there are too many. The actor of a tenant that is
     /// gone ends at once.
     fn may_end(&self, asked: bool) -> bool {
+        if !self.leaving.is_gone() || !self.own.handing_over.is_empty() {
+            return false;
+        }
         match &self.record {
-            None => asked && !self.activation_due && self.own.handing_over.is_empty(),
-            Some(Record::Absent(_) | Record::Gone(_)) => self.leaving.is_gone(),
+            None => asked && !self.activation_due,
+            Some(Record::Absent(_) | Record::Gone(_)) => true,
             Some(Record::Live(tenant)) => {
-                tenant.call().is_none()
-                    && (asked || self.core.directory.live() > self.core.limits.live_tenants)
+                // The call of another engine's tenant is not made here.
+                let is_idle = tenant.call().is_none() || self.own.taken_up.is_none();
+                is_idle && (asked || self.core.directory.live() > self.core.limits.live_tenants)
             }
         }
     }
