@@ -404,8 +404,12 @@ impl TenantState {
     async fn load(&mut self) -> Result<(), Setback> {
         let unreadable = |error| Setback::Store(Arc::new(error));
         self.core.committer.catch_up().await.map_err(unreadable)?;
-        let loaded = self.core.store.load_with_operation(self.id()).await;
-        let (record, begun) = loaded.map_err(unreadable)?;
+        let store = &self.core.store;
+        let (record, begun) = match self.core.ownership.shared() {
+            // Mostly it was another engine that was told to begin something.
+            Some(_) => store.load_with_operation(self.id()).await.map_err(unreadable)?,
+            None => (store.load(self.id()).await.map_err(unreadable)?, None),
+        };
         let call = record.call();
         let due = record.wake_at().is_some_and(|at| at <= self.core.now());
         if let Some(lost) = self.lost.take() {
@@ -424,7 +428,10 @@ impl TenantState {
         if let Some(operation) = operation
             && !self.begun.iter().any(|begun| begun.operation == operation)
         {
-            self.remember(operation, begun);
+            match begun {
+                Some(_) => self.remember(operation, begun),
+                None => self.look_up(operation).await,
+            };
         }
         if self.core.ownership.shared().is_some() {
             self.follow_others(call, asks.is_some(), wakes);
