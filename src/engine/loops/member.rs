@@ -27,8 +27,8 @@ const RENEWED_WITHIN: Duration = Duration::from_secs(2);
 const LOOKS: Duration = Duration::from_millis(500);
 /// How long calls have to stop when their tenants become another engine's. They are dropped then, and taken up there.
 const STOPPED_WITHIN: Duration = Duration::from_secs(20);
-/// How long those have that are dropped.
-const GONE_WITHIN: Duration = Duration::from_secs(5);
+/// How long the tenants of calls that were dropped have to commit it.
+const SAID_WITHIN: Duration = Duration::from_secs(5);
 /// How many tenants with a call are read at a time.
 const PAGE: usize = 512;
 
@@ -199,19 +199,20 @@ struct Unfinished {
     in_order: ShardSet,
     /// The same; their last owner ended.
     without_a_word: ShardSet,
-    /// Shards that this engine acts for no more, and for which position that is so. Perhaps the store knows it.
+    /// Shards that this engine acts for no more, each time with the position after which it has begun nothing. Perhaps the store
+    /// knows it.
     unreleased: Vec<(ShardSet, Position)>,
 }
 
 impl Unfinished {
-    /// Does it. Where that fails, what is left is to be done later.
+    /// Does it. Where that fails, the rest is to be done later.
     async fn finish(&mut self, core: &Arc<Core>, shared: &Shared) -> Result<(), StoreError> {
         self.release(shared).await?;
         self.tell(core, shared).await
     }
 
-    /// Releases shards until the store has answered. They are not taken up again before that, as the answer that was lost may have
-    /// let another engine have them.
+    /// Releases shards until the store has answered. They are not taken up again before that: where an answer was lost, they may
+    /// be another engine's.
     async fn release(&mut self, shared: &Shared) -> Result<(), StoreError> {
         while let Some((shards, quiet_since)) = self.unreleased.last() {
             shared.members.release(shards, *quiet_since).await?;
@@ -300,7 +301,7 @@ async fn hand_over(
         );
         drop_calls(core, &left).await;
         // Their actors commit that they were handed over.
-        told(core, &left, GONE_WITHIN).await;
+        told(core, &left, SAID_WITHIN).await;
     }
     tracing::info!(shards = shards.len(), tenants = busy.len(), "gives shards up");
     unfinished.unreleased.push((*shards, quiet_since));
@@ -318,11 +319,10 @@ async fn told(core: &Arc<Core>, tenants: &BTreeSet<TenantId>, within: Duration) 
     let _ = timeout(within, join_all(ends.collect::<Vec<_>>())).await;
 }
 
-/// Drops the calls of tenants. One that blocks its thread is not waited for.
+/// Drops the calls of tenants, and returns when they are gone: one that blocks its thread may still ask its platform for something.
 async fn drop_calls(core: &Core, tenants: &BTreeSet<TenantId>) {
     let dropped = tenants.iter().map(|tenant| core.calls.drop_all_but(tenant, None));
-    let dropped = dropped.fold(Dropped::default(), Dropped::and);
-    let _ = timeout(GONE_WITHIN, dropped.gone()).await;
+    dropped.fold(Dropped::default(), Dropped::and).gone().await;
 }
 
 /// Leaves the other engines all that is this one's.
