@@ -45,6 +45,18 @@ async fn divided(store: &SharedMemory, engines: usize) -> Vec<usize> {
     tokio::time::timeout(Duration::from_secs(1000), divided).await.expect("every shard finds an engine")
 }
 
+/// Whether each has about half of the shards.
+fn are_halves(counts: &[usize]) -> bool {
+    counts.iter().all(|count| count.abs_diff(512) < 80)
+}
+
+/// Returns when two engines have about half of the shards each.
+async fn halved(store: &SharedMemory) {
+    while !are_halves(&divided(store, 2).await) {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
 /// Two engines that have about half of the shards each.
 async fn two(store: &SharedMemory, provider: &Scripted) -> [(Engine, Seat); 2] {
     // Both are there before either looks: they divide what is nobody's.
@@ -52,7 +64,7 @@ async fn two(store: &SharedMemory, provider: &Scripted) -> [(Engine, Seat); 2] {
     let (one, other) =
         tokio::join!(engine(first.clone(), provider).start(), engine(second.clone(), provider).start());
     let counts = divided(store, 2).await;
-    assert!(counts.iter().all(|count| count.abs_diff(512) < 80), "{counts:?}");
+    assert!(are_halves(&counts), "{counts:?}");
     [(one.expect("starts"), first), (other.expect("starts"), second)]
 }
 
@@ -195,12 +207,7 @@ async fn who_waits_is_told_of_the_end_of_a_call_that_did_not_stop_for_another_en
         destroys.push(first.tenant(tenant(id)).destroy(Options::default()).await.expect("accepted"));
     }
     let (_second, _) = join(&store, &provider).await;
-    let moves = async {
-        while divided(&store, 2).await.iter().any(|count| count.abs_diff(512) >= 80) {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(1000), moves).await.expect("shards move");
+    tokio::time::timeout(Duration::from_secs(1000), halved(&store)).await.expect("shards move");
     let moved = store.view().engines.values().nth(1).expect("the second engine").shards;
     let mut told = 0;
     for (id, destroy) in ids.iter().zip(destroys) {
@@ -446,18 +453,9 @@ async fn an_engine_that_comes_takes_its_part_and_leaves_it_again() {
             drop(operation);
         }
     };
-    let moves = async {
-        loop {
-            let counts = divided(&store, 2).await;
-            if counts.iter().all(|count| count.abs_diff(512) < 80) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
-    };
     tokio::select! {
         () = works => unreachable!("it goes on for ever"),
-        moved = tokio::time::timeout(Duration::from_secs(200), moves) => moved.expect("they are divided"),
+        moved = tokio::time::timeout(Duration::from_secs(200), halved(&store)) => moved.expect("they are divided"),
     }
     second.shutdown(Duration::from_secs(30)).await.expect("in order");
     assert_eq!(divided(&store, 1).await, [1024]);
